@@ -1,0 +1,78 @@
+"""semcomp: a learned image codec whose latents are the product.
+
+    codec = semcomp.load()                       # the weights "base", inside the package
+    data = codec.encode(image, quality=50)       # PIL image, uint8 HWC array, float BCHW tensor or path -> bytes
+    image = codec.decode(data)                   # -> PIL.Image
+    latents = codec.latents(data)                # entropy decoding only: what recognition heads read
+    semcomp.info(data)                           # what the file says about itself; torch is not imported
+
+`import semcomp` imports nothing heavy: every name is resolved when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "load": "semcomp.codec",
+    "Codec": "semcomp.codec",
+    "Encoded": "semcomp.codec",
+    "Latents": "semcomp.codec",
+    "info": "semcomp.summary",
+    "Info": "semcomp.summary",
+    "SemcompError": "semcomp.errors",
+    "FormatError": "semcomp.errors",
+    "ModelError": "semcomp.errors",
+    "ImageError": "semcomp.errors",
+    "TargetError": "semcomp.errors",
+    "MissingExtraError": "semcomp.errors",
+    "SemcompWarning": "semcomp.errors",
+}
+
+__all__ = [  # at most 15; tests/test_public.py guards it
+    "load",
+    "Codec",
+    "Encoded",
+    "Latents",
+    "info",
+    "Info",
+    "SemcompError",
+    "FormatError",
+    "ModelError",
+    "ImageError",
+    "TargetError",
+    "MissingExtraError",
+    "SemcompWarning",
+    "__version__",
+]
+
+if TYPE_CHECKING:
+    from semcomp.codec import Codec as Codec
+    from semcomp.codec import Encoded as Encoded
+    from semcomp.codec import Latents as Latents
+    from semcomp.codec import load as load
+    from semcomp.errors import FormatError as FormatError
+    from semcomp.errors import ImageError as ImageError
+    from semcomp.errors import MissingExtraError as MissingExtraError
+    from semcomp.errors import ModelError as ModelError
+    from semcomp.errors import SemcompError as SemcompError
+    from semcomp.errors import SemcompWarning as SemcompWarning
+    from semcomp.errors import TargetError as TargetError
+    from semcomp.summary import Info as Info
+    from semcomp.summary import info as info
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that holds a public name when the name is first asked for (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'semcomp' has no attribute {name!r}; public names: {', '.join(__all__)}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
