@@ -1,10 +1,10 @@
 """semcomp: a learned image codec whose latents are the product.
 
-    codec = semcomp.load()                       # the weights "base", inside the package
-    data = codec.encode(image, quality=50)       # PIL image, uint8 HWC array, float BCHW tensor or path -> bytes
-    image = codec.decode(data)                   # -> PIL.Image
-    latents = codec.latents(data)                # entropy decoding only: what recognition heads read
-    semcomp.info(data)                           # what the file says about itself; torch is not imported
+    codec = semcomp.load()                    # the weights "base", inside the package
+    data = codec.encode(image, quality=50)    # PIL image, uint8 HWC array, float BCHW tensor, path -> bytes
+    image = codec.decode(data)                # -> PIL.Image
+    latents = codec.latents(data)             # entropy decoding only: what recognition heads read
+    semcomp.info(data)                        # what the file says about itself; torch is not imported
 
 `import semcomp` imports nothing heavy: every name is resolved when it is first used.
 """
@@ -68,7 +68,9 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     """Import the module that holds a public name when the name is first asked for (PEP 562)."""
     if name not in _HOME:
-        raise AttributeError(f"module 'semcomp' has no attribute {name!r}; public names: {', '.join(__all__)}")
+        raise AttributeError(
+            f"module 'semcomp' has no attribute {name!r}; public names: {', '.join(__all__)}"
+        )
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value
