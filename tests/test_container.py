@@ -1,0 +1,347 @@
+"""The container: what is written is read; what is damaged, cut, foreign or hostile is refused."""
+
+import io
+import random
+import subprocess
+import sys
+import tracemalloc
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semcomp.container import (
+    MAX_CHUNKS,
+    MAX_HEADER_BYTES,
+    MAX_SIDE,
+    SYNTHESISED,
+    Chunk,
+    ChunkKind,
+    ColorMode,
+    Container,
+    Header,
+    pack_varint,
+    read,
+    read_header,
+    unpack_varint,
+    write,
+)
+from semcomp.errors import FormatError
+
+GOLDEN = bytes.fromhex(
+    "89534d43 01 8006 8004 00 32 1111111111111111 2222222222222222 efbeadde 78563412"
+    "05 02 2fb3d0b2 0b 03 ea814573 e4f9ec57"
+    "7a30 797979"
+)  # fmt: skip
+
+
+def header(**changes):
+    fields = {
+        "width": 768, "height": 512, "mode": ColorMode.RGB, "quality": 50, "entropy_id": b"\x11" * 8,
+        "model_id": b"\x22" * 8, "symbol_crc_z": 0xDEADBEEF, "symbol_crc_y": 0x12345678,
+    }  # fmt: skip
+    return Header(**(fields | changes))
+
+
+Z, Y = Chunk(ChunkKind.Z, b"z0"), Chunk(ChunkKind.Y, b"yyy")
+PLAIN = Container(header(), (Z, Y))
+FULL = Container(
+    header(width=3, height=5000, mode=ColorMode.L, quality=1, flags=SYNTHESISED),
+    (
+        Z,
+        Y,
+        Chunk(ChunkKind.ALPHA, b"alpha"),
+        Chunk(ChunkKind.ICC, b"i" * 300),
+        Chunk(77, b"later"),
+        Chunk(11, b""),
+    ),
+)
+
+
+def raw(rows, *, body=b"", sides=(8, 8), mode=0, quality=50, ids=bytes(24)):
+    """A file with correct checksums from rows of (tag, length, CRC), sound or not."""
+    head = b"\x89SMC\x01" + b"".join(map(pack_varint, (*sides, mode))) + bytes([quality]) + ids
+    for tag, length, crc in rows:
+        head += pack_varint(tag) + pack_varint(length) + crc.to_bytes(4, "little")
+    return head + zlib.crc32(head).to_bytes(4, "little") + body
+
+
+def tag(kind, *, last=False, required=True):
+    return kind << 2 | last << 1 | required
+
+
+EMPTY_Z, EMPTY_Y_LAST = (tag(1), 0, 0), (tag(2, last=True), 0, 0)
+
+
+# what is written is read
+
+
+@pytest.mark.parametrize("container", [PLAIN, FULL])
+def test_reads_what_it_wrote(container):
+    back = read(write(container))
+    assert back == container
+    assert back.lost == ()
+    assert back.get(ChunkKind.Y) == b"yyy"
+    assert back.get(ChunkKind.EXIF) is None
+
+
+@given(
+    width=st.integers(1, MAX_SIDE), height=st.integers(1, MAX_SIDE), mode=st.sampled_from(ColorMode),
+    quality=st.integers(1, 100), flags=st.integers(0, 4095), entropy_id=st.binary(min_size=8, max_size=8),
+    model_id=st.binary(min_size=8, max_size=8), symbol_crc_z=st.integers(0, 2**32 - 1),
+    symbol_crc_y=st.integers(0, 2**32 - 1),
+    bodies=st.dictionaries(st.sampled_from([*range(3, 11)]), st.binary(max_size=200)),
+    unknown=st.dictionaries(st.integers(11, 4095), st.binary(max_size=20), max_size=5), data=st.data(),
+)  # fmt: skip
+def test_any_container_survives(bodies, unknown, data, **fields):
+    chunks = [Chunk(kind, body) for kind, body in ({1: b"z", 2: b"y"} | bodies | unknown).items()]
+    container = Container(header(**fields), tuple(data.draw(st.permutations(chunks))))
+    written = write(container)
+    assert read(memoryview(written), max_pixels=MAX_SIDE**2) == container
+    head, table = read_header(io.BytesIO(written), max_pixels=MAX_SIDE**2)
+    assert head == container.header
+    for entry, chunk in zip(table, container.chunks, strict=True):
+        assert (entry.kind, entry.required) == (chunk.kind, chunk.required)
+        assert written[entry.offset : entry.offset + entry.length] == chunk.data
+
+
+def test_the_bytes_of_version_1_do_not_change():
+    assert write(PLAIN) == GOLDEN
+    assert read(GOLDEN) == PLAIN
+
+
+@pytest.mark.parametrize(("sides", "z", "y"), [((768, 512), 400, 30_000), ((6000, 4000), 100_000, 9_000_000)])
+def test_everything_besides_z_and_y_takes_at_most_56_bytes(sides, z, y):
+    chunks = (Chunk(ChunkKind.Z, bytes(z)), Chunk(ChunkKind.Y, bytes(y)))
+    assert len(write(Container(header(width=sides[0], height=sides[1]), chunks))) - z - y <= 56
+
+
+def test_largest_head_stays_within_the_bytes_that_are_read_for_it():
+    chunks = [Z, Y] + [Chunk(4095 - i, b"") for i in range(MAX_CHUNKS - 2)]
+    data = write(Container(header(width=MAX_SIDE, height=MAX_SIDE, flags=4095), tuple(chunks)))
+    assert len(data) < MAX_HEADER_BYTES
+    assert len(read(data, max_pixels=MAX_SIDE**2).chunks) == MAX_CHUNKS
+
+
+def test_needs_the_standard_library_alone():
+    code = "import sys, semcomp.container; sys.exit(bool({'numpy', 'torch', 'PIL'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# writer
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"width": 0}, {"height": MAX_SIDE + 1}, {"quality": 0}, {"quality": 101}, {"flags": -1},
+        {"flags": 4096}, {"mode": 2}, {"entropy_id": b"short"}, {"model_id": bytes(9)}, {"symbol_crc_z": -1},
+        {"symbol_crc_y": 2**32},
+    ],
+)  # fmt: skip
+def test_header_refuses_what_cannot_be_stored(changes):
+    with pytest.raises(ValueError, match=next(iter(changes)) if "mode" not in changes else "ColorMode"):
+        header(**changes)
+
+
+@pytest.mark.parametrize(
+    "chunks", [(), (Z,), (Y,), (Z, Y, Y), (Z, Y, *[Chunk(100 + i, b"") for i in range(63)])]
+)
+def test_writer_refuses_an_unsound_table(chunks):
+    with pytest.raises(ValueError):
+        write(Container(header(), chunks))
+
+
+def test_kinds_that_make_the_picture_are_always_required():
+    assert Chunk(ChunkKind.ALPHA, b"", False).required
+    assert not Chunk(ChunkKind.ICC, b"").required
+    with pytest.raises(ValueError, match="kind is 0"):
+        Chunk(0, b"")
+
+
+# damage
+
+
+@pytest.mark.parametrize("container", [PLAIN, FULL])
+def test_every_truncation_is_refused(container):
+    data = write(container)
+    for length in range(len(data)):
+        with pytest.raises(FormatError, match="empty" if not length else "byte"):
+            read(data[:length])
+
+
+def test_no_flipped_bit_goes_unnoticed():
+    data = write(FULL)
+    offsets = {entry.kind: entry.offset for entry in read_header(data)[1]}
+    for bit in range(8 * len(data)):
+        mutated = bytearray(data)
+        mutated[bit // 8] ^= 1 << bit % 8
+        try:
+            back = read(mutated)
+        except FormatError:
+            continue
+        assert bit // 8 >= offsets[ChunkKind.ICC]
+        assert back.header == FULL.header
+        assert len(back.lost) == 1
+        assert set(back.chunks) < set(FULL.chunks)
+
+
+def test_damaged_optional_chunk_is_listed_not_fatal():
+    data = bytearray(write(FULL))
+    entries = {entry.kind: entry for entry in read_header(data)[1]}
+    data[entries[ChunkKind.ICC].offset] ^= 1
+    data[entries[77].offset] ^= 1
+    back = read(data)
+    assert [lost.name for lost in back.lost] == ["ICC", "chunk 77"]
+    assert all("checksum" in lost.reason for lost in back.lost)
+    assert back.get(ChunkKind.ICC) is None
+    assert back.get(ChunkKind.ALPHA) == b"alpha"
+    data[entries[ChunkKind.ALPHA].offset] ^= 1
+    with pytest.raises(FormatError, match="ALPHA is damaged"):
+        read(data)
+
+
+def test_bytes_behind_the_last_chunk_are_refused():
+    with pytest.raises(FormatError, match="1 bytes follow the last chunk"):
+        read(GOLDEN + b"\0")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "empty"),
+        (b"\x89PNG\r\n\x1a\n", r"not a \.semc file: it begins with 89 50 4e 47"),
+        (b"GIF89a", r"not a \.semc file"),
+        (GOLDEN[:4] + b"\x02" + GOLDEN[5:], "format version 2 .* upgrade"),
+        (GOLDEN[:10] + b"\x64" + GOLDEN[11:], "the header is damaged"),
+    ],
+)
+def test_refusals_say_what_it_is(data, message):
+    for reader in (read, read_header):
+        with pytest.raises(FormatError, match=message):
+            reader(data)
+
+
+# written so: every checksum is right
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (raw([EMPTY_Z, (tag(1, last=True), 0, 0)]), "kind 1 stands twice"),
+        (raw([(tag(1, last=True), 0, 0)]), "no Y chunk"),
+        (raw([EMPTY_Y_LAST]), "no Z chunk"),
+        (raw([(tag(7, last=True, required=False), 0, 0)]), "no Z and no Y chunk"),
+        (raw([EMPTY_Z, (tag(2, last=True, required=False), 0, 0)]), "Y is marked as optional"),
+        (raw([EMPTY_Z, (tag(500), 0, 0), EMPTY_Y_LAST]), "needs chunk 500, .* upgrade"),
+        (raw([(tag(0), 0, 0), EMPTY_Z, EMPTY_Y_LAST]), "chunk kind is 0"),
+        (raw([(tag(4096), 0, 0), EMPTY_Z, EMPTY_Y_LAST]), "chunk kind is 4096"),
+        (raw([(tag(100 + k), 0, 0) for k in range(64)] + [EMPTY_Z, EMPTY_Y_LAST]), "more than 64"),
+        (raw([EMPTY_Z, (tag(2, last=True), 2**32 - 1, 0)]), "truncated"),
+        (raw([EMPTY_Z, EMPTY_Y_LAST], quality=0), "quality is 0"),
+        (raw([EMPTY_Z, EMPTY_Y_LAST], quality=101), "quality is 101"),
+        (raw([EMPTY_Z, EMPTY_Y_LAST], mode=2), "ColorMode"),
+        (raw([EMPTY_Z, EMPTY_Y_LAST], mode=1 << 16), "flags is 4096"),
+        (raw([EMPTY_Z, EMPTY_Y_LAST], sides=(0, 8)), "width is 0"),
+        (raw([EMPTY_Z, EMPTY_Y_LAST], sides=(8, MAX_SIDE + 1)), "height is 1048577"),
+        (raw([EMPTY_Z, EMPTY_Y_LAST], sides=(20000, 10000)), "above the limit of 178,000,000"),
+    ],
+)  # fmt: skip
+def test_unsound_files_are_refused_whatever_their_checksums_say(data, message):
+    with pytest.raises(FormatError, match=message):
+        read(data)
+
+
+def test_pixel_limit_is_the_callers():
+    data = raw([EMPTY_Z, EMPTY_Y_LAST], sides=(20000, 10000))
+    assert read(data, max_pixels=200_000_000).header.width == 20000
+    with pytest.raises(FormatError, match="limit of 63"):
+        read_header(raw([EMPTY_Z, EMPTY_Y_LAST]), max_pixels=63)
+
+
+def test_huge_claims_allocate_nothing():
+    data = raw([(tag(1), 2**32 - 1, 0), (tag(2, last=True), 2**32 - 1, 0)], body=bytes(100))
+    tracemalloc.start()
+    with pytest.raises(FormatError, match="truncated"):
+        read(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000
+
+
+@pytest.mark.parametrize("reseal", [False, True])
+def test_random_mutations_end_in_a_container_or_a_format_error(reseal):
+    rng = random.Random(1)
+    original = write(FULL)
+    body = read_header(original)[1][0].offset
+    read_back = 0
+    for _ in range(4000):
+        data = bytearray(original)
+        for _ in range(rng.choice((1, 1, 2, 5))):
+            at = rng.randrange(len(data) if not reseal else body - 4)
+            byte = bytes([rng.choice((0, 1, 127, 128, 255, rng.randrange(256)))])
+            gone, new = rng.choice(((1, byte), (0, byte), (1, b"")))  # replace, insert, delete
+            data[at : at + gone] = new
+        if reseal:
+            end = body - 4 + len(data) - len(original)
+            data[end : end + 4] = zlib.crc32(data[:end]).to_bytes(4, "little")
+        try:
+            back = read(data)
+        except FormatError:
+            continue
+        read_back += 1
+        assert back.lost or write(back) == data  # one container, one file
+    assert read_back > 0
+
+
+# header alone
+
+
+class Trickle(io.RawIOBase):
+    """A pipe that gives three bytes at a time and counts them."""
+
+    def __init__(self, data):
+        self.data, self.taken = data, 0
+
+    def read(self, size=-1):
+        piece = self.data[self.taken : self.taken + min(size, 3)]
+        self.taken += len(piece)
+        return piece
+
+
+def test_header_of_a_stream_takes_no_more_than_it_needs():
+    source = Trickle(write(Container(header(), (Z, Chunk(ChunkKind.Y, bytes(100_000))))))
+    assert read_header(source)[0] == header()
+    assert source.taken == MAX_HEADER_BYTES
+
+
+def test_header_does_not_need_the_bodies():
+    head, table = read_header(GOLDEN[:-5])
+    assert head == PLAIN.header
+    assert [(entry.name, entry.length) for entry in table] == [("Z", 2), ("Y", 3)]
+    with pytest.raises(FormatError):
+        read_header(GOLDEN[:-6])
+
+
+# numbers
+
+
+@given(st.integers(0, 2**32 - 1), st.binary(max_size=3))
+def test_varint(value, tail):
+    packed = pack_varint(value)
+    assert unpack_varint(packed + tail) == (value, len(packed))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x80", b"\x80\x00", b"\xff\x00", b"\xff\xff\xff\xff\x10", b"\x80" * 5 + b"\x01"]
+)
+def test_varint_has_one_form(data):
+    with pytest.raises(FormatError):
+        unpack_varint(data)
+
+
+def test_varint_is_32_bits():
+    for value in (-1, 2**32):
+        with pytest.raises(ValueError):
+            pack_varint(value)
