@@ -76,7 +76,8 @@ def decode_symbols(
     """int32 (N,): the symbols of a stream, given the table ``index`` (N,) of each; 0 where ``index`` < 0.
 
     FormatError unless the stream is exactly what :func:`encode_symbols` writes for these symbols. Time and
-    memory are O(N + len(data)) whatever the stream holds. ``ValueError`` for an index without a table.
+    memory are O(N + len(data)) whatever the stream holds: about 4 bytes an element and 25 a coded one.
+    ``ValueError`` for an index without a table.
     """
     order, counts = _group(index, tables)
     view = memoryview(data).cast("B")

@@ -29,6 +29,7 @@ MAX_HEADER_BYTES = 1024
 _MAX_FLAGS = 1 << 12
 _MAX_KIND = 1 << 12
 _COPY_AGAIN = "copy or download it again"
+_ENCODE_AGAIN = "encode the picture again"
 
 
 class ColorMode(IntEnum):
@@ -181,9 +182,8 @@ def write(container: Container) -> bytes:
 def read(data: bytes | bytearray | memoryview, *, max_pixels: int = MAX_PIXELS) -> Container:
     """Parse and check a whole file.
 
-    A damaged optional chunk is left out and listed in ``lost``; everything else that is wrong, and a
-    picture of more than ``max_pixels``, is a FormatError. Takes time and memory proportional to
-    ``len(data)``.
+    A damaged optional chunk is left out and listed in ``lost``; everything else that is wrong, and a picture
+    of more than ``max_pixels``, is a FormatError. Takes time and memory proportional to ``len(data)``.
     """
     view = memoryview(data).cast("B")
     header, entries, body = _parse_head(view[:MAX_HEADER_BYTES], max_pixels=max_pixels)
@@ -215,12 +215,10 @@ def read(data: bytes | bytearray | memoryview, *, max_pixels: int = MAX_PIXELS) 
 def read_header(
     source: bytes | bytearray | memoryview | BinaryIO, *, max_pixels: int = MAX_PIXELS
 ) -> tuple[Header, tuple[ChunkEntry, ...]]:
-    """Header and chunk table alone: of bytes, or of a binary file at its position, from which at most
-    ``MAX_HEADER_BYTES`` bytes are taken.
+    """Header and chunk table alone, of bytes or of a binary file at its current position.
 
-    The header's checksum is verified, the bodies are not looked at (they need not be there). FormatError as
-    in
-    :func:`read`.
+    Takes at most ``MAX_HEADER_BYTES`` from a file. The header's checksum is verified, the bodies are not looked
+    at (they need not be there). FormatError as in :func:`read`.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         view = memoryview(source).cast("B")[:MAX_HEADER_BYTES]
@@ -301,14 +299,18 @@ def _parse_head(view: memoryview, *, max_pixels: int) -> tuple[Header, tuple[Chu
             symbol_crc_y=crc_y,
         )  # fmt: skip
     except ValueError as error:
-        raise FormatError(f"the header (bytes {len(MAGIC) + 1}..{table_end}) is not valid: {error}") from None
+        raise FormatError(
+            f"the header (bytes {len(MAGIC) + 1}..{table_end}) is not valid: {error}; {_ENCODE_AGAIN}"
+        ) from None
     if width * height > max_pixels:
         raise FormatError(
             f"the picture is {width} x {height} = {width * height:,} pixels, above the limit of "
             f"{max_pixels:,}; raise max_pixels if you trust the file"
         )
     if problem := _table_problem([kind for kind, *_ in rows]):
-        raise FormatError(f"the chunk table (ends at byte {table_end}) is not valid: {problem}")
+        raise FormatError(
+            f"the chunk table (ends at byte {table_end}) is not valid: {problem}; {_ENCODE_AGAIN}"
+        )
     entries, offset = [], cursor.offset
     for kind, required, length, crc in rows:
         entries.append(entry := ChunkEntry(kind, required, offset, length, crc))
@@ -318,9 +320,7 @@ def _parse_head(view: memoryview, *, max_pixels: int) -> tuple[Header, tuple[Chu
                 f"the file needs {entry.name}, which this semcomp does not know; upgrade semcomp"
             )
         if not required and kind in REQUIRED_KINDS:
-            raise FormatError(
-                f"{entry.name} is marked as optional in the chunk table; encode the picture again"
-            )
+            raise FormatError(f"{entry.name} is marked as optional in the chunk table; {_ENCODE_AGAIN}")
         offset += length
     return header, tuple(entries), cursor.offset
 

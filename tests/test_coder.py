@@ -170,7 +170,10 @@ def test_runs_without_constriction(monkeypatch):
 
 
 def test_imports_without_constriction():
-    code = "import sys; sys.modules['constriction'] = None; import semcomp.coder as c; sys.exit(c.HAS_CONSTRICTION)"
+    code = (
+        "import sys; sys.modules['constriction'] = None; import semcomp.coder; "
+        "sys.exit(semcomp.coder.HAS_CONSTRICTION)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
