@@ -58,6 +58,9 @@ REQUIRED_KINDS = frozenset({ChunkKind.Z, ChunkKind.Y, ChunkKind.ALPHA, ChunkKind
 """Without these the picture would be another one: they always carry the required flag."""
 
 
+_KNOWN_KINDS = frozenset(ChunkKind)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Header:
     """What has to be known before a chunk is read. ``ValueError`` for a field out of range."""
@@ -217,8 +220,8 @@ def read_header(
 ) -> tuple[Header, tuple[ChunkEntry, ...]]:
     """Header and chunk table alone, of bytes or of a binary file at its current position.
 
-    Takes at most ``MAX_HEADER_BYTES`` from a file. The header's checksum is verified, the bodies are not looked
-    at (they need not be there). FormatError as in :func:`read`.
+    Takes at most ``MAX_HEADER_BYTES`` from a file. The header's checksum is verified, the bodies are not
+    looked at (they need not be there). FormatError as in :func:`read`.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         view = memoryview(source).cast("B")[:MAX_HEADER_BYTES]
@@ -314,8 +317,7 @@ def _parse_head(view: memoryview, *, max_pixels: int) -> tuple[Header, tuple[Chu
     entries, offset = [], cursor.offset
     for kind, required, length, crc in rows:
         entries.append(entry := ChunkEntry(kind, required, offset, length, crc))
-        known = kind in ChunkKind._value2member_map_
-        if required and not known:
+        if required and kind not in _KNOWN_KINDS:
             raise FormatError(
                 f"the file needs {entry.name}, which this semcomp does not know; upgrade semcomp"
             )
