@@ -226,7 +226,7 @@ def _opened(source: str | PathLike[str] | bytes | BinaryIO) -> Iterator[BinaryIO
 
 @contextmanager
 def _pillow_errors() -> Iterator[None]:
-    """What Pillow raises on damaged files, as ImageError; an OSError with a number is not Pillow's, and passes."""
+    """What Pillow raises on damaged files, as ImageError; an OSError with a number passes."""
     try:
         yield
     except Image.UnidentifiedImageError as error:
@@ -264,12 +264,12 @@ def _from_pil(image: Image.Image, *, head: bytes, convert: bool, max_pixels: int
         )
     if max(width, height) > MAX_SIDE:
         raise ImageError(f"the image is {width}x{height}, and no side may exceed {MAX_SIDE:,}: crop it")
-    if getattr(image, "is_animated", False) and image.format not in _STILL_WITH_FRAMES:
-        if not convert:
-            frames = getattr(image, "n_frames", 2)
-            raise ImageError(
-                f"the image has {frames} frames and .semc holds one: {HOW_TO_CONVERT} take the first"
-            )
+    animated = getattr(image, "is_animated", False) and image.format not in _STILL_WITH_FRAMES
+    if animated and not convert:
+        frames = getattr(image, "n_frames", 2)
+        raise ImageError(
+            f"the image has {frames} frames and .semc holds one: {HOW_TO_CONVERT} take the first"
+        )
     depth = bits_per_channel(image, head=head)
     if depth > 8 and not convert:
         raise ImageError(

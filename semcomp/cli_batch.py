@@ -1,0 +1,188 @@
+"""Many files through one command: in one process or several, one line a file, failures at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+import warnings
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any, TextIO
+
+from semcomp.cli import EXIT_FAILED, EXIT_OK, UsageError
+from semcomp.cli_files import STREAM, Job, Unusable
+from semcomp.errors import SemcompError
+
+if TYPE_CHECKING:
+    from semcomp.codec import Codec
+
+Record = dict[str, Any]
+Work = Callable[[Job, Namespace], Record]
+
+
+@lru_cache(maxsize=1)
+def get_codec(model: str, device: str | None, threads: int | None) -> Codec:
+    """The codec of this process, loaded when the first file needs it."""
+    from semcomp.codec import load
+
+    return load(model, device=device, threads=threads)
+
+
+def run_batch(
+    work: Work, jobs: Sequence[Job], unusable: Sequence[Unusable], options: Namespace, *, keys: Sequence[str]
+) -> int:
+    """Run `work` on every job, print a line or JSON for each, list the failures, return the exit code.
+
+    `work` returns the values of `keys` and "line"; a key that it leaves out is null. What it raises becomes a
+    failure of that job.
+    """
+    if any(job.target == STREAM for job in jobs) and sys.stdout.isatty():
+        raise UsageError("binary data does not belong on a terminal: redirect stdout, or give -o")
+    report = _Report(options, keys, total=len(jobs), to_stdout=all(job.target != STREAM for job in jobs))
+    for entry in unusable:
+        report.add(_failure(Job(entry.source, ""), FileNotFoundError(entry.reason), EXIT_FAILED))
+    results = (
+        _in_processes(work, jobs, options)
+        if min(options.jobs, len(jobs)) > 1
+        else _one_by_one(work, jobs, options)
+    )
+    try:
+        for record in results:
+            report.add(record)
+    finally:
+        report.close()
+    return report.finish()
+
+
+def _one_by_one(work: Work, jobs: Sequence[Job], options: Namespace) -> Iterator[Record]:
+    for job in jobs:
+        yield _attempt(work, job, options)
+
+
+def _in_processes(work: Work, jobs: Sequence[Job], options: Namespace) -> Iterator[Record]:
+    """In the order of the jobs. Spawned rather than forked: torch's threads do not survive a fork."""
+    workers = min(options.jobs, len(jobs))
+    share = Namespace(
+        **{**vars(options), "threads": max(1, (options.threads or os.cpu_count() or 1) // workers)}
+    )
+    pool = ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_the_parent
+    )
+    try:
+        for job, future in [(job, pool.submit(_attempt, work, job, share)) for job in jobs]:
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                reason = "a worker process died, perhaps for want of memory: try a smaller -j"
+                yield _failure(job, MemoryError(reason), EXIT_FAILED)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _attempt(work: Work, job: Job, options: Namespace) -> Record:
+    """One job; whatever goes wrong with it is its own affair and becomes part of its record."""
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("default")
+        try:
+            record = {"input": job.source, "output": job.target, "ok": True, **work(job, options)}
+        except (SemcompError, OSError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            record = _failure(job, error, getattr(error, "exit_code", EXIT_FAILED))
+        except MemoryError as error:
+            record = _failure(job, error, EXIT_FAILED, message="not enough memory")
+        except Exception as error:
+            record = _failure(job, error, EXIT_FAILED, message=f"internal error, please report it: {error!r}")
+    record["warnings"] = [str(entry.message) for entry in heard]
+    record["seconds"] = round(time.perf_counter() - start, 4)
+    return record
+
+
+def _failure(job: Job, error: BaseException, code: int, *, message: str | None = None) -> Record:
+    if message is None:
+        message = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    trace = "".join(traceback.format_exception(error)) if error.__traceback__ else None
+    return {
+        "input": job.source, "output": None, "ok": False, "error": type(error).__name__, "message": message,
+        "exit_code": code, "traceback": trace, "warnings": [], "seconds": 0.0,
+    }  # fmt: skip
+
+
+class _Report:
+    """What the user sees: lines or JSON, a progress bar on a terminal, warnings, and the list of failures."""
+
+    def __init__(self, options: Namespace, keys: Sequence[str], *, total: int, to_stdout: bool) -> None:
+        self.options, self.keys = (
+            options,
+            ("input", "output", "ok", *keys, "seconds", "warnings", "error", "message"),
+        )
+        self.out: TextIO = sys.stdout if to_stdout else sys.stderr  # stdout may carry the data itself
+        self.failures: list[Record] = []
+        self.total = total
+        self.bar: Any = None
+        if total > 1 and not options.quiet and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=total, unit="file", file=sys.stderr, leave=False, dynamic_ncols=True)
+
+    def add(self, record: Record) -> None:
+        """Take one finished record."""
+        if not record["ok"]:
+            self.failures.append(record)
+            self.total = max(self.total, len(self.failures))
+        if self.options.json:
+            values = {"command": self.options.command, **{key: record.get(key) for key in self.keys}}
+            self._print(json.dumps(values, ensure_ascii=False), self.out)
+        elif record["ok"] and not self.options.quiet:
+            line = record["line"].replace("{seconds}", f"{record['seconds']:.2f} s")
+            self._print(f"{_shown(record['input'])} -> {_shown(record['output'])}  {line}", self.out)
+        for warning in record["warnings"]:
+            self._print(
+                f"semcomp {self.options.command}: {_shown(record['input'])}: warning: {warning}", sys.stderr
+            )
+        if self.options.verbose and record.get("traceback"):
+            self._print(record["traceback"].rstrip(), sys.stderr)
+        if self.bar is not None:
+            self.bar.update(1)
+
+    def _print(self, line: str, stream: TextIO) -> None:
+        if self.bar is not None:
+            self.bar.write(line, file=stream)
+        else:
+            print(line, file=stream, flush=True)
+
+    def close(self) -> None:
+        """Take the bar off the terminal."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+    def finish(self) -> int:
+        """List the failures and decide the exit code: that of the failures where all are of one kind."""
+        if not self.failures:
+            return EXIT_OK
+        head = f"semcomp {self.options.command}: "
+        if self.total > 1:
+            self._print(f"{head}{len(self.failures)} of {self.total} failed:", sys.stderr)
+            head = "  "
+        for record in self.failures:
+            self._print(f"{head}{_shown(record['input'])}: {record['message']}", sys.stderr)
+        codes = {record["exit_code"] for record in self.failures}
+        return int(codes.pop()) if len(codes) == 1 else EXIT_FAILED
+
+
+def _shown(path: str) -> str:
+    return {STREAM: "(stream)", "": "nothing"}.get(path, path)

@@ -1,0 +1,50 @@
+"""`semcomp compare`: one image beside JPEG, WebP and AVIF of equal size, as one page."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from argparse import Namespace
+from pathlib import Path
+
+from semcomp.cli import EXIT_OK
+from semcomp.cli_batch import get_codec
+from semcomp.cli_encode import encode_with_target
+from semcomp.cli_files import STREAM, check_target, read_source, write_target
+
+
+def run(options: Namespace) -> int:
+    """Write the page; returns the exit code."""
+    from semcomp.compare import compare, page
+    from semcomp.image import open_picture
+
+    start = time.perf_counter()
+    default = (
+        "stdin.compare.html"
+        if options.input == STREAM
+        else str(Path(options.input).with_suffix(".compare.html"))
+    )
+    target = options.output or default
+    check_target(target, force=options.force)
+    picture = open_picture(read_source(options.input), convert=options.convert)
+    codec = get_codec(options.model, options.device, options.threads)
+    data, quality, _ = encode_with_target(codec, picture, options)
+    comparison = compare(picture, data, codec.decode(data), quality=quality)
+    name = Path(options.input).name if options.input != STREAM else "stdin"
+    write_target(target, page(comparison, title=name).encode(), force=options.force)
+    seconds = time.perf_counter() - start
+
+    out = sys.stderr if target == STREAM else sys.stdout
+    if options.json:
+        values = {
+            "command": "compare", "input": options.input, "output": target, "ok": True,
+            "width": picture.width, "height": picture.height, "quality": quality,
+            "codecs": [entry.to_dict() for entry in comparison.entries], "seconds": round(seconds, 4),
+        }  # fmt: skip
+        print(json.dumps(values, ensure_ascii=False), file=out)
+    elif not options.quiet:
+        print(f"{options.input} -> {target}  {seconds:.2f} s", file=out)
+        for entry in comparison.entries:
+            print("  " + entry.line(), file=out)
+    return EXIT_OK

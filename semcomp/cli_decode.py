@@ -1,0 +1,105 @@
+"""`semcomp decode`: .semc files -> images."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from argparse import Namespace
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semcomp.cli import UsageError
+from semcomp.cli_batch import get_codec, run_batch
+from semcomp.cli_files import STREAM, Job, check_target, plan_jobs, read_source, write_target
+from semcomp.errors import ImageError, SemcompWarning
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "format")
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """An image format to decode into."""
+
+    pillow: str
+    options: dict[str, Any] = field(default_factory=dict)
+    alpha: bool = True
+    metadata: bool = True
+
+
+FORMATS = {
+    "png": OutputFormat("PNG"),
+    "webp": OutputFormat("WEBP", {"lossless": True, "exact": True}),
+    "tiff": OutputFormat("TIFF", {"compression": "tiff_adobe_deflate"}),
+    "bmp": OutputFormat("BMP", alpha=False, metadata=False),
+    "ppm": OutputFormat("PPM", alpha=False, metadata=False),
+    "jpg": OutputFormat("JPEG", {"quality": 95, "subsampling": 0}, alpha=False),
+    "avif": OutputFormat("AVIF", {"quality": 90, "subsampling": "4:4:4"}),
+}
+_ALIASES = {"jpeg": "jpg", "tif": "tiff", "pgm": "ppm", "pnm": "ppm"}
+
+
+def run(options: Namespace) -> int:
+    """Decode every input; returns the exit code."""
+    name = _format_name(options.format) if options.format else "png"
+    jobs, unusable = plan_jobs(
+        options.inputs, output=options.output, read_suffixes=(".semc",), write_suffix=f".{name}"
+    )
+    if not options.format and options.output not in (None, STREAM):
+        for job in jobs:
+            _format_name(Path(job.target).suffix)  # an unknown suffix is wrong usage, before any work
+    return run_batch(decode_one, jobs, unusable, options, keys=KEYS)
+
+
+def _format_name(text: str) -> str:
+    name = text.lower().removeprefix(".")
+    name = _ALIASES.get(name, name)
+    if name not in FORMATS:
+        raise UsageError(
+            f"cannot write {text or 'a file without a suffix'!r}: choose one of {', '.join(FORMATS)}"
+        )
+    return name
+
+
+def decode_one(job: Job, options: Namespace) -> dict[str, Any]:
+    """Decode one file and write it; returns the values of `KEYS` and the line to show."""
+    check_target(job.target, force=options.force)
+    data = read_source(job.source)
+    codec = get_codec(options.model, options.device, options.threads)
+    image = codec.decode(data)
+    suffix = "png" if job.target == STREAM else Path(job.target).suffix
+    name = _format_name(options.format or suffix)
+    output = image_bytes(image, name=name)
+    write_target(job.target, output, force=options.force)
+    bpp = 8 * len(data) / (image.width * image.height)
+    return {
+        "width": image.width, "height": image.height, "input_bytes": len(data), "bytes": len(output),
+        "bpp": round(bpp, 6), "format": name,
+        "line": f"{image.width}x{image.height}  {bpp:.2f} bpp  {len(output):,} B  {{seconds}}",
+    }  # fmt: skip
+
+
+def image_bytes(image: Image.Image, *, name: str) -> bytes:
+    """A decoded image as a file of format `name` (a key of `FORMATS`), ICC profile and EXIF included.
+
+    ImageError where the format cannot hold transparency that is there, SemcompWarning for metadata.
+    """
+    output = FORMATS[name]
+    if image.mode in ("LA", "RGBA") and not output.alpha:
+        raise ImageError(
+            f"the picture is transparent and {name} cannot be: choose --format png, webp, tiff or avif"
+        )
+    options = dict(output.options)
+    for key in ("exif", "icc_profile"):
+        if not image.info.get(key):
+            continue
+        if output.metadata:
+            options[key] = image.info[key]
+        else:
+            warnings.warn(f"{name} holds no {key.replace('_', ' ')}: left out", SemcompWarning, stacklevel=2)
+    buffer = io.BytesIO()
+    image.save(buffer, output.pillow, **options)
+    return buffer.getvalue()

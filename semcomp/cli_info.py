@@ -1,0 +1,57 @@
+"""`semcomp info`: what a file says about itself. Standard library only, so that it answers at once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+
+from semcomp.cli import EXIT_FAILED, EXIT_OK
+from semcomp.errors import SemcompError
+from semcomp.summary import Info, info
+
+
+def run(options: Namespace) -> int:
+    """Describe every file; returns the exit code."""
+    codes = []
+    for name in options.inputs:
+        try:
+            facts = info(sys.stdin.buffer if name == "-" else name)
+        except (SemcompError, OSError) as error:
+            message = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            codes.append(getattr(error, "exit_code", EXIT_FAILED))
+            if options.json:
+                failure = {"command": "info", "input": name, "ok": False, "error": type(error).__name__}
+                print(json.dumps({**failure, "message": message}, ensure_ascii=False))
+            print(f"semcomp info: {name}: {message}", file=sys.stderr)
+            continue
+        if options.json:
+            values = {"command": "info", "input": name, "ok": True, **facts.to_dict()}
+            print(json.dumps(values, ensure_ascii=False))
+        elif not options.quiet:
+            print(describe(name, facts, verbose=options.verbose))
+    if not codes:
+        return EXIT_OK
+    return codes[0] if len(set(codes)) == 1 else EXIT_FAILED
+
+
+def describe(name: str, facts: Info, *, verbose: bool) -> str:
+    """A few lines for a person."""
+    kept = [
+        what
+        for what, held in (("alpha", facts.has_alpha), ("ICC", facts.has_icc), ("EXIF", facts.has_exif))
+        if held
+    ]
+    lines = [
+        f"{name}: {facts.width}x{facts.height} {facts.mode}, quality {facts.quality}, "
+        f"{facts.bytes:,} B, {facts.bpp:.3f} bpp",
+        f"  keeps     {', '.join(kept) or 'pixels only'}",
+        f"  chunks    {', '.join(f'{chunk.kind} {chunk.bytes:,} B' for chunk in facts.chunks)}",
+        f"  model     {facts.model_id}  entropy {facts.entropy_id}",
+    ]
+    if facts.flags & 1:
+        lines.append("  note      part of the decoded picture may be synthesised")
+    if verbose:
+        lines.append(f"  format    version {facts.format_version}, flags {facts.flags:#x}")
+    lines += [f"  lost      {lost}" for lost in facts.lost]
+    return "\n".join(lines)

@@ -1,0 +1,57 @@
+"""`semcomp models`: the weights at hand."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from semcomp.cli import EXIT_OK
+from semcomp.errors import ModelError, SemcompError
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def run(options: Namespace) -> int:
+    """List the weights; returns the exit code."""
+    names = options.names or sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
+    if not names:
+        raise ModelError(f"no weights in {WEIGHTS}: install semcomp again")
+    from semcomp.codec import load
+
+    code = EXIT_OK
+    for name in names:
+        try:
+            facts = load(name).describe()
+        except SemcompError as error:
+            code = error.exit_code
+            print(f"semcomp models: {name}: {error}", file=sys.stderr)
+            continue
+        if options.json:
+            print(json.dumps({"command": "models", **facts}, ensure_ascii=False, default=_plain))
+        elif not options.quiet:
+            print(describe(facts))
+    return code
+
+
+def describe(facts: dict[str, Any]) -> str:
+    """A few lines for a person, from `Codec.describe()`."""
+    lines = [str(facts["name"])]
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{part} {_number(entry)}" for part, entry in value.items())
+        if key != "name":
+            lines.append(f"  {key.replace('_', ' '):<14}{_number(value)}")
+    return "\n".join(lines)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return f"{value:.2f}" if isinstance(value, float) else str(_plain(value))
+
+
+def _plain(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else value
