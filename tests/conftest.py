@@ -1,0 +1,107 @@
+"""Shared fixtures: the real codec, loaded once, and a stand-in for tests of what surrounds it."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from semcomp.container import Chunk, ChunkKind, Container, Header, read, write
+from semcomp.errors import TargetError
+from semcomp.image import Picture, as_picture, open_picture, pack_alpha, to_pil, unpack_alpha
+
+WEIGHTS = Path(__file__).parents[1] / "semcomp" / "weights" / "base.safetensors"
+
+
+@pytest.fixture(scope="session")
+def codec() -> Any:
+    """The released codec. Tests must not change it."""
+    if not WEIGHTS.exists():
+        pytest.skip("the weights are not trained yet")
+    from semcomp.codec import load
+
+    return load()
+
+
+@pytest.fixture
+def photo() -> np.ndarray:
+    """A small synthetic photograph: smooth shading, edges and some texture, uint8 (H, W, 3)."""
+    y, x = np.mgrid[0:90, 0:131].astype(np.float32)
+    noise = np.random.default_rng(3).normal(0, 6, (90, 131, 3))
+    shading = np.stack([x * 1.5, y * 2, 200 - x], axis=2)
+    shading[20:60, 30:80] = (230, 120, 40)
+    return np.clip(shading + noise, 0, 255).astype(np.uint8)
+
+
+class StandIn:
+    """What the command line and the plugin ask of a codec, with a JPEG inside. Needs no weights."""
+
+    name, entropy_id, model_id = "stand-in", b"ENTROPY!", b"MODEL-ID"
+
+    def encode(self, image: Any, *, quality: int = 50, strip: bool = False, convert: bool = False) -> bytes:
+        picture = as_picture(image, convert=convert)
+        buffer = io.BytesIO()
+        Image.fromarray(picture.pixels).save(buffer, "JPEG", quality=quality)
+        chunks = [Chunk(ChunkKind.Z, struct.pack("<B", quality)), Chunk(ChunkKind.Y, buffer.getvalue())]
+        if picture.alpha is not None:
+            chunks.append(Chunk(ChunkKind.ALPHA, pack_alpha(picture.alpha)))
+        if picture.icc and not strip:
+            chunks.append(Chunk(ChunkKind.ICC, picture.icc))
+        if picture.exif and not strip:
+            chunks.append(Chunk(ChunkKind.EXIF, picture.exif))
+        header = Header(
+            width=picture.width, height=picture.height, mode=picture.mode, quality=quality, symbol_crc_z=0,
+            symbol_crc_y=0, entropy_id=self.entropy_id, model_id=self.model_id,
+        )  # fmt: skip
+        return write(Container(header, tuple(chunks)))
+
+    def encode_to(
+        self, image: Any, *, bpp: Any = None, max_bytes: Any = None, psnr: Any = None, **options: Any
+    ) -> Any:
+        picture = as_picture(image)
+        limit = max_bytes if max_bytes is not None else (bpp or 8) * picture.width * picture.height / 8
+        for quality in range(95, 0, -5):
+            data = self.encode(picture, quality=quality, **options)
+            if len(data) <= limit:
+                psnr_db = 30.0 if psnr is not None else None
+                return SimpleNamespace(data=data, quality=quality, bpp=0.0, psnr_db=psnr_db)
+        raise TargetError(f"even quality 1 takes more than {limit:.0f} bytes: allow more")
+
+    def decode(self, data: bytes, *, max_pixels: int = 178_000_000) -> Image.Image:
+        container = read(data, max_pixels=max_pixels)
+        jpeg = container.get(ChunkKind.Y)
+        assert jpeg is not None
+        picture = open_picture(jpeg)
+        alpha = container.get(ChunkKind.ALPHA)
+        header = container.header
+        plane = unpack_alpha(alpha, width=header.width, height=header.height) if alpha else None
+        icc, exif = container.get(ChunkKind.ICC), container.get(ChunkKind.EXIF)
+        return to_pil(Picture(pixels=picture.pixels, mode=header.mode, alpha=plane, icc=icc, exif=exif))
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "parameters": 1234,
+            "kmac_per_px": {"analysis": 1.5},
+            "model_id": self.model_id,
+        }
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """Put a `StandIn` in the place of `semcomp.codec.load` for one test."""
+    import semcomp.codec
+    from semcomp.cli_batch import get_codec
+
+    codec = StandIn()
+    monkeypatch.setattr(semcomp.codec, "load", lambda name="base", *, device=None, threads=None: codec)
+    get_codec.cache_clear()
+    yield codec
+    get_codec.cache_clear()
