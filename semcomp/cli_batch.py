@@ -46,7 +46,9 @@ def run_batch(
     """
     if any(job.target == STREAM for job in jobs) and sys.stdout.isatty():
         raise UsageError("binary data does not belong on a terminal: redirect stdout, or give -o")
-    report = _Report(options, keys, total=len(jobs), to_stdout=all(job.target != STREAM for job in jobs))
+    report = _Report(
+        options, keys, total=len(jobs) + len(unusable), to_stdout=all(job.target != STREAM for job in jobs)
+    )
     for entry in unusable:
         report.add(_failure(Job(entry.source, ""), FileNotFoundError(entry.reason), EXIT_FAILED))
     results = (
@@ -142,7 +144,6 @@ class _Report:
         """Take one finished record."""
         if not record["ok"]:
             self.failures.append(record)
-            self.total = max(self.total, len(self.failures))
         if self.options.json:
             values = {"command": self.options.command, **{key: record.get(key) for key in self.keys}}
             self._print(json.dumps(values, ensure_ascii=False), self.out)
