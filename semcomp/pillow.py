@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from PIL import Image, ImageFile
 
@@ -41,7 +41,7 @@ class SemcImageFile(ImageFile.ImageFile):
 
     def _open(self) -> None:
         assert self.fp is not None
-        header, table = read_header(self.fp)
+        header, table = read_header(cast(BinaryIO, self.fp))
         has_alpha = any(entry.kind == ChunkKind.ALPHA for entry in table)
         self._size = (header.width, header.height)
         self._mode = header.mode.name + ("A" if has_alpha else "")

@@ -44,6 +44,7 @@ class StandIn:
     """What the command line and the plugin ask of a codec, with a JPEG inside. Needs no weights."""
 
     name, entropy_id, model_id = "stand-in", b"ENTROPY!", b"MODEL-ID"
+    release = None
 
     def encode(self, image: Any, *, quality: int = 50, strip: bool = False, convert: bool = False) -> bytes:
         picture = as_picture(image, convert=convert)

@@ -419,9 +419,11 @@ class TestOthers:
         assert main(["models", "base", "--json"]) == 0
         assert records(capsys.readouterr().out)[0]["parameters"] == 1234
 
-    def test_doctor(self, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    def test_doctor(self, stand_in: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
         results = [("coder", True, "equal words"), ("threads", True, "equal symbols")]
-        monkeypatch.setitem(sys.modules, "semcomp.exactness", SimpleNamespace(self_test=lambda: results))
+        monkeypatch.setitem(
+            sys.modules, "semcomp.exactness", SimpleNamespace(self_test=lambda release: results)
+        )
         assert main(["doctor"]) == 0
         out = capsys.readouterr().out
         assert f"semcomp {semcomp.__version__}" in out and "all is well" in out and "equal symbols" in out
