@@ -41,8 +41,8 @@ def run_batch(
 ) -> int:
     """Run `work` on every job, print a line or JSON for each, list the failures, return the exit code.
 
-    `work` returns the values of `keys` and "line"; a key that it leaves out is null. What it raises becomes a
-    failure of that job.
+    `work` returns the values of `keys`, "line", and "seconds" where call to return is not what to show;
+    a key that it leaves out is null. What it raises becomes a failure of that job.
     """
     if any(job.target == STREAM for job in jobs) and sys.stdout.isatty():
         raise UsageError("binary data does not belong on a terminal: redirect stdout, or give -o")
@@ -109,7 +109,8 @@ def _attempt(work: Work, job: Job, options: Namespace) -> Record:
         except Exception as error:
             record = _failure(job, error, EXIT_FAILED, message=f"internal error, please report it: {error!r}")
     record["warnings"] = [str(entry.message) for entry in heard]
-    record["seconds"] = round(time.perf_counter() - start, 4)
+    record.setdefault("seconds", time.perf_counter() - start)
+    record["seconds"] = round(record["seconds"], 4)
     return record
 
 
@@ -119,7 +120,7 @@ def _failure(job: Job, error: BaseException, code: int, *, message: str | None =
     trace = "".join(traceback.format_exception(error)) if error.__traceback__ else None
     return {
         "input": job.source, "output": None, "ok": False, "error": type(error).__name__, "message": message,
-        "exit_code": code, "traceback": trace, "warnings": [], "seconds": 0.0,
+        "exit_code": code, "traceback": trace, "warnings": [],
     }  # fmt: skip
 
 

@@ -107,6 +107,6 @@ def describe(report: dict[str, Any]) -> str:
     lines.append(f"coder      {report['coder']}")
     for check in report["checks"]:
         lines.append(f"{'ok' if check['ok'] else 'FAILED':<11}{check['name']}: {check['detail']}")
-    verdict = "all is well" if report["ok"] else "something is wrong: please report the lines above"
+    verdict = "all is well" if report["ok"] else "something is wrong, see above"
     lines.append(f"{verdict} ({report['seconds']:.1f} s of self-test)")
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from argparse import Namespace
 from typing import Any
 
@@ -25,9 +26,10 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     from semcomp.image import open_picture
 
     check_target(job.target, force=options.force)
+    codec = get_codec(options.model, options.device, options.threads)
+    start = time.perf_counter()  # loading the weights is no part of the first file
     source = read_source(job.source)
     picture = open_picture(source, convert=options.convert)
-    codec = get_codec(options.model, options.device, options.threads)
     data, quality, psnr_db = encode_with_target(codec, picture, options)
     write_target(job.target, data, force=options.force)
     bpp, ratio = 8 * len(data) / (picture.width * picture.height), len(source) / len(data)
@@ -36,7 +38,8 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
         line += f"  quality {quality}" + (f"  {psnr_db:.2f} dB" if psnr_db is not None else "")
     return {
         "width": picture.width, "height": picture.height, "input_bytes": len(source), "bytes": len(data),
-        "bpp": round(bpp, 6), "ratio": round(ratio, 4), "quality": quality, "psnr_db": psnr_db, "line": line,
+        "bpp": round(bpp, 6), "ratio": round(ratio, 4), "quality": quality, "psnr_db": psnr_db,
+        "seconds": time.perf_counter() - start, "line": line,
     }  # fmt: skip
 
 

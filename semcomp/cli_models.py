@@ -43,7 +43,7 @@ def describe(facts: dict[str, Any]) -> str:
         if isinstance(value, dict):
             value = ", ".join(f"{part} {_number(entry)}" for part, entry in value.items())
         if key != "name":
-            lines.append(f"  {key.replace('_', ' '):<14}{_number(value)}")
+            lines.append(f"  {key.replace('_', ' '):<20}{_number(value)}")
     return "\n".join(lines)
 
 

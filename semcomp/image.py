@@ -131,7 +131,7 @@ def from_array(array: NDArray[np.uint8]) -> Picture:
     alpha = np.ascontiguousarray(hwc[:, :, -1]) if channels in (2, 4) else None
     if channels <= 2:
         return Picture(pixels=np.repeat(hwc[:, :, :1], 3, axis=2), mode=ColorMode.L, alpha=alpha)
-    return Picture(pixels=np.ascontiguousarray(hwc[:, :, :3]), alpha=alpha)
+    return Picture(pixels=np.require(hwc[:, :, :3], requirements=("C", "W")), alpha=alpha)
 
 
 def from_tensor(tensor: Any) -> Picture:

@@ -315,3 +315,9 @@ def test_damaged_alpha_is_a_format_error() -> None:
             assert unpack_alpha(bytes(damaged), width=9, height=6).shape == (6, 9)
         except FormatError as error:
             assert "encode the picture again" in str(error)
+
+
+def test_a_read_only_array_is_copied_and_nothing_is_aliased_by_accident() -> None:
+    frozen = RGB.copy()
+    frozen.flags.writeable = False
+    assert from_array(frozen).pixels.flags.writeable
