@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -211,10 +212,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from semcomp.errors import SemcompError
+    from semcomp.errors import SemcompError, SemcompWarning
+
+    def show(message: Warning | str, *_: object) -> None:
+        print(f"semcomp {options.command}: warning: {message}", file=sys.stderr)
 
     try:
-        code: int = import_module(options.module).run(options)
+        with warnings.catch_warnings():
+            if not options.verbose:
+                warnings.simplefilter("ignore")  # what libraries say to programmers
+            warnings.simplefilter("always", SemcompWarning)
+            warnings.showwarning = show
+            code: int = import_module(options.module).run(options)
         sys.stdout.flush()
         return code
     except (SemcompError, OSError) as error:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from semcomp.cli import EXIT_FAILED, EXIT_OK, UsageError
 from semcomp.cli_files import STREAM, Job, Unusable
-from semcomp.errors import SemcompError
+from semcomp.errors import SemcompError, SemcompWarning
 
 if TYPE_CHECKING:
     from semcomp.codec import Codec
@@ -97,7 +97,8 @@ def _attempt(work: Work, job: Job, options: Namespace) -> Record:
     """One job; whatever goes wrong with it is its own affair and becomes part of its record."""
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("default")
+        warnings.simplefilter("default" if options.verbose else "ignore")
+        warnings.simplefilter("always", SemcompWarning)
         try:
             record = {"input": job.source, "output": job.target, "ok": True, **work(job, options)}
         except (SemcompError, OSError) as error:
