@@ -222,7 +222,7 @@ def _run(options: argparse.Namespace) -> int:
             if not options.verbose:
                 warnings.simplefilter("ignore")  # what libraries say to programmers
             warnings.simplefilter("always", SemcompWarning)
-            warnings.showwarning = show
+            warnings.showwarning = show  # type: ignore[assignment]
             code: int = import_module(options.module).run(options)
         sys.stdout.flush()
         return code
