@@ -20,7 +20,7 @@ _HOME = {
     "load": "semcomp.codec",
     "Codec": "semcomp.codec",
     "Encoded": "semcomp.codec",
-    "Latents": "semcomp.codec",
+    "Latents": "semcomp.latents",
     "info": "semcomp.summary",
     "Info": "semcomp.summary",
     "SemcompError": "semcomp.errors",
@@ -52,7 +52,6 @@ __all__ = [  # at most 15; tests/test_public.py guards it
 if TYPE_CHECKING:
     from semcomp.codec import Codec as Codec
     from semcomp.codec import Encoded as Encoded
-    from semcomp.codec import Latents as Latents
     from semcomp.codec import load as load
     from semcomp.errors import FormatError as FormatError
     from semcomp.errors import ImageError as ImageError
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
     from semcomp.errors import SemcompError as SemcompError
     from semcomp.errors import SemcompWarning as SemcompWarning
     from semcomp.errors import TargetError as TargetError
+    from semcomp.latents import Latents as Latents
     from semcomp.summary import Info as Info
     from semcomp.summary import info as info
 

@@ -14,7 +14,7 @@ LAYERS = [  # the lowest line first; a module imports from its own line and thos
     "errors container exif modes image torchvision_ops",
     "tables plain_coder coder quantize blocks metrics summary rounding",
     "analysis synthesis generator entropy sigma semantics",
-    "model store tiles",
+    "model store tiles latents",
     "codec export hub exactness",
     "cli cli_files cli_batch cli_encode cli_decode cli_info cli_compare cli_models cli_doctor pillow compare",
     "__init__ __main__",

@@ -1,0 +1,105 @@
+"""Does this machine decode what every other machine decodes? A self-test of a second, for `semcomp doctor`.
+
+The sigma path is run with every arrangement of threads, backend and memory layout that torch offers here and compared
+with int64 arithmetic in numpy; the coder with its pure Python twin. A control, the same path with weights that are
+no integers, must differ: otherwise the comparison could not have noticed anything.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from semcomp.coder import HAS_CONSTRICTION, decode_symbols, encode_symbols
+from semcomp.sigma import Z_LIMIT, IntegerSigma, neighbours
+from semcomp.store import Release
+
+QUALITIES = (1, 13, 50, 87, 100)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def onednn_enabled(enabled: bool) -> Iterator[None]:
+    """torch with or without oneDNN; its remark that Intel GPUs have TF32 is left out."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*TF32.*")
+        with torch.backends.mkldnn.flags(enabled=enabled):
+            yield
+
+
+def arrangements(sigma: IntegerSigma, z_hat: Tensor, quality: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Table numbers of z_hat (1, Z, h, w) by every way to compute them here: name, int64 (M, 4h, 4w)."""
+    layouts = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
+    for threads in sorted({1, 2, torch.get_num_threads()}):
+        for onednn in (True, False):
+            for layout, memory_format in layouts.items():
+                with _threads(threads), onednn_enabled(onednn), torch.inference_mode():
+                    index = sigma.index(z_hat.contiguous(memory_format=memory_format), quality)
+                name = f"{threads} threads, oneDNN {'on' if onednn else 'off'}, {layout}"
+                yield name, index[0].to(torch.int64).numpy()
+    if torch.cuda.is_available():
+        index = sigma.to(torch.device("cuda")).index(z_hat.cuda(), quality)
+        yield "CUDA", index[0].to("cpu", torch.int64).numpy()
+
+
+def random_z(hyper: int, *, seed: int, height: int = 6, width: int = 7) -> Tensor:
+    """Integers over the whole range of z_hat, most of them small: (1, hyper, height, width)."""
+    generator = torch.Generator().manual_seed(seed)
+    z = torch.randn(1, hyper, height, width, generator=generator) * 3
+    far = torch.rand(z.shape, generator=generator) < 0.05
+    return torch.where(far, z * 40, z).round().clamp(-Z_LIMIT, Z_LIMIT)
+
+
+def control_differs(sigma: IntegerSigma, *, seed: int = 0) -> bool:
+    """Whether sums of non-integer weights depend on their order here, as they should."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = sigma.weight1.float() + torch.rand(sigma.weight1.shape, generator=generator) / 3
+    around = neighbours(random_z(sigma.weight1.shape[1] // 9, seed=seed)).flatten(2)[0] / 3
+    order = torch.randperm(weight.shape[1], generator=generator)
+    return not torch.equal(weight @ around, weight[:, order] @ around[order])
+
+
+def self_test(release: Release) -> list[tuple[str, bool, str]]:
+    """Checks as (name, passed, detail)."""
+    sigma, hyper = release.sigma, release.config.hyper
+    different, tried = [], 0
+    for quality in QUALITIES:
+        z_hat = random_z(hyper, seed=quality)
+        expected = sigma.index_numpy(z_hat[0].numpy().astype(np.int64), quality)
+        for name, index in arrangements(sigma, z_hat, quality):
+            tried += 1
+            if not np.array_equal(index, expected):
+                different.append(f"{name}, quality {quality}")
+    sums = sigma.bound_of_sums()
+    rng = np.random.default_rng(0)
+    index = rng.integers(-1, len(release.tables_y), 4000)
+    symbols = np.round(rng.laplace(scale=2, size=4000)).astype(np.int32)
+    plain = encode_symbols(symbols, index, release.tables_y, plain=True)
+    read = decode_symbols(plain, index, release.tables_y, plain=True)
+    coder_ok = bool(np.array_equal(read, np.where(index < 0, 0, symbols)))
+    detail = "pure Python only"
+    if HAS_CONSTRICTION:
+        fast = encode_symbols(symbols, index, release.tables_y)
+        coder_ok = coder_ok and fast == plain
+        coder_ok = coder_ok and bool(np.array_equal(decode_symbols(plain, index, release.tables_y), read))
+        detail = "constriction and pure Python, equal bytes"
+    return [
+        ("table numbers", not different, f"{tried} arrangements equal int64" if not different else different[0]),
+        ("sums stay exact", sums < 1 << 24, f"largest possible sum {sums:,} of {1 << 24:,}"),
+        ("control", control_differs(sigma), "non-integer weights do depend on the order of their sum"),
+        ("coder", coder_ok, detail),
+    ]
+
+

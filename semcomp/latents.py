@@ -1,0 +1,145 @@
+"""Latents to symbols to bytes, and back: everything between the analysis and whatever reads y_hat.
+
+    y ── gain ──► y - mean ── round ──► symbols ── tables, ANS ──► chunks z and y
+                    ▲                      │
+    z_hat ──► mean path, two passes ◄──────┘──► y_hat, after the inverse gain
+
+Encoder and decoder run the same `CodecModel.two_passes`; they differ in where a residual comes from. Whatever decides
+bits (`IntegerSigma`, tables, positions) is integer.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from semcomp.coder import decode_symbols, encode_symbols
+from semcomp.model import STRIDE_Y, STRIDE_Z, CodecModel
+from semcomp.quantize import SYMBOL_LIMIT, prior_node
+from semcomp.rounding import choose_symbols
+from semcomp.sigma import clip_z
+from semcomp.store import Release
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latents:
+    """What heads and generators read: the decoded latents of one file."""
+
+    y_hat: Tensor
+    """float32 (1, M, ceil(height / 16), ceil(width / 16)), after the inverse gain"""
+    width: int
+    height: int
+    quality: int
+    entropy_id: bytes
+    model_id: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Symbols:
+    """The integers of one file, in C, H, W order."""
+
+    z: np.ndarray
+    """int16 (Z, ceil(h/64), ceil(w/64))"""
+    y: np.ndarray
+    """int16 (M, ceil(h/16), ceil(w/16))"""
+    index: np.ndarray
+    """int8 of the same shape: table numbers, -1 where nothing is coded"""
+
+
+def grid(height: int, width: int, stride: int) -> tuple[int, int]:
+    """Rows and columns of the positions that an image has at a stride."""
+    return -(-height // stride), -(-width // stride)
+
+
+class LatentCoder:
+    """A release's tables and integer path, and the float mean path beside them."""
+
+    def __init__(self, release: Release, network: CodecModel, *, device: torch.device):
+        self.release, self.network, self.device = release, network, device
+        self._sigma = release.sigma.to(device)
+        self._bits = torch.from_numpy(release.tables_y.bits()).to(device)
+
+    @torch.inference_mode()
+    def quantize(self, y: Tensor, *, height: int, width: int, quality: int, optimise: bool = True) -> Symbols:
+        """Symbols of an analysis y (1, M, 4a, 4b) of an image. `optimise` weighs bits against error (rounding.py)."""
+        q = self._tensor(quality)
+        scaled = y.to(self.device) * self.network.gain(q)
+        z_hat = clip_z(self.network.hyper_analysis(scaled, q))
+        index, coded = self._index(z_hat, quality, height, width)
+        bits = self._bits if optimise else None
+        chosen = torch.zeros_like(scaled)
+
+        def residual(mean: Tensor, mask: Tensor) -> Tensor:
+            part = choose_symbols(scaled - mean, index, coded & mask, bits)
+            chosen.add_(part.clamp_(-SYMBOL_LIMIT, SYMBOL_LIMIT))
+            return part
+
+        self.network.two_passes(z_hat, q, residual)
+        rows, columns = grid(height, width, STRIDE_Y)
+        return Symbols(
+            z=z_hat[0].to("cpu", torch.int16).numpy(),
+            y=chosen[0, :, :rows, :columns].to("cpu", torch.int16).numpy(),
+            index=_masked(index, coded, rows, columns),
+        )
+
+    def write(self, symbols: Symbols, *, quality: int) -> tuple[bytes, bytes]:
+        """The bodies of the chunks Z and Y."""
+        return (
+            encode_symbols(symbols.z.ravel(), self.z_index(symbols.z.shape, quality=quality), self.release.tables_z),
+            encode_symbols(symbols.y.ravel(), symbols.index.ravel(), self.release.tables_y),
+        )
+
+    def read_z(self, data: bytes, *, height: int, width: int, quality: int, plain: bool = False) -> np.ndarray:
+        """z symbols, int16 (Z, a, b). FormatError for a stream that no encoder writes."""
+        shape = (self.release.config.hyper, *grid(height, width, STRIDE_Z))
+        index = self.z_index(shape, quality=quality)
+        return decode_symbols(data, index, self.release.tables_z, plain=plain).astype(np.int16).reshape(shape)
+
+    @torch.inference_mode()
+    def read_y(
+        self, data: bytes, z: np.ndarray, *, height: int, width: int, quality: int, plain: bool = False
+    ) -> Symbols:
+        """All symbols of a file, given those of z. FormatError as `read_z`."""
+        numbers, coded = self._index(self._plane(z), quality, height, width)
+        index = _masked(numbers, coded, *grid(height, width, STRIDE_Y))
+        y = decode_symbols(data, index.ravel(), self.release.tables_y, plain=plain)
+        return Symbols(z=z, y=y.astype(np.int16).reshape(index.shape), index=index)
+
+    @torch.inference_mode()
+    def dequantize(self, symbols: Symbols, *, quality: int) -> Tensor:
+        """y_hat (1, M, rows, columns) of an image's positions, float32, channels-last."""
+        rows, columns = symbols.y.shape[1:]
+        z_rows, z_columns = symbols.z.shape[1:]
+        read = F.pad(self._plane(symbols.y), (0, 4 * z_columns - columns, 0, 4 * z_rows - rows))
+        y_hat, _ = self.network.two_passes(
+            self._plane(symbols.z), self._tensor(quality), lambda mean, mask: torch.where(mask, read, 0.0)
+        )
+        return y_hat[..., :rows, :columns].contiguous(memory_format=torch.channels_last)
+
+    def z_index(self, shape: tuple[int, ...], *, quality: int) -> np.ndarray:
+        """Table of every element of z (Z, a, b), flat: its rate node's, its channel's."""
+        hyper = self.release.config.hyper
+        node = int(prior_node(torch.tensor(quality), self.release.config.nodes))
+        return np.repeat(np.arange(hyper, dtype=np.int16) + node * hyper, shape[1] * shape[2])
+
+    def _index(self, z_hat: Tensor, quality: int, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """Table numbers (1, M, 4a, 4b) as float32, and which elements are coded (bool)."""
+        index = self._sigma.index(z_hat, quality)
+        coded = index >= self.release.skip_below
+        rows, columns = grid(height, width, STRIDE_Y)
+        coded[..., rows:, :] = False
+        coded[..., columns:] = False
+        return index, coded
+
+    def _plane(self, symbols: np.ndarray) -> Tensor:
+        return torch.from_numpy(symbols).to(self.device, torch.float32)[None]
+
+    def _tensor(self, quality: int) -> Tensor:
+        return torch.tensor([quality], device=self.device)
+
+
+def _masked(index: Tensor, coded: Tensor, rows: int, columns: int) -> np.ndarray:
+    """int8 (M, rows, columns): table numbers, -1 where nothing is coded."""
+    return torch.where(coded, index, -1.0)[0, :, :rows, :columns].to("cpu", torch.int8).contiguous().numpy()

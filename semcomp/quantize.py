@@ -1,0 +1,85 @@
+"""Rounding, and what a quality stands for: lmbda, a position between the rate nodes, a prior.
+
+Rounding happens here and nowhere else. In training the gradient passes straight through (Bengio et al. 2013);
+the value is the same integer with and without gradients.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+QUALITIES = 100
+"""Qualities are the integers 1..100."""
+
+SYMBOL_LIMIT = 32767
+"""Largest magnitude of a symbol."""
+
+
+def _straight_through(value: Tensor, rounded: Tensor) -> Tensor:
+    return value + (rounded - value).detach() if value.requires_grad else rounded
+
+
+def round_half_even(value: Tensor) -> Tensor:
+    """Nearest integer, ties to even, as a float tensor of the same shape; the gradient passes unchanged."""
+    return _straight_through(value, torch.round(value))
+
+
+def floor(value: Tensor) -> Tensor:
+    """Largest integer not above `value`; the gradient passes unchanged."""
+    return _straight_through(value, torch.floor(value))
+
+
+class _Bound(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, low: float, high: float) -> Tensor:
+        ctx.save_for_backward(value)
+        ctx.low, ctx.high = low, high
+        return value.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (value,) = ctx.saved_tensors
+        blocked = ((value < ctx.low) & (gradient > 0)) | ((value > ctx.high) & (gradient < 0))
+        return gradient.masked_fill(blocked, 0.0), None, None
+
+
+def bound(value: Tensor, low: float, high: float) -> Tensor:
+    """Clamp whose gradient still passes where it would bring the value back inside (Ballé et al. 2018)."""
+    return _Bound.apply(value, low, high) if value.requires_grad else value.clamp(low, high)
+
+
+def rate_position(quality: Tensor, nodes: int) -> Tensor:
+    """Position of a quality on the axis of the rate nodes, 0..nodes-1. `quality` (B,) holds integers 1..100."""
+    return (quality.float() - 1) * ((nodes - 1) / (QUALITIES - 1))
+
+
+def prior_node(quality: Tensor, nodes: int) -> Tensor:
+    """Number of the prior of z that a quality uses, int64 (B,). Integer arithmetic only: it selects tables."""
+    return ((quality.long() - 1) * (nodes - 1) * 2 + (QUALITIES - 1)) // (2 * (QUALITIES - 1))
+
+
+def lmbda_of(quality: Tensor, lmbda_min: float, lmbda_max: float) -> Tensor:
+    """Lagrange multiplier of a quality for an MSE on the 0-255 scale; log-spaced over the qualities."""
+    span = math.log(lmbda_max / lmbda_min)
+    return lmbda_min * torch.exp((quality.float() - 1) * (span / (QUALITIES - 1)))
+
+
+class RateTable(nn.Module):
+    """A vector for every rate, interpolated linearly between learned nodes.
+
+    (B,) qualities -> (B, C, 1, 1). Of a table of log gains this is the exponential interpolation of
+    Cui et al. 2021 (G-VAE).
+    """
+
+    def __init__(self, nodes: int, channels: int, *, init: Tensor | float = 0.0):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(nodes, channels) + init)
+
+    def forward(self, quality: Tensor) -> Tensor:
+        nodes = self.weight.shape[0]
+        position = rate_position(quality, nodes)
+        left = position.floor().clamp(0, nodes - 2).long()
+        weight = (position - left)[:, None]
+        return torch.lerp(self.weight[left], self.weight[left + 1], weight)[:, :, None, None]

@@ -1,0 +1,309 @@
+"""Trains the codec: python -m train.codec configs/codec_base.yaml
+
+One model for every rate: each crop of a batch draws its own quality. Everything that a run needs stands in its YAML
+file, every value can be set on the command line, and a run that was stopped goes on where it stopped.
+"""
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+import yaml
+from lightning.fabric import Fabric
+from tqdm import tqdm
+
+from semcomp.model import CodecConfig, CodecModel
+from semcomp.quantize import QUALITIES
+from train import config as configuration
+from train.checkpoint import load_state, random_state, restore_random_state, save_state
+from train.data import Photos, find_photos
+from train.objective import Objective
+from train.optim import OptimConfig, build_optimizers, moving_average, rate_factor, set_rates
+from train.validate import Validation
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What is trained on."""
+
+    photos: tuple[str, ...] = ("data/photos",)
+    """Folders of photos, searched with their subfolders."""
+    limit: int | None = None
+    """Take only so many photos."""
+    crop: int = 256
+    """Side of a crop, a multiple of 64."""
+    batch: int = 8
+    """Crops a step and device."""
+    halve: float = 0.2
+    """Part of the crops that are shown at half their resolution."""
+
+    def __post_init__(self) -> None:
+        if self.crop % 64:
+            raise ValueError(f"data.crop must be a multiple of 64, not {self.crop}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """The line that is written while training."""
+
+    photos: tuple[str, ...] = ()
+    """Folders of lossless photos; none, no validation."""
+    every: int = 5
+    """Take every fifth of them."""
+    qualities: tuple[int, ...] = (1, 20, 40, 60, 80, 100)
+    minutes: float = 10.0
+    """Time between two lines."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """A whole run. Its length is given in minutes or in steps."""
+
+    name: str
+    """The run's folder below runs/."""
+    codec: CodecConfig = field(default_factory=CodecConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    minutes: float | None = None
+    steps: int | None = None
+    rounded_from: float = 0.75
+    """From this part of the run on, the rate is that of rounded symbols instead of noisy ones (soft, then hard:
+    Guo et al. 2021)."""
+    skip_below: int = 4
+    """Elements whose table number is smaller are never coded: their sigma is below 0.18."""
+    seed: int = 0
+    precision: str = "bf16-mixed"
+    """Lightning Fabric's name: bf16-mixed or 32-true."""
+    compile: bool = True
+    """torch.compile, on CUDA only: on two CPU cores it was measured to be 15 % slower than eager."""
+    save_minutes: float = 5.0
+    start_from: str | None = None
+    """Another run's state.safetensors whose averaged weights this run starts from."""
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.steps is None):
+            raise ValueError("give the length of the run as either minutes or steps")
+
+
+class Trainer:
+    """State of a run, and its loop."""
+
+    def __init__(self, config: RunConfig, folder: Path, *, quiet: bool = False):
+        self.config, self.folder, self.quiet = config, folder, quiet
+        torch.manual_seed(config.seed)
+        self.fabric = Fabric(precision=config.precision)
+        self.fabric.launch()
+        self.device = self.fabric.device
+        cuda = self.device.type == "cuda"
+        self.photos = Photos(
+            find_photos(config.data.photos)[: config.data.limit],
+            smallest=config.data.crop, device=self.device, quiet=quiet,
+        )  # fmt: skip
+        self.objective = Objective(CodecModel(config.codec), skip_below=config.skip_below)
+        if config.start_from:
+            self.objective.load_state_dict(load_state(Path(config.start_from))["average"])
+        self.objective.to(self.device, memory_format=torch.channels_last)
+        self.average = moving_average(self.objective, config.optim)
+        self.optimizers = build_optimizers(self.objective, config.optim)
+        module = torch.compile(self.objective) if cuda and config.compile else self.objective
+        self.wrapped, *self.wrapped_optimizers = self.fabric.setup(module, *self.optimizers)
+        self.sampler = torch.Generator().manual_seed(config.seed * 1000 + 1 + self.fabric.global_rank)
+        self.step, self.seconds, self.validated = 0, 0.0, 0.0
+
+    @property
+    def progress(self) -> float:
+        """0..1 of the whole run."""
+        if self.config.steps is not None:
+            return self.step / self.config.steps
+        return self.seconds / (60 * self.config.minutes)
+
+    def save(self) -> None:
+        if self.fabric.is_global_zero:
+            state = {
+                "objective": self.objective.state_dict(),
+                "average": self.average.module.state_dict(),
+                "averaged": int(self.average.n_averaged),
+                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+                "sampler": self.sampler.get_state(),
+                "random": random_state(),
+                "step": self.step, "seconds": self.seconds, "validated": self.validated,
+            }  # fmt: skip
+            save_state(self.folder / "state.safetensors", state)
+
+    def resume(self) -> None:
+        """Continue exactly where `save` was called. ValueError if nothing was saved."""
+        path = self.folder / "state.safetensors"
+        if not path.exists():
+            raise ValueError(f"nothing to resume: there is no {path}")
+        state = load_state(path)
+        self.objective.load_state_dict(state["objective"])
+        self.average.module.load_state_dict(state["average"])
+        self.average.n_averaged.fill_(state["averaged"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.sampler.set_state(state["sampler"])
+        restore_random_state(state["random"])
+        self.step, self.seconds, self.validated = state["step"], state["seconds"], state["validated"]
+
+    def train_step(self) -> dict[str, float]:
+        """One batch. Returns the figures of the log."""
+        config = self.config
+        factor = rate_factor(config.optim, step=self.step, progress=self.progress)
+        set_rates(self.optimizers, factor)
+        x = self.photos.batch(config.data.batch, config.data.crop, halve=config.data.halve, generator=self.sampler)
+        quality = torch.randint(1, QUALITIES + 1, (config.data.batch,), generator=self.sampler).to(self.device)
+        measured = self.wrapped(x, quality, self.progress >= config.rounded_from)
+        loss = self.objective.loss(measured, quality)
+        self.fabric.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.objective.parameters(), config.optim.clip)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(f"the gradient is {float(norm)} at step {self.step}; lower optim.lr")
+        for optimizer in self.wrapped_optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        self.average.update_parameters(self.objective)
+        self.step += 1
+        with torch.no_grad():
+            return {
+                "step": self.step, "loss": loss.item(), "norm": norm.item(), "lr_factor": factor,
+                "bpp": (measured.bpp_y + measured.bpp_z).mean().item(), "bpp_z": measured.bpp_z.mean().item(),
+                "psnr_db": (10 * torch.log10(255**2 / measured.mse)).mean().item(),
+            }  # fmt: skip
+
+    def run(self, *, max_minutes: float | None = None) -> bool:
+        """Train to the end, or until the time is up or a signal asks to stop. True at the end of the run."""
+        validation = None
+        v = self.config.validation
+        if v.photos and self.fabric.is_global_zero:
+            validation = Validation(v.photos, every=v.every, qualities=v.qualities)
+        began, last_save = time.monotonic(), time.monotonic()
+        before = self.seconds
+        with _signals() as stop, Log(self.folder, quiet=self.quiet) as log:
+            while self.progress < 1 and not stop:
+                row = self.train_step()
+                now = time.monotonic()
+                self.seconds = before + now - began
+                log.step(row, progress=self.progress)
+                if validation and self.seconds - self.validated >= 60 * v.minutes:
+                    self.validated = self.seconds
+                    log.write({"step": self.step, "minutes": round(self.seconds / 60, 2), **self.validate(validation)})
+                if now - last_save >= 60 * self.config.save_minutes:
+                    self.save()
+                    last_save = now
+                if max_minutes is not None and now - began >= 60 * max_minutes:
+                    break
+            self.save()
+            if validation and self.progress >= 1:
+                log.write({"step": self.step, "minutes": round(self.seconds / 60, 2), **self.validate(validation)})
+        return self.progress >= 1
+
+    def validate(self, validation: Validation) -> dict[str, object]:
+        return validation.run(self.average.module, device=self.device)
+
+
+class Log:
+    """log.jsonl, TensorBoard, and a bar where the terminal is one."""
+
+    def __init__(self, folder: Path, *, quiet: bool, every: int = 50):
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.every, self.quiet, self.rows = every, quiet, []
+        self.file = (folder / "log.jsonl").open("a")
+        self.board = SummaryWriter(str(folder / "tensorboard"))
+        self.bar = tqdm(total=100, unit="%", disable=quiet or not sys.stderr.isatty(), bar_format=(
+            "{percentage:5.1f}% {bar} {elapsed}<{remaining} {postfix}"))  # fmt: skip
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self.board.close()
+        self.bar.close()
+
+    def step(self, row: dict[str, float], *, progress: float) -> None:
+        self.rows.append(row)
+        if len(self.rows) < self.every:
+            return
+        mean = {key: sum(r[key] for r in self.rows) / len(self.rows) for key in row}
+        mean["step"] = row["step"]
+        self.rows = []
+        self.file.write(json.dumps({key: round(value, 5) for key, value in mean.items()}) + "\n")
+        self.file.flush()
+        for key, value in mean.items():
+            self.board.add_scalar(f"train/{key}", value, row["step"])
+        self.bar.n = min(100.0, 100 * progress)
+        figures = f"loss {mean['loss']:.3f} {mean['bpp']:.3f} bpp {mean['psnr_db']:.2f} dB"
+        self.bar.set_postfix_str(f"step {row['step']} {figures}")
+
+    def write(self, row: dict[str, object]) -> None:
+        """A validation line: to the log and the terminal."""
+        self.file.write(json.dumps(row) + "\n")
+        self.file.flush()
+        self.board.add_scalar("validation/bd_rate", row["bd_rate"], row["step"])
+        if not self.quiet:
+            points = "  ".join(f"{b:.3f}/{d:.2f}" for b, d in zip(row["bpp"], row["psnr_db"], strict=True))
+            head = f"{row['minutes']:7.1f} min  step {row['step']}  BD-rate vs JPEG {row['bd_rate']:+.1f} %"
+            tqdm.write(f"{head}  {points}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[int]]:
+    """A list that fills when Ctrl-C or SIGTERM comes."""
+    received: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        received.append(number)
+
+    old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m train.codec", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="examples:\n  python -m train.codec configs/codec_base.yaml --set data.photos=[~/photos]\n"
+               "  python -m train.codec configs/codec_base.yaml --max-minutes 60\n"
+               "  python -m train.codec configs/codec_base.yaml --resume\n"
+               "afterwards:\n  python -m train.export runs/base semcomp/weights/base.safetensors",
+    )  # fmt: skip
+    parser.add_argument("config", type=Path, help="YAML file of the run")
+    parser.add_argument("--set", action="append", default=[], metavar="a.b=c", help="change a value of the config")
+    parser.add_argument("--max-minutes", type=float, metavar="M", help="save and stop after M minutes")
+    parser.add_argument("--resume", action="store_true", help="continue the run of that name")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
+    parser.add_argument("--quiet", action="store_true")
+    options = parser.parse_args(arguments)
+    try:
+        config = configuration.load(RunConfig, options.config, overrides=options.set)
+        folder = options.runs / config.name
+        if not options.resume and (folder / "state.safetensors").exists():
+            raise ValueError(f"{folder} holds a run already: --resume continues it, --set name=... starts another")
+        folder.mkdir(parents=True, exist_ok=True)
+        trainer = Trainer(config, folder, quiet=options.quiet)
+        if options.resume:
+            trainer.resume()
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    (folder / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(asdict(config))), sort_keys=False))
+    done = trainer.run(max_minutes=options.max_minutes)
+    if not options.quiet:
+        state = "finished" if done else "stopped; continue with --resume"
+        print(f"{folder}: {trainer.step} steps, {trainer.seconds / 60:.1f} minutes, {state}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

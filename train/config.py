@@ -1,0 +1,59 @@
+"""Run configurations: YAML files that map one to one onto frozen dataclasses."""
+
+import dataclasses
+import difflib
+import typing
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+T = typing.TypeVar("T")
+
+
+def build(kind: type[T], values: dict[str, Any], *, where: str = "") -> T:
+    """A dataclass from nested dictionaries. An unknown key is a ValueError that names the nearest one."""
+    hints = typing.get_type_hints(kind)
+    arguments = {}
+    for key, value in values.items():
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=1)
+            hint = f"; did you mean {where}{near[0]}?" if near else f"; known: {', '.join(hints)}"
+            raise ValueError(f"unknown key {where}{key}{hint}")
+        expected = hints[key]
+        if dataclasses.is_dataclass(expected):
+            if not isinstance(value, dict):
+                raise ValueError(f"{where}{key} must hold keys of its own, not {value!r}")
+            value = build(expected, value, where=f"{where}{key}.")
+        else:
+            value = _checked(value, expected, f"{where}{key}")
+        arguments[key] = value
+    return kind(**arguments)
+
+
+def _checked(value: Any, expected: Any, where: str) -> Any:
+    origin = typing.get_origin(expected)
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_checked(item, typing.get_args(expected)[0], where) for item in value)
+    allowed = typing.get_args(expected) if origin is not None else (expected,)
+    if float in allowed and type(value) in (int, float):
+        return float(value)
+    if not any(type(value) is kind for kind in allowed):
+        names = " or ".join(getattr(kind, "__name__", str(kind)) for kind in allowed)
+        raise ValueError(f"{where} must be {names}, not {value!r}")
+    return value
+
+
+def load(kind: type[T], path: Path, *, overrides: list[str] = ()) -> T:
+    """Read a YAML file into `kind`. Each override is `a.b=value`, the value in YAML."""
+    values = yaml.safe_load(path.read_text()) or {}
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        if not equals:
+            raise ValueError(f"--set takes key=value, not {override!r}")
+        *parents, last = name.split(".")
+        target = values
+        for parent in parents:
+            target = target.setdefault(parent, {})
+        target[last] = yaml.safe_load(text)
+    return build(kind, values)

@@ -1,0 +1,190 @@
+"""Turns a training run into released weights: python -m train.export runs/base semcomp/weights/base.safetensors
+
+In this order: averaged weights, rounding to what is stored, integer tables fitted to the latents of exactly that
+model. The tables come from training photos: a histogram for every table, smoothed by the density it stands for.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from tqdm import tqdm
+
+from semcomp.codec import Codec
+from semcomp.image import from_array
+from semcomp.model import CodecConfig, CodecModel
+from semcomp.quantize import QUALITIES, prior_node
+from semcomp.sigma import SCALES, Z_LIMIT, scale_table
+from semcomp.store import Release, save_release, stored_precision
+from semcomp.tables import TOTAL, Tables, quantize_pmf
+from train import config as configuration
+from train.checkpoint import load_state
+from train.codec import RunConfig
+from train.data import find_photos, read_rgb
+
+Y_WIDTH = 1023
+"""Largest magnitude of y that is counted; a table never reaches that far."""
+PRIOR_WEIGHT = 300.0
+"""Symbols that the ideal density is worth beside the counted ones."""
+TAIL = 2e-6
+"""Probability that a table leaves to its escape, where nothing else is known."""
+
+
+class Histogram:
+    """Counts of the symbols of y by table, and of z by rate node and channel."""
+
+    def __init__(self, config: CodecConfig):
+        self.config = config
+        self.y = np.zeros((SCALES, 2 * Y_WIDTH + 1))
+        self.z = np.zeros((config.nodes * config.hyper, 2 * Z_LIMIT + 1))
+
+    def add(self, y: np.ndarray, index: np.ndarray, z: np.ndarray, quality: int) -> None:
+        coded = index >= 0
+        values = np.clip(y[coded].astype(np.int64), -Y_WIDTH, Y_WIDTH) + Y_WIDTH
+        self.y += _counts(index[coded].astype(np.int64), values, self.y.shape)
+        node = int(prior_node(torch.tensor(quality), self.config.nodes))
+        channel = np.arange(self.config.hyper)[:, None, None] + node * self.config.hyper
+        tables = np.broadcast_to(channel, z.shape).ravel()
+        self.z += _counts(tables, z.astype(np.int64).ravel() + Z_LIMIT, self.z.shape)
+
+
+def _counts(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def _table(counts: np.ndarray, density: np.ndarray) -> tuple[int, np.ndarray]:
+    """(bound, frequencies) from counts of -W..W and a symmetrical density on the same support."""
+    width = len(counts) // 2
+    mass = counts + PRIOR_WEIGHT * density / density.sum()
+    tails = np.cumsum(mass[::-1])[::-1][width + 1 :] + np.cumsum(mass)[:width][::-1]  # mass at |v| >= 1, 2, ...
+    bound = int(np.count_nonzero(tails / mass.sum() > TAIL))
+    inside = mass[width - bound : width + bound + 1]
+    escape = max(mass.sum() - inside.sum(), TAIL * mass.sum())
+    return bound, quantize_pmf(np.append(inside, escape))
+
+
+def _stack(rows: Sequence[tuple[int, np.ndarray]]) -> Tables:
+    bounds = np.array([bound for bound, _ in rows], np.int16)
+    return Tables.from_arrays(bounds, np.concatenate([frequencies for _, frequencies in rows]))
+
+
+def fit_tables_y(histogram: Histogram) -> Tables:
+    """64 tables; each is smoothed by the Gaussian of its sigma."""
+    normal = torch.distributions.Normal(0.0, 1.0)
+    values = torch.arange(-Y_WIDTH, Y_WIDTH + 1, dtype=torch.float64)
+    rows = []
+    for counts, sigma in zip(histogram.y, scale_table().double(), strict=True):
+        density = normal.cdf((values + 0.5) / sigma) - normal.cdf((values - 0.5) / sigma)
+        rows.append(_table(counts, density.numpy()))
+    return _stack(rows)
+
+
+def fit_tables_z(histogram: Histogram) -> Tables:
+    """One table a rate node and channel; each borrows from its neighbours in rate, and from a Laplacian."""
+    values = np.arange(-Z_LIMIT, Z_LIMIT + 1)
+    counts = histogram.z.reshape(histogram.config.nodes, histogram.config.hyper, -1)
+    shared = counts.copy()
+    shared[1:] += 0.1 * counts[:-1]
+    shared[:-1] += 0.1 * counts[1:]
+    rows = []
+    for row in shared.reshape(-1, counts.shape[-1]):
+        total = max(row.sum(), 1.0)
+        middle = (row * values).sum() / total
+        spread = max((row * np.abs(values - middle)).sum() / total, 0.05)
+        rows.append(_table(row, np.exp(-np.abs(values - middle) / spread) + 1e-12))
+    return _stack(rows)
+
+
+def uniform_tables(count: int) -> Tables:
+    """Tables that stand in before any symbol was seen."""
+    return _stack([(0, np.array([TOTAL // 2, TOTAL // 2], np.uint32))] * count)
+
+
+def collect(codec: Codec, pictures: Sequence[np.ndarray], *, optimise: bool, quiet: bool) -> Histogram:
+    """Counts over pictures, each at qualities spread over the whole range."""
+    histogram = Histogram(codec.release.config)
+    per_picture = 8
+    for number, pixels in enumerate(tqdm(pictures, desc="fitting tables", disable=quiet)):
+        picture = from_array(pixels)
+        y = codec.analyse(picture)
+        for step in range(per_picture):
+            quality = 1 + (number * 7 + step * QUALITIES // per_picture) % QUALITIES
+            symbols = codec.quantize(y, picture, quality=quality, optimise=optimise)
+            histogram.add(symbols.y, symbols.index, symbols.z, quality)
+    return histogram
+
+
+def export(
+    network: CodecModel, pictures: Sequence[np.ndarray], *, name: str, skip_below: int, origin: str, quiet: bool
+) -> Release:
+    """A release with tables fitted to `pictures` (uint8 H W 3)."""
+    weights = {
+        key: stored_precision(key, value)
+        for key, value in network.state_dict().items()
+        if not key.startswith("sigma_path.")
+    }
+    config = network.config
+
+    def release(tables_y: Tables, tables_z: Tables) -> Release:
+        return Release(
+            name=name, config=config, weights=weights, sigma=network.sigma_path.released(),
+            tables_y=tables_y, tables_z=tables_z, skip_below=skip_below, origin=origin,
+        )  # fmt: skip
+
+    draft = release(uniform_tables(SCALES), uniform_tables(config.nodes * config.hyper))
+    first = collect(Codec(draft), pictures[::4], optimise=False, quiet=quiet)
+    draft = release(fit_tables_y(first), fit_tables_z(first))
+    second = collect(Codec(draft), pictures, optimise=True, quiet=quiet)
+    return release(fit_tables_y(second), fit_tables_z(second))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m train.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  python -m train.export runs/base semcomp/weights/base.safetensors",
+    )  # fmt: skip
+    parser.add_argument("run", type=Path, help="folder of the run")
+    parser.add_argument("output", type=Path, help=".safetensors file to write; its stem is the codec's name")
+    parser.add_argument("--photos", type=int, default=240, help="training photos that the tables see (default: 240)")
+    parser.add_argument("--quiet", action="store_true")
+    options = parser.parse_args(arguments)
+    config = configuration.load(RunConfig, options.run / "config.yaml")
+    state = load_state(options.run / "state.safetensors")
+    network = CodecModel(config.codec)
+    codec_state = {k.removeprefix("codec."): v for k, v in state["average"].items() if k.startswith("codec.")}
+    network.load_state_dict(codec_state)
+    paths = find_photos(config.data.photos)
+    pictures = [_middle(read_rgb(path)) for path in paths[:: max(1, len(paths) // options.photos)]]
+    origin = (
+        f"train/codec.py, {state['step']} steps of {config.data.batch} crops of {config.data.crop}, "
+        f"{state['seconds'] / 60:.0f} minutes"
+    )
+    release = export(
+        network, pictures, name=options.output.stem, skip_below=config.skip_below, origin=origin, quiet=options.quiet
+    )
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    save_release(release, options.output)
+    row = {
+        "file": str(options.output), "bytes": options.output.stat().st_size,
+        "entropy_id": release.entropy_id.hex(), "model_id": release.model_id.hex(), "origin": origin,
+    }  # fmt: skip
+    print(json.dumps(row))
+    options.output.with_suffix(".yaml").write_text(
+        yaml.safe_dump(yaml.safe_load((options.run / "config.yaml").read_text()), sort_keys=False)
+    )
+    return 0
+
+
+def _middle(pixels: np.ndarray, side: int = 512) -> np.ndarray:
+    """The middle of a photo: enough for counting, and every photo counts alike."""
+    top, left = max(0, pixels.shape[0] - side) // 2, max(0, pixels.shape[1] - side) // 2
+    return np.ascontiguousarray(pixels[top : top + side, left : left + side])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

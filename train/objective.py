@@ -1,0 +1,106 @@
+"""Rate and distortion in training.
+
+The likelihoods are CompressAI's; they train the networks and stay out of everything that is installed to encode or
+decode. Export replaces them by integer tables.
+"""
+
+from typing import NamedTuple
+
+import torch
+from compressai.entropy_models import EntropyBottleneck, GaussianConditional
+from torch import Tensor, nn
+
+from semcomp.model import CodecModel
+from semcomp.quantize import prior_node, round_half_even
+from semcomp.sigma import LOG_STEP, SCALE_MIN, clip_z, scale_table
+
+LIKELIHOOD_FLOOR = 1e-9
+
+
+class PriorBank(EntropyBottleneck):
+    """One factorized prior of z (Ballé et al. 2018) a rate node, evaluated for a batch of mixed nodes at once."""
+
+    def __init__(self, channels: int, nodes: int):
+        super().__init__(channels * nodes, init_scale=2)
+        self.nodes = nodes
+        self.quantiles.requires_grad_(False)
+        self._chosen: Tensor | None = None
+
+    def _logits_cumulative(self, inputs: Tensor, stop_gradient: bool) -> Tensor:
+        assert not stop_gradient
+        logits = inputs
+        for layer, (matrix, bias) in enumerate(zip(self.matrices, self.biases, strict=True)):
+            logits = torch.baddbmm(self._pick(bias), nn.functional.softplus(self._pick(matrix)), logits)
+            if layer < len(self.filters):
+                logits = logits + torch.tanh(self._pick(self.factors[layer])) * torch.tanh(logits)
+        return logits
+
+    def _pick(self, parameter: Tensor) -> Tensor:
+        return parameter.unflatten(0, (self.nodes, -1))[self._chosen].flatten(0, 1)
+
+    def forward(self, z: Tensor, node: Tensor) -> Tensor:
+        """z (B, Z, h, w), noisy or rounded, node (B,) -> likelihoods of the same shape."""
+        self._chosen = node
+        likelihood, _, _ = self._likelihood(z.flatten(2).flatten(0, 1)[:, None])
+        return likelihood.reshape(z.shape)
+
+
+class Measured(NamedTuple):
+    """What one batch gave, per sample (B,)."""
+
+    bpp_y: Tensor
+    bpp_z: Tensor
+    mse: Tensor
+    """on the 0-255 scale"""
+
+
+class Objective(nn.Module):
+    """Codec plus likelihoods: (x, quality) -> rate and distortion of each sample."""
+
+    def __init__(self, codec: CodecModel, *, skip_below: int):
+        super().__init__()
+        self.codec = codec
+        self.prior = PriorBank(codec.config.hyper, codec.config.nodes)
+        self.gaussian = GaussianConditional(scale_table().tolist())
+        self.skip_below = skip_below
+
+    def forward(self, x: Tensor, quality: Tensor, rounded: bool = False) -> Measured:
+        """x (B, 3, H, W) in [0, 1], quality (B,) int64.
+
+        The rate is that of additive noise (Ballé et al. 2017), or with `rounded` that of the integers themselves.
+        The reconstruction always sees rounded values.
+        """
+        codec = self.codec
+        y_scaled = codec.analysis(x) * codec.gain(quality)
+        z = codec.hyper_analysis(y_scaled, quality).float()
+        z_hat = clip_z(z)
+        index = codec.sigma_path(z_hat, quality)
+        coded = index >= self.skip_below
+
+        def residual(mean: Tensor, mask: Tensor) -> Tensor:
+            return torch.where(mask & coded, round_half_even(y_scaled - mean), 0.0)
+
+        y_hat, mean = codec.two_passes(z_hat, quality, residual)
+        x_hat = codec.synthesis(y_hat, quality)
+
+        with torch.autocast(x.device.type, enabled=False):
+            y_rate = self._for_rate(y_scaled - mean, rounded)
+            sigma = SCALE_MIN * torch.exp(LOG_STEP * index)
+            likelihood_y = self.gaussian._likelihood(y_rate, sigma)
+            likelihood_z = self.prior(self._for_rate(z, rounded), prior_node(quality, codec.config.nodes))
+            mse = (x_hat - x).square().mean((1, 2, 3)) * 255**2
+        pixels = x.shape[-2] * x.shape[-1]
+        return Measured(self._bits(likelihood_y) / pixels, self._bits(likelihood_z) / pixels, mse)
+
+    @staticmethod
+    def _for_rate(value: Tensor, rounded: bool) -> Tensor:
+        return round_half_even(value) if rounded else value + torch.rand_like(value) - 0.5
+
+    @staticmethod
+    def _bits(likelihood: Tensor) -> Tensor:
+        return -torch.log2(likelihood.clamp_min(LIKELIHOOD_FLOOR)).sum((1, 2, 3))
+
+    def loss(self, measured: Measured, quality: Tensor) -> Tensor:
+        """Mean over the batch of (R + lmbda D) / sqrt(lmbda): no rate dominates the others."""
+        lmbda = self.codec.lmbda(quality)
+        return ((measured.bpp_y + measured.bpp_z + lmbda * measured.mse) / lmbda.sqrt()).mean()

@@ -1,0 +1,87 @@
+"""Optimizers, the schedule of their learning rate, and the moving average of the weights."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """How parameters move."""
+
+    lr: float = 1e-3
+    """AdamW's, for everything that Muon does not take."""
+    muon_lr: float = 0.0
+    """Muon's (Jordan 2024), for the matrices of the pointwise layers; 0 gives them to AdamW. Updates are scaled to
+    AdamW's RMS (Liu et al. 2025), so both rates are of one kind. On two cores at a batch of 8 it costs 0.09 s a step of
+    0.36 s; in four minutes AdamW took 622 steps to -12.9 % BD-rate against JPEG, Muon 465 to -8.5 %."""
+    linear_lr: float = 1e-4
+    """AdamW's, for the linear paths and the gains, which start near their optimum and have small entries: at 1e-3
+    their noise alone costs more than what a run of minutes learns."""
+    prior_lr: float = 5e-3
+    """AdamW's, for the priors of z."""
+    betas: tuple[float, ...] = (0.9, 0.98)
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    warmup_steps: int = 300
+    hold: float = 0.3
+    """Part of the run at the full rate, before the cosine begins."""
+    last: float = 0.01
+    """Final rate, as a part of the full one."""
+    ema: float = 0.999
+    """Decay of the moving average of the weights, which is what is validated and released."""
+
+
+def rate_factor(config: OptimConfig, *, step: int, progress: float) -> float:
+    """Factor on the learning rates at `progress` 0..1 of the run."""
+    warmup = min(1.0, (step + 1) / config.warmup_steps)
+    if progress <= config.hold:
+        return warmup
+    angle = math.pi * min(1.0, (progress - config.hold) / (1 - config.hold))
+    return warmup * (config.last + (1 - config.last) * 0.5 * (1 + math.cos(angle)))
+
+
+def build_optimizers(module: nn.Module, config: OptimConfig) -> list[torch.optim.Optimizer]:
+    """AdamW, and Muon for the matrices inside the networks; their rates are set by `set_rates`."""
+    matrices, linear, prior, others = [], [], [], []
+    for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        inner = parameter.ndim == 2 and not any(part in name for part in ("rate", "bias", "sigma"))
+        if "linear" in name or "gain" in name:
+            linear.append(parameter)
+        elif name.startswith("prior."):
+            prior.append(parameter)
+        else:
+            (matrices if inner and config.muon_lr else others).append(parameter)
+    groups = [{"params": others, "full_lr": config.lr}, {"params": linear, "full_lr": config.linear_lr}]
+    groups.append({"params": prior, "full_lr": config.prior_lr})
+    optimizers = [torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, weight_decay=0.0, fused=True)]
+    if matrices:
+        groups = [{"params": matrices, "full_lr": config.muon_lr}]
+        optimizers.append(
+            torch.optim.Muon(groups, lr=config.muon_lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+        )
+    return optimizers
+
+
+def set_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
+    """Every group's learning rate becomes `factor` of its full one."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["full_lr"] * factor
+
+
+def moving_average(module: nn.Module, config: OptimConfig) -> AveragedModel:
+    """A copy of the module that follows it; the decay grows from 0.1 so that the first steps are forgotten."""
+
+    @torch.no_grad()
+    def follow(averages: list[Tensor], values: list[Tensor], count: Tensor | int) -> None:
+        count = int(count)
+        decay = min(config.ema, (1 + count) / (10 + count))
+        torch._foreach_lerp_(averages, values, 1 - decay)
+
+    return AveragedModel(module, multi_avg_fn=follow)
