@@ -256,7 +256,8 @@ class Codec:
 
     def _decode_symbols(self, container: Container, *, plain: bool = False) -> Symbols:
         header = container.header
-        what: dict[str, Any] = {"height": header.height, "width": header.width, "quality": header.quality, "plain": plain}
+        size = {"height": header.height, "width": header.width}
+        what: dict[str, Any] = {**size, "quality": header.quality, "plain": plain}
         z = self.coder.read_z(container.get(ChunkKind.Z) or b"", **what)
         _verify(header, z, header.symbol_crc_z, "z")
         symbols = self.coder.read_y(container.get(ChunkKind.Y) or b"", z, **what)

@@ -25,7 +25,7 @@ from train import config as configuration
 from train.checkpoint import load_state, random_state, restore_random_state, save_state
 from train.data import Photos, find_photos
 from train.objective import Objective
-from train.optim import OptimConfig, build_optimizers, moving_average, rate_factor, set_rates
+from train.optim import OptimConfig, build_optimizers, keep_layout, moving_average, rate_factor, set_rates
 from train.validate import Validation
 
 
@@ -149,6 +149,7 @@ class Trainer:
         self.average.n_averaged.fill_(state["averaged"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+            keep_layout(optimizer)
         self.sampler.set_state(state["sampler"])
         restore_random_state(state["random"])
         self.step, self.seconds, self.validated = state["step"], state["seconds"], state["validated"]

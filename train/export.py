@@ -6,9 +6,12 @@ model. The tables come from training photos: a histogram for every table, smooth
 
 import argparse
 import json
+import platform
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +23,7 @@ from semcomp.image import from_array
 from semcomp.model import CodecConfig, CodecModel
 from semcomp.quantize import QUALITIES, prior_node
 from semcomp.sigma import SCALES, Z_LIMIT, scale_table
-from semcomp.store import Release, save_release, stored_precision
+from semcomp.store import Release, parameters, save_release, stored_precision
 from semcomp.tables import TOTAL, Tables, quantize_pmf
 from train import config as configuration
 from train.checkpoint import load_state
@@ -33,6 +36,24 @@ PRIOR_WEIGHT = 300.0
 """Symbols that the ideal density is worth beside the counted ones."""
 TAIL = 2e-6
 """Probability that a table leaves to its escape, where nothing else is known."""
+
+
+CARD = """# {name}
+
+A codec for photographs, one model for every quality. {size:.1f} MB, {parameters:.2f} M parameters.
+
+| | |
+|---|---|
+| model id | `{model_id}` |
+| entropy id | `{entropy_id}` |
+| trained | {steps} steps of {batch} crops of {crop}x{crop}, {minutes:.0f} minutes on {machine} |
+| tables | fitted to {tables_from} of the training photos |
+
+## Configuration
+
+```yaml
+{config}```
+"""
 
 
 class Histogram:
@@ -174,10 +195,26 @@ def main(arguments: list[str] | None = None) -> int:
         "entropy_id": release.entropy_id.hex(), "model_id": release.model_id.hex(), "origin": origin,
     }  # fmt: skip
     print(json.dumps(row))
-    options.output.with_suffix(".yaml").write_text(
-        yaml.safe_dump(yaml.safe_load((options.run / "config.yaml").read_text()), sort_keys=False)
-    )
+    card = model_card(release, config, state, size=options.output.stat().st_size, tables_from=len(pictures))
+    options.output.with_suffix(".md").write_text(card)
     return 0
+
+
+def model_card(release: Release, config: RunConfig, state: dict[str, Any], *, size: int, tables_from: int) -> str:
+    """The facts that a card owes, from the run itself. Figures are added by hand from benchmarks/."""
+    overrides = yaml.safe_dump(json.loads(json.dumps(asdict(config))), sort_keys=False)
+    return CARD.format(
+        name=release.name, size=size / 1e6, parameters=parameters(release) / 1e6, model_id=release.model_id.hex(),
+        entropy_id=release.entropy_id.hex(), steps=state["step"], batch=config.data.batch, crop=config.data.crop,
+        minutes=state["seconds"] / 60, machine=machine(), tables_from=tables_from, config=overrides,
+    )  # fmt: skip
+
+
+def machine() -> str:
+    """What this runs on, in words."""
+    if torch.cuda.is_available():
+        return f"one {torch.cuda.get_device_name()}"
+    return f"{torch.get_num_threads()} cores of a {platform.machine()} processor, no GPU"
 
 
 def _middle(pixels: np.ndarray, side: int = 512) -> np.ndarray:

@@ -75,6 +75,15 @@ def set_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
             group["lr"] = group["full_lr"] * factor
 
 
+@torch.no_grad()
+def keep_layout(optimizer: torch.optim.Optimizer) -> None:
+    """Lay loaded moments out as their parameters are: the fused AdamW walks both through memory in step."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter).copy_(value)
+
+
 def moving_average(module: nn.Module, config: OptimConfig) -> AveragedModel:
     """A copy of the module that follows it; the decay grows from 0.1 so that the first steps are forgotten."""
 
