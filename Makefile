@@ -1,4 +1,4 @@
-# make demo · make test · make lint
+# make demo · make test · make lint · make benchmarks
 # Each builds .venv by itself on a fresh machine; choose the interpreter with PYTHON=python3.12.
 
 PYTHON ?= python3
@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint clean benchmarks bench-rate bench-speed bench-memory bench-exactness bench-fuzz
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -17,6 +17,27 @@ test: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The measurements behind the README's figures, on an idle machine; with fewer photos: make bench-rate BENCH_ARGS='--limit 8'
+BENCH := $(BIN)/python -m benchmarks
+PHOTOS ?= data/val
+
+benchmarks: bench-rate bench-speed bench-memory bench-exactness bench-fuzz
+
+bench-rate: $(VENV)/.eval
+	$(BENCH).rate $(PHOTOS) --monotone 3 -o out/rate.json --plot out/rate.png $(BENCH_ARGS)
+
+bench-speed: $(VENV)/.eval
+	$(BENCH).speed -o out/speed.json $(BENCH_ARGS)
+
+bench-memory: $(VENV)/.eval
+	$(BENCH).memory -o out/memory.json $(BENCH_ARGS)
+
+bench-exactness: $(VENV)/.eval
+	$(BENCH).exactness $(PHOTOS) -o out/exactness.json $(BENCH_ARGS)
+
+bench-fuzz: $(VENV)/.eval
+	$(BENCH).fuzz -j 2 -o out/fuzz.json $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) out build dist semcomp.egg-info .pytest_cache .ruff_cache .mypy_cache
@@ -29,4 +50,8 @@ $(VENV)/.core: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.core
 	$(PIP) --editable '.[train,dev]'
+	touch $@
+
+$(VENV)/.eval: $(VENV)/.core
+	$(PIP) --editable '.[train,eval]'
 	touch $@

@@ -1,0 +1,195 @@
+"""Are files read to the same symbols, and written to the same bytes, however and wherever the arithmetic runs?
+
+Every photo is encoded at every quality. Its file is then read under each arrangement: 1 and 2 threads, oneDNN on and
+off, the latent z as NCHW and as NHWC, the sigma path in float32 torch and in int64 numpy (and on CUDA where there is
+one), the coder by constriction and in plain Python. The integers that were written are also encoded again under each.
+Every difference is counted; there must be none. As a control, a sigma path whose weights are not integers is run on
+the same latents in two orders of summation: that one must differ, or the comparison could not notice anything.
+"""
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks import common
+from benchmarks.common import at_least, at_most
+from semcomp.coder import HAS_CONSTRICTION, decode_symbols, encode_symbols
+from semcomp.container import ChunkKind, read
+from semcomp.errors import SemcompError
+from semcomp.exactness import QUALITIES, arrangements, control_differs, onednn_enabled
+from semcomp.image import from_array
+from semcomp.sigma import table_index
+
+CONTROL_ELEMENTS = 5_000_000
+"""From so many symbols on, the control must have changed a table number: it does so once in some hundred thousand."""
+
+
+@dataclass
+class Tally:
+    """Differences of one arrangement from what was written."""
+
+    files: int = 0
+    table_numbers: int = 0
+    symbols: int = 0
+    unreadable: int = 0
+    """Files that could not be read at all."""
+    bytes: int = 0
+    """Files that were not written alike."""
+
+    def total(self) -> int:
+        return self.table_numbers + self.symbols + self.unreadable + self.bytes
+
+
+@dataclass
+class Tallies:
+    """All arrangements, and the control."""
+
+    rows: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    elements: int = 0
+    control: int = 0
+    """Table numbers that a path without integers computes differently in another order."""
+
+
+@contextmanager
+def arranged(threads: int, onednn: bool) -> Iterator[None]:
+    """torch on so many threads, with or without oneDNN."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with onednn_enabled(onednn):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def check_file(codec: Any, pixels: np.ndarray, y: torch.Tensor, quality: int, tallies: Tallies) -> None:
+    """Write one file, and read and write it again in every way."""
+    picture = from_array(pixels)
+    written = codec.quantize(y, picture, quality=quality)
+    data = codec.pack(picture, written, quality=quality)
+    tallies.elements += written.y.size + written.z.size
+    _whole_files(codec, data, written, tallies)
+
+    container, release = read(data), codec.release
+    stream_z, stream_y = container.get(ChunkKind.Z), container.get(ChunkKind.Y)
+    assert stream_z is not None and stream_y is not None
+    z_hat = torch.from_numpy(written.z).float()[None]
+    paths = list(arrangements(release.sigma, z_hat, quality))
+    paths.append(("int64 numpy", release.sigma.index_numpy(written.z, quality)))
+    index_z = codec.coder.z_index(written.z.shape, quality=quality)
+    _, rows, columns = written.y.shape
+    for name, numbers in paths:
+        tally = tallies.rows[f"sigma path, {name}"]
+        tally.files += 1
+        numbers = numbers[:, :rows, :columns]
+        index = np.where(numbers >= release.skip_below, numbers, -1).astype(np.int8)
+        tally.table_numbers += int(np.count_nonzero(index != written.index))
+        plain = name == "int64 numpy"  # a client with neither torch nor constriction
+        streams = (
+            (stream_z, index_z, release.tables_z, written.z), (stream_y, index.ravel(), release.tables_y, written.y),
+        )  # fmt: skip
+        for stream, table, tables, expected in streams:
+            try:
+                symbols = decode_symbols(stream, table, tables, plain=plain)
+                tally.symbols += int(np.count_nonzero(symbols != expected.ravel()))
+            except SemcompError:
+                tally.unreadable += 1
+        if codec.pack(picture, replace(written, index=index), quality=quality) != data:
+            tally.bytes += 1
+        if plain:
+            again = [encode_symbols(expected.ravel(), t, tables, plain=True) for _, t, tables, expected in streams]
+            tally.bytes += again != [stream_z, stream_y]
+    tallies.control += control(release.sigma, z_hat, quality)
+
+
+def _whole_files(codec: Any, data: bytes, written: Any, tallies: Tallies) -> None:
+    """Read by `Codec.read_symbols`, as a user would."""
+    coders = {"constriction": False, "plain coder": True} if HAS_CONSTRICTION else {"plain coder": True}
+    for threads in (1, 2):
+        for onednn in (True, False):
+            for coder, plain in coders.items():
+                tally = tallies.rows[f"file, {threads} threads, oneDNN {'on' if onednn else 'off'}, {coder}"]
+                tally.files += 1
+                try:
+                    with arranged(threads, onednn):
+                        symbols = codec.read_symbols(data, plain=plain)
+                except SemcompError:
+                    tally.unreadable += 1
+                    continue
+                tally.table_numbers += int(np.count_nonzero(symbols.index != written.index))
+                tally.symbols += int(np.count_nonzero(symbols.z != written.z))
+                tally.symbols += int(np.count_nonzero(symbols.y != written.y))
+
+
+def control(sigma: Any, z_hat: torch.Tensor, quality: int) -> int:
+    """How many table numbers depend on the order of summation once the weights are no integers."""
+    generator = torch.Generator().manual_seed(quality)
+    integers = (sigma.weight1, sigma.weight2)
+    weight1, weight2 = (w.float() + torch.rand(w.shape, generator=generator) - 0.5 for w in integers)
+    bias1, bias2 = (bias[quality - 1].float()[None, :, None, None] / 3 for bias in (sigma.bias1, sigma.bias2))
+    order = torch.randperm(weight2.shape[1], generator=generator)
+    with torch.inference_mode():
+        first = table_index(z_hat, weight1, bias1, weight2, bias2)
+        second = table_index(z_hat, weight1[order], bias1[:, order], weight2[:, order], bias2)
+    return int((first != second).sum())
+
+
+def table_of(tallies: Tallies, what: str) -> str:
+    """The counts as text."""
+    lines = [what, "", f"{'differences in':<58}{'files':>6}{'tables':>8}{'symbols':>9}{'unread':>8}{'bytes':>7}"]
+    for name, tally in tallies.rows.items():
+        counts = f"{tally.table_numbers:>8}{tally.symbols:>9}{tally.unreadable:>8}{tally.bytes:>7}"
+        lines.append(f"{name:<58}{tally.files:>6}{counts}")
+    lines.append(f"control, weights that are no integers: {tallies.control:,} table numbers differ")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark; the exit status."""
+    parser = common.make_parser(
+        "exactness", __doc__, "python -m benchmarks.exactness data/val --count 20 -o out/exactness.json"
+    )
+    parser.add_argument("photos", nargs="*", type=Path, default=[Path("data/val")], help="default: data/val")
+    parser.add_argument("--count", type=int, default=20, help="photos, evenly spaced over all (default: 20)")
+    parser.add_argument("--qualities", type=int, nargs="+", default=QUALITIES, help="default: 1 13 50 87 100")
+    options = parser.parse_args(arguments)
+
+    codec = common.load_codec(options)
+    paths = common.spread(common.find_photos(options.photos), options.count)
+    tallies = Tallies()
+    for path in common.progress(paths, total=len(paths), label="exactness", options=options):
+        with Image.open(path) as image:
+            pixels = np.array(image.convert("RGB"))
+        y = codec.analyse(from_array(pixels))
+        for quality in options.qualities:
+            check_file(codec, pixels, y, quality, tallies)
+    files = len(paths) * len(options.qualities)
+    sums = codec.release.sigma.bound_of_sums()
+    seen = control_differs(codec.release.sigma)
+    checks = [
+        at_most(f"differences over {len(tallies.rows)} arrangements, {files} files each",
+                sum(tally.total() for tally in tallies.rows.values()), 0, ""),
+        at_least("control: sums without integers depend on their order", int(seen), 1, ""),
+        at_most("largest sum that the sigma path can reach", sums, (1 << 24) - 1, ""),
+    ]  # fmt: skip
+    if tallies.elements >= CONTROL_ELEMENTS:
+        checks.append(at_least("control: table numbers that this changes", tallies.control, 1, ""))
+    what = f"{len(paths)} photos x {len(options.qualities)} qualities, {tallies.elements:,} symbols"
+    result = {
+        "model": codec.name, "model_id": codec.model_id.hex(), "photos": len(paths),
+        "qualities": list(options.qualities), "elements": tallies.elements, "control": tallies.control,
+        "arrangements": {name: vars(tally) for name, tally in tallies.rows.items()},
+    }  # fmt: skip
+    return common.finish("exactness", options, result=result, checks=checks, table=table_of(tallies, what))
+
+
+if __name__ == "__main__":
+    sys.exit(common.guarded(main))

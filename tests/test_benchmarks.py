@@ -1,0 +1,152 @@
+"""Every benchmark runs on small input through its main and says what it should; no figure is judged."""
+
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks import common, exactness, fuzz, memory, rate, speed
+from semcomp.container import read
+from semcomp.errors import FormatError
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run(
+    codec: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Run]:
+    """Runs a main with the codec at hand: its JSON, which is in the file of -o and on standard output."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    monkeypatch.setattr(common, "load_codec", lambda options, *, threads=None: codec)
+
+    def start(main: Callable[[list[str]], int], *arguments: str) -> dict[str, Any]:
+        output = tmp_path / "result.json"
+        status = main([*arguments, "--json", "-o", str(output)])
+        printed = json.loads(capsys.readouterr().out)
+        assert status == (0 if printed["passed"] else 1)
+        kept = json.loads(output.read_text())
+        assert all(kept[key] == value for key, value in printed.items())
+        assert all(set(check) == {"name", "value", "limit", "passed"} for check in printed["checks"])
+        return printed
+
+    yield start
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def photos(photo: np.ndarray, tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.fromarray(photo).save(folder / "a.png")
+    Image.fromarray(photo[::-1, :96]).save(folder / "b.png")
+    return folder
+
+
+def failed(result: dict[str, Any]) -> list[str]:
+    return [check["name"] for check in result["checks"] if not check["passed"]]
+
+
+def test_rate(run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("scipy")
+    jpeg, webp = (rate.RIVALS[number] for number in (0, 1))
+    few = [rate.Rival(r.name, r.format, r.settings[1::4], r.options, r.feature) for r in (jpeg, webp)]
+    monkeypatch.setattr(rate, "RIVALS", few)
+    arguments = [str(photos), "--qualities", "10", "50", "90", "--monotone", "1", "--threads", "1"]
+    result = run(rate.main, *arguments)
+    curve = result["curves"]["semcomp"]
+    assert result["photos"] == 2 and curve["setting"] == [10, 50, 90]
+    assert curve["bpp"] == sorted(curve["bpp"]) and curve["psnr_db"] == sorted(curve["psnr_db"])
+    assert set(result["bd_rate"]) == {"semcomp", "WebP"} and "JPEG" in result["bd_rate"]["semcomp"]
+    besides = next(check for check in result["checks"] if "besides" in check["name"])
+    assert 40 <= besides["value"] <= 64
+
+    def forbidden(*_: Any) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(rate, "semcomp_rows", forbidden)
+    monkeypatch.setattr(rate, "sizes_of_all_qualities", forbidden)
+    monkeypatch.setattr(rate.Rival, "_row", forbidden)
+    again = run(rate.main, *arguments)
+    assert again["curves"] == result["curves"]
+
+
+def test_plot(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from benchmarks.plot import draw
+
+    curve = {"setting": [1, 2], "bpp": [0.1, 1.0], "psnr_db": [25.0, 40.0]}
+    draw({"semcomp": curve, "JPEG": curve}, {"semcomp": {"JPEG": -50.0}}, photos=1, path=tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.width > 500
+
+
+@pytest.mark.skipif(find_spec("compressai") is None, reason="CompressAI is not installed")
+def test_speed(run: Run, codec: Any) -> None:
+    result = run(speed.main, "--threads", "1", "--repeats", "1", "--warmup", "1", "--size", "64", "64")
+    (one,) = result["measured"]
+    assert set(one["ratios"]["encode"]) == {"whole / whole", "networks / whole", "networks / networks"}
+    stages = one["stages_ms"]
+    assert set(stages["encode"]) == {
+        "analysis", "hyper analysis", "sigma path", "mean path", "rounding", "coder", "container", "rest"
+    }  # fmt: skip
+    assert {"coder", "mean path", "synthesis"} < set(stages["decode"])
+    assert all(value["median"] > -0.001 for part in stages.values() for value in part.values())
+    assert "forward" not in vars(codec.network.hyper_analysis) and result["psnr_db"] > 15
+
+
+@pytest.mark.slow
+def test_memory(run: Run) -> None:
+    result = run(memory.main, "--size", "96", "70", "--threads", "1")
+    assert not failed(result)
+    assert result["encode"]["file_bytes"] > 100
+    assert 50e6 < result["decode"]["peak_bytes"] < 3 * 2**30
+
+
+def test_exactness(run: Run, photos: Path) -> None:
+    result = run(exactness.main, str(photos), "--count", "1", "--qualities", "50")
+    assert not failed(result)
+    assert len(result["arrangements"]) >= 13 and result["elements"] > 1000
+
+
+def test_exactness_notices_a_difference(run: Run, photos: Path, codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = exactness.arrangements
+
+    def wrong(*arguments: Any) -> Any:
+        for name, index in real(*arguments):
+            yield name, np.where(np.arange(index.size).reshape(index.shape) % 1000 == 7, index + 1, index)
+
+    monkeypatch.setattr(exactness, "arrangements", wrong)
+    result = run(exactness.main, str(photos), "--count", "1", "--qualities", "50")
+    assert failed(result)
+
+
+def test_fuzz(run: Run) -> None:
+    result = run(fuzz.main, "--count", "40", "--no-truncations")
+    assert sum(result["outcomes"].values()) == 40
+    assert next(check for check in result["checks"] if "other pictures" in check["name"])["passed"]
+
+
+def test_fuzz_notices_a_wrong_picture_and_a_stray_exception(
+    run: Run, codec: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def careless(data: bytes, **_: Any) -> Image.Image:
+        try:
+            read(data)
+        except FormatError:
+            raise KeyError("stray") from None
+        return Image.new("L", (64, 48), zlib.crc32(data) % 256)
+
+    monkeypatch.setattr(codec, "decode", careless)
+    result = run(fuzz.main, "--count", "20", "--no-truncations")
+    assert not result["passed"] and {"crashed", "another picture"} <= {o.split(": ")[1] for o in result["outcomes"]}
+    assert any("--seed 0 --only" in example for example in result["examples"])
