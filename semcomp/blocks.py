@@ -8,6 +8,16 @@ def activation(value: Tensor) -> Tensor:
     return F.leaky_relu(value, 0.1)
 
 
+def activation_(fresh: Tensor) -> Tensor:
+    """`activation` in the memory of a value that nobody else reads, such as the output of a convolution."""
+    return F.leaky_relu_(fresh, 0.1)
+
+
+def _sum(value: Tensor, fresh: Tensor) -> Tensor:
+    """value + fresh, in the memory of `fresh` unless autocast made it narrower than the trunk."""
+    return fresh.add_(value) if fresh.dtype == value.dtype else value + fresh
+
+
 class Pointwise(nn.Module):
     """1x1 convolution whose weight is a plain matrix (out, in), as matrix optimizers want it."""
 
@@ -33,8 +43,8 @@ class Block(nn.Module):
         self.project = Pointwise(expansion * channels, channels)
 
     def forward(self, value: Tensor) -> Tensor:
-        value = value + self.merge(self.depthwise(activation(self.mix(value))))
-        return value + self.project(activation(self.expand(value)))
+        value = _sum(value, self.merge(self.depthwise(activation_(self.mix(value)))))
+        return _sum(value, self.project(activation_(self.expand(value))))
 
 
 class Down(nn.Module):

@@ -6,6 +6,7 @@
     latents = codec.latents(data)            # no pixel is made
 """
 
+import struct
 import warnings
 import zlib
 from collections.abc import Callable
@@ -20,12 +21,23 @@ from PIL import Image
 from torch import Tensor
 
 from semcomp.coder import symbol_crc
-from semcomp.container import MAX_PIXELS, MAX_SIDE, Chunk, ChunkKind, Container, Header, read, write
+from semcomp.container import (
+    MAX_PIXELS,
+    MAX_SIDE,
+    Chunk,
+    ChunkKind,
+    Container,
+    Header,
+    read,
+    smallest_file,
+    write,
+)
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning, TargetError
 from semcomp.image import Picture, as_picture, pack_alpha, to_pil, unpack_alpha
 from semcomp.latents import LatentCoder, Latents, Symbols, grid
 from semcomp.metrics import psnr_db
 from semcomp.model import STRIDE_Y, STRIDE_Z, kmac_per_pixel
+from semcomp.precision import fast_pixels
 from semcomp.quantize import QUALITIES
 from semcomp.store import Release, load_release, parameters
 from semcomp.tiles import run_tiled
@@ -163,10 +175,11 @@ class Codec:
             return part.contiguous(memory_format=torch.channels_last)
 
         analysis = self.network.analysis
-        return run_tiled(
-            analysis, region, height=height, width=width, tile=_tile(height, width), halo=analysis.reach,
-            channels=self.release.config.latents, down=STRIDE_Y,
-        )  # fmt: skip
+        with fast_pixels(self.device):
+            return run_tiled(
+                analysis, region, height=height, width=width, tile=_tile(height, width), halo=analysis.reach,
+                channels=self.release.config.latents, down=STRIDE_Y,
+            )  # fmt: skip
 
     def quantize(self, y: Tensor, picture: Picture, *, quality: int, optimise: bool = True) -> Symbols:
         """The symbols of `analyse`'s latents at a quality. `optimise` weighs bits against error (rounding.py)."""
@@ -188,7 +201,11 @@ class Codec:
             entropy_id=self.entropy_id, model_id=self.model_id, symbol_crc_z=0, symbol_crc_y=0,
         )  # fmt: skip
         header = replace(header, symbol_crc_z=_crc(header, symbols.z), symbol_crc_y=_crc(header, symbols.y))
-        return write(Container(header, tuple(chunks)))
+        file = write(Container(header, tuple(chunks)))
+        missing = smallest_file(picture.width, picture.height) - len(file)
+        if missing > 0:
+            file = write(Container(header, (*chunks, Chunk(ChunkKind.PADDING, bytes(missing)))))
+        return file
 
     # ------------------------------------------------------------------ decoding
 
@@ -237,11 +254,12 @@ class Codec:
         def network(part: Tensor) -> Tensor:
             return synthesis(part, quality).mul_(255).round_().clamp_(0, 255)
 
-        pixels = run_tiled(
-            network, lambda r, c: y_hat[..., r, c], height=rows, width=columns,
-            tile=_tile(rows * STRIDE_Y, columns * STRIDE_Y) // STRIDE_Y, halo=synthesis.reach,
-            channels=3, up=STRIDE_Y, dtype=torch.uint8,
-        )  # fmt: skip
+        with fast_pixels(self.device):
+            pixels = run_tiled(
+                network, lambda r, c: y_hat[..., r, c], height=rows, width=columns,
+                tile=_tile(rows * STRIDE_Y, columns * STRIDE_Y) // STRIDE_Y, halo=synthesis.reach,
+                channels=3, up=STRIDE_Y, dtype=torch.uint8,
+            )  # fmt: skip
         pixels = pixels[0, :, : latents.height, : latents.width]
         return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
 
@@ -312,8 +330,8 @@ def _tile(height: int, width: int) -> int:
 
 def _crc(header: Header, symbols: np.ndarray) -> int:
     """Checksum of symbols, tied to what else decides the picture: a wrong size or quality is noticed."""
-    rest = f"{header.width} {header.height} {int(header.mode)} {header.quality} {header.flags}"
-    return zlib.crc32(rest.encode(), symbol_crc(symbols))
+    rest = struct.pack("<IIIB", header.width, header.height, header.flags << 4 | header.mode, header.quality)
+    return zlib.crc32(rest, symbol_crc(symbols))
 
 
 def _verify(header: Header, symbols: np.ndarray, expected: int, name: str) -> None:

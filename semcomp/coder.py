@@ -103,7 +103,7 @@ def decode_symbols(
 
 
 def symbol_crc(symbols: np.ndarray) -> int:
-    """CRC-32 of symbols as little-endian int16 in array order, for ``Header.symbol_crc_z`` and ``_y``."""
+    """CRC-32 of symbols as little-endian int16 in array order: where a file's checksum of them begins."""
     return zlib.crc32(np.asarray(symbols, "<i2").tobytes())
 
 

@@ -26,6 +26,8 @@ MAX_SIDE = 1 << 20
 MAX_CHUNKS = 64
 MAX_HEADER_BYTES = 1024
 """Header and table always end before this byte."""
+CELL = 64
+"""A file has at least one byte for every CELL x CELL pixels begun: what it claims costs no more than it weighs."""
 _MAX_FLAGS = 1 << 12
 _MAX_KIND = 1 << 12
 _COPY_AGAIN = "copy or download it again"
@@ -52,6 +54,7 @@ class ChunkKind(IntEnum):
     EXIF = 8
     GENERATOR = 9
     XMP = 10
+    PADDING = 11
 
 
 REQUIRED_KINDS = frozenset({ChunkKind.Z, ChunkKind.Y, ChunkKind.ALPHA, ChunkKind.GENERATOR})
@@ -79,9 +82,9 @@ class Header:
     model_id: bytes
     """8 bytes: names the release whose synthesis the file was made for."""
     symbol_crc_z: int
-    """``coder.symbol_crc`` of the z symbols."""
+    """Checksum of the z symbols and of the fields above that decide the picture, see FORMAT.md."""
     symbol_crc_y: int
-    """``coder.symbol_crc`` of the y symbols."""
+    """The same of y."""
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -152,6 +155,11 @@ class Container:
     def get(self, kind: int) -> bytes | None:
         """The body of the chunk of this kind, or None."""
         return next((chunk.data for chunk in self.chunks if chunk.kind == kind), None)
+
+
+def smallest_file(width: int, height: int) -> int:
+    """Bytes that a file of a picture has at least; a writer that needs fewer adds a PADDING chunk of zeros."""
+    return -(-width // CELL) * -(-height // CELL)
 
 
 def write(container: Container) -> bytes:
@@ -324,6 +332,11 @@ def _parse_head(view: memoryview, *, max_pixels: int) -> tuple[Header, tuple[Chu
         if not required and kind in REQUIRED_KINDS:
             raise FormatError(f"{entry.name} is marked as optional in the chunk table; {_ENCODE_AGAIN}")
         offset += length
+    if offset < (least := smallest_file(width, height)):
+        raise FormatError(
+            f"the header claims {width} x {height} pixels, which take at least {least:,} bytes, in a file of "
+            f"{offset:,}; {_COPY_AGAIN}"
+        )
     return header, tuple(entries), cursor.offset
 
 

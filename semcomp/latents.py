@@ -16,10 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from semcomp.coder import decode_symbols, encode_symbols
+from semcomp.errors import FormatError
 from semcomp.model import STRIDE_Y, STRIDE_Z, CodecModel
 from semcomp.quantize import SYMBOL_LIMIT, prior_node
 from semcomp.rounding import choose_symbols
-from semcomp.sigma import clip_z
+from semcomp.sigma import Z_LIMIT, clip_z
 from semcomp.store import Release
 
 
@@ -95,7 +96,10 @@ class LatentCoder:
         """z symbols, int16 (Z, a, b). FormatError for a stream that no encoder writes."""
         shape = (self.release.config.hyper, *grid(height, width, STRIDE_Z))
         index = self.z_index(shape, quality=quality)
-        return decode_symbols(data, index, self.release.tables_z, plain=plain).astype(np.int16).reshape(shape)
+        z = decode_symbols(data, index, self.release.tables_z, plain=plain)
+        if np.abs(z).max() > Z_LIMIT:
+            raise FormatError(f"z holds {np.abs(z).max()}, at most {Z_LIMIT} is allowed; encode the picture again")
+        return z.astype(np.int16).reshape(shape)
 
     @torch.inference_mode()
     def read_y(

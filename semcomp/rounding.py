@@ -1,15 +1,17 @@
 """The encoder's choice of symbols: nearest integer, or one step nearer to zero where that costs less.
 
 A decoder is indifferent to how a symbol was chosen, so the encoder may weigh bits against error (rate-distortion
-optimised quantization, as classical codecs do it). The exchange rate needs no tuning: in units of the quantizer's
-step, high-rate theory puts 12 * 2.16 / 3 = 8.66 bits on one squared step (see `CodecModel._theoretical_log_gain`;
-lmbda times the step's square, a third because three colour channels share the error).
+optimised quantization, as classical codecs do it). In units of the quantizer's step, high-rate theory puts
+12 * 2.16 / 3 = 8.64 bits on one squared step (lmbda times the step's square, a third because three colour channels
+share the error; see `CodecModel._theoretical_log_gain`). Trained steps are larger than theory's. BD-rate against
+plain rounding on eight training photos, after 15 minutes of training: 8.64 bits -3.7 %, twice that -5.2 %, three times
+-4.7 %, five times -3.7 %.
 """
 
 import torch
 from torch import Tensor
 
-BITS_PER_SQUARED_STEP = 12 * 2.16 / 3
+BITS_PER_SQUARED_STEP = 2 * 12 * 2.16 / 3
 
 
 def choose_symbols(value: Tensor, index: Tensor, coded: Tensor, bits: Tensor | None) -> Tensor:

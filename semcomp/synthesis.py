@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semcomp.analysis import PATCH, dct_basis
-from semcomp.blocks import Block, Pointwise, Up, activation
+from semcomp.blocks import Block, Pointwise, Up, activation_
 from semcomp.quantize import RateTable
 
 
@@ -43,7 +43,7 @@ class Synthesis(nn.Module):
     def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
         features = self.entry(compand(y_hat)) + self.rate(quality)      # B C16 H/16 W/16
         features = self.blocks8(self.up8(self.blocks16(features)))      # B C8 H/8 W/8
-        features = self.expand(activation(self.up4(features)))          # B 2*C4 H/4 W/4
-        detail = self.render(activation(features))                      # B 3 H W
+        features = self.expand(activation_(self.up4(features)))         # B 2*C4 H/4 W/4
+        detail = self.render(activation_(features))                     # B 3 H W
         with torch.autocast(y_hat.device.type, enabled=False):
             return F.pixel_shuffle(self.linear(y_hat.float()), PATCH) + detail.float()

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [  # the lowest line first; a module imports from its own line and those below
     "errors container exif modes image torchvision_ops",
-    "tables plain_coder coder quantize blocks metrics summary rounding",
+    "tables plain_coder coder quantize blocks metrics summary rounding precision",
     "analysis synthesis generator entropy sigma semantics",
     "model store tiles latents",
     "codec export hub exactness",

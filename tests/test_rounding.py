@@ -17,7 +17,7 @@ def test_without_costs_it_is_the_nearest_integer():
 
 def test_a_dear_symbol_gives_way_when_the_error_hardly_grows():
     bits = bits_of([9.0, 6.0, 0.1, 6.0, 9.0])  # of -2..2
-    value = torch.tensor([0.55, 0.99, -0.55, -0.99, 0.2])
+    value = torch.tensor([0.55, 0.99, -0.55, -0.99, 0.2])  # 0.55: 5.9 bits saved for 1.7 of error, 0.99: 16.9
     chosen = choose_symbols(value, torch.zeros(5), torch.ones(5, dtype=torch.bool), bits)
     assert chosen.tolist() == [0, 1, 0, -1, 0]
 

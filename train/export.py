@@ -172,6 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("output", type=Path, help=".safetensors file to write; its stem is the codec's name")
     parser.add_argument("--photos", type=int, default=240, help="training photos that the tables see (default: 240)")
+    parser.add_argument("--notes", type=Path, help="Markdown for the model card: data, licence, figures")
     parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args(arguments)
     config = configuration.load(RunConfig, options.run / "config.yaml")
@@ -196,12 +197,12 @@ def main(arguments: list[str] | None = None) -> int:
     }  # fmt: skip
     print(json.dumps(row))
     card = model_card(release, config, state, size=options.output.stat().st_size, tables_from=len(pictures))
-    options.output.with_suffix(".md").write_text(card)
+    options.output.with_suffix(".md").write_text(card + (f"\n{options.notes.read_text()}" if options.notes else ""))
     return 0
 
 
 def model_card(release: Release, config: RunConfig, state: dict[str, Any], *, size: int, tables_from: int) -> str:
-    """The facts that a card owes, from the run itself. Figures are added by hand from benchmarks/."""
+    """What the run itself knows; `--notes` adds data, licence and figures."""
     overrides = yaml.safe_dump(json.loads(json.dumps(asdict(config))), sort_keys=False)
     return CARD.format(
         name=release.name, size=size / 1e6, parameters=parameters(release) / 1e6, model_id=release.model_id.hex(),

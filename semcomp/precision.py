@@ -1,0 +1,23 @@
+"""bfloat16 for the networks between pixels and latents, where the processor multiplies it natively.
+
+Training runs these networks under bfloat16 autocast, with their linear paths and last layers in float32, so it costs
+nothing that was not trained for. Measured on one thread of a Zen 4 core, 768x512: analysis and synthesis take
+@BF16@. The mean path stays in float32 everywhere: encoder and decoder must agree on it.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+
+import torch
+
+
+@cache
+def _cpu_multiplies_bfloat16() -> bool:
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def fast_pixels(device: torch.device) -> AbstractContextManager[object]:
+    """Autocast to bfloat16 on a processor or GPU that gains by it; nothing elsewhere."""
+    native = _cpu_multiplies_bfloat16() if device.type == "cpu" else device.type == "cuda"
+    return torch.autocast(device.type, dtype=torch.bfloat16) if native else nullcontext()
