@@ -2,7 +2,8 @@
 
 Even numbers are damage: bytes of the raw file flipped, inserted, deleted, doubled, cut off. Odd numbers are made by
 someone who knows the format: fields, rows or bodies are changed and every checksum is made right again, up to files
-whose symbols are forged throughout and which are valid in all else.
+whose symbols are forged throughout and which are valid in all else, and to files that claim as large a picture as
+their weight allows.
 """
 
 import io
@@ -16,8 +17,10 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from semcomp.codec import Codec, _crc
-from semcomp.container import MAX_SIDE, Chunk, ChunkKind, Container, read, read_header, write
+from semcomp.container import CELL, MAX_SIDE, Chunk, ChunkKind, Container, read, read_header, write
 from semcomp.image import Picture, from_array, open_picture
+from semcomp.latents import Symbols
+from semcomp.sigma import Z_LIMIT
 
 SIZE = (64, 48)
 
@@ -33,12 +36,15 @@ class Base:
 
 @dataclass(frozen=True)
 class Mutation:
-    """A file to try. `kind` says what was done; `forged`: it may validly stand for another picture."""
+    """A file to try. `kind` says what was done."""
 
     kind: str
     base: int
     data: bytes
     forged: bool = False
+    """It may validly stand for another picture."""
+    hopeless: bool = False
+    """No reader may decode it: it is damaged, whatever its checksums say."""
     size: tuple[int, int] | None = None
     """Width and height that a forged file claims."""
 
@@ -78,7 +84,9 @@ def mutate(codec: Codec, bases: list[Base], *, seed: int, number: int) -> Mutati
     if kind == "forged symbols":
         forged, size = forge(rng, codec, data)
         return Mutation(kind, base, forged, forged=True, size=size)
-    return Mutation(kind, base, REPAIRED[kind](rng, data))
+    if kind == "z beyond 127":
+        return Mutation(kind, base, z_beyond_its_range(rng, codec, data), hopeless=True)
+    return Mutation(kind, base, REPAIRED[kind](rng, data), hopeless=kind == "largest claim")
 
 
 def damage(rng: random.Random, data: bytes) -> bytes:
@@ -169,28 +177,60 @@ def change_chunks(rng: random.Random, data: bytes) -> bytes:
     return write(Container(container.header, tuple(chunks)))
 
 
+def claim_most(rng: random.Random, data: bytes) -> bytes:
+    """A header that claims as many cells as the file has bytes, some of them added for it; often an endless z."""
+    container = read(data)
+    chunks = [*container.chunks, Chunk(ChunkKind.PADDING, bytes(rng.choice((0, 500, 4000))))]
+    if rng.random() < 0.5:  # without words every symbol is the first of its table: a stream for any number of them
+        chunks = [replace(chunk, data=b"\0") if chunk.kind == ChunkKind.Z else chunk for chunk in chunks]
+    cells = len(write(Container(container.header, tuple(chunks))))
+    columns = rng.choice((1, cells, rng.randint(1, cells)))
+    width, height = columns * CELL, cells // columns * CELL
+    header = replace(container.header, width=min(width, MAX_SIDE), height=min(height, MAX_SIDE))
+    return write(Container(header, tuple(chunks)))
+
+
 def forge(rng: random.Random, codec: Codec, data: bytes) -> tuple[bytes, tuple[int, int]]:
     """Other symbols, extreme ones among them, with every checksum of the format right."""
     container = read(data)
     header, symbols = container.header, codec.read_symbols(data)
     limit = rng.choice((1, 127, 128, 32767))
-    z, y = symbols.z.copy(), symbols.y.copy()
-    target, coded = (z, np.arange(z.size)) if rng.random() < 0.5 else (y, np.flatnonzero(symbols.index >= 0))
-    if coded.size:
-        chosen = np.array(rng.choices(coded.tolist(), k=rng.choice((1, 4, coded.size))))
-        target.ravel()[chosen] = [rng.choice((-limit, limit, rng.randint(-limit, limit))) for _ in chosen]
-    if target is z:  # another z means other tables: y must be written under them
-        _, rows, columns = y.shape
+    if rng.random() < 0.5:  # another z means other tables: y must be written under them
+        z = _scatter(rng, symbols.z, np.arange(symbols.z.size), min(limit, Z_LIMIT))
+        _, rows, columns = symbols.y.shape
         numbers = codec.release.sigma.index_numpy(z, header.quality)[:, :rows, :columns]
         index = np.where(numbers >= codec.release.skip_below, numbers, -1).astype(np.int8)
-        symbols = replace(symbols, z=z, y=np.where(index >= 0, y, 0).astype(np.int16), index=index)
+        symbols = Symbols(z=z, y=np.where(index >= 0, symbols.y, 0).astype(np.int16), index=index)
     else:
-        symbols = replace(symbols, y=y)
+        symbols = replace(symbols, y=_scatter(rng, symbols.y, np.flatnonzero(symbols.index >= 0), limit))
+    return _rewritten(codec, container, symbols), (header.width, header.height)
+
+
+def z_beyond_its_range(rng: random.Random, codec: Codec, data: bytes) -> bytes:
+    """One or more symbols of z that no encoder writes, with every checksum right; the rest is as it was."""
+    container, symbols = read(data), codec.read_symbols(data)
+    z = _scatter(rng, symbols.z, np.arange(symbols.z.size), rng.choice((1, Z_LIMIT)))
+    z.ravel()[rng.randrange(z.size)] = rng.choice((-1, 1)) * rng.choice((Z_LIMIT + 1, 255, 256, 32767))
+    return _rewritten(codec, container, replace(symbols, z=z))
+
+
+def _scatter(rng: random.Random, symbols: np.ndarray, places: np.ndarray, limit: int) -> np.ndarray:
+    """A copy with values of up to `limit`, itself among them, at some of the places (flat)."""
+    symbols = symbols.copy()
+    if places.size:
+        chosen = np.array(rng.choices(places.tolist(), k=rng.choice((1, 4, places.size))))
+        symbols.ravel()[chosen] = [rng.choice((-limit, limit, rng.randint(-limit, limit))) for _ in chosen]
+    return symbols
+
+
+def _rewritten(codec: Codec, container: Container, symbols: Symbols) -> bytes:
+    """The file with other symbols and their checksums."""
+    header = container.header
     stream_z, stream_y = codec.coder.write(symbols, quality=header.quality)
     bodies = {ChunkKind.Z: stream_z, ChunkKind.Y: stream_y}
     chunks = [replace(chunk, data=bodies.get(chunk.kind, chunk.data)) for chunk in container.chunks]
     header = replace(header, symbol_crc_z=_crc(header, symbols.z), symbol_crc_y=_crc(header, symbols.y))
-    return write(Container(header, tuple(chunks))), (header.width, header.height)
+    return write(Container(header, tuple(chunks)))
 
 
 REPAIRED: dict[str, Callable[..., Any]] = {
@@ -198,5 +238,7 @@ REPAIRED: dict[str, Callable[..., Any]] = {
     "header bytes": change_head_bytes,
     "chunk bodies": change_bodies,
     "chunk table": change_chunks,
+    "largest claim": claim_most,
     "forged symbols": forge,
+    "z beyond 127": z_beyond_its_range,
 }

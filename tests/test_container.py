@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import semcomp
 from semcomp.container import (
+    CELL,
     MAX_CHUNKS,
     MAX_HEADER_BYTES,
     MAX_SIDE,
@@ -24,21 +26,22 @@ from semcomp.container import (
     pack_varint,
     read,
     read_header,
+    smallest_file,
     unpack_varint,
     write,
 )
 from semcomp.errors import FormatError
 
 GOLDEN = bytes.fromhex(
-    "89534d43 01 8006 8004 00 32 1111111111111111 2222222222222222 efbeadde 78563412"
-    "05 02 2fb3d0b2 0b 03 ea814573 e4f9ec57"
+    "89534d43 01 c002 c001 00 32 1111111111111111 2222222222222222 efbeadde 78563412"
+    "05 02 2fb3d0b2 0b 03 ea814573 6c322bc7"
     "7a30 797979"
 )  # fmt: skip
 
 
 def header(**changes):
     fields = {
-        "width": 768, "height": 512, "mode": ColorMode.RGB, "quality": 50, "entropy_id": b"\x11" * 8,
+        "width": 320, "height": 192, "mode": ColorMode.RGB, "quality": 50, "entropy_id": b"\x11" * 8,
         "model_id": b"\x22" * 8, "symbol_crc_z": 0xDEADBEEF, "symbol_crc_y": 0x12345678,
     }  # fmt: skip
     return Header(**(fields | changes))
@@ -54,9 +57,16 @@ FULL = Container(
         Chunk(ChunkKind.ALPHA, b"alpha"),
         Chunk(ChunkKind.ICC, b"i" * 300),
         Chunk(77, b"later"),
-        Chunk(11, b""),
+        Chunk(12, b""),
     ),
 )
+
+
+def padded(container):
+    """The same with the PADDING that its size asks for, if any."""
+    missing = smallest_file(container.header.width, container.header.height) - len(write(container))
+    padding = (Chunk(ChunkKind.PADDING, bytes(missing)),) if missing > 0 else ()
+    return Container(container.header, (*container.chunks, *padding))
 
 
 def raw(rows, *, body=b"", sides=(8, 8), mode=0, quality=50, ids=bytes(24)):
@@ -86,17 +96,26 @@ def test_reads_what_it_wrote(container):
     assert back.get(ChunkKind.EXIF) is None
 
 
+@st.composite
+def sides(draw):
+    """Width and height up to the largest, of at most 2**15 cells: as large as a file of a test can be."""
+    one = draw(st.integers(1, MAX_SIDE))
+    other = draw(st.integers(1, min(MAX_SIDE, 2**15 // -(-one // CELL) * CELL)))
+    return draw(st.permutations((one, other)))
+
+
 @given(
-    width=st.integers(1, MAX_SIDE), height=st.integers(1, MAX_SIDE), mode=st.sampled_from(ColorMode),
+    sides=sides(), mode=st.sampled_from(ColorMode),
     quality=st.integers(1, 100), flags=st.integers(0, 4095), entropy_id=st.binary(min_size=8, max_size=8),
     model_id=st.binary(min_size=8, max_size=8), symbol_crc_z=st.integers(0, 2**32 - 1),
     symbol_crc_y=st.integers(0, 2**32 - 1),
     bodies=st.dictionaries(st.sampled_from([*range(3, 11)]), st.binary(max_size=200)),
-    unknown=st.dictionaries(st.integers(11, 4095), st.binary(max_size=20), max_size=5), data=st.data(),
+    unknown=st.dictionaries(st.integers(12, 4095), st.binary(max_size=20), max_size=5), data=st.data(),
 )  # fmt: skip
-def test_any_container_survives(bodies, unknown, data, **fields):
+def test_any_container_survives(sides, bodies, unknown, data, **fields):
     chunks = [Chunk(kind, body) for kind, body in ({1: b"z", 2: b"y"} | bodies | unknown).items()]
-    container = Container(header(**fields), tuple(data.draw(st.permutations(chunks))))
+    container = padded(Container(header(width=sides[0], height=sides[1], **fields), tuple(chunks)))
+    container = Container(container.header, tuple(data.draw(st.permutations(container.chunks))))
     written = write(container)
     assert read(memoryview(written), max_pixels=MAX_SIDE**2) == container
     head, table = read_header(io.BytesIO(written), max_pixels=MAX_SIDE**2)
@@ -119,9 +138,14 @@ def test_everything_besides_z_and_y_takes_at_most_56_bytes(sides, z, y):
 
 def test_largest_head_stays_within_the_bytes_that_are_read_for_it():
     chunks = [Z, Y] + [Chunk(4095 - i, b"") for i in range(MAX_CHUNKS - 2)]
-    data = write(Container(header(width=MAX_SIDE, height=MAX_SIDE, flags=4095), tuple(chunks)))
+    data = write(padded(Container(header(width=MAX_SIDE, height=CELL, flags=4095), (*chunks[:-1],))))
+    assert len(read(data).chunks) == MAX_CHUNKS
+    rows = [(tag(chunk.kind, required=chunk.required), 2**32 - 1, 0) for chunk in chunks[:-1]]
+    rows.append((tag(chunks[-1].kind, last=True, required=False), 2**32 - 1, 0))
+    data = raw(rows, sides=(MAX_SIDE, MAX_SIDE), mode=0xFFF0)
     assert len(data) < MAX_HEADER_BYTES
-    assert len(read(data, max_pixels=MAX_SIDE**2).chunks) == MAX_CHUNKS
+    head, table = read_header(data, max_pixels=MAX_SIDE**2)
+    assert head.flags == 4095 and len(table) == MAX_CHUNKS
 
 
 def test_needs_the_standard_library_alone():
@@ -254,8 +278,11 @@ def test_unsound_files_are_refused_whatever_their_checksums_say(data, message):
 
 
 def test_pixel_limit_is_the_callers():
-    data = raw([EMPTY_Z, EMPTY_Y_LAST], sides=(20000, 10000))
+    body = bytes(smallest_file(20000, 10000))
+    data = raw([EMPTY_Z, (tag(2, last=True), len(body), zlib.crc32(body))], body=body, sides=(20000, 10000))
     assert read(data, max_pixels=200_000_000).header.width == 20000
+    with pytest.raises(FormatError, match="limit of 178,000,000"):
+        read(data)
     with pytest.raises(FormatError, match="limit of 63"):
         read_header(raw([EMPTY_Z, EMPTY_Y_LAST]), max_pixels=63)
 
@@ -268,6 +295,64 @@ def test_huge_claims_allocate_nothing():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100_000
+
+
+# a file weighs what it claims
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "least"),
+    [
+        (1, 1, 1), (64, 64, 1), (65, 64, 2), (64, 65, 2), (65, 65, 4), (768, 512, 96), (20000, 1, 313),
+        (MAX_SIDE, 1, 1 << 14), (MAX_SIDE, MAX_SIDE, 1 << 28),
+    ],
+)  # fmt: skip
+def test_smallest_file_counts_the_cells_begun(width, height, least):
+    assert smallest_file(width, height) == least
+
+
+def weighing(total, *, sides):
+    """A file of that many bytes in all, the most of them padding."""
+    head = header(width=sides[0], height=sides[1])
+    for size in range(total, 0, -1):
+        data = write(Container(head, (Z, Y, Chunk(ChunkKind.PADDING, bytes(size)))))
+        if len(data) == total:
+            return data
+    raise AssertionError(f"no file has {total} bytes")
+
+
+@pytest.mark.parametrize("sides", [(6400, 4096), (6399, 4033), (409_600, 63)])
+def test_file_lighter_than_its_claim_is_refused_by_its_head_alone(sides):
+    good, light = weighing(6400, sides=sides), weighing(6399, sides=sides)
+    assert read(good).header == header(width=sides[0], height=sides[1])
+    assert read(good).get(ChunkKind.PADDING) and read_header(good) == read_header(io.BytesIO(good))
+    sentence = rf"claims {sides[0]} x {sides[1]} pixels, which take at least 6,400 bytes, in a file of 6,399; copy"
+    for reader, source in (
+        (read, light), (read_header, light), (read_header, light[:MAX_HEADER_BYTES]),
+        (read_header, Trickle(light)), (semcomp.info, light),
+    ):  # fmt: skip
+        with pytest.raises(FormatError, match=sentence):
+            reader(source)
+
+
+def test_claimed_length_is_no_weight():
+    rows = [EMPTY_Z, (tag(2), 0, 0), (tag(ChunkKind.PADDING, last=True, required=False), 1 << 28, 0)]
+    data = raw(rows, sides=(MAX_SIDE, MAX_SIDE))
+    with pytest.raises(FormatError, match="truncated at byte"):
+        read(data, max_pixels=MAX_SIDE**2)
+
+
+def test_padding_is_optional_and_its_damage_is_not_fatal():
+    assert not Chunk(ChunkKind.PADDING, b"").required
+    container = padded(Container(header(width=6400, height=4096), (Z, Y)))
+    data = bytearray(write(container))
+    assert read(data) == container
+    data[-1] ^= 1
+    back = read(data)
+    assert [lost.name for lost in back.lost] == ["PADDING"]
+    assert back.chunks == (Z, Y)
+    with pytest.raises(FormatError, match="truncated"):
+        read(data[:-1])
 
 
 @pytest.mark.parametrize("reseal", [False, True])
