@@ -12,11 +12,11 @@ of its checksums goes on, and costs what a picture of its size does. A violation
   * a picture that is not the original one, unless every symbol checksum was forged for it; then its size must be the
     one that the file claims. Metadata that is lost must be warned of
   * a file that is truncated, claims a size that is not its own, or holds a z beyond 127, and is not refused as damaged
-  * a file that takes more than twice the time of its original plus 2 ms, and 5 microseconds a cell where it claims
-    more of them (in doubt, medians of seven runs in turn)
-  * a file for which Python and numpy allocate more than twice of what its original needs plus 256 KiB, and 4 KiB a cell
-    where it claims more of them (tracemalloc, on every 16th file and each that claims another header), or 64 MiB by
-    which the process grows over the whole run
+  * a file that takes more than twice the time of its original plus 2 ms (in doubt, medians of seven runs in turn);
+    where it claims more cells, plus 5 microseconds for each of them, at most for as many as it has bytes
+  * a file for which Python and numpy allocate more than twice of what its original needs plus 256 KiB, and plus 4 KiB
+    for each of those cells (tracemalloc, on every 16th file and each that claims another header), or 64 MiB by which
+    the process grows over the whole run
 
 Each is printed with the command that repeats it.
 """
@@ -195,13 +195,14 @@ class Fuzzer:
 
 
 def extra_cells(data: bytes, original: bytes) -> int:
-    """Cells of 64 x 64 pixels that a file claims beyond those of its original, 0 if its head is refused."""
+    """Cells of 64 x 64 pixels that a file claims beyond those of its original, as far as its bytes reach."""
     try:
         header, _ = read_header(data)
     except FormatError:
         return 0
     own, _ = read_header(original)
-    return max(0, smallest_file(header.width, header.height) - smallest_file(own.width, own.height))
+    claimed = min(smallest_file(header.width, header.height), len(data))
+    return max(0, claimed - smallest_file(own.width, own.height))
 
 
 def _metadata(image: Image.Image) -> tuple[Any, Any]:
@@ -234,7 +235,8 @@ def show_one(options: argparse.Namespace) -> int:
     """Repeat one mutation and show all about it."""
     fuzzer = Fuzzer(options)
     report = fuzzer.run(options.only, options.only + 1)
-    common.say("\n".join([*report.outcomes, f"{report.slowest[0]} of its time", f"{report.hungriest[0]} of its memory"]))
+    cost = [f"{report.slowest[0]} of its time", f"{report.hungriest[0]} of its memory"]
+    common.say("\n".join([*report.outcomes, *cost]))
     made = (
         fuzzer.truncation(-1 - options.only) if options.only < 0
         else mutations.mutate(fuzzer.codec, fuzzer.bases, seed=options.seed, number=options.only)
