@@ -76,3 +76,17 @@ def test_scale_table_is_log_spaced():
     assert len(table) == SCALES
     assert table[0].item() == pytest.approx(0.11) and table[-1].item() == pytest.approx(256, rel=1e-4)
     assert torch.allclose(table[1:] / table[:-1], table[1] / table[0])
+
+
+def test_released_integers_can_be_trained_on():
+    released = trained(5).released()
+    other = trained(6)
+    other.load_released(released)
+    again = other.released()
+    for name in ("weight1", "weight2"):
+        assert torch.equal(getattr(again, name), getattr(released, name))
+    for name in ("bias1", "bias2"):
+        assert (getattr(again, name) - getattr(released, name)).abs().max() <= 1  # rounded once more between nodes
+    odd = SigmaPath(hyper=HYPER, hidden=HIDDEN, latents=LATENTS, nodes=5, log_sigma=torch.zeros(5, LATENTS))
+    with pytest.raises(ValueError, match="5 nodes"):
+        odd.load_released(released)

@@ -26,7 +26,7 @@ from train.optim import OptimConfig, rate_factor
 SMALL = {
     "latents": 24, "hyper": 8, "analysis_c8": 12, "analysis_blocks8": 1, "analysis_c16": 16, "analysis_blocks16": 1,
     "synthesis_c16": 16, "synthesis_blocks16": 1, "synthesis_c8": 12, "synthesis_blocks8": 1, "synthesis_c4": 8,
-    "entropy_width": 16, "nodes": 3,
+    "entropy_width": 16, "nodes": 4,
 }  # fmt: skip
 
 
@@ -110,6 +110,9 @@ def test_export_makes_a_codec_that_keeps_its_word(photos, tmp_path):
     sizes = [len(data) for data in files.values()]
     assert sizes == sorted(sizes)
     assert psnr_db(picture, np.asarray(codec.decode(files[100]))) > 25
+    again = train(tmp_path, settings(photos, "again", steps="1", start_from=str(weights), **{"optim.lr": "0.0"}))
+    kept = load_release(weights).weights["synthesis.entry.weight"].float()
+    assert torch.equal(again["objective"]["codec.synthesis.entry.weight"], kept)
     card = (tmp_path / "tiny.md").read_text()
     assert "60 steps" in card and codec.model_id.hex() in card
 
@@ -133,7 +136,7 @@ def test_tables_follow_the_counts():
     release = export(
         network, [np.zeros((64, 64, 3), np.uint8)] * 4, name="untrained", skip_below=4, origin="", quiet=True
     )
-    assert len(release.tables_y) == 64 and len(release.tables_z) == 24
+    assert len(release.tables_y) == 64 and len(release.tables_z) == 32
 
 
 def test_a_damaged_weights_file_is_refused(photos, tmp_path):

@@ -26,6 +26,7 @@ from train.checkpoint import load_state, random_state, restore_random_state, sav
 from train.data import Photos, find_photos
 from train.objective import Objective
 from train.optim import OptimConfig, build_optimizers, keep_layout, moving_average, rate_factor, set_rates
+from train.start import start_from
 from train.validate import Validation
 
 
@@ -86,7 +87,7 @@ class RunConfig:
     """torch.compile, on CUDA only: on two CPU cores it was measured to be 15 % slower than eager."""
     save_minutes: float = 5.0
     start_from: str | None = None
-    """Another run's state.safetensors whose averaged weights this run starts from."""
+    """Another run's state.safetensors, or released weights by name or path, to start from."""
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
@@ -109,7 +110,7 @@ class Trainer:
         )  # fmt: skip
         self.objective = Objective(CodecModel(config.codec), skip_below=config.skip_below)
         if config.start_from:
-            self.objective.load_state_dict(load_state(Path(config.start_from))["average"])
+            start_from(self.objective, config.start_from)
         self.objective.to(self.device, memory_format=torch.channels_last)
         self.average = moving_average(self.objective, config.optim)
         self.optimizers = build_optimizers(self.objective, config.optim)
