@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("photo", nargs="?", type=Path, default=HERE / "photo.png")
-    parser.add_argument("-q", "--quality", type=int, default=20)
+    parser.add_argument("-q", "--quality", type=int, default=35)
     parser.add_argument("-o", "--out", type=Path, default=HERE.parent / "out")
     options = parser.parse_args(argv)
     options.out.mkdir(parents=True, exist_ok=True)
