@@ -94,7 +94,7 @@ class StandIn:
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     """Put a `StandIn` in the place of `semcomp.codec.load` for one test."""
     import semcomp.codec
-    from semcomp.cli_batch import get_codec
+    from semcomp.cli.batch import get_codec
 
     codec = StandIn()
     monkeypatch.setattr(semcomp.codec, "load", lambda name="base", *, device=None, threads=None: codec)

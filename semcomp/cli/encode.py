@@ -6,8 +6,8 @@ import time
 from argparse import Namespace
 from typing import Any
 
-from semcomp.cli_batch import get_codec, run_batch
-from semcomp.cli_files import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
+from semcomp.cli.batch import get_codec, run_batch
+from semcomp.cli.files import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 
 KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "ratio", "quality", "psnr_db")
 TARGETS = ("bpp", "max_bytes", "psnr")

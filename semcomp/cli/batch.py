@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, TextIO
 
 from semcomp.cli import EXIT_FAILED, EXIT_OK, UsageError
-from semcomp.cli_files import STREAM, Job, Unusable
+from semcomp.cli.files import STREAM, Job, Unusable
 from semcomp.errors import SemcompError, SemcompWarning
 
 if TYPE_CHECKING:

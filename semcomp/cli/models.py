@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
 from semcomp.cli import EXIT_OK
 from semcomp.errors import ModelError, SemcompError
 
-WEIGHTS = Path(__file__).parent / "weights"
+WEIGHTS = Path(__file__).parents[1] / "weights"
 
 
 def run(options: Namespace) -> int:
     """List the weights; returns the exit code."""
-    names = options.names or sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
+    from semcomp.codec import load
+    from semcomp.store import WEIGHTS, released_names
+
+    names = options.names or released_names()
     if not names:
         raise ModelError(f"no weights in {WEIGHTS}: install semcomp again")
-    from semcomp.codec import load
 
     code = EXIT_OK
     for name in names:

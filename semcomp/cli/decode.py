@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semcomp.cli import UsageError
-from semcomp.cli_batch import get_codec, run_batch
-from semcomp.cli_files import STREAM, Job, check_target, plan_jobs, read_source, write_target
+from semcomp.cli.batch import get_codec, run_batch
+from semcomp.cli.files import STREAM, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.errors import ImageError, SemcompWarning
 
 if TYPE_CHECKING:

@@ -142,21 +142,21 @@ def build_parser() -> argparse.ArgumentParser:
         "encode", parents=[batch, target, model, output], formatter_class=raw, epilog=_ENCODE_EPILOG,
         help="images -> .semc", description="Compress images into .semc files. No option is needed.",
     )  # fmt: skip
-    encode.set_defaults(module="semcomp.cli_encode")
+    encode.set_defaults(module="semcomp.cli.encode")
 
     decode = commands.add_parser(
         "decode", parents=[batch, model, output], formatter_class=raw, epilog=_DECODE_EPILOG,
         help=".semc -> images", description="Turn .semc files back into images (PNG unless told otherwise).",
     )  # fmt: skip
     decode.add_argument("--format", metavar="FMT", help="png, webp, tiff, bmp, ppm (lossless), jpg or avif")
-    decode.set_defaults(module="semcomp.cli_decode")
+    decode.set_defaults(module="semcomp.cli.decode")
 
     info = commands.add_parser(
         "info", parents=[output], help="what a .semc file says about itself",
         description="Check .semc files and say what is in them. Nothing is decoded.",
     )  # fmt: skip
     info.add_argument("inputs", nargs="+", metavar="FILE", help=".semc files, or - for stdin")
-    info.set_defaults(module="semcomp.cli_info")
+    info.set_defaults(module="semcomp.cli.info")
 
     compare = commands.add_parser(
         "compare", parents=[target, model, output], help="one page beside JPEG, WebP and AVIF of equal size",
@@ -165,7 +165,7 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument("input", metavar="IN", help="an image, or - for stdin")
     compare.add_argument("-o", "--output", metavar="PAGE", help="the page (IN with the suffix .compare.html)")
     compare.add_argument("-f", "--force", action="store_true", help="overwrite a page that exists")
-    compare.set_defaults(module="semcomp.cli_compare")
+    compare.set_defaults(module="semcomp.cli.compare")
 
     models = commands.add_parser(
         "models", parents=[output], help="the weights at hand, their size and arithmetic",
@@ -174,13 +174,13 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_argument(
         "names", nargs="*", metavar="NAME", help="names or .safetensors paths (all inside the package)"
     )
-    models.set_defaults(module="semcomp.cli_models")
+    models.set_defaults(module="semcomp.cli.models")
 
     doctor = commands.add_parser(
         "doctor", parents=[output], help="versions, devices, extras, and a one-second self-test of exactness",
         description="Say what is installed and prove that symbols decode exactly on this machine.",
     )  # fmt: skip
-    doctor.set_defaults(module="semcomp.cli_doctor")
+    doctor.set_defaults(module="semcomp.cli.doctor")
     return parser
 
 

@@ -9,9 +9,9 @@ from argparse import Namespace
 from pathlib import Path
 
 from semcomp.cli import EXIT_OK
-from semcomp.cli_batch import get_codec
-from semcomp.cli_encode import encode_with_target
-from semcomp.cli_files import STREAM, check_target, read_source, write_target
+from semcomp.cli.batch import get_codec
+from semcomp.cli.encode import encode_with_target
+from semcomp.cli.files import STREAM, check_target, read_source, write_target
 
 
 def run(options: Namespace) -> int:
