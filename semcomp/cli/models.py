@@ -10,8 +10,6 @@ from typing import Any
 from semcomp.cli import EXIT_OK
 from semcomp.errors import ModelError, SemcompError
 
-WEIGHTS = Path(__file__).parents[1] / "weights"
-
 
 def run(options: Namespace) -> int:
     """List the weights; returns the exit code."""
