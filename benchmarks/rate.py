@@ -66,9 +66,9 @@ RIVALS = (
           lambda quality: {"quality": quality, "method": 6}, "webp"),
     Rival("AVIF", "AVIF", (5, 15, 25, 35, 45, 55, 65, 75, 82, 88, 93, 97),
           lambda quality: {"quality": quality, "subsampling": "4:2:0", "max_threads": 1}, "avif"),
-    Rival("JPEG 2000", "JPEG2000", (240, 160, 110, 80, 60, 45, 34, 26, 20, 15, 11, 8, 6),
-          lambda ratio: {"irreversible": True, "mct": 1, "quality_mode": "rates", "quality_layers": [ratio],
-                         "no_jp2": True}, "jpg_2000"),
+    Rival("JPEG 2000", "JPEG2000", tuple(range(22, 47, 2)),
+          lambda db: {"irreversible": True, "mct": 1, "quality_mode": "dB", "quality_layers": [db],
+                      "no_jp2": True}, "jpg_2000"),
 )  # fmt: skip
 
 

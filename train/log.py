@@ -1,0 +1,72 @@
+"""What a run tells: log.jsonl, TensorBoard, a bar on a terminal; and how it is asked to stop."""
+
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tqdm import tqdm
+
+
+class Log:
+    """log.jsonl, TensorBoard, and a bar where the terminal is one."""
+
+    def __init__(self, folder: Path, *, quiet: bool, every: int = 50):
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.every, self.quiet, self.rows = every, quiet, []
+        self.file = (folder / "log.jsonl").open("a")
+        self.board = SummaryWriter(str(folder / "tensorboard"))
+        self.bar = tqdm(total=100, unit="%", disable=quiet or not sys.stderr.isatty(), bar_format=(
+            "{percentage:5.1f}% {bar} {elapsed}<{remaining} {postfix}"))  # fmt: skip
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self.board.close()
+        self.bar.close()
+
+    def step(self, row: dict[str, float], *, progress: float) -> None:
+        self.rows.append(row)
+        if len(self.rows) < self.every:
+            return
+        mean = {key: sum(r[key] for r in self.rows) / len(self.rows) for key in row}
+        mean["step"] = row["step"]
+        self.rows = []
+        self.file.write(json.dumps({key: round(value, 5) for key, value in mean.items()}) + "\n")
+        self.file.flush()
+        for key, value in mean.items():
+            self.board.add_scalar(f"train/{key}", value, row["step"])
+        self.bar.n = min(100.0, 100 * progress)
+        figures = f"loss {mean['loss']:.3f} {mean['bpp']:.3f} bpp {mean['psnr_db']:.2f} dB"
+        self.bar.set_postfix_str(f"step {row['step']} {figures}")
+
+    def write(self, row: dict[str, object]) -> None:
+        """A validation line: to the log and the terminal."""
+        self.file.write(json.dumps(row) + "\n")
+        self.file.flush()
+        self.board.add_scalar("validation/bd_rate", row["bd_rate"], row["step"])
+        if not self.quiet:
+            points = "  ".join(f"{b:.3f}/{d:.2f}" for b, d in zip(row["bpp"], row["psnr_db"], strict=True))
+            head = f"{row['minutes']:7.1f} min  step {row['step']}  BD-rate vs JPEG {row['bd_rate']:+.1f} %"
+            tqdm.write(f"{head}  {points}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """A list that fills when Ctrl-C or SIGTERM comes."""
+    received: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        received.append(number)
+
+    old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
