@@ -21,7 +21,7 @@ def find_photos(folders: Sequence[str]) -> list[Path]:
     """Every picture below the folders, sorted. ValueError where there is none."""
     paths = []
     for folder in folders:
-        found = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+        found = sorted(p for p in Path(folder).expanduser().rglob("*") if p.suffix.lower() in SUFFIXES)
         if not found:
             raise ValueError(f"no photo below {folder}; known endings: {' '.join(sorted(SUFFIXES))}")
         paths += found
