@@ -3,7 +3,7 @@
 The elements are grouped by table (ascending) and keep their order inside a group, so that no Python runs per
 symbol. A value beyond its table's bound is coded as the table's escape, and spelled out in a part of its own:
 
-    LEB128 length of the escape part | escape part | ANS words, 32 bits, little-endian
+    LEB128 length of the escape part | escape part | ANS words, 32 bits, little-endian, without final zero bytes
 
 FORMAT.md has the details, plain_coder.py the arithmetic of the words. A stream that decodes is the only one
 that stands for its symbols: words, escapes and padding must be used up exactly.
@@ -67,7 +67,8 @@ def encode_symbols(symbols: np.ndarray, index: np.ndarray, tables: Tables, *, pl
     escape_part = _encode_escapes(values[escaped], bounds[escaped])
     encode_words = plain_coder.encode_words if plain or not HAS_CONSTRICTION else _encode_words
     words = encode_words(categories, counts=counts, tables=tables)
-    return b"".join([pack_varint(len(escape_part)), escape_part, words.astype("<u4", copy=False).tobytes()])
+    tail = words.astype("<u4", copy=False).tobytes().rstrip(b"\0")  # the last word is not 0
+    return b"".join([pack_varint(len(escape_part)), escape_part, tail])
 
 
 def decode_symbols(
@@ -88,10 +89,11 @@ def decode_symbols(
             "copy the file again"
         )
     escape_part, rest = view[start : start + length], view[start + length :]
-    if len(rest) % 4:
-        raise FormatError(f"the words of a symbol stream take {len(rest)} bytes, which is no multiple of 4")
+    if len(rest) and not rest[-1]:
+        raise FormatError("a symbol stream ends in a zero byte, which no encoder writes; copy the file again")
+    words = np.frombuffer(bytes(rest) + bytes(-len(rest) % 4), "<u4").astype(np.uint32)
     decode_words = plain_coder.decode_words if plain or not HAS_CONSTRICTION else _decode_words
-    values = decode_words(np.frombuffer(rest, "<u4").astype(np.uint32), counts=counts, tables=tables)
+    values = decode_words(words, counts=counts, tables=tables)
     bounds = np.repeat(tables.bounds.astype(np.int32), counts)
     values -= bounds
     escaped = np.flatnonzero(values > bounds)
