@@ -17,7 +17,8 @@ class OptimConfig:
     muon_lr: float = 0.0
     """Muon's (Jordan 2024), for the matrices of the pointwise layers; 0 gives them to AdamW. Updates are scaled to
     AdamW's RMS (Liu et al. 2025), so both rates are of one kind. On two cores at a batch of 8 it costs 0.09 s a step of
-    0.36 s; in four minutes AdamW took 622 steps to -12.9 % BD-rate against JPEG, Muon 465 to -8.5 %."""
+    0.36 s; in four minutes AdamW took 622 steps to -12.9 % BD-rate against JPEG, Muon 465 to -8.5 %
+    (one run each, before the linear paths had a rate of their own, with other work on the machine)."""
     linear_lr: float = 1e-4
     """AdamW's, for the linear paths and the gains, which start near their optimum and have small entries: at 1e-3
     their noise alone costs more than what a run of minutes learns."""
