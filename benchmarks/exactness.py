@@ -9,8 +9,6 @@ the same latents in two orders of summation: that one must differ, or the compar
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,7 @@ from benchmarks.common import at_least, at_most
 from semcomp.coder import HAS_CONSTRICTION, decode_symbols, encode_symbols
 from semcomp.container import ChunkKind, read
 from semcomp.errors import SemcompError
-from semcomp.exactness import QUALITIES, arrangements, control_differs, onednn_enabled
+from semcomp.exactness import QUALITIES, arranged, arrangements, control_differs
 from semcomp.image import from_array
 from semcomp.sigma import table_index
 
@@ -56,18 +54,6 @@ class Tallies:
     elements: int = 0
     control: int = 0
     """Table numbers that a path without integers computes differently in another order."""
-
-
-@contextmanager
-def arranged(threads: int, onednn: bool) -> Iterator[None]:
-    """torch on so many threads, with or without oneDNN."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with onednn_enabled(onednn):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def check_file(codec: Any, pixels: np.ndarray, y: torch.Tensor, quality: int, tallies: Tallies) -> None:

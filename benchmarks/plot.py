@@ -18,7 +18,7 @@ def draw(curves: dict[str, Any], bd: dict[str, dict[str, float | None]], *, phot
         from matplotlib.figure import Figure
         from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
     except ImportError as error:
-        raise MissingExtraError("a plot needs matplotlib: pip install 'semcomp[eval]'") from error
+        raise MissingExtraError("a plot", "eval") from error
 
     figure = Figure(figsize=(8, 5.2), dpi=160, layout="constrained")
     FigureCanvasAgg(figure)

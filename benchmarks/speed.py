@@ -95,7 +95,7 @@ class Mbt2018Mean:
                 warnings.simplefilter("ignore")
                 from compressai.zoo import mbt2018_mean
         except ImportError as error:
-            raise MissingExtraError("this needs CompressAI: pip install 'semcomp[train]'") from error
+            raise MissingExtraError("CompressAI's mbt2018-mean", "train") from error
         torch.manual_seed(0)
         self.model = mbt2018_mean(quality=quality, pretrained=False).eval()
         self.model.update()

@@ -21,22 +21,17 @@ QUALITIES = (1, 13, 50, 87, 100)
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def arranged(threads: int, onednn: bool) -> Iterator[None]:
+    """torch on so many threads, with or without oneDNN; its remark that Intel GPUs have TF32 is left out."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(threads)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*TF32.*")
+            with torch.backends.mkldnn.flags(enabled=onednn):
+                yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def onednn_enabled(enabled: bool) -> Iterator[None]:
-    """torch with or without oneDNN; its remark that Intel GPUs have TF32 is left out."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*TF32.*")
-        with torch.backends.mkldnn.flags(enabled=enabled):
-            yield
 
 
 def arrangements(sigma: IntegerSigma, z_hat: Tensor, quality: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -45,7 +40,7 @@ def arrangements(sigma: IntegerSigma, z_hat: Tensor, quality: int) -> Iterator[t
     for threads in sorted({1, 2, torch.get_num_threads()}):
         for onednn in (True, False):
             for layout, memory_format in layouts.items():
-                with _threads(threads), onednn_enabled(onednn), torch.inference_mode():
+                with arranged(threads, onednn), torch.inference_mode():
                     index = sigma.index(z_hat.contiguous(memory_format=memory_format), quality)
                 name = f"{threads} threads, oneDNN {'on' if onednn else 'off'}, {layout}"
                 yield name, index[0].to(torch.int64).numpy()

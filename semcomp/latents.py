@@ -18,10 +18,11 @@ from torch import Tensor
 from semcomp.coder import decode_symbols, encode_symbols
 from semcomp.errors import FormatError
 from semcomp.model import STRIDE_Y, STRIDE_Z, CodecModel
-from semcomp.quantize import SYMBOL_LIMIT, prior_node
+from semcomp.quantize import prior_node
 from semcomp.rounding import choose_symbols
 from semcomp.sigma import Z_LIMIT, clip_z
 from semcomp.store import Release
+from semcomp.tables import MAX_VALUE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class LatentCoder:
 
     def __init__(self, release: Release, network: CodecModel, *, device: torch.device):
         self.release, self.network, self.device = release, network, device
-        self._sigma = release.sigma.to(device)
+        self._sigma = release.sigma.to(device, torch.float32)  # converted once, not for every file
         self._bits = torch.from_numpy(release.tables_y.bits()).to(device)
 
     @torch.inference_mode()
@@ -74,7 +75,7 @@ class LatentCoder:
 
         def residual(mean: Tensor, mask: Tensor) -> Tensor:
             part = choose_symbols(scaled - mean, index, coded & mask, bits)
-            chosen.add_(part.clamp_(-SYMBOL_LIMIT, SYMBOL_LIMIT))
+            chosen.add_(part.clamp_(-MAX_VALUE, MAX_VALUE))
             return part
 
         self.network.two_passes(z_hat, q, residual)

@@ -5,7 +5,7 @@ Shapes: x B 3 H W with H and W multiples of 64; y B M H/16 W/16; z B Z H/64 W/64
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -146,6 +146,3 @@ def kmac_per_pixel(config: CodecConfig) -> dict[str, float]:
         counts[name] = counter.get_total_flops() / 2 / side**2 / 1000
     return counts
 
-
-def config_to_dict(config: CodecConfig) -> dict[str, int | float]:
-    return asdict(config)

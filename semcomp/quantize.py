@@ -13,9 +13,6 @@ from torch import Tensor, nn
 QUALITIES = 100
 """Qualities are the integers 1..100."""
 
-SYMBOL_LIMIT = 32767
-"""Largest magnitude of a symbol."""
-
 
 def _straight_through(value: Tensor, rounded: Tensor) -> Tensor:
     return value + (rounded - value).detach() if value.requires_grad else rounded

@@ -84,9 +84,9 @@ class IntegerSigma:
     bias2: Tensor
     """int32 (100, M)"""
 
-    def to(self, device: torch.device) -> "IntegerSigma":
-        """The same path on another device."""
-        return IntegerSigma(**{name: value.to(device) for name, value in vars(self).items()})
+    def to(self, device: torch.device, dtype: torch.dtype | None = None) -> "IntegerSigma":
+        """The same integers on another device, and held in another type where one is given."""
+        return IntegerSigma(**{name: value.to(device, dtype) for name, value in vars(self).items()})
 
     def bound_of_sums(self) -> int:
         """Largest magnitude that any sum can take. Exactness in float32 needs less than 2^24."""

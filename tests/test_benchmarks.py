@@ -1,6 +1,7 @@
 """Every benchmark runs on small input through its main and says what it should; no figure is judged."""
 
 import json
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import common, exactness, fuzz, memory, rate, speed
+from benchmarks import common, exactness, fuzz, memory, plot, rate, speed
 from semcomp.container import read
-from semcomp.errors import FormatError
+from semcomp.errors import FormatError, MissingExtraError
 
 Run = Callable[..., dict[str, Any]]
 
@@ -150,3 +151,13 @@ def test_fuzz_notices_a_wrong_picture_and_a_stray_exception(
     result = run(fuzz.main, "--count", "20", "--no-truncations")
     assert not result["passed"] and {"crashed", "another picture"} <= {o.split(": ")[1] for o in result["outcomes"]}
     assert any("--seed 0 --only" in example for example in result["examples"])
+
+
+def test_a_missing_extra_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    with pytest.raises(MissingExtraError, match=r"semcomp\[eval\]"):
+        plot.draw({}, {}, photos=0, path=tmp_path / "a.png")
+    monkeypatch.setitem(sys.modules, "compressai.zoo", None)
+    with pytest.raises(MissingExtraError, match=r"semcomp\[train\]"):
+        speed.Mbt2018Mean()

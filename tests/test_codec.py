@@ -14,7 +14,7 @@ import semcomp
 from semcomp import codec as codec_module
 from semcomp.coder import encode_symbols
 from semcomp.container import Chunk, ChunkKind, Container, read, write
-from semcomp.exactness import onednn_enabled
+from semcomp.exactness import arranged
 from semcomp.image import from_array
 from semcomp.metrics import psnr_db
 
@@ -138,19 +138,14 @@ def test_no_position_outside_the_image_is_coded(codec):
 def test_threads_backends_and_coders_read_the_same_symbols(codec, photo, quality):
     data = codec.encode(photo, quality=quality)
     expected = codec.read_symbols(data)
-    threads = torch.get_num_threads()
-    try:
-        for count in (1, 2):
-            for onednn in (True, False):
-                torch.set_num_threads(count)
-                with onednn_enabled(onednn):
-                    for plain in (False, True):
-                        symbols = codec.read_symbols(data, plain=plain)
-                        np.testing.assert_array_equal(symbols.y, expected.y)
-                        np.testing.assert_array_equal(symbols.z, expected.z)
-                        np.testing.assert_array_equal(symbols.index, expected.index)
-    finally:
-        torch.set_num_threads(threads)
+    for count in (1, 2):
+        for onednn in (True, False):
+            with arranged(count, onednn):
+                for plain in (False, True):
+                    symbols = codec.read_symbols(data, plain=plain)
+                    np.testing.assert_array_equal(symbols.y, expected.y)
+                    np.testing.assert_array_equal(symbols.z, expected.z)
+                    np.testing.assert_array_equal(symbols.index, expected.index)
 
 
 def test_equal_latents_give_equal_bytes(codec, photo):

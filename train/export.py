@@ -20,8 +20,9 @@ from tqdm import tqdm
 
 from semcomp.codec import Codec
 from semcomp.image import from_array
+from semcomp.latents import Symbols
 from semcomp.model import CodecConfig, CodecModel
-from semcomp.quantize import QUALITIES, prior_node
+from semcomp.quantize import QUALITIES
 from semcomp.sigma import SCALES, Z_LIMIT, scale_table
 from semcomp.store import Release, parameters, save_release, stored_precision
 from semcomp.tables import TOTAL, Tables, quantize_pmf
@@ -64,14 +65,12 @@ class Histogram:
         self.y = np.zeros((SCALES, 2 * Y_WIDTH + 1))
         self.z = np.zeros((config.nodes * config.hyper, 2 * Z_LIMIT + 1))
 
-    def add(self, y: np.ndarray, index: np.ndarray, z: np.ndarray, quality: int) -> None:
-        coded = index >= 0
-        values = np.clip(y[coded].astype(np.int64), -Y_WIDTH, Y_WIDTH) + Y_WIDTH
-        self.y += _counts(index[coded].astype(np.int64), values, self.y.shape)
-        node = int(prior_node(torch.tensor(quality), self.config.nodes))
-        channel = np.arange(self.config.hyper)[:, None, None] + node * self.config.hyper
-        tables = np.broadcast_to(channel, z.shape).ravel()
-        self.z += _counts(tables, z.astype(np.int64).ravel() + Z_LIMIT, self.z.shape)
+    def add(self, symbols: Symbols, z_index: np.ndarray) -> None:
+        """Count a picture; `z_index` holds the table of every element of z (`LatentCoder.z_index`)."""
+        coded = symbols.index >= 0
+        values = np.clip(symbols.y[coded].astype(np.int64), -Y_WIDTH, Y_WIDTH) + Y_WIDTH
+        self.y += _counts(symbols.index[coded].astype(np.int64), values, self.y.shape)
+        self.z += _counts(z_index.astype(np.int64), symbols.z.astype(np.int64).ravel() + Z_LIMIT, self.z.shape)
 
 
 def _counts(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -136,7 +135,7 @@ def collect(codec: Codec, pictures: Sequence[np.ndarray], *, optimise: bool, qui
         for step in range(per_picture):
             quality = 1 + (number * 7 + step * QUALITIES // per_picture) % QUALITIES
             symbols = codec.quantize(y, picture, quality=quality, optimise=optimise)
-            histogram.add(symbols.y, symbols.index, symbols.z, quality)
+            histogram.add(symbols, codec.coder.z_index(symbols.z.shape, quality=quality))
     return histogram
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -65,7 +64,5 @@ class Validation:
 
 
 def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
-    """uint8 H W 3 -> float32 (1, 3, H', W') in [0, 1], padded to multiples of 64 by repeating the edge."""
-    x = torch.tensor(picture, device=device).permute(2, 0, 1)[None].float() / 255
-    height, width = x.shape[-2:]
-    return F.pad(x, (0, -width % 64, 0, -height % 64), mode="replicate")
+    """uint8 H W 3 -> float32 (1, 3, H, W) in [0, 1]."""
+    return torch.tensor(picture, device=device).permute(2, 0, 1)[None].float() / 255
