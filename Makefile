@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test lint clean benchmarks bench-rate bench-speed bench-memory bench-exactness bench-fuzz
+.PHONY: demo test lint clean heads benchmarks bench-rate bench-speed bench-memory bench-exactness bench-fuzz bench-recognition
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -17,6 +17,16 @@ test: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Trains the embedded heads anew, as a new codec asks for: an hour on two cores. One alone: make heads HEADS=street
+HEADS ?= street objects imagenette
+
+heads: $(VENV)/.core
+	for name in $(HEADS); do \
+	  MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
+	  $(BIN)/python -m heads.fit configs/head_$$name.yaml -o semcomp/weights/$$name.safetensors \
+	    --card semcomp/weights/$$name.md || exit 1; \
+	done
 
 # The measurements behind the README's figures, on an idle machine; with fewer photos: make bench-rate BENCH_ARGS='--limit 8'
 BENCH := $(BIN)/python -m benchmarks
@@ -38,6 +48,13 @@ bench-exactness: $(VENV)/.eval
 
 bench-fuzz: $(VENV)/.eval
 	$(BENCH).fuzz -j 2 -o out/fuzz.json $(BENCH_ARGS)
+
+# Needs a head's two rivals, trained by heads.fit with source=decoded and source=originals, in out/.
+bench-recognition: $(VENV)/.eval
+	for name in $(HEADS); do \
+	  $(BENCH).recognition configs/head_$$name.yaml -o out/$$name.json --decoded out/$${name}_decoded.safetensors \
+	    --originals out/$${name}_originals.safetensors $(BENCH_ARGS); \
+	done
 
 clean:
 	rm -rf $(VENV) out build dist semcomp.egg-info .pytest_cache .ruff_cache .mypy_cache

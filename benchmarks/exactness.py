@@ -19,7 +19,7 @@ from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import at_least, at_most
-from semcomp.coder import HAS_CONSTRICTION, decode_symbols, encode_symbols
+from semcomp.coder import HAS_CONSTRICTION, SymbolReader, encode_symbols
 from semcomp.container import ChunkKind, read
 from semcomp.errors import SemcompError
 from semcomp.exactness import QUALITIES, arranged, arrangements, control_differs
@@ -64,9 +64,8 @@ def check_file(codec: Any, pixels: np.ndarray, y: torch.Tensor, quality: int, ta
     tallies.elements += written.y.size + written.z.size
     _whole_files(codec, data, written, tallies)
 
-    container, release = read(data), codec.release
-    stream_z, stream_y = container.get(ChunkKind.Z), container.get(ChunkKind.Y)
-    assert stream_z is not None and stream_y is not None
+    stream, release = read(data).get(ChunkKind.SYMBOLS), codec.release
+    assert stream is not None
     z_hat = torch.from_numpy(written.z).float()[None]
     paths = list(arrangements(release.sigma, z_hat, quality))
     paths.append(("int64 numpy", release.sigma.index_numpy(written.z, quality)))
@@ -79,20 +78,20 @@ def check_file(codec: Any, pixels: np.ndarray, y: torch.Tensor, quality: int, ta
         index = np.where(numbers >= release.skip_below, numbers, -1).astype(np.int8)
         tally.table_numbers += int(np.count_nonzero(index != written.index))
         plain = name == "int64 numpy"  # a client with neither torch nor constriction
-        streams = (
-            (stream_z, index_z, release.tables_z, written.z), (stream_y, index.ravel(), release.tables_y, written.y),
-        )  # fmt: skip
-        for stream, table, tables, expected in streams:
-            try:
-                symbols = decode_symbols(stream, table, tables, plain=plain)
-                tally.symbols += int(np.count_nonzero(symbols != expected.ravel()))
-            except SemcompError:
-                tally.unreadable += 1
+        latents = [
+            (written.z.ravel(), index_z, release.tables_z), (written.y.ravel(), index.ravel(), release.tables_y),
+        ]  # fmt: skip
+        try:
+            reader = SymbolReader(stream, plain=plain)
+            for expected, table, tables in latents:
+                tally.symbols += int(np.count_nonzero(reader.read(table, tables) != expected))
+            reader.finish()
+        except SemcompError:
+            tally.unreadable += 1
         if codec.pack(picture, replace(written, index=index), quality=quality) != data:
             tally.bytes += 1
         if plain:
-            again = [encode_symbols(expected.ravel(), t, tables, plain=True) for _, t, tables, expected in streams]
-            tally.bytes += again != [stream_z, stream_y]
+            tally.bytes += encode_symbols(latents, plain=True) != stream
     tallies.control += control(release.sigma, z_hat, quality)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from semcomp.codec import Codec, _crc
+from semcomp.codec import Codec, with_checks
 from semcomp.container import CELL, MAX_SIDE, Chunk, ChunkKind, Container, read, read_header, write
 from semcomp.image import Picture, from_array, open_picture
 from semcomp.latents import Symbols
@@ -120,8 +120,8 @@ def change_header(rng: random.Random, data: bytes) -> bytes:
         "flags": lambda: rng.randrange(1 << 12),
         "entropy_id": lambda: rng.randbytes(8),
         "model_id": lambda: rng.randbytes(8),
-        "symbol_crc_z": lambda: rng.randrange(1 << 32),
-        "symbol_crc_y": lambda: rng.randrange(1 << 32),
+        "symbol_crc": lambda: rng.randrange(1 << 32),
+        "z_check": lambda: rng.randrange(1 << 16),
     }
     chosen = rng.sample(list(fields), rng.choice((1, 1, 2)))
     header = replace(container.header, **{name: fields[name]() for name in chosen})
@@ -178,11 +178,11 @@ def change_chunks(rng: random.Random, data: bytes) -> bytes:
 
 
 def claim_most(rng: random.Random, data: bytes) -> bytes:
-    """A header that claims as many cells as the file has bytes, some of them added for it; often an endless z."""
+    """A header that claims as many cells as the file has bytes, some of them added for it; often endless symbols."""
     container = read(data)
     chunks = [*container.chunks, Chunk(ChunkKind.PADDING, bytes(rng.choice((0, 500, 4000))))]
     if rng.random() < 0.5:  # without words every symbol is the first of its table: a stream for any number of them
-        chunks = [replace(chunk, data=b"\0") if chunk.kind == ChunkKind.Z else chunk for chunk in chunks]
+        chunks = [replace(chunk, data=b"") if chunk.kind == ChunkKind.SYMBOLS else chunk for chunk in chunks]
     cells = len(write(Container(container.header, tuple(chunks))))
     columns = rng.choice((1, cells, rng.randint(1, cells)))
     width, height = columns * CELL, cells // columns * CELL
@@ -224,12 +224,12 @@ def _scatter(rng: random.Random, symbols: np.ndarray, places: np.ndarray, limit:
 
 
 def _rewritten(codec: Codec, container: Container, symbols: Symbols) -> bytes:
-    """The file with other symbols and their checksums."""
-    header = container.header
-    stream_z, stream_y = codec.coder.write(symbols, quality=header.quality)
-    bodies = {ChunkKind.Z: stream_z, ChunkKind.Y: stream_y}
-    chunks = [replace(chunk, data=bodies.get(chunk.kind, chunk.data)) for chunk in container.chunks]
-    header = replace(header, symbol_crc_z=_crc(header, symbols.z), symbol_crc_y=_crc(header, symbols.y))
+    """The file with other symbols and their checksum."""
+    header = with_checks(container.header, symbols)
+    stream = codec.coder.write(symbols, quality=header.quality)
+    chunks = [
+        replace(chunk, data=stream) if chunk.kind == ChunkKind.SYMBOLS else chunk for chunk in container.chunks
+    ]
     return write(Container(header, tuple(chunks)))
 
 

@@ -35,7 +35,7 @@ BD_RANGE_DB = (26.0, 38.0)
 SAVE_EVERY = 10.0  # seconds
 
 Row = list[float]
-"""bytes of the file, PSNR in dB; of semcomp also bytes of z and y, bits that the tables say"""
+"""bytes of the file, PSNR in dB; of semcomp also bytes of the symbols, bits that the tables say"""
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,7 @@ def semcomp_rows(codec: Any, pixels: np.ndarray, qualities: Sequence[int]) -> di
     for quality in qualities:
         symbols = codec.quantize(y, picture, quality=quality)
         data = codec.pack(picture, symbols, quality=quality)
-        container, release = read(data), codec.release
-        payload = len(container.get(ChunkKind.Z)) + len(container.get(ChunkKind.Y))
+        payload, release = len(read(data).get(ChunkKind.SYMBOLS) or b""), codec.release
         bits = release.tables_y.estimate_bits(symbols.y.ravel(), symbols.index.ravel())
         bits += release.tables_z.estimate_bits(symbols.z.ravel(), codec.coder.z_index(symbols.z.shape, quality=quality))
         rows[str(quality)] = [len(data), psnr_db(pixels, np.asarray(codec.decode(data))), payload, round(bits, 1)]
@@ -178,7 +177,7 @@ def checks_of(
         at_least("mean PSNR at quality 100", curve["psnr_db"][-1], 38, " dB"),
         at_most("payload against likelihood, worst file", round(max(off), 4), 1, " %"),
         at_most("payload against likelihood, all files", round(total, 4), 1, " %"),
-        at_most("bytes besides z and y, worst file", max(row[0] - row[2] for row in rows), 64, " B"),
+        at_most("bytes besides the symbols, worst file", max(row[0] - row[2] for row in rows), 64, " B"),
     ]
     if steps:
         name = f"steps of quality that do not grow the file, 99 x {len(steps)} photos"

@@ -47,7 +47,7 @@ def stages_of(codec: Any) -> list[tuple[str, Any, str]]:
         ("mean path", codec.network, "two_passes"),
         ("rounding", latents_module, "choose_symbols"),
         ("coder", latents_module, "encode_symbols"),
-        ("coder", latents_module, "decode_symbols"),
+        ("coder", latents_module.SymbolReader, "read"),
         ("coder", codec.coder, "z_index"),
         ("container", codec_module, "write"),
         ("container", codec_module, "read"),

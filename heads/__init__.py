@@ -1,5 +1,4 @@
-"""Recognition heads that read latents instead of pixels.
+"""Recognition heads: small networks that read a codec's latents, and the program that trains them.
 
-Heads import `semcomp`, never the reverse: `semcomp` finds them through the entry-point group "semcomp.heads",
-so a head that somebody else publishes is an equal citizen.
+classify.py and segment.py hold the networks, file.py the file of a trained head, fit.py the training program.
 """

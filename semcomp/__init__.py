@@ -4,6 +4,7 @@
     data = codec.encode(image, quality=50)    # PIL image, uint8 HWC array, float BCHW tensor, path -> bytes
     image = codec.decode(data)                # -> PIL.Image
     latents = codec.latents(data)             # entropy decoding only: what recognition heads read
+    semcomp.load_head("objects")(latents)     # what the picture shows; no pixel is decoded
     semcomp.info(data)                        # what the file says about itself; torch is not imported
 
 `import semcomp` imports nothing heavy: every name is resolved when it is first used.
@@ -21,6 +22,7 @@ _HOME = {
     "Codec": "semcomp.codec",
     "Encoded": "semcomp.codec",
     "Latents": "semcomp.latents",
+    "load_head": "semcomp.semantics",
     "info": "semcomp.summary",
     "Info": "semcomp.summary",
     "SemcompError": "semcomp.errors",
@@ -37,6 +39,7 @@ __all__ = [  # at most 15; tests/test_public.py guards it
     "Codec",
     "Encoded",
     "Latents",
+    "load_head",
     "info",
     "Info",
     "SemcompError",
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
     from semcomp.errors import SemcompWarning as SemcompWarning
     from semcomp.errors import TargetError as TargetError
     from semcomp.latents import Latents as Latents
+    from semcomp.semantics import load_head as load_head
     from semcomp.summary import Info as Info
     from semcomp.summary import info as info
 

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -42,8 +42,14 @@ from semcomp.quantize import QUALITIES
 from semcomp.store import Release, load_release, parameters
 from semcomp.tiles import run_tiled
 
+if TYPE_CHECKING:
+    from semcomp.payload import SemanticsLike
+
 TILE = 1024
 """Side of a tile, in pixels; pictures up to twice that run as one."""
+
+Z_CHECK = 0xFFFF
+"""Bits of the checksum of z that a header holds."""
 
 ImageLike = Any
 """PIL image, uint8 array (H, W) or (H, W, 1..4), float tensor (1, C, H, W) in [0, 1], Picture, path or file."""
@@ -99,21 +105,26 @@ class Codec:
 
     # ------------------------------------------------------------------ encoding
 
-    def encode(self, image: ImageLike, *, quality: int = 50, strip: bool = False, convert: bool = False) -> bytes:
+    def encode(
+        self, image: ImageLike, *, quality: int = 50, strip: bool = False, convert: bool = False,
+        semantics: "SemanticsLike | None" = None,
+    ) -> bytes:  # fmt: skip
         """The `.semc` file of an image at a quality of 1..100.
 
         `strip` drops the ICC profile and EXIF, `convert` allows what would change the picture: 16 bits to 8, CMYK
-        to RGB, the first frame of an animation. Raises ImageError where the picture cannot be taken as it is,
-        TargetError for another quality.
+        to RGB, the first frame of an animation. `semantics` are stored in the file (payload.py): labels and a label
+        map, or heads that make them. Raises ImageError where the picture cannot be taken as it is, TargetError for
+        another quality.
         """
         _check_quality(quality)
         picture = self._picture(image, convert)
         symbols = self.quantize(self.analyse(picture), picture, quality=quality)
-        return self.pack(picture, symbols, quality=quality, strip=strip)
+        return self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics)
 
     def encode_to(
         self, image: ImageLike, *, bpp: float | None = None, max_bytes: int | None = None,
         psnr: float | None = None, strip: bool = False, convert: bool = False,
+        semantics: "SemanticsLike | None" = None,
     ) -> Encoded:  # fmt: skip
         """The best file of at most `bpp` or `max_bytes`, or the smallest of at least `psnr` dB.
 
@@ -128,7 +139,7 @@ class Codec:
 
         def attempt(quality: int) -> Encoded:
             symbols = self.quantize(y, picture, quality=quality)
-            data = self.pack(picture, symbols, quality=quality, strip=strip)
+            data = self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics)
             db = None
             if psnr is not None:
                 latents = self._latents(symbols, height=picture.height, width=picture.width, quality=quality)
@@ -187,20 +198,28 @@ class Codec:
             y, height=picture.height, width=picture.width, quality=quality, optimise=optimise
         )
 
-    def pack(self, picture: Picture, symbols: Symbols, *, quality: int, strip: bool = False) -> bytes:
+    def pack(
+        self, picture: Picture, symbols: Symbols, *, quality: int, strip: bool = False,
+        semantics: "SemanticsLike | None" = None,
+    ) -> bytes:  # fmt: skip
         """The file of symbols and of what else the picture carries."""
-        z, y = self.coder.write(symbols, quality=quality)
-        chunks = [Chunk(ChunkKind.Z, z), Chunk(ChunkKind.Y, y)]
+        chunks = [Chunk(ChunkKind.SYMBOLS, self.coder.write(symbols, quality=quality))]
         if picture.alpha is not None:
             chunks.append(Chunk(ChunkKind.ALPHA, pack_alpha(picture.alpha)))
         if not strip:
             extra = ((ChunkKind.ICC, picture.icc), (ChunkKind.EXIF, picture.exif))
             chunks += [Chunk(kind, data) for kind, data in extra if data]
+        if callable(semantics):
+            semantics = semantics(
+                self._latents(symbols, height=picture.height, width=picture.width, quality=quality)
+            )
+        if semantics is not None:
+            chunks += semantics.chunks(width=picture.width, height=picture.height)
         header = Header(
             width=picture.width, height=picture.height, mode=picture.mode, quality=quality,
-            entropy_id=self.entropy_id, model_id=self.model_id, symbol_crc_z=0, symbol_crc_y=0,
+            entropy_id=self.entropy_id, model_id=self.model_id, symbol_crc=0, z_check=0,
         )  # fmt: skip
-        header = replace(header, symbol_crc_z=_crc(header, symbols.z), symbol_crc_y=_crc(header, symbols.y))
+        header = with_checks(header, symbols)
         file = write(Container(header, tuple(chunks)))
         missing = smallest_file(picture.width, picture.height) - len(file)
         if missing > 0:
@@ -239,6 +258,13 @@ class Codec:
         """The latents of a file: entropy decoding and the mean path only. Raises as `decode` does."""
         return self._decode_latents(self._read(data, max_pixels))
 
+    def latents_of(self, image: ImageLike, *, quality: int = 50, convert: bool = False) -> Latents:
+        """What `latents` would give for the file of an image, without making the file. Raises as `encode` does."""
+        _check_quality(quality)
+        picture = self._picture(image, convert)
+        symbols = self.quantize(self.analyse(picture), picture, quality=quality)
+        return self._latents(symbols, height=picture.height, width=picture.width, quality=quality)
+
     def read_symbols(self, data: bytes, *, max_pixels: int = MAX_PIXELS, plain: bool = False) -> Symbols:
         """The integers of a file. `plain` reads with the coder in pure Python. Raises as `decode` does."""
         return self._decode_symbols(self._read(data, max_pixels), plain=plain)
@@ -274,12 +300,20 @@ class Codec:
 
     def _decode_symbols(self, container: Container, *, plain: bool = False) -> Symbols:
         header = container.header
-        size = {"height": header.height, "width": header.width}
-        what: dict[str, Any] = {**size, "quality": header.quality, "plain": plain}
-        z = self.coder.read_z(container.get(ChunkKind.Z) or b"", **what)
-        _verify(header, z, header.symbol_crc_z, "z")
-        symbols = self.coder.read_y(container.get(ChunkKind.Y) or b"", z, **what)
-        _verify(header, symbols.y, header.symbol_crc_y, "y")
+
+        def verify(matches: bool, what: str) -> None:
+            if not matches:
+                raise FormatError(
+                    f"the {what} do not match their checksum: the file is damaged, or was not decoded exactly; "
+                    "copy the file again, and run `semcomp doctor` on this machine"
+                )
+
+        symbols = self.coder.read(
+            container.get(ChunkKind.SYMBOLS) or b"", height=header.height, width=header.width,
+            quality=header.quality, plain=plain,
+            verify_z=lambda z: verify(_crc(header, z) & Z_CHECK == header.z_check, "symbols of z"),
+        )  # fmt: skip
+        verify(_crc(header, symbols.z, symbols.y) == header.symbol_crc, "symbols")
         return symbols
 
     def _decode_latents(self, container: Container) -> Latents:
@@ -328,15 +362,13 @@ def _tile(height: int, width: int) -> int:
     return TILE if longest > 2 * TILE else longest
 
 
-def _crc(header: Header, symbols: np.ndarray) -> int:
+def with_checks(header: Header, symbols: Symbols) -> Header:
+    """The header with the checks of its symbols."""
+    crc, z_crc = _crc(header, symbols.z, symbols.y), _crc(header, symbols.z)
+    return replace(header, symbol_crc=crc, z_check=z_crc & Z_CHECK)
+
+
+def _crc(header: Header, *latents: np.ndarray) -> int:
     """Checksum of symbols, tied to what else decides the picture: a wrong size or quality is noticed."""
     rest = struct.pack("<IIIB", header.width, header.height, header.flags << 4 | header.mode, header.quality)
-    return zlib.crc32(rest, symbol_crc(symbols))
-
-
-def _verify(header: Header, symbols: np.ndarray, expected: int, name: str) -> None:
-    if _crc(header, symbols) != expected:
-        raise FormatError(
-            f"the symbols of {name} do not match their checksum: the file is damaged, or was not decoded exactly; "
-            "copy the file again, and run `semcomp doctor` on this machine"
-        )
+    return zlib.crc32(rest, symbol_crc(*latents))

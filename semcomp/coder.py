@@ -1,29 +1,30 @@
-"""Symbols to bytes and back: every element of a latent under the table that its index names, in one call.
+"""Symbols to bytes and back: every element of a latent under the table that its index names, all in one stream.
 
-The elements are grouped by table (ascending) and keep their order inside a group, so that no Python runs per
-symbol. A value beyond its table's bound is coded as the table's escape, and spelled out in a part of its own:
+The elements of a latent are grouped by table (ascending) and keep their order inside a group, so that no Python
+runs per symbol. A value beyond its table's bound is coded as the table's escape; what it is, is spelled out behind
+the elements of its latent. One ANS state runs through all of it, so a file pays once for starting and ending:
 
-    LEB128 length of the escape part | escape part | ANS words, 32 bits, little-endian, without final zero bytes
+    latent z: categories | digits and signs of escapes, latent y: the same      ANS words, 32 bits, little-endian
 
 FORMAT.md has the details, plain_coder.py the arithmetic of the words. A stream that decodes is the only one
-that stands for its symbols: words, escapes and padding must be used up exactly.
+that stands for its symbols: the words must be used up exactly, and do not end in a zero byte.
 
-393,216 elements, 100,000 of them coded under 64 tables: 2.0 ms to encode, 3.4 ms to decode; the plain coder
+393,216 elements, 100,000 of them coded under 64 tables: about 2 ms to encode, 3.4 ms to decode; the plain coder
 takes 21 and 32 ms (``python -m pytest tests/test_coder.py -k speed -s``, two cores).
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from semcomp import plain_coder
-from semcomp.container import pack_varint, unpack_varint
 from semcomp.errors import FormatError
-from semcomp.tables import MAX_VALUE, Tables, escape_bits
+from semcomp.tables import MAX_VALUE, TOTAL, Tables, escape_bits
 
 try:
     import constriction
@@ -31,82 +32,119 @@ except ImportError:  # no wheel for aarch64 or musl
     constriction = None
 
 HAS_CONSTRICTION = constriction is not None
-_MAX_PREFIX = MAX_VALUE.bit_length() - 1  # zeros before an Exp-Golomb code; more would exceed MAX_VALUE
+_MAX_DIGITS = 16
+"""An escape of so many binary digits is beyond MAX_VALUE: DIGITS has the category to fill it up, no encoder uses it."""
+_DIGITS = [TOTAL >> k for k in range(1, _MAX_DIGITS)] + [TOTAL >> _MAX_DIGITS - 1]
+_BIT = [TOTAL >> 1] * 2
+_SPELLING = Tables.from_arrays(np.array([_MAX_DIGITS // 2 - 1, 0]), np.array(_DIGITS + _BIT))
+"""Of escapes: table 0 is DIGITS (category d - 1: d binary digits), table 1 BIT. Only their frequencies matter."""
 _models: WeakKeyDictionary[Tables, dict[int, Any]] = WeakKeyDictionary()
 
 
-def encode_symbols(symbols: np.ndarray, index: np.ndarray, tables: Tables, *, plain: bool = False) -> bytes:
-    """The stream of ``symbols`` (N,), each coded under table ``index`` (N,).
+def encode_symbols(parts: Sequence[tuple[np.ndarray, np.ndarray, Tables]], *, plain: bool = False) -> bytes:
+    """The stream of some latents, in the order in which they are to be read: ``(symbols, index, tables)`` of each.
 
-    Where ``index`` < 0 nothing is coded and the symbol is not looked at (a decoder gets 0 there). ``plain``
-    uses the plain Python coder even where constriction is installed; the bytes are the same. ``ValueError``
-    for a symbol beyond +-32767, an index without a table, or shapes that differ.
+    ``symbols`` (N,) are integers, each coded under table ``index`` (N,). Where ``index`` < 0 nothing is coded and
+    the symbol is not looked at (a decoder gets 0 there). ``plain`` uses the plain Python coder even where
+    constriction is installed; the bytes are the same. ``ValueError`` for a symbol beyond +-32767, an index
+    without a table, or shapes that differ.
 
     >>> tables = Tables.from_arrays(np.array([1]), np.array([1 << 22, 1 << 23, (1 << 22) - 1, 1]))
-    >>> data = encode_symbols(np.array([0, -1, 5, 1]), np.array([0, 0, -1, 0]), tables)
+    >>> index = np.array([0, 0, -1, 0])
+    >>> data = encode_symbols([(np.array([0, -1, 5, 1]), index, tables)])
     >>> data.hex(" ")
-    '00 00 00 40 06'
-    >>> decode_symbols(data, np.array([0, 0, -1, 0]), tables)
+    '00 00 40 06'
+    >>> reader = SymbolReader(data)
+    >>> reader.read(index, tables)
     array([ 0, -1,  0,  1], dtype=int32)
+    >>> reader.finish()
     """
-    symbols = np.asarray(symbols)
-    order, counts = _group(index, tables)
-    if symbols.shape != np.shape(index) or symbols.dtype.kind not in "iu":
-        raise ValueError(f"symbols are {symbols.dtype} {symbols.shape}, expected integers {np.shape(index)}")
-    values = symbols[order]
-    if values.size and not -MAX_VALUE <= values.min() <= values.max() <= MAX_VALUE:
-        raise ValueError(
-            f"symbols lie in {values.min()}..{values.max()}, expected at most {MAX_VALUE} in magnitude"
-        )
-    values = values.astype(np.int32, copy=False)
-    bounds = np.repeat(tables.bounds.astype(np.int32), counts)
-    escaped = np.flatnonzero(np.abs(values) > bounds)
-    categories = values + bounds
-    categories[escaped] = 2 * bounds[escaped] + 1
-
-    escape_part = _encode_escapes(values[escaped], bounds[escaped])
-    encode_words = plain_coder.encode_words if plain or not HAS_CONSTRICTION else _encode_words
-    words = encode_words(categories, counts=counts, tables=tables)
-    tail = words.astype("<u4", copy=False).tobytes().rstrip(b"\0")  # the last word is not 0
-    return b"".join([pack_varint(len(escape_part)), escape_part, tail])
+    stack = _Stack(plain=plain)
+    for symbols, index, tables in reversed(parts):
+        _push_latent(stack, np.asarray(symbols), index, tables)
+    words: np.ndarray = stack.coder.get_compressed()
+    return words.astype("<u4", copy=False).tobytes().rstrip(b"\0")  # the last word is not 0
 
 
-def decode_symbols(
-    data: bytes | memoryview, index: np.ndarray, tables: Tables, *, plain: bool = False
-) -> np.ndarray:
-    """int32 (N,): the symbols of a stream, given the table ``index`` (N,) of each; 0 where ``index`` < 0.
+class SymbolReader:
+    """Reads the latents of a stream one after the other, so that one may decide the tables of the next.
 
-    FormatError unless the stream is exactly what :func:`encode_symbols` writes for these symbols. Time and
-    memory are O(N + len(data)) whatever the stream holds: about 4 bytes an element and 25 a coded one.
-    ``ValueError`` for an index without a table.
+    FormatError unless the stream is exactly what :func:`encode_symbols` writes for these symbols. Time and memory
+    are O(N + len(data)) whatever the stream holds: about 4 bytes an element, 25 a coded one and 150 an escape.
     """
-    order, counts = _group(index, tables)
-    view = memoryview(data).cast("B")
-    length, start = unpack_varint(view)
-    if length > len(view) - start:
-        raise FormatError(
-            f"the escape part of a symbol stream claims {length} bytes, {len(view) - start} are left; "
-            "copy the file again"
-        )
-    escape_part, rest = view[start : start + length], view[start + length :]
-    if len(rest) and not rest[-1]:
-        raise FormatError("a symbol stream ends in a zero byte, which no encoder writes; copy the file again")
-    words = np.frombuffer(bytes(rest) + bytes(-len(rest) % 4), "<u4").astype(np.uint32)
-    decode_words = plain_coder.decode_words if plain or not HAS_CONSTRICTION else _decode_words
-    values = decode_words(words, counts=counts, tables=tables)
-    bounds = np.repeat(tables.bounds.astype(np.int32), counts)
-    values -= bounds
-    escaped = np.flatnonzero(values > bounds)
-    values[escaped] = _decode_escapes(escape_part, bounds[escaped])
 
-    symbols = np.zeros(np.shape(index), np.int32)
-    symbols[order] = values
-    return symbols
+    def __init__(self, data: bytes | memoryview, *, plain: bool = False) -> None:
+        data = bytes(data)
+        if data.endswith(b"\0"):
+            raise FormatError("the symbol stream ends in a zero byte, which no encoder writes; copy the file again")
+        words = np.frombuffer(data + bytes(-len(data) % 4), "<u4").astype(np.uint32)
+        self._stack = _Stack(words, plain=plain)
+
+    def read(self, index: np.ndarray, tables: Tables) -> np.ndarray:
+        """int32 (N,): the symbols of the next latent, given the table ``index`` (N,) of each; 0 where ``index`` < 0.
+
+        ``ValueError`` for an index without a table.
+        """
+        order, counts = _group(index, tables)
+        values = self._stack.pop(counts, tables)
+        bounds = np.repeat(tables.bounds.astype(np.int32), counts)
+        values -= bounds
+        escaped = np.flatnonzero(values > bounds)
+        if escaped.size:
+            values[escaped] = _pop_escapes(self._stack, bounds[escaped])
+        symbols = np.zeros(np.shape(index), np.int32)
+        symbols[order] = values
+        return symbols
+
+    def finish(self) -> None:
+        """FormatError unless the stream has been used up: every reader calls it after the last latent."""
+        if not self._stack.coder.is_empty():
+            raise FormatError("coded words are left over after the last symbol; copy the file again")
 
 
-def symbol_crc(symbols: np.ndarray) -> int:
+def symbol_crc(*latents: np.ndarray) -> int:
     """CRC-32 of symbols as little-endian int16 in array order: where a file's checksum of them begins."""
-    return zlib.crc32(np.asarray(symbols, "<i2").tobytes())
+    crc = 0
+    for symbols in latents:
+        crc = zlib.crc32(np.asarray(symbols, "<i2").tobytes(), crc)
+    return crc
+
+
+class _Stack:
+    """constriction's coder or the plain one, and the models that go with it."""
+
+    def __init__(self, words: np.ndarray | None = None, *, plain: bool) -> None:
+        self.plain = plain or not HAS_CONSTRICTION
+        self.coder = (plain_coder if self.plain else constriction.stream.stack).AnsCoder(words)
+
+    def push(self, categories: np.ndarray, counts: np.ndarray, tables: Tables) -> None:
+        """Put ``categories`` (K,) on top, grouped by table in ascending order; ``counts`` (T,) adds up to K."""
+        ends = np.cumsum(counts)
+        for table in np.flatnonzero(counts)[::-1].tolist():
+            group = categories[ends[table] - counts[table] : ends[table]]
+            self.coder.encode_reverse(group, self._model(tables, table))
+
+    def pop(self, counts: np.ndarray, tables: Tables) -> np.ndarray:
+        """int32 (K,): take categories off, as :meth:`push` has put them there."""
+        groups = [
+            self.coder.decode(self._model(tables, table), int(counts[table]))
+            for table in np.flatnonzero(counts).tolist()
+        ]
+        return np.concatenate(groups) if groups else np.zeros(0, np.int32)
+
+    def _model(self, tables: Tables, table: int) -> Any:
+        """The model of one table; constriction's is built once.
+
+        It gives every category one unit and shares out the other 2**24 - K in proportion to the given weights.
+        ``frequency - 1`` adds up to exactly that, so the factor is 1.0 and the integer table comes out unchanged.
+        """
+        if self.plain:
+            return plain_coder.model_of(tables.frequencies[table])
+        models = _models.setdefault(tables, {})
+        if table not in models:
+            weights = tables.frequencies[table].astype(np.float64) - 1
+            models[table] = constriction.stream.model.Categorical(weights, perfect=False)
+        return models[table]
 
 
 def _group(index: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray]:
@@ -124,75 +162,51 @@ def _group(index: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray]:
     return coded[np.argsort(keys, kind="stable")], counts
 
 
-def _encode_words(categories: np.ndarray, *, counts: np.ndarray, tables: Tables) -> np.ndarray:
-    """:func:`plain_coder.encode_words` by constriction."""
-    coder = constriction.stream.stack.AnsCoder()
-    ends = np.cumsum(counts)
-    for table in np.flatnonzero(counts)[::-1].tolist():
-        group = categories[ends[table] - counts[table] : ends[table]]
-        coder.encode_reverse(group, _model(tables, table))
-    return coder.get_compressed()
-
-
-def _decode_words(words: np.ndarray, *, counts: np.ndarray, tables: Tables) -> np.ndarray:
-    """:func:`plain_coder.decode_words` by constriction."""
-    if len(words) and words[-1] == 0:
-        raise FormatError("the coded words end in a zero word, which no encoder writes; copy the file again")
-    coder = constriction.stream.stack.AnsCoder(words)
-    groups = [
-        coder.decode(_model(tables, table), int(counts[table])) for table in np.flatnonzero(counts).tolist()
-    ]
-    if not coder.is_empty():
-        raise FormatError("coded words are left over after the last symbol; copy the file again")
-    return np.concatenate(groups) if groups else np.zeros(0, np.int32)
-
-
-def _model(tables: Tables, table: int) -> Any:
-    """constriction's model of one table, built once.
-
-    It gives every category one unit and shares out the other 2**24 - K in proportion to the given weights.
-    ``frequency - 1`` adds up to exactly that, so the factor is 1.0 and the integer table comes out unchanged.
-    """
-    models = _models.setdefault(tables, {})
-    if table not in models:
-        weights = tables.frequencies[table].astype(np.float64) - 1
-        models[table] = constriction.stream.model.Categorical(weights, perfect=False)
-    return models[table]
-
-
-def _encode_escapes(values: np.ndarray, bounds: np.ndarray) -> bytes:
-    """Exp-Golomb of |v| - b - 1 and a sign bit (1 = negative) for each; zero bits fill the last byte."""
-    if not values.size:
-        return b""
-    excess = np.abs(values) - bounds
-    lengths = escape_bits(excess)
-    ends = np.cumsum(lengths)
-    payload = excess << 1 | (values < 0)  # the zeros of the prefix are its own leading zeros
-    shift = np.repeat(ends, lengths) - 1 - np.arange(ends[-1])
-    return np.packbits((np.repeat(payload, lengths) >> shift & 1).astype(np.uint8)).tobytes()
-
-
-def _decode_escapes(data: memoryview, bounds: np.ndarray) -> np.ndarray:
-    """int32: the value behind each escape. Inverse of :func:`_encode_escapes`; must use up ``data``."""
-    if 8 * len(data) > bounds.size * (2 * _MAX_PREFIX + 2) + 7:
-        raise FormatError(
-            f"an escape part of {len(data)} bytes for {bounds.size} escapes; copy the file again"
+def _push_latent(stack: _Stack, symbols: np.ndarray, index: np.ndarray, tables: Tables) -> None:
+    """Put a latent on the stack. Inverse of :meth:`SymbolReader.read`: what that reads last goes first."""
+    order, counts = _group(index, tables)
+    if symbols.shape != np.shape(index) or symbols.dtype.kind not in "iu":
+        raise ValueError(f"symbols are {symbols.dtype} {symbols.shape}, expected integers {np.shape(index)}")
+    values = symbols[order]
+    if values.size and not -MAX_VALUE <= values.min() <= values.max() <= MAX_VALUE:
+        raise ValueError(
+            f"symbols lie in {values.min()}..{values.max()}, expected at most {MAX_VALUE} in magnitude"
         )
-    digits = (np.unpackbits(np.frombuffer(data, np.uint8)) + ord("0")).tobytes().decode()
-    payload, position = [], 0
-    for _ in range(bounds.size):
-        one = digits.find("1", position, position + _MAX_PREFIX + 1)
-        if one < 0:
-            raise FormatError(f"no escape code at bit {position} of the escape part; copy the file again")
-        position = 2 * one - position + 2
-        payload.append(int(digits[one:position], 2))
-    padding = digits[position:]
-    if position > len(digits) or len(padding) > 7 or "1" in padding:
-        raise FormatError(f"the escape codes take {position} bits, the escape part holds {len(digits)}")
-    code = np.array(payload, np.int32)
+    values = values.astype(np.int32, copy=False)
+    bounds = np.repeat(tables.bounds.astype(np.int32), counts)
+    escaped = np.flatnonzero(np.abs(values) > bounds)
+    categories = values + bounds
+    categories[escaped] = 2 * bounds[escaped] + 1
+    if escaped.size:
+        _push_escapes(stack, values[escaped], bounds[escaped])
+    stack.push(categories, counts, tables)
+
+
+def _push_escapes(stack: _Stack, values: np.ndarray, bounds: np.ndarray) -> None:
+    """How many binary digits |v| - b has, for each escape; then for each those below the leading 1, and the sign."""
+    excess = np.abs(values) - bounds
+    digits = escape_bits(excess) // 2
+    lines = (excess << 1 | (values < 0)) << _MAX_DIGITS - digits  # as far left as 16 bits go: the leading 1 falls off
+    bits = np.unpackbits(lines.astype(">u2").view(np.uint8)).reshape(-1, _MAX_DIGITS)[_used(digits)]
+    categories = np.concatenate([digits - 1, bits], dtype=np.int32, casting="unsafe")
+    stack.push(categories, np.array([digits.size, bits.size]), _SPELLING)
+
+
+def _pop_escapes(stack: _Stack, bounds: np.ndarray) -> np.ndarray:
+    """int32: the value behind each escape. Inverse of :func:`_push_escapes`."""
+    digits = stack.pop(np.array([bounds.size, 0]), _SPELLING) + 1
+    lines = np.zeros((digits.size, _MAX_DIGITS), np.uint8)
+    lines[_used(digits)] = stack.pop(np.array([0, digits.sum()]), _SPELLING)
+    code = np.packbits(lines, axis=1).view(">u2")[:, 0].astype(np.int32) >> _MAX_DIGITS - digits | 1 << digits
     magnitude = bounds + (code >> 1)
-    if code.size and magnitude.max() > MAX_VALUE:
+    if magnitude.max() > MAX_VALUE:
         raise FormatError(
-            f"an escape spells a symbol of magnitude {magnitude.max()}, at most {MAX_VALUE} is allowed"
+            f"an escape spells a symbol of magnitude {magnitude.max()}, at most {MAX_VALUE} is allowed; "
+            "copy the file again"
         )
     return np.where(code & 1, -magnitude, magnitude)
+
+
+def _used(digits: np.ndarray) -> np.ndarray:
+    """bool (E, 16): as many places of each line, from the left, as the escape has digits."""
+    return np.arange(_MAX_DIGITS) < digits[:, None]

@@ -44,9 +44,8 @@ class ColorMode(IntEnum):
 class ChunkKind(IntEnum):
     """The chunks that this version knows."""
 
-    Z = 1
-    Y = 2
-    ALPHA = 3
+    SYMBOLS = 1
+    ALPHA = 3  # 2 is reserved
     LABEL_MAP = 4
     TAGS = 5
     REGIONS = 6
@@ -57,7 +56,7 @@ class ChunkKind(IntEnum):
     PADDING = 11
 
 
-REQUIRED_KINDS = frozenset({ChunkKind.Z, ChunkKind.Y, ChunkKind.ALPHA, ChunkKind.GENERATOR})
+REQUIRED_KINDS = frozenset({ChunkKind.SYMBOLS, ChunkKind.ALPHA, ChunkKind.GENERATOR})
 """Without these the picture would be another one: they always carry the required flag."""
 
 
@@ -81,10 +80,10 @@ class Header:
     """8 bytes: names the integer path and the tables, without which the symbols cannot be read."""
     model_id: bytes
     """8 bytes: names the release whose synthesis the file was made for."""
-    symbol_crc_z: int
-    """Checksum of the z symbols and of the fields above that decide the picture, see FORMAT.md."""
-    symbol_crc_y: int
-    """The same of y."""
+    symbol_crc: int
+    """Checksum of the symbols and of the fields above that decide the picture, see FORMAT.md."""
+    z_check: int
+    """16 bits of the same over z alone: a wrong size is noticed before it costs more than its z."""
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -92,8 +91,8 @@ class Header:
             ("height", 1, MAX_SIDE),
             ("quality", 1, 100),
             ("flags", 0, _MAX_FLAGS - 1),
-            ("symbol_crc_z", 0, 0xFFFFFFFF),
-            ("symbol_crc_y", 0, 0xFFFFFFFF),
+            ("symbol_crc", 0, 0xFFFFFFFF),
+            ("z_check", 0, 0xFFFF),
         ):
             if not low <= (value := getattr(self, name)) <= high:
                 raise ValueError(f"{name} is {value}, expected {low}..{high}")
@@ -165,7 +164,7 @@ def smallest_file(width: int, height: int) -> int:
 def write(container: Container) -> bytes:
     """The bytes of the file: chunk bodies stand in the order of ``container.chunks``.
 
-    ``ValueError`` when Z or Y is missing, a kind stands twice, or there are more than ``MAX_CHUNKS`` chunks.
+    ``ValueError`` when SYMBOLS is missing, a kind stands twice, or there are more than ``MAX_CHUNKS`` chunks.
     """
     header, chunks = container.header, container.chunks
     if problem := _table_problem([chunk.kind for chunk in chunks]):
@@ -179,8 +178,8 @@ def write(container: Container) -> bytes:
         bytes([header.quality]),
         header.entropy_id,
         header.model_id,
-        header.symbol_crc_z.to_bytes(4, "little"),
-        header.symbol_crc_y.to_bytes(4, "little"),
+        header.symbol_crc.to_bytes(4, "little"),
+        header.z_check.to_bytes(2, "little"),
     ]
     for number, chunk in enumerate(chunks, start=1):
         parts.append(pack_varint(chunk.kind << 2 | (number == len(chunks)) << 1 | chunk.required))
@@ -288,7 +287,8 @@ def _parse_head(view: memoryview, *, max_pixels: int) -> tuple[Header, tuple[Chu
     mode_and_flags = cursor.varint()
     quality = cursor.take(1, "the quality")[0]
     entropy_id, model_id = bytes(cursor.take(8, "the entropy id")), bytes(cursor.take(8, "the model id"))
-    crc_z, crc_y = cursor.u32("the checksum of z"), cursor.u32("the checksum of y")
+    symbol_crc = cursor.u32("the checksum of the symbols")
+    z_check = int.from_bytes(cursor.take(2, "the check of z"), "little")
 
     rows: list[tuple[int, bool, int, int]] = []  # kind, required, length, CRC
     last = False
@@ -306,8 +306,8 @@ def _parse_head(view: memoryview, *, max_pixels: int) -> tuple[Header, tuple[Chu
     try:
         header = Header(
             width=width, height=height, mode=ColorMode(mode_and_flags & 15), quality=quality,
-            flags=mode_and_flags >> 4, entropy_id=entropy_id, model_id=model_id, symbol_crc_z=crc_z,
-            symbol_crc_y=crc_y,
+            flags=mode_and_flags >> 4, entropy_id=entropy_id, model_id=model_id, symbol_crc=symbol_crc,
+            z_check=z_check,
         )  # fmt: skip
     except ValueError as error:
         raise FormatError(
@@ -351,9 +351,7 @@ def _table_problem(kinds: Iterable[int]) -> str | None:
         seen.add(kind)
     if len(seen) > MAX_CHUNKS:
         return f"{len(seen)} chunks, at most {MAX_CHUNKS} fit"
-    if missing := {ChunkKind.Z, ChunkKind.Y} - seen:
-        return f"no {' and no '.join(kind.name for kind in sorted(missing))} chunk"
-    return None
+    return None if ChunkKind.SYMBOLS in seen else "no SYMBOLS chunk"
 
 
 class _Cursor:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semcomp.coder import HAS_CONSTRICTION, decode_symbols, encode_symbols
+from semcomp.coder import HAS_CONSTRICTION, SymbolReader, encode_symbols
 from semcomp.sigma import Z_LIMIT, IntegerSigma, neighbours
 from semcomp.store import Release
 
@@ -49,7 +49,7 @@ def arrangements(sigma: IntegerSigma, z_hat: Tensor, quality: int) -> Iterator[t
         yield "CUDA", index[0].to("cpu", torch.int64).numpy()
 
 
-def random_z(hyper: int, *, seed: int, height: int = 6, width: int = 7) -> Tensor:
+def random_z(hyper: int, *, seed: int, height: int = 3, width: int = 4) -> Tensor:
     """Integers over the whole range of z_hat, most of them small: (1, hyper, height, width)."""
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(1, hyper, height, width, generator=generator) * 3
@@ -81,14 +81,14 @@ def self_test(release: Release) -> list[tuple[str, bool, str]]:
     rng = np.random.default_rng(0)
     index = rng.integers(-1, len(release.tables_y), 4000)
     symbols = np.round(rng.laplace(scale=2, size=4000)).astype(np.int32)
-    plain = encode_symbols(symbols, index, release.tables_y, plain=True)
-    read = decode_symbols(plain, index, release.tables_y, plain=True)
+    part = (symbols, index, release.tables_y)
+    plain = encode_symbols([part], plain=True)
+    read = SymbolReader(plain, plain=True).read(index, release.tables_y)
     coder_ok = bool(np.array_equal(read, np.where(index < 0, 0, symbols)))
     detail = "pure Python only"
     if HAS_CONSTRICTION:
-        fast = encode_symbols(symbols, index, release.tables_y)
-        coder_ok = coder_ok and fast == plain
-        coder_ok = coder_ok and bool(np.array_equal(decode_symbols(plain, index, release.tables_y), read))
+        coder_ok = coder_ok and encode_symbols([part]) == plain
+        coder_ok = coder_ok and bool(np.array_equal(SymbolReader(plain).read(index, release.tables_y), read))
         detail = "constriction and pure Python, equal bytes"
     return [
         ("table numbers", not different, f"{tried} arrangements equal int64" if not different else different[0]),

@@ -1,6 +1,6 @@
 """Latents to symbols to bytes, and back: everything between the analysis and whatever reads y_hat.
 
-    y ── gain ──► y - mean ── round ──► symbols ── tables, ANS ──► chunks z and y
+    y ── gain ──► y - mean ── round ──► symbols ── tables, ANS ──► one stream, z before y
                     ▲                      │
     z_hat ──► mean path, two passes ◄──────┘──► y_hat, after the inverse gain
 
@@ -8,6 +8,7 @@ Encoder and decoder run the same `CodecModel.two_passes`; they differ in where a
 bits (`IntegerSigma`, tables, positions) is integer.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semcomp.coder import decode_symbols, encode_symbols
+from semcomp.coder import SymbolReader, encode_symbols
 from semcomp.errors import FormatError
 from semcomp.model import STRIDE_Y, STRIDE_Z, CodecModel
 from semcomp.quantize import prior_node
@@ -86,30 +87,34 @@ class LatentCoder:
             index=_masked(index, coded, rows, columns),
         )
 
-    def write(self, symbols: Symbols, *, quality: int) -> tuple[bytes, bytes]:
-        """The bodies of the chunks Z and Y."""
-        return (
-            encode_symbols(symbols.z.ravel(), self.z_index(symbols.z.shape, quality=quality), self.release.tables_z),
-            encode_symbols(symbols.y.ravel(), symbols.index.ravel(), self.release.tables_y),
-        )
-
-    def read_z(self, data: bytes, *, height: int, width: int, quality: int, plain: bool = False) -> np.ndarray:
-        """z symbols, int16 (Z, a, b). FormatError for a stream that no encoder writes."""
-        shape = (self.release.config.hyper, *grid(height, width, STRIDE_Z))
-        index = self.z_index(shape, quality=quality)
-        z = decode_symbols(data, index, self.release.tables_z, plain=plain)
-        if np.abs(z).max() > Z_LIMIT:
-            raise FormatError(f"z holds {np.abs(z).max()}, at most {Z_LIMIT} is allowed; encode the picture again")
-        return z.astype(np.int16).reshape(shape)
+    def write(self, symbols: Symbols, *, quality: int) -> bytes:
+        """The body of the chunk SYMBOLS."""
+        z_index = self.z_index(symbols.z.shape, quality=quality)
+        return encode_symbols([
+            (symbols.z.ravel(), z_index, self.release.tables_z),
+            (symbols.y.ravel(), symbols.index.ravel(), self.release.tables_y),
+        ])  # fmt: skip
 
     @torch.inference_mode()
-    def read_y(
-        self, data: bytes, z: np.ndarray, *, height: int, width: int, quality: int, plain: bool = False
-    ) -> Symbols:
-        """All symbols of a file, given those of z. FormatError as `read_z`."""
+    def read(
+        self, data: bytes, *, height: int, width: int, quality: int, plain: bool = False,
+        verify_z: Callable[[np.ndarray], None] = lambda z: None,
+    ) -> Symbols:  # fmt: skip
+        """The symbols of an image of that size. FormatError for a stream that no encoder writes.
+
+        `verify_z` sees z before anything is made from it, and may raise.
+        """
+        reader = SymbolReader(data, plain=plain)
+        shape = (self.release.config.hyper, *grid(height, width, STRIDE_Z))
+        flat = reader.read(self.z_index(shape, quality=quality), self.release.tables_z)
+        if np.abs(flat).max() > Z_LIMIT:
+            raise FormatError(f"z holds {np.abs(flat).max()}, at most {Z_LIMIT} is allowed; encode the picture again")
+        z = flat.astype(np.int16).reshape(shape)
+        verify_z(z)
         numbers, coded = self._index(self._plane(z), quality, height, width)
         index = _masked(numbers, coded, *grid(height, width, STRIDE_Y))
-        y = decode_symbols(data, index.ravel(), self.release.tables_y, plain=plain)
+        y = reader.read(index.ravel(), self.release.tables_y)
+        reader.finish()
         return Symbols(z=z, y=y.astype(np.int16).reshape(index.shape), index=index)
 
     @torch.inference_mode()

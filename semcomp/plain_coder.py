@@ -1,4 +1,4 @@
-"""The ANS coder in plain Python: the same 32-bit words as constriction's ``stream.stack.AnsCoder``.
+"""The ANS coder in plain Python: the same 32-bit words as constriction's ``stream.stack.AnsCoder``, the same methods.
 
 It runs where constriction has no wheel, and is the whole of what a decoder in another language has to do.
 The state x is a 64-bit integer, 0 at first, on top of a stack of 32-bit words. To push a category of
@@ -16,67 +16,77 @@ streaming form.) About 0.3 microseconds a symbol.
 from __future__ import annotations
 
 from bisect import bisect_right
+from typing import NamedTuple
 
 import numpy as np
 
-from semcomp.errors import FormatError
-from semcomp.tables import PRECISION, TOTAL, Tables
+from semcomp.tables import PRECISION, TOTAL
 
 _QUANTILE_MASK = TOTAL - 1
 _WORD_MASK = (1 << 32) - 1
 
 
-def encode_words(categories: np.ndarray, *, counts: np.ndarray, tables: Tables) -> np.ndarray:
-    """The uint32 words of ``categories`` (K,), grouped by table in ascending order; K = counts.sum().
+class Model(NamedTuple):
+    """One frequency table: what each category has, and what lies below it and up to it."""
 
-    ``counts`` (T,) says how many belong to each table. A category must exist in its table.
+    frequency: list[int]
+    lower: list[int]
+    upper: list[int]
+
+
+def model_of(frequencies: np.ndarray) -> Model:
+    """The model of ``frequencies`` (K,), integers that add up to 2**24."""
+    frequency = frequencies.astype(np.int64)
+    upper = np.cumsum(frequency)
+    return Model(frequency.tolist(), (upper - frequency).tolist(), upper.tolist())
+
+
+class AnsCoder:
+    """A stack of categories: ``encode_reverse`` puts some on top, ``decode`` takes them off.
+
+    It starts from the uint32 words of ``get_compressed``, of which the last is not 0, or empty.
     """
-    words: list[int] = []
-    x, stop = 0, len(categories)
-    for table in np.flatnonzero(counts)[::-1].tolist():
-        frequency, lower, _ = _model(tables, table)
-        start = stop - int(counts[table])
-        for category in categories[start:stop][::-1].tolist():
+
+    def __init__(self, words: np.ndarray | None = None) -> None:
+        self._words: list[int] = [] if words is None else words.tolist()
+        self._state = self._words.pop() if self._words else 0
+        if self._words:
+            self._state = self._state << 32 | self._words.pop()
+
+    def encode_reverse(self, categories: np.ndarray, model: Model) -> None:
+        """Put ``categories`` (K,) on the stack, the first on top. Each must exist in the model."""
+        frequency, lower, _ = model
+        x, words = self._state, self._words
+        for category in categories[::-1].tolist():
             f = frequency[category]
             if x >> 40 >= f:
                 words.append(x & _WORD_MASK)
                 x >>= 32
             x = (x // f << PRECISION) | (x % f + lower[category])
-        stop = start
-    while x:
-        words.append(x & _WORD_MASK)
-        x >>= 32
-    return np.array(words, np.uint32)
+        self._state = x
 
-
-def decode_words(words: np.ndarray, *, counts: np.ndarray, tables: Tables) -> np.ndarray:
-    """int32 categories (K,): the inverse of :func:`encode_words`.
-
-    FormatError unless the words are used up exactly, which makes the words of a message unique.
-    """
-    if len(words) and words[-1] == 0:
-        raise FormatError("the coded words end in a zero word, which no encoder writes; copy the file again")
-    stack = words.tolist()
-    x = stack.pop() if stack else 0
-    if stack:
-        x = x << 32 | stack.pop()
-    categories: list[int] = []
-    for table in np.flatnonzero(counts).tolist():
-        frequency, lower, upper = _model(tables, table)
-        for _ in range(int(counts[table])):
+    def decode(self, model: Model, count: int) -> np.ndarray:
+        """int32 (count,): that many categories off the stack. A stack that is empty gives the first one for ever."""
+        frequency, lower, upper = model
+        x, words = self._state, self._words
+        categories: list[int] = []
+        for _ in range(count):
             quantile = x & _QUANTILE_MASK
             category = bisect_right(upper, quantile)
             x = (x >> PRECISION) * frequency[category] + quantile - lower[category]
-            if x <= _WORD_MASK and stack:
-                x = x << 32 | stack.pop()
+            if x <= _WORD_MASK and words:
+                x = x << 32 | words.pop()
             categories.append(category)
-    if x or stack:
-        raise FormatError("coded words are left over after the last symbol; copy the file again")
-    return np.array(categories, np.int32)
+        self._state = x
+        return np.array(categories, np.int32)
 
+    def get_compressed(self) -> np.ndarray:
+        """uint32: the words, the state among them."""
+        state = [self._state & _WORD_MASK, self._state >> 32]
+        while state and not state[-1]:
+            state.pop()
+        return np.array(self._words + state, np.uint32)
 
-def _model(tables: Tables, table: int) -> tuple[list[int], list[int], list[int]]:
-    """Of one table: the frequencies, and the cumulative frequency below and up to each category."""
-    frequency = tables.frequencies[table].astype(np.int64)
-    upper = np.cumsum(frequency)
-    return frequency.tolist(), (upper - frequency).tolist(), upper.tolist()
+    def is_empty(self) -> bool:
+        """Whether everything that was put on the stack has been taken off."""
+        return not self._state and not self._words

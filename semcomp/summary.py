@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from semcomp.container import MAX_PIXELS, VERSION, ChunkKind, read, read_header
+from semcomp.container import MAX_PIXELS, VERSION, ChunkKind, Container, read, read_header
+from semcomp.errors import FormatError
+from semcomp.labelmap_head import LabelMapHead, read_head
+from semcomp.tags import Tag, unpack_tags
 
 
 @dataclass(frozen=True)
@@ -15,7 +20,7 @@ class ChunkInfo:
     """One chunk of a file."""
 
     kind: str
-    """"Y", "Z", "ICC" and so on, or "chunk 77" for one that this version does not know."""
+    """"SYMBOLS", "ICC" and so on, or "chunk 77" for one that this version does not know."""
     bytes: int
     """Length of its body."""
 
@@ -52,12 +57,19 @@ class Info:
     """Whether a colour profile is kept."""
     has_exif: bool
     """Whether EXIF is kept."""
+    labels: tuple[Tag, ...]
+    """What the picture shows, with scores; empty where nothing is stored."""
+    labels_source: str | None
+    """The head that gave the labels, "" for a person, None where there are none."""
+    label_map: LabelMapHead | None
+    """Cell size, classes and source of the stored label map."""
     lost: tuple[str, ...]
     """Damaged optional chunks, which decoding leaves out, each with the reason."""
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain JSON values, keys in the order of the fields."""
-        return {**asdict(self), "chunks": [asdict(chunk) for chunk in self.chunks], "lost": list(self.lost)}
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))  # tuples become lists
+        return values
 
 
 def info(source: str | PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Info:
@@ -74,6 +86,9 @@ def info(source: str | PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MA
         data = source.read()
     container = read(data, max_pixels=max_pixels)
     header, table = read_header(data, max_pixels=max_pixels)
+    lost = [f"{entry.name}: {entry.reason}" for entry in container.lost]
+    labels_source, labels = _read(container, ChunkKind.TAGS, unpack_tags, lost) or (None, ())
+    label_map = _read(container, ChunkKind.LABEL_MAP, read_head, lost)
     return Info(
         width=header.width,
         height=header.height,
@@ -89,5 +104,20 @@ def info(source: str | PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MA
         has_alpha=container.get(ChunkKind.ALPHA) is not None,
         has_icc=container.get(ChunkKind.ICC) is not None,
         has_exif=container.get(ChunkKind.EXIF) is not None,
-        lost=tuple(f"{lost.name}: {lost.reason}" for lost in container.lost),
+        labels=labels,
+        labels_source=labels_source,
+        label_map=label_map,
+        lost=tuple(lost),
     )
+
+
+def _read(container: Container, kind: ChunkKind, unpack: Callable[[bytes], Any], lost: list[str]) -> Any:
+    """What a chunk holds, or None; one that is malformed counts as lost."""
+    body = container.get(kind)
+    if body is None:
+        return None
+    try:
+        return unpack(body)
+    except FormatError as error:
+        lost.append(f"{kind.name}: {error}")
+        return None

@@ -1,7 +1,7 @@
 """Integer frequency tables: what the entropy coder charges for every value of a symbol.
 
 Table t covers the values -b..b, where b = bounds[t], and has 2b + 2 categories: value v is category v + b,
-and the last category is the escape, behind which any other value is spelled out (see coder.py). A frequency
+and the last category is the escape: any other value, spelled out elsewhere (see coder.py). A frequency
 is an integer of at least 1 and the frequencies of a table add up to 2**24 exactly, so a category of
 frequency f costs 24 - log2(f) bits. Tables are model data: stored as integers, loaded as integers, never
 rebuilt from floats.
@@ -92,7 +92,7 @@ class Tables:
         """Ideal length in bits of ``symbols`` (N,) under tables ``index`` (N,), escapes included.
 
         Where ``index`` < 0 nothing is coded and nothing counted. The coder's own stream is longer by at
-        most a few bytes: its last word, and the length of the escape part.
+        most 4 bytes, however many latents it holds.
         """
         coded = np.flatnonzero(np.asarray(index) >= 0)
         return float(self._cost(np.asarray(symbols)[coded].astype(np.int64), np.asarray(index)[coded]).sum())
@@ -111,9 +111,9 @@ class Tables:
 
 
 def escape_bits(excess: np.ndarray) -> np.ndarray:
-    """Bits behind an escape for a value that lies ``excess`` >= 1 beyond its table's bound.
+    """Bits besides the escape for a value that lies ``excess`` >= 1 beyond its table's bound.
 
-    They are the Exp-Golomb code of excess - 1 (the k binary digits of excess behind k - 1 zeros) and a sign.
+    With d binary digits in excess: d bits say so, d - 1 are the digits below the leading one, 1 is the sign.
     """
     return 2 * np.frexp(np.asarray(excess, np.float64))[1]
 

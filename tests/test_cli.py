@@ -22,11 +22,12 @@ from semcomp.container import MAGIC
 
 ENCODE_KEYS = {
     "command", "input", "output", "ok", "width", "height", "input_bytes", "bytes", "bpp", "ratio", "quality",
-    "psnr_db", "seconds", "warnings", "error", "message",
+    "psnr_db", "semantics_bytes", "seconds", "warnings", "error", "message",
 }  # fmt: skip
 INFO_KEYS = {
     "command", "input", "ok", "width", "height", "mode", "quality", "bytes", "bpp", "format_version", "flags",
-    "entropy_id", "model_id", "chunks", "has_alpha", "has_icc", "has_exif", "lost",
+    "entropy_id", "model_id", "chunks", "has_alpha", "has_icc", "has_exif", "labels",
+    "labels_source", "label_map", "lost",
 }  # fmt: skip
 
 
@@ -361,7 +362,7 @@ class TestInfo:
         record = records(capsys.readouterr().out)[0]
         assert set(record) == INFO_KEYS
         assert record["bytes"] == Path("a.semc").stat().st_size
-        assert [chunk["kind"] for chunk in record["chunks"]] == ["Z", "Y", "ALPHA", "ICC"]
+        assert [chunk["kind"] for chunk in record["chunks"]] == ["SYMBOLS", "ALPHA", "ICC"]
         assert record["bpp"] == pytest.approx(8 * record["bytes"] / 131 / 90)
         assert record["has_alpha"] and record["has_icc"] and not record["has_exif"]
 

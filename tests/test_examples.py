@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -24,14 +25,53 @@ def run_demo(out: Path, capsys: Any) -> None:
         assert decoded.size == photo.size
 
 
-def test_demo_with_a_stand_in(
-    stand_in: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import semcomp
-
-    monkeypatch.setattr(semcomp, "load", lambda: stand_in)
+def test_demo_with_a_stand_in(stand_in: Any, tmp_path: Path, capsys: Any) -> None:
     run_demo(tmp_path, capsys)
 
 
 def test_demo(codec: Any, tmp_path: Path, capsys: Any) -> None:
     run_demo(tmp_path, capsys)
+
+
+@pytest.fixture(scope="module")
+def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder per class: stripes across and along."""
+    root, rng = tmp_path_factory.mktemp("stripes"), np.random.default_rng(0)
+    for axis, name in enumerate(("across", "along")):
+        (root / name).mkdir()
+        for number in range(6):
+            wave = np.sin(np.indices((72, 72))[axis] * rng.uniform(0.5, 0.9))[..., None]
+            picture = np.clip(128 + 80 * wave + rng.normal(0, 10, (1, 1, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(picture).save(root / name / f"{number}.png")
+    return root
+
+
+def test_train_head_then_classify_folder(
+    codec: Any, stripes: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(EXAMPLES / "train_head.py"))["main"](str(stripes), 0.05)
+    printed = capsys.readouterr().out
+    assert "my_head.safetensors" in printed and str(stripes / "along" / "0.png") in printed
+    for number, path in enumerate(sorted(stripes.rglob("*.png"))):
+        (tmp_path / f"{number}.semc").write_bytes(codec.encode(path))
+    runpy.run_path(str(EXAMPLES / "classify_folder.py"))["main"](str(tmp_path), "my_head.safetensors")
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(".semc  a" in line for line in lines) == 12
+    assert sum(int(line.split()[0]) for line in lines[12:]) == 12
+
+
+def test_index_labels(codec: Any, tmp_path: Path, capsys: Any) -> None:
+    from semcomp.payload import Semantics
+    from semcomp.semantics import Labels
+
+    picture = np.zeros((20, 30, 3), np.uint8)
+    for name, score in (("dog", 0.5), ("cat", 0.9), ("dog", 0.75)):
+        own = Semantics(labels=Labels(names=(name,), scores=(score,)))
+        (tmp_path / f"{name}{score}.semc").write_bytes(codec.encode(picture, semantics=own))
+    runpy.run_path(str(EXAMPLES / "index_labels.py"))["main"](str(tmp_path))
+    head, dogs, cats = capsys.readouterr().out.splitlines()
+    assert head.startswith("3 files, 2 labels")
+    assert dogs.split() == ["2", "dog", "dog0.75.semc", "0.75", "dog0.5.semc", "0.50"]
+    assert cats.split()[:2] == ["1", "cat"]

@@ -8,6 +8,7 @@ import pytest
 
 from semcomp import codec as codec_module
 from semcomp.codec import Codec
+from semcomp.coder import SymbolReader, encode_symbols
 from semcomp.container import Chunk, ChunkKind, Container, read, smallest_file, write
 from semcomp.errors import FormatError
 from semcomp.image import from_array
@@ -24,11 +25,8 @@ def rewritten(codec: Codec, data: bytes, z: np.ndarray) -> bytes:
     numbers = numbers[:, :rows, :columns]
     index = np.where(numbers >= codec.release.skip_below, numbers, -1).astype(np.int8)
     symbols = Symbols(z=z, y=np.zeros(index.shape, np.int16), index=index)
-    stream_z, stream_y = codec.coder.write(symbols, quality=header.quality)
-    header = replace(
-        header, symbol_crc_z=codec_module._crc(header, symbols.z), symbol_crc_y=codec_module._crc(header, symbols.y)
-    )
-    return write(Container(header, (Chunk(ChunkKind.Z, stream_z), Chunk(ChunkKind.Y, stream_y))))
+    header = codec_module.with_checks(header, symbols)
+    return write(Container(header, (Chunk(ChunkKind.SYMBOLS, codec.coder.write(symbols, quality=header.quality)),)))
 
 
 @pytest.mark.parametrize("value", [127, -127, 128, -128, 32767, -32767])
@@ -56,21 +54,40 @@ def test_z_is_within_127_or_refused(codec: Codec, photo: np.ndarray, value: int)
         {"quality": 51}, {"quality": 100},
     ],
 )  # fmt: skip
-def test_a_header_changed_with_its_checksum_is_noticed_before_y(
+def test_a_header_changed_with_its_checksum_is_noticed_by_the_symbols(
     codec: Codec, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
     container = read(codec.encode(photo, quality=50))
     file = write(Container(replace(container.header, **change), container.chunks))
 
     def forbidden(*_: Any, **__: Any) -> None:
-        raise AssertionError("y was looked at")
+        raise AssertionError("y was read")
 
-    monkeypatch.setattr(codec.coder, "read_y", forbidden)
+    monkeypatch.setattr(codec.coder, "_index", forbidden)
     with pytest.raises(FormatError):
         codec.decode(file)
-    if "quality" not in change and change.get("width", 0) < 1000:
-        with pytest.raises(FormatError, match="symbols of z do not match their checksum"):
+    if change.keys() <= {"mode", "flags"} or change == {"height": 89}:  # the same positions: the stream itself is sound
+        with pytest.raises(FormatError, match="do not match their checksum"):
             codec.decode(file)
+
+
+def test_z_and_y_are_read_from_one_stream(codec: Codec, photo: np.ndarray) -> None:
+    data = codec.encode(photo, quality=50)
+    container, symbols, tables = read(data), codec.read_symbols(data), codec.release.tables_z
+    assert [chunk.kind for chunk in container.chunks] == [ChunkKind.SYMBOLS]
+    stream = container.get(ChunkKind.SYMBOLS)
+    assert stream == codec.coder.write(symbols, quality=50)
+    index = codec.coder.z_index(symbols.z.shape, quality=50)
+    alone = encode_symbols([(symbols.z.ravel(), index, tables)])
+    assert len(alone) < len(stream) and not stream.endswith(alone)
+    reader = SymbolReader(stream)
+    np.testing.assert_array_equal(reader.read(index, tables), symbols.z.ravel())
+    with pytest.raises(FormatError, match="left over"):
+        reader.finish()
+    np.testing.assert_array_equal(
+        reader.read(symbols.index.ravel(), codec.release.tables_y), symbols.y.ravel()
+    )
+    reader.finish()
 
 
 @pytest.mark.parametrize(("width", "height"), [(20000, 1), (2048, 1024)])
@@ -108,17 +125,17 @@ def test_a_file_too_light_for_its_picture_is_refused_before_anything_is_decoded(
 ) -> None:
     """Symbols that cost nothing: without words every symbol is the first of its table."""
     header = replace(read(codec.encode(photo, quality=1)).header, width=6400, height=6400)
-    chunks = (Chunk(ChunkKind.Z, b"\0"), Chunk(ChunkKind.Y, b"\0"))
+    chunk = Chunk(ChunkKind.SYMBOLS, b"")
 
     def forbidden(*_: Any, **__: Any) -> None:
-        raise AssertionError("z was looked at")
+        raise AssertionError("the symbols were looked at")
 
-    monkeypatch.setattr(codec.coder, "read_z", forbidden)
+    monkeypatch.setattr(codec.coder, "read", forbidden)
     with pytest.raises(FormatError, match="take at least 10,000 bytes"):
-        codec.decode(write(Container(header, chunks)))
+        codec.decode(write(Container(header, (chunk,))))
     monkeypatch.undo()
-    padded = Container(header, (*chunks, Chunk(ChunkKind.PADDING, bytes(10_000))))
-    with pytest.raises(FormatError, match="symbols of z do not match their checksum"):
+    padded = Container(header, (chunk, Chunk(ChunkKind.PADDING, bytes(10_000))))
+    with pytest.raises(FormatError, match="do not match their checksum"):
         codec.decode(write(padded))
 
 
@@ -132,5 +149,5 @@ def test_packing_takes_the_size_of_the_picture(codec: Codec) -> None:
     shape = (codec.release.config.latents, 1, 1600)
     symbols = Symbols(z=z, y=np.zeros(shape, np.int16), index=np.full(shape, -1, np.int8))
     file = codec.pack(picture, symbols, quality=quality)
-    assert [chunk.kind for chunk in read(file).chunks] == [ChunkKind.Z, ChunkKind.Y, ChunkKind.PADDING]
+    assert [chunk.kind for chunk in read(file).chunks] == [ChunkKind.SYMBOLS, ChunkKind.PADDING]
     assert 400 <= len(file) <= 408

@@ -11,7 +11,7 @@ import semcomp
 
 PUBLIC = {
     "load", "Codec", "Encoded", "Latents", "info", "Info", "SemcompError", "FormatError", "ModelError",
-    "ImageError", "TargetError", "MissingExtraError", "SemcompWarning", "__version__",
+    "ImageError", "TargetError", "MissingExtraError", "SemcompWarning", "__version__", "load_head",
 }  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def test_unsound_tables_are_a_model_error(bounds, flat, message):
 # what they charge
 
 
-def test_escapes_cost_their_exp_golomb_code_and_a_sign():
+def test_escapes_cost_two_bits_a_digit():
     assert escape_bits(np.array([1, 2, 3, 4, 7, 8, 32767])).tolist() == [2, 4, 4, 6, 6, 8, 30]
 
 
@@ -105,6 +105,6 @@ def test_estimate_adds_up_coded_symbols_alone():
     tables = two_tables()
     symbols = np.array([0, 0, 1, -1, 3, -2, 999], np.int32)
     index = np.array([0, 1, 1, 1, 1, 0, -1], np.int32)
-    # table 1: 3 is 2 beyond the bound, escape 3 + 4 bits; table 0: -2 is 2 beyond, 1 + 4 bits
+    # table 1: 3 is 2 beyond the bound, two digits, 3 + 4 bits; table 0: -2 is 2 beyond, 1 + 4 bits
     assert tables.estimate_bits(symbols, index) == 1 + 1 + 3 + 2 + 7 + 5
     assert tables.estimate_bits(symbols[:0], index[:0]) == 0

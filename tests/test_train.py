@@ -10,12 +10,12 @@ from PIL import Image
 
 pytest.importorskip("train.codec", reason="needs pip install 'semcomp[train]'", exc_type=ImportError)
 
+from semcomp import config as configuration
 from semcomp.codec import Codec
 from semcomp.metrics import psnr_db
 from semcomp.model import CodecConfig
 from semcomp.store import load_release, save_release
 from train import codec as program
-from train import config as configuration
 from train.checkpoint import load_state, save_state
 from train.data import Photos, find_photos
 from train.export import export, fit_tables_y, fit_tables_z

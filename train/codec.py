@@ -15,9 +15,9 @@ import torch
 import yaml
 from lightning.fabric import Fabric
 
+from semcomp import config as configuration
 from semcomp.model import CodecConfig, CodecModel
 from semcomp.quantize import QUALITIES
-from train import config as configuration
 from train.checkpoint import load_state, random_state, restore_random_state, save_state
 from train.data import Photos, find_photos
 from train.log import Log, stop_signals

@@ -18,6 +18,7 @@ import torch
 import yaml
 from tqdm import tqdm
 
+from semcomp import config as configuration
 from semcomp.codec import Codec
 from semcomp.image import from_array
 from semcomp.latents import Symbols
@@ -26,7 +27,6 @@ from semcomp.quantize import QUALITIES
 from semcomp.sigma import SCALES, Z_LIMIT, scale_table
 from semcomp.store import Release, parameters, save_release, stored_precision
 from semcomp.tables import TOTAL, Tables, quantize_pmf
-from train import config as configuration
 from train.checkpoint import load_state
 from train.codec import RunConfig
 from train.data import find_photos, read_rgb
@@ -180,11 +180,11 @@ def main(arguments: list[str] | None = None) -> int:
     codec_state = {k.removeprefix("codec."): v for k, v in state["average"].items() if k.startswith("codec.")}
     network.load_state_dict(codec_state)
     paths = find_photos(config.data.photos)
-    pictures = [_middle(read_rgb(path)) for path in paths[:: max(1, len(paths) // options.photos)]]
+    pictures = [middle(read_rgb(path)) for path in paths[:: max(1, len(paths) // options.photos)]]
     origin = (
         f"train/codec.py, {state['step']} steps of {config.data.batch} crops of {config.data.crop}, "
         f"{state['seconds'] / 60:.0f} minutes"
-    )
+    ) + (f", from {config.start_from}" if config.start_from else "")
     release = export(
         network, pictures, name=options.output.stem, skip_below=config.skip_below, origin=origin, quiet=options.quiet
     )
@@ -217,7 +217,7 @@ def machine() -> str:
     return f"{torch.get_num_threads()} cores of a {platform.machine()} processor, no GPU"
 
 
-def _middle(pixels: np.ndarray, side: int = 512) -> np.ndarray:
+def middle(pixels: np.ndarray, side: int = 512) -> np.ndarray:
     """The middle of a photo: enough for counting, and every photo counts alike."""
     top, left = max(0, pixels.shape[0] - side) // 2, max(0, pixels.shape[1] - side) // 2
     return np.ascontiguousarray(pixels[top : top + side, left : left + side])

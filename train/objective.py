@@ -65,7 +65,11 @@ class Objective(nn.Module):
         self.skip_below = skip_below
 
     def forward(self, x: Tensor, quality: Tensor, rounded: bool = False) -> Measured:
-        """x (B, 3, H, W) in [0, 1], quality (B,) int64.
+        """Rate and distortion of a batch: `measure` without the latents."""
+        return self.measure(x, quality, rounded)[0]
+
+    def measure(self, x: Tensor, quality: Tensor, rounded: bool = False) -> tuple[Measured, Tensor]:
+        """x (B, 3, H, W) in [0, 1], quality (B,) int64 -> rate and distortion, and y_hat (B, M, H/16, W/16).
 
         The rate is that of additive noise (Ballé et al. 2017), or with `rounded` that of the integers themselves.
         The reconstruction always sees rounded values.
@@ -90,7 +94,7 @@ class Objective(nn.Module):
             likelihood_z = self.prior(self._for_rate(z, rounded), prior_node(quality, codec.config.nodes))
             mse = (x_hat - x).square().mean((1, 2, 3)) * 255**2
         pixels = x.shape[-2] * x.shape[-1]
-        return Measured(self._bits(likelihood_y) / pixels, self._bits(likelihood_z) / pixels, mse)
+        return Measured(self._bits(likelihood_y) / pixels, self._bits(likelihood_z) / pixels, mse), y_hat
 
     @staticmethod
     def _for_rate(value: Tensor, rounded: bool) -> Tensor:

@@ -10,9 +10,10 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
+SEMANTICS = ("labels", "map")
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 _EPILOG = """\
@@ -20,6 +21,8 @@ examples:
   semcomp encode photo.jpg                      photo.semc beside it, at quality 50
   semcomp encode photos/ -o small/ --bpp 0.5    a folder, mirrored into another one
   semcomp decode photo.semc                     photo.png
+  semcomp classify small/*.semc                 what they show, without decoding a pixel
+  semcomp segment photo.semc --overlay          what every pixel shows
   semcomp info photo.semc --json
   semcomp compare photo.png                     one page beside JPEG, WebP and AVIF of the same size
 
@@ -36,6 +39,8 @@ examples:
   semcomp encode photos/ --max-bytes 20k            each file at most 20,000 bytes (20Ki: 20,480)
   semcomp encode photo.png --psnr 36                the smallest file of at least 36 dB
   cat photo.png | semcomp encode - > photo.semc
+  semcomp encode photo.jpg --semantics              labels and a label map go into the file
+  semcomp encode photo.jpg --tag dog=0.98 --tag beach
 """
 
 _DECODE_EPILOG = """\
@@ -44,6 +49,21 @@ examples:
   semcomp decode photo.semc -o photo.jpg            the suffix says the format
   semcomp decode small/ -o pixels/ --format webp    a folder, mirrored
   cat photo.semc | semcomp decode - --format ppm | display
+"""
+
+
+_CLASSIFY_EPILOG = """\
+examples:
+  semcomp classify small/*.semc
+  semcomp classify photos/ --top 3 --json           pictures are encoded in memory first
+  semcomp classify --head my.safetensors new/*.semc a head of your own, see semcomp-fit-head
+"""
+
+_SEGMENT_EPILOG = """\
+examples:
+  semcomp segment photo.semc                        photo.labels.png: a palette PNG of class numbers
+  semcomp segment small/ -o maps/ --overlay         the pictures under translucent colours, with a legend
+  semcomp segment drive.semc --head street --fresh  run the head even if the file holds a map
 """
 
 
@@ -65,12 +85,6 @@ def parse_size(text: str) -> int:
     return int(size)
 
 
-def _quality(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is no quality: give a whole number from 1 to 100")
-    return int(text)
-
-
 def _positive(text: str) -> float:
     try:
         value = float(text)
@@ -85,6 +99,33 @@ def _jobs(text: str) -> int:
     if not text.isdecimal() or int(text) > 1024:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number (0: one for each core)")
     return int(text) or os.cpu_count() or 1
+
+
+def _tag(text: str) -> tuple[str, float]:
+    name, _, score = text.rpartition("=") if "=" in text else (text, "", "1")
+    try:
+        value = float(score)
+    except ValueError:
+        value = -1.0
+    if not name.strip() or not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no tag: write dog or dog=0.98, with a score from 0 to 1")
+    return name.strip(), value
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    parts = tuple(text.split(","))
+    if not set(parts) <= set(SEMANTICS):
+        raise argparse.ArgumentTypeError(f"{text!r}: give labels, map, or labels,map")
+    return parts
+
+
+def _whole(low: int, high: int, what: str) -> Callable[[str], int]:
+    def check(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is no {what}: give a whole number from {low} to {high}")
+        return int(text)
+
+    return check
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -125,7 +166,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     target = argparse.ArgumentParser(add_help=False)
     exclusive = target.add_mutually_exclusive_group()
-    exclusive.add_argument("-q", "--quality", type=_quality, metavar="1..100", help="quality (50)")
+    exclusive.add_argument(
+        "-q", "--quality", type=_whole(1, 100, "quality"), metavar="1..100", help="quality (50)"
+    )
     exclusive.add_argument("--bpp", type=_positive, metavar="X", help="at most X bits a pixel")
     exclusive.add_argument(
         "--max-bytes", type=parse_size, metavar="SIZE", help="at most this size, such as 20k"
@@ -142,6 +185,22 @@ def build_parser() -> argparse.ArgumentParser:
         "encode", parents=[batch, target, model, output], formatter_class=raw, epilog=_ENCODE_EPILOG,
         help="images -> .semc", description="Compress images into .semc files. No option is needed.",
     )  # fmt: skip
+    semantic = encode.add_argument_group("semantics stored in the file")
+    semantic.add_argument(
+        "--semantics", nargs="?", const=SEMANTICS, type=_parts, metavar="labels,map",
+        help="run heads and store labels with scores, a label map, or both (both)",
+    )  # fmt: skip
+    semantic.add_argument(
+        "--head", action="append", metavar="NAME", help="head to run: a name or a file; may be repeated (objects)"
+    )
+    semantic.add_argument(
+        "--grid", type=_whole(1, 64, "grid"), default=4, metavar="N", help="one cell of the map for N x N pixels (4)"
+    )
+    semantic.add_argument("--label-map", metavar="PNG", help="store this label map: a palette or grey PNG")
+    semantic.add_argument("--classes", metavar="TXT", help="the names of its classes, one a line")
+    semantic.add_argument(
+        "--tag", action="append", type=_tag, metavar="NAME[=SCORE]", help="store this label; may be repeated"
+    )
     encode.set_defaults(module="semcomp.cli.encode")
 
     decode = commands.add_parser(
@@ -150,6 +209,41 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     decode.add_argument("--format", metavar="FMT", help="png, webp, tiff, bmp, ppm (lossless), jpg or avif")
     decode.set_defaults(module="semcomp.cli.decode")
+
+    reading = argparse.ArgumentParser(add_help=False)
+    reading.add_argument(
+        "inputs", nargs="+", metavar="FILE", help=".semc files, pictures, folders, globs, or - for stdin"
+    )
+    reading.add_argument(
+        "-j", "--jobs", type=_jobs, default=1, metavar="N", help="processes (1; 0: one for each core)"
+    )
+    reading.add_argument(
+        "-q", "--quality", type=_whole(1, 100, "quality"), metavar="1..100",
+        help="quality at which pictures are encoded first (75)",
+    )  # fmt: skip
+    reading.add_argument(
+        "--convert", action="store_true", help="convert 16-bit, CMYK, animations instead of refusing them"
+    )
+
+    classify = commands.add_parser(
+        "classify", parents=[reading, model, output], formatter_class=raw, epilog=_CLASSIFY_EPILOG,
+        help="what pictures show, from their latents",
+        description="Say what .semc files show. Heads read the latents: no pixel is decoded.",
+    )  # fmt: skip
+    classify.add_argument("--head", default="objects", metavar="NAME", help="a head's name or file (objects)")
+    classify.add_argument("--top", type=_whole(1, 1000, "count"), default=5, metavar="N", help="labels a file (5)")
+    classify.set_defaults(module="semcomp.cli.classify")
+
+    segment = commands.add_parser(
+        "segment", parents=[reading, model, output], formatter_class=raw, epilog=_SEGMENT_EPILOG,
+        help="label maps, from latents or stored", description="Write the label map of .semc files as PNG.",
+    )  # fmt: skip
+    segment.add_argument("--head", metavar="NAME", help="a head's name or file (objects)")
+    segment.add_argument("--fresh", action="store_true", help="run the head even where the file holds a map")
+    segment.add_argument("--overlay", action="store_true", help="the picture under the map's colours, with a legend")
+    segment.add_argument("-o", "--output", metavar="OUT", help="a file, a folder (mirrors the tree), or - for stdout")
+    segment.add_argument("-f", "--force", action="store_true", help="overwrite files that exist")
+    segment.set_defaults(module="semcomp.cli.segment")
 
     info = commands.add_parser(
         "info", parents=[output], help="what a .semc file says about itself",
@@ -187,7 +281,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. `argv` defaults to the command line's."""
     parser = build_parser()
-    options = parser.parse_args(argv)
+    options = parser.parse_args(_complete(sys.argv[1:] if argv is None else argv))
     if options.version:
         import semcomp
 
@@ -209,6 +303,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
         )  # the reader has left; do not say so at exit
         return EXIT_FAILED
+
+
+def _complete(arguments: Sequence[str]) -> list[str]:
+    """`--semantics photo.jpg` means both kinds of semantics of photo.jpg, not semantics called so."""
+    complete = list(arguments)
+    for place, argument in enumerate(complete[:-1]):
+        if argument == "--semantics" and not set(complete[place + 1].split(",")) <= set(SEMANTICS):
+            complete[place] = f"--semantics={','.join(SEMANTICS)}"
+    return complete
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ import traceback
 import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from multiprocessing import get_context
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from semcomp.codec import Codec
 
 Record = dict[str, Any]
-Work = Callable[[Job, Namespace], Record]
+Work = Callable[..., Record]
+"""(job, options) -> record; with a `Prepare` also what that returned"""
+Prepare = Callable[[Job, Namespace], Any]
 
 
 @lru_cache(maxsize=1)
@@ -37,12 +39,14 @@ def get_codec(model: str, device: str | None, threads: int | None) -> Codec:
 
 
 def run_batch(
-    work: Work, jobs: Sequence[Job], unusable: Sequence[Unusable], options: Namespace, *, keys: Sequence[str]
-) -> int:
+    work: Work, jobs: Sequence[Job], unusable: Sequence[Unusable], options: Namespace, *, keys: Sequence[str],
+    prepare: Prepare | None = None,
+) -> int:  # fmt: skip
     """Run `work` on every job, print a line or JSON for each, list the failures, return the exit code.
 
     `work` returns the values of `keys`, "line", and "seconds" where call to return is not what to show;
-    a key that it leaves out is null. What it raises becomes a failure of that job.
+    a key that it leaves out is null. What it raises becomes a failure of that job. What `prepare` returns is
+    handed to `work`; in one process it runs for the next job while `work` runs for this one.
     """
     if any(job.target == STREAM for job in jobs) and sys.stdout.isatty():
         raise UsageError("binary data does not belong on a terminal: redirect stdout, or give -o")
@@ -52,9 +56,9 @@ def run_batch(
     for entry in unusable:
         report.add(_failure(Job(entry.source, ""), FileNotFoundError(entry.reason), EXIT_FAILED))
     results = (
-        _in_processes(work, jobs, options)
+        _in_processes(work, jobs, options, prepare)
         if min(options.jobs, len(jobs)) > 1
-        else _one_by_one(work, jobs, options)
+        else _one_by_one(work, jobs, options, prepare)
     )
     try:
         for record in results:
@@ -64,12 +68,27 @@ def run_batch(
     return report.finish()
 
 
-def _one_by_one(work: Work, jobs: Sequence[Job], options: Namespace) -> Iterator[Record]:
-    for job in jobs:
-        yield _attempt(work, job, options)
+def _one_by_one(
+    work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None
+) -> Iterator[Record]:
+    if prepare is None:
+        for job in jobs:
+            yield _attempt(work, job, options)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(prepare, jobs[0], options) if jobs else None
+        for number, job in enumerate(jobs):
+            prepared, following = following, None
+            assert prepared is not None
+            prepared.exception()  # wait, so that the next one begins when this one is done
+            if number + 1 < len(jobs):
+                following = pool.submit(prepare, jobs[number + 1], options)
+            yield _attempt(work, job, options, prepared.result)
 
 
-def _in_processes(work: Work, jobs: Sequence[Job], options: Namespace) -> Iterator[Record]:
+def _in_processes(
+    work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None
+) -> Iterator[Record]:
     """In the order of the jobs. Spawned rather than forked: torch's threads do not survive a fork."""
     workers = min(options.jobs, len(jobs))
     share = Namespace(
@@ -79,7 +98,7 @@ def _in_processes(work: Work, jobs: Sequence[Job], options: Namespace) -> Iterat
         workers, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_the_parent
     )
     try:
-        for job, future in [(job, pool.submit(_attempt, work, job, share)) for job in jobs]:
+        for job, future in [(job, pool.submit(_prepare_and_attempt, work, prepare, job, share)) for job in jobs]:
             try:
                 yield future.result()
             except BrokenProcessPool:
@@ -93,14 +112,19 @@ def _leave_interrupts_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _attempt(work: Work, job: Job, options: Namespace) -> Record:
+def _prepare_and_attempt(work: Work, prepare: Prepare | None, job: Job, options: Namespace) -> Record:
+    return _attempt(work, job, options, None if prepare is None else lambda: prepare(job, options))
+
+
+def _attempt(work: Work, job: Job, options: Namespace, prepared: Callable[[], Any] | None = None) -> Record:
     """One job; whatever goes wrong with it is its own affair and becomes part of its record."""
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("default" if options.verbose else "ignore")
         warnings.simplefilter("always", SemcompWarning)
         try:
-            record = {"input": job.source, "output": job.target, "ok": True, **work(job, options)}
+            values = work(job, options, prepared()) if prepared else work(job, options)
+            record = {"input": job.source, "output": job.target or None, "ok": True, **values}
         except (SemcompError, OSError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
@@ -151,7 +175,8 @@ class _Report:
             self._print(json.dumps(values, ensure_ascii=False), self.out)
         elif record["ok"] and not self.options.quiet:
             line = record["line"].replace("{seconds}", f"{record['seconds']:.2f} s")
-            self._print(f"{_shown(record['input'])} -> {_shown(record['output'])}  {line}", self.out)
+            where = f" -> {_shown(record['output'])}" if record["output"] else ""
+            self._print(f"{_shown(record['input'])}{where}  {line}", self.out)
         for warning in record["warnings"]:
             self._print(
                 f"semcomp {self.options.command}: {_shown(record['input'])}: warning: {warning}", sys.stderr

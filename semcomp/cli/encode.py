@@ -6,10 +6,13 @@ import time
 from argparse import Namespace
 from typing import Any
 
+from semcomp.cli import UsageError
 from semcomp.cli.batch import get_codec, run_batch
 from semcomp.cli.files import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
+from semcomp.cli.reading import get_head
+from semcomp.container import ChunkKind, read_header
 
-KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "ratio", "quality", "psnr_db")
+KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "ratio", "quality", "psnr_db", "semantics_bytes")
 TARGETS = ("bpp", "max_bytes", "psnr")
 
 
@@ -18,6 +21,7 @@ def run(options: Namespace) -> int:
     jobs, unusable = plan_jobs(
         options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc"
     )
+    check_semantics(options, len(jobs) + len(unusable))
     return run_batch(encode_one, jobs, unusable, options, keys=KEYS)
 
 
@@ -33,10 +37,14 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     data, quality, psnr_db = encode_with_target(codec, picture, options)
     write_target(job.target, data, force=options.force)
     bpp, ratio = 8 * len(data) / (picture.width * picture.height), len(source) / len(data)
+    stored = semantics_bytes(data)
     line = f"{len(data):,} B  {bpp:.2f} bpp  {ratio:.1f}x  {{seconds}}"
     if options.verbose or target_of(options):
         line += f"  quality {quality}" + (f"  {psnr_db:.2f} dB" if psnr_db is not None else "")
+    if stored:
+        line += f"  of which semantics {stored:,} B"
     return {
+        "semantics_bytes": stored,
         "width": picture.width, "height": picture.height, "input_bytes": len(source), "bytes": len(data),
         "bpp": round(bpp, 6), "ratio": round(ratio, 4), "quality": quality, "psnr_db": psnr_db,
         "seconds": time.perf_counter() - start, "line": line,
@@ -51,8 +59,67 @@ def target_of(options: Namespace) -> dict[str, Any]:
 def encode_with_target(codec: Any, picture: Any, options: Namespace) -> tuple[bytes, int, float | None]:
     """(file, quality, PSNR in dB where it was measured), by quality or by the target of the options."""
     target = target_of(options)
+    more = {"strip": options.strip}
+    if (semantics := semantics_of(options)) is not None:
+        more["semantics"] = semantics
     if target:
-        encoded = codec.encode_to(picture, strip=options.strip, **target)
+        encoded = codec.encode_to(picture, **more, **target)
         return encoded.data, encoded.quality, encoded.psnr_db
     quality = options.quality or 50
-    return codec.encode(picture, quality=quality, strip=options.strip), quality, None
+    return codec.encode(picture, quality=quality, **more), quality, None
+
+
+def check_semantics(options: Namespace, inputs: int) -> None:
+    """UsageError where the options contradict each other; a missing head is found before the first file."""
+    if options.label_map and inputs > 1:
+        raise UsageError("--label-map belongs to one picture, and there are several")
+    if options.classes and not options.label_map:
+        raise UsageError("--classes names the classes of a --label-map")
+    if options.tag and options.semantics and "labels" in options.semantics:
+        raise UsageError("labels come either from --tag or from a head: give --semantics map beside --tag")
+    if options.label_map and options.semantics and "map" in options.semantics:
+        raise UsageError("the map comes either from --label-map or from a head: give --semantics labels beside it")
+    if options.head and not options.semantics:
+        raise UsageError("--head says who makes the semantics: give --semantics too")
+    if options.semantics:
+        heads = [get_head(name) for name in options.head or ["objects"]]
+        if "map" in options.semantics and all(head.task != "segment" for head in heads):
+            raise UsageError(f"{heads[0].name} gives no label map: give --semantics labels, or a --head that segments")
+
+
+def semantics_of(options: Namespace) -> Any:
+    """What goes into the file, for `Codec.encode`; None where nothing was asked for."""
+    if not any(getattr(options, name, None) for name in ("semantics", "tag", "label_map")):
+        return None
+    from dataclasses import replace
+
+    from semcomp.payload import Semantics, from_heads
+    from semcomp.semantics import Labels
+
+    labels = segmentation = None
+    if options.tag:
+        given = sorted(dict(options.tag).items(), key=lambda tag: -tag[1])
+        labels = Labels(names=tuple(name for name, _ in given), scores=tuple(score for _, score in given))
+    if options.label_map:
+        from semcomp.labelpng import read_label_png
+
+        segmentation = read_label_png(options.label_map, classes=options.classes)
+    own = Semantics(labels=labels, segmentation=segmentation, cell=options.grid)
+    if not options.semantics:
+        return own
+    heads = [get_head(name) for name in options.head or ["objects"]]
+    describe = from_heads(
+        heads, labels="labels" in options.semantics, label_map="map" in options.semantics, cell=options.grid
+    )
+
+    def both(latents: Any) -> Semantics:
+        made = describe(latents)
+        return replace(made, labels=labels or made.labels, segmentation=segmentation or made.segmentation)
+
+    return both
+
+
+def semantics_bytes(data: bytes) -> int:
+    """Bytes of the chunks that hold semantics."""
+    kinds = (ChunkKind.TAGS, ChunkKind.LABEL_MAP)
+    return sum(entry.length for entry in read_header(data)[1] if entry.kind in kinds)

@@ -84,6 +84,18 @@ def plan_jobs(
     return jobs, unusable
 
 
+def list_jobs(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> tuple[list[Job], list[Unusable]]:
+    """The files behind `inputs`, for a command that writes none: their targets are empty."""
+    jobs: dict[str, Job] = {}
+    unusable = []
+    for name in inputs:
+        entries, is_tree = _expand(name, read_suffixes)
+        jobs.update({entry.source: Job(entry.source, "") for entry in entries})
+        if not entries:
+            unusable.append(Unusable(name, "nothing found here" if is_tree else "no such file or folder"))
+    return list(jobs.values()), unusable
+
+
 def _target_rule(output: str | None, *, many: bool, write_suffix: str):  # type: ignore[no-untyped-def]  # -> callable
     if output == STREAM:
         if many:

@@ -49,6 +49,12 @@ def describe(name: str, facts: Info, *, verbose: bool) -> str:
         f"  chunks    {', '.join(f'{chunk.kind} {chunk.bytes:,} B' for chunk in facts.chunks)}",
         f"  model     {facts.model_id}  entropy {facts.entropy_id}",
     ]
+    if facts.labels_source is not None:
+        labels = "  ".join(f"{label.name} {label.score:.2f}" for label in facts.labels) or "nothing known"
+        lines.insert(1, f"  shows     {labels}  (by {facts.labels_source or 'hand'})")
+    if facts.label_map is not None:
+        names = ", ".join(facts.label_map.classes)
+        lines.insert(-2, f"  map       {facts.label_map.cell}x{facts.label_map.cell} pixels a cell: {names}")
     if facts.flags & 1:
         lines.append("  note      part of the decoded picture may be synthesised")
     if verbose:

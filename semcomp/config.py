@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ def build(kind: type[T], values: dict[str, Any], *, where: str = "") -> T:
             hint = f"; did you mean {where}{near[0]}?" if near else f"; known: {', '.join(hints)}"
             raise ValueError(f"unknown key {where}{key}{hint}")
         expected = hints[key]
-        if dataclasses.is_dataclass(expected):
+        kinds: tuple[Any, ...] = (expected, *typing.get_args(expected))
+        inner: Any = next((kind for kind in kinds if dataclasses.is_dataclass(kind)), None)
+        optional = value is None and type(None) in typing.get_args(expected)
+        if inner and not optional:
             if not isinstance(value, dict):
                 raise ValueError(f"{where}{key} must hold keys of its own, not {value!r}")
-            value = build(expected, value, where=f"{where}{key}.")
+            value = build(inner, value, where=f"{where}{key}.")
         else:
             value = _checked(value, expected, f"{where}{key}")
         arguments[key] = value
@@ -44,9 +48,9 @@ def _checked(value: Any, expected: Any, where: str) -> Any:
     return value
 
 
-def load(kind: type[T], path: Path, *, overrides: list[str] = ()) -> T:
-    """Read a YAML file into `kind`. Each override is `a.b=value`, the value in YAML."""
-    values = yaml.safe_load(path.read_text()) or {}
+def load(kind: type[T], path: Path | None, *, overrides: Sequence[str] = ()) -> T:
+    """Read a YAML file (None: an empty one) into `kind`. Each override is `a.b=value`, the value in YAML."""
+    values = yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path else {}
     for override in overrides:
         name, equals, text = override.partition("=")
         if not equals:

@@ -1,0 +1,37 @@
+"""Teach a head your own classes, from a folder with a subfolder of pictures for each, and use it.
+
+python examples/train_head.py FOLDER [MINUTES]
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import semcomp
+from heads.data import DataConfig
+from heads.file import save_head
+from heads.fit import FitConfig, OptimConfig, fit
+
+
+def main(folder: str, minutes: float = 5.0, *, file: str = "my_head.safetensors") -> None:
+    """Train, save, and classify the first picture of every class."""
+    config = FitConfig(
+        name=Path(folder).name, task="classify", data=DataConfig(folder=folder), optim=OptimConfig(minutes=minutes)
+    )
+    if minutes < 0.1:  # a glimpse
+        config = replace(config, data=replace(config.data, side=64, copies=2))
+    head = fit(config)
+    save_head(head, Path(file))
+    print(file, head.info.origin, sep="\n  ")
+
+    codec, head = semcomp.load(), semcomp.load_head(file)
+    for subfolder in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
+        picture = min(subfolder.iterdir())
+        labels = head(codec.latents(codec.encode(picture)))
+        print(f"{picture}: {labels.names[0]} {labels.scores[0]:.2f}")
+
+
+if __name__ == "__main__":
+    if not 2 <= len(sys.argv) <= 3:
+        sys.exit(__doc__)
+    main(sys.argv[1], *map(float, sys.argv[2:]))

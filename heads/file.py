@@ -1,0 +1,178 @@
+"""The file of a trained head, and the head that it becomes.
+
+Half-precision weights in safetensors; the metadata holds the task, the sizes of the network, the classes with their
+colours, and the entropy id of the codec whose latents it reads.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from heads.classify import Classifier, ClassifierConfig
+from heads.segment import FINE, Segmenter, SegmenterConfig
+from semcomp.config import build
+from semcomp.errors import ModelError
+from semcomp.latents import Latents
+from semcomp.precision import fast_pixels
+from semcomp.semantics import Head, Labels, Palette, Segmentation
+from semcomp.store import WEIGHTS
+
+FORMAT = "semcomp-head-1"
+BAND = 64
+"""Rows of logits that are brought to full resolution at once."""
+
+NETWORKS: dict[str, tuple[type, type]] = {
+    "classify": (Classifier, ClassifierConfig),
+    "segment": (Segmenter, SegmenterConfig),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadInfo:
+    """Everything about a head but its weights."""
+
+    name: str
+    task: str
+    """A key of NETWORKS."""
+    classes: tuple[str, ...]
+    palette: Palette = ()
+    """One RGB colour a class; empty for a classifier."""
+    entropy_id: str
+    """Hex, of the codec."""
+    origin: str = ""
+    """Data, command and minutes, in words."""
+
+    def __post_init__(self) -> None:
+        if self.task not in NETWORKS:
+            raise ValueError(f"task is one of {', '.join(NETWORKS)}, not {self.task!r}")
+
+
+Network = Classifier | Segmenter
+
+
+def build_network(task: str, config: ClassifierConfig | SegmenterConfig) -> Network:
+    """An untrained network."""
+    network: Network = NETWORKS[task][0](config)
+    return network
+
+
+class NetworkHead(Head):
+    """A head with one of this package's networks. Runs where the latents are. Safe to use from several threads."""
+
+    def __init__(self, info: HeadInfo, network: Network):
+        self.info: HeadInfo = info
+        self.network: Network = network.float().eval().requires_grad_(False)
+        self.name, self.task, self.classes = info.name, info.task, info.classes
+        self.entropy_id = bytes.fromhex(info.entropy_id)
+        for module in self.network.modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def answer(self, latents: Latents) -> Labels | Segmentation:
+        logits = self.logits(latents.y_hat, latents.quality)
+        if self.task == "classify":
+            return labels_of(logits[0], self.classes, head=self.name)
+        return Segmentation(
+            label_map=full_resolution(logits, height=latents.height, width=latents.width),
+            classes=self.classes, palette=self.info.palette, head=self.name,
+        )  # fmt: skip
+
+    @torch.inference_mode()
+    def logits(self, value: Tensor, quality: int) -> Tensor:
+        """float32 scores for y_hat (1, M, h, w), or for pixels (1, 3, H, W) where the network reads pixels."""
+        device = value.device
+        if next(self.network.parameters()).device != device:
+            self.network.to(device)
+        value = value.contiguous(memory_format=torch.channels_last)
+        with fast_pixels(device):
+            return self.network(value, torch.tensor([quality], device=device)).float()
+
+
+def labels_of(logits: Tensor, classes: tuple[str, ...], *, head: str) -> Labels:
+    """Every class with its probability, the best first. logits (K,)."""
+    scores, order = logits.softmax(0).sort(descending=True, stable=True)
+    return Labels(
+        names=tuple(classes[k] for k in order.tolist()), scores=tuple(float(s) for s in scores.tolist()), head=head
+    )
+
+
+def full_resolution(logits: Tensor, *, height: int, width: int) -> np.ndarray:
+    """Class numbers, uint8 (height, width), of logits (1, K, h, w) that are brought to pixels bilinearly.
+
+    In bands of rows, so that the memory is that of a band; each band sees the rows beside it.
+    """
+    bands = []
+    rows = logits.shape[2]
+    for start in range(0, rows, BAND):
+        above, below = min(start, 1), min(rows - start - min(BAND, rows - start), 1)
+        part = logits[:, :, start - above : start + BAND + below]
+        fine = F.interpolate(part, scale_factor=FINE, mode="bilinear", align_corners=False)
+        fine = fine[:, :, FINE * above : fine.shape[2] - FINE * below, :width]
+        bands.append(fine.argmax(1)[0].to(torch.uint8))
+    return torch.cat(bands)[:height].cpu().numpy()
+
+
+def save_head(head: NetworkHead, path: Path) -> None:
+    """Write the file: half precision, counters of the batch norms left out."""
+    config = head.network.config
+    state = {n: t.half().contiguous() for n, t in head.network.state_dict().items() if t.is_floating_point()}
+    metadata = {
+        "format": FORMAT,
+        "info": json.dumps(asdict(head.info), ensure_ascii=False),
+        "network": json.dumps(asdict(config)),
+    }
+    save_file(state, path, metadata=metadata)
+
+
+def read_head(path: str | Path) -> NetworkHead:
+    """The head of a file. ModelError where it is damaged or of another version."""
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        if metadata.get("format") != FORMAT:
+            raise ModelError(f"{path} is no head: its format is {metadata.get('format')}, not {FORMAT}")
+        values = json.loads(metadata["info"])
+        values["palette"] = tuple(tuple(colour) for colour in values["palette"])
+        info = HeadInfo(**{**values, "classes": tuple(values["classes"])})
+        config: Any = build(NETWORKS[info.task][1], json.loads(metadata["network"]))
+        network = build_network(info.task, config)
+        missing, unexpected = network.load_state_dict(state, strict=False)
+        if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
+            raise ValueError(f"weights {[*unexpected, *missing][:3]} do not fit the network")
+        return NetworkHead(info, network)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+        raise ModelError(f"{path} is damaged or of another version ({error}); train the head again") from error
+
+
+def embedded() -> Iterator[str]:
+    """Names of the heads inside the package."""
+    for path in sorted(WEIGHTS.glob("*.safetensors")):
+        with safe_open(path, "numpy") as file:
+            if (file.metadata() or {}).get("format") == FORMAT:
+                yield path.stem
+
+
+def street() -> NetworkHead:
+    """CamVid's 11 classes."""
+    return read_head(WEIGHTS / "street.safetensors")
+
+
+def objects() -> NetworkHead:
+    """The 21 classes of Pascal VOC, distilled."""
+    return read_head(WEIGHTS / "objects.safetensors")
+
+
+def imagenette() -> NetworkHead:
+    """Imagenette's 10 classes."""
+    return read_head(WEIGHTS / "imagenette.safetensors")

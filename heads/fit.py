@@ -1,0 +1,371 @@
+"""Trains a head: semcomp-fit-head --data FOLDER --task classify, or python -m heads.fit configs/head_street.yaml
+
+The pictures are encoded once (cache.py), then a small network learns to read the latents. The same program trains the
+networks that heads are compared with: the same size on decoded pictures or on originals, and a teacher to distil from.
+"""
+
+import argparse
+import json
+import math
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import yaml
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from heads.cache import SOURCES, Cache, default_folder, open_cache, to_network, whole_pictures
+from heads.classify import ClassifierConfig
+from heads.data import IGNORED, DataConfig, DataError, Dataset, find_dataset
+from heads.file import HeadInfo, Network, NetworkHead, build_network, full_resolution, read_head, save_head
+from heads.metrics import confusion, mean_iou
+from heads.segment import SegmenterConfig
+from heads.trunk import count
+from semcomp import config as configuration
+from semcomp.codec import Codec, load
+from semcomp.errors import SemcompError
+from semcomp.precision import fast_pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """How a head learns: AdamW, warm-up, cosine."""
+
+    minutes: float | None = 10.0
+    """Length of the training, encoding not counted; or give epochs."""
+    epochs: float | None = None
+    batch: int = 32
+    lr: float = 2e-3
+    weight_decay: float = 0.05
+    warmup_steps: int = 100
+    clip: float = 1.0
+    label_smoothing: float = 0.1
+    """Of a classifier."""
+    mixup: float = 0.2
+    """Parameter of the beta distribution by which a classifier's latents are mixed; 0 for none (Zhang et al. 2018)."""
+    balance: float = 0.5
+    """Power of the inverse frequency by which a segmenter's classes are weighted; 0 for none."""
+    distil: float = 0.5
+    """Weight of the teacher's answer against the true one, where there is a teacher (Hinton et al. 2015)."""
+    temperature: float = 2.0
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.epochs is None):
+            raise ValueError("give the length of the training as either optim.minutes or optim.epochs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """A whole training."""
+
+    name: str = "head"
+    task: str = "classify"
+    """classify or segment."""
+    model: str = "base"
+    """The codec."""
+    source: str = "latents"
+    """latents; or decoded or originals, for a network of equal size that sees pixels."""
+    data: DataConfig = field(default_factory=DataConfig)
+    classify: ClassifierConfig = field(default_factory=ClassifierConfig)
+    segment: SegmenterConfig = field(default_factory=SegmenterConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    teacher: str | None = None
+    """File of a head that was trained on originals, to distil from."""
+    licence: str = ""
+    """Of the data, and what it allows: a sentence for the head's file."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.task not in ("classify", "segment"):
+            raise ValueError(f"task is classify or segment, not {self.task!r}")
+        if self.source not in SOURCES:
+            raise ValueError(f"source is one of {', '.join(SOURCES)}, not {self.source!r}")
+
+
+def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None, quiet: bool = False) -> NetworkHead:
+    """Train a head. Ctrl-C ends the training early and keeps what was learned.
+
+    DataError (exit code 2) where the data does not fit together, ModelError for a codec or teacher that is not there.
+    """
+    torch.manual_seed(config.seed)
+    codec = load(config.model)
+    dataset = find_dataset(config.task, config.data)
+    crops = open_cache(
+        codec, dataset, config.data, source=config.source, folder=cache or default_folder(), seed=config.seed,
+        teacher=_teacher(config.teacher, dataset), teacher_id=config.teacher or "", quiet=quiet,
+    )  # fmt: skip
+    held = whole_pictures(codec, dataset, config.data, source=config.source, quiet=quiet)
+    network = _network(config, codec, dataset)
+    head = NetworkHead(_info(config, codec, dataset, network), network)
+    rows = _train(network, crops, config, len(dataset.classes), quiet=quiet)
+    network.eval().requires_grad_(False)
+    figures = validate(head, held, dataset)
+    figures |= {"steps": len(rows), "seconds": round(rows[-1]["seconds"], 1), "train_loss": rows[-1]["loss"]}
+    if log:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("".join(json.dumps(row) + "\n" for row in [*rows, figures]))
+    minutes = figures["seconds"] / 60
+    head.info = replace(head.info, origin=f"{head.info.origin}; {minutes:.1f} minutes; {_in_words(figures)}")
+    return head
+
+
+def _teacher(path: str | None, dataset: Dataset) -> Callable[[np.ndarray], np.ndarray] | None:
+    if path is None:
+        return None
+    head = read_head(path)
+    if head.classes != dataset.classes or head.network.config.source != "pixels":
+        raise DataError(f"the teacher {path} must see pixels and know the same classes in the same order")
+
+    def scores(crop: np.ndarray) -> np.ndarray:
+        logits = head.logits(to_network(crop[None]), 1)[0]
+        return (logits if logits.ndim == 1 else logits.permute(1, 2, 0)).half().numpy()
+
+    return scores
+
+
+def _network(config: FitConfig, codec: Codec, dataset: Dataset) -> Network:
+    sizes: ClassifierConfig | SegmenterConfig = config.classify if config.task == "classify" else config.segment
+    c = codec.release.config
+    source = "latents" if config.source == "latents" else "pixels"
+    sizes = replace(sizes, classes=len(dataset.classes), latents=c.latents, nodes=c.nodes, source=source)
+    return build_network(config.task, sizes)
+
+
+def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network) -> HeadInfo:
+    size = count(network, source=network.config.source, latents=codec.release.config.latents)
+    origin = (
+        f"{len(dataset.train)} pictures of {config.data.folder or config.data.images}, {config.data.copies} crops of "
+        f"each; "
+        f"sees {config.source} of codec {codec.name} {codec.model_id.hex()}; {size['parameters_m']:.2f} M parameters, "
+        f"{size['kmac_per_px']:.2f} kMAC/px"
+    )
+    if config.teacher:
+        origin += f"; distilled from {Path(config.teacher).stem}"
+    if config.licence:
+        origin += f"; {config.licence}"
+    return HeadInfo(
+        name=config.name, task=config.task, classes=dataset.classes, palette=dataset.palette,
+        entropy_id=codec.entropy_id.hex(), origin=origin,
+    )  # fmt: skip
+
+
+def _train(network: nn.Module, crops: Cache, config: FitConfig, classes: int, *, quiet: bool) -> list[dict[str, float]]:
+    """The loop. Returns what it logged, a row a step."""
+    o = config.optim
+    network.train().requires_grad_(True).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=o.lr, weight_decay=o.weight_decay, fused=True)
+    weights = _class_weights(crops, classes, o.balance) if config.task == "segment" else None
+    rng = np.random.default_rng(config.seed)
+    batch = min(o.batch, len(crops))
+    steps = None if o.epochs is None else max(1, round(o.epochs * len(crops) / batch))
+    rows: list[dict[str, float]] = []
+    began = time.monotonic()
+    progress, order = 0.0, np.zeros(0, np.int64)
+    bar = tqdm(
+        total=100,
+        unit="%",
+        disable=quiet,
+        leave=False,
+        bar_format="{percentage:5.1f}% {bar} {elapsed}<{remaining} {postfix}",
+    )
+    try:
+        with bar:
+            while progress < 1:
+                if len(order) < batch:
+                    order = np.concatenate([order, rng.permutation(len(crops))])
+                chosen, order = np.sort(order[:batch]), order[batch:]
+                factor = min(1.0, (len(rows) + 1) / o.warmup_steps) * (
+                    0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
+                )
+                for group in optimizer.param_groups:
+                    group["lr"] = o.lr * factor
+                loss = _loss(network, crops, chosen, config, weights, rng)
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(network.parameters(), o.clip)
+                optimizer.step()
+                optimizer.zero_grad()
+                seconds = time.monotonic() - began
+                rows.append({"step": len(rows) + 1, "loss": round(loss.item(), 5), "seconds": round(seconds, 3)})
+                progress = len(rows) / steps if steps else seconds / (60 * (o.minutes or 1))
+                bar.n = min(100.0, 100 * progress)
+                if len(rows) % 10 == 0:
+                    bar.set_postfix_str(f"step {len(rows)} loss {np.mean([r['loss'] for r in rows[-50:]]):.3f}")
+    except KeyboardInterrupt:
+        if not rows:
+            raise
+    return rows
+
+
+def _loss(
+    network: nn.Module, crops: Cache, chosen: np.ndarray, config: FitConfig, weights: Tensor | None,
+    rng: np.random.Generator,
+) -> Tensor:  # fmt: skip
+    """The loss of one batch."""
+    o = config.optim
+    value = to_network(crops.value[chosen]).contiguous(memory_format=torch.channels_last)
+    quality = torch.from_numpy(crops.quality[chosen].astype(np.int64))
+    target = torch.from_numpy(crops.target[chosen].astype(np.int64))
+    teacher = None if crops.teacher is None else torch.from_numpy(crops.teacher[chosen].astype(np.float32))
+    share, other = 1.0, torch.arange(len(chosen))
+    if config.task == "classify" and o.mixup:
+        share = float(rng.beta(o.mixup, o.mixup))
+        other = torch.from_numpy(rng.permutation(len(chosen)))
+        value = torch.lerp(value[other], value, share)
+    with fast_pixels(value.device):
+        logits = network(value, quality)
+    logits = logits.float()
+    if config.task == "classify":
+        parts = [
+            F.cross_entropy(logits, labels, label_smoothing=o.label_smoothing) for labels in (target, target[other])
+        ]
+        loss = share * parts[0] + (1 - share) * parts[1]
+        if teacher is not None:
+            teacher = torch.lerp(teacher[other], teacher, share)
+            loss = torch.lerp(loss, _divergence(logits, teacher, o.temperature), o.distil)
+        return loss
+    # Half resolution is enough to learn from; which pixel of each 2x2 is taken changes from step to step.
+    down, right = rng.integers(2, size=2)
+    fine = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
+    loss = F.cross_entropy(fine, target[:, down::2, right::2], weight=weights, ignore_index=IGNORED)
+    if teacher is not None:
+        loss = torch.lerp(loss, _divergence(logits, teacher.permute(0, 3, 1, 2), o.temperature), o.distil)
+    return loss
+
+
+def _divergence(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """KL divergence from the teacher's softened answer, mean over samples and positions; classes in dimension 1."""
+    log_p, q = (logits / temperature).log_softmax(1), (teacher / temperature).softmax(1)
+    return F.kl_div(log_p, q, reduction="none").sum(1).mean() * temperature**2
+
+
+def _class_weights(crops: Cache, classes: int, power: float) -> Tensor:
+    """Mean 1 over pixels: rare classes count for more, by the inverse frequency to a power."""
+    counts = np.zeros(256, np.int64)
+    for target in crops.target:
+        counts += np.bincount(target[::4, ::4].ravel(), minlength=256)
+    share = np.maximum(counts[:classes], 1) / max(1, counts[:classes].sum())
+    weights = share**-power
+    return torch.from_numpy(weights / (weights * share).sum()).float()
+
+
+def validate(head: NetworkHead, held: Sequence[tuple[Tensor, int, Any]], dataset: Dataset) -> dict[str, Any]:
+    """top1 in percent, or mean_iou in percent and pixel_accuracy, over pictures at the qualities they were drawn at."""
+    classes = len(dataset.classes)
+    if dataset.task == "classify":
+        right = [int(head.logits(value.float(), quality).argmax()) == target for value, quality, target in held]
+        return {"top1": round(100 * float(np.mean(right)), 2)}
+    matrix = np.zeros((classes, classes), np.int64)
+    for value, quality, mask in held:
+        logits = head.logits(value.float(), quality)
+        matrix += confusion(mask, full_resolution(logits, height=mask.shape[0], width=mask.shape[1]), classes)
+    accuracy = 100 * np.diag(matrix).sum() / max(1, matrix.sum())
+    return {"mean_iou": round(mean_iou(matrix), 2), "pixel_accuracy": round(float(accuracy), 2)}
+
+
+def _in_words(figures: dict[str, Any]) -> str:
+    if "top1" in figures:
+        return f"top-1 {figures['top1']} % on held-out pictures"
+    return f"mean IoU {figures['mean_iou']} % on held-out pictures"
+
+
+_EPILOG = """\
+examples:
+  semcomp-fit-head --data my_photos/ --task classify -o my.safetensors      a folder per class
+  semcomp-fit-head --data streets/ --task segment --minutes 20              images/ + masks/ + classes.txt
+  semcomp classify --head my.safetensors new/*.semc
+  python -m heads.fit configs/head_street.yaml --set optim.minutes=5
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="semcomp-fit-head", epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Train a recognition head on your own pictures. It reads latents and needs no decoded pixel.",
+    )  # fmt: skip
+    parser.add_argument("config", nargs="?", type=Path, help="a YAML file; without one, --data says what to learn")
+    parser.add_argument("--data", metavar="FOLDER", help="a folder per class, or images/ + masks/ + classes.txt")
+    parser.add_argument("--task", choices=("classify", "segment"), help="what to learn (guessed from the folder)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="time to train, encoding not counted (10)")
+    parser.add_argument("--model", metavar="NAME", help="codec: a name or a .safetensors path (base)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any value of the configuration"
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the head's file (NAME.safetensors)")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help=f"where latents are kept ({default_folder()})")
+    parser.add_argument("--card", type=Path, metavar="FILE", help="a model card as Markdown")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="loss of every step, as JSON lines")
+    parser.add_argument("--json", action="store_true", help="figures as one JSON object on stdout")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    options = parser.parse_args(argv)
+    try:
+        config = _configure(options)
+        output = options.output or Path(f"{config.name}.safetensors")
+        head = fit(config, cache=options.cache, log=options.log, quiet=options.quiet or not sys.stderr.isatty())
+        save_head(head, output)
+        if options.card:
+            options.card.write_text(card(head, config, output), encoding="utf-8")
+    except (SemcompError, OSError) as error:
+        print(f"semcomp-fit-head: {error}", file=sys.stderr)
+        return getattr(error, "exit_code", 1)
+    except (ValueError, yaml.YAMLError) as error:
+        print(f"semcomp-fit-head: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("semcomp-fit-head: interrupted before anything was learned", file=sys.stderr)
+        return 130
+    facts = {
+        "output": str(output),
+        "bytes": output.stat().st_size,
+        "classes": list(head.classes),
+        "origin": head.info.origin,
+    }
+    if options.json:
+        print(json.dumps(facts, ensure_ascii=False))
+    elif not options.quiet:
+        print(f"{output}  {facts['bytes']:,} B  {len(head.classes)} classes\n  {head.info.origin}")
+    return 0
+
+
+def card(head: NetworkHead, config: FitConfig, file: Path) -> str:
+    """A model card: what the head is, what it was made from, and how to make it again."""
+    origin = "\n".join(f"- {part}" for part in head.info.origin.split("; "))
+    resolved = yaml.safe_dump(json.loads(json.dumps(asdict(config))), sort_keys=False)
+    return (
+        f"# {head.name}\n\nA head that reads latents ({head.task}), {file.stat().st_size / 1e6:.1f} MB, for the codec "
+        f"with entropy id `{head.info.entropy_id}`.\n\n{origin}\n- trained on {torch.get_num_threads()} threads of a "
+        f"{platform.machine()} processor, no GPU\n\nClasses: {', '.join(head.classes)}.\n\n"
+        f"## Configuration\n\n```yaml\n{resolved}```\n"
+    )
+
+
+def _configure(options: argparse.Namespace) -> FitConfig:
+    changes = list(options.set)
+    if options.data:
+        task = options.task or ("segment" if list(Path(options.data).glob("**/masks")) else "classify")
+        name = Path(options.data).resolve().name
+        changes = [f"data.folder={json.dumps(options.data)}", f"task={task}", f"name={json.dumps(name)}", *changes]
+    elif options.config is None:
+        raise ValueError("give --data FOLDER, or a YAML file")
+    elif options.task:
+        changes.append(f"task={options.task}")
+    if options.minutes is not None:
+        changes += [f"optim.minutes={options.minutes}", "optim.epochs=null"]
+    if options.model:
+        changes.append(f"model={json.dumps(options.model)}")
+    return configuration.load(FitConfig, options.config, overrides=changes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

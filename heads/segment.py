@@ -1,0 +1,69 @@
+"""The segmenter: latents -> class scores at a quarter of the picture's resolution.
+
+stem     B C H/16 W/16 ─ block ──────────────────────────── + ─ block ─ shuffle ─► 1/4 ─ depthwise ─► logits
+                            └─ 1/32: blocks, context ─ shuffle ─┘
+logits   B K H/4 W/4
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from heads.trunk import Block, Context, pad_to, stem
+from semcomp.blocks import Down, Pointwise, Up, activation
+
+FINE = 4
+"""Pixels of the picture a position of the logits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterConfig:
+    """Sizes of the network."""
+
+    classes: int = 2
+    latents: int = 320
+    """M of the codec."""
+    nodes: int = 12
+    """Rate nodes of the stem's scale and shift."""
+    width16: int = 128
+    blocks16: tuple[int, ...] = (1, 1)
+    """At 1/16, before and after the coarse grid."""
+    width32: int = 256
+    blocks32: tuple[int, ...] = (1, 1)
+    """At 1/32, before and after the context."""
+    width4: int = 24
+    source: str = "latents"
+    """latents, or pixels for a network to compare with."""
+
+
+class Segmenter(nn.Module):
+    """y_hat (B, M, h, w), quality (B,) -> logits (B, K, 4h, 4w). With source "pixels", x (B, 3, H, W) instead."""
+
+    def __init__(self, config: SegmenterConfig):
+        super().__init__()
+        self.config = c = config
+        before16, after16 = c.blocks16
+        before32, after32 = c.blocks32
+        self.stem = stem(c.source, latents=c.latents, channels=c.width16, nodes=c.nodes)
+        self.before = nn.Sequential(*[Block(c.width16) for _ in range(before16)])
+        self.down = Down(c.width16, c.width32)
+        self.coarse = nn.Sequential(
+            *[Block(c.width32) for _ in range(before32)],
+            Context(c.width32),
+            *[Block(c.width32) for _ in range(after32)],
+        )
+        self.up16 = Up(c.width32, c.width16, 2)
+        self.after = nn.Sequential(*[Block(c.width16) for _ in range(after16)])
+        self.norm = nn.BatchNorm2d(c.width16)
+        self.up4 = Up(c.width16, c.width4, 16 // FINE)
+        self.depthwise = nn.Conv2d(c.width4, c.width4, 3, padding=1, groups=c.width4)
+        self.mix = Pointwise(c.width4, c.width4)
+        self.logits = Pointwise(c.width4, c.classes)
+
+    def forward(self, value: Tensor, quality: Tensor) -> Tensor:
+        fine = self.before(self.stem(value, quality))
+        rows, columns = fine.shape[2:]
+        coarse = self.up16(self.coarse(self.down(pad_to(fine, 2))))
+        value = self.after(fine + coarse[..., :rows, :columns])
+        value = self.up4(self.norm(value))
+        return self.logits(value + self.mix(activation(self.depthwise(value))))

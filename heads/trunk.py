@@ -1,0 +1,111 @@
+"""What both heads begin with: a stem that reads latents (or, for comparison, pixels), and the block they are made of.
+
+y_hat  B M H/16 W/16, after the inverse gain
+stem   B C H/16 W/16, a learned scale and shift for each rate: one head serves every quality
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semcomp.blocks import Down, Pointwise, activation
+from semcomp.quantize import RateTable
+from semcomp.synthesis import compand
+
+
+class Block(nn.Module):
+    """Depthwise convolution, normalisation, pointwise MLP, residual (Liu et al. 2022, with batch norm)."""
+
+    def __init__(self, channels: int, *, kernel: int = 5, expansion: int = 3):
+        super().__init__()
+        self.depthwise = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels)
+        self.norm = nn.BatchNorm2d(channels)
+        self.expand = Pointwise(channels, expansion * channels)
+        self.project = Pointwise(expansion * channels, channels, scale=0.3)
+
+    def forward(self, value: Tensor) -> Tensor:
+        return value + self.project(activation(self.expand(self.norm(self.depthwise(value)))))
+
+
+class Context(nn.Module):
+    """Depthwise convolutions of several dilations beside each other, merged (after Chen et al. 2017, ASPP)."""
+
+    def __init__(self, channels: int, *, dilations: tuple[int, ...] = (1, 2, 4, 8)):
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Conv2d(channels, channels, 3, padding=d, dilation=d, groups=channels) for d in dilations
+        )
+        self.norm = nn.BatchNorm2d(channels)
+        self.merge = Pointwise(channels, channels)
+
+    def forward(self, value: Tensor) -> Tensor:
+        total = self.branches[0](value)
+        for branch in self.branches[1:]:
+            total = total + branch(value)
+        return value + self.merge(activation(self.norm(total)))
+
+
+class LatentStem(nn.Module):
+    """y_hat (B, M, h, w), quality (B,) -> (B, C, h, w)."""
+
+    def __init__(self, latents: int, channels: int, *, nodes: int = 12):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(latents)
+        self.mix = Pointwise(latents, channels)
+        self.rate = RateTable(nodes, 2 * channels)
+
+    def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
+        value = self.mix(self.norm(compand(y_hat)))
+        scale, shift = self.rate(quality).chunk(2, 1)
+        return value * (1 + scale) + shift
+
+
+class PixelStem(nn.Module):
+    """x (B, 3, H, W) in [0, 1] -> (B, C, H/16, W/16): for networks of equal size that see pixels. Quality is ignored.
+
+    4x4 patches, a block at 1/4, one at 1/8.
+    """
+
+    def __init__(self, channels: int, *, width: int = 24):
+        super().__init__()
+        self.patches = nn.Conv2d(3, width, 4, stride=4)
+        self.block4 = Block(width)
+        self.down8 = Down(width, 2 * width)
+        self.block8 = Block(2 * width)
+        self.down16 = Down(2 * width, channels)
+
+    def forward(self, x: Tensor, quality: Tensor) -> Tensor:
+        value = self.block4(self.patches(pad_to(x, 16) - 0.5))
+        return self.down16(self.block8(self.down8(value)))
+
+
+def stem(source: str, *, latents: int, channels: int, nodes: int) -> nn.Module:
+    """The stem of a network that reads `latents` or `pixels`."""
+    if source == "latents":
+        return LatentStem(latents, channels, nodes=nodes)
+    if source == "pixels":
+        return PixelStem(channels)
+    raise ValueError(f"source is latents or pixels, not {source!r}")
+
+
+def pad_to(value: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column until both sides are multiples: (B, C, h, w) -> (B, C, h', w')."""
+    bottom, right = -value.shape[2] % multiple, -value.shape[3] % multiple
+    return F.pad(value, (0, right, 0, bottom), mode="replicate") if bottom or right else value
+
+
+@torch.no_grad()
+def count(network: nn.Module, *, source: str, latents: int) -> dict[str, float]:
+    """Millions of parameters, and thousands of multiply-adds a pixel of the picture, counted by running it."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    side = 256
+    value = torch.zeros(1, latents, side // 16, side // 16) if source == "latents" else torch.zeros(1, 3, side, side)
+    training = network.training
+    with FlopCounterMode(display=False) as counter:
+        network.eval()(value, torch.ones(1, dtype=torch.long))
+    network.train(training)
+    return {
+        "parameters_m": sum(p.numel() for p in network.parameters()) / 1e6,
+        "kmac_per_px": counter.get_total_flops() / 2 / side**2 / 1000,
+    }

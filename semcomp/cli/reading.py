@@ -1,0 +1,54 @@
+"""What `classify` and `segment` share: latents of a .semc file, or of a picture that is encoded in memory."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from semcomp.cli.batch import get_codec
+from semcomp.cli.files import Job, read_source
+from semcomp.container import MAGIC
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from semcomp.latents import Latents
+    from semcomp.semantics import Head
+
+
+@dataclass(frozen=True)
+class Input:
+    """One file that was read, and its latents where they were asked for."""
+
+    data: bytes
+    """The file."""
+    is_semc: bool
+    latents: Latents | None
+    pixels: np.ndarray | None
+    """uint8 (H, W, 3) of a picture that is no .semc file"""
+
+
+@lru_cache(maxsize=4)
+def get_head(name: str) -> Head:
+    """A head of this process, loaded when the first file needs it."""
+    from semcomp.semantics import load_head
+
+    return load_head(name)
+
+
+def read_latents(job: Job, options: Namespace) -> Input:
+    """Entropy-decode a .semc file, or encode a picture as far as its latents."""
+    return with_latents(read_source(job.source), options)
+
+
+def with_latents(data: bytes, options: Namespace) -> Input:
+    """The same of bytes."""
+    codec = get_codec(options.model, options.device, options.threads)
+    if data[: len(MAGIC)] == MAGIC:
+        return Input(data, True, codec.latents(data), None)
+    from semcomp.image import open_picture
+
+    picture = open_picture(data, convert=options.convert)
+    return Input(data, False, codec.latents_of(picture, quality=options.quality or 75), picture.pixels)

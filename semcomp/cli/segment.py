@@ -1,0 +1,98 @@
+"""`semcomp segment`: label maps, stored in the file or read from its latents."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from argparse import Namespace
+from typing import Any
+
+from semcomp.cli.batch import get_codec, run_batch
+from semcomp.cli.files import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
+from semcomp.cli.reading import Input, get_head, with_latents
+from semcomp.container import MAGIC
+from semcomp.errors import FormatError, SemcompError, SemcompWarning
+
+KEYS = ("width", "height", "head", "stored", "classes", "bytes")
+
+
+def run(options: Namespace) -> int:
+    """Segment every input; returns the exit code."""
+    suffix = ".overlay.png" if options.overlay else ".labels.png"
+    jobs, unusable = plan_jobs(
+        options.inputs, output=options.output, read_suffixes=(".semc", *IMAGE_SUFFIXES), write_suffix=suffix
+    )
+    return run_batch(segment_one, jobs, unusable, options, keys=KEYS, prepare=prepare)
+
+
+def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
+    """The stored label map where there is one to be used, else latents; and what to warn of."""
+    note = ""
+    check_target(job.target, force=options.force)
+    data = read_source(job.source)
+    if data[: len(MAGIC)] == MAGIC and not options.fresh:
+        from semcomp import payload
+        from semcomp.container import read
+
+        container = read(data)
+        try:
+            stored = payload.read_segmentation(container)
+        except FormatError as error:
+            stored, note = None, f"{error}; the head runs instead"
+        if stored is not None and options.head in (None, stored.head):
+            return stored, Input(data, True, None, None), note
+    return None, with_latents(data, options), note
+
+
+def segment_one(job: Job, options: Namespace, given: tuple[Any, Input, str]) -> dict[str, Any]:
+    """Run the head on one file's latents, or take its stored map; write a PNG. Returns the values of `KEYS`."""
+    from semcomp.labelpng import overlay, palette_png
+    from semcomp.semantics import Segmentation
+
+    segmentation, source, note = given
+    if note:
+        warnings.warn(note, SemcompWarning, stacklevel=2)
+    stored = segmentation is not None
+    start = time.perf_counter()
+    if not stored:
+        head = get_head(options.head or "objects")
+        assert source.latents is not None
+        segmentation = head(source.latents)
+        if not isinstance(segmentation, Segmentation):
+            raise SemcompError(f"the head {head.name} gives labels, no label map: use semcomp classify")
+    if options.overlay:
+        output = _png(overlay(segmentation, _pixels(source, options)))
+    else:
+        output = palette_png(segmentation)
+    write_target(job.target, output, force=options.force)
+    height, width = segmentation.label_map.shape
+    shares = segmentation.labels(least=0.0)
+    classes = [
+        {"name": name, "share": round(share, 4)}
+        for name, share in zip(shares.names, shares.scores, strict=True)
+        if share
+    ]
+    shown = "  ".join(f"{entry['name']} {100 * entry['share']:.0f} %" for entry in classes[:4])
+    return {
+        "width": width, "height": height, "head": segmentation.head, "stored": stored, "classes": classes,
+        "bytes": len(output), "seconds": time.perf_counter() - start,
+        "line": f"{shown}{'  (stored)' if stored else ''}  {{seconds}}",
+    }  # fmt: skip
+
+
+def _pixels(source: Input, options: Namespace) -> Any:
+    """uint8 (H, W, 3) of the picture itself: an overlay is the one thing that needs pixels."""
+    import numpy as np
+
+    if source.pixels is not None:
+        return source.pixels
+    codec = get_codec(options.model, options.device, options.threads)
+    return codec.render(source.latents) if source.latents else np.asarray(codec.decode(source.data).convert("RGB"))
+
+
+def _png(image: Any) -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,148 @@
+"""Recognition without pixels: what a head is, what it answers, and where heads are found.
+
+    head = semcomp.load_head("street")
+    result = head(codec.latents(data))       # Segmentation; a classifier returns Labels
+
+A head reads `Latents` and nothing else. Heads are found through entry points, so that one published by somebody else
+is an equal of those that come with semcomp:
+
+    semcomp.heads          name -> a callable without arguments that returns a Head
+    semcomp.head_formats   the "format" that a .safetensors file names in its metadata -> a callable (path) -> Head
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from semcomp.errors import ModelError, SemcompError
+from semcomp.latents import Latents
+
+HEADS, FORMATS = "semcomp.heads", "semcomp.head_formats"
+
+Palette = tuple[tuple[int, int, int], ...]
+
+
+def default_palette(classes: int) -> Palette:
+    """Pascal VOC's colours: the bits of a class number, spread over the three channels from the highest down."""
+
+    def channel(number: int, which: int) -> int:
+        return sum((number >> (3 * bit + which) & 1) << (7 - bit) for bit in range(8))
+
+    return tuple((channel(k, 0), channel(k, 1), channel(k, 2)) for k in range(classes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """What a whole picture shows: names with scores in 0..1, the best first."""
+
+    names: tuple[str, ...]
+    scores: tuple[float, ...]
+    head: str = ""
+    """Name of the head that said so; empty for labels that a person gave."""
+
+    def top(self, count: int) -> "Labels":
+        """The best `count`."""
+        return Labels(names=self.names[:count], scores=self.scores[:count], head=self.head)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmentation:
+    """What every pixel shows."""
+
+    label_map: np.ndarray
+    """uint8 (height, width), numbers of `classes`"""
+    classes: tuple[str, ...]
+    palette: Palette
+    """One RGB colour a class."""
+    head: str = ""
+
+    def labels(self, *, least: float = 0.005) -> Labels:
+        """The classes by the share of the picture that they cover, which is their score; none below `least`.
+
+        A class called "background" is left out.
+        """
+        shares = np.bincount(self.label_map.ravel(), minlength=len(self.classes)) / self.label_map.size
+        order = [k for k in np.argsort(-shares, kind="stable").tolist() if shares[k] >= least]
+        order = [k for k in order if self.classes[k].lower() != "background"]
+        return Labels(
+            names=tuple(self.classes[k] for k in order), scores=tuple(float(shares[k]) for k in order), head=self.head
+        )
+
+    @cached_property
+    def present(self) -> tuple[int, ...]:
+        """Numbers of the classes that occur, ascending."""
+        return tuple(np.flatnonzero(np.bincount(self.label_map.ravel())).tolist())
+
+
+class Head(ABC):
+    """Something that reads latents. Call it; implement `answer`."""
+
+    name: str
+    task: str
+    """"classify" (answers with Labels) or "segment" (answers with Segmentation)."""
+    classes: tuple[str, ...]
+    entropy_id: bytes
+    """8 bytes: the codec whose latents it was trained on."""
+
+    def __call__(self, latents: Latents) -> Labels | Segmentation:
+        """The answer for one picture. ModelError for latents of another codec."""
+        if latents.entropy_id != self.entropy_id:
+            raise ModelError(
+                f"the head {self.name} was trained on latents with entropy id {self.entropy_id.hex()}, these have "
+                f"{latents.entropy_id.hex()}: choose a head for this codec, or train one with semcomp-fit-head"
+            )
+        return self.answer(latents)
+
+    @abstractmethod
+    def answer(self, latents: Latents) -> Labels | Segmentation:
+        """Labels or Segmentation; the latents are those of the right codec."""
+
+
+def head_names() -> list[str]:
+    """Names of the installed heads."""
+    return sorted({point.name for point in entry_points(group=HEADS)})
+
+
+def load_head(name_or_file: str | Path = "objects") -> Head:
+    """A head by name, or from a .safetensors file that `semcomp-fit-head` has written.
+
+    ModelError where there is none, it is damaged, or its package cannot be imported.
+    """
+    for point in entry_points(group=HEADS):
+        if point.name == str(name_or_file):
+            return _checked(_load(point)(), point.name)
+    path = Path(name_or_file)
+    if not path.is_file():
+        raise ModelError(
+            f"no head called {name_or_file}; give the path of a head file, or one of: "
+            f"{', '.join(head_names()) or 'none is installed'}"
+        )
+    try:
+        with safe_open(path, "numpy") as file:
+            kind = (file.metadata() or {}).get("format")
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is no head file ({error}); train it again") from error
+    for point in entry_points(group=FORMATS):
+        if point.name == kind:
+            return _checked(_load(point)(path), str(path))
+    raise ModelError(f"{path} is no head file: its format is {kind}, and no installed package reads that")
+
+
+def _load(point: EntryPoint):  # type: ignore[no-untyped-def]  # -> whatever callable the package names
+    try:
+        return point.load()
+    except SemcompError:
+        raise
+    except Exception as error:
+        raise ModelError(f"the head {point.name} ({point.value}) does not load: {error!r}; reinstall it") from error
+
+
+def _checked(head: object, name: str) -> Head:
+    if not isinstance(head, Head):
+        raise ModelError(f"{name} gave a {type(head).__name__}, which is no semcomp.semantics.Head")
+    return head

@@ -1,0 +1,334 @@
+"""Heads: data that they are trained on, training on small synthetic pictures, their files, what they answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from heads import fit as program
+from heads.cache import augment, open_cache
+from heads.classify import Classifier, ClassifierConfig
+from heads.data import IGNORED, DataConfig, DataError, find_dataset
+from heads.file import FORMAT, HeadInfo, full_resolution, read_head, save_head
+from heads.metrics import confusion, iou, mean_iou
+from heads.segment import Segmenter, SegmenterConfig
+from heads.trunk import count
+from semcomp.errors import ModelError
+from semcomp.semantics import Labels, Segmentation, load_head
+
+
+def texture(kind: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """Stripes across (0) or along (1), of a random period and colour. uint8 (H, W, 3)."""
+    y, x = np.mgrid[0:height, 0:width]
+    wave = np.sin((y if kind == 0 else x) * rng.uniform(0.5, 0.9) + rng.uniform(0, 6))
+    return np.clip(128 + 70 * wave[..., None] + rng.normal(0, 15, 3), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root, rng = tmp_path_factory.mktemp("stripes"), np.random.default_rng(0)
+    for kind, name in enumerate(("across", "along")):
+        (root / name).mkdir()
+        for number in range(12):
+            picture = texture(kind, 70 + number, 90 - number, rng)
+            Image.fromarray(picture).save(root / name / f"{number:02}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def mask_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stripes across above a random row, along below it; class 2 is void, a border of it around everything."""
+    root, rng = tmp_path_factory.mktemp("masks"), np.random.default_rng(1)
+    (root / "classes.txt").write_text("0 Across\n1 Along\n2 Void\n")
+    for part in ("images", "masks"):
+        (root / part).mkdir()
+    for number in range(12):
+        split = int(rng.integers(24, 56))
+        picture = np.concatenate([texture(0, split, 96, rng), texture(1, 80 - split, 96, rng)])
+        mask = np.repeat([0, 1], [split, 80 - split])[:, None].repeat(96, 1).astype(np.uint8)
+        mask[:2], mask[-2:] = 2, 2
+        Image.fromarray(picture).save(root / "images" / f"{number:02}.png")
+        Image.fromarray(mask).save(root / "masks" / f"{number:02}.png")
+    return root
+
+
+def settings(folder: Path, task: str, **changes: object) -> list[str]:
+    values = {
+        "data.side": 64, "data.copies": 3, "data.recolour": 0.1, "optim.minutes": "null", "optim.epochs": 12,
+        "optim.batch": 8,
+        "optim.warmup_steps": 5, "data.qualities": "[40, 90]", **changes,
+    }  # fmt: skip
+    pairs = [argument for key, value in values.items() for argument in ("--set", f"{key}={value}")]
+    return ["--data", str(folder), "--task", task, "--quiet", *pairs]
+
+
+@pytest.fixture(scope="module")
+def classifier_file(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("heads")
+    arguments = settings(class_folders, "classify")
+    code = program.main(
+        [
+            *arguments,
+            "-o",
+            str(place / "a.safetensors"),
+            "--cache",
+            str(place / "cache"),
+            "--log",
+            str(place / "log.jsonl"),
+        ]
+    )
+    assert code == 0
+    return place / "a.safetensors"
+
+
+@pytest.fixture(scope="module")
+def segmenter_file(mask_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("heads")
+    arguments = settings(mask_folders, "segment", **{"data.zoom": "[0.9, 1.2]", "optim.epochs": 30})
+    assert program.main([*arguments, "-o", str(place / "b.safetensors"), "--cache", str(place / "cache")]) == 0
+    return place / "b.safetensors"
+
+
+# ------------------------------------------------------------------ networks
+
+
+@pytest.mark.parametrize("source", ["latents", "pixels"])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 5), (10, 10)])
+def test_networks_take_every_size(source: str, height: int, width: int) -> None:
+    value = torch.rand(2, 40, height, width) if source == "latents" else torch.rand(2, 3, 16 * height, 16 * width)
+    quality = torch.tensor([1, 100])
+    small = ClassifierConfig(classes=5, latents=40, widths=(8, 12), blocks=(1, 1), source=source)
+    assert Classifier(small).eval()(value, quality).shape == (2, 5)
+    maps = SegmenterConfig(classes=5, latents=40, width16=8, width32=12, width4=4, source=source)
+    assert Segmenter(maps).eval()(value, quality).shape == (2, 5, 4 * height, 4 * width)
+
+
+def test_embedded_sizes_keep_to_the_budget() -> None:
+    for network in (Classifier(ClassifierConfig(classes=10)), Segmenter(SegmenterConfig(classes=21))):
+        size = count(network, source="latents", latents=320)
+        assert size["parameters_m"] <= 3 and size["kmac_per_px"] <= 2.5
+
+
+def test_quality_reaches_the_answer() -> None:
+    network = Classifier(ClassifierConfig(classes=3, latents=8, widths=(8,), blocks=(1,))).eval()
+    torch.nn.init.normal_(network.stem.rate.weight)
+    y_hat = torch.rand(1, 8, 4, 4)
+    assert not torch.allclose(network(y_hat, torch.tensor([1])), network(y_hat, torch.tensor([100])))
+
+
+def test_bands_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = torch.randn(1, 4, 150, 7, generator=torch.Generator().manual_seed(0))
+    whole = torch.nn.functional.interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)
+    expected = whole.argmax(1)[0, :597, :25].numpy()
+    assert np.array_equal(full_resolution(logits, height=597, width=25), expected)
+
+
+# ------------------------------------------------------------------ data
+
+
+def test_folders_become_classes(class_folders: Path) -> None:
+    dataset = find_dataset("classify", DataConfig(folder=str(class_folders), held_part=0.25))
+    assert dataset.classes == ("across", "along")
+    assert len(dataset.train) == 18 and len(dataset.val) == 6
+    assert not {s.image for s in dataset.train} & {s.image for s in dataset.val}
+
+
+def test_own_train_and_val_folders_and_names(class_folders: Path, tmp_path: Path) -> None:
+    (tmp_path / "train").symlink_to(class_folders)
+    (tmp_path / "val").symlink_to(class_folders)
+    (tmp_path / "classes.txt").write_text("across zebra crossing\n")
+    dataset = find_dataset("classify", DataConfig(folder=str(tmp_path)))
+    assert dataset.classes == ("zebra crossing", "along")
+    assert len(dataset.train) == len(dataset.val) == 24
+
+
+def test_void_is_ignored_and_numbers_are_kept(mask_folders: Path) -> None:
+    dataset = find_dataset("segment", DataConfig(folder=str(mask_folders), hold_out="0"))
+    assert dataset.classes == ("Across", "Along") and len(dataset.palette) == 2
+    assert len(dataset.val) == 10 and len(dataset.train) == 2
+    mask = dataset.mask(dataset.train[0])
+    assert set(np.unique(mask)) == {0, 1, IGNORED} and (mask[:2] == IGNORED).all()
+
+
+@pytest.mark.parametrize(
+    ("task", "change", "message"),
+    [
+        ("classify", {"folder": "nowhere"}, "there is no folder"),
+        ("classify", {}, "data.folder is missing"),
+        ("segment", {"folder": "nowhere"}, "there is no folder"),
+        ("segment", {}, "data.images is missing"),
+    ],
+)
+def test_missing_data_is_one_sentence(task: str, change: dict[str, str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        find_dataset(task, DataConfig(**change))
+
+
+def test_a_mask_without_classes_or_partner_is_refused(mask_folders: Path, tmp_path: Path) -> None:
+    for part in ("images", "masks"):
+        (tmp_path / part).symlink_to(mask_folders / part)
+    with pytest.raises(DataError, match=r"classes\.txt"):
+        find_dataset("segment", DataConfig(folder=str(tmp_path)))
+    (tmp_path / "masks").unlink()
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "classes.txt").write_text("a\nb\n")
+    with pytest.raises(DataError, match="12 pictures have no mask"):
+        find_dataset("segment", DataConfig(folder=str(tmp_path)))
+
+
+def test_crops_and_masks_move_together() -> None:
+    rng = np.random.default_rng(0)
+    mask = rng.integers(0, 2, (60, 50)).repeat(4, 0).repeat(4, 1).astype(np.uint8)
+    pixels = np.where(mask[..., None] > 0, 255, 0).repeat(3, 2).astype(np.uint8)
+    config = DataConfig(side=64, zoom=(1.0, 1.0), recolour=0.0)
+    for _ in range(8):
+        crop, target = augment(pixels, mask, config, rng)
+        assert target is not None and crop.shape == (64, 64, 3) and target.shape == (64, 64)
+        assert np.array_equal(crop[..., 0] > 127, target > 0)
+
+
+def test_a_picture_smaller_than_the_crop_is_filled_up_and_not_counted() -> None:
+    config = DataConfig(side=64, zoom=(1.0, 1.0))
+    crop, target = augment(
+        np.zeros((20, 30, 3), np.uint8), np.ones((20, 30), np.uint8), config, np.random.default_rng(0)
+    )
+    assert crop.shape == (64, 64, 3)
+    assert target is not None and (target == 1).sum() == 600 and (target == IGNORED).sum() == 64 * 64 - 600
+
+
+def test_a_cache_is_made_once(codec: Any, class_folders: Path, tmp_path: Path) -> None:
+    config = DataConfig(folder=str(class_folders), side=64, copies=2, limit=4)
+    dataset = find_dataset("classify", config)
+
+    def cache(config: DataConfig) -> Any:
+        return open_cache(codec, dataset, config, source="latents", folder=tmp_path, quiet=True)
+
+    first = cache(config)
+    assert first.value.shape == (8, 4, 4, 320) and first.value.dtype == np.float16
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npy")}
+    again = cache(config)
+    assert times == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npy")}
+    assert np.array_equal(first.value, again.value)
+    cache(replace(config, copies=3))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_cached_latents_are_those_of_a_file(codec: Any, class_folders: Path, tmp_path: Path) -> None:
+    config = DataConfig(folder=str(class_folders), side=64, copies=1, limit=2, recolour=0.0)
+    dataset = find_dataset("classify", config)
+    cache = open_cache(codec, dataset, config, source="latents", folder=tmp_path, quiet=True)
+    from heads.data import read_rgb
+
+    rng = np.random.default_rng((0, 0, 0))
+    crop, _ = augment(read_rgb(dataset.train[0].image), None, config, rng)
+    quality = int(cache.quality[0])
+    latents = codec.latents(codec.encode(crop, quality=quality))
+    assert np.allclose(cache.value[0], latents.y_hat[0].permute(1, 2, 0).numpy(), atol=1e-2)
+
+
+# ------------------------------------------------------------------ figures
+
+
+def test_iou_by_hand() -> None:
+    truth = np.array([[0, 0, 1], [1, IGNORED, 2]], np.uint8)
+    answer = np.array([[0, 1, 1], [1, 2, 0]], np.uint8)
+    matrix = confusion(truth, answer, 4)
+    assert matrix.sum() == 5
+    assert np.allclose(iou(matrix), [1 / 3, 2 / 3, 0, np.nan], equal_nan=True)
+    assert mean_iou(matrix) == pytest.approx(100 / 3)
+
+
+# ------------------------------------------------------------------ training and files
+
+
+def test_a_classifier_learns_stripes(classifier_file: Path, class_folders: Path, codec: Any) -> None:
+    head = load_head(classifier_file)
+    rng, right = np.random.default_rng(7), 0
+    for number in range(20):
+        picture = texture(number % 2, 64, 64, rng)
+        answer = head(codec.latents(codec.encode(picture, quality=60)))
+        assert isinstance(answer, Labels)
+        assert sum(answer.scores) == pytest.approx(1, abs=1e-4) and answer.scores[0] >= answer.scores[1]
+        right += answer.names[0] == ("across", "along")[number % 2]
+    assert right >= 18
+    rows = [json.loads(line) for line in (classifier_file.parent / "log.jsonl").read_text().splitlines()]
+    assert rows[-2]["loss"] < rows[0]["loss"]
+    assert rows[-1]["top1"] >= 75
+
+
+def test_a_segmenter_learns_stripes(segmenter_file: Path, codec: Any) -> None:
+    head, rng = load_head(segmenter_file), np.random.default_rng(8)
+    picture = np.concatenate([texture(0, 48, 96, rng), texture(1, 42, 96, rng)])
+    answer = head(codec.latents(codec.encode(picture, quality=60)))
+    assert isinstance(answer, Segmentation)
+    assert answer.label_map.shape == (90, 96) and answer.label_map.dtype == np.uint8
+    truth = np.repeat([0, 1], [48, 42])[:, None].repeat(96, 1)
+    assert (answer.label_map == truth).mean() > 0.8
+    assert answer.classes == ("Across", "Along")
+
+
+def test_a_file_comes_back_as_it_was(classifier_file: Path, codec: Any, tmp_path: Path) -> None:
+    head = read_head(classifier_file)
+    save_head(head, tmp_path / "again.safetensors")
+    again = read_head(tmp_path / "again.safetensors")
+    assert again.info == head.info
+    latents = codec.latents_of(np.zeros((33, 17, 3), np.uint8), quality=20)
+    assert again(latents) == head(latents)
+
+
+def test_latents_of_another_codec_are_refused(classifier_file: Path, codec: Any) -> None:
+    latents = replace(codec.latents_of(np.zeros((16, 16, 3), np.uint8)), entropy_id=b"another!")
+    with pytest.raises(ModelError, match=r"was trained on latents with entropy id .* semcomp-fit-head"):
+        load_head(classifier_file)(latents)
+
+
+def test_damaged_and_foreign_files_are_refused(classifier_file: Path, tmp_path: Path) -> None:
+    whole = classifier_file.read_bytes()
+    for number, data in enumerate([whole[: len(whole) // 2], b"", b"garbage", whole[:200]]):
+        path = tmp_path / f"{number}.safetensors"
+        path.write_bytes(data)
+        with pytest.raises(ModelError):
+            load_head(path)
+    save_file({"a": torch.zeros(2)}, tmp_path / "foreign.safetensors", metadata={"format": "something-1"})
+    with pytest.raises(ModelError, match="something-1"):
+        load_head(tmp_path / "foreign.safetensors")
+    save_file({"a": torch.zeros(2)}, tmp_path / "empty.safetensors", metadata={"format": FORMAT})
+    with pytest.raises(ModelError, match="damaged or of another version"):
+        load_head(tmp_path / "empty.safetensors")
+    with pytest.raises(ModelError, match="one of: "):
+        load_head("no_such_head")
+
+
+def test_a_pixel_network_and_distillation(class_folders: Path, tmp_path: Path, codec: Any) -> None:
+    short = {"optim.epochs": 2, "data.limit": 8, "data.copies": 1}
+    common = ["--cache", str(tmp_path / "cache")]
+    teacher = tmp_path / "teacher.safetensors"
+    arguments = settings(class_folders, "classify", source="originals", **short)
+    assert program.main([*arguments, *common, "-o", str(teacher)]) == 0
+    assert read_head(teacher).network.config.source == "pixels"
+    arguments = settings(class_folders, "classify", teacher=teacher, **short)
+    assert program.main([*arguments, *common, "-o", str(tmp_path / "student.safetensors")]) == 0
+    assert "distilled from teacher" in read_head(tmp_path / "student.safetensors").info.origin
+    arguments = settings(class_folders, "classify", source="decoded", **short)
+    assert program.main([*arguments, *common, "-o", str(tmp_path / "decoded.safetensors")]) == 0
+    student_as_teacher = settings(class_folders, "classify", teacher=tmp_path / "student.safetensors", **short)
+    assert program.main([*student_as_teacher, *common, "-o", str(tmp_path / "x.safetensors")]) == 2
+
+
+@pytest.mark.parametrize("arguments", [[], ["--data", "nowhere"], ["--data", "tests", "--set", "optim.lrr=1"]])
+def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(arguments) == 2
+    assert capsys.readouterr().err.startswith("semcomp-fit-head: ")
+
+
+def test_info_checks_its_task() -> None:
+    with pytest.raises(ValueError, match="classify, segment"):
+        HeadInfo(name="x", task="detect", classes=("a",), entropy_id="00")
