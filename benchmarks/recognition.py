@@ -152,7 +152,7 @@ def checks_of(rows: list[dict[str, Any]], originals: float | None, task: str) ->
     return checks
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """The program."""
     parser = common.make_parser(
         "recognition",
@@ -166,7 +166,7 @@ def main() -> int:
     parser.add_argument("--bpp", type=float, nargs="+", default=[0.15, 0.3, 0.6], help="rates (0.15 0.3 0.6)")
     parser.add_argument("--threads", type=int, default=2, help="threads of every network (2)")
     parser.add_argument("--limit", type=int, metavar="N", help="take only N pictures")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     config = configuration.load(FitConfig, options.config)
     codec = common.load_codec(options, threads=options.threads)
     head = load_head(options.head or config.name)

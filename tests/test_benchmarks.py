@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import common, exactness, fuzz, memory, plot, rate, speed
+from benchmarks import common, exactness, fuzz, labelmap, memory, plot, rate, recognition, speed
 from semcomp.container import read
 from semcomp.errors import FormatError, MissingExtraError
 
@@ -161,3 +161,39 @@ def test_a_missing_extra_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "compressai.zoo", None)
     with pytest.raises(MissingExtraError, match=r"semcomp\[train\]"):
         speed.Mbt2018Mean()
+
+
+def test_labelmap(run: Run, tmp_path: Path) -> None:
+    mask = np.zeros((48, 64), np.uint8)
+    mask[20:, 10:40] = 3
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    result = run(labelmap.main, str(tmp_path), "--cell", "2")
+    assert len(result["checks"]) >= 2 and result["machine"]
+
+
+def test_recognition(run: Run, codec: Any, tmp_path: Path) -> None:
+    from heads import fit
+
+    rng = np.random.default_rng(0)
+    for name, value in (("dark", 40), ("light", 200)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(6):
+            picture = np.clip(rng.normal(value, 20, (64, 64, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(picture).save(tmp_path / "data" / name / f"{number}.png")
+    config = tmp_path / "head.yaml"
+    config.write_text(
+        f"task: classify\ndata: {{folder: {tmp_path / 'data'}, side: 64, copies: 2}}\n"
+        "optim: {minutes: null, epochs: 6, batch: 8}\n"
+    )
+    for source in ("latents", "decoded", "originals"):
+        arguments = [str(config), "--set", f"source={source}", "--cache", str(tmp_path), "--quiet"]
+        assert fit.main([*arguments, "-o", str(tmp_path / f"{source}.safetensors")]) == 0
+    networks = [f"--{name}={tmp_path / name}.safetensors" for name in ("decoded", "originals")]
+    head = str(tmp_path / "latents.safetensors")
+    result = run(recognition.main, str(config), "--head", head, "--bpp", "0.5", "1.0", "--threads", "1", *networks)
+    assert [row["quality"] for row in result["rows"]] == sorted(row["quality"] for row in result["rows"])
+    for row in result["rows"]:
+        assert 0 <= row["latents"] <= 100 and 0 <= row["decoded"] <= 100
+        assert set(row["ms"]) == {"latents", "decoded", "decoding"} and min(row["ms"].values()) > 0
+    assert 0 <= result["originals"] <= 100
+    assert len(result["checks"]) == 6
