@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test lint clean heads benchmarks bench-rate bench-speed bench-memory bench-exactness bench-fuzz bench-recognition
+.PHONY: demo test lint clean heads benchmarks bench-rate bench-speed bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -48,6 +48,11 @@ bench-exactness: $(VENV)/.eval
 
 bench-fuzz: $(VENV)/.eval
 	$(BENCH).fuzz -j 2 -o out/fuzz.json $(BENCH_ARGS)
+
+MASKS ?= data/camvid/val/masks
+
+bench-labelmap: $(VENV)/.eval
+	$(BENCH).labelmap $(MASKS) --cell 4 -o out/labelmap.json $(BENCH_ARGS)
 
 # Needs a head's two rivals, trained by heads.fit with source=decoded and source=originals, in out/.
 bench-recognition: $(VENV)/.eval
