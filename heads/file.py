@@ -72,7 +72,7 @@ class NetworkHead(Head):
         self.info: HeadInfo = info
         self.network: Network = network.float().eval().requires_grad_(False)
         self.name, self.task, self.classes = info.name, info.task, info.classes
-        self.entropy_id = bytes.fromhex(info.entropy_id)
+        self.entropy_id, self.origin = bytes.fromhex(info.entropy_id), info.origin
         for module in self.network.modules():
             if isinstance(module, nn.Conv2d):
                 module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)

@@ -113,8 +113,8 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("".join(json.dumps(row) + "\n" for row in [*rows, figures]))
     minutes = figures["seconds"] / 60
-    head.info = replace(head.info, origin=f"{head.info.origin}; {minutes:.1f} minutes; {_in_words(figures)}")
-    return head
+    origin = f"{head.info.origin}; {minutes:.1f} minutes; {_in_words(figures)}"
+    return NetworkHead(replace(head.info, origin=origin), network)
 
 
 def _teacher(path: str | None, dataset: Dataset) -> Callable[[np.ndarray], np.ndarray] | None:

@@ -88,6 +88,8 @@ class Head(ABC):
     classes: tuple[str, ...]
     entropy_id: bytes
     """8 bytes: the codec whose latents it was trained on."""
+    origin: str = ""
+    """Data, command and figures, in words."""
 
     def __call__(self, latents: Latents) -> Labels | Segmentation:
         """The answer for one picture. ModelError for latents of another codec."""

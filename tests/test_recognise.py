@@ -227,3 +227,22 @@ def test_info_of_labels_needs_no_torch(codec: Any, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "dog"
     assert semcomp.info(file).labels_source == ""
+
+
+def test_models_lists_the_heads(capsys: Any) -> None:
+    assert main(["models", "--json"]) == 0
+    heads = {row["name"]: row for row in records(capsys.readouterr().out) if row["kind"] == "head"}
+    assert {"street", "objects", "imagenette"} <= heads.keys()
+    assert heads["street"]["task"] == "segment" and len(heads["street"]["classes"]) == 11
+    assert heads["imagenette"]["task"] == "classify" and "tench" in heads["imagenette"]["classes"]
+
+
+@pytest.mark.parametrize("name", ["street", "objects", "imagenette"])
+def test_embedded_heads_fit_the_embedded_codec(codec: Any, name: str) -> None:
+    head = semcomp.load_head(name)
+    assert head.entropy_id == codec.entropy_id and head.origin
+    answer = head(codec.latents_of(np.zeros((40, 56, 3), np.uint8), quality=50))
+    if head.task == "segment":
+        assert answer.label_map.shape == (40, 56) and answer.label_map.max() < len(head.classes)
+    else:
+        assert len(answer.names) == len(head.classes) == 10

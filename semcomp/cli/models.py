@@ -1,4 +1,4 @@
-"""`semcomp models`: the weights at hand."""
+"""`semcomp models`: the codecs and heads at hand."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from semcomp.errors import ModelError, SemcompError
 
 
 def run(options: Namespace) -> int:
-    """List the weights; returns the exit code."""
+    """List the codecs and heads; returns the exit code."""
     from semcomp.codec import load
+    from semcomp.semantics import head_names, load_head
     from semcomp.store import WEIGHTS, released_names
 
     names = options.names or released_names()
@@ -28,17 +29,37 @@ def run(options: Namespace) -> int:
             code = error.exit_code
             print(f"semcomp models: {name}: {error}", file=sys.stderr)
             continue
-        if options.json:
-            print(json.dumps({"command": "models", **facts}, ensure_ascii=False, default=_plain))
-        elif not options.quiet:
-            print(describe(facts))
+        _show({"kind": "codec", **facts}, options)
+    for name in [] if options.names else head_names():
+        try:
+            head = load_head(name)
+        except SemcompError as error:
+            code = error.exit_code
+            print(f"semcomp models: {name}: {error}", file=sys.stderr)
+            continue
+        _show(
+            {
+                "kind": "head", "name": head.name, "task": head.task, "entropy_id": head.entropy_id.hex(),
+                "classes": list(head.classes), "origin": head.origin,
+            },
+            options,
+        )  # fmt: skip
     return code
+
+
+def _show(facts: dict[str, Any], options: Namespace) -> None:
+    if options.json:
+        print(json.dumps({"command": "models", **facts}, ensure_ascii=False, default=_plain))
+    elif not options.quiet:
+        print(describe(facts))
 
 
 def describe(facts: dict[str, Any]) -> str:
     """A few lines for a person, from `Codec.describe()`."""
     lines = [str(facts["name"])]
     for key, value in facts.items():
+        if isinstance(value, list):
+            value = ", ".join(value)
         if isinstance(value, dict):
             value = ", ".join(f"{part} {_number(entry)}" for part, entry in value.items())
         if key != "name":
