@@ -77,6 +77,8 @@ class FitConfig:
     classify: ClassifierConfig = field(default_factory=ClassifierConfig)
     segment: SegmenterConfig = field(default_factory=SegmenterConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    start_from: str | None = None
+    """File of a head with the same sizes and classes, to train further."""
     teacher: str | None = None
     """File of a head that was trained on originals, to distil from."""
     licence: str = ""
@@ -104,6 +106,11 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
     )  # fmt: skip
     held = whole_pictures(codec, dataset, config.data, source=config.source, quiet=quiet)
     network = _network(config, codec, dataset)
+    if config.start_from:
+        before = read_head(config.start_from)
+        if before.classes != dataset.classes or before.network.config != network.config:
+            raise DataError(f"{config.start_from} has other classes or sizes than this head; train from the beginning")
+        network.load_state_dict(before.network.state_dict())
     head = NetworkHead(_info(config, codec, dataset, network), network)
     rows = _train(network, crops, config, len(dataset.classes), quiet=quiet)
     network.eval().requires_grad_(False)
@@ -147,6 +154,8 @@ def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network) -
         f"sees {config.source} of codec {codec.name} {codec.model_id.hex()}; {size['parameters_m']:.2f} M parameters, "
         f"{size['kmac_per_px']:.2f} kMAC/px"
     )
+    if config.start_from:
+        origin += f"; trained further from {Path(config.start_from).stem}: {read_head(config.start_from).info.origin}"
     if config.teacher:
         origin += f"; distilled from {Path(config.teacher).stem}"
     if config.licence:
