@@ -167,8 +167,12 @@ def test_labelmap(run: Run, tmp_path: Path) -> None:
     mask = np.zeros((48, 64), np.uint8)
     mask[20:, 10:40] = 3
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    result = run(labelmap.main, str(tmp_path), "--cell", "2")
-    assert len(result["checks"]) >= 2 and result["machine"]
+    names = tmp_path / "names.txt"
+    names.write_text("0 sky\n1 road\n2 tree\n3 car\n")
+    result = run(labelmap.main, str(tmp_path / "mask.png"), "--cell", "2", "--classes", str(names))
+    assert result["masks"] == 1 and result["classes"] == 4
+    assert 0 < result["bytes_of_head"] < result["bytes"] < result["png_bytes"]
+    assert result["checks"][0]["passed"]  # the map comes back
 
 
 def test_recognition(run: Run, codec: Any, tmp_path: Path) -> None:
