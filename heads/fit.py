@@ -11,7 +11,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +105,14 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
         teacher=_teacher(config.teacher, dataset), teacher_id=config.teacher or "", quiet=quiet,
     )  # fmt: skip
     held = whole_pictures(codec, dataset, config.data, source=config.source, quiet=quiet)
-    network = _network(config, codec, dataset)
+    network, further = _network(config, codec, dataset), ""
     if config.start_from:
         before = read_head(config.start_from)
         if before.classes != dataset.classes or before.network.config != network.config:
             raise DataError(f"{config.start_from} has other classes or sizes than this head; train from the beginning")
         network.load_state_dict(before.network.state_dict())
-    head = NetworkHead(_info(config, codec, dataset, network), network)
+        further = f"trained further from {Path(config.start_from).stem}: {before.origin}"
+    head = NetworkHead(_info(config, codec, dataset, network, further), network)
     rows = _train(network, crops, config, len(dataset.classes), quiet=quiet)
     network.eval().requires_grad_(False)
     figures = validate(head, held, dataset)
@@ -146,16 +147,15 @@ def _network(config: FitConfig, codec: Codec, dataset: Dataset) -> Network:
     return build_network(config.task, sizes)
 
 
-def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network) -> HeadInfo:
+def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, further: str) -> HeadInfo:
     size = count(network, source=network.config.source, latents=codec.release.config.latents)
     origin = (
         f"{len(dataset.train)} pictures of {config.data.folder or config.data.images}, {config.data.copies} crops of "
-        f"each; "
-        f"sees {config.source} of codec {codec.name} {codec.model_id.hex()}; {size['parameters_m']:.2f} M parameters, "
-        f"{size['kmac_per_px']:.2f} kMAC/px"
+        f"each; sees {config.source} of codec {codec.name} {codec.model_id.hex()}; {size['parameters_m']:.2f} M "
+        f"parameters, {size['kmac_per_px']:.2f} kMAC/px"
     )
-    if config.start_from:
-        origin += f"; trained further from {Path(config.start_from).stem}: {read_head(config.start_from).info.origin}"
+    if further:
+        origin += f"; {further}"
     if config.teacher:
         origin += f"; distilled from {Path(config.teacher).stem}"
     if config.licence:
@@ -350,12 +350,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def card(head: NetworkHead, config: FitConfig, file: Path) -> str:
     """A model card: what the head is, what it was made from, and how to make it again."""
     origin = "\n".join(f"- {part}" for part in head.info.origin.split("; "))
-    resolved = yaml.safe_dump(json.loads(json.dumps(asdict(config))), sort_keys=False)
     return (
         f"# {head.name}\n\nA head that reads latents ({head.task}), {file.stat().st_size / 1e6:.1f} MB, for the codec "
         f"with entropy id `{head.info.entropy_id}`.\n\n{origin}\n- trained on {torch.get_num_threads()} threads of a "
         f"{platform.machine()} processor, no GPU\n\nClasses: {', '.join(head.classes)}.\n\n"
-        f"## Configuration\n\n```yaml\n{resolved}```\n"
+        f"## Configuration\n\n```yaml\n{configuration.dump(config)}```\n"
     )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import json
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,6 +47,12 @@ def _checked(value: Any, expected: Any, where: str) -> Any:
         names = " or ".join(getattr(kind, "__name__", str(kind)) for kind in allowed)
         raise ValueError(f"{where} must be {names}, not {value!r}")
     return value
+
+
+def dump(config: Any) -> str:
+    """A dataclass as the YAML that `load` reads."""
+    text: str = yaml.safe_dump(json.loads(json.dumps(dataclasses.asdict(config))), sort_keys=False)  # tuples: lists
+    return text
 
 
 def load(kind: type[T], path: Path | None, *, overrides: Sequence[str] = ()) -> T:

@@ -5,14 +5,12 @@ file, every value can be set on the command line, and a run that was stopped goe
 """
 
 import argparse
-import json
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-import yaml
 from lightning.fabric import Fabric
 
 from semcomp import config as configuration
@@ -235,7 +233,7 @@ def main(arguments: list[str] | None = None) -> int:
             trainer.resume()
     except (ValueError, OSError) as error:
         parser.error(str(error))
-    (folder / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(asdict(config))), sort_keys=False))
+    (folder / "config.yaml").write_text(configuration.dump(config))
     done = trainer.run(max_minutes=options.max_minutes)
     if not options.quiet:
         state = "finished" if done else "stopped; continue with --resume"

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm"}
+from heads.data import SUFFIXES, read_rgb
 
 
 def find_photos(folders: Sequence[str]) -> list[Path]:
@@ -26,12 +25,6 @@ def find_photos(folders: Sequence[str]) -> list[Path]:
             raise ValueError(f"no photo below {folder}; known endings: {' '.join(sorted(SUFFIXES))}")
         paths += found
     return paths
-
-
-def read_rgb(path: Path) -> np.ndarray:
-    """uint8 H W 3."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 class Photos:

@@ -9,15 +9,14 @@ import json
 import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from tqdm import tqdm
 
+from heads.data import read_rgb
 from semcomp import config as configuration
 from semcomp.codec import Codec
 from semcomp.image import from_array
@@ -29,8 +28,10 @@ from semcomp.store import Release, parameters, save_release, stored_precision
 from semcomp.tables import TOTAL, Tables, quantize_pmf
 from train.checkpoint import load_state
 from train.codec import RunConfig
-from train.data import find_photos, read_rgb
+from train.data import find_photos
 
+PHOTOS = 240
+"""Training photos that tables are fitted to."""
 Y_WIDTH = 1023
 """Largest magnitude of y that is counted; a table never reaches that far."""
 PRIOR_WEIGHT = 300.0
@@ -170,7 +171,9 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("output", type=Path, help=".safetensors file to write; its stem is the codec's name")
-    parser.add_argument("--photos", type=int, default=240, help="training photos that the tables see (default: 240)")
+    parser.add_argument(
+        "--photos", type=int, default=PHOTOS, help=f"training photos that the tables see (default: {PHOTOS})"
+    )
     parser.add_argument("--notes", type=Path, help="Markdown for the model card: data, licence, figures")
     parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args(arguments)
@@ -179,8 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
     network = CodecModel(config.codec)
     codec_state = {k.removeprefix("codec."): v for k, v in state["average"].items() if k.startswith("codec.")}
     network.load_state_dict(codec_state)
-    paths = find_photos(config.data.photos)
-    pictures = [middle(read_rgb(path)) for path in paths[:: max(1, len(paths) // options.photos)]]
+    pictures = pictures_for_tables(config.data.photos, count=options.photos)
     origin = (
         f"train/codec.py, {state['step']} steps of {config.data.batch} crops of {config.data.crop}, "
         f"{state['seconds'] / 60:.0f} minutes"
@@ -202,11 +204,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def model_card(release: Release, config: RunConfig, state: dict[str, Any], *, size: int, tables_from: int) -> str:
     """What the run itself knows; `--notes` adds data, licence and figures."""
-    overrides = yaml.safe_dump(json.loads(json.dumps(asdict(config))), sort_keys=False)
     return CARD.format(
         name=release.name, size=size / 1e6, parameters=parameters(release) / 1e6, model_id=release.model_id.hex(),
         entropy_id=release.entropy_id.hex(), steps=state["step"], batch=config.data.batch, crop=config.data.crop,
-        minutes=state["seconds"] / 60, machine=machine(), tables_from=tables_from, config=overrides,
+        minutes=state["seconds"] / 60, machine=machine(), tables_from=tables_from, config=configuration.dump(config),
     )  # fmt: skip
 
 
@@ -217,7 +218,13 @@ def machine() -> str:
     return f"{torch.get_num_threads()} cores of a {platform.machine()} processor, no GPU"
 
 
-def middle(pixels: np.ndarray, side: int = 512) -> np.ndarray:
+def pictures_for_tables(folders: Sequence[str], *, count: int = PHOTOS) -> list[np.ndarray]:
+    """About `count` of the photos below the folders, evenly spaced, uint8 (H, W, 3): what tables are fitted to."""
+    paths = find_photos(folders)
+    return [_middle(read_rgb(path)) for path in paths[:: max(1, len(paths) // count)]]
+
+
+def _middle(pixels: np.ndarray, side: int = 512) -> np.ndarray:
     """The middle of a photo: enough for counting, and every photo counts alike."""
     top, left = max(0, pixels.shape[0] - side) // 2, max(0, pixels.shape[1] - side) // 2
     return np.ascontiguousarray(pixels[top : top + side, left : left + side])

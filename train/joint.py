@@ -7,7 +7,7 @@ and distortion) and a batch of crops of every labelled set (rate, distortion and
 
     moves: analysis    the analysis alone moves; tables, integer path, mean path and synthesis stay as they are, so
                        files and entropy id stay valid
-    moves: everything  a new model, to be exported with train.export
+    moves: everything  a new model, with tables of its own
 
 A run with gamma 0 is the control: the same data and steps, heads learning behind a stopped gradient.
 """
@@ -17,7 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +28,16 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from heads.cache import augment, to_network
-from heads.classify import Classifier, ClassifierConfig
 from heads.data import IGNORED, DataConfig, Dataset, find_dataset, read_rgb
-from heads.segment import FINE, Segmenter, SegmenterConfig
+from heads.file import NETWORKS, build_network
+from heads.segment import FINE
 from semcomp import config as configuration
 from semcomp.model import CodecConfig, CodecModel
 from semcomp.quantize import QUALITIES
 from semcomp.store import Release, load_release, save_release, stored_precision
 from train.checkpoint import save_state
 from train.data import Photos, find_photos
-from train.export import export, middle
+from train.export import export, pictures_for_tables
 from train.log import stop_signals
 from train.objective import Objective
 from train.optim import OptimConfig, build_optimizers, moving_average, rate_factor, set_rates
@@ -127,7 +127,7 @@ class Crops:
 def head_of(dataset: Dataset, codec: CodecModel) -> nn.Module:
     """An untrained head for a labelled set."""
     sizes = {"classes": len(dataset.classes), "latents": codec.config.latents, "nodes": codec.config.nodes}
-    return Classifier(ClassifierConfig(**sizes)) if dataset.task == "classify" else Segmenter(SegmenterConfig(**sizes))
+    return build_network(dataset.task, NETWORKS[dataset.task][1](**sizes))
 
 
 def semantic_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -209,7 +209,7 @@ class Trainer:
         """All steps; then the heads, a rate-distortion line, and the release NAME.safetensors, all below `folder`."""
         config = self.config
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(asdict(config))), sort_keys=False))
+        (folder / "config.yaml").write_text(configuration.dump(config))
         rows: list[dict[str, float]] = []
         began, done = time.monotonic(), 0
         with (folder / "log.jsonl").open("w") as log, stop_signals() as stop:
@@ -249,8 +249,7 @@ class Trainer:
                 f"analysis.{key}": stored_precision(key, value) for key, value in codec.analysis.state_dict().items()
             }
             return replace(before, name=self.config.name, weights={**before.weights, **moved}, origin=origin)
-        paths = find_photos(self.config.photos)
-        pictures = [middle(read_rgb(path)) for path in paths[:: max(1, len(paths) // 240)]]
+        pictures = pictures_for_tables(self.config.photos)
         return export(
             codec, pictures, name=self.config.name, skip_below=self.config.skip_below, origin=origin, quiet=self.quiet
         )

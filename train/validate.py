@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from heads.data import read_rgb
 from semcomp.metrics import bd_rate, psnr_db
-from train.data import find_photos, read_rgb
+from train.data import find_photos
 from train.objective import Objective
 
 JPEG_QUALITIES = (5, 8, 12, 18, 25, 35, 45, 55, 65, 75, 82, 88, 92, 95)

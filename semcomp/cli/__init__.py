@@ -154,17 +154,28 @@ def build_parser() -> argparse.ArgumentParser:
     model.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (cpu)")
     model.add_argument("--threads", type=_jobs, metavar="N", help="CPU threads in all (every core)")
 
-    batch = argparse.ArgumentParser(add_help=False)
-    batch.add_argument("inputs", nargs="+", metavar="IN", help="files, folders, globs, or - for stdin")
-    batch.add_argument(
-        "-o", "--output", metavar="OUT", help="a file, a folder (mirrors the tree), or - for stdout"
-    )
-    batch.add_argument("-f", "--force", action="store_true", help="overwrite files that exist")
-    batch.add_argument(
+    parallel = argparse.ArgumentParser(add_help=False)
+    parallel.add_argument(
         "-j", "--jobs", type=_jobs, default=1, metavar="N", help="processes (1; 0: one for each core)"
     )
 
-    target = argparse.ArgumentParser(add_help=False)
+    written = argparse.ArgumentParser(add_help=False)
+    written.add_argument(
+        "-o", "--output", metavar="OUT", help="a file, a folder (mirrors the tree), or - for stdout"
+    )
+    written.add_argument("-f", "--force", action="store_true", help="overwrite files that exist")
+
+    batch = argparse.ArgumentParser(add_help=False, parents=[written, parallel])
+    batch.add_argument("inputs", nargs="+", metavar="IN", help="files, folders, globs, or - for stdin")
+
+    convert = argparse.ArgumentParser(add_help=False)
+    convert.add_argument(
+        "--convert",
+        action="store_true",
+        help="convert 16-bit, CMYK, animations instead of refusing them",
+    )
+
+    target = argparse.ArgumentParser(add_help=False, parents=[convert])
     exclusive = target.add_mutually_exclusive_group()
     exclusive.add_argument(
         "-q", "--quality", type=_whole(1, 100, "quality"), metavar="1..100", help="quality (50)"
@@ -175,11 +186,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     exclusive.add_argument("--psnr", type=_positive, metavar="X", help="at least X dB, in the smallest file")
     target.add_argument("--strip", action="store_true", help="drop the ICC profile and EXIF")
-    target.add_argument(
-        "--convert",
-        action="store_true",
-        help="convert 16-bit, CMYK, animations instead of refusing them",
-    )
 
     encode = commands.add_parser(
         "encode", parents=[batch, target, model, output], formatter_class=raw, epilog=_ENCODE_EPILOG,
@@ -210,20 +216,14 @@ def build_parser() -> argparse.ArgumentParser:
     decode.add_argument("--format", metavar="FMT", help="png, webp, tiff, bmp, ppm (lossless), jpg or avif")
     decode.set_defaults(module="semcomp.cli.decode")
 
-    reading = argparse.ArgumentParser(add_help=False)
+    reading = argparse.ArgumentParser(add_help=False, parents=[parallel, convert])
     reading.add_argument(
         "inputs", nargs="+", metavar="FILE", help=".semc files, pictures, folders, globs, or - for stdin"
-    )
-    reading.add_argument(
-        "-j", "--jobs", type=_jobs, default=1, metavar="N", help="processes (1; 0: one for each core)"
     )
     reading.add_argument(
         "-q", "--quality", type=_whole(1, 100, "quality"), metavar="1..100",
         help="quality at which pictures are encoded first (75)",
     )  # fmt: skip
-    reading.add_argument(
-        "--convert", action="store_true", help="convert 16-bit, CMYK, animations instead of refusing them"
-    )
 
     classify = commands.add_parser(
         "classify", parents=[reading, model, output], formatter_class=raw, epilog=_CLASSIFY_EPILOG,
@@ -235,14 +235,12 @@ def build_parser() -> argparse.ArgumentParser:
     classify.set_defaults(module="semcomp.cli.classify")
 
     segment = commands.add_parser(
-        "segment", parents=[reading, model, output], formatter_class=raw, epilog=_SEGMENT_EPILOG,
+        "segment", parents=[reading, written, model, output], formatter_class=raw, epilog=_SEGMENT_EPILOG,
         help="label maps, from latents or stored", description="Write the label map of .semc files as PNG.",
     )  # fmt: skip
     segment.add_argument("--head", metavar="NAME", help="a head's name or file (objects)")
     segment.add_argument("--fresh", action="store_true", help="run the head even where the file holds a map")
     segment.add_argument("--overlay", action="store_true", help="the picture under the map's colours, with a legend")
-    segment.add_argument("-o", "--output", metavar="OUT", help="a file, a folder (mirrors the tree), or - for stdout")
-    segment.add_argument("-f", "--force", action="store_true", help="overwrite files that exist")
     segment.set_defaults(module="semcomp.cli.segment")
 
     info = commands.add_parser(

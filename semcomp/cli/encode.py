@@ -82,9 +82,13 @@ def check_semantics(options: Namespace, inputs: int) -> None:
     if options.head and not options.semantics:
         raise UsageError("--head says who makes the semantics: give --semantics too")
     if options.semantics:
-        heads = [get_head(name) for name in options.head or ["objects"]]
+        heads = _heads(options)
         if "map" in options.semantics and all(head.task != "segment" for head in heads):
             raise UsageError(f"{heads[0].name} gives no label map: give --semantics labels, or a --head that segments")
+
+
+def _heads(options: Namespace) -> list[Any]:
+    return [get_head(name) for name in options.head or ["objects"]]
 
 
 def semantics_of(options: Namespace) -> Any:
@@ -107,7 +111,7 @@ def semantics_of(options: Namespace) -> Any:
     own = Semantics(labels=labels, segmentation=segmentation, cell=options.grid)
     if not options.semantics:
         return own
-    heads = [get_head(name) for name in options.head or ["objects"]]
+    heads = _heads(options)
     describe = from_heads(
         heads, labels="labels" in options.semantics, label_map="map" in options.semantics, cell=options.grid
     )

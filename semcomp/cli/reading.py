@@ -24,7 +24,6 @@ class Input:
 
     data: bytes
     """The file."""
-    is_semc: bool
     latents: Latents | None
     pixels: np.ndarray | None
     """uint8 (H, W, 3) of a picture that is no .semc file"""
@@ -47,8 +46,8 @@ def with_latents(data: bytes, options: Namespace) -> Input:
     """The same of bytes."""
     codec = get_codec(options.model, options.device, options.threads)
     if data[: len(MAGIC)] == MAGIC:
-        return Input(data, True, codec.latents(data), None)
+        return Input(data, codec.latents(data), None)
     from semcomp.image import open_picture
 
     picture = open_picture(data, convert=options.convert)
-    return Input(data, False, codec.latents_of(picture, quality=options.quality or 75), picture.pixels)
+    return Input(data, codec.latents_of(picture, quality=options.quality or 75), picture.pixels)

@@ -8,6 +8,7 @@ from argparse import Namespace
 from typing import Any
 
 from semcomp.cli.batch import get_codec, run_batch
+from semcomp.cli.decode import image_bytes
 from semcomp.cli.files import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.reading import Input, get_head, with_latents
 from semcomp.container import MAGIC
@@ -40,7 +41,7 @@ def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
         except FormatError as error:
             stored, note = None, f"{error}; the head runs instead"
         if stored is not None and options.head in (None, stored.head):
-            return stored, Input(data, True, None, None), note
+            return stored, Input(data, None, None), note
     return None, with_latents(data, options), note
 
 
@@ -61,7 +62,7 @@ def segment_one(job: Job, options: Namespace, given: tuple[Any, Input, str]) -> 
         if not isinstance(segmentation, Segmentation):
             raise SemcompError(f"the head {head.name} gives labels, no label map: use semcomp classify")
     if options.overlay:
-        output = _png(overlay(segmentation, _pixels(source, options)))
+        output = image_bytes(overlay(segmentation, _pixels(source, options)), name="png")
     else:
         output = palette_png(segmentation)
     write_target(job.target, output, force=options.force)
@@ -88,11 +89,3 @@ def _pixels(source: Input, options: Namespace) -> Any:
         return source.pixels
     codec = get_codec(options.model, options.device, options.threads)
     return codec.render(source.latents) if source.latents else np.asarray(codec.decode(source.data).convert("RGB"))
-
-
-def _png(image: Any) -> bytes:
-    import io
-
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
