@@ -9,10 +9,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,19 @@ from semcomp.torchvision_ops import declare_missing_operators
 declare_missing_operators()
 from torchvision.transforms.v2 import functional as transforms  # noqa: E402
 
-VERSION = 1
+VERSION = 2
 SOURCES = ("latents", "decoded", "originals")
 """What a network is given: latents; or for comparison pixels, after the codec or before it."""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Something that is asked about every original crop, once."""
+
+    answer: Callable[[np.ndarray], np.ndarray]
+    """uint8 (S, S, 3) -> float16"""
+    digest: str
+    """Changes with what it answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +56,8 @@ class Cache:
     """int64 (N,), or uint8 (N, S, S)"""
     teacher: np.ndarray | None
     """float16 (N, K) or (N, S/4, S/4, K): a teacher's scores for the original crop"""
+    features: np.ndarray | None
+    """float16 (N, S/32, S/32, 512): what SqueezeNet sees in the original crop"""
 
     def __len__(self) -> int:
         return len(self.quality)
@@ -67,7 +79,7 @@ def given(codec: Codec, pixels: np.ndarray, *, quality: int, source: str) -> np.
     """What a network is given of one picture (H, W, 3): float16 (h, w, M), or uint8 (H, W, 3)."""
     if source == "originals":
         return pixels
-    latents = codec.latents_of(pixels, quality=quality)
+    latents = codec.latents_of(pixels, quality=quality, precise=source == "decoded")
     if source == "decoded":
         return codec.render(latents)
     return latents.y_hat[0].permute(1, 2, 0).half().cpu().numpy()
@@ -75,12 +87,13 @@ def given(codec: Codec, pixels: np.ndarray, *, quality: int, source: str) -> np.
 
 def open_cache(
     codec: Codec, dataset: Dataset, config: DataConfig, *, source: str, folder: Path, seed: int = 0,
-    teacher: Callable[[np.ndarray], np.ndarray] | None = None, teacher_id: str = "", quiet: bool = False,
+    teachers: Mapping[str, Teacher] | None = None, quiet: bool = False,
 ) -> Cache:  # fmt: skip
-    """The cache of a dataset, made where it is not there yet."""
+    """The cache of a dataset, made where it is not there yet. `teachers` fill `teacher` and `features`."""
+    teachers = teachers or {}
     key = {
         "version": VERSION, "codec": codec.release.weights_id.hex(), "source": source, "seed": seed,
-        "teacher": teacher_id, "data": asdict(config),
+        "teachers": {name: teacher.digest for name, teacher in teachers.items()}, "data": asdict(config),
         "files": [[str(s.image.resolve()), str(s.target)] for s in dataset.train],
     }  # fmt: skip
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
@@ -89,20 +102,19 @@ def open_cache(
         temporary = folder / f".{digest}.{os.getpid()}"
         temporary.mkdir(parents=True)
         try:
-            _fill(codec, dataset, config, source=source, seed=seed, teacher=teacher, place=temporary, quiet=quiet)
+            _fill(codec, dataset, config, source=source, seed=seed, teachers=teachers, place=temporary, quiet=quiet)
             (temporary / "key.json").write_text(json.dumps(key, indent=1))
             temporary.rename(place)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-    arrays = {name: np.load(place / f"{name}.npy", mmap_mode="r") for name in ("value", "quality", "target")}
-    has_teacher = (place / "teacher.npy").exists()
-    return Cache(**arrays, teacher=np.load(place / "teacher.npy", mmap_mode="r") if has_teacher else None)
+    arrays = {path.stem: np.load(path, mmap_mode="r") for path in place.glob("*.npy")}
+    return Cache(**{field.name: arrays.get(field.name) for field in fields(Cache)})
 
 
 def _fill(
     codec: Codec, dataset: Dataset, config: DataConfig, *, source: str, seed: int,
-    teacher: Callable[[np.ndarray], np.ndarray] | None, place: Path, quiet: bool,
+    teachers: Mapping[str, Teacher], place: Path, quiet: bool,
 ) -> None:  # fmt: skip
     """Write the arrays of a cache; the copies of one picture lie beside each other."""
     total = len(dataset.train) * config.copies
@@ -132,8 +144,7 @@ def _fill(
                 "value": given(codec, crop, quality=quality, source=source), "quality": np.uint8(quality),
                 "target": np.int64(sample.target) if target is None else target,  # type: ignore[arg-type]
             }  # fmt: skip
-            if teacher is not None:
-                row["teacher"] = teacher(crop)
+            row |= {name: teacher.answer(crop) for name, teacher in teachers.items()}
             rows.append(row)
         return rows
 

@@ -30,8 +30,8 @@ class ClassifierConfig:
     """latents, or pixels for a network to compare with."""
 
     def __post_init__(self) -> None:
-        if len(self.widths) != len(self.blocks) or not self.widths:
-            raise ValueError(f"widths and blocks are of equal length, not {self.widths} and {self.blocks}")
+        if len(self.widths) != len(self.blocks) or len(self.widths) < 2:
+            raise ValueError(f"widths and blocks are of equal length, two or more, not {self.widths} and {self.blocks}")
 
 
 class Classifier(nn.Module):
@@ -51,7 +51,17 @@ class Classifier(nn.Module):
         self.linear = nn.Linear(c.widths[-1], c.classes)
 
     def forward(self, value: Tensor, quality: Tensor) -> Tensor:
-        value = self.stages[0](self.stem(value, quality))
+        return self.with_grid(value, quality)[0]
+
+    @property
+    def grid_width(self) -> int:
+        """Channels of the grid that `with_grid` returns."""
+        return self.config.widths[1]
+
+    def with_grid(self, value: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits, and the features at 1/32 (B, C1, h/2, w/2) that they come from: a teacher may guide those."""
+        value, grids = self.stages[0](self.stem(value, quality)), []
         for down, stage in zip(self.downs, self.stages[1:], strict=True):
             value = stage(down(pad_to(value, 2)))
-        return self.linear(self.dropout(self.norm(value).mean((2, 3))))
+            grids.append(value)
+        return self.linear(self.dropout(self.norm(value).mean((2, 3)))), grids[0]

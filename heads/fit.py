@@ -5,12 +5,13 @@ networks that heads are compared with: the same size on decoded pictures or on o
 """
 
 import argparse
+import hashlib
 import json
 import math
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,17 @@ import yaml
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from heads.cache import SOURCES, Cache, default_folder, open_cache, to_network, whole_pictures
+from heads.cache import SOURCES, Cache, Teacher, default_folder, open_cache, to_network, whole_pictures
 from heads.classify import ClassifierConfig
 from heads.data import IGNORED, DataConfig, DataError, Dataset, find_dataset
+from heads.depthwise import quick_depthwise
 from heads.file import HeadInfo, Network, NetworkHead, build_network, full_resolution, read_head, save_head
 from heads.metrics import confusion, mean_iou
 from heads.segment import SegmenterConfig
+from heads.squeezenet import CHANNELS, SqueezeNet
 from heads.trunk import count
 from semcomp import config as configuration
+from semcomp.blocks import Pointwise
 from semcomp.codec import Codec, load
 from semcomp.errors import SemcompError
 from semcomp.precision import fast_pixels
@@ -56,6 +60,8 @@ class OptimConfig:
     distil: float = 0.5
     """Weight of the teacher's answer against the true one, where there is a teacher (Hinton et al. 2015)."""
     temperature: float = 2.0
+    guidance: float = 1.0
+    """Weight of the error of the features, where they are given (after Romero et al. 2015, FitNets)."""
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.epochs is None):
@@ -81,6 +87,8 @@ class FitConfig:
     """File of a head with the same sizes and classes, to train further."""
     teacher: str | None = None
     """File of a head that was trained on originals, to distil from."""
+    features: str | None = None
+    """SqueezeNet's weights (squeezenet.py): its features of the originals guide the network's at 1/32."""
     licence: str = ""
     """Of the data, and what it allows: a sentence for the head's file."""
     seed: int = 0
@@ -102,7 +110,7 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
     dataset = find_dataset(config.task, config.data)
     crops = open_cache(
         codec, dataset, config.data, source=config.source, folder=cache or default_folder(), seed=config.seed,
-        teacher=_teacher(config.teacher, dataset), teacher_id=config.teacher or "", quiet=quiet,
+        teachers=_teachers(config, dataset), quiet=quiet,
     )  # fmt: skip
     held = whole_pictures(codec, dataset, config.data, source=config.source, quiet=quiet)
     network, further = _network(config, codec, dataset), ""
@@ -125,18 +133,31 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
     return NetworkHead(replace(head.info, origin=origin), network)
 
 
-def _teacher(path: str | None, dataset: Dataset) -> Callable[[np.ndarray], np.ndarray] | None:
-    if path is None:
-        return None
-    head = read_head(path)
-    if head.classes != dataset.classes or head.network.config.source != "pixels":
-        raise DataError(f"the teacher {path} must see pixels and know the same classes in the same order")
+def _teachers(config: FitConfig, dataset: Dataset) -> dict[str, Teacher]:
+    """By the name of the cache's array that they fill."""
+    teachers = {}
+    if config.teacher:
+        head = read_head(config.teacher)
+        if head.classes != dataset.classes or head.network.config.source != "pixels":
+            raise DataError(f"the teacher {config.teacher} must see pixels and know the same classes in the same order")
 
-    def scores(crop: np.ndarray) -> np.ndarray:
-        logits = head.logits(to_network(crop[None]), 1)[0]
-        return (logits if logits.ndim == 1 else logits.permute(1, 2, 0)).half().numpy()
+        def scores(crop: np.ndarray) -> np.ndarray:
+            logits = head.logits(to_network(crop[None]), 1)[0]
+            return (logits if logits.ndim == 1 else logits.permute(1, 2, 0)).half().numpy()
 
-    return scores
+        teachers["teacher"] = Teacher(scores, _digest(config.teacher))
+    if config.features:
+        network, side = SqueezeNet(config.features), config.data.side // 32
+
+        def grid(crop: np.ndarray) -> np.ndarray:
+            return network.grid(to_network(crop[None]), side)[0].permute(1, 2, 0).half().numpy()
+
+        teachers["features"] = Teacher(grid, _digest(config.features))
+    return teachers
+
+
+def _digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
 def _network(config: FitConfig, codec: Codec, dataset: Dataset) -> Network:
@@ -158,6 +179,8 @@ def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, f
         origin += f"; {further}"
     if config.teacher:
         origin += f"; distilled from {Path(config.teacher).stem}"
+    if config.features:
+        origin += "; guided by features of SqueezeNet v1.0 (Iandola et al. 2016, BSD), which was trained on ImageNet"
     if config.licence:
         origin += f"; {config.licence}"
     return HeadInfo(
@@ -166,12 +189,14 @@ def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, f
     )  # fmt: skip
 
 
-def _train(network: nn.Module, crops: Cache, config: FitConfig, classes: int, *, quiet: bool) -> list[dict[str, float]]:
+def _train(network: Network, crops: Cache, config: FitConfig, classes: int, *, quiet: bool) -> list[dict[str, float]]:
     """The loop. Returns what it logged, a row a step."""
     o = config.optim
     network.train().requires_grad_(True).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
+    guide = Pointwise(network.grid_width, CHANNELS) if crops.features is not None else None
+    parameters = [*network.parameters(), *(guide.parameters() if guide else ())]
+    decayed = [p for p in parameters if p.ndim > 1]
+    others = [p for p in parameters if p.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=o.lr, weight_decay=o.weight_decay, fused=True)
     weights = _class_weights(crops, classes, o.balance) if config.task == "segment" else None
@@ -189,7 +214,7 @@ def _train(network: nn.Module, crops: Cache, config: FitConfig, classes: int, *,
         bar_format="{percentage:5.1f}% {bar} {elapsed}<{remaining} {postfix}",
     )
     try:
-        with bar:
+        with bar, quick_depthwise(network):
             while progress < 1:
                 if len(order) < batch:
                     order = np.concatenate([order, rng.permutation(len(crops))])
@@ -199,7 +224,7 @@ def _train(network: nn.Module, crops: Cache, config: FitConfig, classes: int, *,
                 )
                 for group in optimizer.param_groups:
                     group["lr"] = o.lr * factor
-                loss = _loss(network, crops, chosen, config, weights, rng)
+                loss = _loss(network, guide, crops, chosen, config, weights, rng)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(network.parameters(), o.clip)
                 optimizer.step()
@@ -217,8 +242,8 @@ def _train(network: nn.Module, crops: Cache, config: FitConfig, classes: int, *,
 
 
 def _loss(
-    network: nn.Module, crops: Cache, chosen: np.ndarray, config: FitConfig, weights: Tensor | None,
-    rng: np.random.Generator,
+    network: Network, guide: nn.Module | None, crops: Cache, chosen: np.ndarray, config: FitConfig,
+    weights: Tensor | None, rng: np.random.Generator,
 ) -> Tensor:  # fmt: skip
     """The loss of one batch."""
     o = config.optim
@@ -232,8 +257,13 @@ def _loss(
         other = torch.from_numpy(rng.permutation(len(chosen)))
         value = torch.lerp(value[other], value, share)
     with fast_pixels(value.device):
-        logits = network(value, quality)
+        logits, grid = network.with_grid(value, quality)
+        guided = None if guide is None else guide(grid)
     logits = logits.float()
+    extra = torch.zeros(())
+    if guided is not None:
+        assert crops.features is not None
+        extra = o.guidance * _feature_error(guided.float(), to_network(crops.features[chosen]), share, other)
     if config.task == "classify":
         parts = [
             F.cross_entropy(logits, labels, label_smoothing=o.label_smoothing) for labels in (target, target[other])
@@ -242,14 +272,20 @@ def _loss(
         if teacher is not None:
             teacher = torch.lerp(teacher[other], teacher, share)
             loss = torch.lerp(loss, _divergence(logits, teacher, o.temperature), o.distil)
-        return loss
+        return loss + extra
     # Half resolution is enough to learn from; which pixel of each 2x2 is taken changes from step to step.
     down, right = rng.integers(2, size=2)
     fine = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
     loss = F.cross_entropy(fine, target[:, down::2, right::2], weight=weights, ignore_index=IGNORED)
     if teacher is not None:
         loss = torch.lerp(loss, _divergence(logits, teacher.permute(0, 3, 1, 2), o.temperature), o.distil)
-    return loss
+    return loss + extra
+
+
+def _feature_error(guided: Tensor, features: Tensor, share: float, other: Tensor) -> Tensor:
+    """Mean squared error against the teacher's features, each channel brought to mean 0 and variance 1."""
+    wanted = F.batch_norm(features, None, None, training=True)
+    return F.mse_loss(guided, torch.lerp(wanted[other], wanted, share))
 
 
 def _divergence(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:

@@ -61,9 +61,18 @@ class Segmenter(nn.Module):
         self.logits = Pointwise(c.width4, c.classes)
 
     def forward(self, value: Tensor, quality: Tensor) -> Tensor:
+        return self.with_grid(value, quality)[0]
+
+    @property
+    def grid_width(self) -> int:
+        """Channels of the grid that `with_grid` returns."""
+        return self.config.width32
+
+    def with_grid(self, value: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits, and the features at 1/32 (B, C, h/2, w/2) that they come from: a teacher may guide those."""
         fine = self.before(self.stem(value, quality))
         rows, columns = fine.shape[2:]
-        coarse = self.up16(self.coarse(self.down(pad_to(fine, 2))))
-        value = self.after(fine + coarse[..., :rows, :columns])
+        coarse = self.coarse(self.down(pad_to(fine, 2)))
+        value = self.after(fine + self.up16(coarse)[..., :rows, :columns])
         value = self.up4(self.norm(value))
-        return self.logits(value + self.mix(activation(self.depthwise(value))))
+        return self.logits(value + self.mix(activation(self.depthwise(value)))), coarse

@@ -9,6 +9,7 @@ bits (`IntegerSigma`, tables, positions) is integer.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch import Tensor
 from semcomp.coder import SymbolReader, encode_symbols
 from semcomp.errors import FormatError
 from semcomp.model import STRIDE_Y, STRIDE_Z, CodecModel
+from semcomp.precision import fast_pixels
 from semcomp.quantize import prior_node
 from semcomp.rounding import choose_symbols
 from semcomp.sigma import Z_LIMIT, clip_z
@@ -65,8 +67,14 @@ class LatentCoder:
         self._bits = torch.from_numpy(release.tables_y.bits()).to(device)
 
     @torch.inference_mode()
-    def quantize(self, y: Tensor, *, height: int, width: int, quality: int, optimise: bool = True) -> Symbols:
-        """Symbols of an analysis y (1, M, 4a, 4b) of an image. `optimise` weighs bits against error (rounding.py)."""
+    def quantize(
+        self, y: Tensor, *, height: int, width: int, quality: int, optimise: bool = True, precise: bool = True
+    ) -> tuple[Symbols, Tensor]:
+        """Symbols of an analysis y (1, M, 4a, 4b) of an image, and the y_hat that `dequantize` makes of them.
+
+        `optimise` weighs bits against error (rounding.py). Without `precise` the mean path runs in bfloat16 where
+        the processor has it: near enough for a head, not for a file.
+        """
         q = self._tensor(quality)
         scaled = y.to(self.device) * self.network.gain(q)
         z_hat = clip_z(self.network.hyper_analysis(scaled, q))
@@ -79,13 +87,15 @@ class LatentCoder:
             chosen.add_(part.clamp_(-MAX_VALUE, MAX_VALUE))
             return part
 
-        self.network.two_passes(z_hat, q, residual)
+        with self._arithmetic(precise):
+            y_hat, _ = self.network.two_passes(z_hat, q, residual)
         rows, columns = grid(height, width, STRIDE_Y)
-        return Symbols(
+        symbols = Symbols(
             z=z_hat[0].to("cpu", torch.int16).numpy(),
             y=chosen[0, :, :rows, :columns].to("cpu", torch.int16).numpy(),
             index=_masked(index, coded, rows, columns),
         )
+        return symbols, _cropped(y_hat, rows, columns)
 
     def write(self, symbols: Symbols, *, quality: int) -> bytes:
         """The body of the chunk SYMBOLS."""
@@ -118,15 +128,16 @@ class LatentCoder:
         return Symbols(z=z, y=y.astype(np.int16).reshape(index.shape), index=index)
 
     @torch.inference_mode()
-    def dequantize(self, symbols: Symbols, *, quality: int) -> Tensor:
-        """y_hat (1, M, rows, columns) of an image's positions, float32, channels-last."""
+    def dequantize(self, symbols: Symbols, *, quality: int, precise: bool = True) -> Tensor:
+        """y_hat (1, M, rows, columns) of an image's positions, float32, channels-last. `precise` as in `quantize`."""
         rows, columns = symbols.y.shape[1:]
         z_rows, z_columns = symbols.z.shape[1:]
         read = F.pad(self._plane(symbols.y), (0, 4 * z_columns - columns, 0, 4 * z_rows - rows))
-        y_hat, _ = self.network.two_passes(
-            self._plane(symbols.z), self._tensor(quality), lambda mean, mask: torch.where(mask, read, 0.0)
-        )
-        return y_hat[..., :rows, :columns].contiguous(memory_format=torch.channels_last)
+        with self._arithmetic(precise):
+            y_hat, _ = self.network.two_passes(
+                self._plane(symbols.z), self._tensor(quality), lambda mean, mask: torch.where(mask, read, 0.0)
+            )
+        return _cropped(y_hat, rows, columns)
 
     def z_index(self, shape: tuple[int, ...], *, quality: int) -> np.ndarray:
         """Table of every element of z (Z, a, b), flat: its rate node's, its channel's."""
@@ -143,11 +154,18 @@ class LatentCoder:
         coded[..., columns:] = False
         return index, coded
 
+    def _arithmetic(self, precise: bool) -> AbstractContextManager[object]:
+        return nullcontext() if precise else fast_pixels(self.device)
+
     def _plane(self, symbols: np.ndarray) -> Tensor:
         return torch.from_numpy(symbols).to(self.device, torch.float32)[None]
 
     def _tensor(self, quality: int) -> Tensor:
         return torch.tensor([quality], device=self.device)
+
+
+def _cropped(y_hat: Tensor, rows: int, columns: int) -> Tensor:
+    return y_hat[..., :rows, :columns].contiguous(memory_format=torch.channels_last)
 
 
 def _masked(index: Tensor, coded: Tensor, rows: int, columns: int) -> np.ndarray:

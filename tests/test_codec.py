@@ -248,3 +248,14 @@ def test_ids_name_what_decodes(codec):
     assert (encoder.model_id, encoder.entropy_id) == (release.model_id, release.entropy_id)
     decoder = moved(next(name for name in release.weights if name.startswith("synthesis.")))
     assert decoder.model_id != release.model_id and decoder.entropy_id == release.entropy_id
+
+
+def test_latents_for_heads_lie_near_those_that_are_rendered(codec, photo):
+    data = codec.encode(photo, quality=80)
+    quick, precise = codec.latents(data), codec.latents(data, precise=True)
+    assert np.array_equal(codec.render(precise), np.asarray(codec.decode(data)))
+    gain = codec.network.gain(torch.tensor([80]))
+    error = ((quick.y_hat - precise.y_hat) * gain).abs()  # in rounding steps
+    assert error.mean() < 0.01 and error.max() < 1
+    same = codec.latents_of(photo, quality=80, precise=True)
+    assert torch.equal(same.y_hat, precise.y_hat)

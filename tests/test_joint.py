@@ -74,8 +74,9 @@ def test_everything_moves(data: Path) -> None:
     parts = {n.split(".")[0] for n in before.weights if not torch.equal(before.weights[n], after.weights[n])}
     assert {"analysis", "synthesis", "hyper_analysis", "mean_path"} <= parts
     assert after.entropy_id != before.entropy_id
-    row = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
+    row, recognition = map(json.loads, (folder / "log.jsonl").read_text().splitlines()[-2:])
     assert row["step"] == 3 and row.keys() >= {"rd", "bpp", "street", "imagenette"}
+    assert recognition.keys() == {"street", "imagenette"} and all(0 <= v <= 100 for v in recognition.values())
 
 
 def test_the_control_learns_nothing_from_labels(data: Path) -> None:

@@ -27,15 +27,19 @@ import yaml
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from heads.cache import augment, to_network
+from heads.cache import augment, to_network, whole_pictures
 from heads.data import IGNORED, DataConfig, Dataset, find_dataset, read_rgb
-from heads.file import NETWORKS, build_network
+from heads.depthwise import quick_depthwise
+from heads.file import NETWORKS, HeadInfo, Network, NetworkHead, build_network
+from heads.fit import validate
 from heads.segment import FINE
 from semcomp import config as configuration
-from semcomp.model import CodecConfig, CodecModel
+from semcomp.codec import Codec
+from semcomp.model import STRIDE_Z, CodecConfig, CodecModel
 from semcomp.quantize import QUALITIES
+from semcomp.semantics import load_head
 from semcomp.store import Release, load_release, save_release, stored_precision
-from train.checkpoint import save_state
+from train.checkpoint import load_state, save_state
 from train.data import Photos, find_photos
 from train.export import export, pictures_for_tables
 from train.log import stop_signals
@@ -56,6 +60,8 @@ class LabelledConfig:
     batch: int = 4
     weight: float = 1.0
     """Of its loss inside S."""
+    head: str | None = None
+    """A trained head of the same classes to begin with, by name or file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +71,8 @@ class JointConfig:
     name: str = "joint"
     start_from: str = "base"
     """Another run's state.safetensors, or released weights by name or path."""
+    prior: str | None = None
+    """The state.safetensors that a release in start_from was exported from. A release has no training priors of z."""
     moves: str = "everything"
     """analysis or everything."""
     gamma: float = 1.0
@@ -90,6 +98,9 @@ class JointConfig:
     def __post_init__(self) -> None:
         if self.moves not in MOVES:
             raise ValueError(f"moves is one of {', '.join(MOVES)}, not {self.moves!r}")
+        for entry in self.labelled.values():
+            if entry.data.side % STRIDE_Z:
+                raise ValueError(f"data.side is a multiple of {STRIDE_Z} in joint training, not {entry.data.side}")
         if self.gamma < 0:
             raise ValueError(f"gamma is at least 0, not {self.gamma}")
         if self.moves == "analysis" and self.start_from.endswith("state.safetensors"):
@@ -124,8 +135,13 @@ class Crops:
         return x, torch.from_numpy(np.stack(targets))
 
 
-def head_of(dataset: Dataset, codec: CodecModel) -> nn.Module:
-    """An untrained head for a labelled set."""
+def head_of(dataset: Dataset, codec: CodecModel, start: str | None = None) -> Network:
+    """A head for a labelled set: untrained, or a copy of a trained one. ValueError where the classes differ."""
+    if start is not None:
+        head = load_head(start)
+        if not isinstance(head, NetworkHead) or head.classes != dataset.classes:
+            raise ValueError(f"the head {start} does not know the classes {', '.join(dataset.classes)}")
+        return head.network.train().requires_grad_(True)
     sizes = {"classes": len(dataset.classes), "latents": codec.config.latents, "nodes": codec.config.nodes}
     return build_network(dataset.task, NETWORKS[dataset.task][1](**sizes))
 
@@ -145,17 +161,26 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.objective = Objective(CodecModel(_codec_config(config.start_from)), skip_below=config.skip_below)
         start_from(self.objective, config.start_from)
+        if config.prior:
+            average = load_state(Path(config.prior))["average"]
+            self.objective.prior.load_state_dict(
+                {name.removeprefix("prior."): value for name, value in average.items() if name.startswith("prior.")}
+            )
         self.objective.to(memory_format=torch.channels_last)
         if config.moves == "analysis":
             self.objective.requires_grad_(False)
             self.objective.codec.analysis.requires_grad_(True)
+            self.objective.prior.requires_grad_(config.prior is None)
+            self.objective.prior.quantiles.requires_grad_(False)
         self.average = moving_average(self.objective, config.optim)
         self.optimizers = build_optimizers(self.objective, config.optim)
         self.sets = {
             name: Crops(find_dataset(entry.task, entry.data), entry, seed=config.seed * 100 + number)
             for number, (name, entry) in enumerate(config.labelled.items())
         }
-        self.heads = nn.ModuleDict({name: head_of(s.dataset, self.objective.codec) for name, s in self.sets.items()})
+        self.heads = nn.ModuleDict(
+            {name: head_of(s.dataset, self.objective.codec, s.config.head) for name, s in self.sets.items()}
+        )
         self.heads.to(memory_format=torch.channels_last)
         self.head_optimizer = torch.optim.AdamW(
             self.heads.parameters(), lr=config.head_lr, weight_decay=0.05, fused=True
@@ -206,13 +231,15 @@ class Trainer:
         return torch.randint(1, QUALITIES + 1, (count,), generator=self.generator)
 
     def run(self, folder: Path) -> None:
-        """All steps; then the heads, a rate-distortion line, and the release NAME.safetensors, all below `folder`."""
+        """All steps; then a rate-distortion line, the release NAME.safetensors, and how well the heads do, all below
+        `folder`."""
         config = self.config
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.yaml").write_text(configuration.dump(config))
         rows: list[dict[str, float]] = []
         began, done = time.monotonic(), 0
-        with (folder / "log.jsonl").open("w") as log, stop_signals() as stop:
+        quick = quick_depthwise(self.objective, self.heads)
+        with (folder / "log.jsonl").open("w") as log, stop_signals() as stop, quick:
             bar = tqdm(range(config.steps), disable=self.quiet, unit="step")
             for done in bar:
                 rows.append(self.step(done))
@@ -238,7 +265,26 @@ class Trainer:
         origin = (
             f"train/joint.py from {config.start_from}, {config.moves} moves, gamma {config.gamma}, {done + 1} steps"
         )
-        save_release(self.release(origin), folder / f"{config.name}.safetensors")
+        release = self.release(origin)
+        save_release(release, folder / f"{config.name}.safetensors")
+        with (folder / "log.jsonl").open("a") as log:
+            log.write(json.dumps(self.recognition(Codec(release))) + "\n")
+
+    def recognition(self, codec: Codec) -> dict[str, float]:
+        """Mean IoU or top-1 in percent of every head, on whole validation pictures at random qualities."""
+        figures = {}
+        for name, crops in self.sets.items():
+            head = NetworkHead(
+                HeadInfo(
+                    name=name, task=crops.dataset.task, classes=crops.dataset.classes, palette=crops.dataset.palette,
+                    entropy_id=codec.entropy_id.hex(),
+                ),
+                self.heads[name],
+            )  # fmt: skip
+            held = whole_pictures(codec, crops.dataset, crops.config.data, source="latents", quiet=self.quiet)
+            answer = validate(head, held, crops.dataset)
+            figures[name] = answer["top1"] if crops.dataset.task == "classify" else answer["mean_iou"]
+        return figures
 
     def release(self, origin: str) -> Release:
         """The codec of the averaged weights; with `moves: analysis`, whatever decodes is left as it was."""
