@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test lint clean heads benchmarks bench-rate bench-speed bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap
+.PHONY: demo test lint clean heads rivals benchmarks bench-rate bench-speed bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -27,6 +27,14 @@ heads: $(VENV)/.core
 	  $(BIN)/python -m heads.fit configs/head_$$name.yaml -o semcomp/weights/$$name.safetensors \
 	    --card semcomp/weights/$$name.md || exit 1; \
 	done
+
+# What the heads are compared with: networks of equal size and training that see pixels, decoded or original.
+rivals: $(VENV)/.core
+	for name in $(filter-out objects,$(HEADS)); do for source in decoded originals; do \
+	  MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
+	  $(BIN)/python -m heads.fit configs/head_$$name.yaml --set source=$$source --set name=$${name}_$$source \
+	    --set 'segment.blocks32=[1,0]' --set 'classify.blocks=[0,3,1]' -o out/$${name}_$$source.safetensors || exit 1; \
+	done; done
 
 # The measurements behind the README's figures, on an idle machine; with fewer photos: make bench-rate BENCH_ARGS='--limit 8'
 BENCH := $(BIN)/python -m benchmarks
@@ -54,7 +62,7 @@ MASKS ?= data/camvid/val/masks
 bench-labelmap: $(VENV)/.eval
 	$(BENCH).labelmap $(MASKS) --cell 4 -o out/labelmap.json $(BENCH_ARGS)
 
-# Needs a head's two rivals, trained by heads.fit with source=decoded and source=originals, in out/.
+# Needs the rivals in out/: make rivals.
 bench-recognition: $(VENV)/.eval
 	for name in $(HEADS); do \
 	  $(BENCH).recognition configs/head_$$name.yaml -o out/$$name.json --decoded out/$${name}_decoded.safetensors \
