@@ -12,11 +12,12 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [  # the lowest line first; a module imports from its own line and those below
     "errors container config exif modes image torchvision_ops",
-    "tables plain_coder coder quantize blocks metrics summary rounding precision tags labelmap_head adaptive labelmap",
+    "tables plain_coder coder quantize blocks metrics summary rounding precision tags labelmap_head adaptive labelmap "
+    "symbols answers spans",
     "analysis synthesis generator entropy sigma",
     "model store tiles latents",
-    "semantics labelpng payload",
-    "codec export hub exactness",
+    "semantics labelpng payload filing",
+    "codec edge export hub exactness",
     "cli pillow compare",
     "__init__ __main__",
 ]
