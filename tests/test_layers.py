@@ -17,8 +17,8 @@ LAYERS = [  # the lowest line first; a module imports from its own line and thos
     "analysis synthesis generator entropy sigma",
     "model store tiles latents",
     "semantics labelpng payload filing",
-    "codec edge export hub exactness",
-    "cli pillow compare",
+    "codec hub exactness",
+    "cli pillow compare edge export",
     "__init__ __main__",
 ]
 RANK = {name: rank for rank, line in enumerate(LAYERS) for name in line.split()}
