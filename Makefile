@@ -1,18 +1,24 @@
-# make demo · make test · make lint · make benchmarks
+# make demo · make test · make test-edge · make lint · make benchmarks
 # Each builds .venv by itself on a fresh machine; choose the interpreter with PYTHON=python3.12.
 
 PYTHON ?= python3
 VENV := .venv
+EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test lint clean heads rivals benchmarks bench-rate bench-speed bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap
+.PHONY: demo test test-edge lint clean heads rivals benchmarks bench-rate bench-speed bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap bench-edge
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The client without torch, in an environment that holds four packages, and once more without constriction.
+test-edge: out/edge/manifest.json $(EDGE_VENV)/.client
+	$(EDGE_VENV)/bin/python -m tests.edge_alone out/edge
+	$(EDGE_VENV)/bin/python -m tests.edge_alone out/edge --without constriction
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -62,6 +68,9 @@ MASKS ?= data/camvid/val/masks
 bench-labelmap: $(VENV)/.eval
 	$(BENCH).labelmap $(MASKS) --cell 4 -o out/labelmap.json $(BENCH_ARGS)
 
+bench-edge: $(VENV)/.eval out/edge/manifest.json
+	$(BENCH).edge $(PHOTOS) -o out/edge.json $(BENCH_ARGS)
+
 # Needs the rivals in out/: make rivals.
 bench-recognition: $(VENV)/.eval
 	for name in $(HEADS); do \
@@ -70,7 +79,7 @@ bench-recognition: $(VENV)/.eval
 	done
 
 clean:
-	rm -rf $(VENV) out build dist semcomp.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(EDGE_VENV) out build dist semcomp.egg-info .pytest_cache .ruff_cache .mypy_cache
 
 # Stamps: an environment is built once, and again when what it is built from changes.
 $(VENV)/.core: pyproject.toml constraints.txt
@@ -79,9 +88,22 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.core
-	$(PIP) --editable '.[train,dev]'
+	$(PIP) --editable '.[train,dev,export]'
 	touch $@
 
 $(VENV)/.eval: $(VENV)/.core
 	$(PIP) --editable '.[train,eval]'
+	touch $@
+
+$(VENV)/.export: $(VENV)/.core
+	$(PIP) --editable '.[export]'
+	touch $@
+
+out/edge/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
+	$(BIN)/semcomp export onnx -o out/edge --force
+
+$(EDGE_VENV)/.client: constraints.txt
+	test -x $(EDGE_VENV)/bin/python || $(PYTHON) -m venv $(EDGE_VENV)
+	$(EDGE_VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt \
+	  numpy onnxruntime pillow constriction
 	touch $@

@@ -72,7 +72,7 @@ class NetworkHead(Head):
         self.info: HeadInfo = info
         self.network: Network = network.float().eval().requires_grad_(False)
         self.name, self.task, self.classes = info.name, info.task, info.classes
-        self.entropy_id, self.origin = bytes.fromhex(info.entropy_id), info.origin
+        self.entropy_id, self.origin, self.palette = bytes.fromhex(info.entropy_id), info.origin, info.palette
         for module in self.network.modules():
             if isinstance(module, nn.Conv2d):
                 module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
@@ -87,6 +87,9 @@ class NetworkHead(Head):
             classes=self.classes, palette=self.info.palette, head=self.name,
         )  # fmt: skip
 
+    def exported(self) -> nn.Module:
+        return self.network
+
     @torch.inference_mode()
     def logits(self, value: Tensor, quality: int) -> Tensor:
         """float32 scores for y_hat (1, M, h, w), or for pixels (1, 3, H, W) where the network reads pixels."""
@@ -100,10 +103,7 @@ class NetworkHead(Head):
 
 def labels_of(logits: Tensor, classes: tuple[str, ...], *, head: str) -> Labels:
     """Every class with its probability, the best first. logits (K,)."""
-    scores, order = logits.softmax(0).sort(descending=True, stable=True)
-    return Labels(
-        names=tuple(classes[k] for k in order.tolist()), scores=tuple(float(s) for s in scores.tolist()), head=head
-    )
+    return Labels.ranked(classes, logits.softmax(0).tolist(), head=head)
 
 
 def full_resolution(logits: Tensor, *, height: int, width: int) -> np.ndarray:

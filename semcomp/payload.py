@@ -10,15 +10,18 @@ read without any network. They are optional chunks: damage to them costs the sem
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from semcomp.answers import Labels, Segmentation
 from semcomp.container import MAX_PIXELS, Chunk, ChunkKind, Container
 from semcomp.container import read as read_container
 from semcomp.errors import FormatError, ImageError
 from semcomp.labelmap import LabelMap, expand, pack_label_map, reduce_map, unpack_label_map
-from semcomp.latents import Latents
-from semcomp.semantics import Head, Labels, Segmentation
+from semcomp.symbols import Latents
 from semcomp.tags import Tag, pack_tags, unpack_tags
+
+if TYPE_CHECKING:
+    from semcomp.semantics import Head
 
 CELL = 4
 """Pixels a side of a cell of the stored label map, unless told otherwise."""
@@ -67,7 +70,7 @@ SemanticsLike = Semantics | Callable[[Latents], Semantics]
 
 
 def from_heads(
-    heads: Sequence[Head], *, labels: bool = True, label_map: bool = True, cell: int = CELL
+    heads: Sequence["Head"], *, labels: bool = True, label_map: bool = True, cell: int = CELL
 ) -> Callable[[Latents], Semantics]:
     """Run heads at encoding time. The first classifier gives the labels, or else the areas of the first segmenter."""
 

@@ -12,12 +12,13 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [  # the lowest line first; a module imports from its own line and those below
     "errors container config exif modes image torchvision_ops",
-    "tables plain_coder coder quantize blocks metrics summary rounding precision tags labelmap_head adaptive labelmap",
+    "tables plain_coder coder quantize blocks metrics summary rounding precision tags labelmap_head adaptive labelmap "
+    "symbols answers spans",
     "analysis synthesis generator entropy sigma",
     "model store tiles latents",
-    "semantics labelpng payload",
-    "codec export hub exactness",
-    "cli pillow compare",
+    "semantics labelpng payload filing",
+    "codec hub exactness",
+    "cli pillow compare edge export",
     "__init__ __main__",
 ]
 RANK = {name: rank for rank, line in enumerate(LAYERS) for name in line.split()}

@@ -67,6 +67,15 @@ examples:
 """
 
 
+_EXPORT_EPILOG = """\
+examples:
+  semcomp export onnx -o edge/                              every part, every head
+  semcomp export onnx -o edge/ --heads street               a smaller client
+  semcomp export onnx -o viewer/ --parts sigma,mean,synthesis
+  python -m semcomp.edge edge/ decode photo.semc            the client, without torch
+"""
+
+
 class UsageError(Exception):
     """What was asked for makes no sense; ends with exit code 2, as argparse's own errors do."""
 
@@ -117,6 +126,10 @@ def _parts(text: str) -> tuple[str, ...]:
     if not set(parts) <= set(SEMANTICS):
         raise argparse.ArgumentTypeError(f"{text!r}: give labels, map, or labels,map")
     return parts
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _whole(low: int, high: int, what: str) -> Callable[[str], int]:
@@ -267,6 +280,19 @@ def build_parser() -> argparse.ArgumentParser:
         "names", nargs="*", metavar="NAME", help="names or .safetensors paths (all inside the package)"
     )
     models.set_defaults(module="semcomp.cli.models")
+
+    export = commands.add_parser(
+        "export", parents=[output], formatter_class=raw, epilog=_EXPORT_EPILOG,
+        help="ONNX graphs for clients without torch",
+        description="Write graphs, tables and a manifest into a folder, and compare onnxruntime with torch.",
+    )  # fmt: skip
+    export.add_argument("format", choices=("onnx",), help="onnx")
+    export.add_argument("-o", "--output", required=True, metavar="DIR", help="the folder")
+    export.add_argument("-f", "--force", action="store_true", help="overwrite an export that exists")
+    export.add_argument("--parts", type=_names, default=("all",), metavar="A,B", help="all, or some parts (all)")
+    export.add_argument("--model", default="base", metavar="NAME", help="weights: a name or a .safetensors path (base)")
+    export.add_argument("--heads", type=_names, metavar="A,B", help="names or files of heads (all that are installed)")
+    export.set_defaults(module="semcomp.cli.export")
 
     doctor = commands.add_parser(
         "doctor", parents=[output], help="versions, devices, extras, and a one-second self-test of exactness",

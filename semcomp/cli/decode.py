@@ -45,17 +45,17 @@ _ALIASES = {"jpeg": "jpg", "tif": "tiff", "pgm": "ppm", "pnm": "ppm"}
 
 def run(options: Namespace) -> int:
     """Decode every input; returns the exit code."""
-    name = _format_name(options.format) if options.format else "png"
+    name = format_name(options.format) if options.format else "png"
     jobs, unusable = plan_jobs(
         options.inputs, output=options.output, read_suffixes=(".semc",), write_suffix=f".{name}"
     )
     if not options.format and options.output not in (None, STREAM):
         for job in jobs:
-            _format_name(Path(job.target).suffix)  # an unknown suffix is wrong usage, before any work
+            format_name(Path(job.target).suffix)  # an unknown suffix is wrong usage, before any work
     return run_batch(decode_one, jobs, unusable, options, keys=KEYS)
 
 
-def _format_name(text: str) -> str:
+def format_name(text: str) -> str:
     name = text.lower().removeprefix(".")
     name = _ALIASES.get(name, name)
     if name not in FORMATS:
@@ -73,7 +73,7 @@ def decode_one(job: Job, options: Namespace) -> dict[str, Any]:
     data = read_source(job.source)
     image = codec.decode(data)
     suffix = "png" if job.target == STREAM else Path(job.target).suffix
-    name = _format_name(options.format or suffix)
+    name = format_name(options.format or suffix)
     output = image_bytes(image, name=name)
     write_target(job.target, output, force=options.force)
     bpp = 8 * len(data) / (image.width * image.height)
