@@ -130,19 +130,6 @@ def _cpu() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
 
 
-def peak_bytes() -> int:
-    """Largest resident set of this process so far. Linux' VmHWM is ru_maxrss without what the parent process had."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return 1024 * int(line.split()[1])
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
-
-
 def write_json(path: Path, value: Any) -> None:
     """Replace the file at once, so that an interrupted run leaves a whole one."""
     path.parent.mkdir(parents=True, exist_ok=True)
