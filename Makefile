@@ -1,4 +1,4 @@
-# make demo · make test · make lint · make benchmarks
+# make demo · make test · make lint · make benchmarks · make figures
 # Each builds .venv by itself on a fresh machine; choose the interpreter with PYTHON=python3.12.
 
 PYTHON ?= python3
@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test lint clean heads benchmarks bench-rate bench-speed bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap
+.PHONY: demo test lint clean heads figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -32,13 +32,16 @@ heads: $(VENV)/.core
 BENCH := $(BIN)/python -m benchmarks
 PHOTOS ?= data/val
 
-benchmarks: bench-rate bench-speed bench-memory bench-exactness bench-fuzz
+benchmarks: bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz
 
 bench-rate: $(VENV)/.eval
 	$(BENCH).rate $(PHOTOS) --monotone 3 -o out/rate.json --plot out/rate.png $(BENCH_ARGS)
 
 bench-speed: $(VENV)/.eval
 	$(BENCH).speed -o out/speed.json $(BENCH_ARGS)
+
+bench-scaling: $(VENV)/.eval
+	$(BENCH).scaling -o out/scaling.json $(BENCH_ARGS)
 
 bench-memory: $(VENV)/.eval
 	$(BENCH).memory -o out/memory.json $(BENCH_ARGS)
@@ -60,6 +63,18 @@ bench-recognition: $(VENV)/.eval
 	  $(BENCH).recognition configs/head_$$name.yaml -o out/$$name.json --decoded out/$${name}_decoded.safetensors \
 	    --originals out/$${name}_originals.safetensors $(BENCH_ARGS); \
 	done
+
+# The README's figures and their captions, from measurements that are made where they are missing or of other weights.
+# The figure of recognition needs a pixel network: make figures PIXELS=out/street_decoded.safetensors
+PIXELS ?=
+
+figures: bench-rate
+ifneq ($(PIXELS),)
+	$(BIN)/semcomp eval data/camvid --task segment --head street --pixels $(PIXELS) -o out
+	$(BENCH).figures
+else
+	$(BENCH).figures rate peers beside
+endif
 
 clean:
 	rm -rf $(VENV) out build dist semcomp.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -12,6 +12,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -148,7 +149,10 @@ def finish(
     result: dict[str, Any], checks: Sequence[Check], table: str, unseen: dict[str, Any] | None = None,
 ) -> int:  # fmt: skip
     """Show and keep a result; the exit status. `unseen` goes into the file alone."""
-    result = {"benchmark": name, "machine": machine(), **result, "checks": [asdict(check) for check in checks]}
+    result = {
+        "benchmark": name, "date": date.today().isoformat(), "machine": machine(), **result,
+        "checks": [asdict(check) for check in checks],
+    }  # fmt: skip
     result["passed"] = all(check.passed for check in checks)
     if options.output:
         write_json(options.output, {**result, **(unseen or {})})

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import common, exactness, fuzz, labelmap, memory, rate, recognition, speed
+from benchmarks import common, exactness, fuzz, labelmap, memory, rate, recognition, scaling, speed
 from semcomp.container import read
 from semcomp.errors import FormatError, MissingExtraError
 
@@ -94,6 +94,14 @@ def test_speed(run: Run, codec: Any) -> None:
     assert {"coder", "mean path", "synthesis"} < set(stages["decode"])
     assert all(value["median"] > -0.001 for part in stages.values() for value in part.values())
     assert "forward" not in vars(codec.network.hyper_analysis) and result["psnr_db"] > 15
+
+
+def test_scaling(run: Run, photos: Path) -> None:
+    arguments = ["--megapixels", "0.01", "0.02", "--threads", "1", "--repeats", "1"]
+    result = run(scaling.main, str(photos / "a.png"), *arguments)
+    assert [one["megapixels"] for one in result["sizes"]] == pytest.approx([0.01, 0.02], rel=0.05)
+    assert result["threads"][0]["threads"] == 1 and set(result["opening"]) == {"semcomp.info", "Image.open"}
+    assert len(result["coder"]) == 3 and result["symbol_bytes"] > 50
 
 
 @pytest.mark.slow
