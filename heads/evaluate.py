@@ -18,6 +18,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,20 +117,18 @@ def measure(
         area = pixels.shape[0] * pixels.shape[1]
         data = codec.encode(pixels, quality=quality)
         rates["latents"].append(8 * len(data) / area)
-        scores["latents"].add(timed(lambda d=data: head(codec.latents(d)), times["latents"]), sample)
-        picture = timed(lambda d=data: np.asarray(codec.decode(d)), times["decoding"])
+        scores["latents"].add(timed(partial(_from_latents, codec, head, data), times["latents"]), sample)
+        picture = timed(partial(_pixels, codec, data), times["decoding"])
         if network is None:
             continue
         rates["decoded"].append(8 * len(data) / area)
-        answer = timed(lambda p=picture: answer_of(network, p, dataset.task), times["decoded"])
+        answer = timed(partial(answer_of, network, picture, dataset.task), times["decoded"])
         times["decoded"][-1] += times["decoding"][-1]
         scores["decoded"].add(answer, sample)
         for rival in rivals:
             _, file = file_of_size(rival, pixels, target_bytes=len(data))
             rates[rival.name].append(8 * len(file) / area)
-            answer = timed(
-                lambda r=rival, f=file: answer_of(network, r.decode(f), dataset.task), times[rival.name]
-            )
+            answer = timed(partial(_through, rival, file, network, dataset.task), times[rival.name])
             scores[rival.name].add(answer, sample)
     return {
         "quality": quality, "bpp": round(float(np.mean(rates["latents"])), 4),
@@ -137,6 +136,18 @@ def measure(
         "ms": {way: round(1000 * float(np.median(seconds)), 2) for way, seconds in times.items()},
         "bpps": {way: round(float(np.mean(values)), 4) for way, values in rates.items()},
     }  # fmt: skip
+
+
+def _from_latents(codec: Any, head: Head, data: bytes) -> Labels | Segmentation:
+    return head(codec.latents(data))
+
+
+def _pixels(codec: Any, data: bytes) -> np.ndarray:
+    return np.asarray(codec.decode(data))
+
+
+def _through(rival: Coder, file: bytes, network: NetworkHead, task: str) -> Any:
+    return answer_of(network, rival.decode(file), task)
 
 
 def on_originals(network: NetworkHead, dataset: Dataset, samples: Sequence[Sample]) -> float:

@@ -110,7 +110,8 @@ def _report(options: Namespace, plan: Any, rows: Any, coders: Any, result: dict[
     from semcomp.eval.page import page
     from semcomp.eval.worst import exhibits, show_all
 
-    ranked, made = ({}, [])
+    ranked: dict[str, list[tuple[str, float]]] = {}
+    made: list[Any] = []
     if "psnr_db" in result["metrics"] and options.worst > 0 and any(not coder.speed_only for coder in coders.values()):
         ranked, made = exhibits(rows, coders, plan, anchor=options.anchor, count=options.worst)
     shown = show_all(made, jobs=plan.jobs, progress=bars)
