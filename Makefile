@@ -1,4 +1,4 @@
-# make demo · make test · make test-edge · make lint · make benchmarks
+# make demo · make test · make test-edge · make lint · make benchmarks · make figures
 # Each builds .venv by itself on a fresh machine; choose the interpreter with PYTHON=python3.12.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test test-edge lint clean heads rivals benchmarks bench-rate bench-speed bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap bench-edge
+.PHONY: demo test test-edge lint clean heads rivals figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap bench-edge
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -46,13 +46,16 @@ rivals: $(VENV)/.core
 BENCH := $(BIN)/python -m benchmarks
 PHOTOS ?= data/val
 
-benchmarks: bench-rate bench-speed bench-memory bench-exactness bench-fuzz
+benchmarks: bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz
 
 bench-rate: $(VENV)/.eval
 	$(BENCH).rate $(PHOTOS) --monotone 3 -o out/rate.json --plot out/rate.png $(BENCH_ARGS)
 
 bench-speed: $(VENV)/.eval
 	$(BENCH).speed -o out/speed.json $(BENCH_ARGS)
+
+bench-scaling: $(VENV)/.eval
+	$(BENCH).scaling -o out/scaling.json $(BENCH_ARGS)
 
 bench-memory: $(VENV)/.eval
 	$(BENCH).memory -o out/memory.json $(BENCH_ARGS)
@@ -77,6 +80,18 @@ bench-recognition: $(VENV)/.eval
 	  $(BENCH).recognition configs/head_$$name.yaml -o out/$$name.json --decoded out/$${name}_decoded.safetensors \
 	    --originals out/$${name}_originals.safetensors $(BENCH_ARGS); \
 	done
+
+# The README's figures and their captions, from measurements that are made where they are missing or of other weights.
+# The figure of recognition needs a pixel network: make figures PIXELS=out/street_decoded.safetensors
+PIXELS ?=
+
+figures: bench-rate
+ifneq ($(PIXELS),)
+	$(BIN)/semcomp eval data/camvid --task segment --head street --pixels $(PIXELS) -o out
+	$(BENCH).figures
+else
+	$(BENCH).figures rate peers beside
+endif
 
 clean:
 	rm -rf $(VENV) $(EDGE_VENV) out build dist semcomp.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -25,10 +25,12 @@ examples:
   semcomp segment photo.semc --overlay          what every pixel shows
   semcomp info photo.semc --json
   semcomp compare photo.png                     one page beside JPEG, WebP and AVIF of the same size
+  semcomp eval photos/ -o out/                  which codec for these photos? curves, times, a report
 
 exit codes:
   0 fine   1 some inputs failed   2 wrong usage   130 interrupted
   3 damaged file   4 model missing, or not the one that wrote the file
+  5 a limit that eval was given does not hold
 """
 
 _ENCODE_EPILOG = """\
@@ -271,6 +273,10 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument("-o", "--output", metavar="PAGE", help="the page (IN with the suffix .compare.html)")
     compare.add_argument("-f", "--force", action="store_true", help="overwrite a page that exists")
     compare.set_defaults(module="semcomp.cli.compare")
+
+    from semcomp.cli.eval_options import add_eval
+
+    add_eval(commands, [parallel, convert, model, output])
 
     models = commands.add_parser(
         "models", parents=[output], help="the codecs and heads at hand, their size and arithmetic",
