@@ -107,6 +107,8 @@ class TestCommand:
         assert "No plot" in Path("out/report.html").read_text()
 
     def test_an_interrupted_run_goes_on(self, photos: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # plots take time and are tested above
+        monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
         real, done = measure.measure, []
 
         def interrupted(coder: Any, *arguments: Any, **options: Any) -> Any:

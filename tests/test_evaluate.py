@@ -75,7 +75,8 @@ def test_every_way_is_measured_on_real_files(
         assert 0 <= row[way] <= 100 and row["ms"][way] > 0
     assert row["bpps"]["jpeg"] == pytest.approx(row["bpps"]["latents"], rel=0.3)
     costs = result["kmac_per_px"]
-    assert costs["decoded"] == pytest.approx(costs["decoding"] + costs["pixels"], abs=0.02) > costs["latents"]
+    assert costs["decoded"] == pytest.approx(costs["decoding"] + costs["pixels"], abs=0.02)
+    assert 0 < costs["latents"] < costs["decoded"]
     assert "Pillow" in result["versions"]["jpeg"] and "latents" in evaluate.table(result)
 
 

@@ -62,9 +62,7 @@ class Semcomp:
 
     @property
     def version(self) -> str:
-        from semcomp import __version__
-
-        return f"semcomp {__version__}, model {self.codec.model_id.hex()}"
+        return f"{self.codec.name}, model {self.codec.model_id.hex()}"
 
     def encode(self, pixels: np.ndarray, setting: int) -> bytes:
         """The file of uint8 (H, W, 3)."""
