@@ -74,8 +74,6 @@ class FileCodec(ABC):
     def render(self, latents: Latents) -> np.ndarray:
         """uint8 (height, width, 3) from latents: the synthesis alone."""
 
-    # ------------------------------------------------------------------ encoding
-
     def encode(
         self, image: ImageLike, *, quality: int = 50, strip: bool = False, convert: bool = False,
         semantics: "SemanticsLike | None" = None,
@@ -179,8 +177,6 @@ class FileCodec(ABC):
         if missing > 0:
             file = write(Container(header, (*chunks, Chunk(ChunkKind.PADDING, bytes(missing)))))
         return file
-
-    # ------------------------------------------------------------------ decoding
 
     def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         """The image of a `.semc` file, with its alpha, ICC profile and EXIF.

@@ -222,6 +222,21 @@ def test_the_encoder_rounds_as_torch_does() -> None:
         np.testing.assert_array_equal(chosen, choose_symbols(*tensors).numpy())
 
 
+def test_the_benchmark(
+    folder: Path, codec: Codec, photo: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks import common, edge
+
+    monkeypatch.setattr(common, "load_codec", lambda options, *, threads=None: codec)
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    small = ["--threads", "1", "--repeats", "1", "--size", "64", "64", "--qualities", "50", "--quiet"]
+    edge.main([str(tmp_path / "a.png"), "--graphs", str(folder), "-o", str(tmp_path / "a.json"), *small])
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert len(result["differing"]) == 14 and not any(result["differing"].values())
+    assert set(result["speed"]["1"]) == {"encode", "decode", "latents", "head street", "head imagenette"}
+    assert all(check["passed"] for check in result["checks"] if "times as fast" not in check["name"])
+
+
 def test_export_of_some_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["export", "onnx", "-o", str(tmp_path / "a"), "--parts"]
     assert command([*arguments, "nothing"]) == EXIT_USAGE

@@ -49,9 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_usage(sys.stderr)
         print(f"semcomp.edge: {error}", file=sys.stderr)
         return EXIT_USAGE
-    except (SemcompError, OSError) as error:
+    except SemcompError as error:
         print(f"semcomp.edge: {error}", file=sys.stderr)
-        return getattr(error, "exit_code", EXIT_FAILED)
+        return error.exit_code
+    except OSError as error:
+        print(f"semcomp.edge: {error.filename or options.file}: {error.strerror or error}", file=sys.stderr)
+        return EXIT_FAILED
 
 
 def run(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from semcomp import __version__
+import semcomp
 from semcomp.codec import Codec, load
 from semcomp.edge.bundle import FORMAT, MANIFEST
 from semcomp.errors import ModelError, TargetError
@@ -74,7 +74,7 @@ def export_onnx(
     config = codec.release.config
     manifest = {
         "format": FORMAT, "name": codec.name, **ids,
-        "producer": {"semcomp": __version__, "opset": OPSET, **{name: version(name) for name in EXPORTERS}},
+        "producer": {"semcomp": semcomp.__version__, "opset": OPSET, **{name: version(name) for name in EXPORTERS}},
         "sizes": {
             "latents": config.latents, "hyper": config.hyper, "nodes": config.nodes,
             "skip_below": codec.release.skip_below,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from semcomp import __version__
+import semcomp
 from semcomp.errors import MissingExtraError
 from semcomp.export.parts import Part
 
@@ -92,7 +92,7 @@ def _pin(model: Any, part: Part, properties: dict[str, str]) -> None:
     """Name the producer and the shapes; drop what a client has no use for, such as where the code was traced."""
     from onnx import helper
 
-    model.ir_version, model.producer_name, model.producer_version = IR_VERSION, PRODUCER, __version__
+    model.ir_version, model.producer_name, model.producer_version = IR_VERSION, PRODUCER, semcomp.__version__
     model.doc_string = model.domain = ""
     del model.metadata_props[:], model.graph.metadata_props[:], model.graph.value_info[:]
     model.graph.name, model.graph.doc_string = part.name, ""
