@@ -40,6 +40,9 @@ def summarise(
     bd, notes = _bd_rates(codecs, [name for name in full if "curve" in codecs[name]], anchor, keys, limits)
     if lossy := sum(Path(picture).suffix.lower() in LOSSY for picture in pictures):
         notes.append(f"{lossy} of {len(pictures)} pictures were compressed before: every codec codes those artefacts")
+    rough = [facts["label"] for facts in codecs.values() if len(facts.get("curve", {}).get("bpp", range(4))) < 4]
+    if rough and bd:
+        notes.append(f"BD-rates are rough where a codec has fewer than four settings: {', '.join(rough)}")
     if plan.jobs > 1:
         notes.append(f"times were taken with {plan.jobs} processes side by side: for times alone, use -j 1")
     return {
