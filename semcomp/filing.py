@@ -215,7 +215,10 @@ class FileCodec(ABC):
     def latents_of(
         self, image: ImageLike, *, quality: int = 50, convert: bool = False, precise: bool = False
     ) -> Latents:
-        """What `latents` would give for the file of an image, without making the file. Raises as `encode` does."""
+        """What `latents` would give for the file of an image, without making the file. Raises as `encode` does.
+
+        With `precise` exactly so; without, a few symbols may lie one step off those of the file.
+        """
         _check_quality(quality)
         picture = self._picture(image, convert)
         _, y_hat = self.coder.quantize(

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -384,22 +382,6 @@ class TestInfo:
         out = pipe(monkeypatch, Path("a.semc").read_bytes())
         assert main(["info", "-", "--json"]) == 0
         assert json.loads(out.getvalue())["width"] == 131  # type: ignore[attr-defined]
-
-    def test_it_answers_at_once(self, semc: Path) -> None:
-        """As a process: below 100 ms, and the help below 150 ms (the fastest of five runs)."""
-        for arguments, limit in ((["info", "a.semc"], 0.100), (["--help"], 0.150)):
-            assert fastest(arguments) < limit
-
-
-def fastest(arguments: list[str]) -> float:
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "semcomp", *arguments], check=True, capture_output=True, env=os.environ
-        )
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 class TestOthers:
