@@ -39,6 +39,8 @@ class Latents:
     quality: int
     entropy_id: bytes
     model_id: bytes
+    keep: np.ndarray | None = None
+    """bool (rows, columns) of y_hat: false where nothing was coded and y_hat is 0; None for a whole picture"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,8 @@ class Symbols:
     """int16 (M, ceil(h/16), ceil(w/16))"""
     index: np.ndarray
     """int8 of the same shape: table numbers, -1 where nothing is coded"""
+    keep: np.ndarray | None = None
+    """bool (ceil(h/16), ceil(w/16)): positions that are coded at all, see `Latents`"""
 
 
 def grid(height: int, width: int, stride: int) -> tuple[int, int]:
@@ -68,17 +72,22 @@ class LatentCoder:
 
     @torch.inference_mode()
     def quantize(
-        self, y: Tensor, *, height: int, width: int, quality: int, optimise: bool = True, precise: bool = True
-    ) -> tuple[Symbols, Tensor]:
+        self, y: Tensor, *, height: int, width: int, quality: int, optimise: bool = True, precise: bool = True,
+        keep: np.ndarray | None = None,
+    ) -> tuple[Symbols, Tensor]:  # fmt: skip
         """Symbols of an analysis y (1, M, 4a, 4b) of an image, and the y_hat that `dequantize` makes of them.
 
         `optimise` weighs bits against error (rounding.py). Without `precise` the mean path runs in bfloat16 where
-        the processor has it: near enough for a head, not for a file.
+        the processor has it: near enough for a head, not for a file. Where `keep`, bool (rows, columns), is false,
+        y is zero before the hyper analysis, and no element of it is coded.
         """
         q = self._tensor(quality)
         scaled = y.to(self.device) * self.network.gain(q)
+        kept = self._kept(keep, scaled.shape)
+        if kept is not None:
+            scaled = torch.where(kept, scaled, 0.0)
         z_hat = clip_z(self.network.hyper_analysis(scaled, q))
-        index, coded = self._index(z_hat, quality, height, width)
+        index, coded = self._index(z_hat, quality, height, width, kept)
         bits = self._bits if optimise else None
         chosen = torch.zeros_like(scaled)
 
@@ -88,12 +97,13 @@ class LatentCoder:
             return part
 
         with self._arithmetic(precise):
-            y_hat, _ = self.network.two_passes(z_hat, q, residual)
+            y_hat, _ = self.network.two_passes(z_hat, q, residual, kept)
         rows, columns = grid(height, width, STRIDE_Y)
         symbols = Symbols(
             z=z_hat[0].to("cpu", torch.int16).numpy(),
             y=chosen[0, :, :rows, :columns].to("cpu", torch.int16).numpy(),
             index=_masked(index, coded, rows, columns),
+            keep=keep,
         )
         return symbols, _cropped(y_hat, rows, columns)
 
@@ -108,11 +118,11 @@ class LatentCoder:
     @torch.inference_mode()
     def read(
         self, data: bytes, *, height: int, width: int, quality: int, plain: bool = False,
-        verify_z: Callable[[np.ndarray], None] = lambda z: None,
+        keep: np.ndarray | None = None, verify_z: Callable[[np.ndarray], None] = lambda z: None,
     ) -> Symbols:  # fmt: skip
         """The symbols of an image of that size. FormatError for a stream that no encoder writes.
 
-        `verify_z` sees z before anything is made from it, and may raise.
+        `keep` is what `quantize` was given. `verify_z` sees z before anything is made from it, and may raise.
         """
         reader = SymbolReader(data, plain=plain)
         shape = (self.release.config.hyper, *grid(height, width, STRIDE_Z))
@@ -121,11 +131,13 @@ class LatentCoder:
             raise FormatError(f"z holds {np.abs(flat).max()}, at most {Z_LIMIT} is allowed; encode the picture again")
         z = flat.astype(np.int16).reshape(shape)
         verify_z(z)
-        numbers, coded = self._index(self._plane(z), quality, height, width)
+        planes = self._plane(z)
+        kept = self._kept(keep, (1, 1, 4 * shape[1], 4 * shape[2]))
+        numbers, coded = self._index(planes, quality, height, width, kept)
         index = _masked(numbers, coded, *grid(height, width, STRIDE_Y))
         y = reader.read(index.ravel(), self.release.tables_y)
         reader.finish()
-        return Symbols(z=z, y=y.astype(np.int16).reshape(index.shape), index=index)
+        return Symbols(z=z, y=y.astype(np.int16).reshape(index.shape), index=index, keep=keep)
 
     @torch.inference_mode()
     def dequantize(self, symbols: Symbols, *, quality: int, precise: bool = True) -> Tensor:
@@ -135,8 +147,9 @@ class LatentCoder:
         read = F.pad(self._plane(symbols.y), (0, 4 * z_columns - columns, 0, 4 * z_rows - rows))
         with self._arithmetic(precise):
             y_hat, _ = self.network.two_passes(
-                self._plane(symbols.z), self._tensor(quality), lambda mean, mask: torch.where(mask, read, 0.0)
-            )
+                self._plane(symbols.z), self._tensor(quality), lambda mean, mask: torch.where(mask, read, 0.0),
+                self._kept(symbols.keep, read.shape),
+            )  # fmt: skip
         return _cropped(y_hat, rows, columns)
 
     def z_index(self, shape: tuple[int, ...], *, quality: int) -> np.ndarray:
@@ -145,10 +158,21 @@ class LatentCoder:
         node = int(prior_node(torch.tensor(quality), self.release.config.nodes))
         return np.repeat(np.arange(hyper, dtype=np.int16) + node * hyper, shape[1] * shape[2])
 
-    def _index(self, z_hat: Tensor, quality: int, height: int, width: int) -> tuple[Tensor, Tensor]:
+    def _kept(self, keep: np.ndarray | None, shape: tuple[int, ...]) -> Tensor | None:
+        """`keep` as bool (1, 1, 4a, 4b), false outside the picture."""
+        if keep is None:
+            return None
+        plane = torch.from_numpy(np.ascontiguousarray(keep)).to(self.device)[None, None]
+        return F.pad(plane, (0, shape[-1] - plane.shape[-1], 0, shape[-2] - plane.shape[-2]))
+
+    def _index(
+        self, z_hat: Tensor, quality: int, height: int, width: int, kept: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Table numbers (1, M, 4a, 4b) as float32, and which elements are coded (bool)."""
         index = self._sigma.index(z_hat, quality)
         coded = index >= self.release.skip_below
+        if kept is not None:
+            coded &= kept
         rows, columns = grid(height, width, STRIDE_Y)
         coded[..., rows:, :] = False
         coded[..., columns:] = False

@@ -9,6 +9,15 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+TILE = 1024
+"""Side of a tile, in pixels; pictures up to twice that run as one."""
+
+
+def tile_for(height: int, width: int) -> int:
+    """Side of the tiles that a picture is run in."""
+    longest = max(height, width)
+    return TILE if longest > 2 * TILE else longest
+
 
 def _spans(size: int, tile: int, halo: int) -> Iterator[tuple[int, int, int, int]]:
     """(start, stop) of each tile and (low, high) of it with its halo, along one axis."""

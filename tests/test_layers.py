@@ -12,11 +12,12 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [  # the lowest line first; a module imports from its own line and those below
     "errors container config exif modes image torchvision_ops",
-    "tables plain_coder coder quantize blocks metrics summary rounding precision tags labelmap_head adaptive labelmap",
+    "tables plain_coder coder quantize blocks metrics summary rounding precision tags labelmap_head adaptive labelmap "
+    "provenance keepmask",
     "analysis synthesis generator entropy sigma",
     "model store tiles latents",
-    "semantics labelpng payload",
-    "codec export hub exactness",
+    "semantics labelpng payload generators",
+    "codec generative export hub exactness",
     "cli pillow compare",
     "__init__ __main__",
 ]
@@ -31,7 +32,8 @@ ONLY_IN_TRAIN = {
     "torchmetrics",
 }
 STANDARD_LIBRARY_ONLY = (
-    "__init__", "errors", "container", "summary", "tags", "labelmap_head", "cli/__init__", "cli/info", "cli/files",
+    "__init__", "errors", "container", "summary", "tags", "labelmap_head", "provenance", "cli/__init__", "cli/info",
+    "cli/files", "cli/generative",
 )  # fmt: skip
 
 

@@ -41,6 +41,8 @@ examples:
   cat photo.png | semcomp encode - > photo.semc
   semcomp encode photo.jpg --semantics              labels and a label map go into the file
   semcomp encode photo.jpg --tag dog=0.98 --tag beach
+  semcomp encode photo.png --mode generative --map  a tiny file; its decoder synthesises the details
+  semcomp encode street.png --keep people,car --head street
 """
 
 _DECODE_EPILOG = """\
@@ -49,6 +51,8 @@ examples:
   semcomp decode photo.semc -o photo.jpg            the suffix says the format
   semcomp decode small/ -o pixels/ --format webp    a folder, mirrored
   cat photo.semc | semcomp decode - --format ppm | display
+  semcomp decode street.semc --generator faithful   synthesise nothing
+  semcomp decode street.semc --show-synthesised     street.synthesised.png: what is real and what is not
 """
 
 
@@ -130,6 +134,8 @@ def _whole(low: int, high: int, what: str) -> Callable[[str], int]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line. Building it imports nothing beyond argparse."""
+    from semcomp.cli import generative
+
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="semcomp",
@@ -200,13 +206,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--head", action="append", metavar="NAME", help="head to run: a name or a file; may be repeated (objects)"
     )
     semantic.add_argument(
-        "--grid", type=_whole(1, 64, "grid"), default=4, metavar="N", help="one cell of the map for N x N pixels (4)"
+        "--grid", type=_whole(1, 64, "grid"), metavar="N",
+        help="one cell of the map for N x N pixels (4; 8 where the map guides a generator)",
     )
     semantic.add_argument("--label-map", metavar="PNG", help="store this label map: a palette or grey PNG")
     semantic.add_argument("--classes", metavar="TXT", help="the names of its classes, one a line")
     semantic.add_argument(
         "--tag", action="append", type=_tag, metavar="NAME[=SCORE]", help="store this label; may be repeated"
     )
+    generative.add_encode_options(encode)
     encode.set_defaults(module="semcomp.cli.encode")
 
     decode = commands.add_parser(
@@ -214,6 +222,7 @@ def build_parser() -> argparse.ArgumentParser:
         help=".semc -> images", description="Turn .semc files back into images (PNG unless told otherwise).",
     )  # fmt: skip
     decode.add_argument("--format", metavar="FMT", help="png, webp, tiff, bmp, ppm (lossless), jpg or avif")
+    generative.add_decode_options(decode)
     decode.set_defaults(module="semcomp.cli.decode")
 
     reading = argparse.ArgumentParser(add_help=False, parents=[parallel, convert])
