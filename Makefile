@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test lint clean heads benchmarks bench-rate bench-speed bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap
+.PHONY: demo test lint clean heads generators benchmarks bench-rate bench-speed bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap \
+  bench-generative
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -26,6 +27,16 @@ heads: $(VENV)/.core
 	  MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
 	  $(BIN)/python -m heads.fit configs/head_$$name.yaml -o semcomp/weights/$$name.safetensors \
 	    --card semcomp/weights/$$name.md || exit 1; \
+	done
+
+# Trains the embedded generators anew, as a new codec asks for: three hours each on two cores. One alone: make generators GENERATORS=street
+GENERATORS ?= street photos
+
+generators: $(VENV)/.dev
+	for name in $(GENERATORS); do \
+	  MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
+	  $(BIN)/python -m train.generator configs/generator_$$name.yaml -o semcomp/weights/generator_$$name.safetensors \
+	    $(GENERATOR_ARGS) || exit 1; \
 	done
 
 # The measurements behind the README's figures, on an idle machine; with fewer photos: make bench-rate BENCH_ARGS='--limit 8'
@@ -60,6 +71,11 @@ bench-recognition: $(VENV)/.eval
 	  $(BENCH).recognition configs/head_$$name.yaml -o out/$$name.json --decoded out/$${name}_decoded.safetensors \
 	    --originals out/$${name}_originals.safetensors $(BENCH_ARGS); \
 	done
+
+# Needs the network that judges, trained by heads.fit with source=originals, in out/.
+bench-generative: $(VENV)/.eval
+	$(BENCH).generative configs/head_street.yaml --judge out/street_originals.safetensors --generator street \
+	  -o out/generative.json $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) out build dist semcomp.egg-info .pytest_cache .ruff_cache .mypy_cache

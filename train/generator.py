@@ -299,7 +299,7 @@ def main(arguments: list[str] | None = None) -> int:
     done = trainer.run(max_minutes=options.max_minutes)
     for path in filter(None, (trainer.folder / "generator.safetensors", options.output)):
         made = trainer.export(path)
-        path.with_suffix(".md").write_text(card(made, trainer.config, path, trainer.device), encoding="utf-8")
+        path.with_suffix(".md").write_text(card(made, trainer.config, path), encoding="utf-8")
     say_where(trainer, done=done)
     return 0
 

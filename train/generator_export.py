@@ -1,16 +1,14 @@
 """What a generator's training leaves: the generator as it is released, and its card."""
 
-import platform
 from functools import lru_cache
 from pathlib import Path
-
-import torch
 
 from heads.data import Dataset
 from semcomp import config as configuration
 from semcomp.generator import Generator, GeneratorConfig, kmac_per_pixel
 from semcomp.generators import GeneratorInfo, TrainedGenerator
 from semcomp.store import Release
+from train.export import machine
 from train.generator_config import RunConfig
 
 _cost = lru_cache(maxsize=4)(kmac_per_pixel)
@@ -39,14 +37,13 @@ def released(
     return TrainedGenerator(info, copy)
 
 
-def card(made: TrainedGenerator, config: RunConfig, file: Path, device: torch.device) -> str:
+def card(made: TrainedGenerator, config: RunConfig, file: Path) -> str:
     """A model card: what the generator is, what it was made from, and how to make it again."""
     origin = "\n".join(f"- {part}" for part in made.info.origin.split("; "))
-    machine = f"{torch.get_num_threads()} threads of a {platform.machine()} processor"
     return (
         f"# Generator {made.name}\n\nSynthesises what a file does not hold, {file.stat().st_size / 1e6:.1f} MB, id "
         f"`{made.generator_id.hex()}`, for the codec with entropy id `{made.info.entropy_id}`. What it shows is not "
-        f"what was there.\n\n{origin}\n- trained on {'a GPU' if device.type == 'cuda' else machine}\n\n"
+        f"what was there.\n\n{origin}\n- trained on {machine()}\n\n"
         f"Classes of its label maps: {', '.join(made.info.classes)}.\n\n"
         f"## Configuration\n\n```yaml\n{configuration.dump(config)}```\n"
     )
