@@ -30,14 +30,7 @@ from semcomp.latents import Latents
 from semcomp.model import STRIDE_Y
 from semcomp.payload import Semantics, read_segmentation
 from semcomp.precision import fast_pixels
-from semcomp.provenance import (
-    GeneratorNote,
-    Origin,
-    in_words,
-    pack_generator,
-    read_generator,
-    read_origin,
-)
+from semcomp.provenance import GeneratorNote, Origin, in_words, pack_generator, read_generator, read_origin
 from semcomp.semantics import Head, Segmentation
 from semcomp.tiles import run_tiled, tile_for
 

@@ -98,7 +98,7 @@ def _grow(mask: np.ndarray, by: int) -> np.ndarray:
     """Along the rows: true where a pixel at most `by` columns away is."""
     if not by:
         return mask
-    total = np.zeros((mask.shape[0], mask.shape[1] + 1), np.int64)
+    total = np.zeros((mask.shape[0], mask.shape[1] + 1), np.int32)
     np.cumsum(mask, axis=1, out=total[:, 1:])
     column = np.arange(mask.shape[1])
     last, first = np.minimum(column + by + 1, mask.shape[1]), np.maximum(column - by, 0)

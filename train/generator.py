@@ -10,7 +10,6 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -243,12 +242,7 @@ class Trainer:
             *(to_uint8(value) for value in (batch.x, faithful, shown)),
             colours_of(batch.label_map, self.dataset.palette), mask_of(batch.keep),
         ]  # fmt: skip
-        unguided = batch.guide[:, -1].flatten(1).any(1).tolist()
-        notes = [
-            f"quality {quality}{', no map' if without else ''}"
-            for quality, without in zip(batch.quality.tolist(), unguided, strict=True)
-        ]
-        write_sheet(self.folder / "sheets" / f"{self.step:07d}.png", columns, notes)
+        write_sheet(self.folder / "sheets" / f"{self.step:07d}.png", columns, batch.in_words())
 
     def run(self, *, max_minutes: float | None = None) -> bool:
         """Train to the end, or until the time is up or a signal asks to stop. True at the end of the run."""
@@ -291,11 +285,7 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="also write the generator and its card here")
     options = parser.parse_args(arguments)
-
-    def build(config: Any, folder: Path) -> Trainer:
-        return Trainer(config, folder, quiet=options.quiet)
-
-    trainer: Trainer = begin(parser, options, RunConfig, build)
+    trainer = begin(parser, options, RunConfig, lambda config, folder: Trainer(config, folder, quiet=options.quiet))
     done = trainer.run(max_minutes=options.max_minutes)
     for path in filter(None, (trainer.folder / "generator.safetensors", options.output)):
         made = trainer.export(path)

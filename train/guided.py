@@ -53,6 +53,12 @@ class Sample(NamedTuple):
     selective: Tensor
     """bool (B,)"""
 
+    def in_words(self) -> list[str]:
+        """A note for each crop."""
+        unguided = self.guide[:, -1].flatten(1).any(1).tolist()
+        pairs = zip(self.quality.tolist(), unguided, strict=True)
+        return [f"quality {quality}{', no map' if without else ''}" for quality, without in pairs]
+
     def to(self, device: torch.device) -> "Sample":
         return Sample(*(value.to(device) for value in self))
 

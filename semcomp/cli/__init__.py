@@ -269,8 +269,8 @@ def build_parser() -> argparse.ArgumentParser:
     compare.set_defaults(module="semcomp.cli.compare")
 
     models = commands.add_parser(
-        "models", parents=[output], help="the codecs and heads at hand, their size and arithmetic",
-        description="List codecs with their parameters, kMAC a pixel and ids, and heads with their classes.",
+        "models", parents=[output], help="the codecs, heads and generators at hand",
+        description="List codecs with their parameters, kMAC a pixel and ids, heads and generators with their classes.",
     )  # fmt: skip
     models.add_argument(
         "names", nargs="*", metavar="NAME", help="names or .safetensors paths (all inside the package)"
