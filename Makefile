@@ -1,12 +1,13 @@
-# make demo · make test · make lint · make benchmarks
+# make demo · make test · make test-edge · make lint · make benchmarks · make figures
 # Each builds .venv by itself on a fresh machine; choose the interpreter with PYTHON=python3.12.
 
 PYTHON ?= python3
 VENV := .venv
+EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test lint clean heads generators benchmarks bench-rate bench-speed bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap \
+.PHONY: demo test test-edge lint clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap bench-edge \
   bench-generative
 
 demo: $(VENV)/.core
@@ -14,6 +15,11 @@ demo: $(VENV)/.core
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The client without torch, in an environment that holds four packages, and once more without constriction.
+test-edge: out/edge/manifest.json $(EDGE_VENV)/.client
+	$(EDGE_VENV)/bin/python -m tests.edge_alone out/edge
+	$(EDGE_VENV)/bin/python -m tests.edge_alone out/edge --without constriction
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -29,6 +35,14 @@ heads: $(VENV)/.core
 	    --card semcomp/weights/$$name.md || exit 1; \
 	done
 
+# What the heads are compared with: networks of equal size and training that see pixels, decoded or original.
+rivals: $(VENV)/.core
+	for name in $(filter-out objects,$(HEADS)); do for source in decoded originals; do \
+	  MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
+	  $(BIN)/python -m heads.fit configs/head_$$name.yaml --set source=$$source --set name=$${name}_$$source \
+	    --set 'segment.blocks32=[1,0]' --set 'classify.blocks=[0,3,1]' -o out/$${name}_$$source.safetensors || exit 1; \
+	done; done
+
 # Trains the embedded generators anew, as a new codec asks for: three hours each on two cores. One alone: make generators GENERATORS=street
 GENERATORS ?= street photos
 
@@ -43,13 +57,16 @@ generators: $(VENV)/.dev
 BENCH := $(BIN)/python -m benchmarks
 PHOTOS ?= data/val
 
-benchmarks: bench-rate bench-speed bench-memory bench-exactness bench-fuzz
+benchmarks: bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz
 
 bench-rate: $(VENV)/.eval
 	$(BENCH).rate $(PHOTOS) --monotone 3 -o out/rate.json --plot out/rate.png $(BENCH_ARGS)
 
 bench-speed: $(VENV)/.eval
 	$(BENCH).speed -o out/speed.json $(BENCH_ARGS)
+
+bench-scaling: $(VENV)/.eval
+	$(BENCH).scaling -o out/scaling.json $(BENCH_ARGS)
 
 bench-memory: $(VENV)/.eval
 	$(BENCH).memory -o out/memory.json $(BENCH_ARGS)
@@ -65,7 +82,10 @@ MASKS ?= data/camvid/val/masks
 bench-labelmap: $(VENV)/.eval
 	$(BENCH).labelmap $(MASKS) --cell 4 -o out/labelmap.json $(BENCH_ARGS)
 
-# Needs a head's two rivals, trained by heads.fit with source=decoded and source=originals, in out/.
+bench-edge: $(VENV)/.eval out/edge/manifest.json
+	$(BENCH).edge $(PHOTOS) -o out/edge.json $(BENCH_ARGS)
+
+# Needs the rivals in out/: make rivals.
 bench-recognition: $(VENV)/.eval
 	for name in $(HEADS); do \
 	  $(BENCH).recognition configs/head_$$name.yaml -o out/$$name.json --decoded out/$${name}_decoded.safetensors \
@@ -77,8 +97,20 @@ bench-generative: $(VENV)/.eval
 	$(BENCH).generative configs/head_street.yaml --judge out/street_originals.safetensors --generator street \
 	  -o out/generative.json $(BENCH_ARGS)
 
+# The README's figures and their captions, from measurements that are made where they are missing or of other weights.
+# The figure of recognition needs a pixel network: make figures PIXELS=out/street_decoded.safetensors
+PIXELS ?=
+
+figures: bench-rate
+ifneq ($(PIXELS),)
+	$(BIN)/semcomp eval data/camvid --task segment --head street --pixels $(PIXELS) -o out
+	$(BENCH).figures
+else
+	$(BENCH).figures rate peers beside
+endif
+
 clean:
-	rm -rf $(VENV) out build dist semcomp.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(EDGE_VENV) out build dist semcomp.egg-info .pytest_cache .ruff_cache .mypy_cache
 
 # Stamps: an environment is built once, and again when what it is built from changes.
 $(VENV)/.core: pyproject.toml constraints.txt
@@ -87,9 +119,22 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.core
-	$(PIP) --editable '.[train,dev]'
+	$(PIP) --editable '.[train,dev,export]'
 	touch $@
 
 $(VENV)/.eval: $(VENV)/.core
 	$(PIP) --editable '.[train,eval]'
+	touch $@
+
+$(VENV)/.export: $(VENV)/.core
+	$(PIP) --editable '.[export]'
+	touch $@
+
+out/edge/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
+	$(BIN)/semcomp export onnx -o out/edge --force
+
+$(EDGE_VENV)/.client: constraints.txt
+	test -x $(EDGE_VENV)/bin/python || $(PYTHON) -m venv $(EDGE_VENV)
+	$(EDGE_VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt \
+	  numpy onnxruntime pillow constriction
 	touch $@

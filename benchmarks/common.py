@@ -12,6 +12,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -130,19 +131,6 @@ def _cpu() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
 
 
-def peak_bytes() -> int:
-    """Largest resident set of this process so far. Linux' VmHWM is ru_maxrss without what the parent process had."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return 1024 * int(line.split()[1])
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
-
-
 def write_json(path: Path, value: Any) -> None:
     """Replace the file at once, so that an interrupted run leaves a whole one."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +149,10 @@ def finish(
     result: dict[str, Any], checks: Sequence[Check], table: str, unseen: dict[str, Any] | None = None,
 ) -> int:  # fmt: skip
     """Show and keep a result; the exit status. `unseen` goes into the file alone."""
-    result = {"benchmark": name, "machine": machine(), **result, "checks": [asdict(check) for check in checks]}
+    result = {
+        "benchmark": name, "date": date.today().isoformat(), "machine": machine(), **result,
+        "checks": [asdict(check) for check in checks],
+    }  # fmt: skip
     result["passed"] = all(check.passed for check in checks)
     if options.output:
         write_json(options.output, {**result, **(unseen or {})})

@@ -38,10 +38,11 @@ from typing import Any
 from PIL import Image
 
 from benchmarks import common, mutations
-from benchmarks.common import at_most, peak_bytes
+from benchmarks.common import at_most
 from benchmarks.mutations import Base, Mutation
 from semcomp.container import read_header, smallest_file
 from semcomp.errors import FormatError, SemcompError, SemcompWarning
+from semcomp.eval.memory import peak_bytes
 
 TIME_FACTOR, TIME_SLACK = 2.0, 0.002  # seconds
 MEMORY_FACTOR, MEMORY_SLACK = 2.0, 256 << 10  # bytes

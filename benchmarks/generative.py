@@ -21,9 +21,9 @@ from PIL import Image
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
 from benchmarks.realism import Features, kernel_distance
-from benchmarks.recognition import Score, quality_for
 from heads.cache import to_network
 from heads.data import Dataset, Sample, find_dataset, read_rgb
+from heads.evaluate import Score, quality_for
 from heads.file import NetworkHead, read_head
 from heads.fit import FitConfig
 from semcomp import config as configuration
@@ -111,8 +111,8 @@ def global_rows(
             )
         for rival in RIVALS:
             entry = rival_at_size(Image.fromarray(pixels), rival, target_bytes=len(data))
-            pictures[rival.name] = np.asarray(entry.decoded)
-            judges.look(methods[rival.name], sample, pixels, pictures[rival.name], len(entry.data))
+            pictures[rival.label] = np.asarray(entry.decoded)
+            judges.look(methods[rival.label], sample, pixels, pictures[rival.label], len(entry.data))
         twice = rival_at_size(Image.fromarray(pixels), RIVALS[-1], target_bytes=2 * len(data))
         judges.look(methods["AVIF, twice the bytes"], sample, pixels, np.asarray(twice.decoded), len(twice.data))
         distance = -psnr_db(pixels, pictures["generator"])
@@ -178,7 +178,7 @@ def checks_of(rows: dict[str, dict[str, Any]], selective: dict[str, Any], option
     """What has to hold."""
     generator = rows["generator"]
     checks = [at_most("bits a pixel of the generator's files", generator["bpp"], 0.1, "")]
-    for name in ("faithful", *(rival.name for rival in RIVALS)):
+    for name in ("faithful", *(rival.label for rival in RIVALS)):
         value = None
         if "kid" in generator:
             value = round(generator["kid"] - rows[name]["kid"], 5)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import common
-from benchmarks.common import at_most, peak_bytes
+from benchmarks.common import at_most
+from semcomp.eval.memory import peak_bytes
 
 GIB = 1 << 30
 

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from semcomp.codec import Codec, with_checks
+from semcomp.codec import Codec
 from semcomp.container import CELL, MAX_SIDE, Chunk, ChunkKind, Container, read, read_header, write
+from semcomp.filing import with_checks
 from semcomp.image import Picture, from_array, open_picture
 from semcomp.latents import Symbols
 from semcomp.sigma import Z_LIMIT

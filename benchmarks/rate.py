@@ -8,7 +8,6 @@ With -o, photos that are already measured there (same photo, settings and weight
 """
 
 import argparse
-import io
 import itertools
 import json
 import sys
@@ -16,60 +15,36 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, features
+from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
 from semcomp.container import ChunkKind, read
+from semcomp.eval.classical import PILLOW, PillowCodec
+from semcomp.eval.curves import BD_RANGE_DB, Curve, mean_curve, saving
 from semcomp.image import from_array
-from semcomp.metrics import bd_rate, psnr_db
+from semcomp.metrics import psnr_db
 
 QUALITIES = (1, *range(5, 101, 5))
-BD_RANGE_DB = (26.0, 38.0)
 SAVE_EVERY = 10.0  # seconds
 
 Row = list[float]
 """bytes of the file, PSNR in dB; of semcomp also bytes of the symbols, bits that the tables say"""
 
 
-@dataclass(frozen=True)
-class Rival:
-    """A codec of Pillow's, and the settings its curve is made of."""
-
-    name: str
-    format: str
-    settings: tuple[int, ...]
-    options: Callable[[int], dict[str, Any]]
-    feature: str
-
-    def rows(self, pixels: np.ndarray) -> dict[str, Row]:
-        """One row a setting."""
-        return {str(setting): self._row(pixels, setting) for setting in self.settings}
-
-    def _row(self, pixels: np.ndarray, setting: int) -> Row:
-        file = io.BytesIO()
-        Image.fromarray(pixels).save(file, self.format, **self.options(setting))
-        with Image.open(file) as decoded:
-            return [len(file.getvalue()), psnr_db(pixels, np.asarray(decoded.convert("RGB")))]
+RIVALS = PILLOW
 
 
-RIVALS = (
-    Rival("JPEG", "JPEG", (5, 8, 12, 18, 25, 35, 45, 55, 65, 75, 82, 88, 92, 95),
-          lambda quality: {"quality": quality, "optimize": True, "subsampling": "4:2:0"}, "jpg"),
-    Rival("WebP", "WEBP", (0, 5, 10, 20, 30, 40, 50, 60, 70, 80, 86, 90, 94, 97, 100),
-          lambda quality: {"quality": quality, "method": 6}, "webp"),
-    Rival("AVIF", "AVIF", (5, 15, 25, 35, 45, 55, 65, 75, 82, 88, 93, 97),
-          lambda quality: {"quality": quality, "subsampling": "4:2:0", "max_threads": 1}, "avif"),
-    Rival("JPEG 2000", "JPEG2000", tuple(range(22, 47, 2)),
-          lambda db: {"irreversible": True, "mct": 1, "quality_mode": "dB", "quality_layers": [db],
-                      "no_jp2": True}, "jpg_2000"),
-)  # fmt: skip
+def rival_rows(rival: PillowCodec, pixels: np.ndarray) -> dict[str, Row]:
+    """One row a setting."""
+    files = {str(setting): rival.encode(pixels, setting) for setting in rival.settings}
+    return {setting: [len(data), psnr_db(pixels, rival.decode(data))] for setting, data in files.items()}
 
 
 def semcomp_rows(codec: Any, pixels: np.ndarray, qualities: Sequence[int]) -> dict[str, Row]:
@@ -133,31 +108,22 @@ class Results:
         return [(known[name]["pixels"], known[name]["rows"]) for name in paths]
 
 
-def mean_curve(measured: list[tuple[int, dict[str, Row]]]) -> dict[str, list[float]]:
+def curve_of(measured: list[tuple[int, dict[str, Row]]]) -> Curve:
     """Mean bpp and mean PSNR at each setting."""
-    settings = list(measured[0][1])
-    bpp = [float(np.mean([8 * rows[s][0] / pixels for pixels, rows in measured])) for s in settings]
-    db = [float(np.mean([rows[s][1] for _, rows in measured])) for s in settings]
-    curve = {"bpp": np.round(bpp, 5).tolist(), "psnr_db": np.round(db, 4).tolist()}
-    return {"setting": [int(s) for s in settings], **curve}
+    return mean_curve(
+        [
+            [{"setting": int(s), "bpp": 8 * row[0] / pixels, "psnr_db": row[1]} for s, row in rows.items()]
+            for pixels, rows in measured
+        ]
+    )
 
 
-def saving(anchor: dict[str, list[float]], curve: dict[str, list[float]]) -> float | None:
+def saving_or_none(anchor: Curve, curve: Curve) -> float | None:
     """BD-rate in percent, None where the curves do not overlap."""
-    points = [points for c in (anchor, curve) for points in _rising(c)]
     try:
-        return round(bd_rate(*points, low_db=BD_RANGE_DB[0], high_db=BD_RANGE_DB[1]), 2)
+        return saving(anchor, curve)
     except ValueError:
         return None
-
-
-def _rising(curve: dict[str, list[float]]) -> tuple[list[float], list[float]]:
-    """(bpp, dB) without points that cost more and are no better: two settings of a codec can be one."""
-    kept: list[tuple[float, float]] = []
-    for bpp, db in sorted(zip(curve["bpp"], curve["psnr_db"], strict=True)):
-        if not kept or (db > kept[-1][1] and bpp > kept[-1][0]):
-            kept.append((bpp, db))
-    return [bpp for bpp, _ in kept], [db for _, db in kept]
 
 
 def checks_of(
@@ -226,24 +192,24 @@ def main(arguments: list[str] | None = None) -> int:
     ours = results.measure(
         f"semcomp, {model}, {qualities}", named, lambda pixels: semcomp_rows(codec, pixels, qualities), options
     )
-    curves = {"semcomp": mean_curve(ours)}
-    rivals = [rival for rival in RIVALS if rival.feature == "jpg" or features.check(rival.feature)]
-    for rival in rivals:
-        settings = [rival.options(setting) for setting in rival.settings]
-        curves[rival.name] = mean_curve(results.measure(f"{rival.name}, {settings}", named, rival.rows, options))
+    curves = {"semcomp": curve_of(ours)}
+    for rival in [rival for rival in RIVALS if rival.available]:
+        series = f"{rival.label}, {dict(rival.options)}, {rival.settings}"
+        curves[rival.label] = curve_of(results.measure(series, named, partial(rival_rows, rival), options))
     few = dict(common.spread(list(named.items()), options.monotone)) if options.monotone else {}
     steps = results.measure(f"sizes, {model}", few, lambda pixels: sizes_of_all_qualities(codec, pixels), options)
 
     bd = {
-        name: {other: saving(curves[other], curve) for other in curves if other not in (name, "semcomp")}
+        name: {other: saving_or_none(curves[other], curve) for other in curves if other not in (name, "semcomp")}
         for name, curve in curves.items()
         if name != "JPEG"
     }
     checks = checks_of(curves, bd, ours, [rows for _, rows in steps], options)
     if options.plot:
-        from benchmarks.plot import draw
+        from semcomp.eval.plot import Chart, draw
 
-        draw(curves, bd, photos=len(named), path=options.plot)
+        title = f"Mean over {len(named)} lossless photos; in brackets, bytes at equal PSNR against JPEG"
+        draw(Chart(curves=curves, bd=bd, title=title, footer=f"model {model}"), options.plot)
     result = {"model": codec.name, "model_id": model, "photos": len(named), "curves": curves, "bd_rate": bd}
     return common.finish(
         "rate", options, result=result, checks=checks, table=table_of(curves, bd, len(named)),

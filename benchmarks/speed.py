@@ -30,8 +30,9 @@ from torch import Tensor
 
 from benchmarks import common
 from benchmarks.common import at_least, at_most
-from semcomp import codec as codec_module
+from semcomp import filing as filing_module
 from semcomp import latents as latents_module
+from semcomp import symbols as symbols_module
 from semcomp.errors import MissingExtraError
 
 ENTROPY_STAGES = ("coder", "container")
@@ -46,14 +47,14 @@ def stages_of(codec: Any) -> list[tuple[str, Any, str]]:
         ("sigma path", codec.coder, "_index"),
         ("mean path", codec.network, "two_passes"),
         ("rounding", latents_module, "choose_symbols"),
-        ("coder", latents_module, "encode_symbols"),
-        ("coder", latents_module.SymbolReader, "read"),
+        ("coder", symbols_module, "encode_symbols"),
+        ("coder", symbols_module.SymbolReader, "read"),
         ("coder", codec.coder, "z_index"),
-        ("container", codec_module, "write"),
-        ("container", codec_module, "read"),
-        ("container", codec_module, "_crc"),
+        ("container", filing_module, "write"),
+        ("container", filing_module, "read"),
+        ("container", filing_module, "_crc"),
         ("synthesis", codec, "render"),
-        ("picture", codec_module, "to_pil"),
+        ("picture", filing_module, "to_pil"),
     ]
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import semcomp
 from heads.data import DataConfig
 from heads.file import save_head
-from heads.fit import FitConfig, OptimConfig, fit
+from heads.fit import FitConfig, fit
+from heads.learn import OptimConfig
 
 
 def main(folder: str, minutes: float = 5.0, *, file: str = "my_head.safetensors") -> None:

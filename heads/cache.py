@@ -109,7 +109,8 @@ def open_cache(
             shutil.rmtree(temporary, ignore_errors=True)
             raise
     arrays = {path.stem: np.load(path, mmap_mode="r") for path in place.glob("*.npy")}
-    return Cache(**{field.name: arrays.get(field.name) for field in fields(Cache)})
+    filled: dict[str, Any] = {field.name: arrays.get(field.name) for field in fields(Cache)}
+    return Cache(**filled)
 
 
 def _fill(

@@ -19,7 +19,7 @@ def quick_depthwise(*networks: nn.Module) -> Iterator[None]:
     """Inside, the depthwise convolutions of the networks compute their gradients the quick way, on the CPU."""
     convolutions = [m for network in networks for m in network.modules() if isinstance(m, nn.Conv2d) and _fits(m)]
     for module in convolutions:
-        module.forward = _Forward(module)  # type: ignore[method-assign]
+        module.forward = _Forward(module)  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:

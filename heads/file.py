@@ -27,8 +27,8 @@ from semcomp.semantics import Head, Labels, Palette, Segmentation
 from semcomp.store import WEIGHTS
 
 FORMAT = "semcomp-head-1"
-BAND = 64
-"""Rows of logits that are brought to full resolution at once."""
+CELLS = 1 << 14
+"""Cells of FINE x FINE pixels that are interpolated at once."""
 
 NETWORKS: dict[str, tuple[type, type]] = {
     "classify": (Classifier, ClassifierConfig),
@@ -72,7 +72,7 @@ class NetworkHead(Head):
         self.info: HeadInfo = info
         self.network: Network = network.float().eval().requires_grad_(False)
         self.name, self.task, self.classes = info.name, info.task, info.classes
-        self.entropy_id, self.origin = bytes.fromhex(info.entropy_id), info.origin
+        self.entropy_id, self.origin, self.palette = bytes.fromhex(info.entropy_id), info.origin, info.palette
         for module in self.network.modules():
             if isinstance(module, nn.Conv2d):
                 module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
@@ -87,6 +87,9 @@ class NetworkHead(Head):
             classes=self.classes, palette=self.info.palette, head=self.name,
         )  # fmt: skip
 
+    def exported(self) -> nn.Module:
+        return self.network
+
     @torch.inference_mode()
     def logits(self, value: Tensor, quality: int) -> Tensor:
         """float32 scores for y_hat (1, M, h, w), or for pixels (1, 3, H, W) where the network reads pixels."""
@@ -100,26 +103,31 @@ class NetworkHead(Head):
 
 def labels_of(logits: Tensor, classes: tuple[str, ...], *, head: str) -> Labels:
     """Every class with its probability, the best first. logits (K,)."""
-    scores, order = logits.softmax(0).sort(descending=True, stable=True)
-    return Labels(
-        names=tuple(classes[k] for k in order.tolist()), scores=tuple(float(s) for s in scores.tolist()), head=head
-    )
+    return Labels.ranked(classes, logits.softmax(0).tolist(), head=head)
 
 
 def full_resolution(logits: Tensor, *, height: int, width: int) -> np.ndarray:
     """Class numbers, uint8 (height, width), of logits (1, K, h, w) that are brought to pixels bilinearly.
 
-    In bands of rows, so that the memory is that of a band; each band sees the rows beside it.
+    The 4x4 pixels between four positions of one class are of that class; only the others are interpolated.
     """
-    bands = []
-    rows = logits.shape[2]
-    for start in range(0, rows, BAND):
-        above, below = min(start, 1), min(rows - start - min(BAND, rows - start), 1)
-        part = logits[:, :, start - above : start + BAND + below]
-        fine = F.interpolate(part, scale_factor=FINE, mode="bilinear", align_corners=False)
-        fine = fine[:, :, FINE * above : fine.shape[2] - FINE * below, :width]
-        bands.append(fine.argmax(1)[0].to(torch.uint8))
-    return torch.cat(bands)[:height].cpu().numpy()
+    padded = F.pad(logits, (1, 1, 1, 1), mode="replicate")
+    best = padded.argmax(1)[0].to(torch.uint8)
+    first = best[:-1, :-1]
+    same = (first == best[:-1, 1:]) & (first == best[1:, :-1]) & (first == best[1:, 1:])
+    rows, columns = (~same).nonzero(as_tuple=True)
+    cells = first[:, None, :, None].repeat(1, FINE, 1, FINE)
+    one = (torch.arange(FINE, device=logits.device) + 0.5) / FINE
+    ways = torch.stack([1 - one, one])
+    weights = torch.einsum("ai,bj->ijab", ways, ways).flatten(2).flatten(0, 1)  # pixel of the cell, corner
+    scores = padded[0].permute(1, 2, 0)
+    for part in torch.arange(len(rows), device=rows.device).split(CELLS):
+        r, c = rows[part], columns[part]
+        corners = torch.stack([scores[r, c], scores[r, c + 1], scores[r + 1, c], scores[r + 1, c + 1]], 1)
+        cells[r, :, c, :] = (weights @ corners).argmax(2).to(torch.uint8).unflatten(1, (FINE, FINE))
+    half = FINE // 2
+    whole = cells.flatten(2).flatten(0, 1)
+    return whole[half : half + height, half : half + width].contiguous().cpu().numpy()
 
 
 def save_head(head: NetworkHead, path: Path) -> None:

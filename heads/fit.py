@@ -7,10 +7,8 @@ networks that heads are compared with: the same size on decoded pictures or on o
 import argparse
 import hashlib
 import json
-import math
 import platform
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,54 +16,21 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 import yaml
-from torch import Tensor, nn
-from tqdm import tqdm
+from torch import Tensor
 
-from heads.cache import SOURCES, Cache, Teacher, default_folder, open_cache, to_network, whole_pictures
+from heads.cache import SOURCES, Teacher, default_folder, open_cache, to_network, whole_pictures
 from heads.classify import ClassifierConfig
-from heads.data import IGNORED, DataConfig, DataError, Dataset, find_dataset
-from heads.depthwise import quick_depthwise
+from heads.data import DataConfig, DataError, Dataset, find_dataset
 from heads.file import HeadInfo, Network, NetworkHead, build_network, full_resolution, read_head, save_head
+from heads.learn import OptimConfig, learn
 from heads.metrics import confusion, mean_iou
 from heads.segment import SegmenterConfig
-from heads.squeezenet import CHANNELS, SqueezeNet
+from heads.squeezenet import SqueezeNet
 from heads.trunk import count
 from semcomp import config as configuration
-from semcomp.blocks import Pointwise
 from semcomp.codec import Codec, load
 from semcomp.errors import SemcompError
-from semcomp.precision import fast_pixels
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptimConfig:
-    """How a head learns: AdamW, warm-up, cosine."""
-
-    minutes: float | None = 10.0
-    """Length of the training, encoding not counted; or give epochs."""
-    epochs: float | None = None
-    batch: int = 32
-    lr: float = 2e-3
-    weight_decay: float = 0.05
-    warmup_steps: int = 100
-    clip: float = 1.0
-    label_smoothing: float = 0.1
-    """Of a classifier."""
-    mixup: float = 0.2
-    """Parameter of the beta distribution by which a classifier's latents are mixed; 0 for none (Zhang et al. 2018)."""
-    balance: float = 0.5
-    """Power of the inverse frequency by which a segmenter's classes are weighted; 0 for none."""
-    distil: float = 0.5
-    """Weight of the teacher's answer against the true one, where there is a teacher (Hinton et al. 2015)."""
-    temperature: float = 2.0
-    guidance: float = 1.0
-    """Weight of the error of the features, where they are given (after Romero et al. 2015, FitNets)."""
-
-    def __post_init__(self) -> None:
-        if (self.minutes is None) == (self.epochs is None):
-            raise ValueError("give the length of the training as either optim.minutes or optim.epochs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +86,9 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
         network.load_state_dict(before.network.state_dict())
         further = f"trained further from {Path(config.start_from).stem}: {before.origin}"
     head = NetworkHead(_info(config, codec, dataset, network, further), network)
-    rows = _train(network, crops, config, len(dataset.classes), quiet=quiet)
+    rows = learn(
+        network, crops, config.optim, task=config.task, classes=len(dataset.classes), seed=config.seed, quiet=quiet
+    )
     network.eval().requires_grad_(False)
     figures = validate(head, held, dataset)
     figures |= {"steps": len(rows), "seconds": round(rows[-1]["seconds"], 1), "train_loss": rows[-1]["loss"]}
@@ -187,121 +154,6 @@ def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, f
         name=config.name, task=config.task, classes=dataset.classes, palette=dataset.palette,
         entropy_id=codec.entropy_id.hex(), origin=origin,
     )  # fmt: skip
-
-
-def _train(network: Network, crops: Cache, config: FitConfig, classes: int, *, quiet: bool) -> list[dict[str, float]]:
-    """The loop. Returns what it logged, a row a step."""
-    o = config.optim
-    network.train().requires_grad_(True).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    guide = Pointwise(network.grid_width, CHANNELS) if crops.features is not None else None
-    parameters = [*network.parameters(), *(guide.parameters() if guide else ())]
-    decayed = [p for p in parameters if p.ndim > 1]
-    others = [p for p in parameters if p.ndim <= 1]
-    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=o.lr, weight_decay=o.weight_decay, fused=True)
-    weights = _class_weights(crops, classes, o.balance) if config.task == "segment" else None
-    rng = np.random.default_rng(config.seed)
-    batch = min(o.batch, len(crops))
-    steps = None if o.epochs is None else max(1, round(o.epochs * len(crops) / batch))
-    rows: list[dict[str, float]] = []
-    began = time.monotonic()
-    progress, order = 0.0, np.zeros(0, np.int64)
-    bar = tqdm(
-        total=100,
-        unit="%",
-        disable=quiet,
-        leave=False,
-        bar_format="{percentage:5.1f}% {bar} {elapsed}<{remaining} {postfix}",
-    )
-    try:
-        with bar, quick_depthwise(network):
-            while progress < 1:
-                if len(order) < batch:
-                    order = np.concatenate([order, rng.permutation(len(crops))])
-                chosen, order = np.sort(order[:batch]), order[batch:]
-                factor = min(1.0, (len(rows) + 1) / o.warmup_steps) * (
-                    0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
-                )
-                for group in optimizer.param_groups:
-                    group["lr"] = o.lr * factor
-                loss = _loss(network, guide, crops, chosen, config, weights, rng)
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(network.parameters(), o.clip)
-                optimizer.step()
-                optimizer.zero_grad()
-                seconds = time.monotonic() - began
-                rows.append({"step": len(rows) + 1, "loss": round(loss.item(), 5), "seconds": round(seconds, 3)})
-                progress = len(rows) / steps if steps else seconds / (60 * (o.minutes or 1))
-                bar.n = min(100.0, 100 * progress)
-                if len(rows) % 10 == 0:
-                    bar.set_postfix_str(f"step {len(rows)} loss {np.mean([r['loss'] for r in rows[-50:]]):.3f}")
-    except KeyboardInterrupt:
-        if not rows:
-            raise
-    return rows
-
-
-def _loss(
-    network: Network, guide: nn.Module | None, crops: Cache, chosen: np.ndarray, config: FitConfig,
-    weights: Tensor | None, rng: np.random.Generator,
-) -> Tensor:  # fmt: skip
-    """The loss of one batch."""
-    o = config.optim
-    value = to_network(crops.value[chosen]).contiguous(memory_format=torch.channels_last)
-    quality = torch.from_numpy(crops.quality[chosen].astype(np.int64))
-    target = torch.from_numpy(crops.target[chosen].astype(np.int64))
-    teacher = None if crops.teacher is None else torch.from_numpy(crops.teacher[chosen].astype(np.float32))
-    share, other = 1.0, torch.arange(len(chosen))
-    if config.task == "classify" and o.mixup:
-        share = float(rng.beta(o.mixup, o.mixup))
-        other = torch.from_numpy(rng.permutation(len(chosen)))
-        value = torch.lerp(value[other], value, share)
-    with fast_pixels(value.device):
-        logits, grid = network.with_grid(value, quality)
-        guided = None if guide is None else guide(grid)
-    logits = logits.float()
-    extra = torch.zeros(())
-    if guided is not None:
-        assert crops.features is not None
-        extra = o.guidance * _feature_error(guided.float(), to_network(crops.features[chosen]), share, other)
-    if config.task == "classify":
-        parts = [
-            F.cross_entropy(logits, labels, label_smoothing=o.label_smoothing) for labels in (target, target[other])
-        ]
-        loss = share * parts[0] + (1 - share) * parts[1]
-        if teacher is not None:
-            teacher = torch.lerp(teacher[other], teacher, share)
-            loss = torch.lerp(loss, _divergence(logits, teacher, o.temperature), o.distil)
-        return loss + extra
-    # Half resolution is enough to learn from; which pixel of each 2x2 is taken changes from step to step.
-    down, right = rng.integers(2, size=2)
-    fine = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
-    loss = F.cross_entropy(fine, target[:, down::2, right::2], weight=weights, ignore_index=IGNORED)
-    if teacher is not None:
-        loss = torch.lerp(loss, _divergence(logits, teacher.permute(0, 3, 1, 2), o.temperature), o.distil)
-    return loss + extra
-
-
-def _feature_error(guided: Tensor, features: Tensor, share: float, other: Tensor) -> Tensor:
-    """Mean squared error against the teacher's features, each channel brought to mean 0 and variance 1."""
-    wanted = F.batch_norm(features, None, None, training=True)
-    return F.mse_loss(guided, torch.lerp(wanted[other], wanted, share))
-
-
-def _divergence(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """KL divergence from the teacher's softened answer, mean over samples and positions; classes in dimension 1."""
-    log_p, q = (logits / temperature).log_softmax(1), (teacher / temperature).softmax(1)
-    return F.kl_div(log_p, q, reduction="none").sum(1).mean() * temperature**2
-
-
-def _class_weights(crops: Cache, classes: int, power: float) -> Tensor:
-    """Mean 1 over pixels: rare classes count for more, by the inverse frequency to a power."""
-    counts = np.zeros(256, np.int64)
-    for target in crops.target:
-        counts += np.bincount(target[::4, ::4].ravel(), minlength=256)
-    share = np.maximum(counts[:classes], 1) / max(1, counts[:classes].sum())
-    weights = share**-power
-    return torch.from_numpy(weights / (weights * share).sum()).float()
 
 
 def validate(head: NetworkHead, held: Sequence[tuple[Tensor, int, Any]], dataset: Dataset) -> dict[str, Any]:

@@ -20,8 +20,8 @@ __version__ = "0.1.0"
 _HOME = {
     "load": "semcomp.codec",
     "Codec": "semcomp.codec",
-    "Encoded": "semcomp.codec",
-    "Latents": "semcomp.latents",
+    "Encoded": "semcomp.filing",
+    "Latents": "semcomp.symbols",
     "load_head": "semcomp.semantics",
     "info": "semcomp.summary",
     "Info": "semcomp.summary",
@@ -54,7 +54,6 @@ __all__ = [  # at most 15; tests/test_public.py guards it
 
 if TYPE_CHECKING:
     from semcomp.codec import Codec as Codec
-    from semcomp.codec import Encoded as Encoded
     from semcomp.codec import load as load
     from semcomp.errors import FormatError as FormatError
     from semcomp.errors import ImageError as ImageError
@@ -63,10 +62,11 @@ if TYPE_CHECKING:
     from semcomp.errors import SemcompError as SemcompError
     from semcomp.errors import SemcompWarning as SemcompWarning
     from semcomp.errors import TargetError as TargetError
-    from semcomp.latents import Latents as Latents
+    from semcomp.filing import Encoded as Encoded
     from semcomp.semantics import load_head as load_head
     from semcomp.summary import Info as Info
     from semcomp.summary import info as info
+    from semcomp.symbols import Latents as Latents
 
 
 def __getattr__(name: str) -> Any:

@@ -6,68 +6,28 @@
     latents = codec.latents(data)            # no pixel is made
 """
 
-import struct
-import warnings
-import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
-from semcomp.coder import symbol_crc
-from semcomp.container import (
-    MAX_PIXELS,
-    MAX_SIDE,
-    SYNTHESISED,
-    Chunk,
-    ChunkKind,
-    Container,
-    Header,
-    read,
-    smallest_file,
-    write,
-)
-from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning, TargetError
-from semcomp.image import Picture, as_picture, pack_alpha, to_pil, unpack_alpha
-from semcomp.keepmask import unpack_keep
-from semcomp.latents import LatentCoder, Latents, Symbols, grid
-from semcomp.metrics import psnr_db
-from semcomp.model import STRIDE_Y, STRIDE_Z, kmac_per_pixel
+from semcomp.container import Container
+from semcomp.filing import FileCodec
+from semcomp.image import Picture
+from semcomp.latents import LatentCoder, Latents
+from semcomp.model import kmac_per_pixel
 from semcomp.precision import fast_pixels
-from semcomp.provenance import regions_of
-from semcomp.quantize import QUALITIES
+from semcomp.spans import tile_side
 from semcomp.store import Release, load_release, parameters
-from semcomp.tiles import run_tiled, tile_for
-
-if TYPE_CHECKING:
-    from semcomp.generative import Plan, Request
-    from semcomp.payload import SemanticsLike
-
-Z_CHECK = 0xFFFF
-"""Bits of the checksum of z that a header holds."""
-
-ImageLike = Any
-"""PIL image, uint8 array (H, W) or (H, W, 1..4), float tensor (1, C, H, W) in [0, 1], Picture, path or file."""
+from semcomp.symbols import STRIDE_Y, STRIDE_Z, grid
+from semcomp.tiles import run_tiled
 
 
-@dataclass(frozen=True, kw_only=True)
-class Encoded:
-    """A file, and how it met its target."""
-
-    data: bytes
-    quality: int
-    bpp: float
-    psnr_db: float | None
-    """against the input, where it was computed"""
-
-
-class Codec:
+class Codec(FileCodec):
     """One release, ready to encode and decode. Safe to use from several threads."""
 
     def __init__(self, release: Release, *, device: str | torch.device = "cpu"):
@@ -104,80 +64,6 @@ class Codec:
             "origin": self.release.origin,
         }  # fmt: skip
 
-    # ------------------------------------------------------------------ encoding
-
-    def encode(
-        self, image: ImageLike, *, quality: int = 50, strip: bool = False, convert: bool = False,
-        semantics: "SemanticsLike | None" = None, generative: "Request | None" = None,
-    ) -> bytes:  # fmt: skip
-        """The `.semc` file of an image at a quality of 1..100.
-
-        `strip` drops the ICC profile and EXIF, `convert` allows what would change the picture: 16 bits to 8, CMYK
-        to RGB, the first frame of an animation. `semantics` are stored in the file (payload.py): labels and a label
-        map, or heads that make them. `generative` has the decoder synthesise the picture, or what is not kept of it
-        (generative.py). Raises ImageError where the picture cannot be taken as it is, TargetError for another quality.
-        """
-        _check_quality(quality)
-        picture = self._picture(image, convert)
-        y = self.analyse(picture)
-        plan = None if generative is None else generative.plan(self, picture, y)
-        symbols = self.quantize(y, picture, quality=quality, keep=None if plan is None else plan.keep)
-        return self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan)
-
-    def encode_to(
-        self, image: ImageLike, *, bpp: float | None = None, max_bytes: int | None = None,
-        psnr: float | None = None, strip: bool = False, convert: bool = False,
-        semantics: "SemanticsLike | None" = None, generative: "Request | None" = None,
-    ) -> Encoded:  # fmt: skip
-        """The best file of at most `bpp` or `max_bytes`, or the smallest of at least `psnr` dB.
-
-        Exactly one target is given; bytes are those of the whole file, dB those of the synthesis. The analysis runs
-        once, the quality is found by bisection. Raises TargetError where no quality meets the target.
-        """
-        if sum(target is not None for target in (bpp, max_bytes, psnr)) != 1:
-            raise TargetError("give exactly one of bpp, max_bytes and psnr")
-        picture = self._picture(image, convert)
-        pixels = picture.width * picture.height
-        y = self.analyse(picture)
-        plan = None if generative is None else generative.plan(self, picture, y)
-        keep = None if plan is None else plan.keep
-
-        def attempt(quality: int) -> Encoded:
-            symbols = self.quantize(y, picture, quality=quality, keep=keep)
-            data = self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan)
-            db = None
-            if psnr is not None:
-                y_hat = self.coder.dequantize(symbols, quality=quality)
-                latents = self._wrapped(y_hat, height=picture.height, width=picture.width, quality=quality)
-                db = psnr_db(picture.pixels, self.render(latents))
-            return Encoded(data=data, quality=quality, bpp=8 * len(data) / pixels, psnr_db=db)
-
-        if psnr is not None:
-            wanted = f"{psnr} dB"
-            best = _bisect(lambda number: attempt(QUALITIES + 1 - number), lambda e: (e.psnr_db or 0.0) >= psnr)
-            extreme = QUALITIES
-        else:
-            limit = max_bytes if max_bytes is not None else (bpp or 0.0) * pixels / 8
-            wanted = f"{limit:,.0f} bytes"
-            best = _bisect(attempt, lambda e: len(e.data) <= limit)
-            extreme = 1
-        if best is None:
-            reached = attempt(extreme)
-            raise TargetError(
-                f"no quality reaches {wanted}: quality {reached.quality} gives {len(reached.data):,} bytes"
-                + (f" and {reached.psnr_db:.2f} dB" if psnr is not None else "; encode a smaller picture")
-            )
-        return best
-
-    def _picture(self, image: ImageLike, convert: bool) -> Picture:
-        picture = as_picture(image, convert=convert)
-        if max(picture.width, picture.height) > MAX_SIDE or picture.width * picture.height > MAX_PIXELS:
-            raise ImageError(
-                f"{picture.width}x{picture.height} is beyond the format's limit of {MAX_SIDE:,} pixels a side and "
-                f"{MAX_PIXELS:,} in all; cut the picture into parts"
-            )
-        return picture
-
     @torch.inference_mode()
     def analyse(self, picture: Picture) -> Tensor:
         """y (1, M, 4a, 4b) of a picture padded to multiples of 64 by repeating its edge; it serves every quality."""
@@ -194,132 +80,9 @@ class Codec:
         analysis = self.network.analysis
         with fast_pixels(self.device):
             return run_tiled(
-                analysis, region, height=height, width=width, tile=tile_for(height, width), halo=analysis.reach,
+                analysis, region, height=height, width=width, tile=tile_side(height, width), halo=analysis.reach,
                 channels=self.release.config.latents, down=STRIDE_Y,
             )  # fmt: skip
-
-    def quantize(
-        self, y: Tensor, picture: Picture, *, quality: int, optimise: bool = True, keep: np.ndarray | None = None
-    ) -> Symbols:
-        """The symbols of `analyse`'s latents at a quality. `optimise` weighs bits against error (rounding.py); only
-        the positions in `keep`, bool (rows, columns), are coded."""
-        symbols, _ = self.coder.quantize(
-            y, height=picture.height, width=picture.width, quality=quality, optimise=optimise, keep=keep
-        )
-        return symbols
-
-    def pack(
-        self, picture: Picture, symbols: Symbols, *, quality: int, strip: bool = False,
-        semantics: "SemanticsLike | None" = None, plan: "Plan | None" = None,
-    ) -> bytes:  # fmt: skip
-        """The file of symbols and of what else the picture carries. The symbols of a `plan` keep what it keeps."""
-        chunks = [Chunk(ChunkKind.SYMBOLS, self.coder.write(symbols, quality=quality))]
-        if picture.alpha is not None:
-            chunks.append(Chunk(ChunkKind.ALPHA, pack_alpha(picture.alpha)))
-        if not strip:
-            extra = ((ChunkKind.ICC, picture.icc), (ChunkKind.EXIF, picture.exif))
-            chunks += [Chunk(kind, data) for kind, data in extra if data]
-        if plan is not None:
-            chunks += plan.chunks(width=picture.width, height=picture.height)
-        if callable(semantics):
-            y_hat = self.coder.dequantize(symbols, quality=quality, precise=False)
-            semantics = semantics(
-                self._wrapped(y_hat, height=picture.height, width=picture.width, quality=quality)
-            )
-        if semantics is not None:
-            there = {chunk.kind for chunk in chunks}
-            own = semantics.chunks(width=picture.width, height=picture.height)
-            chunks += [chunk for chunk in own if chunk.kind not in there]
-        header = Header(
-            width=picture.width, height=picture.height, mode=picture.mode, quality=quality,
-            flags=0 if plan is None else SYNTHESISED, entropy_id=self.entropy_id, model_id=self.model_id,
-            symbol_crc=0, z_check=0,
-        )  # fmt: skip
-        header = with_checks(header, symbols)
-        file = write(Container(header, tuple(chunks)))
-        missing = smallest_file(picture.width, picture.height) - len(file)
-        if missing > 0:
-            file = write(Container(header, (*chunks, Chunk(ChunkKind.PADDING, bytes(missing)))))
-        return file
-
-    # ------------------------------------------------------------------ decoding
-
-    def decode(
-        self, data: bytes, *, max_pixels: int = MAX_PIXELS, generator: str | Path | None = None, seed: int = 0,
-        relabel: Mapping[str, str] | None = None,
-    ) -> Image.Image:  # fmt: skip
-        """The image of a `.semc` file, with its alpha, ICC profile and EXIF.
-
-        `generator` is "faithful", "realistic", or the name or file of a generator; None is what the file was made
-        for. `seed` is that of its noise, `relabel` renames classes of the stored label map that guides it. Where
-        something is synthesised, `info["synthesised"]` of the image says what.
-
-        Raises FormatError for damaged bytes and for more than `max_pixels` pixels, ModelError for a file of other
-        tables and for a generator that is not there, ImageError for a class that is not there. Warns (SemcompWarning)
-        where a file was made for another synthesis or generator, or an optional chunk is lost.
-        """
-        container = self._read(data, max_pixels)
-        header = container.header
-        if header.model_id != self.model_id:
-            warnings.warn(
-                f"this file was made for model {header.model_id.hex()}, this is {self.model_id.hex()}: the picture "
-                "will differ a little from what its maker saw",
-                SemcompWarning, stacklevel=2,
-            )  # fmt: skip
-        for lost in container.lost:
-            warnings.warn(f"{lost.name} is lost: {lost.reason}", SemcompWarning, stacklevel=2)
-        pixels, note = self._pixels(container, generator, seed, relabel)
-        alpha = container.get(ChunkKind.ALPHA)
-        picture = Picture(
-            pixels=pixels,
-            mode=header.mode,
-            alpha=None if alpha is None else unpack_alpha(alpha, width=header.width, height=header.height),
-            icc=container.get(ChunkKind.ICC),
-            exif=container.get(ChunkKind.EXIF),
-        )
-        decoded = to_pil(picture)
-        if note:
-            decoded.info["synthesised"] = note
-        return decoded
-
-    def _pixels(
-        self, container: Container, generator: str | Path | None, seed: int, relabel: Mapping[str, str] | None
-    ) -> tuple[np.ndarray, str]:
-        """uint8 (height, width, 3), and what of it is synthesised in words, empty for nothing."""
-        made_for = container.get(ChunkKind.GENERATOR) is not None
-        if not made_for and generator in (None, "faithful") and not relabel:
-            return self.render(self._decode_latents(container)), ""
-        from semcomp.generative import decode_pixels
-
-        latents = self._decode_latents(container)
-        return decode_pixels(self, container, latents, generator=generator, seed=seed, relabel=relabel)
-
-    def latents(self, data: bytes, *, max_pixels: int = MAX_PIXELS, precise: bool = False) -> Latents:
-        """The latents of a file: entropy decoding and the mean path only. Raises as `decode` does.
-
-        They are for heads: the mean path runs in bfloat16 where the processor has it, which halves its time and moves
-        y_hat by less than a rounding step. `precise` gives what `decode` renders.
-        """
-        return self._decode_latents(self._read(data, max_pixels), precise=precise)
-
-    def latents_of(
-        self, image: ImageLike, *, quality: int = 50, convert: bool = False, precise: bool = False
-    ) -> Latents:
-        """What `latents` would give for the file of an image, without making the file. Raises as `encode` does."""
-        _check_quality(quality)
-        picture = self._picture(image, convert)
-        return self.latents_from(self.analyse(picture), picture, quality=quality, precise=precise)
-
-    def latents_from(self, y: Tensor, picture: Picture, *, quality: int, precise: bool = False) -> Latents:
-        """The same, of `analyse`'s latents."""
-        _, y_hat = self.coder.quantize(
-            y, height=picture.height, width=picture.width, quality=quality, precise=precise
-        )
-        return self._wrapped(y_hat, height=picture.height, width=picture.width, quality=quality)
-
-    def read_symbols(self, data: bytes, *, max_pixels: int = MAX_PIXELS, plain: bool = False) -> Symbols:
-        """The integers of a file. `plain` reads with the coder in pure Python. Raises as `decode` does."""
-        return self._decode_symbols(self._read(data, max_pixels), plain=plain)
 
     @torch.inference_mode()
     def render(self, latents: Latents) -> np.ndarray:
@@ -335,52 +98,19 @@ class Codec:
         with fast_pixels(self.device):
             pixels = run_tiled(
                 network, lambda r, c: y_hat[..., r, c], height=rows, width=columns,
-                tile=tile_for(rows * STRIDE_Y, columns * STRIDE_Y) // STRIDE_Y, halo=synthesis.reach,
+                tile=tile_side(rows * STRIDE_Y, columns * STRIDE_Y) // STRIDE_Y, halo=synthesis.reach,
                 channels=3, up=STRIDE_Y, dtype=torch.uint8,
             )  # fmt: skip
         pixels = pixels[0, :, : latents.height, : latents.width]
         return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
 
-    def _read(self, data: bytes, max_pixels: int) -> Container:
-        container = read(data, max_pixels=max_pixels)
-        if container.header.entropy_id != self.entropy_id:
-            raise ModelError(
-                f"the file needs a codec with entropy id {container.header.entropy_id.hex()}, "
-                f"{self.name} has {self.entropy_id.hex()}; load the codec that wrote it (semcomp models lists them)"
-            )
-        return container
+    def complete(
+        self, container: Container, latents: Latents, *, generator: str | Path | None, seed: int,
+        relabel: Mapping[str, str] | None,
+    ) -> tuple[np.ndarray, str]:  # fmt: skip
+        from semcomp.generative import complete
 
-    def _decode_symbols(self, container: Container, *, plain: bool = False) -> Symbols:
-        header = container.header
-        regions = regions_of(container)
-        keep = None if regions is None else unpack_keep(regions, width=header.width, height=header.height, plain=plain)
-
-        def verify(matches: bool, what: str) -> None:
-            if not matches:
-                raise FormatError(
-                    f"the {what} do not match their checksum: the file is damaged, or was not decoded exactly; "
-                    "copy the file again, and run `semcomp doctor` on this machine"
-                )
-
-        symbols = self.coder.read(
-            container.get(ChunkKind.SYMBOLS) or b"", height=header.height, width=header.width,
-            quality=header.quality, plain=plain, keep=keep,
-            verify_z=lambda z: verify(_crc(header, keep, z) & Z_CHECK == header.z_check, "symbols of z"),
-        )  # fmt: skip
-        verify(_crc(header, keep, symbols.z, symbols.y) == header.symbol_crc, "symbols")
-        return symbols
-
-    def _decode_latents(self, container: Container, *, precise: bool = True) -> Latents:
-        header, symbols = container.header, self._decode_symbols(container)
-        y_hat = self.coder.dequantize(symbols, quality=header.quality, precise=precise)
-        latents = self._wrapped(y_hat, height=header.height, width=header.width, quality=header.quality)
-        return replace(latents, model_id=header.model_id, keep=symbols.keep)
-
-    def _wrapped(self, y_hat: Tensor, *, height: int, width: int, quality: int) -> Latents:
-        return Latents(
-            y_hat=y_hat, height=height, width=width, quality=quality, entropy_id=self.entropy_id,
-            model_id=self.model_id,
-        )  # fmt: skip
+        return complete(self, container, latents, generator=generator, seed=seed, relabel=relabel)
 
 
 def load(name_or_path: str | Path = "base", *, device: str | None = None, threads: int | None = None) -> Codec:
@@ -392,35 +122,3 @@ def load(name_or_path: str | Path = "base", *, device: str | None = None, thread
     if threads is not None:
         torch.set_num_threads(threads)
     return Codec(load_release(name_or_path), device=device or "cpu")
-
-
-def _check_quality(quality: int) -> None:
-    if isinstance(quality, bool) or not isinstance(quality, int | np.integer) or not 1 <= quality <= QUALITIES:
-        raise TargetError(f"quality is an integer from 1 to {QUALITIES}, not {quality!r}")
-
-
-def _bisect(attempt: Callable[[int], Encoded], good: Callable[[Encoded], bool]) -> Encoded | None:
-    """The attempt of the largest number 1..100 that is good, if they are good up to some number."""
-    low, high, best = 1, QUALITIES, None
-    while low <= high:
-        middle = (low + high) // 2
-        result = attempt(middle)
-        if good(result):
-            best, low = result, middle + 1
-        else:
-            high = middle - 1
-    return best
-
-
-def with_checks(header: Header, symbols: Symbols) -> Header:
-    """The header with the checks of its symbols."""
-    crc, z_crc = _crc(header, symbols.keep, symbols.z, symbols.y), _crc(header, symbols.keep, symbols.z)
-    return replace(header, symbol_crc=crc, z_check=z_crc & Z_CHECK)
-
-
-def _crc(header: Header, keep: np.ndarray | None, *latents: np.ndarray) -> int:
-    """Checksum of symbols, tied to what else decides the picture: a wrong size, quality or region is noticed."""
-    rest = struct.pack("<IIIB", header.width, header.height, header.flags << 4 | header.mode, header.quality)
-    if keep is not None:
-        rest += np.packbits(keep).tobytes()
-    return zlib.crc32(rest, symbol_crc(*latents))

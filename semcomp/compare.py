@@ -11,9 +11,7 @@ import base64
 import html
 import io
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
+from semcomp.eval.classical import AVIF, JPEG, WEBP, PillowCodec
+from semcomp.eval.size import file_of_size
 from semcomp.image import Picture, to_pil
 from semcomp.metrics import psnr_db
 
@@ -28,23 +28,7 @@ _LOSSLESS_PIXELS = 4_000_000
 """Up to here the page carries the original and semcomp's result losslessly, beyond as WebP of quality 98."""
 
 
-@dataclass(frozen=True)
-class Rival:
-    """A codec of Pillow's to compare with."""
-
-    name: str
-    format: str
-    lowest: int
-    highest: int
-    options: tuple[tuple[str, Any], ...]
-    feature: str | None = None
-
-
-RIVALS = (
-    Rival("JPEG", "JPEG", 1, 95, (("optimize", True), ("subsampling", "4:2:0"))),
-    Rival("WebP", "WEBP", 0, 100, (("method", 6),), "webp"),
-    Rival("AVIF", "AVIF", 0, 100, (("subsampling", "4:2:0"),), "avif"),
-)
+RIVALS = (JPEG, WEBP, AVIF)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,43 +84,24 @@ def compare(picture: Picture, data: bytes, decoded: Image.Image, *, quality: int
         name="semcomp", setting=f"quality {quality}", data=data, decoded=ours, mime="",
         bpp=8 * len(data) / (picture.width * picture.height), psnr_db=psnr_db(pixels, np.asarray(ours)),
     )  # fmt: skip
-    available = [rival for rival in RIVALS if rival.feature is None or features.check(rival.feature)]
+    available = [rival for rival in RIVALS if rival.available]
     others = [rival_at_size(original, rival, target_bytes=len(data)) for rival in available]
     return Comparison(original=original, entries=(first, *others))
 
 
-def rival_at_size(original: Image.Image, rival: Rival, *, target_bytes: int) -> Entry:
-    """The file of `rival` that comes nearest to `target_bytes`, found by binary search over its quality."""
-
-    @cache
-    def encode(quality: int) -> bytes:
-        buffer = io.BytesIO()
-        original.save(buffer, rival.format, quality=quality, **dict(rival.options))
-        return buffer.getvalue()
-
-    quality = _nearest(lambda value: len(encode(value)), rival.lowest, rival.highest, target_bytes)
-    data = encode(quality)
-    decoded = Image.open(io.BytesIO(data)).convert("RGB")
+def rival_at_size(original: Image.Image, rival: PillowCodec, *, target_bytes: int) -> Entry:
+    """The file of `rival` that comes nearest to `target_bytes`."""
+    pixels = np.asarray(original)
+    quality, data = file_of_size(rival, pixels, target_bytes=target_bytes)
+    decoded = rival.decode(data)
     setting = f"quality {quality}"
     if quality == rival.lowest and len(data) > 1.1 * target_bytes:
         setting += ", its lowest: it cannot get this small"
     return Entry(
-        name=rival.name, setting=setting, data=data, decoded=decoded, mime=f"image/{rival.format.lower()}",
-        bpp=8 * len(data) / (original.width * original.height),
-        psnr_db=psnr_db(np.asarray(original), np.asarray(decoded)),
+        name=rival.label, setting=setting, data=data, decoded=Image.fromarray(decoded),
+        mime=f"image/{rival.format.lower()}", bpp=8 * len(data) / (original.width * original.height),
+        psnr_db=psnr_db(pixels, decoded),
     )  # fmt: skip
-
-
-def _nearest(size: Callable[[int], int], low: int, high: int, target: int) -> int:
-    """The quality in low..high whose size is nearest to `target`, sizes growing with quality."""
-    first, last = low, high
-    while low < high:  # the first quality whose file is larger than the target
-        middle = (low + high) // 2
-        if size(middle) > target:
-            high = middle
-        else:
-            low = middle + 1
-    return min((max(low - 1, first), min(low, last)), key=lambda quality: abs(size(quality) - target))
 
 
 def on_white(image: Image.Image) -> Image.Image:
@@ -152,7 +117,7 @@ def page(comparison: Comparison, *, title: str) -> str:
     lossless = original.width * original.height <= _LOSSLESS_PIXELS
     layers = [{"name": "Original", "src": _shown(original, lossless=lossless)}]
     for entry in comparison.entries:
-        src = _data_url(entry.data, entry.mime) if entry.mime else _shown(entry.decoded, lossless=lossless)
+        src = data_url(entry.data, entry.mime) if entry.mime else _shown(entry.decoded, lossless=lossless)
         layers.append({"name": entry.name, "src": src, **entry.to_dict()})
     content = {
         "title": title,
@@ -194,10 +159,11 @@ def _shown(image: Image.Image, *, lossless: bool) -> str:
     buffer = io.BytesIO()
     if not features.check("webp"):
         image.save(buffer, "PNG")
-        return _data_url(buffer.getvalue(), "image/png")
+        return data_url(buffer.getvalue(), "image/png")
     image.save(buffer, "WEBP", lossless=lossless, quality=80 if lossless else 98, method=4)
-    return _data_url(buffer.getvalue(), "image/webp")
+    return data_url(buffer.getvalue(), "image/webp")
 
 
-def _data_url(data: bytes, mime: str) -> str:
+def data_url(data: bytes, mime: str) -> str:
+    """A file as an address that holds it."""
     return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"

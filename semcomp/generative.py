@@ -22,23 +22,23 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from semcomp.container import Chunk, ChunkKind, Container, read
+from semcomp.container import ChunkKind, Container, read
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning
 from semcomp.generators import DEFAULT, TrainedGenerator, load_generator
-from semcomp.keepmask import box_mask, class_number, class_numbers, pack_keep, positions, unpack_keep
-from semcomp.latents import Latents
-from semcomp.model import STRIDE_Y
-from semcomp.payload import Semantics, read_segmentation
+from semcomp.keepmask import box_mask, class_number, class_numbers, positions, unpack_keep
+from semcomp.payload import Plan, read_segmentation
 from semcomp.precision import fast_pixels
-from semcomp.provenance import GeneratorNote, Origin, in_words, pack_generator, read_generator, read_origin
+from semcomp.provenance import GeneratorNote, Origin, in_words, read_generator, read_origin
 from semcomp.semantics import Head, Segmentation
-from semcomp.tiles import run_tiled, tile_for
+from semcomp.spans import tile_side
+from semcomp.symbols import STRIDE_Y, Latents
+from semcomp.tiles import run_tiled
 
 if TYPE_CHECKING:
     from semcomp.codec import Codec
     from semcomp.image import Picture
 
-FAITHFUL, REALISTIC = "faithful", "realistic"
+REALISTIC = "realistic"
 CELL = 8
 """Pixels a side of a cell of the stored map: the generator reads it at 1/8."""
 DILATE = 16
@@ -51,28 +51,6 @@ NOISE_TILE = 64
 """Positions a side after which the noise repeats."""
 TINT = (230, 0, 160)
 """Colour over what is synthesised."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a file will hold of one picture."""
-
-    note: GeneratorNote
-    keep: np.ndarray | None
-    """bool (rows, columns) of y; None codes everything."""
-    segmentation: Segmentation | None
-    cell: int
-
-    def chunks(self, *, width: int, height: int) -> list[Chunk]:
-        """GENERATOR, REGIONS and LABEL_MAP. ImageError where something does not fit."""
-        try:
-            chunks = [Chunk(ChunkKind.GENERATOR, pack_generator(self.note))]
-            if self.keep is not None:
-                chunks.append(Chunk(ChunkKind.REGIONS, pack_keep(self.keep)))
-        except ValueError as error:
-            raise ImageError(f"what is kept does not fit into a file: {error}") from error
-        guide = Semantics(segmentation=self.segmentation, cell=self.cell)
-        return chunks + guide.chunks(width=width, height=height)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,33 +118,23 @@ class Request:
         return positions(mask, dilate=self.dilate)
 
 
-def decode_pixels(
+def complete(
     codec: "Codec", container: Container, latents: Latents, *, generator: str | Path | None, seed: int,
     relabel: Mapping[str, str] | None,
 ) -> tuple[np.ndarray, str]:  # fmt: skip
-    """uint8 (height, width, 3) of a file, and what of it is synthesised in words, empty for nothing. See `choose`."""
+    """uint8 (height, width, 3) of a file, and what of it is synthesised in words. See `choose`."""
     chosen = choose(container, generator)
-    if chosen is not None:
-        guide = stored_guide(container, relabel)
-        return render(codec, chosen, latents, guide, seed=seed), note_of(origin_of(container, chosen))
-    if relabel:
-        raise ImageError("relabelling changes what a generator makes, and this picture is decoded without one")
-    if latents.keep is not None:
-        share = 100 * (1 - latents.keep.mean())
-        text = f"{share:.1f} % of the picture was not kept and is left without content"
-        warnings.warn(text, SemcompWarning, stacklevel=4)
-    return codec.render(latents), ""
+    guide = stored_guide(container, relabel)
+    return render(codec, chosen, latents, guide, seed=seed), note_of(origin_of(container, chosen))
 
 
-def choose(container: Container, generator: str | Path | None) -> TrainedGenerator | None:
-    """The generator that a file is to be decoded with, None for the synthesis alone.
+def choose(container: Container, generator: str | Path | None) -> TrainedGenerator:
+    """The generator that a file is to be decoded with.
 
-    `generator` is "faithful", "realistic", a generator's name or file, or None for what the file was made for.
-    ModelError where it is not there. Warns where another one was meant.
+    `generator` is "realistic", a generator's name or file, or None for what the file was made for. ModelError where
+    it is not there. Warns where another one was meant.
     """
     body = container.get(ChunkKind.GENERATOR)
-    if generator == FAITHFUL or (generator is None and body is None):
-        return None
     note = None if body is None else read_generator(body)
     named = generator if generator not in (None, REALISTIC) else note.name if note else DEFAULT
     assert named is not None
@@ -257,7 +225,7 @@ def render(
 
     with fast_pixels(device):
         pixels = run_tiled(
-            draw, source, height=rows, width=columns, tile=tile_for(rows * STRIDE_Y, columns * STRIDE_Y) // STRIDE_Y,
+            draw, source, height=rows, width=columns, tile=tile_side(rows * STRIDE_Y, columns * STRIDE_Y) // STRIDE_Y,
             halo=network.reach, channels=3, up=STRIDE_Y, dtype=torch.uint8,
         )  # fmt: skip
     return np.ascontiguousarray(pixels[0, :, : latents.height, : latents.width].permute(1, 2, 0).numpy())

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
+from semcomp.answers import Segmentation, default_palette
 from semcomp.errors import ImageError
-from semcomp.semantics import Segmentation, default_palette
 
 OPACITY = 0.55
 

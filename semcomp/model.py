@@ -14,9 +14,9 @@ from semcomp.analysis import Analysis
 from semcomp.entropy import HyperAnalysis, MeanPath, even_elements
 from semcomp.quantize import QUALITIES, RateTable, lmbda_of
 from semcomp.sigma import SigmaPath
+from semcomp.symbols import STRIDE_Y as STRIDE_Y
+from semcomp.symbols import STRIDE_Z as STRIDE_Z
 from semcomp.synthesis import Synthesis
-
-STRIDE_Y, STRIDE_Z = 16, 64
 
 
 @dataclass(frozen=True, kw_only=True)

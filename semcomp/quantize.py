@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-QUALITIES = 100
-"""Qualities are the integers 1..100."""
+from semcomp.symbols import QUALITIES as QUALITIES
+from semcomp.symbols import rate_node
 
 
 def _straight_through(value: Tensor, rounded: Tensor) -> Tensor:
@@ -54,7 +54,8 @@ def rate_position(quality: Tensor, nodes: int) -> Tensor:
 
 def prior_node(quality: Tensor, nodes: int) -> Tensor:
     """Number of the prior of z that a quality uses, int64 (B,). Integer arithmetic only: it selects tables."""
-    return ((quality.long() - 1) * (nodes - 1) * 2 + (QUALITIES - 1)) // (2 * (QUALITIES - 1))
+    node: Tensor = rate_node(quality.long(), nodes)
+    return node
 
 
 def lmbda_of(quality: Tensor, lmbda_min: float, lmbda_max: float) -> Tensor:

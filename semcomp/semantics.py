@@ -11,73 +11,23 @@ is an equal of those that come with semcomp:
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from semcomp.answers import Labels as Labels
+from semcomp.answers import Palette as Palette
+from semcomp.answers import Segmentation as Segmentation
+from semcomp.answers import default_palette as default_palette
 from semcomp.errors import ModelError, SemcompError
-from semcomp.latents import Latents
+from semcomp.symbols import Latents
+
+if TYPE_CHECKING:
+    from torch import nn
 
 HEADS, FORMATS = "semcomp.heads", "semcomp.head_formats"
-
-Palette = tuple[tuple[int, int, int], ...]
-
-
-def default_palette(classes: int) -> Palette:
-    """Pascal VOC's colours: the bits of a class number, spread over the three channels from the highest down."""
-
-    def channel(number: int, which: int) -> int:
-        return sum((number >> (3 * bit + which) & 1) << (7 - bit) for bit in range(8))
-
-    return tuple((channel(k, 0), channel(k, 1), channel(k, 2)) for k in range(classes))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Labels:
-    """What a whole picture shows: names with scores in 0..1, the best first."""
-
-    names: tuple[str, ...]
-    scores: tuple[float, ...]
-    head: str = ""
-    """Name of the head that said so; empty for labels that a person gave."""
-
-    def top(self, count: int) -> "Labels":
-        """The best `count`."""
-        return Labels(names=self.names[:count], scores=self.scores[:count], head=self.head)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Segmentation:
-    """What every pixel shows."""
-
-    label_map: np.ndarray
-    """uint8 (height, width), numbers of `classes`"""
-    classes: tuple[str, ...]
-    palette: Palette
-    """One RGB colour a class."""
-    head: str = ""
-
-    def labels(self, *, least: float = 0.005) -> Labels:
-        """The classes by the share of the picture that they cover, which is their score; none below `least`.
-
-        A class called "background" is left out.
-        """
-        shares = np.bincount(self.label_map.ravel(), minlength=len(self.classes)) / self.label_map.size
-        order = [k for k in np.argsort(-shares, kind="stable").tolist() if shares[k] >= least]
-        order = [k for k in order if self.classes[k].lower() != "background"]
-        return Labels(
-            names=tuple(self.classes[k] for k in order), scores=tuple(float(shares[k]) for k in order), head=self.head
-        )
-
-    @cached_property
-    def present(self) -> tuple[int, ...]:
-        """Numbers of the classes that occur, ascending."""
-        return tuple(np.flatnonzero(np.bincount(self.label_map.ravel())).tolist())
-
 
 class Head(ABC):
     """Something that reads latents. Call it; implement `answer`."""
@@ -90,6 +40,8 @@ class Head(ABC):
     """8 bytes: the codec whose latents it was trained on."""
     origin: str = ""
     """Data, command and figures, in words."""
+    palette: Palette = ()
+    """One RGB colour a class; empty for a classifier."""
 
     def __call__(self, latents: Latents) -> Labels | Segmentation:
         """The answer for one picture. ModelError for latents of another codec."""
@@ -103,6 +55,13 @@ class Head(ABC):
     @abstractmethod
     def answer(self, latents: Latents) -> Labels | Segmentation:
         """Labels or Segmentation; the latents are those of the right codec."""
+
+    def exported(self) -> "nn.Module":
+        """The network to export: y_hat (1, M, h, w), quality (1,) -> logits (1, K) or (1, K, 4h, 4w).
+
+        ModelError where a head has none.
+        """
+        raise ModelError(f"the head {self.name} has no network that can be exported: leave it out")
 
 
 def head_names() -> list[str]:

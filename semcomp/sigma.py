@@ -22,12 +22,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semcomp.quantize import QUALITIES, RateTable, bound, floor, round_half_even
+from semcomp.symbols import Z_LIMIT as Z_LIMIT
 
 SCALES = 64
 SCALE_MIN, SCALE_MAX = 0.11, 256.0
 LOG_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALES - 1)
 SHIFT1, SHIFT2 = 4, 10
-Z_LIMIT = 127
 WEIGHT_LIMIT = 127
 BIAS_LIMIT = 1 << 21
 

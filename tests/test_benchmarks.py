@@ -4,6 +4,7 @@ import json
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import common, exactness, fuzz, generative, labelmap, memory, plot, rate, realism, recognition, speed
+from benchmarks import common, exactness, fuzz, generative, labelmap, memory, rate, realism, recognition, scaling, speed
 from semcomp.container import read
 from semcomp.errors import FormatError, MissingExtraError
 
@@ -60,7 +61,7 @@ def failed(result: dict[str, Any]) -> list[str]:
 def test_rate(run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("scipy")
     jpeg, webp = (rate.RIVALS[number] for number in (0, 1))
-    few = [rate.Rival(r.name, r.format, r.settings[1::4], r.options, r.feature) for r in (jpeg, webp)]
+    few = [replace(rival, settings=rival.settings[1::4]) for rival in (jpeg, webp)]
     monkeypatch.setattr(rate, "RIVALS", few)
     arguments = [str(photos), "--qualities", "10", "50", "90", "--monotone", "1", "--threads", "1"]
     result = run(rate.main, *arguments)
@@ -76,19 +77,9 @@ def test_rate(run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(rate, "semcomp_rows", forbidden)
     monkeypatch.setattr(rate, "sizes_of_all_qualities", forbidden)
-    monkeypatch.setattr(rate.Rival, "_row", forbidden)
+    monkeypatch.setattr(rate, "rival_rows", forbidden)
     again = run(rate.main, *arguments)
     assert again["curves"] == result["curves"]
-
-
-def test_plot(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    from benchmarks.plot import draw
-
-    curve = {"setting": [1, 2], "bpp": [0.1, 1.0], "psnr_db": [25.0, 40.0]}
-    draw({"semcomp": curve, "JPEG": curve}, {"semcomp": {"JPEG": -50.0}}, photos=1, path=tmp_path / "a.png")
-    with Image.open(tmp_path / "a.png") as image:
-        assert image.width > 500
 
 
 @pytest.mark.skipif(find_spec("compressai") is None, reason="CompressAI is not installed")
@@ -103,6 +94,14 @@ def test_speed(run: Run, codec: Any) -> None:
     assert {"coder", "mean path", "synthesis"} < set(stages["decode"])
     assert all(value["median"] > -0.001 for part in stages.values() for value in part.values())
     assert "forward" not in vars(codec.network.hyper_analysis) and result["psnr_db"] > 15
+
+
+def test_scaling(run: Run, photos: Path) -> None:
+    arguments = ["--megapixels", "0.01", "0.02", "--threads", "1", "--repeats", "1"]
+    result = run(scaling.main, str(photos / "a.png"), *arguments)
+    assert [one["megapixels"] for one in result["sizes"]] == pytest.approx([0.01, 0.02], rel=0.05)
+    assert result["threads"][0]["threads"] == 1 and set(result["opening"]) == {"semcomp.info", "Image.open"}
+    assert len(result["coder"]) == 3 and result["symbol_bytes"] > 50
 
 
 @pytest.mark.slow
@@ -153,11 +152,7 @@ def test_fuzz_notices_a_wrong_picture_and_a_stray_exception(
     assert any("--seed 0 --only" in example for example in result["examples"])
 
 
-def test_a_missing_extra_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
-    with pytest.raises(MissingExtraError, match=r"semcomp\[eval\]"):
-        plot.draw({}, {}, photos=0, path=tmp_path / "a.png")
+def test_a_missing_extra_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "compressai.zoo", None)
     with pytest.raises(MissingExtraError, match=r"semcomp\[train\]"):
         speed.Mbt2018Mean()

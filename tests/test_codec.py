@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import semcomp
-from semcomp import codec as codec_module
+from semcomp import spans
 from semcomp.container import Chunk, ChunkKind, Container, read, write
 from semcomp.exactness import arranged
 from semcomp.image import from_array
@@ -163,7 +163,7 @@ def test_tiles_agree_with_the_whole(codec, monkeypatch):
     whole = codec.analyse(picture)
     data = codec.encode(image, quality=70)
     pixels = decoded(codec, data)
-    monkeypatch.setattr(codec_module, "TILE", 128)
+    monkeypatch.setattr(spans, "TILE", 128)
     tiled = codec.analyse(picture)
     torch.testing.assert_close(tiled, whole, atol=2e-4, rtol=0)
     a, b = (codec.quantize(y, picture, quality=70).y for y in (whole, tiled))

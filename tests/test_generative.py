@@ -15,9 +15,9 @@ from PIL import Image
 
 import semcomp
 from semcomp.cli import main
-from semcomp.codec import with_checks
 from semcomp.container import SYNTHESISED, Chunk, ChunkKind, Container, read, write
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning
+from semcomp.filing import with_checks
 from semcomp.generative import FEATHER, Request, feather, render, stored_guide
 from semcomp.generator import Generator, GeneratorConfig
 from semcomp.generators import GeneratorInfo, TrainedGenerator, load_generator, save_generator
@@ -139,7 +139,7 @@ def test_tiles_and_seeds(codec, maker, halves, photo, monkeypatch) -> None:
     whole = render(codec, maker, latents, guide)
     assert np.array_equal(whole, render(codec, maker, latents, guide))
     assert not np.array_equal(whole, render(codec, maker, latents, guide, seed=1))
-    monkeypatch.setattr("semcomp.generative.tile_for", lambda height, width: 64)
+    monkeypatch.setattr("semcomp.generative.tile_side", lambda height, width: 64)
     parts = render(codec, maker, latents, guide)
     assert np.abs(parts.astype(int) - whole).max() <= 2
     assert not np.array_equal(whole, render(codec, maker, latents, None))

@@ -17,9 +17,11 @@ from heads import fit as program
 from heads.cache import augment, open_cache
 from heads.classify import Classifier, ClassifierConfig
 from heads.data import IGNORED, DataConfig, DataError, find_dataset
+from heads.depthwise import quick_depthwise
 from heads.file import FORMAT, HeadInfo, full_resolution, read_head, save_head
 from heads.metrics import confusion, iou, mean_iou
 from heads.segment import Segmenter, SegmenterConfig
+from heads.squeezenet import SqueezeNet
 from heads.trunk import count
 from semcomp.errors import ModelError
 from semcomp.semantics import Labels, Segmentation, load_head
@@ -118,7 +120,7 @@ def test_embedded_sizes_keep_to_the_budget() -> None:
 
 
 def test_quality_reaches_the_answer() -> None:
-    network = Classifier(ClassifierConfig(classes=3, latents=8, widths=(8,), blocks=(1,))).eval()
+    network = Classifier(ClassifierConfig(classes=3, latents=8, widths=(8, 8), blocks=(1, 1))).eval()
     torch.nn.init.normal_(network.stem.rate.weight)
     y_hat = torch.rand(1, 8, 4, 4)
     assert not torch.allclose(network(y_hat, torch.tensor([1])), network(y_hat, torch.tensor([100])))
@@ -321,6 +323,67 @@ def test_a_pixel_network_and_distillation(class_folders: Path, tmp_path: Path, c
     assert program.main([*arguments, *common, "-o", str(tmp_path / "decoded.safetensors")]) == 0
     student_as_teacher = settings(class_folders, "classify", teacher=tmp_path / "student.safetensors", **short)
     assert program.main([*student_as_teacher, *common, "-o", str(tmp_path / "x.safetensors")]) == 2
+
+
+def squeezenet_file(path: Path) -> Path:
+    """Random weights in the shapes of SqueezeNet v1.0."""
+    rng, shapes = np.random.default_rng(0), {"conv1": (96, 3, 7, 7)}
+    inputs = 96
+    for number, (squeezed, wide) in enumerate(
+        [(16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256)], start=2
+    ):
+        shapes[f"fire{number}/conv1x1_1"] = (squeezed, inputs, 1, 1)
+        shapes[f"fire{number}/conv1x1_2"] = (wide, squeezed, 1, 1)
+        shapes[f"fire{number}/conv3x3_2"] = (wide, squeezed, 3, 3)
+        inputs = 2 * wide
+    arrays = {}
+    for name, shape in shapes.items():
+        arrays[f"{name}.w"] = rng.normal(0, (2 / np.prod(shape[1:])) ** 0.5, shape).astype(np.float32)
+        arrays[f"{name}.b"] = np.zeros(shape[0], np.float32)
+    np.savez(path, **arrays)
+    return path
+
+
+def test_features_of_squeezenet_guide_a_head(class_folders: Path, mask_folders: Path, tmp_path: Path) -> None:
+    weights = squeezenet_file(tmp_path / "squeezenet.npz")
+    teacher = SqueezeNet(weights)
+    crops = torch.rand(2, 3, 64, 64)
+    grid = teacher.grid(crops, 2)
+    assert grid.shape == (2, 512, 2, 2) and grid.min() >= 0 and grid.std() > 0
+    assert not torch.equal(grid[0], grid[1])
+    for folder, task in ((class_folders, "classify"), (mask_folders, "segment")):
+        short = {"optim.epochs": 2, "data.limit": 4, "data.copies": 1, "features": weights}
+        output = tmp_path / f"{task}.safetensors"
+        arguments = settings(folder, task, **short)
+        assert program.main([*arguments, "--cache", str(tmp_path / "cache"), "-o", str(output)]) == 0
+        assert "SqueezeNet" in read_head(output).info.origin
+    np.savez(weights, **{"conv1.w": np.zeros(3)})
+    wrong = [*settings(class_folders, "classify", **short), "--cache", str(tmp_path), "-o", str(tmp_path / "x")]
+    assert program.main(wrong) != 0
+
+
+def test_quick_gradients_of_depthwise_convolutions_are_the_slow_ones() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(6, 6, 5, padding=2, groups=6),
+        torch.nn.Conv2d(6, 6, 3, padding=2, dilation=2, groups=6, bias=False),
+        torch.nn.Conv2d(6, 6, 3, padding=1),
+    )
+    x = torch.randn(3, 6, 9, 7, requires_grad=True)
+
+    def gradients() -> list[torch.Tensor]:
+        network.zero_grad()
+        x.grad = None
+        network(x).square().sum().backward()
+        return [p.grad.clone() for p in [x, *network.parameters()] if p.grad is not None]
+
+    slow = gradients()
+    with quick_depthwise(network):
+        quick = gradients()
+        assert "forward" in vars(network[0]) and "forward" not in vars(network[2])
+    assert len(slow) == len(quick) and "forward" not in vars(network[0])
+    for one, other in zip(slow, quick, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--data", "nowhere"], ["--data", "tests", "--set", "optim.lrr=1"]])

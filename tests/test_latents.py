@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from semcomp import codec as codec_module
+from semcomp import filing
 from semcomp.codec import Codec
 from semcomp.coder import SymbolReader, encode_symbols
 from semcomp.container import Chunk, ChunkKind, Container, read, smallest_file, write
@@ -25,7 +25,7 @@ def rewritten(codec: Codec, data: bytes, z: np.ndarray) -> bytes:
     numbers = numbers[:, :rows, :columns]
     index = np.where(numbers >= codec.release.skip_below, numbers, -1).astype(np.int8)
     symbols = Symbols(z=z, y=np.zeros(index.shape, np.int16), index=index)
-    header = codec_module.with_checks(header, symbols)
+    header = filing.with_checks(header, symbols)
     return write(Container(header, (Chunk(ChunkKind.SYMBOLS, codec.coder.write(symbols, quality=header.quality)),)))
 
 
@@ -108,7 +108,7 @@ def test_padding_fills_what_is_missing_and_changes_nothing_else(
     codec: Codec, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch, missing: int
 ) -> None:
     bare = codec.encode(photo, quality=20)
-    monkeypatch.setattr(codec_module, "smallest_file", lambda width, height: len(bare) + missing)
+    monkeypatch.setattr(filing, "smallest_file", lambda width, height: len(bare) + missing)
     file = codec.encode(photo, quality=20)
     if missing <= 0:
         assert file == bare

@@ -13,12 +13,12 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [  # the lowest line first; a module imports from its own line and those below
     "errors container config exif modes image torchvision_ops",
     "tables plain_coder coder quantize blocks metrics summary rounding precision tags labelmap_head adaptive labelmap "
-    "provenance keepmask",
+    "symbols answers spans provenance keepmask",
     "analysis synthesis generator entropy sigma",
     "model store tiles latents",
-    "semantics labelpng payload generators",
-    "codec generative export hub exactness",
-    "cli pillow compare",
+    "semantics labelpng payload filing generators",
+    "codec generative hub exactness",
+    "cli pillow compare edge export eval",
     "__init__ __main__",
 ]
 RANK = {name: rank for rank, line in enumerate(LAYERS) for name in line.split()}
@@ -33,7 +33,7 @@ ONLY_IN_TRAIN = {
 }
 STANDARD_LIBRARY_ONLY = (
     "__init__", "errors", "container", "summary", "tags", "labelmap_head", "provenance", "cli/__init__", "cli/info",
-    "cli/files", "cli/generative",
+    "cli/files", "cli/generative", "cli/eval_options",
 )  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def arrows_back(files: dict[str, str]) -> list[str]:
                 inner = rest.split(".")[0] if rest.split(".")[0] in RANK else "__init__"
                 if RANK[inner] > RANK[module]:
                     problems.append(where)
-            if package == "semcomp" and target in ONLY_IN_TRAIN:
+            if package == "semcomp" and module != "eval" and target in ONLY_IN_TRAIN:
                 problems.append(f"{where}, which is no dependency of the core")
     return problems
 

@@ -51,6 +51,7 @@ def test_all_errors_derive_from_one() -> None:
         ("import semcomp.pillow", ("torch", "numpy")),
         ("import semcomp.image", ("torch",)),
         ("import semcomp.tables, semcomp.coder", ("torch",)),
+        ("import semcomp.edge", ("torch", "safetensors", "onnxruntime")),
     ],
 )
 def test_imports_stay_light(statement: str, forbidden: tuple[str, ...]) -> None:

@@ -136,12 +136,19 @@ class Crops:
 
 
 def head_of(dataset: Dataset, codec: CodecModel, start: str | None = None) -> Network:
-    """A head for a labelled set: untrained, or a copy of a trained one. ValueError where the classes differ."""
+    """A head for a labelled set: untrained, or a copy of a trained one. ValueError where the classes differ.
+
+    A trained one keeps the statistics of its batch norms: batches of a few crops would only blur them.
+    """
     if start is not None:
         head = load_head(start)
         if not isinstance(head, NetworkHead) or head.classes != dataset.classes:
             raise ValueError(f"the head {start} does not know the classes {', '.join(dataset.classes)}")
-        return head.network.train().requires_grad_(True)
+        network = head.network.train().requires_grad_(True)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return network
     sizes = {"classes": len(dataset.classes), "latents": codec.config.latents, "nodes": codec.config.nodes}
     return build_network(dataset.task, NETWORKS[dataset.task][1](**sizes))
 

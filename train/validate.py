@@ -1,36 +1,28 @@
 """A rate-distortion line on validation photos during training: likelihoods of rounded symbols, averaged weights."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from heads.data import read_rgb
+from semcomp.eval.classical import JPEG
+from semcomp.eval.curves import BD_RANGE_DB, mean_curve
 from semcomp.metrics import bd_rate, psnr_db
 from train.data import find_photos
 from train.objective import Objective
 
-JPEG_QUALITIES = (5, 8, 12, 18, 25, 35, 45, 55, 65, 75, 82, 88, 92, 95)
-BD_RANGE_DB = (26.0, 38.0)
-
 
 def jpeg_curve(pictures: Sequence[np.ndarray]) -> tuple[list[float], list[float]]:
-    """Mean bpp and mean PSNR of Pillow's JPEG (4:2:0, optimized) at each of JPEG_QUALITIES."""
-    bpp, db = [], []
-    for quality in JPEG_QUALITIES:
-        rows = []
-        for picture in pictures:
-            file = io.BytesIO()
-            Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling=2, optimize=True)
-            decoded = np.asarray(Image.open(file))
-            rows.append((8 * file.tell() / (picture.shape[0] * picture.shape[1]), psnr_db(picture, decoded)))
-        bpp.append(float(np.mean([row[0] for row in rows])))
-        db.append(float(np.mean([row[1] for row in rows])))
-    return bpp, db
+    """Mean bpp and mean PSNR of JPEG at each of its settings."""
+    rows = []
+    for picture in pictures:
+        pixels, files = picture.shape[0] * picture.shape[1], [JPEG.encode(picture, q) for q in JPEG.settings]
+        rows.append([{"bpp": 8 * len(f) / pixels, "db": psnr_db(picture, JPEG.decode(f))} for f in files])
+    curve = mean_curve(rows)
+    return curve["bpp"], curve["db"]
 
 
 class Validation:

@@ -25,10 +25,12 @@ examples:
   semcomp segment photo.semc --overlay          what every pixel shows
   semcomp info photo.semc --json
   semcomp compare photo.png                     one page beside JPEG, WebP and AVIF of the same size
+  semcomp eval photos/ -o out/                  which codec for these photos? curves, times, a report
 
 exit codes:
   0 fine   1 some inputs failed   2 wrong usage   130 interrupted
   3 damaged file   4 model missing, or not the one that wrote the file
+  5 a limit that eval was given does not hold
 """
 
 _ENCODE_EPILOG = """\
@@ -68,6 +70,15 @@ examples:
   semcomp segment photo.semc                        photo.labels.png: a palette PNG of class numbers
   semcomp segment small/ -o maps/ --overlay         the pictures under translucent colours, with a legend
   semcomp segment drive.semc --head street --fresh  run the head even if the file holds a map
+"""
+
+
+_EXPORT_EPILOG = """\
+examples:
+  semcomp export onnx -o edge/                              every part, every head
+  semcomp export onnx -o edge/ --heads street               a smaller client
+  semcomp export onnx -o viewer/ --parts sigma,mean,synthesis
+  python -m semcomp.edge edge/ decode photo.semc            the client, without torch
 """
 
 
@@ -121,6 +132,10 @@ def _parts(text: str) -> tuple[str, ...]:
     if not set(parts) <= set(SEMANTICS):
         raise argparse.ArgumentTypeError(f"{text!r}: give labels, map, or labels,map")
     return parts
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _whole(low: int, high: int, what: str) -> Callable[[str], int]:
@@ -268,6 +283,10 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument("-f", "--force", action="store_true", help="overwrite a page that exists")
     compare.set_defaults(module="semcomp.cli.compare")
 
+    from semcomp.cli.eval_options import add_eval
+
+    add_eval(commands, [parallel, convert, model, output])
+
     models = commands.add_parser(
         "models", parents=[output], help="the codecs, heads and generators at hand",
         description="List codecs with their parameters, kMAC a pixel and ids, heads and generators with their classes.",
@@ -276,6 +295,19 @@ def build_parser() -> argparse.ArgumentParser:
         "names", nargs="*", metavar="NAME", help="names or .safetensors paths (all inside the package)"
     )
     models.set_defaults(module="semcomp.cli.models")
+
+    export = commands.add_parser(
+        "export", parents=[output], formatter_class=raw, epilog=_EXPORT_EPILOG,
+        help="ONNX graphs for clients without torch",
+        description="Write graphs, tables and a manifest into a folder, and compare onnxruntime with torch.",
+    )  # fmt: skip
+    export.add_argument("format", choices=("onnx",), help="onnx")
+    export.add_argument("-o", "--output", required=True, metavar="DIR", help="the folder")
+    export.add_argument("-f", "--force", action="store_true", help="overwrite an export that exists")
+    export.add_argument("--parts", type=_names, default=("all",), metavar="A,B", help="all, or some parts (all)")
+    export.add_argument("--model", default="base", metavar="NAME", help="weights: a name or a .safetensors path (base)")
+    export.add_argument("--heads", type=_names, metavar="A,B", help="names or files of heads (all that are installed)")
+    export.set_defaults(module="semcomp.cli.export")
 
     doctor = commands.add_parser(
         "doctor", parents=[output], help="versions, devices, extras, and a one-second self-test of exactness",

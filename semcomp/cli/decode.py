@@ -48,7 +48,7 @@ _ALIASES = {"jpeg": "jpg", "tif": "tiff", "pgm": "ppm", "pnm": "ppm"}
 
 def run(options: Namespace) -> int:
     """Decode every input; returns the exit code."""
-    name = _format_name(options.format) if options.format else "png"
+    name = format_name(options.format) if options.format else "png"
     if options.show_synthesised and options.generator == "faithful":
         raise UsageError("--generator faithful synthesises nothing, so that there is nothing to show")
     suffix = f".synthesised.{name}" if options.show_synthesised else f".{name}"
@@ -57,11 +57,11 @@ def run(options: Namespace) -> int:
     )
     if not options.format and options.output not in (None, STREAM):
         for job in jobs:
-            _format_name(Path(job.target).suffix)  # an unknown suffix is wrong usage, before any work
+            format_name(Path(job.target).suffix)  # an unknown suffix is wrong usage, before any work
     return run_batch(decode_one, jobs, unusable, options, keys=KEYS)
 
 
-def _format_name(text: str) -> str:
+def format_name(text: str) -> str:
     name = text.lower().removeprefix(".")
     name = _ALIASES.get(name, name)
     if name not in FORMATS:
@@ -83,7 +83,7 @@ def decode_one(job: Job, options: Namespace) -> dict[str, Any]:
 
         image = overlay(data, image)
     suffix = "png" if job.target == STREAM else Path(job.target).suffix
-    name = _format_name(options.format or suffix)
+    name = format_name(options.format or suffix)
     output = image_bytes(image, name=name)
     write_target(job.target, output, force=options.force)
     bpp = 8 * len(data) / (image.width * image.height)

@@ -24,7 +24,8 @@ EXTRAS = {
         "tensorboard",
         "lightning",
     ),
-    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "export": ("onnx", "onnxscript", "onnxruntime"),
+    "edge": ("onnxruntime",),
     "eval": ("imagecodecs", "matplotlib", "bjontegaard", "lpips", "torchmetrics"),
     "scale": ("ray",),
 }

@@ -1,0 +1,200 @@
+"""The README's figures, each with a record beside it of what it shows: command, data, date, ids of the weights.
+
+    rate          docs/rate.png         from out/rate.json (make bench-rate)
+    peers         docs/peers.png        the same file, beside what others published
+    recognition   docs/recognition.png  from out/segment.json (semcomp eval --task segment -o out)
+    beside        docs/beside.png       examples/demo.py
+
+A figure whose measurements are missing is left as it is, and said. The caption below each figure in the README is
+written from its record; a test compares the ids with those of the weights that are there.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from benchmarks import common
+from semcomp.errors import MissingExtraError, SemcompError
+from semcomp.eval.codecs import CLASSICAL
+from semcomp.eval.plot import COLOURS, Chart, draw
+from semcomp.eval.published import published
+
+DOCS, OUT, README = common.ROOT / "docs", common.ROOT / "out", common.ROOT / "README.md"
+RATE = "python -m benchmarks.rate data/val -o out/rate.json --monotone 3"
+RECOGNITION = (
+    "semcomp eval data/camvid --task segment --head street --pixels out/street_decoded.safetensors -o out"
+)  # fmt: skip
+Record = dict[str, Any]
+
+
+def weights_id(name: str) -> str:
+    """What tells one release of embedded weights from another: a codec's model id, the hash of a head's file."""
+    from semcomp.store import WEIGHTS, load_release
+
+    if name == "base":
+        return load_release(name).model_id.hex()
+    return hashlib.sha256((WEIGHTS / f"{name}.safetensors").read_bytes()).hexdigest()[:16]
+
+
+def outdated(record: Record, current: Callable[[str], str] = weights_id) -> list[str]:
+    """The weights of a record that have been replaced since."""
+    return [name for name, known in record["weights"].items() if current(name) != known]
+
+
+def caption(record: Record) -> str:
+    """The line below a figure in the README."""
+    weights = ", ".join(f"{name} `{value}`" for name, value in record["weights"].items())
+    return f"*`{record['command']}`; {record['data']}; {record['date']}; {weights}*"
+
+
+def with_caption(readme: str, name: str, text: str) -> str:
+    """The README with the caption below a figure put there or replaced; as it was where it does not show the figure."""
+    image = rf"(!\[[^\]]*\]\(docs/{re.escape(name)}\.png\)\n)(?:\n\*`[^\n]*\*\n)?"
+    return re.sub(image, lambda match: f"{match[1]}\n{text}\n", readme)
+
+
+def measured(path: Path) -> Record:
+    """A result that a program has written. SemcompError where it is not there."""
+    if not path.is_file():
+        raise SemcompError(f"{path.relative_to(common.ROOT)} is not there: run its measurement first")
+    result: Record = json.loads(path.read_text(encoding="utf-8"))
+    return {"date": date.fromtimestamp(path.stat().st_mtime).isoformat(), **result}
+
+
+def rate(target: Path) -> Record:
+    """Rate and distortion of semcomp and classical codecs."""
+    result = measured(OUT / "rate.json")
+    title = f"Mean over {result['photos']} lossless photos; in brackets, bytes at equal PSNR against JPEG"
+    record = _of_rate(result)
+    draw(Chart(curves=result["curves"], bd=result["bd_rate"], title=title, footer=_footer(record)), target)
+    return record
+
+
+def _of_rate(result: Record) -> Record:
+    return {
+        "command": RATE, "data": f"{result['photos']} photos of data/val", "date": result["date"],
+        "weights": {"base": result["model_id"]},
+    }  # fmt: skip
+
+
+def _footer(record: Record) -> str:
+    return f"{record['command']}, {record['data']}, {record['date']}"
+
+
+def peers(target: Path) -> Record:
+    """BD-rate against JPEG over arithmetic: semcomp as measured, others as published."""
+    from semcomp.codec import load
+
+    result, record = measured(OUT / "rate.json"), _of_rate(measured(OUT / "rate.json"))
+    if weights_id("base") != result["model_id"]:
+        raise SemcompError("out/rate.json is of other weights: run make bench-rate")
+    cost = load().describe()["kmac_per_px_decode"]
+    figure, axes = _axes()
+    for one in published()["table"]:
+        if one["kmac_per_px"]:
+            x, y = one["kmac_per_px"][1], one["bd_rate_vs_jpeg"]
+            axes.plot(x, y, "o", color="#9aa0ab", fillstyle="none")
+            axes.annotate(f" {one['name']}", (x, y), fontsize=8, color="#666a73", va="center")
+        else:
+            axes.axhline(one["bd_rate_vs_jpeg"], color="#9aa0ab", linestyle=":", linewidth=0.8)
+            axes.annotate(one["name"], (1.2, one["bd_rate_vs_jpeg"]), fontsize=8, color="#666a73", va="bottom")
+    ours = result["bd_rate"]["semcomp"]["JPEG"]
+    axes.plot(cost, ours, "o", color=COLOURS["semcomp"], markersize=8)
+    axes.annotate("  semcomp", (cost, ours), color=COLOURS["semcomp"], fontweight="bold", va="center")
+    axes.set_xscale("log")
+    axes.set_xlim(1, 1500)
+    axes.set_xlabel(f"thousands of multiply-adds a pixel to decode\n{_footer(record)}", fontsize=8)
+    axes.set_ylabel("BD-rate against JPEG in %")
+    axes.set_title("semcomp measured on the photos named below; others as published, on Kodak", fontsize=10, loc="left")
+    figure.savefig(target)
+    return record
+
+
+def recognition(target: Path) -> Record:
+    """Accuracy against bytes."""
+    result = measured(OUT / "segment.json")
+    record = {
+        "command": RECOGNITION, "data": f"{result['pictures']} frames of data/camvid", "date": result["date"],
+        "weights": {"base": result["model_id"], result["head"]: weights_id(result["head"])},
+    }  # fmt: skip
+    figure, axes = _axes()
+    labels = {codec.name: codec.label for codec in CLASSICAL}
+    names = {"latents": "head on latents", "decoded": "pixels of semcomp"}
+    for way in result["rows"][0]["bpps"]:
+        bpp, score = [row["bpps"][way] for row in result["rows"]], [row[way] for row in result["rows"]]
+        name = names.get(way, f"pixels of {labels.get(way, way)}")
+        colour = COLOURS["semcomp"] if way in ("latents", "decoded") else COLOURS.get(labels.get(way, ""), "#00838f")
+        axes.plot(bpp, score, color=colour, marker="o", linestyle="--" if way == "decoded" else "-", label=name)
+    if result["originals"] is not None:
+        axes.axhline(result["originals"], color="#616161", linestyle=":", label="pixels, never compressed")
+    axes.legend(fontsize=8)
+    axes.set_xlabel(f"bits a pixel (whole files)\n{_footer(record)}", fontsize=8)
+    axes.set_ylabel(f"{result['figure']} in %")
+    figure.savefig(target)
+    return record
+
+
+def _axes() -> tuple[Any, Any]:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("a figure", "eval") from error
+    figure = Figure(figsize=(8, 4.6), dpi=160, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.grid(True, color="#e4e4e8", linewidth=0.8)
+    return figure, axes
+
+
+def beside(target: Path) -> Record:
+    """A photo by several codecs at equal bytes."""
+    command = [sys.executable, "examples/demo.py", "-o", str(OUT)]
+    if subprocess.run(command, cwd=common.ROOT, stdout=subprocess.DEVNULL, check=False).returncode:
+        raise SemcompError("examples/demo.py failed")
+    shutil.copyfile(OUT / "photo.beside.png", target)
+    return {
+        "command": "python examples/demo.py", "data": "examples/photo.png", "date": date.today().isoformat(),
+        "weights": {"base": weights_id("base")},
+    }  # fmt: skip
+
+
+FIGURES: dict[str, Callable[[Path], Record]] = {
+    "rate": rate, "peers": peers, "recognition": recognition, "beside": beside,
+}  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw the figures; 1 if one could not be drawn."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.figures", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(FIGURES)} (all)")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(FIGURES):
+        parser.error(f"no figure called {sorted(unknown)[0]}; known: {', '.join(FIGURES)}")
+    status = 0
+    for name in options.names or FIGURES:
+        try:
+            record = FIGURES[name](DOCS / f"{name}.png")
+        except SemcompError as error:
+            sys.stderr.write(f"{name}: {error}\n")
+            status = 1
+            continue
+        common.write_json(DOCS / f"{name}.json", record)
+        text = README.read_text(encoding="utf-8")
+        README.write_text(with_caption(text, name, caption(record)), encoding="utf-8")
+        common.say(f"docs/{name}.png: {caption(record)}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(common.guarded(main))

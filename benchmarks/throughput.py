@@ -1,0 +1,77 @@
+"""Files a second of `semcomp segment` or `classify` on a folder, in one process and in two.
+
+Whole commands are timed, imports and loading of weights included, each in turn and over again; the medians count. A
+process of its own uses every core for its networks, so one process stands there twice: with one thread, which is what
+one of two processes has, and with all.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from benchmarks import common
+from benchmarks.common import at_least, spread
+from heads.data import SUFFIXES, read_rgb
+
+WAYS = {
+    "one process, one thread": ("-j", "1", "--threads", "1"),
+    "one process": ("-j", "1"),
+    "two processes": ("-j", "2"),
+}
+
+
+def seconds(command: str, head: str, files: Path, way: tuple[str, ...]) -> float:
+    """Time of one run over the folder."""
+    output = () if command == "classify" else ("-o", str(files / "maps"), "-f")
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "semcomp", command, str(files), "--head", head, "--quiet", *output, *way], check=True
+    )
+    return time.perf_counter() - began
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The program."""
+    parser = common.make_parser("throughput", __doc__, "python -m benchmarks.throughput data/camvid")
+    parser.add_argument("photos", type=Path, nargs="+", help="folders of pictures; they are encoded first")
+    parser.add_argument("--command", choices=("classify", "segment"), default="segment")
+    parser.add_argument("--head", default="street", metavar="NAME", help="head (street)")
+    parser.add_argument("--quality", type=int, default=40, help="of the files (40)")
+    parser.add_argument("--count", type=int, default=500, help="files (500); fewer pictures are taken again")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each way (3)")
+    options = parser.parse_args(arguments)
+    found = [p for folder in options.photos for p in sorted(folder.rglob("*")) if p.suffix.lower() in SUFFIXES]
+    pictures = spread([p for p in found if "masks" not in p.parts], options.count)
+    if not pictures:
+        parser.error("no picture found")
+    codec = common.load_codec(options)
+    with tempfile.TemporaryDirectory() as place:
+        files = Path(place)
+        encoded = [
+            codec.encode(read_rgb(p), quality=options.quality)
+            for p in common.progress(pictures, total=len(pictures), label="encoding", options=options)
+        ]
+        for number in range(options.count):
+            (files / f"{number:05}.semc").write_bytes(encoded[number % len(encoded)])
+        times: dict[str, list[float]] = {name: [] for name in WAYS}
+        rounds = common.progress(range(options.rounds), total=options.rounds, label="rounds", options=options)
+        for _ in rounds:
+            for name, way in WAYS.items():
+                times[name].append(seconds(options.command, options.head, files, way))
+    rates = {name: round(options.count / median(values), 1) for name, values in times.items()}
+    table = "\n".join(f"{name:26}{rate:8.1f} files/s" for name, rate in rates.items())
+    two = rates["two processes"]
+    checks = [
+        at_least("two processes, times one of one thread", round(two / rates["one process, one thread"], 2), 1.7, ""),
+        at_least("two processes, times one", round(two / rates["one process"], 2), 1, ""),
+    ]
+    result = {"command": options.command, "head": options.head, "count": options.count, "files_per_second": rates,
+              "seconds": times}  # fmt: skip
+    return common.finish("throughput", options, result=result, checks=checks, table=table)
+
+
+if __name__ == "__main__":
+    sys.exit(common.guarded(main))

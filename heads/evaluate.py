@@ -1,0 +1,255 @@
+"""What is lost by recognising from compressed files: a head on latents beside a network that sees pixels.
+
+For each rate the quality is sought whose files of the pictures have that mean; every picture is then a real file, and
+every figure comes from its bytes. Times are medians over the files, from bytes to an answer:
+
+    latents     entropy decoding, mean path, head
+    decoded     semcomp's whole decoder, then the network that sees pixels
+    jpeg ...    another codec's file of the picture that is nearest in bytes, its decoder, then the same network
+    originals   the same network on pictures that were never compressed
+    decoding    semcomp's whole decoder alone
+
+`semcomp eval --task` runs it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from heads.cache import to_network
+from heads.data import DataConfig, DataError, Dataset, Sample, find_dataset, read_rgb
+from heads.file import NetworkHead, full_resolution
+from heads.metrics import confusion, mean_iou
+from heads.trunk import count
+from semcomp.eval.codecs import CLASSICAL, Coder, evenly, find
+from semcomp.eval.size import file_of_size
+from semcomp.semantics import Head, Labels, Segmentation, load_head
+
+DEFAULT_HEADS = {"segment": "objects", "classify": "imagenette"}
+FIGURES = {"segment": "mean IoU", "classify": "top-1"}
+SEEK = 24
+"""Pictures on which the quality of a rate is sought."""
+
+
+class Score:
+    """Accumulates answers: top-1 or mean IoU, in percent."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset, self.right, self.count = dataset, 0, 0
+        self.matrix = np.zeros((len(dataset.classes),) * 2, np.int64)
+
+    def add(self, answer: Any, sample: Any) -> None:
+        """`answer` is Labels, Segmentation, or logits of a network that sees pixels."""
+        if self.dataset.task == "classify":
+            best = answer.names[0] if isinstance(answer, Labels) else self.dataset.classes[int(answer.argmax())]
+            self.right += best == self.dataset.classes[sample.target]
+            self.count += 1
+            return
+        mask = self.dataset.mask(sample)
+        label_map = answer.label_map if isinstance(answer, Segmentation) else None
+        if label_map is None:
+            label_map = full_resolution(answer, height=mask.shape[0], width=mask.shape[1])
+        self.matrix += confusion(mask, label_map, len(self.dataset.classes))
+
+    @property
+    def percent(self) -> float:
+        return round(100 * self.right / self.count if self.count else mean_iou(self.matrix), 2)
+
+
+def timed(work: Callable[[], Any], seconds: list[float]) -> Any:
+    """What `work` returns; its time is appended."""
+    began = time.perf_counter()
+    result = work()
+    seconds.append(time.perf_counter() - began)
+    return result
+
+
+def quality_for(codec: Any, pictures: Sequence[np.ndarray], bpp: float) -> int:
+    """The quality whose mean rate over the pictures is nearest to `bpp`; the analysis of each runs once."""
+    from semcomp.image import from_array
+
+    prepared = [(from_array(pixels), codec.analyse(from_array(pixels))) for pixels in pictures]
+
+    def rate(quality: int) -> float:
+        sizes = [
+            8 * len(codec.pack(p, codec.quantize(y, p, quality=quality), quality=quality)) / (p.width * p.height)
+            for p, y in prepared
+        ]
+        return float(np.mean(sizes))
+
+    low, high = 1, 100
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if rate(middle) <= bpp else (low, middle)
+    return min((low, high), key=lambda quality: abs(rate(quality) - bpp))
+
+
+def answer_of(network: NetworkHead, pixels: np.ndarray, task: str) -> Any:
+    """What a network answers that sees pixels (H, W, 3): logits, as far as the comparison needs them."""
+    logits = network.logits(to_network(pixels[None]), 1)
+    if task == "classify":
+        return logits[0]
+    full_resolution(logits, height=pixels.shape[0], width=pixels.shape[1])  # counts into the time, as for the head
+    return logits
+
+
+def measure(
+    codec: Any, head: Head, dataset: Dataset, samples: Sequence[Sample], *, quality: int,
+    network: NetworkHead | None = None, rivals: Sequence[Coder] = (), quiet: bool = True,
+) -> dict[str, Any]:  # fmt: skip
+    """Scores in percent, "ms" and "bpps" by way at one quality; ways beside latents need the network."""
+    ways = ["latents", *(["decoded", *(rival.name for rival in rivals)] if network else [])]
+    scores = {way: Score(dataset) for way in ways}
+    times: dict[str, list[float]] = {way: [] for way in (*ways, "decoding")}
+    rates: dict[str, list[float]] = {way: [] for way in ways}
+    for sample in tqdm(samples, desc=f"quality {quality}", disable=quiet, leave=False, file=sys.stderr):
+        pixels = read_rgb(sample.image)
+        area = pixels.shape[0] * pixels.shape[1]
+        data = codec.encode(pixels, quality=quality)
+        rates["latents"].append(8 * len(data) / area)
+        scores["latents"].add(timed(partial(_from_latents, codec, head, data), times["latents"]), sample)
+        picture = timed(partial(_pixels, codec, data), times["decoding"])
+        if network is None:
+            continue
+        rates["decoded"].append(8 * len(data) / area)
+        answer = timed(partial(answer_of, network, picture, dataset.task), times["decoded"])
+        times["decoded"][-1] += times["decoding"][-1]
+        scores["decoded"].add(answer, sample)
+        for rival in rivals:
+            _, file = file_of_size(rival, pixels, target_bytes=len(data))
+            rates[rival.name].append(8 * len(file) / area)
+            answer = timed(partial(_through, rival, file, network, dataset.task), times[rival.name])
+            scores[rival.name].add(answer, sample)
+    return {
+        "quality": quality, "bpp": round(float(np.mean(rates["latents"])), 4),
+        **{way: scores[way].percent for way in ways},
+        "ms": {way: round(1000 * float(np.median(seconds)), 2) for way, seconds in times.items()},
+        "bpps": {way: round(float(np.mean(values)), 4) for way, values in rates.items()},
+    }  # fmt: skip
+
+
+def _from_latents(codec: Any, head: Head, data: bytes) -> Labels | Segmentation:
+    return head(codec.latents(data))
+
+
+def _pixels(codec: Any, data: bytes) -> np.ndarray:
+    return np.asarray(codec.decode(data))
+
+
+def _through(rival: Coder, file: bytes, network: NetworkHead, task: str) -> Any:
+    return answer_of(network, rival.decode(file), task)
+
+
+def on_originals(network: NetworkHead, dataset: Dataset, samples: Sequence[Sample]) -> float:
+    """Score of a network on pictures that were never compressed."""
+    score = Score(dataset)
+    for sample in samples:
+        score.add(answer_of(network, read_rgb(sample.image), dataset.task), sample)
+    return score.percent
+
+
+def labelled(task: str, folder: str, *, limit: int | None) -> tuple[Dataset, list[Sample]]:
+    """The pictures of folder/val, or all where there is no such part; at most `limit` of them, evenly spaced."""
+    dataset = find_dataset(task, DataConfig(folder=folder))
+    own = (Path(folder).expanduser() / "val").is_dir()
+    samples = dataset.val if own else sorted((*dataset.train, *dataset.val), key=lambda sample: sample.image)
+    return dataset, [samples[place] for place in evenly(range(len(samples)), limit or len(samples))]
+
+
+def must_know(head: Head, dataset: Dataset, what: str) -> None:
+    """DataError where a head's classes are not those of the pictures, in their order."""
+    if head.task != dataset.task:
+        raise DataError(f"the {what} {head.name} is for {head.task}, not for {dataset.task}")
+    theirs, ours = ([name.lower() for name in names] for names in (head.classes, dataset.classes))
+    if theirs != ours:
+        raise DataError(
+            f"the {what} {head.name} knows {', '.join(head.classes)}; the pictures are labelled with "
+            f"{', '.join(dataset.classes)}: train one on them with semcomp-fit-head"
+        )
+
+
+def arithmetic(codec: Any, head: Head, network: NetworkHead | None) -> dict[str, float]:
+    """Thousands of multiply-adds a pixel of the picture by way; a classical decoder's are not counted."""
+    parts: Mapping[str, float] = codec.describe()["kmac_per_px"]
+    entropy = parts["sigma"] + parts["mean"]
+    costs = {"decoding": entropy + parts["synthesis"]}
+    if isinstance(head, NetworkHead):
+        latents = head.network.config.latents
+        costs["latents"] = entropy + count(head.network, source="latents", latents=latents)["kmac_per_px"]
+    if network is not None:
+        pixels = count(network.network, source="pixels", latents=0)["kmac_per_px"]
+        costs |= {"decoded": costs["decoding"] + pixels, "pixels": pixels}
+    return {way: round(value, 2) for way, value in costs.items()}
+
+
+def run(options: Namespace) -> tuple[dict[str, Any], str]:
+    """The result of `semcomp eval --task`, and the same for a person. Raises SemcompError's."""
+    from semcomp.codec import load
+
+    codec = load(options.model, device=options.device, threads=options.threads)
+    dataset, samples = labelled(options.task, options.inputs[0], limit=options.limit)
+    head = load_head(options.head or DEFAULT_HEADS[options.task])
+    must_know(head, dataset, "head")
+    network = _pixel_network(options.pixels, dataset) if options.pixels else None
+    names = [name for name in options.codecs or ("jpeg", "webp", "avif") if name != "semcomp"]
+    rivals = [find(name) for name in names if options.codecs or _there(name)] if network else []
+    quiet = options.quiet or not sys.stderr.isatty()
+    some = [read_rgb(samples[place].image) for place in evenly(range(len(samples)), SEEK)]
+    with torch.inference_mode():
+        head(codec.latents(codec.encode(some[0])))  # the first run of a network is a slow one
+        qualities = sorted({quality_for(codec, some, bpp) for bpp in options.bpp})
+        rows = [
+            measure(codec, head, dataset, samples, quality=quality, network=network, rivals=rivals, quiet=quiet)
+            for quality in qualities
+        ]
+        originals = on_originals(network, dataset, samples) if network else None
+    result = {
+        "command": "eval", "task": options.task, "pictures": len(samples), "figure": FIGURES[options.task],
+        "model_id": codec.model_id.hex(), "head": head.name, "pixels": str(options.pixels) if network else None,
+        "threads": torch.get_num_threads(), "versions": {rival.name: rival.version for rival in rivals},
+        "kmac_per_px": arithmetic(codec, head, network), "rows": rows, "originals": originals,
+    }  # fmt: skip
+    return result, table(result)
+
+
+def _there(name: str) -> bool:
+    return next(codec.available for codec in CLASSICAL if codec.name == name)
+
+
+def _pixel_network(path: str, dataset: Dataset) -> NetworkHead:
+    network = load_head(path)
+    source = network.network.config.source if isinstance(network, NetworkHead) else "latents"
+    if not isinstance(network, NetworkHead) or source != "pixels":
+        raise DataError(
+            f"{path} reads {source}; train a network that reads pixels: "
+            "semcomp-fit-head CONFIG --set source=decoded (or source=originals)"
+        )
+    must_know(network, dataset, "network")
+    return network
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result as text."""
+    costs = result["kmac_per_px"]
+    lines = [f"{result['pictures']} pictures; {result['figure']} in %, ms from bytes to answer, kMAC a pixel"]
+    lines.append(f"{'bpp':>7}{'quality':>9}  {'':<12}{result['figure']:>9}{'ms':>9}{'kMAC/px':>10}")
+    for row in result["rows"]:
+        for way, bpp in row["bpps"].items():
+            cost = costs.get(way, costs.get("pixels"))
+            said = "-" if cost is None else f"{cost:.2f}" + ("" if way in costs else " + decoder")
+            lines.append(f"{bpp:7.3f}{row['quality']:9d}  {way:<12}{row[way]:9.2f}{row['ms'][way]:9.1f}{said:>10}")
+    if result["originals"] is None:
+        lines.append("no network that sees pixels was given (--pixels FILE): latents alone")
+    else:
+        lines.append(f"originals, the network that sees pixels: {result['originals']:.2f}")
+    return "\n".join(lines)

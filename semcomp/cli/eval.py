@@ -1,0 +1,172 @@
+"""`semcomp eval`: codecs beside each other on a folder of pictures; recognition with --task."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from argparse import Namespace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from semcomp.cli import EXIT_FAILED, EXIT_OK, UsageError
+from semcomp.cli.files import IMAGE_SUFFIXES, list_jobs, write_target
+from semcomp.errors import SemcompError
+
+EXIT_LIMIT = 5
+TASKS = "semcomp.tasks"
+"""Entry points: task -> a callable (Namespace) -> result, as heads.evaluate has it."""
+
+
+def run(options: Namespace) -> int:
+    """Measure and report; returns the exit code."""
+    if sum((options.json, options.csv, options.html)) > 1:
+        raise UsageError("give one of --json, --csv and --html; -o DIR writes all of them")
+    if options.output and Path(options.output).is_file():
+        raise UsageError(f"-o {options.output} is a file; eval writes a folder")
+    return _recognise(options) if options.task else _compare(options)
+
+
+def _compare(options: Namespace) -> int:
+    from semcomp.eval.codecs import installed
+    from semcomp.eval.run import peaks
+    from semcomp.eval.run import run as measure
+    from semcomp.eval.summary import summarise, table, thresholds, to_csv
+
+    names = options.codecs or tuple(installed())
+    subject = "semcomp" if "semcomp" in names else names[0]
+    limited = {key: getattr(options, key) for key in ("min_psnr", "max_bpp", "max_bd_rate")}
+    _check_options(options, names, subject)
+    plan = _plan(options, names)
+    folder = Path(options.output) if options.output else None
+    bars = not options.quiet and sys.stderr.isatty()
+    rows, coders = measure(plan, folder=folder, progress=bars)
+    memory = peaks(plan, rows, coders, progress=bars)
+    limits = {"limits": options.range} if options.range else {}
+    result = summarise(plan, rows, coders, anchor=options.anchor, memory=memory, **limits)
+    if any(value is not None for value in limited.values()):
+        result["thresholds"] = thresholds(result, subject=subject, **limited)
+    text = ""
+    if result["pictures"] and (options.html or folder):
+        text = _report(options, plan, rows, coders, result, bars)
+    if folder:
+        files = {
+            "report.json": json.dumps(result, indent=1) + "\n", "report.html": text,
+            "points.csv": to_csv(rows, result["metrics"]),
+        }  # fmt: skip
+        for name, content in files.items():
+            write_target(str(folder / name), content.encode(), force=True)
+        _plots(result, folder, _command(options))
+    if options.json:
+        print(json.dumps(result, ensure_ascii=False))
+    elif options.csv:
+        print(to_csv(rows, result["metrics"]), end="")
+    elif options.html:
+        print(text)
+    elif not options.quiet:
+        print(table(result))
+        if folder:
+            print(f"\nwritten: {folder / 'report.html'}, report.json, points.csv")
+    return _exit_code(result)
+
+
+def _check_options(options: Namespace, names: tuple[str, ...], subject: str) -> None:
+    """UsageError for what makes no sense, before anything is measured; MissingExtraError and the like, too."""
+    from semcomp.eval.codecs import find
+    from semcomp.eval.measure import METRICS, lpips_network
+
+    if unknown := [metric for metric in options.metrics if metric not in METRICS]:
+        raise UsageError(f"no metric called {unknown[0]}; known: {', '.join(METRICS)}")
+    wants_psnr = options.min_psnr is not None or options.max_bd_rate is not None
+    if wants_psnr and "psnr" not in options.metrics:
+        raise UsageError("--min-psnr and --max-bd-rate need psnr among the --metrics")
+    if options.max_bd_rate is not None and (options.anchor not in names or options.anchor == subject):
+        raise UsageError(f"--max-bd-rate compares {subject} with {options.anchor}: both must be among the --codecs")
+    for name in names:
+        find(name, model=options.model)
+    if "lpips" in options.metrics:
+        lpips_network()
+
+
+def _plan(options: Namespace, names: tuple[str, ...]) -> Any:
+    from semcomp.eval.codecs import evenly
+    from semcomp.eval.run import Plan
+
+    jobs, unusable = list_jobs(options.inputs, read_suffixes=IMAGE_SUFFIXES)
+    if unusable or not jobs:
+        raise SemcompError(f"{unusable[0].source}: {unusable[0].reason}" if unusable else "no picture found")
+    paths = [Path(job.source) for job in jobs]
+    if options.limit:
+        paths = [paths[place] for place in evenly(range(len(paths)), options.limit)]
+    return Plan(
+        paths=tuple(paths), codecs=tuple(names), metrics=options.metrics, qualities=options.qualities,
+        model=options.model, device=options.device, convert=options.convert, jobs=options.jobs,
+        threads=options.threads,
+    )  # fmt: skip
+
+
+def _report(options: Namespace, plan: Any, rows: Any, coders: Any, result: dict[str, Any], bars: bool) -> str:
+    from semcomp.eval.page import page
+    from semcomp.eval.worst import exhibits, show_all
+
+    ranked: dict[str, list[tuple[str, float]]] = {}
+    made: list[Any] = []
+    if "psnr_db" in result["metrics"] and options.worst > 0 and any(not coder.speed_only for coder in coders.values()):
+        ranked, made = exhibits(rows, coders, plan, anchor=options.anchor, count=options.worst)
+    shown = show_all(made, jobs=plan.jobs, progress=bars)
+    title = ", ".join(Path(name).name or name for name in options.inputs)
+    return page(result, title=title, command=_command(options), worst=ranked, shown=shown)
+
+
+def _plots(result: dict[str, Any], folder: Path, command: str) -> None:
+    """A PNG a metric, where matplotlib is installed."""
+    from semcomp.errors import MissingExtraError
+    from semcomp.eval.page import chart
+    from semcomp.eval.plot import draw
+
+    for metric in result["metrics"]:
+        try:
+            draw(chart(result, metric, footer=f"{command}, {result['date']}"), folder / f"{metric}.png")
+        except MissingExtraError as error:
+            print(f"semcomp eval: no plots: {error}", file=sys.stderr)
+            return
+
+
+def _command(options: Namespace) -> str:
+    """The command without where its files went."""
+    given = [*options.inputs]
+    if options.codecs:
+        given += ["--codecs", ",".join(options.codecs)]
+    if options.qualities:
+        full = options.qualities == "full"
+        given += ["--qualities", "full" if full else ",".join(map(str, options.qualities))]
+    return shlex.join(["semcomp", "eval", *given])
+
+
+def _exit_code(result: dict[str, Any]) -> int:
+    for failure in result["failures"]:
+        print(f"semcomp eval: {failure['picture']}: {failure['codec']}: {failure['error']}", file=sys.stderr)
+    broken = [check for check in result.get("thresholds", ()) if not check["passed"]]
+    for check in broken:
+        value = "not measured" if check["value"] is None else f"{check['value']:g}"
+        print(f"semcomp eval: {check['name']} is {value}, the limit is {check['limit']:g}", file=sys.stderr)
+    return EXIT_LIMIT if broken else EXIT_FAILED if result["failures"] else EXIT_OK
+
+
+def _recognise(options: Namespace) -> int:
+    tasks = {point.name: point for point in entry_points(group=TASKS)}
+    if options.task not in tasks:
+        known = ", ".join(sorted(tasks)) or "none is installed: install semcomp again"
+        raise UsageError(f"no task called {options.task}; known: {known}")
+    if len(options.inputs) != 1 or not Path(options.inputs[0]).is_dir():
+        raise UsageError("--task takes one folder of labelled pictures")
+    result, text = tasks[options.task].load()(options)
+    if options.output:
+        target = Path(options.output) / f"{options.task}.json"
+        write_target(str(target), json.dumps(result, indent=1).encode(), force=True)
+    if options.json:
+        print(json.dumps(result, ensure_ascii=False))
+    elif not options.quiet:
+        print(text)
+    return EXIT_OK

@@ -1,0 +1,128 @@
+"""A folder of exported graphs: the manifest, the tables, and a session of onnxruntime for each graph that is used.
+
+Every file is checked against the manifest's SHA-256 before it is used. A session is made when its graph is first run,
+so that a client which only decodes never loads the analysis.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from semcomp.edge.tensors import parse_tensors
+from semcomp.errors import MissingExtraError, ModelError
+
+FORMAT = "semcomp-edge-1"
+MANIFEST = "manifest.json"
+LEVELS = ("disable", "basic", "extended", "layout", "all")
+"""Graph optimisation levels of onnxruntime."""
+
+
+class Bundle:
+    """The graphs of one folder. Safe to use from several threads."""
+
+    def __init__(self, directory: str | Path, *, threads: int | None = None, optimisation: str = "all"):
+        """`threads` of every session, None: as many as onnxruntime chooses; `optimisation` is one of LEVELS."""
+        if optimisation not in LEVELS:
+            raise ValueError(f"optimisation is one of {', '.join(LEVELS)}, not {optimisation!r}")
+        self.directory, self.threads, self.optimisation = Path(directory), threads, optimisation
+        self.manifest: dict[str, Any] = read_manifest(self.directory)
+        self._sessions: dict[str, Any] = {}
+        self._lock = Lock()
+
+    @property
+    def heads(self) -> dict[str, dict[str, Any]]:
+        """What the manifest says about each head."""
+        heads: dict[str, dict[str, Any]] = self.manifest["heads"]
+        return heads
+
+    @cached_property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The tables."""
+        entry = self.manifest["tables"]
+        return parse_tensors(self._bytes(entry), name=self.directory / entry["file"])
+
+    def graph(self, name: str) -> dict[str, Any]:
+        """What the manifest says about a graph. ModelError where it was not exported."""
+        graphs: dict[str, dict[str, Any]] = self.manifest["graphs"]
+        if name not in graphs:
+            raise ModelError(
+                f"{self.directory} has no graph {name}, only {', '.join(graphs)}: "
+                "export it too, with semcomp export onnx --parts all"
+            )
+        return graphs[name]
+
+    def run(self, name: str, outputs: Sequence[str], **inputs: np.ndarray) -> list[np.ndarray]:
+        """The named outputs of a graph."""
+        results: list[np.ndarray] = self._session(name).run(list(outputs), inputs)
+        return results
+
+    def _session(self, name: str) -> Any:
+        with self._lock:
+            if name not in self._sessions:
+                self._sessions[name] = self._start(name)
+            return self._sessions[name]
+
+    def _start(self, name: str) -> Any:
+        entry = self.graph(name)
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise MissingExtraError("The client on exported graphs", "edge") from error
+        levels = onnxruntime.GraphOptimizationLevel
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = getattr(levels, f"ORT_{_ORT_LEVELS[self.optimisation]}")
+        options.intra_op_num_threads = self.threads or 0
+        options.add_session_config_entry("session.force_spinning_stop", "1")  # the next session needs the cores
+        try:
+            return onnxruntime.InferenceSession(self._bytes(entry), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise ModelError(
+                f"{entry['file']} does not load in onnxruntime {onnxruntime.__version__} ({error}); install a newer one"
+            ) from error
+
+    def _bytes(self, entry: dict[str, Any]) -> bytes:
+        path = self.directory / entry["file"]
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read ({error.strerror}); export the graphs again") from error
+        if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+            raise ModelError(f"{path} is not the file that its manifest names; export the graphs again")
+        return data
+
+
+_ORT_LEVELS = {
+    "disable": "DISABLE_ALL", "basic": "ENABLE_BASIC", "extended": "ENABLE_EXTENDED", "layout": "ENABLE_LAYOUT",
+    "all": "ENABLE_ALL",
+}  # fmt: skip
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a folder. ModelError where there is none, or it is of another version."""
+    path = directory / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if manifest["format"] != FORMAT:
+            raise ValueError(f"its format is {manifest['format']}, not {FORMAT}")
+        entries = [manifest["tables"], *manifest["graphs"].values()]
+        for entry in entries:
+            if Path(entry["file"]).name != entry["file"] or len(entry["sha256"]) != 64:
+                raise ValueError(f"it names a file {entry['file']!r}")
+        for key in ("entropy_id", "model_id"):
+            if len(bytes.fromhex(manifest[key])) != 8:
+                raise ValueError(f"its {key} is {manifest[key]!r}")
+        _ = manifest["name"], [manifest["heads"][name]["task"] for name in manifest["heads"]]
+        _ = [int(manifest["sizes"][key]) for key in ("latents", "hyper", "nodes", "skip_below")]
+        return manifest
+    except OSError as error:
+        raise ModelError(
+            f"{path} cannot be read ({error.strerror}); write the graphs with semcomp export onnx -o {directory}"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} is damaged or of another version ({error}); export the graphs again") from error

@@ -1,0 +1,26 @@
+"""Graphs on pictures that do not fit memory at once: the tiles of spans.py, assembled in numpy."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from semcomp.spans import tiles
+
+
+def run_tiled(
+    network: Callable[[np.ndarray], np.ndarray], source: Callable[[slice, slice], np.ndarray], *,
+    height: int, width: int, tile: int, halo: int, axis: int, down: int = 1, up: int = 1,
+) -> np.ndarray:  # fmt: skip
+    """`network`'s output over a plane of height x width. `axis` is that of the output's rows; columns follow."""
+    output: np.ndarray | None = None
+    before = (slice(None),) * axis
+    for part in tiles(height, width, tile=tile, halo=halo, down=down, up=up):
+        result = network(source(*part.source))
+        if output is None:
+            full = (height * up // down, width * up // down)
+            if result.shape[axis : axis + 2] == full:
+                return result
+            output = np.empty((*result.shape[:axis], *full, *result.shape[axis + 2 :]), result.dtype)
+        output[before + part.target] = result[before + part.inner]
+    assert output is not None
+    return output

@@ -1,0 +1,148 @@
+"""onnxruntime beside torch, both in float32, on a small picture: how far apart they are, and how far they may be."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from semcomp.codec import Codec
+from semcomp.edge.client import EdgeCodec
+from semcomp.exactness import random_z
+from semcomp.export.parts import LabelMapPart, Part
+from semcomp.image import Picture, from_array
+from semcomp.semantics import Head
+from semcomp.sigma import clip_z
+from semcomp.symbols import STRIDE_Z, grid
+
+QUALITIES = (1, 50, 100)
+TOLERANCE = 1e-3
+"""Of full scale: of the largest magnitude that torch gives, for x_hat and scores of 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One output of one graph: the largest difference from torch, over all qualities."""
+
+    name: str
+    value: float
+    limit: float
+    unit: str
+
+    @property
+    def passed(self) -> bool:
+        return self.value <= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.name} differs by {self.value:.3g} {self.unit}, at most {self.limit:g}"
+
+
+def sample() -> Picture:
+    """131x90 pixels with shading, edges and texture; no side is a multiple of anything."""
+    y, x = np.mgrid[0:90, 0:131].astype(np.float32)
+    shading = np.stack([x * 1.5, y * 2, 200 - x], axis=2)
+    shading[20:60, 30:80] = (230, 120, 40)
+    noise = np.random.default_rng(3).normal(0, 6, shading.shape)
+    return from_array(np.clip(shading + noise, 0, 255).astype(np.uint8))
+
+
+@torch.inference_mode()
+def compare(codec: Codec, parts: Sequence[Part], heads: Sequence[Head], directory: Path) -> list[Difference]:
+    """Every output of every graph in the folder, then labels, then files in both directions."""
+    edge = EdgeCodec(directory)
+    largest: dict[str, Difference] = {}
+    found = [d for quality in QUALITIES for d in _outputs(codec, edge, parts, quality)]
+    found += [d for quality in QUALITIES for d in _labels(codec, edge, parts, heads, quality)]
+    if {"analysis", "hyper", "sigma", "mean_second"} <= {part.name for part in parts}:
+        found += [d for quality in QUALITIES for d in _files(codec, edge, quality)]
+    for difference in found:
+        before = largest.get(difference.name)
+        if before is None or difference.value > before.value:
+            largest[difference.name] = difference
+    return list(largest.values())
+
+
+def _values(codec: Codec, quality: int) -> dict[str, Tensor]:
+    """What the graphs of the codec read, as torch makes it."""
+    picture, q = sample(), torch.tensor([quality])
+    rows, columns = grid(picture.height, picture.width, STRIDE_Z)
+    missing = (rows * STRIDE_Z - picture.height, columns * STRIDE_Z - picture.width)
+    padded = np.pad(picture.pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
+    y = codec.network.analysis(torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 255)
+    symbols, _ = codec.coder.quantize(y, height=picture.height, width=picture.width, quality=quality)
+    residual = torch.zeros_like(y)
+    residual[0, :, : symbols.y.shape[1], : symbols.y.shape[2]] = torch.from_numpy(symbols.y)
+    network = codec.network
+    z_hat = clip_z(network.hyper_analysis(y * network.gain(q), q))
+    features = network.mean_path.features(z_hat, q)
+    mean = network.mean_path.first(features) * network.gain(q)
+    return {
+        "pixels": torch.from_numpy(padded)[None], "y": y, "z_hat": z_hat, "features": features, "mean": mean,
+        "residual": residual, "quality": q, "y_hat": codec.coder.dequantize(symbols, quality=quality),
+    }  # fmt: skip
+
+
+def _outputs(codec: Codec, edge: EdgeCodec, parts: Sequence[Part], quality: int) -> Iterator[Difference]:
+    values = _values(codec, quality)
+    for part in parts:
+        if part.name == "label_map":
+            continue
+        cases = [values]
+        if part.name == "sigma":
+            hyper = codec.release.config.hyper
+            cases += [{**values, "z_hat": random_z(hyper, seed=seed, height=2 + seed, width=5)} for seed in range(3)]
+        if part.name.startswith("head_"):
+            cases += [{**values, "y_hat": values["y_hat"][..., 1:]}, {**values, "y_hat": values["y_hat"][..., 1:, 1:]}]
+        for case in cases:
+            yield from _part(edge, part, [case[value.name] for value in part.inputs])
+
+
+def _part(edge: EdgeCodec, part: Part, inputs: list[Tensor]) -> Iterator[Difference]:
+    names = [value.name for value in part.outputs]
+    arrays = {v.name: np.ascontiguousarray(t.numpy()) for v, t in zip(part.inputs, inputs, strict=True)}
+    actual = edge.bundle.run(part.name, names, **arrays)
+    for value, expected, got in zip(part.outputs, part.module(*inputs), actual, strict=True):
+        name = f"{part.name}: {value.name}"
+        reference = expected.numpy()
+        if got.shape != reference.shape or got.dtype != reference.dtype:
+            yield Difference(name=f"{name}, shape or type", value=float("inf"), limit=0, unit="")
+        elif value.name == "pixels":
+            apart = np.abs(got.astype(int) - reference).max()
+            yield Difference(name=name, value=float(apart), limit=1, unit="levels of 255")
+        elif got.dtype.kind == "i":
+            yield Difference(name=name, value=float(np.count_nonzero(got != reference)), limit=0, unit="elements")
+        else:
+            scale = 1.0 if value.name in ("x_hat", "scores") else float(np.abs(reference).max())
+            apart = float(np.abs(got - reference).max()) / max(scale, 1e-9)
+            yield Difference(name=name, value=apart, limit=TOLERANCE, unit="of full scale")
+
+
+def _labels(
+    codec: Codec, edge: EdgeCodec, parts: Sequence[Part], heads: Sequence[Head], quality: int
+) -> Iterator[Difference]:
+    """Answers of the client beside those of the network in float32."""
+    picture, modules = sample(), {part.name: part.module for part in parts}
+    latents = codec.latents_of(picture, quality=quality, precise=True)
+    plain = replace(latents, y_hat=np.ascontiguousarray(latents.y_hat.numpy()))
+    for head in heads:
+        output = modules[f"head_{head.name}"](latents.y_hat, torch.tensor([quality]))[0]
+        if head.task == "classify":
+            order = output[0].argsort(descending=True, stable=True).tolist()
+            names = edge.classify(plain, head=head.name).names
+            wrong = sum(name != head.classes[k] for name, k in zip(names, order, strict=True))
+        else:
+            label_map = LabelMapPart()(output)[0][0, : picture.height, : picture.width].numpy()
+            wrong = int(np.count_nonzero(edge.segment(plain, head=head.name).label_map != label_map))
+        yield Difference(name=f"head_{head.name}: labels", value=wrong, limit=0, unit="of them")
+
+
+def _files(codec: Codec, edge: EdgeCodec, quality: int) -> Iterator[Difference]:
+    """Each writes a file, both read it."""
+    for writer, name in ((codec, "library"), (edge, "client")):
+        data = writer.encode(sample(), quality=quality)
+        ours, theirs = codec.read_symbols(data), edge.read_symbols(data)
+        pairs = ((ours.z, theirs.z), (ours.y, theirs.y), (ours.index, theirs.index))
+        wrong = sum(int(np.count_nonzero(a != b)) for a, b in pairs)
+        yield Difference(name=f"file of the {name}: symbols", value=wrong, limit=0, unit="elements")

@@ -1,0 +1,135 @@
+"""A whole folder for a client: graphs, tables, manifest, and the comparison with torch."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save
+
+import semcomp
+from semcomp.codec import Codec, load
+from semcomp.edge.bundle import FORMAT, MANIFEST
+from semcomp.errors import ModelError, TargetError
+from semcomp.export.check import Difference, compare
+from semcomp.export.graph import OPSET, PRODUCER, onnx_bytes, require_onnx
+from semcomp.export.parts import PARTS, Part, head_part, label_map_part
+from semcomp.semantics import Head, head_names, load_head
+
+TABLES = "tables.safetensors"
+EXPORTERS = ("torch", "onnx", "onnxscript")
+ALL_PARTS = (*PARTS, "heads")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written."""
+
+    sizes: dict[str, int]
+    """Bytes of each file."""
+    differences: tuple[Difference, ...]
+    """From torch, on a small picture; all are within their limits."""
+
+
+def export_onnx(
+    directory: str | Path, *, model: str = "base", parts: Sequence[str] = ALL_PARTS,
+    heads: Sequence[str] | None = None, force: bool = False, progress: Callable[[str], None] = lambda name: None,
+) -> Exported:  # fmt: skip
+    """Write graphs, tables and manifest, and compare onnxruntime with torch.
+
+    `parts` are names of PARTS and "heads"; `heads` are names or files of heads, None: all that are installed.
+    `progress` hears the name of each graph before it is made. FileExistsError where the folder holds an export and
+    `force` is not given; TargetError for a part that does not exist; ModelError where a head is none of this codec's,
+    or a graph differs from torch by more than it may: then no manifest is left.
+    """
+    require_onnx()
+    if unknown := [name for name in parts if name not in ALL_PARTS]:
+        raise TargetError(f"there is no part {unknown[0]}; parts are {', '.join(ALL_PARTS)}")
+    folder = Path(directory)
+    manifest_path = folder / MANIFEST
+    if manifest_path.exists() and not force:
+        raise FileExistsError(f"{folder} holds an export: pass --force to overwrite it")
+    codec = load(model)
+    wanted = _heads(codec, heads) if "heads" in parts else []
+    graphs = [build(codec) for name in PARTS if name in parts for build in PARTS[name]]
+    graphs += [head_part(codec, head) for head in wanted]
+    segmenters = [head for head in wanted if head.task == "segment"]
+    if segmenters:
+        graphs.append(label_map_part(len(segmenters[0].classes)))
+
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest_path.unlink(missing_ok=True)
+    ids = {"entropy_id": codec.entropy_id.hex(), "model_id": codec.model_id.hex()}
+    files = {TABLES: _tables(codec)}
+    entries = {}
+    for part in graphs:
+        progress(part.name)
+        file = f"{part.name}.onnx"
+        files[file] = onnx_bytes(part, properties=ids)
+        entries[part.name] = _entry(part, file, files[file])
+    config = codec.release.config
+    manifest = {
+        "format": FORMAT, "name": codec.name, **ids,
+        "producer": {"semcomp": semcomp.__version__, "opset": OPSET, **{name: version(name) for name in EXPORTERS}},
+        "sizes": {
+            "latents": config.latents, "hyper": config.hyper, "nodes": config.nodes,
+            "skip_below": codec.release.skip_below,
+        },
+        "tables": _stored(TABLES, files[TABLES]), "graphs": entries,
+        "heads": {head.name: _head_entry(head) for head in wanted},
+    }  # fmt: skip
+    files[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
+    for name, data in files.items():
+        part_file = folder / f".{name}.tmp"
+        part_file.write_bytes(data)
+        part_file.replace(folder / name)
+    progress("comparison")
+    differences = compare(codec, graphs, wanted, folder)
+    if wrong := [d for d in differences if not d.passed]:
+        manifest_path.unlink()
+        raise ModelError(
+            f"{PRODUCER} export: {wrong[0]}: the graphs do not compute what torch does, so no manifest was left; "
+            "use the versions of constraints.txt"
+        )
+    return Exported(sizes={name: len(data) for name, data in files.items()}, differences=tuple(differences))
+
+
+def _heads(codec: Codec, names: Sequence[str] | None) -> list[Head]:
+    heads = [load_head(name) for name in (head_names() if names is None else names)]
+    for head in heads:
+        if head.entropy_id != codec.entropy_id:
+            raise ModelError(
+                f"the head {head.name} reads latents of {head.entropy_id.hex()}, {codec.name} has "
+                f"{codec.entropy_id.hex()}: train it for this codec, or leave it out with --heads"
+            )
+    return heads
+
+
+def _tables(codec: Codec) -> bytes:
+    stored = {
+        f"tables_{kind}.{name}": getattr(tables, name).astype(np.int32)
+        for kind, tables in (("y", codec.release.tables_y), ("z", codec.release.tables_z))
+        for name in ("bounds", "flat")
+    }
+    data: bytes = save(stored)
+    return data
+
+
+def _stored(file: str, data: bytes) -> dict[str, Any]:
+    return {"file": file, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _entry(part: Part, file: str, data: bytes) -> dict[str, Any]:
+    values = {key: [asdict(value) for value in getattr(part, key)] for key in ("inputs", "outputs")}
+    return {**_stored(file, data), "reach": part.reach, **values}
+
+
+def _head_entry(head: Head) -> dict[str, Any]:
+    return {
+        "graph": f"head_{head.name}", "task": head.task, "classes": list(head.classes),
+        "palette": [list(colour) for colour in head.palette], "origin": head.origin,
+    }  # fmt: skip

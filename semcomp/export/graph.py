@@ -1,0 +1,123 @@
+"""One part as the bytes of an ONNX file: traced by torch's dynamo exporter, made small, and pinned.
+
+Weights are stored as the library's own release stores them: in half precision, or as int8 where they are integers, and
+cast to float32 in the graph. A tensor is narrowed only where that changes no value.
+"""
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+import semcomp
+from semcomp.errors import MissingExtraError
+from semcomp.export.parts import Part
+
+OPSET = 18
+IR_VERSION = 8
+PRODUCER = "semcomp"
+_SMALLEST = 64
+"""Tensors of fewer elements stay as they are."""
+
+
+def onnx_bytes(part: Part, *, properties: dict[str, str]) -> bytes:
+    """The graph with these metadata properties; the same bytes for the same weights and versions."""
+    onnx = require_onnx()
+    module = part.module.eval()
+    shapes = {
+        value.name: {axis: size for axis, size in enumerate(value.shape) if isinstance(size, str)} or None
+        for value in part.inputs
+    }
+    with torch.no_grad(), _quiet():
+        program: Any = torch.onnx.export(
+            module, part.example(), dynamo=True, opset_version=OPSET, optimize=True, verbose=False,
+            input_names=[value.name for value in part.inputs], output_names=[value.name for value in part.outputs],
+            dynamic_shapes=tuple(shapes.values()),
+        )  # fmt: skip
+    buffer = io.BytesIO()
+    program.save(buffer)
+    model = onnx.load_from_string(buffer.getvalue())
+    narrow(model)
+    _pin(model, part, properties)
+    onnx.checker.check_model(model)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def require_onnx() -> Any:
+    """The package onnx. MissingExtraError where it, onnxscript or onnxruntime is not installed."""
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("Exporting to ONNX", "export") from error
+    return onnx
+
+
+def narrow(model: Any) -> None:
+    """Store every float32 weight as int8 or float16 where that holds it exactly, and cast it back in the graph."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT:
+            continue
+        value = numpy_helper.to_array(tensor)
+        if value.size < _SMALLEST or (stored := _narrowed(value)) is None:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(stored, f"{name}.stored"))
+        casts.append(helper.make_node("Cast", [f"{name}.stored"], [name], name=f"{name}.cast", to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def _narrowed(value: np.ndarray) -> np.ndarray | None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        for kind in (np.int8, np.float16):
+            stored = value.astype(kind)
+            if np.array_equal(stored.astype(np.float32), value):
+                return stored
+    return None
+
+
+def _pin(model: Any, part: Part, properties: dict[str, str]) -> None:
+    """Name the producer and the shapes; drop what a client has no use for, such as where the code was traced."""
+    from onnx import helper
+
+    model.ir_version, model.producer_name, model.producer_version = IR_VERSION, PRODUCER, semcomp.__version__
+    model.doc_string = model.domain = ""
+    del model.metadata_props[:], model.graph.metadata_props[:], model.graph.value_info[:]
+    model.graph.name, model.graph.doc_string = part.name, ""
+    for thing in (*model.graph.node, *model.graph.initializer, *model.graph.input, *model.graph.output):
+        thing.doc_string = ""
+        del thing.metadata_props[:]
+    for value, described in zip(
+        (*model.graph.input, *model.graph.output), (*part.inputs, *part.outputs), strict=True
+    ):
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(described.type))
+        value.CopyFrom(helper.make_tensor_value_info(described.name, kind, described.shape))
+    helper.set_model_props(model, {"part": part.name, **properties})
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What the exporter says to programmers of torch."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

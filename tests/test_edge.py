@@ -1,0 +1,293 @@
+"""The export, and the client that needs no torch."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from semcomp.cli import EXIT_OK, EXIT_USAGE
+from semcomp.cli import main as command
+from semcomp.codec import Codec
+from semcomp.container import ChunkKind, read, write
+from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning, TargetError
+from semcomp.image import from_array
+from semcomp.metrics import psnr_db
+from semcomp.payload import Plan
+from semcomp.provenance import GeneratorNote
+from semcomp.rounding import choose_symbols
+
+for name in ("onnx", "onnxscript", "onnxruntime"):
+    pytest.importorskip(name)
+
+from semcomp.edge import EdgeCodec  # noqa: E402
+from semcomp.edge.__main__ import main as edge_command  # noqa: E402
+from semcomp.edge.tensors import parse_tensors  # noqa: E402
+from semcomp.export.folder import Exported, export_onnx  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.semc"))
+HEADS = ("street", "imagenette")
+NOT_OF_A_CLIENT = "torch,torchvision,safetensors,tqdm,yaml,onnx,onnxscript,scipy"
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Exported]:
+    folder = tmp_path_factory.mktemp("edge")
+    return folder, export_onnx(folder, heads=HEADS)
+
+
+@pytest.fixture(scope="module")
+def folder(exported: tuple[Path, Exported]) -> Path:
+    return exported[0]
+
+
+@pytest.fixture(scope="module")
+def edge(folder: Path) -> EdgeCodec:
+    return EdgeCodec(folder, threads=1)
+
+
+def test_graphs_compute_what_torch_does(exported: tuple[Path, Exported]) -> None:
+    differences = {difference.name: difference for difference in exported[1].differences}
+    exact = ("sigma: index", "file of the library: symbols", "file of the client: symbols", "head_street: labels")
+    assert all(differences[name].value == differences[name].limit == 0 for name in exact)
+    assert differences["synthesis: x_hat"].value < 1e-3 and differences["synthesis: pixels"].value <= 1
+    assert all(difference.passed for difference in differences.values())
+
+
+def test_a_client_is_small(exported: tuple[Path, Exported]) -> None:
+    sizes = exported[1].sizes
+    entropy = ("analysis", "hyper", "sigma", "mean_first", "mean_second", "label_map", "head_street")
+    client = sum(sizes[f"{name}.onnx"] for name in entropy) + sizes["tables.safetensors"] + sizes["manifest.json"]
+    assert client <= 12 * MEGABYTE and sizes["synthesis.onnx"] <= 6 * MEGABYTE
+
+
+def test_the_manifest_says_what_is_there_and_nothing_of_the_machine(folder: Path, codec: Codec) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["entropy_id"] == codec.entropy_id.hex() and manifest["model_id"] == codec.model_id.hex()
+    assert set(manifest["heads"]) == set(HEADS) and len(manifest["heads"]["street"]["palette"]) == 11
+    inputs = {value["name"]: value for value in manifest["graphs"]["sigma"]["inputs"]}
+    assert inputs["z_hat"] == {"name": "z_hat", "type": "float32", "shape": [1, 96, "z_rows", "z_columns"],
+                               "range": [-127, 127]}  # fmt: skip
+    for file in folder.iterdir():
+        assert str(ROOT).encode() not in file.read_bytes() and b"site-packages" not in file.read_bytes()
+
+
+def test_files_cross_at_every_quality(edge: EdgeCodec, codec: Codec, photo: np.ndarray) -> None:
+    picture = from_array(photo[:40, :70])
+    for quality in range(1, 101):
+        for writer in (edge, codec):
+            data = writer.encode(picture, quality=quality)
+            ours, theirs = edge.read_symbols(data), codec.read_symbols(data)
+            for part in ("z", "y", "index"):
+                np.testing.assert_array_equal(getattr(ours, part), getattr(theirs, part))
+
+
+@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
+def test_golden_files(edge: EdgeCodec, file: Path) -> None:
+    with np.load(file.with_suffix(".npz")) as expected:
+        for plain in (False, True):
+            symbols = edge.read_symbols(file.read_bytes(), plain=plain)
+            np.testing.assert_array_equal(symbols.z, expected["z"])
+            np.testing.assert_array_equal(symbols.y, expected["y"])
+    picture = edge.decode(file.read_bytes())
+    with Image.open(file.with_suffix(".png")) as expected_picture:
+        assert (picture.mode, picture.size) == (expected_picture.mode, expected_picture.size)
+        apart = np.abs(np.asarray(picture).astype(int) - np.asarray(expected_picture))
+    assert apart.max() <= 3 and apart.mean() <= 0.2  # the library may render in bfloat16
+
+
+def test_the_client_meets_targets_and_codes_as_well(edge: EdgeCodec, codec: Codec, photo: np.ndarray) -> None:
+    ours, theirs = edge.encode(photo, quality=60), codec.encode(photo, quality=60)
+    assert abs(len(ours) - len(theirs)) <= 0.02 * len(theirs)
+    decoded = np.asarray(edge.decode(ours))
+    assert psnr_db(photo, decoded) > psnr_db(photo, np.asarray(codec.decode(theirs))) - 0.05
+    assert len(edge.encode_to(photo, max_bytes=900).data) <= 900
+
+
+def test_latents_and_answers_are_those_of_the_library(edge: EdgeCodec, codec: Codec, photo: np.ndarray) -> None:
+    data = codec.encode(photo, quality=75)
+    latents, expected = edge.latents(data), codec.latents(data, precise=True)
+    np.testing.assert_allclose(latents.y_hat, expected.y_hat.numpy(), atol=1e-4)
+    of_picture = edge.latents_of(photo, quality=75)
+    again = edge.latents(edge.encode(photo, quality=75))
+    np.testing.assert_allclose(of_picture.y_hat, again.y_hat, atol=1e-5)
+    from semcomp.semantics import load_head
+
+    label_map: Any = load_head("street")(expected)
+    segmentation = edge.segment(latents)
+    assert segmentation.palette == label_map.palette and segmentation.classes == label_map.classes
+    assert np.mean(segmentation.label_map == label_map.label_map) > 0.98  # the library's head runs in bfloat16
+    labels: Any = load_head("imagenette")(expected)
+    assert edge.classify(data).names[0] == labels.names[0]
+    assert edge.classify(data, head="street").names == segmentation.labels().names
+
+
+def test_tiles_agree_with_the_whole(edge: EdgeCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    small = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
+    picture = from_array(np.asarray(small.resize((640, 470), Image.Resampling.BICUBIC)))
+    data = edge.encode(picture, quality=70)
+    y, pixels, answer = edge.analyse(picture), np.asarray(edge.decode(data)), edge.segment(data)
+    monkeypatch.setattr("semcomp.spans.TILE", 128)
+    monkeypatch.setattr("semcomp.edge.heads.BAND", 50)
+    np.testing.assert_allclose(edge.analyse(picture), y, atol=2e-4)
+    assert np.abs(np.asarray(edge.decode(data)).astype(int) - pixels).max() <= 1
+    np.testing.assert_array_equal(edge.segment(data).label_map, answer.label_map)
+
+
+class Kept:
+    """What is asked of a picture (GenerativeLike), without a generator: some positions and no label map."""
+
+    def __init__(self, keep: np.ndarray | None):
+        self.keep = keep
+
+    def plan(self, codec: Any, picture: Any, y: Any) -> Plan:
+        note = GeneratorNote(name="nobody", generator_id=bytes(8), guided=False)
+        return Plan(note=note, keep=self.keep, segmentation=None, cell=8)
+
+
+def test_files_that_keep_a_part_cross(
+    edge: EdgeCodec, codec: Codec, photo: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep = np.zeros((6, 9), bool)
+    keep[1:3, 2:5] = keep[4:, 8:] = True
+    for number, quality in enumerate((5, 50, 95)):
+        for writer in (edge, codec):
+            data = writer.encode(photo, quality=quality, generative=Kept(keep))
+            ours, theirs = edge.read_symbols(data, plain=number == 1), codec.read_symbols(data)
+            for part in ("z", "y", "index", "keep"):
+                np.testing.assert_array_equal(getattr(ours, part), getattr(theirs, part))
+            assert ours.y[:, keep].any() and not ours.y[:, ~keep].any() and (ours.index[:, ~keep] == -1).all()
+            latents, expected = edge.latents(data), codec.latents(data, precise=True)
+            np.testing.assert_allclose(latents.y_hat, expected.y_hat.numpy(), atol=1e-4)
+            assert not latents.y_hat[0][:, ~keep].any() and np.array_equal(latents.keep, keep)
+    with pytest.warns(SemcompWarning, match="left without content"):
+        shown, wanted = (np.asarray(client.decode(data, generator="faithful")) for client in (edge, codec))
+    assert np.abs(shown.astype(int) - wanted).max() <= 3
+    for file in (data, edge.encode(photo, generative=Kept(None))):
+        for generator in (None, "realistic"):
+            with pytest.raises(ModelError, match=r"runs no generator: .* generator nobody; .* --generator faithful"):
+                edge.decode(file, generator=generator)
+    with pytest.raises(ImageError, match="decoded without one"):
+        edge.decode(data, generator="faithful", relabel={"a": "b"})
+    with pytest.raises(FormatError, match="names no generator"):
+        container = read(data)
+        chunks = tuple(chunk for chunk in container.chunks if chunk.kind != ChunkKind.GENERATOR)
+        edge.latents(write(replace(container, chunks=chunks)))
+    (tmp_path / "a.semc").write_bytes(data)
+    arguments = [str(edge.bundle.directory), "decode", str(tmp_path / "a.semc")]
+    assert edge_command(arguments) == ModelError.exit_code
+    assert "runs no generator" in capsys.readouterr().err
+    assert edge_command([*arguments, "--generator", "faithful"]) == EXIT_OK
+
+
+@pytest.mark.parametrize("without", [NOT_OF_A_CLIENT, f"{NOT_OF_A_CLIENT},constriction"])
+def test_torch_is_never_imported(folder: Path, without: str) -> None:
+    program = [sys.executable, "-m", "tests.edge_alone", str(folder), "--without", without]
+    result = subprocess.run(program, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["golden"] == len(GOLDEN) and report["constriction"] == ("constriction" not in without)
+
+
+def test_the_command_line_of_the_client(
+    folder: Path, photo: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "a.png"
+    Image.fromarray(photo).save(source)
+    packed = str(tmp_path / "a.semc")
+    assert edge_command([str(folder), "encode", str(source), "-q", "70"]) == EXIT_OK
+    assert edge_command([str(folder), "decode", packed]) == 1 and "pass --force" in capsys.readouterr().err
+    assert edge_command([str(folder), "decode", packed, "-o", str(tmp_path / "b.webp")]) == EXIT_OK
+    assert edge_command([str(folder), "segment", packed]) == EXIT_OK
+    with Image.open(tmp_path / "a.labels.png") as label_map, Image.open(tmp_path / "b.webp") as decoded:
+        assert label_map.mode == "P" and label_map.size == decoded.size == (131, 90)
+    assert edge_command([str(folder), "classify", packed]) == EXIT_OK
+    assert len(capsys.readouterr().out.splitlines()) == 10
+    (tmp_path / "c.semc").write_bytes(Path(packed).read_bytes()[:-3])
+    assert edge_command([str(folder), "decode", str(tmp_path / "c.semc")]) == FormatError.exit_code
+
+
+def test_damage_is_named(folder: Path, edge: EdgeCodec, photo: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"cannot be read .* semcomp export onnx"):
+        EdgeCodec(tmp_path)
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "sigma.onnx").write_bytes(b"no graph")
+    with pytest.raises(ModelError, match="not the file that its manifest names"):
+        EdgeCodec(copy).encode(photo)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    del manifest["graphs"]["analysis"]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match="has no graph analysis"):
+        EdgeCodec(copy).encode(photo)
+    manifest["tables"]["file"] = "../tables.safetensors"
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match="damaged or of another version"):
+        EdgeCodec(copy)
+    latents = edge.latents_of(photo)
+    with pytest.raises(ModelError, match="has no head dogs; it has: "):
+        edge.classify(latents, head="dogs")
+    with pytest.raises(ModelError, match="gives labels, no label map"):
+        edge.segment(latents, head="imagenette")
+    with pytest.raises(ModelError, match="was trained on latents"):
+        edge.segment(replace(latents, entropy_id=b"12345678"))
+    with pytest.raises(ValueError, match="optimisation is one of"):
+        EdgeCodec(folder, optimisation="most")
+
+
+@pytest.mark.parametrize("data", [b"", b"\x05\0\0\0\0\0\0\0{}", b"\x02\0\0\0\0\0\0\0[]", b"\x02\0\0\0\0\0\0\0{x"])
+def test_tensors_that_are_none(data: bytes) -> None:
+    with pytest.raises(ModelError, match="is no safetensors file"):
+        parse_tensors(data, name="a")
+
+
+def test_tensors_beyond_their_file() -> None:
+    header = json.dumps({"a": {"dtype": "I16", "shape": [3], "data_offsets": [0, 6]}}).encode()
+    whole = len(header).to_bytes(8, "little") + header + bytes([1, 0, 2, 0, 3, 0])
+    assert parse_tensors(whole, name="a")["a"].tolist() == [1, 2, 3]
+    with pytest.raises(ModelError, match="of 5 bytes"):
+        parse_tensors(whole[:-1], name="a")
+
+
+def test_the_encoder_rounds_as_torch_does() -> None:
+    rng = np.random.default_rng(1)
+    value = rng.normal(0, 3, (4, 500)).astype(np.float32)
+    index, coded = rng.integers(0, 5, value.shape).astype(np.int8), rng.random(value.shape) < 0.8
+    bits = rng.random((5, 9)).astype(np.float32) * 12
+    for costs in (bits, None):
+        chosen = choose_symbols(value, index, coded, costs)
+        tensors = (torch.from_numpy(a) if a is not None else None for a in (value, index, coded, costs))
+        assert chosen.dtype == np.float32
+        np.testing.assert_array_equal(chosen, choose_symbols(*tensors).numpy())
+
+
+def test_export_of_some_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["export", "onnx", "-o", str(tmp_path / "a"), "--parts"]
+    assert command([*arguments, "nothing"]) == EXIT_USAGE
+    assert command([*arguments, "sigma", "--json"]) == EXIT_OK
+    report = json.loads(capsys.readouterr().out)
+    assert set(report["bytes"]) == {"sigma.onnx", "tables.safetensors", "manifest.json"}
+    (difference,) = report["differences"]
+    assert difference["name"] == "sigma: index" and difference["value"] == 0 and difference["passed"]
+    assert command([*arguments, "sigma"]) == 1 and "pass --force" in capsys.readouterr().err
+    with pytest.raises(TargetError, match="there is no part everything"):
+        export_onnx(tmp_path / "b", parts=["everything"])
+
+
+def test_a_graph_that_differs_leaves_no_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from semcomp.export import check
+
+    monkeypatch.setattr(check.Difference, "passed", property(lambda self: False))
+    with pytest.raises(ModelError, match="no manifest was left"):
+        export_onnx(tmp_path, parts=["sigma"])
+    assert not (tmp_path / "manifest.json").exists()
