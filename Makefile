@@ -7,7 +7,8 @@ EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test test-edge lint clean heads rivals figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap bench-edge
+.PHONY: demo test test-edge lint clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap bench-edge \
+  bench-generative
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -41,6 +42,16 @@ rivals: $(VENV)/.core
 	  $(BIN)/python -m heads.fit configs/head_$$name.yaml --set source=$$source --set name=$${name}_$$source \
 	    --set 'segment.blocks32=[1,0]' --set 'classify.blocks=[0,3,1]' -o out/$${name}_$$source.safetensors || exit 1; \
 	done; done
+
+# Trains the embedded generators anew, as a new codec asks for: three hours each on two cores. One alone: make generators GENERATORS=street
+GENERATORS ?= street photos
+
+generators: $(VENV)/.dev
+	for name in $(GENERATORS); do \
+	  MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
+	  $(BIN)/python -m train.generator configs/generator_$$name.yaml -o semcomp/weights/generator_$$name.safetensors \
+	    $(GENERATOR_ARGS) || exit 1; \
+	done
 
 # The measurements behind the README's figures, on an idle machine; with fewer photos: make bench-rate BENCH_ARGS='--limit 8'
 BENCH := $(BIN)/python -m benchmarks
@@ -80,6 +91,11 @@ bench-recognition: $(VENV)/.eval
 	  $(BENCH).recognition configs/head_$$name.yaml -o out/$$name.json --decoded out/$${name}_decoded.safetensors \
 	    --originals out/$${name}_originals.safetensors $(BENCH_ARGS); \
 	done
+
+# Needs the network that judges, trained by heads.fit with source=originals, in out/.
+bench-generative: $(VENV)/.eval
+	$(BENCH).generative configs/head_street.yaml --judge out/street_originals.safetensors --generator street \
+	  -o out/generative.json $(BENCH_ARGS)
 
 # The README's figures and their captions, from measurements that are made where they are missing or of other weights.
 # The figure of recognition needs a pixel network: make figures PIXELS=out/street_decoded.safetensors

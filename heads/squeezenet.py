@@ -4,6 +4,7 @@ The weights come from an .npz file of the published network (BSD licence), layer
 (`conv1.w`, `fire2/conv1x1_1.w`, ...), which is not part of this package.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -44,15 +45,33 @@ class SqueezeNet:
         """x (B, 3, H, W), RGB in [0, 1] -> float32 (B, 512, about H/16, about W/16), not negative."""
         if (short := min(x.shape[2:])) < SMALLEST:
             x = F.interpolate(x, scale_factor=SMALLEST / short, mode="bilinear", align_corners=False)
+        with fast_pixels(x.device):
+            *_, (_, value) = self._modules(x)
+        return value.float()
+
+    def maps(self, x: Tensor, fires: tuple[int, ...]) -> list[Tensor]:
+        """x (B, 3, H, W), RGB in [0, 1] -> what the fire modules of these numbers, 2..9 ascending, give at that size.
+
+        Gradients pass to x. Grids have about a quarter of the picture's side, an eighth from 5 on, a sixteenth at 9.
+        """
+        found = []
+        for number, value in self._modules(x):
+            if number in fires:
+                found.append(value)
+            if number == fires[-1]:
+                break
+        return found
+
+    def _modules(self, x: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """The fire modules' numbers and outputs, one after the other."""
         value = 255 * x.flip(1) - torch.tensor(_MEAN_BGR, device=x.device)[:, None, None]
         value = value.contiguous(memory_format=torch.channels_last)
-        with fast_pixels(x.device):
-            value = self._convolve(value, "conv1", stride=2)
-            for number in range(2, 10):
-                if number in _POOLED_BEFORE:
-                    value = F.max_pool2d(value, 3, 2, ceil_mode=True)
-                value = self._fire(value, f"fire{number}")
-        return value.float()
+        value = self._convolve(value, "conv1", stride=2)
+        for number in range(2, 10):
+            if number in _POOLED_BEFORE:
+                value = F.max_pool2d(value, 3, 2, ceil_mode=True)
+            value = self._fire(value, f"fire{number}")
+            yield number, value
 
     def grid(self, x: Tensor, side: int) -> Tensor:
         """The features, their square root, averaged to a grid: x (B, 3, H, W) -> (B, 512, side, side)."""

@@ -6,6 +6,7 @@
     latents = codec.latents(data)            # no pixel is made
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from semcomp.container import Container
 from semcomp.filing import FileCodec
 from semcomp.image import Picture
 from semcomp.latents import LatentCoder, Latents
@@ -101,6 +103,14 @@ class Codec(FileCodec):
             )  # fmt: skip
         pixels = pixels[0, :, : latents.height, : latents.width]
         return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+
+    def complete(
+        self, container: Container, latents: Latents, *, generator: str | Path | None, seed: int,
+        relabel: Mapping[str, str] | None,
+    ) -> tuple[np.ndarray, str]:  # fmt: skip
+        from semcomp.generative import complete
+
+        return complete(self, container, latents, generator=generator, seed=seed, relabel=relabel)
 
 
 def load(name_or_path: str | Path = "base", *, device: str | None = None, threads: int | None = None) -> Codec:

@@ -56,7 +56,7 @@ class ChunkKind(IntEnum):
     PADDING = 11
 
 
-REQUIRED_KINDS = frozenset({ChunkKind.SYMBOLS, ChunkKind.ALPHA, ChunkKind.GENERATOR})
+REQUIRED_KINDS = frozenset({ChunkKind.SYMBOLS, ChunkKind.ALPHA, ChunkKind.REGIONS, ChunkKind.GENERATOR})
 """Without these the picture would be another one: they always carry the required flag."""
 
 

@@ -11,23 +11,39 @@ import struct
 import warnings
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from semcomp.coder import symbol_crc
-from semcomp.container import MAX_PIXELS, MAX_SIDE, Chunk, ChunkKind, Container, Header, read, smallest_file, write
+from semcomp.container import (
+    MAX_PIXELS,
+    MAX_SIDE,
+    SYNTHESISED,
+    Chunk,
+    ChunkKind,
+    Container,
+    Header,
+    read,
+    smallest_file,
+    write,
+)
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning, TargetError
 from semcomp.image import Picture, as_picture, pack_alpha, to_pil, unpack_alpha
+from semcomp.keepmask import unpack_keep
 from semcomp.metrics import psnr_db
+from semcomp.provenance import read_generator, regions_of
 from semcomp.symbols import QUALITIES, Latents, SymbolCoder, Symbols
 
 if TYPE_CHECKING:
-    from semcomp.payload import SemanticsLike
+    from semcomp.payload import GenerativeLike, Plan, SemanticsLike
 
+FAITHFUL = "faithful"
+"""The name that is given instead of a generator's, to synthesise nothing."""
 Z_CHECK = 0xFFFF
 """Bits of the checksum of z that a header holds."""
 
@@ -74,41 +90,60 @@ class FileCodec(ABC):
     def render(self, latents: Latents) -> np.ndarray:
         """uint8 (height, width, 3) from latents: the synthesis alone."""
 
+    def complete(
+        self, container: Container, latents: Latents, *, generator: str | Path | None, seed: int,
+        relabel: Mapping[str, str] | None,
+    ) -> tuple[np.ndarray, str]:  # fmt: skip
+        """The picture of a generator, as `render`, and what of it is synthesised in words; arguments as of `decode`.
+
+        ModelError where there is no such generator, as in a client that runs none.
+        """
+        body = container.get(ChunkKind.GENERATOR)
+        made_for = "" if body is None else f": this file was made for the generator {read_generator(body).name}"
+        raise ModelError(
+            f"this client runs no generator{made_for}; decode with --generator faithful, which synthesises nothing, "
+            "or with the library"
+        )
+
     def encode(
         self, image: ImageLike, *, quality: int = 50, strip: bool = False, convert: bool = False,
-        semantics: "SemanticsLike | None" = None,
+        semantics: "SemanticsLike | None" = None, generative: "GenerativeLike | None" = None,
     ) -> bytes:  # fmt: skip
         """The `.semc` file of an image at a quality of 1..100.
 
         `strip` drops the ICC profile and EXIF, `convert` allows what would change the picture: 16 bits to 8, CMYK
         to RGB, the first frame of an animation. `semantics` are stored in the file (payload.py): labels and a label
-        map, or heads that make them. Raises ImageError where the picture cannot be taken as it is, TargetError for
-        another quality.
+        map, or heads that make them. `generative` has the decoder synthesise the picture, or what is not kept of it
+        (generative.py). Raises ImageError where the picture cannot be taken as it is, TargetError for another quality.
         """
         _check_quality(quality)
         picture = self._picture(image, convert)
-        symbols = self.quantize(self.analyse(picture), picture, quality=quality)
-        return self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics)
+        y = self.analyse(picture)
+        plan = None if generative is None else generative.plan(self, picture, y)
+        symbols = self.quantize(y, picture, quality=quality, keep=None if plan is None else plan.keep)
+        return self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan)
 
     def encode_to(
         self, image: ImageLike, *, bpp: float | None = None, max_bytes: int | None = None,
         psnr: float | None = None, strip: bool = False, convert: bool = False,
-        semantics: "SemanticsLike | None" = None,
+        semantics: "SemanticsLike | None" = None, generative: "GenerativeLike | None" = None,
     ) -> Encoded:  # fmt: skip
         """The best file of at most `bpp` or `max_bytes`, or the smallest of at least `psnr` dB.
 
-        Exactly one target is given; bytes are those of the whole file. The analysis runs once, the quality is found
-        by bisection. Raises TargetError where no quality meets the target.
+        Exactly one target is given; bytes are those of the whole file, dB those of the synthesis. The analysis runs
+        once, the quality is found by bisection. Raises TargetError where no quality meets the target.
         """
         if sum(target is not None for target in (bpp, max_bytes, psnr)) != 1:
             raise TargetError("give exactly one of bpp, max_bytes and psnr")
         picture = self._picture(image, convert)
         pixels = picture.width * picture.height
         y = self.analyse(picture)
+        plan = None if generative is None else generative.plan(self, picture, y)
+        keep = None if plan is None else plan.keep
 
         def attempt(quality: int) -> Encoded:
-            symbols = self.quantize(y, picture, quality=quality)
-            data = self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics)
+            symbols = self.quantize(y, picture, quality=quality, keep=keep)
+            data = self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan)
             db = None
             if psnr is not None:
                 y_hat = self.coder.dequantize(symbols, quality=quality)
@@ -142,34 +177,42 @@ class FileCodec(ABC):
             )
         return picture
 
-    def quantize(self, y: Any, picture: Picture, *, quality: int, optimise: bool = True) -> Symbols:
-        """The symbols of `analyse`'s latents at a quality. `optimise` weighs bits against error (rounding.py)."""
+    def quantize(
+        self, y: Any, picture: Picture, *, quality: int, optimise: bool = True, keep: np.ndarray | None = None
+    ) -> Symbols:
+        """The symbols of `analyse`'s latents at a quality. `optimise` weighs bits against error (rounding.py); only
+        the positions in `keep`, bool (rows, columns), are coded."""
         symbols, _ = self.coder.quantize(
-            y, height=picture.height, width=picture.width, quality=quality, optimise=optimise
+            y, height=picture.height, width=picture.width, quality=quality, optimise=optimise, keep=keep
         )
         return symbols
 
     def pack(
         self, picture: Picture, symbols: Symbols, *, quality: int, strip: bool = False,
-        semantics: "SemanticsLike | None" = None,
+        semantics: "SemanticsLike | None" = None, plan: "Plan | None" = None,
     ) -> bytes:  # fmt: skip
-        """The file of symbols and of what else the picture carries."""
+        """The file of symbols and of what else the picture carries. The symbols of a `plan` keep what it keeps."""
         chunks = [Chunk(ChunkKind.SYMBOLS, self.coder.write(symbols, quality=quality))]
         if picture.alpha is not None:
             chunks.append(Chunk(ChunkKind.ALPHA, pack_alpha(picture.alpha)))
         if not strip:
             extra = ((ChunkKind.ICC, picture.icc), (ChunkKind.EXIF, picture.exif))
             chunks += [Chunk(kind, data) for kind, data in extra if data]
+        if plan is not None:
+            chunks += plan.chunks(width=picture.width, height=picture.height)
         if callable(semantics):
             y_hat = self.coder.dequantize(symbols, quality=quality, precise=False)
             semantics = semantics(
                 self._wrapped(y_hat, height=picture.height, width=picture.width, quality=quality)
             )
         if semantics is not None:
-            chunks += semantics.chunks(width=picture.width, height=picture.height)
+            there = {chunk.kind for chunk in chunks}
+            own = semantics.chunks(width=picture.width, height=picture.height)
+            chunks += [chunk for chunk in own if chunk.kind not in there]
         header = Header(
             width=picture.width, height=picture.height, mode=picture.mode, quality=quality,
-            entropy_id=self.entropy_id, model_id=self.model_id, symbol_crc=0, z_check=0,
+            flags=0 if plan is None else SYNTHESISED, entropy_id=self.entropy_id, model_id=self.model_id,
+            symbol_crc=0, z_check=0,
         )  # fmt: skip
         header = with_checks(header, symbols)
         file = write(Container(header, tuple(chunks)))
@@ -178,11 +221,20 @@ class FileCodec(ABC):
             file = write(Container(header, (*chunks, Chunk(ChunkKind.PADDING, bytes(missing)))))
         return file
 
-    def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    def decode(
+        self, data: bytes, *, max_pixels: int = MAX_PIXELS, generator: str | Path | None = None, seed: int = 0,
+        relabel: Mapping[str, str] | None = None,
+    ) -> Image.Image:  # fmt: skip
         """The image of a `.semc` file, with its alpha, ICC profile and EXIF.
 
+        `generator` is "faithful", "realistic", or the name or file of a generator; None is what the file was made
+        for. `seed` is that of its noise, `relabel` renames classes of the stored label map that guides it. Where
+        something is synthesised, `info["synthesised"]` of the image says what.
+
         Raises FormatError for damaged bytes and for more than `max_pixels` pixels, ModelError for a file of other
-        tables. Warns (SemcompWarning) where a file was made for another synthesis, or an optional chunk is lost.
+        tables and for a generator that is not there, ImageError for a class that is not there. Warns (SemcompWarning)
+        where a file was made for another synthesis or generator, where parts are left without content, or an optional
+        chunk is lost.
         """
         container = self._read(data, max_pixels)
         header = container.header
@@ -194,15 +246,35 @@ class FileCodec(ABC):
             )  # fmt: skip
         for lost in container.lost:
             warnings.warn(f"{lost.name} is lost: {lost.reason}", SemcompWarning, stacklevel=2)
+        pixels, note = self._pixels(container, generator, seed, relabel)
         alpha = container.get(ChunkKind.ALPHA)
         picture = Picture(
-            pixels=self.render(self._decode_latents(container)),
+            pixels=pixels,
             mode=header.mode,
             alpha=None if alpha is None else unpack_alpha(alpha, width=header.width, height=header.height),
             icc=container.get(ChunkKind.ICC),
             exif=container.get(ChunkKind.EXIF),
         )
-        return to_pil(picture)
+        decoded = to_pil(picture)
+        if note:
+            decoded.info["synthesised"] = note
+        return decoded
+
+    def _pixels(
+        self, container: Container, generator: str | Path | None, seed: int, relabel: Mapping[str, str] | None
+    ) -> tuple[np.ndarray, str]:
+        """uint8 (height, width, 3), and what of it is synthesised in words, empty for nothing."""
+        latents = self._decode_latents(container)
+        made_for = container.get(ChunkKind.GENERATOR) is not None
+        if generator != FAITHFUL and (made_for or generator is not None):
+            return self.complete(container, latents, generator=generator, seed=seed, relabel=relabel)
+        if relabel:
+            raise ImageError("relabelling changes what a generator makes, and this picture is decoded without one")
+        if latents.keep is not None:
+            share = 100 * (1 - latents.keep.mean())
+            text = f"{share:.1f} % of the picture was not kept and is left without content"
+            warnings.warn(text, SemcompWarning, stacklevel=3)
+        return self.render(latents), ""
 
     def latents(self, data: bytes, *, max_pixels: int = MAX_PIXELS, precise: bool = False) -> Latents:
         """The latents of a file: entropy decoding and the mean path only. Raises as `decode` does.
@@ -221,8 +293,12 @@ class FileCodec(ABC):
         """
         _check_quality(quality)
         picture = self._picture(image, convert)
+        return self.latents_from(self.analyse(picture), picture, quality=quality, precise=precise)
+
+    def latents_from(self, y: Any, picture: Picture, *, quality: int, precise: bool = False) -> Latents:
+        """The same, of `analyse`'s latents."""
         _, y_hat = self.coder.quantize(
-            self.analyse(picture), height=picture.height, width=picture.width, quality=quality, precise=precise
+            y, height=picture.height, width=picture.width, quality=quality, precise=precise
         )
         return self._wrapped(y_hat, height=picture.height, width=picture.width, quality=quality)
 
@@ -240,7 +316,10 @@ class FileCodec(ABC):
         return container
 
     def _decode_symbols(self, container: Container, *, plain: bool = False) -> Symbols:
-        header = container.header
+        header, regions = container.header, regions_of(container)
+        keep = None
+        if regions is not None:
+            keep = unpack_keep(regions, width=header.width, height=header.height, plain=plain)
 
         def verify(matches: bool, what: str) -> None:
             if not matches:
@@ -251,17 +330,17 @@ class FileCodec(ABC):
 
         symbols = self.coder.read(
             container.get(ChunkKind.SYMBOLS) or b"", height=header.height, width=header.width,
-            quality=header.quality, plain=plain,
-            verify_z=lambda z: verify(_crc(header, z) & Z_CHECK == header.z_check, "symbols of z"),
+            quality=header.quality, plain=plain, keep=keep,
+            verify_z=lambda z: verify(_crc(header, keep, z) & Z_CHECK == header.z_check, "symbols of z"),
         )  # fmt: skip
-        verify(_crc(header, symbols.z, symbols.y) == header.symbol_crc, "symbols")
+        verify(_crc(header, keep, symbols.z, symbols.y) == header.symbol_crc, "symbols")
         return symbols
 
     def _decode_latents(self, container: Container, *, precise: bool = True) -> Latents:
         header, symbols = container.header, self._decode_symbols(container)
         y_hat = self.coder.dequantize(symbols, quality=header.quality, precise=precise)
         latents = self._wrapped(y_hat, height=header.height, width=header.width, quality=header.quality)
-        return replace(latents, model_id=header.model_id)
+        return replace(latents, model_id=header.model_id, keep=symbols.keep)
 
     def _wrapped(self, y_hat: Any, *, height: int, width: int, quality: int) -> Latents:
         return Latents(
@@ -290,11 +369,13 @@ def _bisect(attempt: Callable[[int], Encoded], good: Callable[[Encoded], bool]) 
 
 def with_checks(header: Header, symbols: Symbols) -> Header:
     """The header with the checks of its symbols."""
-    crc, z_crc = _crc(header, symbols.z, symbols.y), _crc(header, symbols.z)
+    crc, z_crc = _crc(header, symbols.keep, symbols.z, symbols.y), _crc(header, symbols.keep, symbols.z)
     return replace(header, symbol_crc=crc, z_check=z_crc & Z_CHECK)
 
 
-def _crc(header: Header, *latents: np.ndarray) -> int:
-    """Checksum of symbols, tied to what else decides the picture: a wrong size or quality is noticed."""
+def _crc(header: Header, keep: np.ndarray | None, *latents: np.ndarray) -> int:
+    """Checksum of symbols, tied to what else decides the picture: a wrong size, quality or region is noticed."""
     rest = struct.pack("<IIIB", header.width, header.height, header.flags << 4 | header.mode, header.quality)
+    if keep is not None:
+        rest += np.packbits(keep).tobytes()
     return zlib.crc32(rest, symbol_crc(*latents))

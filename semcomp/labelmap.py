@@ -74,7 +74,7 @@ def pack_label_map(label_map: LabelMap, *, width: int, height: int) -> bytes:
     shape = label_map.shape(width=width, height=height)
     _check_shape(label_map.cells, label_map.cell, shape, width, height)
     writer = Writer()
-    _code(label_map.cells, writer, classes=len(label_map.classes))
+    code_cells(label_map.cells, writer, classes=len(label_map.classes))
     return pack_head(label_map) + writer.finish()
 
 
@@ -97,7 +97,7 @@ def unpack_label_map(data: bytes, *, width: int, height: int, plain: bool = Fals
         )
     reader = Reader(words, plain=plain)
     cells = np.zeros(shape, np.uint8)
-    _code(cells, reader, classes=len(head.classes))
+    code_cells(cells, reader, classes=len(head.classes))
     reader.finish()
     return LabelMap(cell=head.cell, classes=head.classes, palette=head.palette, source=head.source, cells=cells)
 
@@ -135,7 +135,7 @@ _GUESS = np.array([[30, 0, 0, 0, 2], [15, 15, 0, 0, 2], [10, 10, 10, 0, 2], [8, 
 """(15, 5): weights of the choices before anything is known."""
 
 
-def _code(cells: np.ndarray, stream: Writer | Reader, *, classes: int) -> None:
+def code_cells(cells: np.ndarray, stream: Writer | Reader, *, classes: int) -> None:
     """Give ``cells`` (rows, columns) to a writer, or fill them from a reader, wavefront by wavefront."""
     rows, columns = cells.shape
     choices = Counts(_GUESS, fine=len(_CHOICE) * classes * classes)

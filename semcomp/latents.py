@@ -39,13 +39,19 @@ class LatentCoder(SymbolCoder):
 
     @torch.inference_mode()
     def quantize(
-        self, y: Tensor, *, height: int, width: int, quality: int, optimise: bool = True, precise: bool = True
-    ) -> tuple[Symbols, Tensor]:
+        self, y: Tensor, *, height: int, width: int, quality: int, optimise: bool = True, precise: bool = True,
+        keep: np.ndarray | None = None,
+    ) -> tuple[Symbols, Tensor]:  # fmt: skip
         """Without `precise` the mean path runs in bfloat16 where the processor has it."""
         q = self._tensor(quality)
         scaled = y.to(self.device) * self.network.gain(q)
+        kept = self._kept(keep, scaled.shape)
+        if kept is not None:
+            scaled = torch.where(kept, scaled, 0.0)
         z_hat = clip_z(self.network.hyper_analysis(scaled, q))
         index, coded = self._index(z_hat, quality, height, width)
+        if kept is not None:
+            coded &= kept
         bits = self._bits if optimise else None
         chosen = torch.zeros_like(scaled)
 
@@ -55,12 +61,13 @@ class LatentCoder(SymbolCoder):
             return part
 
         with self._arithmetic(precise):
-            y_hat, _ = self.network.two_passes(z_hat, q, residual)
+            y_hat, _ = self.network.two_passes(z_hat, q, residual, kept)
         rows, columns = grid(height, width, STRIDE_Y)
         symbols = Symbols(
             z=z_hat[0].to("cpu", torch.int16).numpy(),
             y=chosen[0, :, :rows, :columns].to("cpu", torch.int16).numpy(),
             index=_masked(index, coded, rows, columns),
+            keep=keep,
         )
         return symbols, _cropped(y_hat, rows, columns)
 
@@ -77,9 +84,17 @@ class LatentCoder(SymbolCoder):
         read = F.pad(self._plane(symbols.y), (0, 4 * z_columns - columns, 0, 4 * z_rows - rows))
         with self._arithmetic(precise):
             y_hat, _ = self.network.two_passes(
-                self._plane(symbols.z), self._tensor(quality), lambda mean, mask: torch.where(mask, read, 0.0)
-            )
+                self._plane(symbols.z), self._tensor(quality), lambda mean, mask: torch.where(mask, read, 0.0),
+                self._kept(symbols.keep, read.shape),
+            )  # fmt: skip
         return _cropped(y_hat, rows, columns)
+
+    def _kept(self, keep: np.ndarray | None, shape: tuple[int, ...]) -> Tensor | None:
+        """`keep` as bool (1, 1, 4a, 4b), false outside the picture."""
+        if keep is None:
+            return None
+        plane = torch.from_numpy(np.ascontiguousarray(keep)).to(self.device)[None, None]
+        return F.pad(plane, (0, shape[-1] - plane.shape[-1], 0, shape[-2] - plane.shape[-2]))
 
     def _index(self, z_hat: Tensor, quality: int, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Table numbers (1, M, 4a, 4b) as float32, and which elements are coded (bool)."""

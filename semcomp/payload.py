@@ -10,17 +10,22 @@ read without any network. They are optional chunks: damage to them costs the sem
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from semcomp.answers import Labels, Segmentation
 from semcomp.container import MAX_PIXELS, Chunk, ChunkKind, Container
 from semcomp.container import read as read_container
 from semcomp.errors import FormatError, ImageError
+from semcomp.keepmask import pack_keep
 from semcomp.labelmap import LabelMap, expand, pack_label_map, reduce_map, unpack_label_map
+from semcomp.provenance import GeneratorNote, pack_generator
 from semcomp.symbols import Latents
 from semcomp.tags import Tag, pack_tags, unpack_tags
 
 if TYPE_CHECKING:
+    from semcomp.image import Picture
     from semcomp.semantics import Head
 
 CELL = 4
@@ -67,6 +72,35 @@ class Semantics:
 
 SemanticsLike = Semantics | Callable[[Latents], Semantics]
 """Semantics, or what makes them from the latents that a file will hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a file will hold of a picture that is partly or wholly synthesised."""
+
+    note: GeneratorNote
+    keep: np.ndarray | None
+    """bool (rows, columns) of y; None codes everything."""
+    segmentation: Segmentation | None
+    cell: int
+
+    def chunks(self, *, width: int, height: int) -> list[Chunk]:
+        """GENERATOR, REGIONS and LABEL_MAP. ImageError where something does not fit."""
+        try:
+            chunks = [Chunk(ChunkKind.GENERATOR, pack_generator(self.note))]
+            if self.keep is not None:
+                chunks.append(Chunk(ChunkKind.REGIONS, pack_keep(self.keep)))
+        except ValueError as error:
+            raise ImageError(f"what is kept does not fit into a file: {error}") from error
+        guide = Semantics(segmentation=self.segmentation, cell=self.cell)
+        return chunks + guide.chunks(width=width, height=height)
+
+
+class GenerativeLike(Protocol):
+    """What makes a plan for a picture: semcomp.generative.Request."""
+
+    def plan(self, codec: Any, picture: "Picture", y: Any) -> Plan:
+        """What to store of a picture with analysis `y`. ImageError where it cannot be made for the picture."""
 
 
 def from_heads(

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from semcomp.container import MAX_PIXELS, VERSION, ChunkKind, Container, read, read_header
 from semcomp.errors import FormatError
 from semcomp.labelmap_head import LabelMapHead, read_head
+from semcomp.provenance import Origin, read_origin
 from semcomp.tags import Tag, unpack_tags
 
 
@@ -63,6 +64,8 @@ class Info:
     """The head that gave the labels, "" for a person, None where there are none."""
     label_map: LabelMapHead | None
     """Cell size, classes and source of the stored label map."""
+    synthesised: Origin | None
+    """Which part of the decoded picture is real and which is synthesised; None where all of it is real."""
     lost: tuple[str, ...]
     """Damaged optional chunks, which decoding leaves out, each with the reason."""
 
@@ -107,6 +110,7 @@ def info(source: str | PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MA
         labels=labels,
         labels_source=labels_source,
         label_map=label_map,
+        synthesised=read_origin(container),
         lost=tuple(lost),
     )
 

@@ -33,6 +33,8 @@ class Latents:
     quality: int
     entropy_id: bytes
     model_id: bytes
+    keep: np.ndarray | None = None
+    """bool (rows, columns) of y_hat: false where nothing was coded and y_hat is 0; None for a whole picture"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,8 @@ class Symbols:
     """int16 (M, ceil(h/16), ceil(w/16))"""
     index: np.ndarray
     """int8 of the same shape: table numbers, -1 where nothing is coded"""
+    keep: np.ndarray | None = None
+    """bool (ceil(h/16), ceil(w/16)): positions that are coded at all, see `Latents`"""
 
 
 def grid(height: int, width: int, stride: int) -> tuple[int, int]:
@@ -65,21 +69,23 @@ class SymbolCoder(ABC):
 
     @abstractmethod
     def table_numbers(self, z: np.ndarray, *, height: int, width: int, quality: int) -> np.ndarray:
-        """The `index` of Symbols that z leads to. Integers alone decide it."""
+        """The `index` of Symbols that z leads to where everything is kept. Integers alone decide it."""
 
     @abstractmethod
     def quantize(
-        self, y: Any, *, height: int, width: int, quality: int, optimise: bool = True, precise: bool = True
-    ) -> tuple[Symbols, Any]:
+        self, y: Any, *, height: int, width: int, quality: int, optimise: bool = True, precise: bool = True,
+        keep: np.ndarray | None = None,
+    ) -> tuple[Symbols, Any]:  # fmt: skip
         """Symbols of an analysis y (1, M, 4a, 4b) of an image, and the y_hat that `dequantize` makes of them.
 
         `optimise` weighs bits against error (rounding.py). Without `precise` the mean path may run in lower
-        precision: near enough for a head, not for a file.
+        precision: near enough for a head, not for a file. Where `keep`, bool (rows, columns), is false, y is zero
+        before the hyper analysis, no element of it is coded, and y_hat is zero for both passes.
         """
 
     @abstractmethod
     def dequantize(self, symbols: Symbols, *, quality: int, precise: bool = True) -> Any:
-        """y_hat (1, M, rows, columns) of an image's positions, float32. `precise` as in `quantize`."""
+        """y_hat (1, M, rows, columns) of an image's positions, float32. `precise` and the symbols' keep as above."""
 
     def write(self, symbols: Symbols, *, quality: int) -> bytes:
         """The body of the chunk SYMBOLS."""
@@ -91,11 +97,11 @@ class SymbolCoder(ABC):
 
     def read(
         self, data: bytes, *, height: int, width: int, quality: int, plain: bool = False,
-        verify_z: Callable[[np.ndarray], None] = lambda z: None,
+        keep: np.ndarray | None = None, verify_z: Callable[[np.ndarray], None] = lambda z: None,
     ) -> Symbols:  # fmt: skip
         """The symbols of an image of that size. FormatError for a stream that no encoder writes.
 
-        `verify_z` sees z before anything is made from it, and may raise.
+        `keep` is what `quantize` was given. `verify_z` sees z before anything is made from it, and may raise.
         """
         reader = SymbolReader(data, plain=plain)
         shape = (self.hyper, *grid(height, width, STRIDE_Z))
@@ -105,9 +111,11 @@ class SymbolCoder(ABC):
         z = flat.astype(np.int16).reshape(shape)
         verify_z(z)
         index = self.table_numbers(z, height=height, width=width, quality=quality)
+        if keep is not None:
+            index = np.where(keep, index, np.int8(-1))
         y = reader.read(index.ravel(), self.tables_y)
         reader.finish()
-        return Symbols(z=z, y=y.astype(np.int16).reshape(index.shape), index=index)
+        return Symbols(z=z, y=y.astype(np.int16).reshape(index.shape), index=index, keep=keep)
 
     def z_index(self, shape: tuple[int, ...], *, quality: int) -> np.ndarray:
         """Table of every element of z (Z, a, b), flat: its rate node's, its channel's."""

@@ -41,8 +41,15 @@ class Synthesis(nn.Module):
         self.render = Up(2 * c4, 3, 4, scale=0.05)
 
     def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
-        features = self.entry(compand(y_hat)) + self.rate(quality)      # B C16 H/16 W/16
-        features = self.blocks8(self.up8(self.blocks16(features)))      # B C8 H/8 W/8
+        features = self.blocks16(self.begin(y_hat, quality))            # B C16 H/16 W/16
+        return self.finish(y_hat, self.blocks8(self.up8(features)))     # B C8 H/8 W/8 -> B 3 H W
+
+    def begin(self, y_hat: Tensor, quality: Tensor) -> Tensor:
+        """What the blocks at 1/16 read: (B, C16, H/16, W/16)."""
+        return self.entry(compand(y_hat)) + self.rate(quality)
+
+    def finish(self, y_hat: Tensor, features: Tensor) -> Tensor:
+        """The picture from what the blocks at 1/8 gave (B, C8, H/8, W/8), and from the linear path."""
         features = self.expand(activation_(self.up4(features)))         # B 2*C4 H/4 W/4
         detail = self.render(activation_(features))                     # B 3 H W
         with torch.autocast(y_hat.device.type, enabled=False):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import common, exactness, fuzz, labelmap, memory, rate, recognition, scaling, speed
+from benchmarks import common, exactness, fuzz, generative, labelmap, memory, rate, realism, recognition, scaling, speed
 from semcomp.container import read
 from semcomp.errors import FormatError, MissingExtraError
 
@@ -196,3 +196,85 @@ def test_recognition(run: Run, codec: Any, tmp_path: Path) -> None:
         assert set(row["ms"]) == {"latents", "decoded", "decoding"} and min(row["ms"].values()) > 0
     assert 0 <= result["originals"] <= 100
     assert len(result["checks"]) == 6
+
+
+class PatchMeans:
+    """Stands for the network that judges: the mean colour of patches."""
+
+    def __init__(self, path: Path) -> None:
+        assert path.name == "network.tflite"
+
+    def of(self, pixels: np.ndarray) -> np.ndarray:
+        return np.stack([patch.mean((0, 1)) / 255 for patch in realism.patches_of(pixels, 32)])
+
+
+def test_generative(
+    run: Run, codec: Any, photo: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from heads.file import HeadInfo, NetworkHead, build_network, save_head
+    from heads.segment import SegmenterConfig
+    from semcomp.generator import Generator, GeneratorConfig
+    from semcomp.generators import GeneratorInfo, TrainedGenerator, save_generator
+    from semcomp.semantics import Head, Segmentation, default_palette
+
+    classes = ("road", *generative.KEPT)
+    mask = np.zeros(photo.shape[:2], np.uint8)
+    mask[34:58, 50:75] = 2
+    for folder, pixels in (("images", photo), ("masks", mask)):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        for number, turned in enumerate((pixels, pixels[:, ::-1], pixels[::-1])):
+            Image.fromarray(turned).save(tmp_path / "data" / folder / f"{number}.png")
+    (tmp_path / "data" / "classes.txt").write_text("\n".join(classes))
+
+    class Stored(Head):
+        name, task, entropy_id = "stored", "segment", codec.entropy_id
+
+        def answer(self, latents: Any) -> Segmentation:
+            return Segmentation(label_map=mask, classes=classes, palette=default_palette(5), head="stored")
+
+    torch.manual_seed(0)
+    sizes = SegmenterConfig(classes=5, source="pixels")
+    info = HeadInfo(name="judge", task="segment", classes=classes, palette=default_palette(5), entropy_id="00" * 8)
+    save_head(NetworkHead(info, build_network("segment", sizes)), tmp_path / "judge.safetensors")
+    network = Generator(GeneratorConfig(classes=5))
+    network.synthesis.load_state_dict(codec.network.synthesis.state_dict())
+    made = GeneratorInfo(name="g", classes=classes, palette=default_palette(5), entropy_id=codec.entropy_id.hex())
+    save_generator(TrainedGenerator(made, network), tmp_path / "g.safetensors")
+    monkeypatch.setattr(generative, "Features", PatchMeans)
+    monkeypatch.setattr(generative, "load_head", lambda name: Stored())
+    config = tmp_path / "head.yaml"
+    config.write_text(f"task: segment\ndata: {{folder: {tmp_path / 'data'}, side: 64, held_part: 0.7}}\n")
+    result = run(
+        generative.main, str(config), "--judge", str(tmp_path / "judge.safetensors"), "--threads", "1", "--bpp", "0.6",
+        "--generator", str(tmp_path / "g.safetensors"), "--features", str(tmp_path / "network.tflite"),
+        "--sheets", str(tmp_path / "sheets"),
+    )  # fmt: skip
+    rows = result["global"]
+    assert set(rows) == {
+        "original", "generator", "faithful", "generator, map", "JPEG", "WebP", "AVIF", "AVIF, twice the bytes"
+    }  # fmt: skip
+    assert rows["faithful"]["bpp"] <= rows["generator"]["bpp"] < rows["AVIF, twice the bytes"]["bpp"]
+    assert rows["original"]["psnr_db"] is None and all({"miou", "kid", "bpp"} <= row.keys() for row in rows.values())
+    assert result["selective"]["pictures"] == 2 and result["selective"]["bytes_percent"] < 100
+    assert len(result["checks"]) == 9
+    with Image.open(tmp_path / "sheets" / "worst.png") as sheet:
+        assert sheet.size == (4 * 131, 2 * 92)
+
+
+def test_kernel_distance() -> None:
+    rng = np.random.default_rng(0)
+    groups = [rng.normal(size=(300, 16)), rng.normal(size=(300, 16)), rng.normal(0.5, 1, (300, 16))]
+    (same, error), (other, _) = (realism.kernel_distance(groups[0], group) for group in groups[1:])
+    assert abs(same) < 0.05 < other and 0 <= error < other
+    assert [patch.shape for patch in realism.patches_of(np.zeros((250, 370, 3), np.uint8))] == [(120, 120, 3)] * 6
+    assert len(realism.patches_of(np.zeros((90, 400, 3), np.uint8))) == 1
+    with pytest.raises(ValueError, match="at least two patches"):
+        realism.kernel_distance(groups[0][:1], groups[1])
+
+
+def test_the_judge_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(MissingExtraError, match=r"semcomp\[judge\]"):
+        realism.Features("network.tflite")

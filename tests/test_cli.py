@@ -25,7 +25,7 @@ ENCODE_KEYS = {
 INFO_KEYS = {
     "command", "input", "ok", "width", "height", "mode", "quality", "bytes", "bpp", "format_version", "flags",
     "entropy_id", "model_id", "chunks", "has_alpha", "has_icc", "has_exif", "labels",
-    "labels_source", "label_map", "lost",
+    "labels_source", "label_map", "synthesised", "lost",
 }  # fmt: skip
 
 

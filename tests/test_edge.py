@@ -16,9 +16,12 @@ from PIL import Image
 from semcomp.cli import EXIT_OK, EXIT_USAGE
 from semcomp.cli import main as command
 from semcomp.codec import Codec
-from semcomp.errors import FormatError, ModelError, TargetError
+from semcomp.container import ChunkKind, read, write
+from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning, TargetError
 from semcomp.image import from_array
 from semcomp.metrics import psnr_db
+from semcomp.payload import Plan
+from semcomp.provenance import GeneratorNote
 from semcomp.rounding import choose_symbols
 
 for name in ("onnx", "onnxscript", "onnxruntime"):
@@ -139,6 +142,52 @@ def test_tiles_agree_with_the_whole(edge: EdgeCodec, monkeypatch: pytest.MonkeyP
     np.testing.assert_allclose(edge.analyse(picture), y, atol=2e-4)
     assert np.abs(np.asarray(edge.decode(data)).astype(int) - pixels).max() <= 1
     np.testing.assert_array_equal(edge.segment(data).label_map, answer.label_map)
+
+
+class Kept:
+    """What is asked of a picture (GenerativeLike), without a generator: some positions and no label map."""
+
+    def __init__(self, keep: np.ndarray | None):
+        self.keep = keep
+
+    def plan(self, codec: Any, picture: Any, y: Any) -> Plan:
+        note = GeneratorNote(name="nobody", generator_id=bytes(8), guided=False)
+        return Plan(note=note, keep=self.keep, segmentation=None, cell=8)
+
+
+def test_files_that_keep_a_part_cross(
+    edge: EdgeCodec, codec: Codec, photo: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep = np.zeros((6, 9), bool)
+    keep[1:3, 2:5] = keep[4:, 8:] = True
+    for number, quality in enumerate((5, 50, 95)):
+        for writer in (edge, codec):
+            data = writer.encode(photo, quality=quality, generative=Kept(keep))
+            ours, theirs = edge.read_symbols(data, plain=number == 1), codec.read_symbols(data)
+            for part in ("z", "y", "index", "keep"):
+                np.testing.assert_array_equal(getattr(ours, part), getattr(theirs, part))
+            assert ours.y[:, keep].any() and not ours.y[:, ~keep].any() and (ours.index[:, ~keep] == -1).all()
+            latents, expected = edge.latents(data), codec.latents(data, precise=True)
+            np.testing.assert_allclose(latents.y_hat, expected.y_hat.numpy(), atol=1e-4)
+            assert not latents.y_hat[0][:, ~keep].any() and np.array_equal(latents.keep, keep)
+    with pytest.warns(SemcompWarning, match="left without content"):
+        shown, wanted = (np.asarray(client.decode(data, generator="faithful")) for client in (edge, codec))
+    assert np.abs(shown.astype(int) - wanted).max() <= 3
+    for file in (data, edge.encode(photo, generative=Kept(None))):
+        for generator in (None, "realistic"):
+            with pytest.raises(ModelError, match=r"runs no generator: .* generator nobody; .* --generator faithful"):
+                edge.decode(file, generator=generator)
+    with pytest.raises(ImageError, match="decoded without one"):
+        edge.decode(data, generator="faithful", relabel={"a": "b"})
+    with pytest.raises(FormatError, match="names no generator"):
+        container = read(data)
+        chunks = tuple(chunk for chunk in container.chunks if chunk.kind != ChunkKind.GENERATOR)
+        edge.latents(write(replace(container, chunks=chunks)))
+    (tmp_path / "a.semc").write_bytes(data)
+    arguments = [str(edge.bundle.directory), "decode", str(tmp_path / "a.semc")]
+    assert edge_command(arguments) == ModelError.exit_code
+    assert "runs no generator" in capsys.readouterr().err
+    assert edge_command([*arguments, "--generator", "faithful"]) == EXIT_OK
 
 
 @pytest.mark.parametrize("without", [NOT_OF_A_CLIENT, f"{NOT_OF_A_CLIENT},constriction"])

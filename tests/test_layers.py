@@ -13,11 +13,11 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [  # the lowest line first; a module imports from its own line and those below
     "errors container config exif modes image torchvision_ops",
     "tables plain_coder coder quantize blocks metrics summary rounding precision tags labelmap_head adaptive labelmap "
-    "symbols answers spans",
+    "symbols answers spans provenance keepmask",
     "analysis synthesis generator entropy sigma",
     "model store tiles latents",
-    "semantics labelpng payload filing",
-    "codec hub exactness",
+    "semantics labelpng payload filing generators",
+    "codec generative hub exactness",
     "cli pillow compare edge export eval",
     "__init__ __main__",
 ]
@@ -32,8 +32,8 @@ ONLY_IN_TRAIN = {
     "torchmetrics",
 }
 STANDARD_LIBRARY_ONLY = (
-    "__init__", "errors", "container", "summary", "tags", "labelmap_head", "cli/__init__", "cli/info", "cli/files",
-    "cli/eval_options",
+    "__init__", "errors", "container", "summary", "tags", "labelmap_head", "provenance", "cli/__init__", "cli/info",
+    "cli/files", "cli/generative", "cli/eval_options",
 )  # fmt: skip
 
 

@@ -4,21 +4,19 @@ One model for every rate: each crop of a batch draws its own quality. Everything
 file, every value can be set on the command line, and a run that was stopped goes on where it stopped.
 """
 
-import argparse
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from lightning.fabric import Fabric
 
-from semcomp import config as configuration
 from semcomp.model import CodecConfig, CodecModel
 from semcomp.quantize import QUALITIES
 from train.checkpoint import load_state, random_state, restore_random_state, save_state
 from train.data import Photos, find_photos
-from train.log import Log, stop_signals
+from train.log import Log
+from train.loop import begin, make_parser, part_done, run_to_the_end, say_where
 from train.objective import Objective
 from train.optim import OptimConfig, build_optimizers, keep_layout, moving_average, rate_factor, set_rates
 from train.start import start_from
@@ -118,9 +116,9 @@ class Trainer:
     @property
     def progress(self) -> float:
         """0..1 of the whole run."""
-        if self.config.steps is not None:
-            return self.step / self.config.steps
-        return self.seconds / (60 * self.config.minutes)
+        return part_done(
+            step=self.step, seconds=self.seconds, steps=self.config.steps, minutes=self.config.minutes
+        )
 
     def save(self) -> None:
         if self.fabric.is_global_zero:
@@ -182,62 +180,35 @@ class Trainer:
         v = self.config.validation
         if v.photos and self.fabric.is_global_zero:
             validation = Validation(v.photos, every=v.every, qualities=v.qualities)
-        began, last_save = time.monotonic(), time.monotonic()
-        before = self.seconds
-        with stop_signals() as stop, Log(self.folder, quiet=self.quiet) as log:
-            while self.progress < 1 and not stop:
-                row = self.train_step()
-                now = time.monotonic()
-                self.seconds = before + now - began
-                log.step(row, progress=self.progress)
-                if validation and self.seconds - self.validated >= 60 * v.minutes:
-                    self.validated = self.seconds
-                    log.write({"step": self.step, "minutes": round(self.seconds / 60, 2), **self.validate(validation)})
-                if now - last_save >= 60 * self.config.save_minutes:
-                    self.save()
-                    last_save = now
-                if max_minutes is not None and now - began >= 60 * max_minutes:
-                    break
-            self.save()
-            if validation and self.progress >= 1:
+
+        def after_step(log: Log) -> None:
+            due = self.seconds - self.validated >= 60 * v.minutes or self.progress >= 1
+            if validation and due:
+                self.validated = self.seconds
                 log.write({"step": self.step, "minutes": round(self.seconds / 60, 2), **self.validate(validation)})
-        return self.progress >= 1
+
+        return run_to_the_end(
+            self, save_minutes=self.config.save_minutes, max_minutes=max_minutes, after_step=after_step
+        )
 
     def validate(self, validation: Validation) -> dict[str, object]:
         return validation.run(self.average.module, device=self.device)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m train.codec", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="examples:\n  python -m train.codec configs/codec_base.yaml --set data.photos=[~/photos]\n"
-               "  python -m train.codec configs/codec_base.yaml --max-minutes 60\n"
-               "  python -m train.codec configs/codec_base.yaml --resume\n"
-               "afterwards:\n  python -m train.export runs/base semcomp/weights/base.safetensors",
+    parser = make_parser(
+        "codec", __doc__,
+        "examples:\n  python -m train.codec configs/codec_base.yaml --set data.photos=[~/photos]\n"
+        "  python -m train.codec configs/codec_base.yaml --max-minutes 60\n"
+        "  python -m train.codec configs/codec_base.yaml --resume\n"
+        "afterwards:\n  python -m train.export runs/base semcomp/weights/base.safetensors",
     )  # fmt: skip
-    parser.add_argument("config", type=Path, help="YAML file of the run")
-    parser.add_argument("--set", action="append", default=[], metavar="a.b=c", help="change a value of the config")
-    parser.add_argument("--max-minutes", type=float, metavar="M", help="save and stop after M minutes")
-    parser.add_argument("--resume", action="store_true", help="continue the run of that name")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
-    parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args(arguments)
-    try:
-        config = configuration.load(RunConfig, options.config, overrides=options.set)
-        folder = options.runs / config.name
-        if not options.resume and (folder / "state.safetensors").exists():
-            raise ValueError(f"{folder} holds a run already: --resume continues it, --set name=... starts another")
-        folder.mkdir(parents=True, exist_ok=True)
-        trainer = Trainer(config, folder, quiet=options.quiet)
-        if options.resume:
-            trainer.resume()
-    except (ValueError, OSError) as error:
-        parser.error(str(error))
-    (folder / "config.yaml").write_text(configuration.dump(config))
+    trainer = begin(
+        parser, options, RunConfig, lambda config, folder: Trainer(config, folder, quiet=options.quiet)
+    )
     done = trainer.run(max_minutes=options.max_minutes)
-    if not options.quiet:
-        state = "finished" if done else "stopped; continue with --resume"
-        print(f"{folder}: {trainer.step} steps, {trainer.seconds / 60:.1f} minutes, {state}", file=sys.stderr)
+    say_where(trainer, done=done)
     return 0
 
 

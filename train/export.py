@@ -9,11 +9,13 @@ import json
 import platform
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from heads.data import read_rgb
@@ -216,6 +218,12 @@ def machine() -> str:
     if torch.cuda.is_available():
         return f"one {torch.cuda.get_device_name()}"
     return f"{torch.get_num_threads()} cores of a {platform.machine()} processor, no GPU"
+
+
+def with_analysis(release: Release, analysis: nn.Module, *, name: str, origin: str) -> Release:
+    """A release with another analysis: its files stay valid, and whatever decodes is as it was."""
+    moved = {f"analysis.{key}": stored_precision(key, value) for key, value in analysis.state_dict().items()}
+    return replace(release, name=name, weights={**release.weights, **moved}, origin=origin)
 
 
 def pictures_for_tables(folders: Sequence[str], *, count: int = PHOTOS) -> list[np.ndarray]:

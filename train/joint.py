@@ -17,7 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +38,10 @@ from semcomp.codec import Codec
 from semcomp.model import STRIDE_Z, CodecConfig, CodecModel
 from semcomp.quantize import QUALITIES
 from semcomp.semantics import load_head
-from semcomp.store import Release, load_release, save_release, stored_precision
+from semcomp.store import Release, load_release, save_release
 from train.checkpoint import load_state, save_state
 from train.data import Photos, find_photos
-from train.export import export, pictures_for_tables
+from train.export import export, pictures_for_tables, with_analysis
 from train.log import stop_signals
 from train.objective import Objective
 from train.optim import OptimConfig, build_optimizers, moving_average, rate_factor, set_rates
@@ -298,10 +298,7 @@ class Trainer:
         codec = self.average.module.codec
         if self.config.moves == "analysis":
             before = load_release(self.config.start_from)
-            moved = {
-                f"analysis.{key}": stored_precision(key, value) for key, value in codec.analysis.state_dict().items()
-            }
-            return replace(before, name=self.config.name, weights={**before.weights, **moved}, origin=origin)
+            return with_analysis(before, codec.analysis, name=self.config.name, origin=origin)
         pictures = pictures_for_tables(self.config.photos)
         return export(
             codec, pictures, name=self.config.name, skip_below=self.config.skip_below, origin=origin, quiet=self.quiet

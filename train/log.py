@@ -13,10 +13,12 @@ from tqdm import tqdm
 class Log:
     """log.jsonl, TensorBoard, and a bar where the terminal is one."""
 
-    def __init__(self, folder: Path, *, quiet: bool, every: int = 50):
+    def __init__(
+        self, folder: Path, *, quiet: bool, every: int = 50, figures: tuple[str, ...] = ("loss", "bpp", "psnr_db")
+    ):
         from torch.utils.tensorboard import SummaryWriter
 
-        self.every, self.quiet, self.rows = every, quiet, []
+        self.every, self.quiet, self.figures, self.rows = every, quiet, figures, []
         self.file = (folder / "log.jsonl").open("a")
         self.board = SummaryWriter(str(folder / "tensorboard"))
         self.bar = tqdm(total=100, unit="%", disable=quiet or not sys.stderr.isatty(), bar_format=(
@@ -42,7 +44,7 @@ class Log:
         for key, value in mean.items():
             self.board.add_scalar(f"train/{key}", value, row["step"])
         self.bar.n = min(100.0, 100 * progress)
-        figures = f"loss {mean['loss']:.3f} {mean['bpp']:.3f} bpp {mean['psnr_db']:.2f} dB"
+        figures = " ".join(f"{key} {mean[key]:.3f}" for key in self.figures)
         self.bar.set_postfix_str(f"step {row['step']} {figures}")
 
     def write(self, row: dict[str, object]) -> None:

@@ -54,6 +54,21 @@ class Measured(NamedTuple):
     """on the 0-255 scale"""
 
 
+class Coded(NamedTuple):
+    """Latents of one batch on their way through the codec, (B, M, h, w) but for z."""
+
+    y_scaled: Tensor
+    """after the gain, zero where nothing is kept"""
+    mean: Tensor
+    """before rounding, with the gain applied"""
+    index: Tensor
+    """table numbers"""
+    z: Tensor
+    """(B, Z, h/4, w/4), not rounded"""
+    y_hat: Tensor
+    """after the inverse gain"""
+
+
 class Objective(nn.Module):
     """Codec plus likelihoods: (x, quality) -> rate and distortion of each sample."""
 
@@ -68,23 +83,36 @@ class Objective(nn.Module):
         """Rate and distortion of a batch: `measure` without the latents."""
         return self.measure(x, quality, rounded)[0]
 
-    def measure(self, x: Tensor, quality: Tensor, rounded: bool = False) -> tuple[Measured, Tensor]:
-        """x (B, 3, H, W) in [0, 1], quality (B,) int64 -> rate and distortion, and y_hat (B, M, H/16, W/16).
-
-        The rate is that of additive noise (Ballé et al. 2017), or with `rounded` that of the integers themselves.
-        The reconstruction always sees rounded values.
-        """
+    def encode(self, x: Tensor, quality: Tensor, keep: Tensor | None = None) -> Coded:
+        """x (B, 3, H, W) in [0, 1], quality (B,) int64, keep bool (B, 1, H/16, W/16) or None -> latents, rounded."""
         codec = self.codec
         y_scaled = codec.analysis(x) * codec.gain(quality)
+        if keep is not None:
+            y_scaled = torch.where(keep, y_scaled, 0.0)
         z = codec.hyper_analysis(y_scaled, quality).float()
         z_hat = clip_z(z)
         index = codec.sigma_path(z_hat, quality)
         coded = index >= self.skip_below
+        if keep is not None:
+            coded = coded & keep
 
         def residual(mean: Tensor, mask: Tensor) -> Tensor:
             return torch.where(mask & coded, round_half_even(y_scaled - mean), 0.0)
 
-        y_hat, mean = codec.two_passes(z_hat, quality, residual)
+        y_hat, mean = codec.two_passes(z_hat, quality, residual, keep)
+        return Coded(y_scaled, mean, index, z, y_hat)
+
+    def measure(
+        self, x: Tensor, quality: Tensor, rounded: bool = False, keep: Tensor | None = None
+    ) -> tuple[Measured, Tensor]:
+        """Rate and distortion of what `encode` takes, and y_hat (B, M, H/16, W/16).
+
+        The rate is that of additive noise (Ballé et al. 2017), or with `rounded` that of the integers themselves.
+        The reconstruction always sees rounded values. With `keep`, elements outside cost nothing, and the distortion
+        is that of what is kept.
+        """
+        codec = self.codec
+        y_scaled, mean, index, z, y_hat = self.encode(x, quality, keep)
         x_hat = codec.synthesis(y_hat, quality)
 
         with torch.autocast(x.device.type, enabled=False):
@@ -92,7 +120,13 @@ class Objective(nn.Module):
             sigma = SCALE_MIN * torch.exp(LOG_STEP * index)
             likelihood_y = self.gaussian._likelihood(y_rate, sigma)
             likelihood_z = self.prior(self._for_rate(z, rounded), prior_node(quality, codec.config.nodes))
-            mse = (x_hat - x).square().mean((1, 2, 3)) * 255**2
+            error = (x_hat - x).square().mean(1, keepdim=True) * 255**2
+            if keep is None:
+                mse = error.mean((1, 2, 3))
+            else:
+                shown = keep.float().repeat_interleave(16, 2).repeat_interleave(16, 3)
+                mse = (error * shown).sum((1, 2, 3)) / shown.sum((1, 2, 3)).clamp_min(1)
+                likelihood_y = torch.where(keep, likelihood_y, 1.0)
         pixels = x.shape[-2] * x.shape[-1]
         return Measured(self._bits(likelihood_y) / pixels, self._bits(likelihood_z) / pixels, mse), y_hat
 

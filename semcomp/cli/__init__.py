@@ -43,6 +43,8 @@ examples:
   cat photo.png | semcomp encode - > photo.semc
   semcomp encode photo.jpg --semantics              labels and a label map go into the file
   semcomp encode photo.jpg --tag dog=0.98 --tag beach
+  semcomp encode photo.png --mode generative --map  a tiny file; its decoder synthesises the details
+  semcomp encode street.png --keep people,car --head street
 """
 
 _DECODE_EPILOG = """\
@@ -51,6 +53,8 @@ examples:
   semcomp decode photo.semc -o photo.jpg            the suffix says the format
   semcomp decode small/ -o pixels/ --format webp    a folder, mirrored
   cat photo.semc | semcomp decode - --format ppm | display
+  semcomp decode street.semc --generator faithful   synthesise nothing
+  semcomp decode street.semc --show-synthesised     street.synthesised.png: what is real and what is not
 """
 
 
@@ -145,6 +149,8 @@ def _whole(low: int, high: int, what: str) -> Callable[[str], int]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line. Building it imports nothing beyond argparse."""
+    from semcomp.cli import generative
+
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="semcomp",
@@ -215,13 +221,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--head", action="append", metavar="NAME", help="head to run: a name or a file; may be repeated (objects)"
     )
     semantic.add_argument(
-        "--grid", type=_whole(1, 64, "grid"), default=4, metavar="N", help="one cell of the map for N x N pixels (4)"
+        "--grid", type=_whole(1, 64, "grid"), metavar="N",
+        help="one cell of the map for N x N pixels (4; 8 where the map guides a generator)",
     )
     semantic.add_argument("--label-map", metavar="PNG", help="store this label map: a palette or grey PNG")
     semantic.add_argument("--classes", metavar="TXT", help="the names of its classes, one a line")
     semantic.add_argument(
         "--tag", action="append", type=_tag, metavar="NAME[=SCORE]", help="store this label; may be repeated"
     )
+    generative.add_encode_options(encode)
     encode.set_defaults(module="semcomp.cli.encode")
 
     decode = commands.add_parser(
@@ -229,6 +237,7 @@ def build_parser() -> argparse.ArgumentParser:
         help=".semc -> images", description="Turn .semc files back into images (PNG unless told otherwise).",
     )  # fmt: skip
     decode.add_argument("--format", metavar="FMT", help="png, webp, tiff, bmp, ppm (lossless), jpg or avif")
+    generative.add_decode_options(decode)
     decode.set_defaults(module="semcomp.cli.decode")
 
     reading = argparse.ArgumentParser(add_help=False, parents=[parallel, convert])
@@ -279,8 +288,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_eval(commands, [parallel, convert, model, output])
 
     models = commands.add_parser(
-        "models", parents=[output], help="the codecs and heads at hand, their size and arithmetic",
-        description="List codecs with their parameters, kMAC a pixel and ids, and heads with their classes.",
+        "models", parents=[output], help="the codecs, heads and generators at hand",
+        description="List codecs with their parameters, kMAC a pixel and ids, heads and generators with their classes.",
     )  # fmt: skip
     models.add_argument(
         "names", nargs="*", metavar="NAME", help="names or .safetensors paths (all inside the package)"

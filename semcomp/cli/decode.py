@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 from semcomp.cli import UsageError
 from semcomp.cli.batch import get_codec, run_batch
 from semcomp.cli.files import STREAM, Job, check_target, plan_jobs, read_source, write_target
+from semcomp.cli.generative import decode_arguments
 from semcomp.errors import ImageError, SemcompWarning
 
 if TYPE_CHECKING:
     from PIL import Image
 
-KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "format")
+KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "format", "synthesised")
+SYNTHESISED = "synthesised"
+"""Key of the sentence that a decoded picture carries, in `Image.info` and as a tEXt chunk of a PNG."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,11 @@ _ALIASES = {"jpeg": "jpg", "tif": "tiff", "pgm": "ppm", "pnm": "ppm"}
 def run(options: Namespace) -> int:
     """Decode every input; returns the exit code."""
     name = format_name(options.format) if options.format else "png"
+    if options.show_synthesised and options.generator == "faithful":
+        raise UsageError("--generator faithful synthesises nothing, so that there is nothing to show")
+    suffix = f".synthesised.{name}" if options.show_synthesised else f".{name}"
     jobs, unusable = plan_jobs(
-        options.inputs, output=options.output, read_suffixes=(".semc",), write_suffix=f".{name}"
+        options.inputs, output=options.output, read_suffixes=(".semc",), write_suffix=suffix
     )
     if not options.format and options.output not in (None, STREAM):
         for job in jobs:
@@ -71,7 +77,11 @@ def decode_one(job: Job, options: Namespace) -> dict[str, Any]:
     codec = get_codec(options.model, options.device, options.threads)
     start = time.perf_counter()  # loading the weights is no part of the first file
     data = read_source(job.source)
-    image = codec.decode(data)
+    image = codec.decode(data, **decode_arguments(options))
+    if options.show_synthesised:
+        from semcomp.generative import overlay
+
+        image = overlay(data, image)
     suffix = "png" if job.target == STREAM else Path(job.target).suffix
     name = format_name(options.format or suffix)
     output = image_bytes(image, name=name)
@@ -79,7 +89,8 @@ def decode_one(job: Job, options: Namespace) -> dict[str, Any]:
     bpp = 8 * len(data) / (image.width * image.height)
     return {
         "width": image.width, "height": image.height, "input_bytes": len(data), "bytes": len(output),
-        "bpp": round(bpp, 6), "format": name, "seconds": time.perf_counter() - start,
+        "bpp": round(bpp, 6), "format": name, "synthesised": image.info.get(SYNTHESISED),
+        "seconds": time.perf_counter() - start,
         "line": f"{image.width}x{image.height}  {bpp:.2f} bpp  {len(output):,} B  {{seconds}}",
     }  # fmt: skip
 
@@ -102,6 +113,19 @@ def image_bytes(image: Image.Image, *, name: str) -> bytes:
             options[key] = image.info[key]
         else:
             warnings.warn(f"{name} holds no {key.replace('_', ' ')}: left out", SemcompWarning, stacklevel=2)
+    if note := image.info.get(SYNTHESISED):
+        if output.pillow == "PNG":
+            options["pnginfo"] = _png_note(note)
+        else:
+            warnings.warn(f"{name} holds no note that the picture is synthesised", SemcompWarning, stacklevel=2)
     buffer = io.BytesIO()
     image.save(buffer, output.pillow, **options)
     return buffer.getvalue()
+
+
+def _png_note(note: str) -> Any:
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text(SYNTHESISED, note)
+    return info

@@ -6,7 +6,7 @@ import time
 from argparse import Namespace
 from typing import Any
 
-from semcomp.cli import UsageError
+from semcomp.cli import UsageError, generative
 from semcomp.cli.batch import get_codec, run_batch
 from semcomp.cli.files import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.reading import get_head
@@ -22,6 +22,7 @@ def run(options: Namespace) -> int:
         options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc"
     )
     check_semantics(options, len(jobs) + len(unusable))
+    generative.check(options, len(jobs) + len(unusable))
     return run_batch(encode_one, jobs, unusable, options, keys=KEYS)
 
 
@@ -38,11 +39,14 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     write_target(job.target, data, force=options.force)
     bpp, ratio = 8 * len(data) / (picture.width * picture.height), len(source) / len(data)
     stored = semantics_bytes(data)
-    line = f"{len(data):,} B  {bpp:.2f} bpp  {ratio:.1f}x  {{seconds}}"
+    digits = 3 if bpp < 0.1 else 2
+    line = f"{len(data):,} B  {bpp:.{digits}f} bpp  {ratio:.1f}x  {{seconds}}"
     if options.verbose or target_of(options):
         line += f"  quality {quality}" + (f"  {psnr_db:.2f} dB" if psnr_db is not None else "")
     if stored:
         line += f"  of which semantics {stored:,} B"
+    if generative.is_generative(options):
+        line += f"  {generative.kept_in_words(data)}"
     return {
         "semantics_bytes": stored,
         "width": picture.width, "height": picture.height, "input_bytes": len(source), "bytes": len(data),
@@ -62,10 +66,12 @@ def encode_with_target(codec: Any, picture: Any, options: Namespace) -> tuple[by
     more = {"strip": options.strip}
     if (semantics := semantics_of(options)) is not None:
         more["semantics"] = semantics
+    if (request := generative.request_of(options)) is not None:
+        more["generative"] = request
     if target:
         encoded = codec.encode_to(picture, **more, **target)
         return encoded.data, encoded.quality, encoded.psnr_db
-    quality = options.quality or 50
+    quality = options.quality or (generative.QUALITY if getattr(options, "mode", "") == "generative" else 50)
     return codec.encode(picture, quality=quality, **more), quality, None
 
 
@@ -79,7 +85,7 @@ def check_semantics(options: Namespace, inputs: int) -> None:
         raise UsageError("labels come either from --tag or from a head: give --semantics map beside --tag")
     if options.label_map and options.semantics and "map" in options.semantics:
         raise UsageError("the map comes either from --label-map or from a head: give --semantics labels beside it")
-    if options.head and not options.semantics:
+    if options.head and not (options.semantics or options.map or generative.is_selective(options)):
         raise UsageError("--head says who makes the semantics: give --semantics too")
     if options.semantics:
         heads = _heads(options)
@@ -97,23 +103,24 @@ def semantics_of(options: Namespace) -> Any:
         return None
     from dataclasses import replace
 
-    from semcomp.payload import Semantics, from_heads
+    from semcomp.payload import CELL, Semantics, from_heads
     from semcomp.semantics import Labels
 
     labels = segmentation = None
     if options.tag:
         given = sorted(dict(options.tag).items(), key=lambda tag: -tag[1])
         labels = Labels(names=tuple(name for name, _ in given), scores=tuple(score for _, score in given))
-    if options.label_map:
+    if options.label_map and not generative.is_generative(options):
         from semcomp.labelpng import read_label_png
 
         segmentation = read_label_png(options.label_map, classes=options.classes)
-    own = Semantics(labels=labels, segmentation=segmentation, cell=options.grid)
+    cell = options.grid or CELL
+    own = Semantics(labels=labels, segmentation=segmentation, cell=cell)
     if not options.semantics:
         return own
     heads = _heads(options)
     describe = from_heads(
-        heads, labels="labels" in options.semantics, label_map="map" in options.semantics, cell=options.grid
+        heads, labels="labels" in options.semantics, label_map="map" in options.semantics, cell=cell
     )
 
     def both(latents: Any) -> Semantics:

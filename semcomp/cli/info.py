@@ -8,6 +8,7 @@ from argparse import Namespace
 
 from semcomp.cli import EXIT_FAILED, EXIT_OK
 from semcomp.errors import SemcompError
+from semcomp.provenance import in_words
 from semcomp.summary import Info, info
 
 
@@ -55,7 +56,10 @@ def describe(name: str, facts: Info, *, verbose: bool) -> str:
     if facts.label_map is not None:
         names = ", ".join(facts.label_map.classes)
         lines.insert(-2, f"  map       {facts.label_map.cell}x{facts.label_map.cell} pixels a cell: {names}")
-    if facts.flags & 1:
+    if facts.synthesised is not None:
+        real, made = in_words(facts.synthesised)
+        lines[1:1] = [f"  real      {real}", f"  not real  {made}"]
+    elif facts.flags & 1:
         lines.append("  note      part of the decoded picture may be synthesised")
     if verbose:
         lines.append(f"  format    version {facts.format_version}, flags {facts.flags:#x}")

@@ -1,4 +1,4 @@
-"""`semcomp models`: the codecs and heads at hand."""
+"""`semcomp models`: the codecs, heads and generators at hand."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from semcomp.errors import ModelError, SemcompError
 
 
 def run(options: Namespace) -> int:
-    """List the codecs and heads; returns the exit code."""
+    """List the codecs, heads and generators; returns the exit code."""
     from semcomp.codec import load
+    from semcomp.generator import kmac_per_pixel
+    from semcomp.generators import generator_names, load_generator
     from semcomp.semantics import head_names, load_head
     from semcomp.store import WEIGHTS, released_names
 
@@ -41,6 +43,21 @@ def run(options: Namespace) -> int:
             {
                 "kind": "head", "name": head.name, "task": head.task, "entropy_id": head.entropy_id.hex(),
                 "classes": list(head.classes), "origin": head.origin,
+            },
+            options,
+        )  # fmt: skip
+    for name in [] if options.names else generator_names():
+        try:
+            made = load_generator(name)
+        except SemcompError as error:
+            code = error.exit_code
+            print(f"semcomp models: {name}: {error}", file=sys.stderr)
+            continue
+        _show(
+            {
+                "kind": "generator", "name": made.name, "generator_id": made.generator_id.hex(),
+                "entropy_id": made.info.entropy_id, "kmac_per_px": round(kmac_per_pixel(made.network.config), 2),
+                "classes": list(made.info.classes), "origin": made.info.origin,
             },
             options,
         )  # fmt: skip

@@ -20,7 +20,8 @@ from semcomp.symbols import STRIDE_Y, STRIDE_Z, Latents, grid
 class EdgeCodec(FileCodec):
     """A folder of exported graphs, ready to encode, decode and recognise. Safe to use from several threads.
 
-    `encode`, `encode_to`, `decode`, `latents` and `read_symbols` are those of `semcomp.Codec`; latents hold arrays.
+    `encode`, `encode_to`, `decode`, `latents` and `read_symbols` are those of `semcomp.Codec`; latents hold arrays. No
+    generator is run: `decode` refuses a file that was made for one, unless it is told `generator="faithful"`.
     """
 
     def __init__(self, directory: str | Path, *, threads: int | None = None, optimisation: str = "all"):

@@ -30,18 +30,22 @@ class EdgeCoder(SymbolCoder):
         return np.ascontiguousarray(self._index(_plane(z), quality, height, width)[0, :, :rows, :columns])
 
     def quantize(
-        self, y: np.ndarray, *, height: int, width: int, quality: int, optimise: bool = True, precise: bool = True
-    ) -> tuple[Symbols, np.ndarray]:
-        run, q = self.bundle.run, _quality(quality)
+        self, y: np.ndarray, *, height: int, width: int, quality: int, optimise: bool = True, precise: bool = True,
+        keep: np.ndarray | None = None,
+    ) -> tuple[Symbols, np.ndarray]:  # fmt: skip
+        run, q, kept = self.bundle.run, _quality(quality), _kept(keep, y.shape)
+        y = _only(kept, y)
         scaled, z = run("hyper", ("y_scaled", "z"), y=y, quality=q)
         z_hat = np.clip(np.rint(z), -Z_LIMIT, Z_LIMIT)
         index = self._index(z_hat, quality, height, width)
+        if kept is not None:
+            index[:, :, ~kept] = -1
         features, mean = run("mean_first", ("features", "mean"), z_hat=z_hat, quality=q)
         even, bits = even_elements(mean.shape), self._bits if optimise else None
         first = _limited(choose_symbols(scaled - mean, index, (index >= 0) & even, bits))
         outputs = ("y_hat", "mean2", "inverse_gain")
         known, mean2, inverse_gain = run(
-            "mean_second", outputs, features=features, mean=mean, residual=first, quality=q
+            "mean_second", outputs, features=features, mean=_only(kept, mean), residual=first, quality=q
         )
         second = _limited(choose_symbols(scaled - mean2, index, (index >= 0) & ~even, bits))
         rows, columns = grid(height, width, STRIDE_Y)
@@ -49,8 +53,9 @@ class EdgeCoder(SymbolCoder):
             z=z_hat[0].astype(np.int16),
             y=(first + second)[0, :, :rows, :columns].astype(np.int16),
             index=np.ascontiguousarray(index[0, :, :rows, :columns]),
+            keep=keep,
         )
-        return symbols, _cropped(known + second * inverse_gain, rows, columns)
+        return symbols, _cropped(_only(kept, known + second * inverse_gain), rows, columns)
 
     def dequantize(self, symbols: Symbols, *, quality: int, precise: bool = True) -> np.ndarray:
         run, q = self.bundle.run, _quality(quality)
@@ -59,8 +64,11 @@ class EdgeCoder(SymbolCoder):
         residual = np.zeros((1, len(symbols.y), 4 * z_rows, 4 * z_columns), np.float32)
         residual[0, :, :rows, :columns] = symbols.y
         features, mean = run("mean_first", ("features", "mean"), z_hat=_plane(symbols.z), quality=q)
-        (y_hat,) = run("mean_second", ("y_hat",), features=features, mean=mean, residual=residual, quality=q)
-        return _cropped(y_hat, rows, columns)
+        kept = _kept(symbols.keep, mean.shape)
+        (y_hat,) = run(
+            "mean_second", ("y_hat",), features=features, mean=_only(kept, mean), residual=residual, quality=q
+        )
+        return _cropped(_only(kept, y_hat), rows, columns)
 
     def _index(self, z_hat: np.ndarray, quality: int, height: int, width: int) -> np.ndarray:
         """int8 (1, M, 4a, 4b): table numbers, -1 where nothing is coded."""
@@ -89,6 +97,18 @@ def _plane(symbols: np.ndarray) -> np.ndarray:
 
 def _quality(quality: int) -> np.ndarray:
     return np.array([quality], np.int64)
+
+
+def _kept(keep: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:
+    """`keep` as bool (4a, 4b), false outside the picture."""
+    if keep is None:
+        return None
+    return np.pad(keep, ((0, shape[-2] - keep.shape[0]), (0, shape[-1] - keep.shape[1])))
+
+
+def _only(kept: np.ndarray | None, value: np.ndarray) -> np.ndarray:
+    """A plane that is zero where nothing is kept. A mean of zero without a residual gives the even y_hat of zero."""
+    return value if kept is None else np.where(kept, value, np.float32(0))
 
 
 def _limited(symbols: np.ndarray) -> np.ndarray:

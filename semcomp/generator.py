@@ -1,0 +1,153 @@
+"""Generator G: decoded latents, and what is known of the picture besides -> a picture that looks real.
+
+    y_hat  B M H/16 W/16, zero where nothing was coded
+    guide  B K+1 H/8 W/8, for each class the part of the cell that it covers; the last channel is 1 where no map is
+    keep   B 1 H/16 W/16, 1 where y_hat was coded
+    the synthesis' layers, with noise, modulation and further blocks behind its blocks at 1/16 and at 1/8
+    x_hat  B 3 H W, RGB, about [0, 1], not clipped
+
+One network serves global and selective compression (Agustsson et al. 2019), with a label map and without. It is the
+synthesis and a few layers more, all of which begin at zero: an untrained generator is the synthesis it was given. The
+map and the mask enter as a scale and a shift of every feature (Park et al. 2019, SPADE; without its normalisation,
+which would look at a whole picture), the noise by one learned scale a channel (Karras et al. 2019).
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semcomp.blocks import Block, Pointwise, activation_
+from semcomp.synthesis import Synthesis
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """Sizes of the network; those of the synthesis must be the codec's."""
+
+    classes: int
+    """K, of the label maps that guide it."""
+    latents: int = 320
+    c16: int = 256
+    c8: int = 96
+    c4: int = 32
+    blocks16: int = 2
+    blocks8: int = 2
+    nodes: int = 12
+    more16: int = 1
+    """Blocks at 1/16 beyond the synthesis'."""
+    more8: int = 3
+    """Blocks at 1/8 beyond the synthesis'."""
+    guide: int = 64
+    """Hidden channels of a modulation."""
+
+
+class Noise(nn.Module):
+    """Adds noise of one learned scale a channel."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.scale = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, value: Tensor, noise: Tensor) -> Tensor:
+        return value + self.scale * noise
+
+
+class Modulation(nn.Module):
+    """A scale and a shift of every feature at every position, from map and mask. Reaches one position to each side."""
+
+    def __init__(self, conditions: int, hidden: int, channels: int):
+        super().__init__()
+        self.entry = Pointwise(conditions, hidden)
+        self.depthwise = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+        self.project = Pointwise(hidden, 2 * channels)
+        _zero(self.project)
+
+    def forward(self, value: Tensor, condition: Tensor) -> Tensor:
+        hidden = activation_(self.depthwise(activation_(self.entry(condition))))
+        scale, shift = self.project(hidden).chunk(2, 1)
+        return value * (1 + scale) + shift
+
+
+class Generator(nn.Module):
+    """G. y_hat (B, M, h, w), quality (B,), guide (B, K+1, 2h, 2w), keep (B, 1, h, w), noise -> x_hat, float32."""
+
+    def __init__(self, config: GeneratorConfig):
+        super().__init__()
+        self.config = c = config
+        self.synthesis = Synthesis(
+            latents=c.latents, c16=c.c16, c8=c.c8, c4=c.c4, blocks16=c.blocks16, blocks8=c.blocks8, nodes=c.nodes
+        )
+        self.noise16, self.noise8 = Noise(c.c16), Noise(c.c8)
+        self.modulation16 = Modulation(c.classes + 2, c.guide, c.c16)
+        self.modulation8 = Modulation(c.classes + 2, c.guide, c.c8)
+        self.more16 = nn.Sequential(*[Block(c.c16) for _ in range(c.more16)])
+        self.more8 = nn.Sequential(*[Block(c.c8) for _ in range(c.more8)])
+        for block in (*self.more16, *self.more8):
+            _zero(block.merge)
+            _zero(block.project)
+        self.reach = c.blocks16 + c.more16 + 1 + (c.blocks8 + c.more8 + 2) // 2
+        """Positions around its own that decide a 16x16 patch of pixels."""
+
+    def forward(
+        self, y_hat: Tensor, quality: Tensor, guide: Tensor, keep: Tensor, noise: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """`noise` holds planes (1 or B, C16, h, w) and (1 or B, C8, 2h, 2w), see `draw_noise`."""
+        condition16 = torch.cat([F.avg_pool2d(guide, 2), keep], 1)
+        condition8 = torch.cat([guide, F.interpolate(keep, scale_factor=2, mode="nearest")], 1)
+        s = self.synthesis
+        features = self.noise16(s.blocks16(s.begin(y_hat, quality)), noise[0])          # B C16 H/16 W/16
+        features = self.more16(self.modulation16(features, condition16))
+        features = self.noise8(s.blocks8(s.up8(features)), noise[1])                    # B C8 H/8 W/8
+        features = self.more8(self.modulation8(features, condition8))
+        return s.finish(y_hat, features)
+
+    def draw_noise(
+        self, batch: int, rows: int, columns: int, *, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Standard normal planes for `batch` pictures of rows x columns positions, where the weights are."""
+        scale = self.noise16.scale
+        kind = {"dtype": torch.float32, "device": generator.device if generator else scale.device}
+        coarse = torch.randn(batch, self.config.c16, rows, columns, generator=generator, **kind)  # type: ignore[call-overload]
+        fine = torch.randn(batch, self.config.c8, 2 * rows, 2 * columns, generator=generator, **kind)  # type: ignore[call-overload]
+        return coarse.to(scale.device), fine.to(scale.device)
+
+
+def _zero(layer: Pointwise) -> None:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+
+
+def guide_planes(label_map: Tensor | None, *, classes: int, rows: int, columns: int, batch: int = 1) -> Tensor:
+    """The `guide` of a generator, float32 (B, K+1, 2 rows, 2 columns).
+
+    `label_map` is int64 (B, H, W), at most 16 rows x 16 columns pixels; numbers of K and above belong to no class, and
+    pixels outside the picture to that of its edge. None is a picture without a map.
+    """
+    if label_map is None:
+        planes = torch.zeros(batch, classes + 1, 2 * rows, 2 * columns)
+        planes[:, classes] = 1
+        return planes
+    known = label_map.clamp(0, classes)
+    height, width = label_map.shape[1:]
+    shares = []
+    for number in range(classes):
+        plane = F.pad((known == number)[:, None].float(), (0, 16 * columns - width, 0, 16 * rows - height), "replicate")
+        shares.append(F.avg_pool2d(plane, 8))
+    return torch.cat([*shares, torch.zeros_like(shares[0])], 1)
+
+
+@torch.no_grad()
+def kmac_per_pixel(config: GeneratorConfig) -> float:
+    """Thousands of multiply-adds a pixel, counted by running it on 256x256 pixels of no content."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network, positions = Generator(config), 16
+    y_hat = torch.zeros(1, config.latents, positions, positions)
+    guide = guide_planes(None, classes=config.classes, rows=positions, columns=positions)
+    keep = torch.ones(1, 1, positions, positions)
+    noise = network.draw_noise(1, positions, positions)
+    with FlopCounterMode(display=False) as counter:
+        network(y_hat, torch.ones(1, dtype=torch.long), guide, keep, noise)
+    return float(counter.get_total_flops()) / 2 / (16 * positions) ** 2 / 1000

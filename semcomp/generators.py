@@ -1,0 +1,155 @@
+"""The file of a trained generator, and the generator that it becomes.
+
+Half-precision weights in safetensors; the metadata holds the sizes of the network, the classes of the label maps that
+guide it with their colours, and the entropy id of the codec whose latents it reads. Its id is hashed from what is
+stored: a `.semc` file names the generator that it was made for by it.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from semcomp.errors import ImageError, ModelError
+from semcomp.generator import Generator, GeneratorConfig, guide_planes
+from semcomp.keepmask import class_number
+from semcomp.provenance import ID_BYTES
+from semcomp.semantics import Palette, Segmentation
+from semcomp.store import WEIGHTS
+
+FORMAT = "semcomp-generator-1"
+PREFIX = "generator_"
+"""Of the files inside the package: the generator street is generator_street.safetensors."""
+DEFAULT = "photos"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorInfo:
+    """Everything about a generator but its weights."""
+
+    name: str
+    classes: tuple[str, ...]
+    palette: Palette
+    """One RGB colour a class."""
+    entropy_id: str
+    """Hex, of the codec."""
+    origin: str = ""
+    """Data, command and minutes, in words."""
+
+
+class TrainedGenerator:
+    """A generator, ready to be run. Safe to use from several threads."""
+
+    def __init__(self, info: GeneratorInfo, network: Generator):
+        if len(info.classes) != network.config.classes:
+            raise ModelError(
+                f"the generator {info.name} names {len(info.classes)} classes, its network takes "
+                f"{network.config.classes}"
+            )
+        self.info, self.network = info, network.float().eval().requires_grad_(False)
+        self.state = {name: value.cpu().half().contiguous() for name, value in network.state_dict().items()}
+        network.load_state_dict({name: value.float() for name, value in self.state.items()})  # what a file gives
+        for parameter in network.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @cached_property
+    def generator_id(self) -> bytes:
+        """8 bytes: names the network, its weights and its classes."""
+        digest = hashlib.sha256(json.dumps([asdict(self.network.config), self.info.classes]).encode())
+        for name in sorted(self.state):
+            digest.update(f"\n{name} {tuple(self.state[name].shape)}\n".encode())
+            digest.update(self.state[name].numpy().astype("<f2").tobytes())
+        return digest.digest()[:ID_BYTES]
+
+    def guide(self, segmentation: Segmentation | None, *, rows: int, columns: int) -> Tensor:
+        """What the network reads of a label map, by the names of its classes: (1, K+1, 2 rows, 2 columns).
+
+        A class that this generator does not know guides nothing. ImageError where it knows none of them.
+        """
+        classes = len(self.info.classes)
+        if segmentation is None:
+            return guide_planes(None, classes=classes, rows=rows, columns=columns)
+        numbers = translation(segmentation.classes, self.info.classes)
+        if all(numbers[k] == classes for k in range(len(segmentation.classes))):
+            raise ImageError(
+                f"the generator {self.name} knows none of the label map's classes; it knows "
+                f"{', '.join(self.info.classes)}"
+            )
+        label_map = torch.from_numpy(numbers[segmentation.label_map])[None]
+        return guide_planes(label_map, classes=classes, rows=rows, columns=columns)
+
+
+def translation(given: Sequence[str], known: Sequence[str]) -> np.ndarray:
+    """uint8 (256,): for the number of a given class that of the known one it means, else the number of known ones."""
+    numbers = np.full(256, len(known), np.uint8)
+    for number, name in enumerate(given):
+        try:
+            numbers[number] = class_number(name, known)
+        except ImageError:
+            continue
+    return numbers
+
+
+def save_generator(generator: TrainedGenerator, path: Path) -> None:
+    """Write the file."""
+    metadata = {
+        "format": FORMAT,
+        "info": json.dumps(asdict(generator.info), ensure_ascii=False),
+        "network": json.dumps(asdict(generator.network.config)),
+    }
+    save_file(generator.state, path, metadata=metadata)
+
+
+def read_generator_file(path: str | Path) -> TrainedGenerator:
+    """The generator of a file. ModelError where it is damaged or of another version."""
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        if metadata.get("format") != FORMAT:
+            raise ModelError(f"{path} is no generator: its format is {metadata.get('format')}, not {FORMAT}")
+        values = json.loads(metadata["info"])
+        palette = tuple((int(red), int(green), int(blue)) for red, green, blue in values.pop("palette"))
+        info = GeneratorInfo(**{**values, "classes": tuple(values["classes"]), "palette": palette})
+        with torch.random.fork_rng(devices=[]):
+            network = Generator(GeneratorConfig(**json.loads(metadata["network"])))
+        network.load_state_dict(state)
+        return TrainedGenerator(info, network)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+        raise ModelError(f"{path} is damaged or of another version ({error}); train the generator again") from error
+
+
+def generator_names() -> list[str]:
+    """Names of the generators inside the package."""
+    return sorted(path.stem.removeprefix(PREFIX) for path in WEIGHTS.glob(f"{PREFIX}*.safetensors"))
+
+
+def load_generator(name_or_file: str | Path = DEFAULT) -> TrainedGenerator:
+    """A generator by name, or from a .safetensors file. ModelError where there is none, or it is damaged."""
+    path = WEIGHTS / f"{PREFIX}{name_or_file}.safetensors"
+    if not path.is_file():
+        path = Path(name_or_file)
+    if not path.is_file():
+        raise ModelError(
+            f"no generator called {name_or_file}; give the path of a generator's file, or one of: "
+            f"{', '.join(generator_names()) or 'none is installed'}"
+        )
+    return _load(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _load(path: Path, changed: int) -> TrainedGenerator:
+    return read_generator_file(path)
