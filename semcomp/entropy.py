@@ -65,9 +65,7 @@ class MeanPath(nn.Module):
 
 
 def even_elements(shape: torch.Size, *, device: torch.device) -> Tensor:
-    """The checkerboard: bool (1, M, h, w), true where c + i + j is even."""
-    sums = [
-        torch.arange(size, device=device).reshape([-1 if k == axis else 1 for k in range(3)])
-        for axis, size in enumerate(shape[-3:])
-    ]
-    return ((sums[0] + sums[1] + sums[2]) % 2 == 0)[None]
+    """The checkerboard: bool (1, M, h, w), channels-last, true where c + i + j is even."""
+    channel, row, column = (torch.arange(size, device=device) % 2 == 1 for size in shape[-3:])
+    odd = row[:, None, None] ^ column[:, None] ^ channel        # h w M
+    return ~odd.permute(2, 0, 1)[None]

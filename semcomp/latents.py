@@ -82,6 +82,7 @@ class LatentCoder(SymbolCoder):
         rows, columns = symbols.y.shape[1:]
         z_rows, z_columns = symbols.z.shape[1:]
         read = F.pad(self._plane(symbols.y), (0, 4 * z_columns - columns, 0, 4 * z_rows - rows))
+        read = read.contiguous(memory_format=torch.channels_last)
         with self._arithmetic(precise):
             y_hat, _ = self.network.two_passes(
                 self._plane(symbols.z), self._tensor(quality), lambda mean, mask: torch.where(mask, read, 0.0),
