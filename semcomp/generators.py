@@ -143,9 +143,9 @@ def load_generator(name_or_file: str | Path = DEFAULT) -> TrainedGenerator:
     if not path.is_file():
         path = Path(name_or_file)
     if not path.is_file():
+        there = f"there are {', '.join(names)}" if (names := generator_names()) else "none comes with this version"
         raise ModelError(
-            f"no generator called {name_or_file}; give the path of a generator's file, or one of: "
-            f"{', '.join(generator_names()) or 'none is installed'}"
+            f"no generator called {name_or_file}, {there}; give the path of a file that train.generator made"
         )
     return _load(path, path.stat().st_mtime_ns)
 
