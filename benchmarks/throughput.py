@@ -25,7 +25,7 @@ WAYS = {
 
 def seconds(command: str, head: str, files: Path, way: tuple[str, ...]) -> float:
     """Time of one run over the folder."""
-    output = () if command == "classify" else ("-o", str(files / "maps"), "-f")
+    output = () if command == "classify" else ("-o", str(files.with_name("maps")), "-f")
     began = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "semcomp", command, str(files), "--head", head, "--quiet", *output, *way], check=True
@@ -49,7 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("no picture found")
     codec = common.load_codec(options)
     with tempfile.TemporaryDirectory() as place:
-        files = Path(place)
+        files = Path(place) / "files"
+        files.mkdir()
         encoded = [
             codec.encode(read_rgb(p), quality=options.quality)
             for p in common.progress(pictures, total=len(pictures), label="encoding", options=options)
