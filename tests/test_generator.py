@@ -130,7 +130,7 @@ def test_a_file_gives_the_same_generator_back(tmp_path) -> None:
         path.write_bytes(damaged)
         with pytest.raises(ModelError, match=r"damaged|format"):
             read_generator_file(path)
-    with pytest.raises(ModelError, match="no generator called nowhere, .*; give the path"):
+    with pytest.raises(ModelError, match=r"no generator called nowhere, .*; give the path"):
         load_generator("nowhere")
     assert all(load_generator(name).name == name for name in generator_names())
 
