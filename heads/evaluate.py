@@ -31,7 +31,7 @@ from heads.data import DataConfig, DataError, Dataset, Sample, find_dataset, rea
 from heads.file import NetworkHead, full_resolution
 from heads.metrics import confusion, mean_iou
 from heads.trunk import count
-from semcomp.eval.codecs import CLASSICAL, Coder, evenly, find
+from semcomp.eval.codecs import Coder, evenly, find, installed
 from semcomp.eval.size import file_of_size
 from semcomp.semantics import Head, Labels, Segmentation, load_head
 
@@ -163,7 +163,7 @@ def labelled(task: str, folder: str, *, limit: int | None) -> tuple[Dataset, lis
     dataset = find_dataset(task, DataConfig(folder=folder))
     own = (Path(folder).expanduser() / "val").is_dir()
     samples = dataset.val if own else sorted((*dataset.train, *dataset.val), key=lambda sample: sample.image)
-    return dataset, [samples[place] for place in evenly(range(len(samples)), limit or len(samples))]
+    return dataset, list(evenly(samples, limit or len(samples)))
 
 
 def must_know(head: Head, dataset: Dataset, what: str) -> None:
@@ -201,10 +201,10 @@ def run(options: Namespace) -> tuple[dict[str, Any], str]:
     head = load_head(options.head or DEFAULT_HEADS[options.task])
     must_know(head, dataset, "head")
     network = _pixel_network(options.pixels, dataset) if options.pixels else None
-    names = [name for name in options.codecs or ("jpeg", "webp", "avif") if name != "semcomp"]
-    rivals = [find(name) for name in names if options.codecs or _there(name)] if network else []
+    usual = [name for name in ("jpeg", "webp", "avif") if name in installed()]
+    rivals = [find(name) for name in options.codecs or usual if name != "semcomp"] if network else []
     quiet = options.quiet or not sys.stderr.isatty()
-    some = [read_rgb(samples[place].image) for place in evenly(range(len(samples)), SEEK)]
+    some = [read_rgb(sample.image) for sample in evenly(samples, SEEK)]
     with torch.inference_mode():
         head(codec.latents(codec.encode(some[0])))  # the first run of a network is a slow one
         qualities = sorted({quality_for(codec, some, bpp) for bpp in options.bpp})
@@ -220,10 +220,6 @@ def run(options: Namespace) -> tuple[dict[str, Any], str]:
         "kmac_per_px": arithmetic(codec, head, network), "rows": rows, "originals": originals,
     }  # fmt: skip
     return result, table(result)
-
-
-def _there(name: str) -> bool:
-    return next(codec.available for codec in CLASSICAL if codec.name == name)
 
 
 def _pixel_network(path: str, dataset: Dataset) -> NetworkHead:

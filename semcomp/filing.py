@@ -142,11 +142,12 @@ class FileCodec(ABC):
         keep = None if plan is None else plan.keep
 
         def attempt(quality: int) -> Encoded:
-            symbols = self.quantize(y, picture, quality=quality, keep=keep)
+            symbols, y_hat = self.coder.quantize(
+                y, height=picture.height, width=picture.width, quality=quality, keep=keep
+            )
             data = self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan)
             db = None
             if psnr is not None:
-                y_hat = self.coder.dequantize(symbols, quality=quality)
                 latents = self._wrapped(y_hat, height=picture.height, width=picture.width, quality=quality)
                 db = psnr_db(picture.pixels, self.render(latents))
             return Encoded(data=data, quality=quality, bpp=8 * len(data) / pixels, psnr_db=db)

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [  # the lowest line first; a module imports from its own line and those below
-    "errors container config exif modes image torchvision_ops",
+    "errors container config exif modes image torchvision_ops processes",
     "tables plain_coder coder quantize blocks metrics summary rounding precision tags labelmap_head adaptive labelmap "
     "symbols answers spans provenance keepmask",
     "analysis synthesis generator entropy sigma",

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 import time
 import traceback
 import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, TextIO
 
 from semcomp.cli import EXIT_FAILED, EXIT_OK, UsageError
 from semcomp.cli.files import STREAM, Job, Unusable
 from semcomp.errors import SemcompError, SemcompWarning
+from semcomp.processes import share_of_threads, spawned
 
 if TYPE_CHECKING:
     from semcomp.codec import Codec
@@ -89,14 +87,10 @@ def _one_by_one(
 def _in_processes(
     work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None
 ) -> Iterator[Record]:
-    """In the order of the jobs. Spawned rather than forked: torch's threads do not survive a fork."""
+    """In the order of the jobs."""
     workers = min(options.jobs, len(jobs))
-    share = Namespace(
-        **{**vars(options), "threads": max(1, (options.threads or os.cpu_count() or 1) // workers)}
-    )
-    pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_the_parent
-    )
+    share = Namespace(**{**vars(options), "threads": share_of_threads(options.threads, workers)})
+    pool = spawned(workers)
     try:
         for job, future in [(job, pool.submit(_prepare_and_attempt, work, prepare, job, share)) for job in jobs]:
             try:
@@ -106,10 +100,6 @@ def _in_processes(
                 yield _failure(job, MemoryError(reason), EXIT_FAILED)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _prepare_and_attempt(work: Work, prepare: Prepare | None, job: Job, options: Namespace) -> Record:

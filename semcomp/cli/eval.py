@@ -98,7 +98,7 @@ def _plan(options: Namespace, names: tuple[str, ...]) -> Any:
         raise SemcompError(f"{unusable[0].source}: {unusable[0].reason}" if unusable else "no picture found")
     paths = [Path(job.source) for job in jobs]
     if options.limit:
-        paths = [paths[place] for place in evenly(range(len(paths)), options.limit)]
+        paths = list(evenly(paths, options.limit))
     return Plan(
         paths=tuple(paths), codecs=tuple(names), metrics=options.metrics, qualities=options.qualities,
         model=options.model, device=options.device, convert=options.convert, jobs=options.jobs,

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from semcomp.cli import EXIT_OK
 from semcomp.errors import ModelError, SemcompError
+
+if TYPE_CHECKING:
+    from semcomp.generators import TrainedGenerator
+    from semcomp.semantics import Head
 
 
 def run(options: Namespace) -> int:
     """List the codecs, heads and generators; returns the exit code."""
     from semcomp.codec import load
-    from semcomp.generator import kmac_per_pixel
     from semcomp.generators import generator_names, load_generator
     from semcomp.semantics import head_names, load_head
     from semcomp.store import WEIGHTS, released_names
@@ -23,45 +27,42 @@ def run(options: Namespace) -> int:
     if not names:
         raise ModelError(f"no weights in {WEIGHTS}: install semcomp again")
 
+    groups: list[tuple[Sequence[str], Callable[[str], dict[str, Any]]]] = [
+        (names, lambda name: {"kind": "codec", **load(name).describe()})
+    ]
+    if not options.names:
+        groups += [
+            (head_names(), lambda name: _of_head(load_head(name))),
+            (generator_names(), lambda name: _of_generator(load_generator(name))),
+        ]
     code = EXIT_OK
-    for name in names:
-        try:
-            facts = load(name).describe()
-        except SemcompError as error:
-            code = error.exit_code
-            print(f"semcomp models: {name}: {error}", file=sys.stderr)
-            continue
-        _show({"kind": "codec", **facts}, options)
-    for name in [] if options.names else head_names():
-        try:
-            head = load_head(name)
-        except SemcompError as error:
-            code = error.exit_code
-            print(f"semcomp models: {name}: {error}", file=sys.stderr)
-            continue
-        _show(
-            {
-                "kind": "head", "name": head.name, "task": head.task, "entropy_id": head.entropy_id.hex(),
-                "classes": list(head.classes), "origin": head.origin,
-            },
-            options,
-        )  # fmt: skip
-    for name in [] if options.names else generator_names():
-        try:
-            made = load_generator(name)
-        except SemcompError as error:
-            code = error.exit_code
-            print(f"semcomp models: {name}: {error}", file=sys.stderr)
-            continue
-        _show(
-            {
-                "kind": "generator", "name": made.name, "generator_id": made.generator_id.hex(),
-                "entropy_id": made.info.entropy_id, "kmac_per_px": round(kmac_per_pixel(made.network.config), 2),
-                "classes": list(made.info.classes), "origin": made.info.origin,
-            },
-            options,
-        )  # fmt: skip
+    for group, facts_of in groups:
+        for name in group:
+            try:
+                facts = facts_of(name)
+            except SemcompError as error:
+                code = error.exit_code
+                print(f"semcomp models: {name}: {error}", file=sys.stderr)
+                continue
+            _show(facts, options)
     return code
+
+
+def _of_head(head: Head) -> dict[str, Any]:
+    return {
+        "kind": "head", "name": head.name, "task": head.task, "entropy_id": head.entropy_id.hex(),
+        "classes": list(head.classes), "origin": head.origin,
+    }  # fmt: skip
+
+
+def _of_generator(made: TrainedGenerator) -> dict[str, Any]:
+    from semcomp.generator import kmac_per_pixel
+
+    return {
+        "kind": "generator", "name": made.name, "generator_id": made.generator_id.hex(),
+        "entropy_id": made.info.entropy_id, "kmac_per_px": round(kmac_per_pixel(made.network.config), 2),
+        "classes": list(made.info.classes), "origin": made.info.origin,
+    }  # fmt: skip
 
 
 def _show(facts: dict[str, Any], options: Namespace) -> None:

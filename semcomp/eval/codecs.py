@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from semcomp.errors import MissingExtraError, SemcompError
 from semcomp.eval.classical import PILLOW, Heic, JpegXl
 from semcomp.eval.peers import ARCHITECTURES, Peer
 
+T = TypeVar("T")
 CLASSICAL = (*PILLOW, JpegXl(), Heic())
 NAMES = ("semcomp", *(codec.name for codec in CLASSICAL), *ARCHITECTURES)
 
@@ -111,7 +112,7 @@ def choose_settings(coder: Coder, qualities: Sequence[int] | str | None) -> tupl
     return tuple(sorted({min(max(quality, coder.lowest), coder.highest) for quality in qualities}))
 
 
-def evenly(values: Sequence[int], count: int) -> tuple[int, ...]:
+def evenly(values: Sequence[T], count: int) -> tuple[T, ...]:
     """At most `count` of them: the first, the last, and what lies evenly between; the middle one alone."""
     if count >= len(values):
         return tuple(values)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
@@ -19,6 +16,7 @@ from semcomp.errors import SemcompError
 from semcomp.eval.codecs import Coder, choose_settings, find
 from semcomp.eval.memory import peak_of_one
 from semcomp.eval.peers import ARCHITECTURES
+from semcomp.processes import share_of_threads, spawned
 
 ROWS = "rows.jsonl"
 SPEED_ONLY_PICTURES = 3
@@ -46,7 +44,7 @@ class Plan:
     @property
     def share(self) -> int:
         """CPU threads of one process."""
-        return max(1, (self.threads or os.cpu_count() or 1) // self.jobs)
+        return share_of_threads(self.threads, self.jobs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,17 +130,12 @@ def in_processes(
 
 
 def _pooled(work: Callable[[J], Row], jobs: Sequence[J], processes: int) -> Iterator[Row]:
-    """Spawned rather than forked: torch's threads do not survive a fork. Ctrl-C is the parent's affair."""
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
+    pool = spawned(processes)
     try:
         for future in as_completed([pool.submit(work, job) for job in jobs]):
             yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def with_bar(rows: Iterable[Row], *, total: int, done: int, shown: bool) -> Iterator[Row]:
@@ -199,7 +192,7 @@ def peaks(plan: Plan, rows: Sequence[Row], coders: dict[str, Coder], *, progress
 
 
 def _peak(job: Job) -> Row:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_ignore_interrupts) as pool:
+    with spawned(1) as pool:
         return pool.submit(peak_job, job).result()
 
 

@@ -21,15 +21,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semcomp.codec import Codec
+from semcomp.edge.heads import FINE
 from semcomp.entropy import even_elements
 from semcomp.model import CodecModel
 from semcomp.semantics import Head
 from semcomp.sigma import SCALES, Z_LIMIT, IntegerSigma, table_index
 from semcomp.symbols import QUALITIES
 from semcomp.tables import MAX_VALUE
-
-FINE = 4
-"""Pixels of the picture a position of a segmenter's logits."""
 
 
 @dataclass(frozen=True, kw_only=True)

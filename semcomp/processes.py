@@ -1,0 +1,20 @@
+"""Worker processes, as every command that takes -j starts them."""
+
+import os
+import signal
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+
+def spawned(workers: int) -> ProcessPoolExecutor:
+    """A pool. Spawned rather than forked: torch's threads do not survive a fork. Ctrl-C is the parent's affair."""
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
+
+
+def share_of_threads(threads: int | None, workers: int) -> int:
+    """CPU threads of one worker, of `threads` in all; None is every core."""
+    return max(1, (threads or os.cpu_count() or 1) // workers)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
