@@ -189,7 +189,7 @@ class Trainer:
         weight = sample.keep.float().repeat_interleave(16, 2).repeat_interleave(16, 3)
         error = (made - sample.x).square().mean(1, keepdim=True) * 255**2
         mse = (error * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp_min(1)
-        perceptual = self.distance(made, sample.x, weight)
+        perceptual = self.distance(made, sample.x, weight + w.perceptual_beyond * (1 - weight))
         keep = sample.keep.float()
         self.discriminator.requires_grad_(False)
         logits, features = self.discriminator(shown, y_hat.detach(), sample.guide, keep)

@@ -30,6 +30,8 @@ class LossConfig:
     mse_kept: float
     """The same inside what is kept, where only a part is."""
     perceptual: float
+    perceptual_beyond: float = 0.0
+    """How much a pixel that is not kept counts in the perceptual distance, beside 1 for one that is."""
     adversarial: float
     feature_matching: float
     rate: float = 1.0
