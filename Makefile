@@ -40,7 +40,8 @@ rivals: $(VENV)/.core
 	for name in $(filter-out objects,$(HEADS)); do for source in decoded originals; do \
 	  MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
 	  $(BIN)/python -m heads.fit configs/head_$$name.yaml --set source=$$source --set name=$${name}_$$source \
-	    --set 'segment.blocks32=[1,0]' --set 'classify.blocks=[0,3,1]' -o out/$${name}_$$source.safetensors || exit 1; \
+	    --set 'segment.fine=[24,48]' --set 'segment.blocks16=[1,1]' --set 'segment.blocks32=[1,0]' \
+	    --set 'classify.blocks=[0,3,1]' -o out/$${name}_$$source.safetensors || exit 1; \
 	done; done
 
 # Trains the embedded generators anew, as a new codec asks for: three hours each on two cores. One alone: make generators GENERATORS=street

@@ -23,9 +23,10 @@ from benchmarks.common import Check, at_least, at_most
 from benchmarks.realism import Features, kernel_distance
 from heads.cache import to_network
 from heads.data import Dataset, Sample, find_dataset, read_rgb
-from heads.evaluate import Score, quality_for
+from heads.evaluate import quality_for
 from heads.file import NetworkHead, read_head
 from heads.fit import FitConfig
+from heads.score import Score
 from semcomp import config as configuration
 from semcomp.compare import RIVALS, rival_at_size
 from semcomp.container import read
@@ -71,11 +72,11 @@ class Judges:
     def __init__(self, segmenter: NetworkHead, features: Features | None):
         self.segmenter, self.features = segmenter, features
 
-    def look(self, method: Method, sample: Sample, original: np.ndarray, decoded: np.ndarray, size: int) -> None:
+    def look(self, method: Method, truth: np.ndarray, original: np.ndarray, decoded: np.ndarray, size: int) -> None:
         """Add one picture whose file has `size` bytes."""
         method.bpp.append(8 * size / (original.shape[0] * original.shape[1]))
         method.psnr_db.append(psnr_db(original, decoded))
-        method.score.add(self.segmenter.logits(to_network(decoded[None]), 1), sample)
+        method.score.add(self.segmenter.logits(to_network(decoded[None]), 1), truth)
         if self.features is not None:
             method.features.append(self.features.of(decoded))
 
@@ -87,7 +88,7 @@ def global_rows(
     generator, head = load_generator(options.generator), load_head(options.head)
     plain, guided = Request(generator=generator), Request(generator=generator, head=head)
     quality = quality_for(codec, [read_rgb(s.image) for s in common.spread(samples, 24)], options.bpp)
-    methods: dict[str, Method] = defaultdict(lambda: Method(Score(dataset)))
+    methods: dict[str, Method] = defaultdict(lambda: Method(Score(dataset.task, dataset.classes)))
     originals: list[np.ndarray] = []
     shown: list[tuple[float, list[np.ndarray]]] = []
 
@@ -95,26 +96,26 @@ def global_rows(
         return np.asarray(codec.decode(data, generator=how))
 
     for sample in common.progress(samples, total=len(samples), label="global", options=options):
-        pixels = read_rgb(sample.image)
+        pixels, truth = read_rgb(sample.image), dataset.truth(sample)
         if judges.features is not None:
             originals.append(judges.features.of(pixels))
-        judges.look(methods["original"], sample, pixels, pixels, sample.image.stat().st_size)
+        judges.look(methods["original"], truth, pixels, pixels, sample.image.stat().st_size)
         data = codec.encode(pixels, quality=quality, generative=plain)
         faithful = codec.encode_to(pixels, max_bytes=len(data))
         pictures = {"generator": decoded(data, options.generator), "faithful": decoded(faithful.data, "faithful")}
-        judges.look(methods["generator"], sample, pixels, pictures["generator"], len(data))
-        judges.look(methods["faithful"], sample, pixels, pictures["faithful"], len(faithful.data))
+        judges.look(methods["generator"], truth, pixels, pictures["generator"], len(data))
+        judges.look(methods["faithful"], truth, pixels, pictures["faithful"], len(faithful.data))
         if options.map:
             with_map = of_size(codec, pixels, guided, len(data))
             judges.look(
-                methods["generator, map"], sample, pixels, decoded(with_map, options.generator), len(with_map)
+                methods["generator, map"], truth, pixels, decoded(with_map, options.generator), len(with_map)
             )
         for rival in RIVALS:
             entry = rival_at_size(Image.fromarray(pixels), rival, target_bytes=len(data))
             pictures[rival.label] = np.asarray(entry.decoded)
-            judges.look(methods[rival.label], sample, pixels, pictures[rival.label], len(entry.data))
+            judges.look(methods[rival.label], truth, pixels, pictures[rival.label], len(entry.data))
         twice = rival_at_size(Image.fromarray(pixels), RIVALS[-1], target_bytes=2 * len(data))
-        judges.look(methods["AVIF, twice the bytes"], sample, pixels, np.asarray(twice.decoded), len(twice.data))
+        judges.look(methods["AVIF, twice the bytes"], truth, pixels, np.asarray(twice.decoded), len(twice.data))
         distance = -psnr_db(pixels, pictures["generator"])
         if judges.features is not None:
             made_features = methods["generator"].features[-1]

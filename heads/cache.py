@@ -234,8 +234,7 @@ def whole_pictures(
         number, sample = entry
         quality, pixels = int(qualities[number]), read_rgb(sample.image)
         value = to_network(given(codec, pixels, quality=quality, source=source)[None])
-        target = sample.target if isinstance(sample.target, int) else dataset.mask(sample)
-        return value.half(), quality, target
+        return value.half(), quality, dataset.truth(sample)
 
     with single_threaded_pool() as pool:
         results = _in_order(pool, one, list(enumerate(dataset.val)))

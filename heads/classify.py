@@ -22,9 +22,11 @@ class ClassifierConfig:
     """M of the codec."""
     nodes: int = 12
     """Rate nodes of the stem's scale and shift."""
+    fine: tuple[int, ...] = (24, 48)
+    """Channels of the stem's blocks, each at half the grid of the one before; the last lies at 1/8."""
     widths: tuple[int, ...] = (144, 256, 384)
     """Channels at 1/16, 1/32, 1/64."""
-    blocks: tuple[int, ...] = (1, 3, 1)
+    blocks: tuple[int, ...] = (0, 2, 1)
     dropout: float = 0.2
     source: str = "latents"
     """latents, or pixels for a network to compare with."""
@@ -40,7 +42,7 @@ class Classifier(nn.Module):
     def __init__(self, config: ClassifierConfig):
         super().__init__()
         self.config = c = config
-        self.stem = stem(c.source, latents=c.latents, channels=c.widths[0], nodes=c.nodes)
+        self.stem = stem(c.source, latents=c.latents, channels=c.widths[0], widths=c.fine, nodes=c.nodes)
         self.stages, self.downs = nn.ModuleList(), nn.ModuleList()
         for number, (width, blocks) in enumerate(zip(c.widths, c.blocks, strict=True)):
             if number:

@@ -9,6 +9,7 @@ line, or a number (a class folder's name) and then the name.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -98,6 +99,10 @@ class Dataset:
                     f"{sample.target} is a {image.mode} picture; a mask is a palette or grey PNG of class numbers"
                 )
             return self.numbers[np.asarray(image).astype(np.uint8)]
+
+    def truth(self, sample: Sample) -> Any:
+        """The number of a picture's class, or its mask."""
+        return sample.target if isinstance(sample.target, int) else self.mask(sample)
 
 
 def find_dataset(task: str, config: DataConfig) -> Dataset:

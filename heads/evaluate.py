@@ -29,7 +29,7 @@ from tqdm import tqdm
 from heads.cache import to_network
 from heads.data import DataConfig, DataError, Dataset, Sample, find_dataset, read_rgb
 from heads.file import NetworkHead, full_resolution
-from heads.metrics import confusion, mean_iou
+from heads.score import Score
 from heads.trunk import count
 from semcomp.eval.codecs import Coder, evenly, find, installed
 from semcomp.eval.size import file_of_size
@@ -39,31 +39,6 @@ DEFAULT_HEADS = {"segment": "objects", "classify": "imagenette"}
 FIGURES = {"segment": "mean IoU", "classify": "top-1"}
 SEEK = 24
 """Pictures on which the quality of a rate is sought."""
-
-
-class Score:
-    """Accumulates answers: top-1 or mean IoU, in percent."""
-
-    def __init__(self, dataset: Dataset):
-        self.dataset, self.right, self.count = dataset, 0, 0
-        self.matrix = np.zeros((len(dataset.classes),) * 2, np.int64)
-
-    def add(self, answer: Any, sample: Any) -> None:
-        """`answer` is Labels, Segmentation, or logits of a network that sees pixels."""
-        if self.dataset.task == "classify":
-            best = answer.names[0] if isinstance(answer, Labels) else self.dataset.classes[int(answer.argmax())]
-            self.right += best == self.dataset.classes[sample.target]
-            self.count += 1
-            return
-        mask = self.dataset.mask(sample)
-        label_map = answer.label_map if isinstance(answer, Segmentation) else None
-        if label_map is None:
-            label_map = full_resolution(answer, height=mask.shape[0], width=mask.shape[1])
-        self.matrix += confusion(mask, label_map, len(self.dataset.classes))
-
-    @property
-    def percent(self) -> float:
-        return round(100 * self.right / self.count if self.count else mean_iou(self.matrix), 2)
 
 
 def timed(work: Callable[[], Any], seconds: list[float]) -> Any:
@@ -109,27 +84,27 @@ def measure(
 ) -> dict[str, Any]:  # fmt: skip
     """Scores in percent, "ms" and "bpps" by way at one quality; ways beside latents need the network."""
     ways = ["latents", *(["decoded", *(rival.name for rival in rivals)] if network else [])]
-    scores = {way: Score(dataset) for way in ways}
+    scores = {way: Score(dataset.task, dataset.classes) for way in ways}
     times: dict[str, list[float]] = {way: [] for way in (*ways, "decoding")}
     rates: dict[str, list[float]] = {way: [] for way in ways}
     for sample in tqdm(samples, desc=f"quality {quality}", disable=quiet, leave=False, file=sys.stderr):
-        pixels = read_rgb(sample.image)
+        pixels, truth = read_rgb(sample.image), dataset.truth(sample)
         area = pixels.shape[0] * pixels.shape[1]
         data = codec.encode(pixels, quality=quality)
         rates["latents"].append(8 * len(data) / area)
-        scores["latents"].add(timed(partial(_from_latents, codec, head, data), times["latents"]), sample)
+        scores["latents"].add(timed(partial(_from_latents, codec, head, data), times["latents"]), truth)
         picture = timed(partial(_pixels, codec, data), times["decoding"])
         if network is None:
             continue
         rates["decoded"].append(8 * len(data) / area)
         answer = timed(partial(answer_of, network, picture, dataset.task), times["decoded"])
         times["decoded"][-1] += times["decoding"][-1]
-        scores["decoded"].add(answer, sample)
+        scores["decoded"].add(answer, truth)
         for rival in rivals:
             _, file = file_of_size(rival, pixels, target_bytes=len(data))
             rates[rival.name].append(8 * len(file) / area)
             answer = timed(partial(_through, rival, file, network, dataset.task), times[rival.name])
-            scores[rival.name].add(answer, sample)
+            scores[rival.name].add(answer, truth)
     return {
         "quality": quality, "bpp": round(float(np.mean(rates["latents"])), 4),
         **{way: scores[way].percent for way in ways},
@@ -152,9 +127,9 @@ def _through(rival: Coder, file: bytes, network: NetworkHead, task: str) -> Any:
 
 def on_originals(network: NetworkHead, dataset: Dataset, samples: Sequence[Sample]) -> float:
     """Score of a network on pictures that were never compressed."""
-    score = Score(dataset)
+    score = Score(dataset.task, dataset.classes)
     for sample in samples:
-        score.add(answer_of(network, read_rgb(sample.image), dataset.task), sample)
+        score.add(answer_of(network, read_rgb(sample.image), dataset.task), dataset.truth(sample))
     return score.percent
 
 

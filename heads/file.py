@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from heads.classify import Classifier, ClassifierConfig
+from heads.inference import for_inference
 from heads.segment import FINE, Segmenter, SegmenterConfig
 from semcomp.config import build
-from semcomp.errors import ModelError
 from semcomp.latents import Latents
 from semcomp.precision import fast_pixels
 from semcomp.semantics import Head, Labels, Palette, Segmentation
-from semcomp.store import WEIGHTS
+from semcomp.store import WEIGHTS, stored
 
 FORMAT = "semcomp-head-1"
 CELLS = 1 << 14
@@ -73,9 +73,7 @@ class NetworkHead(Head):
         self.network: Network = network.float().eval().requires_grad_(False)
         self.name, self.task, self.classes = info.name, info.task, info.classes
         self.entropy_id, self.origin, self.palette = bytes.fromhex(info.entropy_id), info.origin, info.palette
-        for module in self.network.modules():
-            if isinstance(module, nn.Conv2d):
-                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+        self._running: dict[torch.device, Network] = {}
 
     @torch.inference_mode()
     def answer(self, latents: Latents) -> Labels | Segmentation:
@@ -92,13 +90,16 @@ class NetworkHead(Head):
 
     @torch.inference_mode()
     def logits(self, value: Tensor, quality: int) -> Tensor:
-        """float32 scores for y_hat (1, M, h, w), or for pixels (1, 3, H, W) where the network reads pixels."""
+        """float32 scores for y_hat (1, M, h, w), or for pixels (1, 3, H, W) where the network reads pixels.
+
+        The network is taken as it was at the first call on a device.
+        """
         device = value.device
-        if next(self.network.parameters()).device != device:
-            self.network.to(device)
+        if device not in self._running:
+            self._running[device] = for_inference(self.network, device)
         value = value.contiguous(memory_format=torch.channels_last)
         with fast_pixels(device):
-            return self.network(value, torch.tensor([quality], device=device)).float()
+            return self._running[device](value, torch.tensor([quality], device=device)).float()
 
 
 def labels_of(logits: Tensor, classes: tuple[str, ...], *, head: str) -> Labels:
@@ -144,12 +145,7 @@ def save_head(head: NetworkHead, path: Path) -> None:
 
 def read_head(path: str | Path) -> NetworkHead:
     """The head of a file. ModelError where it is damaged or of another version."""
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        if metadata.get("format") != FORMAT:
-            raise ModelError(f"{path} is no head: its format is {metadata.get('format')}, not {FORMAT}")
+    with stored(path, kind="head", form=FORMAT, again="train the head") as (metadata, state):
         values = json.loads(metadata["info"])
         values["palette"] = tuple(tuple(colour) for colour in values["palette"])
         info = HeadInfo(**{**values, "classes": tuple(values["classes"])})
@@ -159,8 +155,6 @@ def read_head(path: str | Path) -> NetworkHead:
         if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
             raise ValueError(f"weights {[*unexpected, *missing][:3]} do not fit the network")
         return NetworkHead(info, network)
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
-        raise ModelError(f"{path} is damaged or of another version ({error}); train the head again") from error
 
 
 def embedded() -> Iterator[str]:

@@ -22,12 +22,13 @@ from torch import Tensor
 from heads.cache import SOURCES, Teacher, default_folder, open_cache, to_network, whole_pictures
 from heads.classify import ClassifierConfig
 from heads.data import DataConfig, DataError, Dataset, find_dataset
-from heads.file import HeadInfo, Network, NetworkHead, build_network, full_resolution, read_head, save_head
+from heads.file import HeadInfo, Network, NetworkHead, build_network, read_head, save_head
 from heads.learn import OptimConfig, learn
-from heads.metrics import confusion, mean_iou
+from heads.score import Score
 from heads.segment import SegmenterConfig
 from heads.squeezenet import SqueezeNet
 from heads.trunk import count
+from heads.unfold import unfolding
 from semcomp import config as configuration
 from semcomp.codec import Codec, load
 from semcomp.errors import SemcompError
@@ -85,11 +86,11 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
             raise DataError(f"{config.start_from} has other classes or sizes than this head; train from the beginning")
         network.load_state_dict(before.network.state_dict())
         further = f"trained further from {Path(config.start_from).stem}: {before.origin}"
+    with unfolding(network.stem, codec, crops, fresh=not config.start_from):
+        rows = learn(
+            network, crops, config.optim, task=config.task, classes=len(dataset.classes), seed=config.seed, quiet=quiet
+        )
     head = NetworkHead(_info(config, codec, dataset, network, further), network)
-    rows = learn(
-        network, crops, config.optim, task=config.task, classes=len(dataset.classes), seed=config.seed, quiet=quiet
-    )
-    network.eval().requires_grad_(False)
     figures = validate(head, held, dataset)
     figures |= {"steps": len(rows), "seconds": round(rows[-1]["seconds"], 1), "train_loss": rows[-1]["loss"]}
     if log:
@@ -157,17 +158,11 @@ def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, f
 
 
 def validate(head: NetworkHead, held: Sequence[tuple[Tensor, int, Any]], dataset: Dataset) -> dict[str, Any]:
-    """top1 in percent, or mean_iou in percent and pixel_accuracy, over pictures at the qualities they were drawn at."""
-    classes = len(dataset.classes)
-    if dataset.task == "classify":
-        right = [int(head.logits(value.float(), quality).argmax()) == target for value, quality, target in held]
-        return {"top1": round(100 * float(np.mean(right)), 2)}
-    matrix = np.zeros((classes, classes), np.int64)
-    for value, quality, mask in held:
-        logits = head.logits(value.float(), quality)
-        matrix += confusion(mask, full_resolution(logits, height=mask.shape[0], width=mask.shape[1]), classes)
-    accuracy = 100 * np.diag(matrix).sum() / max(1, matrix.sum())
-    return {"mean_iou": round(mean_iou(matrix), 2), "pixel_accuracy": round(float(accuracy), 2)}
+    """top1 in percent, or mean_iou and pixel_accuracy, over pictures at the qualities that they were drawn at."""
+    score = Score(dataset.task, dataset.classes)
+    for value, quality, truth in held:
+        score.add(head.logits(value.float(), quality), truth)
+    return score.figures
 
 
 def _in_words(figures: dict[str, Any]) -> str:
@@ -240,8 +235,8 @@ def card(head: NetworkHead, config: FitConfig, file: Path) -> str:
     origin = "\n".join(f"- {part}" for part in head.info.origin.split("; "))
     return (
         f"# {head.name}\n\nA head that reads latents ({head.task}), {file.stat().st_size / 1e6:.1f} MB, for the codec "
-        f"with entropy id `{head.info.entropy_id}`.\n\n{origin}\n- trained on {torch.get_num_threads()} threads of a "
-        f"{platform.machine()} processor, no GPU\n\nClasses: {', '.join(head.classes)}.\n\n"
+        f"with entropy id `{head.info.entropy_id}`.\n\n{origin}\n- CPU threads while it "
+        f"learned: {torch.get_num_threads()} ({platform.machine()})\n\nClasses: {', '.join(head.classes)}.\n\n"
         f"## Configuration\n\n```yaml\n{configuration.dump(config)}```\n"
     )
 

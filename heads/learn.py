@@ -16,6 +16,7 @@ from heads.data import IGNORED
 from heads.depthwise import quick_depthwise
 from heads.file import Network
 from heads.squeezenet import CHANNELS
+from heads.unfold import flipped, mirror
 from semcomp.blocks import Pointwise
 from semcomp.precision import fast_pixels
 
@@ -105,6 +106,13 @@ def _loss(
     quality = torch.from_numpy(crops.quality[chosen].astype(np.int64))
     target = torch.from_numpy(crops.target[chosen].astype(np.int64))
     teacher = None if crops.teacher is None else torch.from_numpy(crops.teacher[chosen].astype(np.float32))
+    features = None if crops.features is None else to_network(crops.features[chosen])
+    mirrored = torch.from_numpy(rng.random(len(chosen)) < 0.5)
+    value = mirror(network.stem, value, mirrored)
+    if task == "segment":
+        target = flipped(target, mirrored)
+        teacher = None if teacher is None else flipped(teacher.permute(0, 3, 1, 2), mirrored)
+    features = None if features is None else flipped(features, mirrored)
     share, other = 1.0, torch.arange(len(chosen))
     if task == "classify" and o.mixup:
         share = float(rng.beta(o.mixup, o.mixup))
@@ -116,8 +124,8 @@ def _loss(
     logits = logits.float()
     extra = torch.zeros(())
     if guided is not None:
-        assert crops.features is not None
-        extra = o.guidance * _feature_error(guided.float(), to_network(crops.features[chosen]), share, other)
+        assert features is not None
+        extra = o.guidance * _feature_error(guided.float(), features, share, other)
     if task == "classify":
         parts = [
             F.cross_entropy(logits, labels, label_smoothing=o.label_smoothing) for labels in (target, target[other])
@@ -132,7 +140,7 @@ def _loss(
     fine = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
     loss = F.cross_entropy(fine, target[:, down::2, right::2], weight=weights, ignore_index=IGNORED)
     if teacher is not None:
-        loss = torch.lerp(loss, _divergence(logits, teacher.permute(0, 3, 1, 2), o.temperature), o.distil)
+        loss = torch.lerp(loss, _divergence(logits, teacher, o.temperature), o.distil)
     return loss + extra
 
 

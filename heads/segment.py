@@ -25,8 +25,10 @@ class SegmenterConfig:
     """M of the codec."""
     nodes: int = 12
     """Rate nodes of the stem's scale and shift."""
+    fine: tuple[int, ...] = (16, 36)
+    """Channels of the stem's blocks, each at half the grid of the one before; the last lies at 1/8."""
     width16: int = 128
-    blocks16: tuple[int, ...] = (1, 1)
+    blocks16: tuple[int, ...] = (0, 1)
     """At 1/16, before and after the coarse grid."""
     width32: int = 256
     blocks32: tuple[int, ...] = (1, 1)
@@ -44,7 +46,7 @@ class Segmenter(nn.Module):
         self.config = c = config
         before16, after16 = c.blocks16
         before32, after32 = c.blocks32
-        self.stem = stem(c.source, latents=c.latents, channels=c.width16, nodes=c.nodes)
+        self.stem = stem(c.source, latents=c.latents, channels=c.width16, widths=c.fine, nodes=c.nodes)
         self.before = nn.Sequential(*[Block(c.width16) for _ in range(before16)])
         self.down = Down(c.width16, c.width32)
         self.coarse = nn.Sequential(

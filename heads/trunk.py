@@ -4,11 +4,13 @@ y_hat  B M H/16 W/16, after the inverse gain
 stem   B C H/16 W/16, a learned scale and shift for each rate: one head serves every quality
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semcomp.blocks import Down, Pointwise, activation
+from semcomp.blocks import Down, Pointwise, Up, activation
 from semcomp.quantize import RateTable
 from semcomp.synthesis import compand
 
@@ -19,7 +21,7 @@ class Block(nn.Module):
     def __init__(self, channels: int, *, kernel: int = 5, expansion: int = 3):
         super().__init__()
         self.depthwise = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels)
-        self.norm = nn.BatchNorm2d(channels)
+        self.norm: nn.Module = nn.BatchNorm2d(channels)
         self.expand = Pointwise(channels, expansion * channels)
         self.project = Pointwise(expansion * channels, channels, scale=0.3)
 
@@ -45,46 +47,52 @@ class Context(nn.Module):
         return value + self.merge(activation(self.norm(total)))
 
 
-class LatentStem(nn.Module):
-    """y_hat (B, M, h, w), quality (B,) -> (B, C, h, w)."""
+def descent(widths: Sequence[int], channels: int) -> nn.Sequential:
+    """A block of each width, each on half the grid of the one before, and `channels` on half that of the last."""
+    steps = zip(widths, (*widths[1:], channels), strict=True)
+    return nn.Sequential(*[layer for width, after in steps for layer in (Block(width), Down(width, after))])
 
-    def __init__(self, latents: int, channels: int, *, nodes: int = 12):
+
+class LatentStem(nn.Module):
+    """y_hat (B, M, h, w), quality (B,) -> (B, C, h, w).
+
+    Unfolds the latents to a grid that is 2 ** len(widths) times finer, and comes down again: there a feature is the
+    same wherever in the 16x16 pixels of a position it lies. unfold.py says how the unfolding is learned.
+    """
+
+    def __init__(self, latents: int, channels: int, *, widths: Sequence[int], nodes: int = 12):
         super().__init__()
-        self.norm = nn.BatchNorm2d(latents)
-        self.mix = Pointwise(latents, channels)
-        self.rate = RateTable(nodes, 2 * channels)
+        self.unfold: nn.Module = Up(latents, widths[0], 2 ** len(widths))
+        self.rate = RateTable(nodes, 2 * widths[0])
+        self.descent = descent(widths, channels)
 
     def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
-        value = self.mix(self.norm(compand(y_hat)))
-        scale, shift = self.rate(quality).chunk(2, 1)
-        return value * (1 + scale) + shift
+        value = self.unfold(compand(y_hat))
+        scale, shift = self.rate(quality).to(value.dtype).chunk(2, 1)
+        result: Tensor = self.descent(torch.addcmul(value + shift, value, scale))
+        return result
 
 
 class PixelStem(nn.Module):
-    """x (B, 3, H, W) in [0, 1] -> (B, C, H/16, W/16): for networks of equal size that see pixels. Quality is ignored.
+    """x (B, 3, H, W) in [0, 1] -> (B, C, H/16, W/16), for networks that see pixels. Quality is ignored."""
 
-    4x4 patches, a block at 1/4, one at 1/8.
-    """
-
-    def __init__(self, channels: int, *, width: int = 24):
+    def __init__(self, channels: int, *, widths: Sequence[int]):
         super().__init__()
-        self.patches = nn.Conv2d(3, width, 4, stride=4)
-        self.block4 = Block(width)
-        self.down8 = Down(width, 2 * width)
-        self.block8 = Block(2 * width)
-        self.down16 = Down(2 * width, channels)
+        side = 16 >> len(widths)
+        self.patches = nn.Conv2d(3, widths[0], side, stride=side)
+        self.descent = descent(widths, channels)
 
     def forward(self, x: Tensor, quality: Tensor) -> Tensor:
-        value = self.block4(self.patches(pad_to(x, 16) - 0.5))
-        return self.down16(self.block8(self.down8(value)))
+        value: Tensor = self.descent(self.patches(pad_to(x, 16) - 0.5))
+        return value
 
 
-def stem(source: str, *, latents: int, channels: int, nodes: int) -> nn.Module:
-    """The stem of a network that reads `latents` or `pixels`."""
+def stem(source: str, *, latents: int, channels: int, widths: Sequence[int], nodes: int) -> nn.Module:
+    """The stem of a network that reads `latents` or `pixels`, with a block of each width at 1/4, 1/8 or both."""
     if source == "latents":
-        return LatentStem(latents, channels, nodes=nodes)
+        return LatentStem(latents, channels, widths=widths, nodes=nodes)
     if source == "pixels":
-        return PixelStem(channels)
+        return PixelStem(channels, widths=widths)
     raise ValueError(f"source is latents or pixels, not {source!r}")
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -23,7 +22,7 @@ from semcomp.generator import Generator, GeneratorConfig, guide_planes
 from semcomp.keepmask import class_number
 from semcomp.provenance import ID_BYTES
 from semcomp.semantics import Palette, Segmentation
-from semcomp.store import WEIGHTS
+from semcomp.store import WEIGHTS, stored
 
 FORMAT = "semcomp-generator-1"
 PREFIX = "generator_"
@@ -115,12 +114,7 @@ def save_generator(generator: TrainedGenerator, path: Path) -> None:
 
 def read_generator_file(path: str | Path) -> TrainedGenerator:
     """The generator of a file. ModelError where it is damaged or of another version."""
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        if metadata.get("format") != FORMAT:
-            raise ModelError(f"{path} is no generator: its format is {metadata.get('format')}, not {FORMAT}")
+    with stored(path, kind="generator", form=FORMAT, again="train the generator") as (metadata, state):
         values = json.loads(metadata["info"])
         palette = tuple((int(red), int(green), int(blue)) for red, green, blue in values.pop("palette"))
         info = GeneratorInfo(**{**values, "classes": tuple(values["classes"]), "palette": palette})
@@ -128,8 +122,6 @@ def read_generator_file(path: str | Path) -> TrainedGenerator:
             network = Generator(GeneratorConfig(**json.loads(metadata["network"])))
         network.load_state_dict(state)
         return TrainedGenerator(info, network)
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
-        raise ModelError(f"{path} is damaged or of another version ({error}); train the generator again") from error
 
 
 def generator_names() -> list[str]:

@@ -18,7 +18,12 @@ def _cpu_multiplies_bfloat16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether a processor or GPU gains by bfloat16."""
+    return _cpu_multiplies_bfloat16() if device.type == "cpu" else device.type == "cuda"
+
+
 def fast_pixels(device: torch.device) -> AbstractContextManager[object]:
     """Autocast to bfloat16 on a processor or GPU that gains by it; nothing elsewhere."""
-    native = _cpu_multiplies_bfloat16() if device.type == "cpu" else device.type == "cuda"
+    native = multiplies_bfloat16(device)
     return torch.autocast(device.type, dtype=torch.bfloat16) if native else nullcontext()

@@ -8,6 +8,8 @@ to be another release: the entropy id over everything that decides bits, the mod
 import hashlib
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -141,12 +143,7 @@ def load_release(name_or_path: str | Path = "base") -> Release:
     if not path.is_file():
         known = ", ".join(released_names()) or "none"
         raise ModelError(f"no codec called {name_or_path}; give a path to a .safetensors file, or one of: {known}")
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata.get("format") != FORMAT:
-            raise ModelError(f"{path} is no semcomp codec: its format is {metadata.get('format')}, not {FORMAT}")
+    with stored(path, kind="semcomp codec", form=FORMAT, again="install the weights") as (metadata, tensors):
         return Release(
             name=metadata["name"],
             config=CodecConfig(**json.loads(metadata["config"])),
@@ -157,8 +154,27 @@ def load_release(name_or_path: str | Path = "base") -> Release:
             skip_below=int(metadata["skip_below"]),
             origin=metadata.get("origin", ""),
         )
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise ModelError(f"{path} is damaged or of another version ({error}); install the weights again") from error
+
+
+@contextmanager
+def stored(
+    path: str | Path, *, kind: str, form: str, again: str
+) -> Iterator[tuple[dict[str, str], dict[str, Tensor]]]:
+    """Metadata and tensors of a weights' file, for a body that builds the network that they belong to.
+
+    ModelError where the file is of no such kind, or cannot be read, or the body finds that something does not fit;
+    `again` says what to do then.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata.get("format") != form:
+            raise ModelError(f"{path} is no {kind}: its format is {metadata.get('format')}, not {form}")
+        yield metadata, tensors
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+        reason = str(error).partition("\n")[0].rstrip(":")
+        raise ModelError(f"{path} is damaged or of another version ({reason}); {again} again") from error
 
 
 def _tables(tensors: dict[str, Tensor], kind: str) -> Tables:

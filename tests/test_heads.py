@@ -14,17 +14,21 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from heads import fit as program
-from heads.cache import augment, open_cache
+from heads.cache import augment, open_cache, to_network
 from heads.classify import Classifier, ClassifierConfig
 from heads.data import IGNORED, DataConfig, DataError, find_dataset
 from heads.depthwise import quick_depthwise
-from heads.file import FORMAT, HeadInfo, full_resolution, read_head, save_head
+from heads.file import FORMAT, HeadInfo, build_network, full_resolution, read_head, save_head
+from heads.inference import for_inference
 from heads.metrics import confusion, iou, mean_iou
 from heads.segment import Segmenter, SegmenterConfig
 from heads.squeezenet import SqueezeNet
-from heads.trunk import count
+from heads.trunk import LatentStem, PixelStem, count
+from heads.unfold import mirror, pixels_from_latents, unfolding
 from semcomp.errors import ModelError
+from semcomp.precision import fast_pixels
 from semcomp.semantics import Labels, Segmentation, load_head
+from semcomp.synthesis import compand
 
 
 def texture(kind: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -64,7 +68,7 @@ def mask_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def settings(folder: Path, task: str, **changes: object) -> list[str]:
     values = {
-        "data.side": 64, "data.copies": 3, "data.recolour": 0.1, "optim.minutes": "null", "optim.epochs": 12,
+        "data.side": 64, "data.copies": 3, "data.recolour": 0.1, "optim.minutes": "null", "optim.epochs": 24,
         "optim.batch": 8,
         "optim.warmup_steps": 5, "data.qualities": "[40, 90]", **changes,
     }  # fmt: skip
@@ -117,6 +121,26 @@ def test_embedded_sizes_keep_to_the_budget() -> None:
     for network in (Classifier(ClassifierConfig(classes=10)), Segmenter(SegmenterConfig(classes=21))):
         size = count(network, source="latents", latents=320)
         assert size["parameters_m"] <= 3 and size["kmac_per_px"] <= 2.5
+
+
+@pytest.mark.parametrize("task", ["classify", "segment"])
+def test_a_network_as_it_runs_answers_as_it_was_trained(task: str) -> None:
+    config: Any = ClassifierConfig(classes=5) if task == "classify" else SegmenterConfig(classes=5)
+    network: Any = build_network(task, config)
+    y_hat, quality = 3 * torch.randn(1, 320, 9, 7, generator=torch.Generator().manual_seed(0)), torch.tensor([40])
+    for norm in (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+        torch.nn.init.uniform_(norm.running_mean, -0.2, 0.2)
+        torch.nn.init.uniform_(norm.running_var, 0.5, 2)
+        torch.nn.init.uniform_(norm.weight, 0.5, 2)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    running = for_inference(network, torch.device("cpu"))
+    assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in running.modules()) <= 2
+    with torch.no_grad():
+        expected = network.eval()(y_hat, quality)
+        with fast_pixels(y_hat.device):
+            answer = running(y_hat, quality).float()
+    assert (answer - expected).abs().max() < 0.03 * expected.abs().max()
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 def test_quality_reaches_the_answer() -> None:
@@ -234,6 +258,67 @@ def test_cached_latents_are_those_of_a_file(codec: Any, class_folders: Path, tmp
     quality = int(cache.quality[0])
     latents = codec.latents(codec.encode(crop, quality=quality))
     assert np.allclose(cache.value[0], latents.y_hat[0].permute(1, 2, 0).numpy(), atol=1e-2)
+
+
+# ------------------------------------------------------------------ unfolding
+
+
+@pytest.fixture(scope="module")
+def few_crops(codec: Any, class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    config = DataConfig(folder=str(class_folders), side=64, copies=3, recolour=0.1, qualities=(60, 90))
+    dataset = find_dataset("classify", config)
+    folder = tmp_path_factory.mktemp("cache")
+    return open_cache(codec, dataset, config, source="latents", folder=folder, quiet=True)
+
+
+def test_a_linear_map_finds_the_picture_in_the_latents(codec: Any, few_crops: Any) -> None:
+    pixels = pixels_from_latents(codec, few_crops)
+    assert pixels.shape == (3, 16, 16, 320)
+    y_hat = to_network(few_crops.value[:8])
+    seen = torch.einsum("cijm,bmrs->bcijrs", pixels, compand(y_hat)).flatten(1, 3)
+    picture = torch.nn.functional.pixel_shuffle(seen, 16)
+    with torch.no_grad():
+        wanted = codec.network.synthesis(y_hat, torch.from_numpy(few_crops.quality[:8].astype(np.int64)))
+    detail = wanted - wanted.mean((2, 3), keepdim=True)
+    error = (picture - picture.mean((2, 3), keepdim=True) - detail).square().mean() / detail.square().mean()
+    assert error < 0.2
+
+
+@pytest.mark.parametrize("widths", [(8, 12), (12,)])
+def test_an_unfolding_that_learned_is_one_matrix(codec: Any, few_crops: Any, widths: tuple[int, ...]) -> None:
+    stem = LatentStem(320, 16, widths=widths).eval()
+    names, y_hat, quality = set(stem.state_dict()), to_network(few_crops.value[:2]), torch.tensor([60, 60])
+    with unfolding(stem, codec, few_crops, fresh=True):
+        stem(y_hat, quality).square().sum().backward()
+        learned: Any = stem.unfold
+        assert learned.filters.weight.grad.abs().sum() > 0
+        expected = stem(y_hat, quality).detach()
+    assert set(stem.state_dict()) == names
+    assert torch.allclose(stem(y_hat, quality), expected, rtol=1e-3, atol=1e-4)
+    with unfolding(stem, codec, few_crops, fresh=False):
+        assert torch.allclose(stem(y_hat, quality), expected, rtol=1e-2, atol=1e-2 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("source", ["latents", "pixels"])
+def test_mirrored_crops_are_seen_mirrored(codec: Any, few_crops: Any, source: str) -> None:
+    quality, which = torch.tensor([60, 60]), torch.tensor([True, False])
+    if source == "pixels":
+        stem: Any = PixelStem(16, widths=(8, 12)).eval()
+        value = torch.rand(2, 3, 32, 48)
+        expected = stem(torch.stack([value[0].flip(2), value[1]]), quality)
+        assert torch.equal(stem(mirror(stem, value, which), quality), expected)
+        return
+    stem, value = LatentStem(320, 16, widths=(8, 12)).eval(), to_network(few_crops.value[:2])
+    with unfolding(stem, codec, few_crops, fresh=True):
+        straight = stem(value, quality)
+        with torch.no_grad():  # filters that are mirrored themselves see in a mirrored picture what they did before
+            stem.unfold.filters.weight.copy_(stem.unfold.filters.weight.flip(3))
+            for block in stem.descent:
+                layer = getattr(block, "depthwise", None) or block.conv
+                layer.weight.copy_(layer.weight.flip(3))
+        answer = stem(mirror(stem, value, which), quality)
+    assert torch.allclose(answer[0], straight[0].flip(2), rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(answer[1], straight[1].flip(2), rtol=1e-3, atol=1e-4)
 
 
 # ------------------------------------------------------------------ figures

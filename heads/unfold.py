@@ -1,0 +1,136 @@
+"""How a head's stem learns to unfold latents: as filters on the picture that the latents stand for.
+
+The 320 channels of a position say what its 16x16 pixels look like, but not in a way in which a shifted picture gives
+shifted channels; a network that reads them as they are learns everything once for each shift, or by heart. So while
+the stem learns, its unfolding is a product: a fixed linear map from latents to pixels, found by least squares on what
+the synthesis makes of the training crops, and filters on pixels. Between the two, crops can be mirrored. Afterwards
+the product is one matrix: no pixel is made when the head runs.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from heads.cache import Cache, to_network
+from heads.trunk import LatentStem
+from semcomp.blocks import Up
+from semcomp.codec import Codec
+from semcomp.precision import fast_pixels
+from semcomp.symbols import STRIDE_Y
+from semcomp.synthesis import compand
+
+POSITIONS = 50_000
+"""Positions of latents that the linear map is fitted to."""
+RIDGE = 1e-3
+"""Of the least squares, relative to channels of variance 1."""
+
+
+@torch.inference_mode()
+def pixels_from_latents(codec: Codec, crops: Cache) -> Tensor:
+    """The linear map, float32 (3, 16, 16, M), from companded latents to the pixels of their position, less a mean."""
+    per_crop = crops.value.shape[1] * crops.value.shape[2]
+    count = min(len(crops), max(1, POSITIONS // per_crop))
+    chosen = np.unique(np.linspace(0, len(crops) - 1, count).round().astype(int))
+    channels, outputs = crops.value.shape[3], 3 * STRIDE_Y**2
+    gram = torch.zeros(channels + 1, channels + 1, dtype=torch.float64)
+    product = torch.zeros(channels + 1, outputs, dtype=torch.float64)
+    for part in np.array_split(chosen, -(-len(chosen) // 16)):
+        y_hat = to_network(crops.value[part]).to(codec.device)
+        with fast_pixels(codec.device):
+            pixels = codec.network.synthesis(y_hat, torch.from_numpy(crops.quality[part].astype(np.int64)))
+        seen = F.pad(compand(y_hat), (0, 0, 0, 0, 0, 1), value=1.0)
+        wanted = F.pixel_unshuffle(pixels.float(), STRIDE_Y)
+        rows, targets = (value.permute(0, 2, 3, 1).flatten(0, 2).double().cpu() for value in (seen, wanted))
+        gram += rows.T @ rows
+        product += rows.T @ targets
+    scale = gram.diagonal().clamp_min(1e-6 * gram[-1, -1]).sqrt()
+    scaled = gram / scale[:, None] / scale + RIDGE * torch.eye(channels + 1, dtype=torch.float64)
+    solved = torch.linalg.solve(scaled, product / scale[:, None]) / scale[:, None]
+    return solved[:-1].T.reshape(3, STRIDE_Y, STRIDE_Y, channels).float()
+
+
+class Unfolding(nn.Module):
+    """Stands in for the unfolding of a stem while it learns. Companded latents (B, M, h, w) -> (B, C, fh, fw)."""
+
+    pixels: Tensor
+
+    def __init__(self, pixels: Tensor, *, channels: int, factor: int):
+        super().__init__()
+        side = STRIDE_Y // factor
+        self.register_buffer("pixels", pixels)
+        self.filters = nn.Conv2d(3, channels, side, stride=side)
+        self.mirrored: Tensor | None = None
+        """bool (B,): crops whose picture is mirrored, left to right."""
+
+    def forward(self, value: Tensor) -> Tensor:
+        picture = F.pixel_shuffle(F.conv2d(value, self.pixels.flatten(0, 2)[:, :, None, None]), STRIDE_Y)
+        if self.mirrored is not None:
+            picture = torch.where(self.mirrored[:, None, None, None], picture.flip(3), picture)
+        filtered: Tensor = self.filters(picture)
+        return filtered
+
+    @property
+    def bias(self) -> Tensor:
+        """(C,)"""
+        assert self.filters.bias is not None
+        return self.filters.bias
+
+    @torch.no_grad()
+    def merge_into(self, layer: Up) -> None:
+        """Write the product into the unfolding that this one stands in for."""
+        factor, side = layer.factor, STRIDE_Y // layer.factor
+        patches = self.pixels.unflatten(2, (factor, side)).unflatten(1, (factor, side))  # 3, row, i, column, j, M
+        product = torch.einsum("ocij,crisjm->orsm", self.filters.weight, patches)
+        layer.conv.weight.copy_(product.flatten(0, 2))
+        layer.conv.bias.copy_(self.bias.repeat_interleave(factor**2))
+
+    @torch.no_grad()
+    def take_over(self, layer: Up) -> None:
+        """Begin with the filters whose product is nearest to an unfolding that has learned."""
+        factor, side = layer.factor, STRIDE_Y // layer.factor
+        patches = self.pixels.unflatten(2, (factor, side)).unflatten(1, (factor, side))
+        columns = patches.permute(1, 3, 5, 0, 2, 4).flatten(3).flatten(0, 2)
+        rows = layer.conv.weight.unflatten(0, (-1, factor**2)).flatten(1)
+        self.filters.weight.copy_(torch.linalg.lstsq(columns, rows.T).solution.T.view_as(self.filters.weight))
+        self.bias.copy_(layer.conv.bias.unflatten(0, (-1, factor**2)).mean(1))
+
+
+@contextmanager
+def unfolding(stem: nn.Module, codec: Codec, crops: Cache, *, fresh: bool) -> Iterator[None]:
+    """Inside, the unfolding of a stem that reads latents is such a product; afterwards it is one matrix again.
+
+    A `fresh` one begins with random filters, another with those nearest to what it has. Other stems stay as they are.
+    """
+    if not isinstance(stem, LatentStem):
+        yield
+        return
+    layer = stem.unfold
+    assert isinstance(layer, Up)
+    channels = len(layer.conv.bias) // layer.factor**2
+    product = Unfolding(pixels_from_latents(codec, crops), channels=channels, factor=layer.factor)
+    if not fresh:
+        product.take_over(layer)
+    stem.unfold = product
+    try:
+        yield
+    finally:
+        product.merge_into(layer)
+        stem.unfold = layer
+
+
+def mirror(stem: nn.Module, value: Tensor, which: Tensor) -> Tensor:
+    """What to give a network so that it sees some of the crops mirrored, left to right: value (B, ...), which (B,)."""
+    if isinstance(stem, LatentStem):
+        assert isinstance(stem.unfold, Unfolding), "only a stem that learns can mirror latents"
+        stem.unfold.mirrored = which
+        return value
+    return flipped(value, which)
+
+
+def flipped(value: Tensor, which: Tensor) -> Tensor:
+    """(B, ..., W), some of them with their last dimension reversed."""
+    return torch.where(which.view(-1, *[1] * (value.ndim - 1)), value.flip(-1), value)
