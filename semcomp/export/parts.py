@@ -8,6 +8,8 @@
     synthesis    y_hat, quality -> x_hat, pixels                  tiles overlap by its reach, in positions
     label_map    logits -> label_map                              of every segmenter
     head_NAME    y_hat, quality -> scores or logits
+    generator_NAME  y_hat, quality, guide, keep, noise16, noise8 -> x_hat, pixels     as synthesis
+    blend        generated, faithful, keep -> pixels              of every generator, where a part is kept
 
 `residual` holds the symbols of the elements that are known: all of them in a decoder, whose y_hat is then complete; the
 even ones in an encoder, which reads mean2 and chooses the odd ones.
@@ -23,6 +25,8 @@ from torch import Tensor, nn
 from semcomp.codec import Codec
 from semcomp.edge.heads import FINE
 from semcomp.entropy import even_elements
+from semcomp.generative import feather
+from semcomp.generators import TrainedGenerator
 from semcomp.model import CodecModel
 from semcomp.semantics import Head
 from semcomp.sigma import SCALES, Z_LIMIT, IntegerSigma, table_index
@@ -142,7 +146,28 @@ class SynthesisPart(nn.Module):
 
     def forward(self, y_hat: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         x_hat = self.synthesis(y_hat, quality)
-        return x_hat, (x_hat * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+        return x_hat, _pixels(x_hat)
+
+
+class GeneratorPart(nn.Module):
+    """The same, of a generator: see generator.py for its inputs."""
+
+    def __init__(self, generator: TrainedGenerator):
+        super().__init__()
+        self.generator = generator.network
+
+    def forward(
+        self, y_hat: Tensor, quality: Tensor, guide: Tensor, keep: Tensor, noise16: Tensor, noise8: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        x_hat = self.generator(y_hat, quality, guide, keep, (noise16, noise8))
+        return x_hat, _pixels(x_hat)
+
+
+class BlendPart(nn.Module):
+    """Two pictures (1, 3, 16h, 16w) and keep (1, 1, h, w) -> pixels: the faithful one deep inside what is kept."""
+
+    def forward(self, generated: Tensor, faithful: Tensor, keep: Tensor) -> tuple[Tensor]:
+        return (_pixels(generated + feather(keep) * (faithful - generated)),)
 
 
 class LabelMapPart(nn.Module):
@@ -163,6 +188,10 @@ class HeadPart(nn.Module):
     def forward(self, y_hat: Tensor, quality: Tensor) -> tuple[Tensor]:
         logits = self.network(y_hat, quality)
         return (logits.softmax(1) if self.scores else logits,)
+
+
+def _pixels(x_hat: Tensor) -> Tensor:
+    return (x_hat * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def _y(codec: Codec, name: str, *, rows: str = "rows", columns: str = "columns") -> Value:
@@ -222,12 +251,19 @@ def _mean_second(codec: Codec) -> Part:
     )  # fmt: skip
 
 
+_KEEP = Value(name="keep", shape=(1, 1, "rows", "columns"), range=(0, 1))
+_PIXELS = Value(name="pixels", type="uint8", shape=(1, "16 * rows", "16 * columns", 3), range=(0, 255))
+_SIZES = {"rows": 9, "columns": 13, "2 * rows": 18, "2 * columns": 26, "16 * rows": 144, "16 * columns": 208}
+
+
+def _picture(name: str) -> Value:
+    return Value(name=name, shape=(1, 3, "16 * rows", "16 * columns"))
+
+
 def _synthesis(codec: Codec) -> Part:
-    x_hat = Value(name="x_hat", shape=(1, 3, "16 * rows", "16 * columns"))
-    pixels = Value(name="pixels", type="uint8", shape=(1, "16 * rows", "16 * columns", 3), range=(0, 255))
     return Part(
         name="synthesis", module=SynthesisPart(codec.network), reach=codec.network.synthesis.reach,
-        inputs=(_y(codec, "y_hat"), QUALITY), outputs=(x_hat, pixels), sizes={"rows": 9, "columns": 13},
+        inputs=(_y(codec, "y_hat"), QUALITY), outputs=(_picture("x_hat"), _PIXELS), sizes=_SIZES,
     )  # fmt: skip
 
 
@@ -238,7 +274,26 @@ PARTS: dict[str, Sequence[Callable[[Codec], Part]]] = {
     "mean": (_mean_first, _mean_second),
     "synthesis": (_synthesis,),
 }
-"""What `--parts` takes besides "heads": a part of the codec, and the graphs that it becomes."""
+"""What `--parts` takes besides "generator" and "heads": a part of the codec, and the graphs that it becomes."""
+
+
+def generator_part(codec: Codec, generator: TrainedGenerator) -> Part:
+    """The graph of a generator."""
+    network, fine = generator.network, ("2 * rows", "2 * columns")
+    guide = Value(name="guide", shape=(1, network.config.classes + 1, *fine), range=(0, 1))
+    noise16 = Value(name="noise16", shape=(1, network.config.c16, "rows", "columns"))
+    noise8 = Value(name="noise8", shape=(1, network.config.c8, *fine))
+    return Part(
+        name=f"generator_{generator.name}", module=GeneratorPart(generator), reach=network.reach,
+        inputs=(_y(codec, "y_hat"), QUALITY, guide, _KEEP, noise16, noise8), outputs=(_picture("x_hat"), _PIXELS),
+        sizes=_SIZES,
+    )  # fmt: skip
+
+
+def blend_part() -> Part:
+    """The one that follows every generator where a part of a picture is kept."""
+    inputs = (_picture("generated"), _picture("faithful"), _KEEP)
+    return Part(name="blend", module=BlendPart(), inputs=inputs, outputs=(_PIXELS,), sizes=_SIZES, reach=1)
 
 
 def label_map_part(classes: int) -> Part:
@@ -258,5 +313,5 @@ def head_part(codec: Codec, head: Head) -> Part:
     output = Value(name="scores", shape=shape[:2], range=(0, 1)) if scores else Value(name="logits", shape=shape)
     return Part(
         name=f"head_{head.name}", module=HeadPart(head.exported(), scores=scores),
-        inputs=(_y(codec, "y_hat"), QUALITY), outputs=(output,), sizes={"rows": 9, "columns": 13},
+        inputs=(_y(codec, "y_hat"), QUALITY), outputs=(output,), sizes=_SIZES,
     )  # fmt: skip
