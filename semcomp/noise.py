@@ -14,13 +14,14 @@ TILE = 64
 
 @lru_cache(maxsize=2)
 def noise_tile(seed: int, channels16: int, channels8: int) -> tuple[np.ndarray, np.ndarray]:
-    """float32 (1, channels16, TILE, TILE) and (1, channels8, 2 TILE, 2 TILE) of a seed from 0 to 2^64 - 1, read-only."""
+    """float32 (1, channels16, TILE, TILE) and (1, channels8, 2 TILE, 2 TILE) of a seed below 2^64, read-only."""
     shapes = (1, channels16, TILE, TILE), (1, channels8, 2 * TILE, 2 * TILE)
     sizes = [shape[1] * shape[2] * shape[3] for shape in shapes]
     words = np.random.Philox(key=seed).random_raw(sum(sizes) // 2)
-    radius = np.sqrt(-2 * np.log(((words >> np.uint64(32)) + 1.0) / 2.0**32))
-    angle = (words & np.uint64(0xFFFFFFFF)) * (2 * np.pi / 2.0**32)
-    normal = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)]).astype(np.float32)
+    high, low = (words >> np.uint64(32)).astype(np.float32), words.astype(np.uint32).astype(np.float32)
+    radius = np.sqrt(-2 * np.log((high + 1) / np.float32(2**32)))
+    angle = low * np.float32(2 * np.pi / 2**32)
+    normal = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
     normal.flags.writeable = False
     coarse, fine = normal[: sizes[0]].reshape(shapes[0]), normal[sizes[0] :].reshape(shapes[1])
     return coarse, fine

@@ -18,7 +18,7 @@ def run_tiled(
 ) -> Tensor:  # fmt: skip
     """Assemble `network`'s output over a plane of height x width from tiles.
 
-    `source(rows, columns)` gives the input of a region, such as (1, C, h, w). The output lies on a grid `down` times coarser
+    `source(rows, columns)` gives a region's input, such as (1, C, h, w). The output lies on a grid `down` times coarser
     or `up` times finer: (1, channels, height * up / down, width * up / down), of type `dtype`. tile and halo are
     multiples of `down`, as is every size.
     """

@@ -61,6 +61,8 @@ class Part:
     """Of the example that is traced; others must work as well."""
     reach: int = 0
     """How far the output sees, in positions of the input."""
+    precision: str = "float"
+    """float, or int8 (int8.py)."""
 
     def example(self) -> tuple[Tensor, ...]:
         """Inputs to trace with."""

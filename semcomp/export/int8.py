@@ -1,0 +1,132 @@
+"""Static int8 quantization of a part: its convolutions read and write 8 bits; inputs and outputs stay what they are.
+
+Weights get a scale for every channel, activations one for a tensor, from what the part sees of calibration photos.
+Weights use 7 of their 8 bits, so that no sum saturates on a processor without VNNI: every client computes the same.
+The trunks of residual blocks are added in float, and the layers in KEPT stay float.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from semcomp.codec import Codec
+from semcomp.errors import ImageError, ModelError
+from semcomp.export.parts import Part
+from semcomp.image import open_picture
+
+KEPT = ("analysis.linear", "analysis.patches", "synthesis.linear")
+"""Layers that stay float, by the beginning of their names."""
+QUALITIES = (5, 25, 50, 75, 95)
+"""Of the latents of calibration photos, in turn."""
+CROP, CROPS = 256, 32
+"""Pixels a side of what is taken of a photo, and how many such crops there are at most."""
+SAMPLE = Path(__file__).parents[2] / "examples" / "photo.png"
+"""What calibrates where no photos are given: one photo, in a checkout."""
+
+
+def calibration_crops(directory: str | Path | None) -> list[np.ndarray]:
+    """uint8 (h, w, 3), sides of 64 to 256 pixels, evenly spread over a folder's photos; None: over the sample photo.
+
+    ModelError where there is no photo; one that is no picture, or smaller than 64 pixels, is left out.
+    """
+    paths = [SAMPLE] if directory is None else sorted(Path(directory).rglob("*"))
+    known = Image.registered_extensions()
+    paths = _evenly([path for path in paths if path.suffix.lower() in known and path.is_file()], CROPS)
+    crops = [crop for path in paths for crop in _crops(path, -(-CROPS // len(paths)))]
+    if not crops:
+        where = "beside semcomp, which is no checkout" if directory is None else f"below {directory}"
+        raise ModelError(f"there is no photo to calibrate with {where}: give a folder of yours with --calibration")
+    return crops
+
+
+def _crops(path: Path, count: int) -> list[np.ndarray]:
+    try:
+        pixels = open_picture(path, convert=True).pixels
+    except ImageError:
+        return []
+    height, width = (min(CROP, side // 64 * 64) for side in pixels.shape[:2])
+    if not height or not width:
+        return []
+    rows, columns = (range(0, side - part + 1, part) for side, part in zip(pixels.shape, (height, width), strict=False))
+    corners = _evenly([(row, column) for row in rows for column in columns], count)
+    return [np.ascontiguousarray(pixels[r : r + height, c : c + width]) for r, c in corners]
+
+
+def _evenly(items: Sequence[Any], count: int) -> list[Any]:
+    count = min(count, len(items))
+    return [items[(2 * number + 1) * len(items) // (2 * count)] for number in range(count)]
+
+
+def can_be_int8(part: Part) -> bool:
+    """Analysis, synthesis and heads. The integers of the sigma path decide bits, and stay."""
+    return part.name in ("analysis", "synthesis") or part.name.startswith("head_")
+
+
+def inputs_of(part: Part, codec: Codec, crops: Sequence[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """What a part reads of the crops: pixels, or latents of each at two qualities."""
+    for number, crop in enumerate(crops):
+        if part.inputs[0].name == "pixels":
+            yield {"pixels": crop[None]}
+            continue
+        for quality in (QUALITIES[number % len(QUALITIES)], QUALITIES[(number + 2) % len(QUALITIES)]):
+            y_hat = codec.latents_of(crop, quality=quality, precise=True).y_hat
+            yield {"y_hat": np.ascontiguousarray(y_hat.numpy()), "quality": np.array([quality], np.int64)}
+
+
+def quantised(model: Any, inputs: Iterator[dict[str, np.ndarray]]) -> Any:
+    """The graph with integer convolutions. Its inputs decide the scales of activations."""
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return next(inputs, None)
+
+    model = _folded(model)
+    marked = model.metadata_props.add()  # all that preparing would do is done; without the mark a warning says so
+    marked.key, marked.value = "onnx.quant.pre_process", "onnxruntime.quant"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "int8.onnx"
+        quantize_static(
+            model, path, Reader(), quant_format=QuantFormat.QDQ, op_types_to_quantize=["Conv", "LeakyRelu"],
+            per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+            nodes_to_exclude=_floating(model),
+        )  # fmt: skip
+        return onnx.load(path)
+
+
+def _folded(model: Any) -> Any:
+    """A copy in which a weight with added dimensions is a weight: only weights are quantised by channel."""
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    values = {tensor.name: tensor for tensor in model.graph.initializer}
+    nodes = list(model.graph.node)
+    for node in nodes:
+        if node.op_type == "Unsqueeze" and all(name in values for name in node.input):
+            value, axes = (numpy_helper.to_array(values[name]) for name in node.input)
+            values[node.output[0]] = numpy_helper.from_array(
+                np.expand_dims(value, tuple(axes.tolist())), node.output[0]
+            )
+    nodes = [node for node in nodes if node.output[0] not in values]
+    used = {name for node in nodes for name in node.input}
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(tensor for name, tensor in values.items() if name in used)
+    return model
+
+
+def _floating(model: Any) -> list[str]:
+    """Names of the nodes that stay float: the layers of KEPT, and activations that follow no integer convolution."""
+    kept = {
+        node.name for node in model.graph.node
+        if node.op_type == "Conv" and any(name.startswith(KEPT) for name in node.input)
+    }  # fmt: skip
+    made = {node.output[0] for node in model.graph.node if node.op_type == "Conv" and node.name not in kept}
+    alone = [node.name for node in model.graph.node if node.op_type == "LeakyRelu" and node.input[0] not in made]
+    return [*sorted(kept), *alone]
