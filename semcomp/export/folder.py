@@ -17,9 +17,10 @@ from semcomp.codec import Codec, load
 from semcomp.edge.bundle import FORMAT, MANIFEST
 from semcomp.errors import ModelError, TargetError
 from semcomp.export.check import Difference, compare
+from semcomp.export.completion import blend_part, generator_part
 from semcomp.export.graph import OPSET, PRODUCER, onnx_bytes, require_onnx
-from semcomp.export.int8 import calibration_crops, can_be_int8, inputs_of, quantised
-from semcomp.export.parts import PARTS, Part, blend_part, generator_part, head_part, label_map_part
+from semcomp.export.int8 import Calibration, can_be_int8, quantised
+from semcomp.export.parts import PARTS, Part, head_part, label_map_part
 from semcomp.generators import TrainedGenerator, generator_names, load_generator
 from semcomp.semantics import Head, head_names, load_head
 
@@ -64,19 +65,11 @@ def export_onnx(
     if manifest_path.exists() and not force:
         raise FileExistsError(f"{folder} holds an export: pass --force to overwrite it")
     codec = load(model)
-    wanted = _heads(codec, heads) if "heads" in parts else []
-    graphs = [build(codec) for name in PARTS if name in parts for build in PARTS[name]]
-    graphs += [head_part(codec, head) for head in wanted]
-    segmenters = [head for head in wanted if head.task == "segment"]
-    if segmenters:
-        graphs.append(label_map_part(len(segmenters[0].classes)))
+    chosen = _heads(codec, heads) if "heads" in parts else []
     makers = _generators(codec, generators) if "generator" in parts else []
-    graphs += [generator_part(codec, maker) for maker in makers]
-    if makers:
-        graphs.append(blend_part())
-
-    crops = calibration_crops(calibration) if int8 else []
-    if int8:
+    graphs = _graphs(codec, parts, chosen, makers)
+    calibrated = Calibration(codec, calibration) if int8 else None
+    if calibrated:
         graphs = [replace(part, precision="int8") if can_be_int8(part) else part for part in graphs]
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,19 +80,14 @@ def export_onnx(
     for part in graphs:
         progress(part.name)
         file = f"{part.name}.onnx"
-        change = partial(quantised, inputs=inputs_of(part, codec, crops)) if part.precision == "int8" else _unchanged
-        files[file] = onnx_bytes(part, properties=ids, change=change)
+        if calibrated and part.precision == "int8":
+            files[file] = onnx_bytes(part, properties=ids, change=partial(quantised, inputs=calibrated.inputs(part)))
+        else:
+            files[file] = onnx_bytes(part, properties=ids)
         entries[part.name] = _entry(part, file, files[file])
-    config = codec.release.config
     manifest = {
-        "format": FORMAT, "name": codec.name, **ids,
-        "producer": {"semcomp": semcomp.__version__, "opset": OPSET, **{name: version(name) for name in EXPORTERS}},
-        "sizes": {
-            "latents": config.latents, "hyper": config.hyper, "nodes": config.nodes,
-            "skip_below": codec.release.skip_below,
-        },
-        "tables": _stored(TABLES, files[TABLES]), "graphs": entries,
-        "heads": {head.name: _head_entry(head) for head in wanted},
+        **_described(codec), **ids, "tables": _stored(TABLES, files[TABLES]), "graphs": entries,
+        "heads": {head.name: _head_entry(head) for head in chosen},
         "generators": {maker.name: _generator_entry(maker) for maker in makers},
     }  # fmt: skip
     files[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
@@ -108,7 +96,7 @@ def export_onnx(
         part_file.write_bytes(data)
         part_file.replace(folder / name)
     progress("comparison")
-    differences = compare(codec, graphs, wanted, folder)
+    differences = compare(codec, graphs, chosen, folder)
     if wrong := [d for d in differences if not d.passed]:
         manifest_path.unlink()
         raise ModelError(
@@ -121,8 +109,27 @@ def export_onnx(
     )  # fmt: skip
 
 
-def _unchanged(model: Any) -> Any:
-    return model
+def _graphs(
+    codec: Codec, parts: Sequence[str], heads: Sequence[Head], makers: Sequence[TrainedGenerator]
+) -> list[Part]:
+    graphs = [build(codec) for name in PARTS if name in parts for build in PARTS[name]]
+    graphs += [head_part(codec, head) for head in heads]
+    if segmenters := [head for head in heads if head.task == "segment"]:
+        graphs.append(label_map_part(len(segmenters[0].classes)))
+    graphs += [generator_part(codec, maker) for maker in makers]
+    return [*graphs, blend_part()] if makers else graphs
+
+
+def _described(codec: Codec) -> dict[str, Any]:
+    config = codec.release.config
+    return {
+        "format": FORMAT, "name": codec.name,
+        "producer": {"semcomp": semcomp.__version__, "opset": OPSET, **{name: version(name) for name in EXPORTERS}},
+        "sizes": {
+            "latents": config.latents, "hyper": config.hyper, "nodes": config.nodes,
+            "skip_below": codec.release.skip_below,
+        },
+    }  # fmt: skip
 
 
 def _heads(codec: Codec, names: Sequence[str] | None) -> list[Head]:

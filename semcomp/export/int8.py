@@ -7,6 +7,8 @@ The trunks of residual blocks are added in float, and the layers in KEPT stay fl
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +20,49 @@ from semcomp.errors import ImageError, ModelError
 from semcomp.export.parts import Part
 from semcomp.image import open_picture
 
-KEPT = ("analysis.linear", "analysis.patches", "synthesis.linear")
+KEPT = (
+    *("analysis.linear", "analysis.patches"),
+    *("synthesis.linear", "synthesis.up4", "synthesis.expand", "synthesis.render"),
+)
 """Layers that stay float, by the beginning of their names."""
 QUALITIES = (5, 25, 50, 75, 95)
-"""Of the latents of calibration photos, in turn."""
+"""Of the latents that calibrate."""
 CROP, CROPS = 256, 32
 """Pixels a side of what is taken of a photo, and how many such crops there are at most."""
 SAMPLE = Path(__file__).parents[2] / "examples" / "photo.png"
 """What calibrates where no photos are given: one photo, in a checkout."""
 
 
-def calibration_crops(directory: str | Path | None) -> list[np.ndarray]:
-    """uint8 (h, w, 3), sides of 64 to 256 pixels, evenly spread over a folder's photos; None: over the sample photo.
+class Calibration:
+    """What parts read of a folder's photos; None: of the sample photo.
 
     ModelError where there is no photo; one that is no picture, or smaller than 64 pixels, is left out.
     """
-    paths = [SAMPLE] if directory is None else sorted(Path(directory).rglob("*"))
-    known = Image.registered_extensions()
-    paths = _evenly([path for path in paths if path.suffix.lower() in known and path.is_file()], CROPS)
-    crops = [crop for path in paths for crop in _crops(path, -(-CROPS // len(paths)))]
-    if not crops:
-        where = "beside semcomp, which is no checkout" if directory is None else f"below {directory}"
-        raise ModelError(f"there is no photo to calibrate with {where}: give a folder of yours with --calibration")
-    return crops
+
+    def __init__(self, codec: Codec, directory: str | Path | None):
+        paths = [SAMPLE] if directory is None else sorted(Path(directory).rglob("*"))
+        known = Image.registered_extensions()
+        paths = _evenly([path for path in paths if path.suffix.lower() in known and path.is_file()], CROPS)
+        self.codec, self.crops = codec, [crop for path in paths for crop in _crops(path, -(-CROPS // len(paths)))]
+        """uint8 (h, w, 3), sides of 64 to 256 pixels, evenly spread over photos."""
+        if not self.crops:
+            where = "beside semcomp, which is no checkout" if directory is None else f"below {directory}"
+            raise ModelError(f"there is no photo to calibrate with {where}: give a folder of yours with --calibration")
+
+    @cached_property
+    def latents(self) -> list[dict[str, np.ndarray]]:
+        """y_hat and quality of every crop; the qualities come in turn."""
+        found = []
+        for crop, quality in zip(self.crops, cycle(QUALITIES), strict=False):
+            y_hat = self.codec.latents_of(crop, quality=quality, precise=True).y_hat
+            found.append({"y_hat": np.ascontiguousarray(y_hat.numpy()), "quality": np.array([quality], np.int64)})
+        return found
+
+    def inputs(self, part: Part) -> Iterator[dict[str, np.ndarray]]:
+        """What a part reads: pixels, or latents."""
+        if part.inputs[0].name == "pixels":
+            return iter([{"pixels": crop[None]} for crop in self.crops])
+        return iter(self.latents)
 
 
 def _crops(path: Path, count: int) -> list[np.ndarray]:
@@ -66,23 +88,12 @@ def can_be_int8(part: Part) -> bool:
     return part.name in ("analysis", "synthesis") or part.name.startswith("head_")
 
 
-def inputs_of(part: Part, codec: Codec, crops: Sequence[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    """What a part reads of the crops: pixels, or latents of each at two qualities."""
-    for number, crop in enumerate(crops):
-        if part.inputs[0].name == "pixels":
-            yield {"pixels": crop[None]}
-            continue
-        for quality in (QUALITIES[number % len(QUALITIES)], QUALITIES[(number + 2) % len(QUALITIES)]):
-            y_hat = codec.latents_of(crop, quality=quality, precise=True).y_hat
-            yield {"y_hat": np.ascontiguousarray(y_hat.numpy()), "quality": np.array([quality], np.int64)}
-
-
 def quantised(model: Any, inputs: Iterator[dict[str, np.ndarray]]) -> Any:
     """The graph with integer convolutions. Its inputs decide the scales of activations."""
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
+    class Reader(CalibrationDataReader):
         def get_next(self) -> dict[str, np.ndarray] | None:
             return next(inputs, None)
 

@@ -8,11 +8,9 @@
     synthesis    y_hat, quality -> x_hat, pixels                  tiles overlap by its reach, in positions
     label_map    logits -> label_map                              of every segmenter
     head_NAME    y_hat, quality -> scores or logits
-    generator_NAME  y_hat, quality, guide, keep, noise16, noise8 -> x_hat, pixels     as synthesis
-    blend        generated, faithful, keep -> pixels              of every generator, where a part is kept
 
 `residual` holds the symbols of the elements that are known: all of them in a decoder, whose y_hat is then complete; the
-even ones in an encoder, which reads mean2 and chooses the odd ones.
+even ones in an encoder, which reads mean2 and chooses the odd ones. Generators are in completion.py.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +23,6 @@ from torch import Tensor, nn
 from semcomp.codec import Codec
 from semcomp.edge.heads import FINE
 from semcomp.entropy import even_elements
-from semcomp.generative import feather
-from semcomp.generators import TrainedGenerator
 from semcomp.model import CodecModel
 from semcomp.semantics import Head
 from semcomp.sigma import SCALES, Z_LIMIT, IntegerSigma, table_index
@@ -148,28 +144,7 @@ class SynthesisPart(nn.Module):
 
     def forward(self, y_hat: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         x_hat = self.synthesis(y_hat, quality)
-        return x_hat, _pixels(x_hat)
-
-
-class GeneratorPart(nn.Module):
-    """The same, of a generator: see generator.py for its inputs."""
-
-    def __init__(self, generator: TrainedGenerator):
-        super().__init__()
-        self.generator = generator.network
-
-    def forward(
-        self, y_hat: Tensor, quality: Tensor, guide: Tensor, keep: Tensor, noise16: Tensor, noise8: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        x_hat = self.generator(y_hat, quality, guide, keep, (noise16, noise8))
-        return x_hat, _pixels(x_hat)
-
-
-class BlendPart(nn.Module):
-    """Two pictures (1, 3, 16h, 16w) and keep (1, 1, h, w) -> pixels: the faithful one deep inside what is kept."""
-
-    def forward(self, generated: Tensor, faithful: Tensor, keep: Tensor) -> tuple[Tensor]:
-        return (_pixels(generated + feather(keep) * (faithful - generated)),)
+        return x_hat, to_pixels(x_hat)
 
 
 class LabelMapPart(nn.Module):
@@ -192,11 +167,11 @@ class HeadPart(nn.Module):
         return (logits.softmax(1) if self.scores else logits,)
 
 
-def _pixels(x_hat: Tensor) -> Tensor:
+def to_pixels(x_hat: Tensor) -> Tensor:
     return (x_hat * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def _y(codec: Codec, name: str, *, rows: str = "rows", columns: str = "columns") -> Value:
+def latents(codec: Codec, name: str, *, rows: str = "rows", columns: str = "columns") -> Value:
     return Value(name=name, shape=(1, codec.release.config.latents, rows, columns))
 
 
@@ -204,15 +179,15 @@ def _analysis(codec: Codec) -> Part:
     return Part(
         name="analysis", module=AnalysisPart(codec.network), reach=codec.network.analysis.reach,
         inputs=(Value(name="pixels", type="uint8", shape=(1, "height", "width", 3), range=(0, 255)),),
-        outputs=(_y(codec, "y", rows="height / 16", columns="width / 16"),), sizes={"height": 128, "width": 192},
+        outputs=(latents(codec, "y", rows="height / 16", columns="width / 16"),), sizes={"height": 128, "width": 192},
     )  # fmt: skip
 
 
 def _hyper(codec: Codec) -> Part:
     z = Value(name="z", shape=(1, codec.release.config.hyper, "rows / 4", "columns / 4"))
     return Part(
-        name="hyper", module=HyperPart(codec.network), inputs=(_y(codec, "y"), QUALITY),
-        outputs=(_y(codec, "y_scaled"), z), sizes={"rows": 12, "columns": 20},
+        name="hyper", module=HyperPart(codec.network), inputs=(latents(codec, "y"), QUALITY),
+        outputs=(latents(codec, "y_scaled"), z), sizes={"rows": 12, "columns": 20},
     )  # fmt: skip
 
 
@@ -237,7 +212,7 @@ def _mean_first(codec: Codec) -> Part:
     features = Value(name="features", shape=(1, codec.release.config.entropy_width, "4 * z_rows", "4 * z_columns"))
     return Part(
         name="mean_first", module=MeanFirstPart(codec.network), inputs=(_z_hat(codec), QUALITY),
-        outputs=(features, _y(codec, "mean", rows="4 * z_rows", columns="4 * z_columns")), sizes=_Z_SIZES,
+        outputs=(features, latents(codec, "mean", rows="4 * z_rows", columns="4 * z_columns")), sizes=_Z_SIZES,
     )  # fmt: skip
 
 
@@ -247,25 +222,24 @@ def _mean_second(codec: Codec) -> Part:
     residual = Value(name="residual", shape=(1, m, "rows", "columns"), range=(-MAX_VALUE, MAX_VALUE))
     return Part(
         name="mean_second", module=MeanSecondPart(codec.network),
-        inputs=(features, _y(codec, "mean"), residual, QUALITY),
-        outputs=(_y(codec, "y_hat"), _y(codec, "mean2"), Value(name="inverse_gain", shape=(1, m, 1, 1))),
+        inputs=(features, latents(codec, "mean"), residual, QUALITY),
+        outputs=(latents(codec, "y_hat"), latents(codec, "mean2"), Value(name="inverse_gain", shape=(1, m, 1, 1))),
         sizes={"rows": 12, "columns": 20},
     )  # fmt: skip
 
 
-_KEEP = Value(name="keep", shape=(1, 1, "rows", "columns"), range=(0, 1))
-_PIXELS = Value(name="pixels", type="uint8", shape=(1, "16 * rows", "16 * columns", 3), range=(0, 255))
-_SIZES = {"rows": 9, "columns": 13, "2 * rows": 18, "2 * columns": 26, "16 * rows": 144, "16 * columns": 208}
+PIXELS = Value(name="pixels", type="uint8", shape=(1, "16 * rows", "16 * columns", 3), range=(0, 255))
+SIZES = {"rows": 9, "columns": 13, "2 * rows": 18, "2 * columns": 26, "16 * rows": 144, "16 * columns": 208}
 
 
-def _picture(name: str) -> Value:
+def picture(name: str) -> Value:
     return Value(name=name, shape=(1, 3, "16 * rows", "16 * columns"))
 
 
 def _synthesis(codec: Codec) -> Part:
     return Part(
         name="synthesis", module=SynthesisPart(codec.network), reach=codec.network.synthesis.reach,
-        inputs=(_y(codec, "y_hat"), QUALITY), outputs=(_picture("x_hat"), _PIXELS), sizes=_SIZES,
+        inputs=(latents(codec, "y_hat"), QUALITY), outputs=(picture("x_hat"), PIXELS), sizes=SIZES,
     )  # fmt: skip
 
 
@@ -277,25 +251,6 @@ PARTS: dict[str, Sequence[Callable[[Codec], Part]]] = {
     "synthesis": (_synthesis,),
 }
 """What `--parts` takes besides "generator" and "heads": a part of the codec, and the graphs that it becomes."""
-
-
-def generator_part(codec: Codec, generator: TrainedGenerator) -> Part:
-    """The graph of a generator."""
-    network, fine = generator.network, ("2 * rows", "2 * columns")
-    guide = Value(name="guide", shape=(1, network.config.classes + 1, *fine), range=(0, 1))
-    noise16 = Value(name="noise16", shape=(1, network.config.c16, "rows", "columns"))
-    noise8 = Value(name="noise8", shape=(1, network.config.c8, *fine))
-    return Part(
-        name=f"generator_{generator.name}", module=GeneratorPart(generator), reach=network.reach,
-        inputs=(_y(codec, "y_hat"), QUALITY, guide, _KEEP, noise16, noise8), outputs=(_picture("x_hat"), _PIXELS),
-        sizes=_SIZES,
-    )  # fmt: skip
-
-
-def blend_part() -> Part:
-    """The one that follows every generator where a part of a picture is kept."""
-    inputs = (_picture("generated"), _picture("faithful"), _KEEP)
-    return Part(name="blend", module=BlendPart(), inputs=inputs, outputs=(_PIXELS,), sizes=_SIZES, reach=1)
 
 
 def label_map_part(classes: int) -> Part:
@@ -315,5 +270,5 @@ def head_part(codec: Codec, head: Head) -> Part:
     output = Value(name="scores", shape=shape[:2], range=(0, 1)) if scores else Value(name="logits", shape=shape)
     return Part(
         name=f"head_{head.name}", module=HeadPart(head.exported(), scores=scores),
-        inputs=(_y(codec, "y_hat"), QUALITY), outputs=(output,), sizes=_SIZES,
+        inputs=(latents(codec, "y_hat"), QUALITY), outputs=(output,), sizes=SIZES,
     )  # fmt: skip
