@@ -32,6 +32,11 @@ def onnx_bytes(
 
     `change` gets the traced onnx.ModelProto and gives the one to store (int8.py).
     """
+    return finished(change(traced(part)), part, properties=properties)
+
+
+def traced(part: Part) -> Any:
+    """The onnx.ModelProto that torch's exporter makes of a part, in float32."""
     onnx = require_onnx()
     module = part.module.eval()
     shapes = {
@@ -46,7 +51,12 @@ def onnx_bytes(
         )  # fmt: skip
         buffer = io.BytesIO()
         program.save(buffer)
-        model = change(onnx.load_from_string(buffer.getvalue()))
+    return onnx.load_from_string(buffer.getvalue())
+
+
+def finished(model: Any, part: Part, *, properties: dict[str, str]) -> bytes:
+    """The bytes of a part's graph, with narrow weights and these metadata properties."""
+    onnx = require_onnx()
     narrow(model)
     _pin(model, part, properties)
     onnx.checker.check_model(model)
