@@ -25,10 +25,9 @@ TOLERANCE = 1e-3
 """Of full scale: of the largest magnitude that torch gives, for x_hat and scores of 1."""
 
 
-INT8_TOLERANCE = 0.1
-"""Of an int8 graph: the error's root mean square, of that of what torch gives."""
-INT8_LABELS = 0.1
-"""Of the pixels, whose label an int8 graph may change."""
+INT8_TOLERANCE, INT8_LABELS = 0.2, 0.2
+"""Of an int8 graph: the error's root mean square, of that of what torch gives; and the part of the labels it may change.
+They find a graph that is broken. The picture is unlike a photo: what int8 costs on photos is for benchmarks.edge."""
 
 
 @dataclass(frozen=True, kw_only=True)

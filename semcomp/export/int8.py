@@ -7,6 +7,7 @@ Weights use 7 of their 8 bits, so that no sum saturates on a processor without V
     analysis    linear +2.9, patches +0.8; blocks8, down, blocks16 and head 0.0 each, and 0.0 together
     synthesis   linear +1.2 (4 dB at quality 90), up4 +0.4, expand +0.2, render +0.3, none of which gains time;
                 entry +0.2, blocks16 +0.3, up8 +0.1, blocks8 +0.3, and +0.8 together
+    heads       stem and logits, the first and the last layer, move the scores by more than all others together
 
     python -m benchmarks.int8_layers data/photos
 """
@@ -29,6 +30,7 @@ from semcomp.image import open_picture
 KEPT = (
     *("analysis.linear", "analysis.patches"),
     *("synthesis.linear", "synthesis.up4", "synthesis.expand", "synthesis.render"),
+    *("network.stem", "network.logits"),
 )
 """Layers that stay float, by the beginning of their names: what they cost in 8 bits is measured by
 benchmarks.int8_layers."""
@@ -41,7 +43,7 @@ SAMPLE = Path(__file__).parents[2] / "examples" / "photo.png"
 
 
 class Calibration:
-    """What parts read of a folder's photos; None: of the sample photo.
+    """What parts read of a folder's photos; None: of the sample photo, also in other colours and at double contrast.
 
     ModelError where there is no photo; one that is no picture, or smaller than 64 pixels, is left out.
     """
@@ -52,6 +54,8 @@ class Calibration:
         paths = _evenly([path for path in paths if path.suffix.lower() in known and path.is_file()], CROPS)
         self.codec, self.crops = codec, [crop for path in paths for crop in _crops(path, -(-CROPS // len(paths)))]
         """uint8 (h, w, 3), sides of 64 to 256 pixels, evenly spread over photos."""
+        if directory is None:
+            self.crops = [change(crop) for crop in self.crops for change in (np.asarray, _other_colours, _contrast)]
         if not self.crops:
             where = "beside semcomp, which is no checkout" if directory is None else f"below {directory}"
             raise ModelError(f"there is no photo to calibrate with {where}: give a folder of yours with --calibration")
@@ -83,6 +87,14 @@ def _crops(path: Path, count: int) -> list[np.ndarray]:
     rows, columns = (range(0, side - part + 1, part) for side, part in zip(pixels.shape, (height, width), strict=False))
     corners = _evenly([(row, column) for row in rows for column in columns], count)
     return [np.ascontiguousarray(pixels[r : r + height, c : c + width]) for r, c in corners]
+
+
+def _other_colours(crop: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(crop[..., ::-1])
+
+
+def _contrast(crop: np.ndarray) -> np.ndarray:
+    return np.clip(2 * crop.astype(np.int16) - 128, 0, 255).astype(np.uint8)
 
 
 def _evenly(items: Sequence[Any], count: int) -> list[Any]:
