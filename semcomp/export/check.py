@@ -26,8 +26,8 @@ TOLERANCE = 1e-3
 
 
 INT8_TOLERANCE, INT8_LABELS = 0.2, 0.2
-"""Of an int8 graph: the error's root mean square, of that of what torch gives; and the part of the labels it may change.
-They find a graph that is broken. The picture is unlike a photo: what int8 costs on photos is for benchmarks.edge."""
+"""Of an int8 graph: the error's root mean square, of that of what torch gives; and the part of labels it may change.
+They find a graph that is broken; the picture is unlike a photo. What int8 costs is measured by benchmarks.edge."""
 
 
 @dataclass(frozen=True, kw_only=True)
