@@ -83,8 +83,8 @@ MASKS ?= data/camvid/val/masks
 bench-labelmap: $(VENV)/.eval
 	$(BENCH).labelmap $(MASKS) --cell 4 -o out/labelmap.json $(BENCH_ARGS)
 
-bench-edge: $(VENV)/.eval out/edge/manifest.json
-	$(BENCH).edge $(PHOTOS) -o out/edge.json $(BENCH_ARGS)
+bench-edge: $(VENV)/.eval out/edge/manifest.json out/edge8/manifest.json
+	$(BENCH).edge $(PHOTOS) --int8 out/edge8 -o out/edge.json $(BENCH_ARGS)
 
 # Needs the rivals in out/: make rivals.
 bench-recognition: $(VENV)/.eval
@@ -133,6 +133,12 @@ $(VENV)/.export: $(VENV)/.core
 
 out/edge/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
 	$(BIN)/semcomp export onnx -o out/edge --force
+
+# Photos that set the scales of the int8 graphs; none of those that figures come from.
+CALIBRATION ?= data/photos
+
+out/edge8/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
+	$(BIN)/semcomp export onnx -o out/edge8 --int8 --calibration $(CALIBRATION) --force
 
 $(EDGE_VENV)/.client: constraints.txt
 	test -x $(EDGE_VENV)/bin/python || $(PYTHON) -m venv $(EDGE_VENV)

@@ -5,12 +5,15 @@ the library's integers in numpy, and by the client on 1 and 2 threads at every g
 with constriction and with the plain coder. Every differing symbol is counted; there must be none. Symbols that the two
 encoders chose differently are shown as well: the mean path is float, and any choice decodes.
 
+With --int8, the graphs of that folder are compared with the others too (edge_int8.py).
+
 The graphs must be there: semcomp export onnx -o out/edge
+and for --int8: semcomp export onnx -o out/edge8 --int8 --calibration data/photos
 """
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks import common
+from benchmarks import common, edge_int8
 from benchmarks.common import at_least, at_most
+from benchmarks.edge_int8 import sizes_of
 from semcomp.container import read
 from semcomp.edge import EdgeCodec
 from semcomp.edge.bundle import LEVELS
@@ -80,65 +84,77 @@ def exactness(
     return {**rows, "chosen": chosen, "elements": written["client"].y.size}
 
 
-def timed(ours: Callable[[], Any], theirs: Callable[[], Any], repeats: int) -> dict[str, float]:
-    """Medians in ms of both, in turn, and how many times as fast ours is."""
-    times: list[tuple[float, float]] = []
-    for turn in range(repeats + 2):
-        row = []
-        for run in (ours, theirs):
+def timed(works: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, Any]:
+    """Medians in ms of each, run in turn, and how many times as fast as "library" the others are.
+
+    The ratios are those of single turns: their quartiles, the median between them.
+    """
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(repeats + 2):
+        for name, work in works.items():
             start = time.perf_counter()
-            run()
-            row.append(1000 * (time.perf_counter() - start))
-        if turn >= 2:
-            times.append((row[0], row[1]))
-    client, library = (float(np.median([row[k] for row in times])) for k in (0, 1))
-    return {"client_ms": client, "library_ms": library, "times_as_fast": library / client}
+            work()
+            times[name].append(1000 * (time.perf_counter() - start))
+    row: dict[str, Any] = {f"{name}_ms": float(np.median(turns[2:])) for name, turns in times.items()}
+    for name in works:
+        if name != "library":
+            ratios = np.array(times["library"][2:]) / np.array(times[name][2:])
+            row[f"{name}_times_as_fast"] = [float(value) for value in np.percentile(ratios, (25, 50, 75))]
+    return row
 
 
 def speed(
-    codec: Any, directory: Path, threads: int, size: tuple[int, int], repeats: int
-) -> dict[str, dict[str, float]]:
-    """Encode, decode, latents and heads of one photo beside the library."""
+    codec: Any, directories: Mapping[str, Path], threads: int, size: tuple[int, int], repeats: int
+) -> dict[str, dict[str, Any]]:
+    """Encode, decode, latents and heads of one photo: each client beside the library."""
     torch.set_num_threads(threads)
-    client = EdgeCodec(directory, threads=threads)
+    clients = {name: EdgeCodec(directory, threads=threads) for name, directory in directories.items()}
     pixels = common.picture_of_size(common.PHOTO, *size)
     data = codec.encode(pixels, quality=55)
+    both: dict[str, Any] = {"library": codec, **clients}
+
+    def row(work: Callable[[Any], Any]) -> dict[str, Any]:
+        return timed({name: partial(work, one) for name, one in both.items()}, repeats)
+
     rows = {
-        "encode": timed(lambda: client.encode(pixels, quality=55), lambda: codec.encode(pixels, quality=55), repeats),
-        "decode": timed(lambda: client.decode(data), lambda: codec.decode(data), repeats),
-        "latents": timed(lambda: client.latents(data), lambda: codec.latents(data), repeats),
+        "encode": row(lambda one: one.encode(pixels, quality=55)),
+        "decode": row(lambda one: one.decode(data)),
+        "latents": row(lambda one: one.latents(data)),
     }
-    ours, theirs = client.latents(data), codec.latents(data)
-    for name, head in client.heads.items():
-        rows[f"head {name}"] = timed(partial(head, ours), partial(load_head(name), theirs), repeats)
+    for name in clients["float"].heads:
+        works: dict[str, Callable[[], Any]] = {"library": partial(load_head(name), codec.latents(data))}
+        for label, client in clients.items():
+            if name in client.heads:
+                works[label] = partial(client.heads[name], client.latents(data))
+        rows[f"head {name}"] = timed(works, repeats)
     return rows
-
-
-def sizes_of(client: EdgeCodec) -> dict[str, int]:
-    """Bytes of each graph and of the tables."""
-    graphs = {name: entry["bytes"] for name, entry in client.bundle.manifest["graphs"].items()}
-    return {**graphs, "tables": client.bundle.manifest["tables"]["bytes"]}
 
 
 def table_of(tally: dict[str, int], rows: dict[str, Any], sizes: dict[str, int], what: str) -> str:
     """The result as text."""
     lines = [what, "", f"{'differing symbols':<48}"]
     lines += [f"  {name:<46}{count:>10,}" for name, count in tally.items()]
-    lines += ["", f"{'ms, medians':<28}{'client':>10}{'library':>10}{'times as fast':>16}"]
+    lines += ["", "ms, medians; times as fast as the library, median and quartiles of single turns"]
     for threads, parts in rows.items():
         for name, row in parts.items():
-            shown = f"{row['client_ms']:>10.1f}{row['library_ms']:>10.1f}{row['times_as_fast']:>16.2f}"
-            lines.append(f"  {threads} threads, {name:<14}{shown}")
+            line = f"  {threads} threads, {name:<16}library{row['library_ms']:>8.1f}"
+            for client in ("float", "int8"):
+                if f"{client}_ms" in row:
+                    low, middle, high = row[f"{client}_times_as_fast"]
+                    line += f"   {client}{row[f'{client}_ms']:>8.1f}  {middle:.2f} ({low:.2f} to {high:.2f})"
+            lines.append(line)
     lines += ["", *(f"  {name:<26}{size:>12,} bytes" for name, size in sizes.items())]
     return "\n".join(lines)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; the exit status."""
-    parser = common.make_parser("edge", __doc__, "python -m benchmarks.edge data/val -o out/edge.json")
+    parser = common.make_parser("edge", __doc__, "python -m benchmarks.edge data/val --int8 out/edge8 -o out/edge.json")
     parser.add_argument("photos", nargs="*", type=Path, default=[Path("data/val")], help="default: data/val")
     parser.add_argument("--graphs", type=Path, default=Path("out/edge"), metavar="DIR", help="default: out/edge")
-    parser.add_argument("--count", type=int, default=20, help="photos, evenly spaced over all (default: 20)")
+    parser.add_argument("--int8", type=Path, metavar="DIR", help="int8 graphs, to be compared with those of --graphs")
+    parser.add_argument("--limit", type=int, default=20, metavar="N", help="photos, evenly spaced (default: 20)")
+    parser.add_argument("--pictures", type=int, metavar="N", help="of each head's validation set (default: all)")
     parser.add_argument("--qualities", type=int, nargs="+", default=QUALITIES, help="default: 1 13 50 87 100")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of the timing (default: 1 2)")
     parser.add_argument("--size", type=int, nargs=2, default=(768, 512), metavar=("W", "H"), help="default: 768 512")
@@ -147,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     codec, clients = common.load_codec(options), clients_of(options.graphs)
     client = next(iter(clients.values()))
-    paths = common.spread(common.find_photos(options.photos), options.count)
+    paths = common.spread(common.find_photos(options.photos), options.limit)
     names = ["numpy, int64", "torch", "torch, plain coder", *clients]
     names.insert(4, f"{next(iter(clients))}, plain coder")
     tally, written = dict.fromkeys(names, 0), []
@@ -156,8 +172,13 @@ def main(arguments: list[str] | None = None) -> int:
             pixels = np.array(image.convert("RGB"))
         written += [exactness(codec, clients, pixels, quality, tally) for quality in options.qualities]
     sizes, before = sizes_of(client), torch.get_num_threads()
-    rows = {n: speed(codec, options.graphs, n, tuple(options.size), options.repeats) for n in options.threads}
+    directories = {"float": options.graphs, **({"int8": options.int8} if options.int8 else {})}
+    rows = {n: speed(codec, directories, n, tuple(options.size), options.repeats) for n in options.threads}
     torch.set_num_threads(before)
+    int8: dict[str, Any] | None = None
+    if options.int8:
+        pair = {name: EdgeCodec(directory, threads=before) for name, directory in directories.items()}
+        int8 = edge_int8.compare(codec, pair, paths, pictures=options.pictures, options=options)
 
     heads = [sizes[head["graph"]] for head in client.bundle.heads.values()]
     small = sum(sizes[name] for name in ("analysis", *ENTROPY, "tables")) + min(heads, default=0)
@@ -172,9 +193,12 @@ def main(arguments: list[str] | None = None) -> int:
         at_most("bytes of the client's files against the library's, percent more",
                 100 * (total["client"] / total["library"] - 1), 0.5, ""),
         at_most("PSNR that the client's encoder loses at worst", lost, 0.05, " dB"),
-        *(at_least(f"{name} on {most} threads, times as fast as the library", rows[most][name]["times_as_fast"], 1, "")
+        *(at_least(f"{name} on {most} threads, times as fast as the library",
+                   rows[most][name]["float_times_as_fast"][1], 1, "")
           for name in ("encode", "decode", "latents")),
     ]  # fmt: skip
+    if int8:
+        checks += edge_int8.checks_of(int8, rows[most])
     what = (
         f"{len(paths)} photos x {len(options.qualities)} qualities; the two encoders chose {chosen:,} of {elements:,} "
         "symbols differently"
@@ -183,8 +207,10 @@ def main(arguments: list[str] | None = None) -> int:
         "model": codec.name, "model_id": codec.model_id.hex(), "photos": len(paths), "differing": tally,
         "qualities": list(options.qualities), "speed": {str(n): row for n, row in rows.items()}, "sizes": sizes,
         "chosen_differently": chosen, "elements": elements, "bytes": total, "size": list(options.size),
+        "int8": int8,
     }  # fmt: skip
-    return common.finish("edge", options, result=result, checks=checks, table=table_of(tally, rows, sizes, what))
+    table = table_of(tally, rows, sizes, what) + (f"\n\n{edge_int8.table_of(int8)}" if int8 else "")
+    return common.finish("edge", options, result=result, checks=checks, table=table)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,8 @@ else, blended over the outermost FEATHER pixels of what was kept (Agustsson et a
 everything at a low quality and shows the generator everywhere (GC).
 """
 
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +22,14 @@ from PIL import Image
 from torch import Tensor
 
 from semcomp.container import ChunkKind, Container, read
-from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning
+from semcomp.errors import ImageError, ModelError
 from semcomp.generators import DEFAULT, TrainedGenerator, load_generator
-from semcomp.keepmask import box_mask, class_number, class_numbers, positions, unpack_keep
-from semcomp.payload import Plan, read_segmentation
+from semcomp.guidance import CELL, REALISTIC, check_generator, made_for, note_of, stored_guide
+from semcomp.keepmask import box_mask, class_numbers, positions, unpack_keep
+from semcomp.noise import noise_at, noise_tile
+from semcomp.payload import Plan
 from semcomp.precision import fast_pixels
-from semcomp.provenance import GeneratorNote, Origin, in_words, read_generator, read_origin
+from semcomp.provenance import GeneratorNote
 from semcomp.semantics import Head, Segmentation
 from semcomp.spans import tile_side
 from semcomp.symbols import STRIDE_Y, Latents
@@ -38,17 +39,12 @@ if TYPE_CHECKING:
     from semcomp.codec import Codec
     from semcomp.image import Picture
 
-REALISTIC = "realistic"
-CELL = 8
-"""Pixels a side of a cell of the stored map: the generator reads it at 1/8."""
 DILATE = 16
 """Pixels by which a kept region grows before it is coded, so that the band of blending lies outside what was asked."""
 FEATHER = 16
 """Pixels over which a kept position becomes the synthesis' alone, counted from the outside."""
 HEAD_QUALITY = 75
 """At which a head reads the picture, whatever is coded of it."""
-NOISE_TILE = 64
-"""Positions a side after which the noise repeats."""
 TINT = (230, 0, 160)
 """Colour over what is synthesised."""
 
@@ -125,7 +121,8 @@ def complete(
     """uint8 (height, width, 3) of a file, and what of it is synthesised in words. See `choose`."""
     chosen = choose(container, generator)
     guide = stored_guide(container, relabel)
-    return render(codec, chosen, latents, guide, seed=seed), note_of(origin_of(container, chosen))
+    pixels = render(codec, chosen, latents, guide, seed=seed)
+    return pixels, note_of(container, name=chosen.name, generator_id=chosen.generator_id)
 
 
 def choose(container: Container, generator: str | Path | None) -> TrainedGenerator:
@@ -134,61 +131,17 @@ def choose(container: Container, generator: str | Path | None) -> TrainedGenerat
     `generator` is "realistic", a generator's name or file, or None for what the file was made for. ModelError where
     it is not there. Warns where another one was meant.
     """
-    body = container.get(ChunkKind.GENERATOR)
-    note = None if body is None else read_generator(body)
+    note = made_for(container)
     named = generator if generator not in (None, REALISTIC) else note.name if note else DEFAULT
     assert named is not None
     try:
         chosen = load_generator(named)
     except ModelError as error:
         raise ModelError(f"{error}; or decode with --generator faithful, which synthesises nothing") from error
-    entropy_id = container.header.entropy_id.hex()
-    if chosen.info.entropy_id != entropy_id:
-        raise ModelError(
-            f"the generator {chosen.name} reads latents with entropy id {chosen.info.entropy_id}, the file has "
-            f"{entropy_id}: choose another one, or --generator faithful"
-        )
-    if note is not None and note.generator_id != chosen.generator_id:
-        warnings.warn(
-            f"this file was made for the generator {note.name} {note.generator_id.hex()}, this is {chosen.name} "
-            f"{chosen.generator_id.hex()}: what is synthesised will differ",
-            SemcompWarning, stacklevel=3,
-        )  # fmt: skip
-    return chosen
-
-
-def origin_of(container: Container, chosen: TrainedGenerator) -> Origin:
-    """What of a picture that `chosen` makes is real."""
-    given = read_origin(container) or Origin(
-        generator="", generator_id="", guided=False, kept_share=0.0, kept_boxes=()
+    check_generator(
+        container, name=chosen.name, generator_id=chosen.generator_id, entropy_id=chosen.info.entropy_id
     )
-    return replace(given, generator=chosen.name, generator_id=chosen.generator_id.hex())
-
-
-def note_of(origin: Origin) -> str:
-    """One sentence for the metadata of a decoded picture."""
-    real, made = in_words(origin)
-    return f"Not a plain photograph: {made}. Real: {real}."
-
-
-def stored_guide(container: Container, relabel: Mapping[str, str] | None = None) -> Segmentation | None:
-    """The label map that guides a file's generator, with classes renamed to others; None where none does.
-
-    ImageError where a class to rename is not there. Warns where the map is lost.
-    """
-    try:
-        segmentation = read_segmentation(container)
-    except FormatError as error:
-        warnings.warn(f"{error}; the generator does without", SemcompWarning, stacklevel=3)
-        segmentation = None
-    if not relabel:
-        return segmentation
-    if segmentation is None:
-        raise ImageError("there is no label map to relabel: encode the picture with --mode generative --map, or --keep")
-    numbers = np.arange(256, dtype=np.uint8)
-    for old, new in relabel.items():
-        numbers[class_number(old, segmentation.classes)] = class_number(new, segmentation.classes)
-    return replace(segmentation, label_map=numbers[segmentation.label_map])
+    return chosen
 
 
 @torch.inference_mode()
@@ -205,19 +158,17 @@ def render(
         keep = torch.from_numpy(latents.keep).to(device)[None, None].float()
     guide = generator.guide(segmentation, rows=rows, columns=columns).to(device)
     planes = torch.cat([latents.y_hat, keep, F.pixel_unshuffle(guide, 2)], 1)
-    noise = network.draw_noise(1, NOISE_TILE, NOISE_TILE, generator=torch.Generator().manual_seed(seed))
-    tile = torch.cat([noise[0], F.pixel_unshuffle(noise[1], 2)], 1)
-    parts = (latents.y_hat.shape[1], 1, 4 * guide.shape[1], noise[0].shape[1], 4 * noise[1].shape[1])
+    coarse, fine = noise_tile(seed, network.config.c16, network.config.c8)
+    parts = (latents.y_hat.shape[1], 1, 4 * guide.shape[1])
 
-    def source(r: slice, c: slice) -> Tensor:
-        row = torch.arange(r.start, r.stop, device=device) % NOISE_TILE
-        column = torch.arange(c.start, c.stop, device=device) % NOISE_TILE
-        return torch.cat([planes[..., r, c], tile[:, :, row][..., column]], 1)
+    def source(r: slice, c: slice) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        noise = (torch.from_numpy(noise_at(coarse, r, c)), torch.from_numpy(noise_at(fine, r, c, fine=2)))
+        return planes[..., r, c], (noise[0].to(device), noise[1].to(device))
 
-    def draw(part: Tensor) -> Tensor:
-        y_hat, kept, guide, coarse, fine = part.split(parts, 1)
+    def draw(region: tuple[Tensor, tuple[Tensor, Tensor]]) -> Tensor:
+        part, noise = region
+        y_hat, kept, guide = part.split(parts, 1)
         y_hat = y_hat.contiguous(memory_format=torch.channels_last)
-        noise = (coarse, F.pixel_shuffle(fine, 2))
         pixels = network(y_hat, quality, F.pixel_shuffle(guide, 2), kept, noise)
         if latents.keep is not None:
             pixels = torch.lerp(pixels, synthesis(y_hat, quality), feather(kept))

@@ -14,10 +14,12 @@ which would look at a whole picture), the noise by one learned scale a channel (
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from semcomp import guidance
 from semcomp.blocks import Block, Pointwise, activation_
 from semcomp.synthesis import Synthesis
 
@@ -103,15 +105,14 @@ class Generator(nn.Module):
         features = self.more8(self.modulation8(features, condition8))
         return s.finish(y_hat, features)
 
-    def draw_noise(
-        self, batch: int, rows: int, columns: int, *, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Standard normal planes for `batch` pictures of rows x columns positions, where the weights are."""
-        scale = self.noise16.scale
-        kind = {"dtype": torch.float32, "device": generator.device if generator else scale.device}
-        coarse = torch.randn(batch, self.config.c16, rows, columns, generator=generator, **kind)  # type: ignore[call-overload]
-        fine = torch.randn(batch, self.config.c8, 2 * rows, 2 * columns, generator=generator, **kind)  # type: ignore[call-overload]
-        return coarse.to(scale.device), fine.to(scale.device)
+    def draw_noise(self, batch: int, rows: int, columns: int) -> tuple[Tensor, Tensor]:
+        """Standard normal planes for `batch` pictures of rows x columns positions, where the weights are.
+
+        They are training's, by torch's global seed; a decoder's come from noise.py.
+        """
+        device, c = self.noise16.scale.device, self.config
+        coarse = torch.randn(batch, c.c16, rows, columns, device=device)
+        return coarse, torch.randn(batch, c.c8, 2 * rows, 2 * columns, device=device)
 
 
 def _zero(layer: Pointwise) -> None:
@@ -120,22 +121,13 @@ def _zero(layer: Pointwise) -> None:
 
 
 def guide_planes(label_map: Tensor | None, *, classes: int, rows: int, columns: int, batch: int = 1) -> Tensor:
-    """The `guide` of a generator, float32 (B, K+1, 2 rows, 2 columns).
+    """The `guide` of a generator for each of some label maps int64 (B, H, W), float32 (B, K+1, 2 rows, 2 columns).
 
-    `label_map` is int64 (B, H, W), at most 16 rows x 16 columns pixels; numbers of K and above belong to no class, and
-    pixels outside the picture to that of its edge. None is a picture without a map.
+    None is `batch` pictures without a map; see guidance.py.
     """
-    if label_map is None:
-        planes = torch.zeros(batch, classes + 1, 2 * rows, 2 * columns)
-        planes[:, classes] = 1
-        return planes
-    known = label_map.clamp(0, classes)
-    height, width = label_map.shape[1:]
-    shares = []
-    for number in range(classes):
-        plane = F.pad((known == number)[:, None].float(), (0, 16 * columns - width, 0, 16 * rows - height), "replicate")
-        shares.append(F.avg_pool2d(plane, 8))
-    return torch.cat([*shares, torch.zeros_like(shares[0])], 1)
+    maps = [None] * batch if label_map is None else list(label_map.numpy())
+    planes = [guidance.guide_planes(one, classes=classes, rows=rows, columns=columns) for one in maps]
+    return torch.from_numpy(np.concatenate(planes))
 
 
 @torch.no_grad()

@@ -7,19 +7,17 @@ stored: a `.semc` file names the generator that it was made for by it.
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from semcomp.errors import ImageError, ModelError
-from semcomp.generator import Generator, GeneratorConfig, guide_planes
-from semcomp.keepmask import class_number
+from semcomp.errors import ModelError
+from semcomp.generator import Generator, GeneratorConfig
+from semcomp.guidance import guide_of
 from semcomp.provenance import ID_BYTES
 from semcomp.semantics import Palette, Segmentation
 from semcomp.store import WEIGHTS, stored
@@ -76,30 +74,10 @@ class TrainedGenerator:
     def guide(self, segmentation: Segmentation | None, *, rows: int, columns: int) -> Tensor:
         """What the network reads of a label map, by the names of its classes: (1, K+1, 2 rows, 2 columns).
 
-        A class that this generator does not know guides nothing. ImageError where it knows none of them.
+        ImageError where it knows none of them.
         """
-        classes = len(self.info.classes)
-        if segmentation is None:
-            return guide_planes(None, classes=classes, rows=rows, columns=columns)
-        numbers = translation(segmentation.classes, self.info.classes)
-        if all(numbers[k] == classes for k in range(len(segmentation.classes))):
-            raise ImageError(
-                f"the generator {self.name} knows none of the label map's classes; it knows "
-                f"{', '.join(self.info.classes)}"
-            )
-        label_map = torch.from_numpy(numbers[segmentation.label_map])[None]
-        return guide_planes(label_map, classes=classes, rows=rows, columns=columns)
-
-
-def translation(given: Sequence[str], known: Sequence[str]) -> np.ndarray:
-    """uint8 (256,): for the number of a given class that of the known one it means, else the number of known ones."""
-    numbers = np.full(256, len(known), np.uint8)
-    for number, name in enumerate(given):
-        try:
-            numbers[number] = class_number(name, known)
-        except ImageError:
-            continue
-    return numbers
+        planes = guide_of(segmentation, name=self.name, classes=self.info.classes, rows=rows, columns=columns)
+        return torch.from_numpy(planes)
 
 
 def save_generator(generator: TrainedGenerator, path: Path) -> None:

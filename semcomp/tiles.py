@@ -1,21 +1,24 @@
 """Networks on pictures that do not fit memory at once: tiles with a halo that covers the receptive field (spans.py)."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from semcomp.spans import tiles
 
+Input = TypeVar("Input")
+
 
 def run_tiled(
-    network: Callable[[Tensor], Tensor], source: Callable[[slice, slice], Tensor], *,
+    network: Callable[[Input], Tensor], source: Callable[[slice, slice], Input], *,
     height: int, width: int, tile: int, halo: int, channels: int, down: int = 1, up: int = 1,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:  # fmt: skip
     """Assemble `network`'s output over a plane of height x width from tiles.
 
-    `source(rows, columns)` gives the input of a region, (1, C, h, w). The output lies on a grid `down` times coarser
+    `source(rows, columns)` gives a region's input, such as (1, C, h, w). The output lies on a grid `down` times coarser
     or `up` times finer: (1, channels, height * up / down, width * up / down), of type `dtype`. tile and halo are
     multiples of `down`, as is every size.
     """

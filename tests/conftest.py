@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +23,40 @@ def codec() -> Any:
     from semcomp.codec import load
 
     return load()
+
+
+@pytest.fixture(scope="session")
+def maker(codec: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a generator that is the codec's synthesis with a little disorder added."""
+    import torch
+
+    from semcomp.generator import Generator, GeneratorConfig
+    from semcomp.generators import GeneratorInfo, TrainedGenerator, save_generator
+    from semcomp.semantics import default_palette
+
+    c = codec.release.config
+    torch.manual_seed(0)
+    network = Generator(GeneratorConfig(classes=3, latents=c.latents, nodes=c.nodes))
+    network.synthesis.load_state_dict(codec.network.synthesis.state_dict())
+    for layer in (network.modulation16, network.modulation8):
+        torch.nn.init.normal_(layer.project.weight, std=0.05)
+    for noise in (network.noise16, network.noise8):
+        noise.scale.data += 0.1
+    info = GeneratorInfo(
+        name="untrained", classes=("road", "car", "sky"), palette=default_palette(3), entropy_id=codec.entropy_id.hex()
+    )
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
+    save_generator(TrainedGenerator(info, network), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def exported(maker: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """A folder with every graph of the codec, of two heads and of `maker`, and what the export said of it."""
+    from semcomp.export.folder import export_onnx
+
+    folder = tmp_path_factory.mktemp("edge")
+    return folder, export_onnx(folder, heads=["street", "imagenette"], generators=[str(maker)])
 
 
 @pytest.fixture

@@ -18,11 +18,15 @@ from semcomp.cli import main as command
 from semcomp.codec import Codec
 from semcomp.container import ChunkKind, read, write
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning, TargetError
+from semcomp.generative import Request
+from semcomp.generators import load_generator
 from semcomp.image import from_array
 from semcomp.metrics import psnr_db
+from semcomp.noise import TILE, noise_at, noise_tile
 from semcomp.payload import Plan
 from semcomp.provenance import GeneratorNote
 from semcomp.rounding import choose_symbols
+from semcomp.semantics import Segmentation, default_palette
 
 for name in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(name)
@@ -34,15 +38,10 @@ from semcomp.export.folder import Exported, export_onnx  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.semc"))
-HEADS = ("street", "imagenette")
 NOT_OF_A_CLIENT = "torch,torchvision,safetensors,tqdm,yaml,onnx,onnxscript,scipy"
 MEGABYTE = 1_000_000
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Exported]:
-    folder = tmp_path_factory.mktemp("edge")
-    return folder, export_onnx(folder, heads=HEADS)
+NOISE = (0.2386854, -0.2860245, -1.3856318, -0.3847563)
+"""What noise.py gave first for seed 3: it must not change."""
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +72,7 @@ def test_a_client_is_small(exported: tuple[Path, Exported]) -> None:
 def test_the_manifest_says_what_is_there_and_nothing_of_the_machine(folder: Path, codec: Codec) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["entropy_id"] == codec.entropy_id.hex() and manifest["model_id"] == codec.model_id.hex()
-    assert set(manifest["heads"]) == set(HEADS) and len(manifest["heads"]["street"]["palette"]) == 11
+    assert set(manifest["heads"]) == {"street", "imagenette"} and len(manifest["heads"]["street"]["palette"]) == 11
     inputs = {value["name"]: value for value in manifest["graphs"]["sigma"]["inputs"]}
     assert inputs["z_hat"] == {"name": "z_hat", "type": "float32", "shape": [1, 96, "z_rows", "z_columns"],
                                "range": [-127, 127]}  # fmt: skip
@@ -155,6 +154,15 @@ class Kept:
         return Plan(note=note, keep=self.keep, segmentation=None, cell=8)
 
 
+def without_generators(edge: EdgeCodec, folder: Path) -> Path:
+    """A copy of the export whose manifest, as one of an earlier version, names no generator."""
+    shutil.copytree(edge.bundle.directory, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["generators"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
 def test_files_that_keep_a_part_cross(
     edge: EdgeCodec, codec: Codec, photo: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,9 +181,12 @@ def test_files_that_keep_a_part_cross(
     with pytest.warns(SemcompWarning, match="left without content"):
         shown, wanted = (np.asarray(client.decode(data, generator="faithful")) for client in (edge, codec))
     assert np.abs(shown.astype(int) - wanted).max() <= 3
+    alone = EdgeCodec(without_generators(edge, tmp_path / "alone"))
     for file in (data, edge.encode(photo, generative=Kept(None))):
         for generator in (None, "realistic"):
             with pytest.raises(ModelError, match=r"runs no generator: .* generator nobody; .* --generator faithful"):
+                alone.decode(file, generator=generator)
+            with pytest.raises(ModelError, match=r"has no generator nobody, only untrained; .* --generator faithful"):
                 edge.decode(file, generator=generator)
     with pytest.raises(ImageError, match="decoded without one"):
         edge.decode(data, generator="faithful", relabel={"a": "b"})
@@ -186,8 +197,64 @@ def test_files_that_keep_a_part_cross(
     (tmp_path / "a.semc").write_bytes(data)
     arguments = [str(edge.bundle.directory), "decode", str(tmp_path / "a.semc")]
     assert edge_command(arguments) == ModelError.exit_code
-    assert "runs no generator" in capsys.readouterr().err
+    assert "has no generator nobody" in capsys.readouterr().err
     assert edge_command([*arguments, "--generator", "faithful"]) == EXIT_OK
+
+
+@pytest.fixture(scope="module")
+def scene() -> Segmentation:
+    """Of the photo: sky above, road below, a car in the middle."""
+    label_map = np.full((90, 131), 2, np.uint8)
+    label_map[40:] = 0
+    label_map[34:58, 50:75] = 1
+    return Segmentation(label_map=label_map, classes=("road", "car", "sky"), palette=default_palette(3), head="hand")
+
+
+def test_generators_complete_pictures_as_the_library_does(
+    edge: EdgeCodec, codec: Codec, maker: Path, scene: Segmentation, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = load_generator(maker)
+    requests = {
+        "kept": Request(generator=generator, segmentation=scene, keep=("car",)),
+        "guided": Request(generator=generator, segmentation=scene),
+        "alone": Request(generator=generator),
+    }
+    pictures = {}
+    for name, request in requests.items():
+        data = codec.encode(photo, quality=30, generative=request)
+        changes: list[dict[str, Any]] = [{}, {"seed": 5}]
+        if name != "alone":
+            changes.append({"relabel": {"sky": "car"}})
+        for number, arguments in enumerate(changes):
+            ours, theirs = edge.decode(data, **arguments), codec.decode(data, generator=maker, **arguments)
+            assert ours.info["synthesised"] == theirs.info["synthesised"]
+            pictures[name, number] = np.asarray(ours).astype(int)
+            apart = np.abs(pictures[name, number] - np.asarray(theirs))
+            assert apart.max() <= 12 and apart.mean() <= 0.5  # the library may render in bfloat16
+            other = np.abs(pictures[name, number] - pictures[name, 0])
+            assert number == 0 or other.mean() > 2 * apart.mean()  # seed and map matter more than the difference
+        wide = from_array(np.tile(photo, (1, 9, 1)))
+    data = codec.encode(wide, quality=30, generative=replace(requests["kept"], segmentation=replace(
+        scene, label_map=np.tile(scene.label_map, (1, 9)))))  # fmt: skip
+    whole = np.asarray(edge.decode(data)).astype(int)
+    monkeypatch.setattr("semcomp.edge.generators.tile_side", lambda height, width: 256)
+    assert np.abs(np.asarray(edge.decode(data)) - whole).max() <= 1
+    ordinary = codec.encode(photo, quality=30)
+    np.testing.assert_array_equal(np.asarray(edge.decode(ordinary, generator="realistic")), pictures["alone", 0])
+    with pytest.warns(SemcompWarning, match="what is synthesised will differ"):
+        edge.decode(edge.encode(photo, generative=Kept(None)), generator="untrained")
+
+
+def test_noise_is_a_function_of_its_seed() -> None:
+    coarse, fine = noise_tile(3, 4, 2)
+    assert coarse.shape == (1, 4, TILE, TILE) and fine.shape == (1, 2, 2 * TILE, 2 * TILE)
+    np.testing.assert_allclose(coarse[0, 0, 0, :4], NOISE, rtol=1e-5)
+    values = np.concatenate([coarse.ravel(), fine.ravel()])
+    assert abs(values.mean()) < 0.02 and abs(values.std() - 1) < 0.02 and 3.5 < np.abs(values).max() < 6.7
+    assert abs(np.corrcoef(values[:-1], values[1:])[0, 1]) < 0.02
+    assert not np.array_equal(noise_tile(4, 4, 2)[0], coarse)
+    part = noise_at(fine, slice(60, 70), slice(63, 65), fine=2)
+    np.testing.assert_array_equal(part[0, 0, 8:, 2:], fine[0, 0, :12, :2])
 
 
 @pytest.mark.parametrize("without", [NOT_OF_A_CLIENT, f"{NOT_OF_A_CLIENT},constriction"])

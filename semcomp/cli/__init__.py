@@ -78,6 +78,7 @@ examples:
   semcomp export onnx -o edge/                              every part, every head
   semcomp export onnx -o edge/ --heads street               a smaller client
   semcomp export onnx -o viewer/ --parts sigma,mean,synthesis
+  semcomp export onnx -o edge8/ --int8 --calibration photos/    integers: smaller and faster
   python -m semcomp.edge edge/ decode photo.semc            the client, without torch
 """
 
@@ -307,6 +308,11 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--parts", type=_names, default=("all",), metavar="A,B", help="all, or some parts (all)")
     export.add_argument("--model", default="base", metavar="NAME", help="weights: a name or a .safetensors path (base)")
     export.add_argument("--heads", type=_names, metavar="A,B", help="names or files of heads (all that are installed)")
+    export.add_argument(
+        "--generators", type=_names, metavar="A,B", help="names or files of generators (all that come with the package)"
+    )
+    export.add_argument("--int8", action="store_true", help="analysis, synthesis and heads in 8-bit integers")
+    export.add_argument("--calibration", metavar="DIR", help="photos that set the scales of --int8 (the sample photo)")
     export.set_defaults(module="semcomp.cli.export")
 
     doctor = commands.add_parser(

@@ -59,6 +59,13 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
 
 def add_decode_options(parser: argparse.ArgumentParser) -> None:
     """--generator and what goes with it."""
+    add_completion_options(parser).add_argument(
+        "--show-synthesised", action="store_true", help="write an overlay that tints everything that is not real"
+    )
+
+
+def add_completion_options(parser: argparse.ArgumentParser) -> Any:
+    """--generator, --seed and --relabel, in the group that is returned."""
     group = parser.add_argument_group("pictures that a generator completes")
     group.add_argument(
         "--generator", metavar="WHICH",
@@ -69,9 +76,7 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
         "--relabel", action="append", type=pair, metavar="OLD=NEW",
         help="synthesise one class of the stored label map as another; may be repeated",
     )  # fmt: skip
-    group.add_argument(
-        "--show-synthesised", action="store_true", help="write an overlay that tints everything that is not real"
-    )
+    return group
 
 
 def is_selective(options: Namespace) -> bool:

@@ -10,9 +10,9 @@ from pathlib import Path
 from semcomp.cli import EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError
 from semcomp.cli.decode import format_name, image_bytes
 from semcomp.cli.files import check_target, read_source, write_target
+from semcomp.cli.generative import add_completion_options, decode_arguments
 from semcomp.edge.client import EdgeCodec
 from semcomp.errors import SemcompError, SemcompWarning
-from semcomp.filing import FAITHFUL
 from semcomp.labelpng import palette_png
 
 SUFFIXES = {"encode": ".semc", "decode": ".png", "segment": ".labels.png"}
@@ -37,9 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", metavar="FILE", help="a picture to encode, else a .semc file; - for stdin")
     parser.add_argument("-o", "--output", metavar="OUT", help="a file, or - for stdout (beside FILE)")
     parser.add_argument("-q", "--quality", type=int, default=50, metavar="1..100", help="of encode (50)")
-    parser.add_argument(
-        "--generator", choices=(FAITHFUL,), help="of decode: synthesise nothing of a file that was made for a generator"
-    )
+    add_completion_options(parser)
     parser.add_argument("--head", metavar="NAME", help="of classify and segment (the first that can)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (every core)")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite a file that exists")
@@ -78,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     if options.command == "encode":
         output = codec.encode(data, quality=options.quality)
     elif options.command == "decode":
-        output = image_bytes(codec.decode(data, generator=options.generator), name=name)
+        output = image_bytes(codec.decode(data, **decode_arguments(options)), name=name)
     else:
         output = palette_png(codec.segment(data, head=options.head))
     write_target(target, output, force=options.force)

@@ -41,6 +41,12 @@ class Bundle:
         heads: dict[str, dict[str, Any]] = self.manifest["heads"]
         return heads
 
+    @property
+    def generators(self) -> dict[str, dict[str, Any]]:
+        """What the manifest says about each generator."""
+        generators: dict[str, dict[str, Any]] = self.manifest.get("generators", {})
+        return generators
+
     @cached_property
     def tensors(self) -> dict[str, np.ndarray]:
         """The tables."""
@@ -118,6 +124,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
             if len(bytes.fromhex(manifest[key])) != 8:
                 raise ValueError(f"its {key} is {manifest[key]!r}")
         _ = manifest["name"], [manifest["heads"][name]["task"] for name in manifest["heads"]]
+        _ = [bytes.fromhex(entry["id"]) for entry in manifest.get("generators", {}).values()]
         _ = [int(manifest["sizes"][key]) for key in ("latents", "hyper", "nodes", "skip_below")]
         return manifest
     except OSError as error:

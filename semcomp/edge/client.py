@@ -1,17 +1,21 @@
 """`EdgeCodec`: what `semcomp.Codec` does, on exported graphs."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
 from semcomp.answers import Labels, Segmentation
+from semcomp.container import Container
 from semcomp.edge.bundle import Bundle
 from semcomp.edge.coder import EdgeCoder
+from semcomp.edge.generators import EdgeGenerator, choose
 from semcomp.edge.heads import EdgeHead
 from semcomp.edge.tiling import run_tiled
 from semcomp.errors import ModelError
 from semcomp.filing import FileCodec
+from semcomp.guidance import note_of, stored_guide
 from semcomp.image import Picture
 from semcomp.spans import tile_side
 from semcomp.symbols import STRIDE_Y, STRIDE_Z, Latents, grid
@@ -20,8 +24,9 @@ from semcomp.symbols import STRIDE_Y, STRIDE_Z, Latents, grid
 class EdgeCodec(FileCodec):
     """A folder of exported graphs, ready to encode, decode and recognise. Safe to use from several threads.
 
-    `encode`, `encode_to`, `decode`, `latents` and `read_symbols` are those of `semcomp.Codec`; latents hold arrays. No
-    generator is run: `decode` refuses a file that was made for one, unless it is told `generator="faithful"`.
+    `encode`, `encode_to`, `decode`, `latents` and `read_symbols` are those of `semcomp.Codec`; latents hold arrays. A
+    file that was made for a generator is completed where one was exported; else `decode` refuses it, unless it is told
+    `generator="faithful"`.
     """
 
     def __init__(self, directory: str | Path, *, threads: int | None = None, optimisation: str = "all"):
@@ -30,6 +35,7 @@ class EdgeCodec(FileCodec):
         self.coder = EdgeCoder(self.bundle)
         self.heads = {name: EdgeHead(self.bundle, name) for name in self.bundle.heads}
         """Heads by name; each is called with latents."""
+        self.generators = {name: EdgeGenerator(self.bundle, name) for name in self.bundle.generators}
 
     @property
     def name(self) -> str:
@@ -68,6 +74,16 @@ class EdgeCodec(FileCodec):
             axis=1, up=STRIDE_Y,
         )  # fmt: skip
         return np.ascontiguousarray(pixels[0, : latents.height, : latents.width])
+
+    def complete(
+        self, container: Container, latents: Latents, *, generator: str | Path | None, seed: int,
+        relabel: Mapping[str, str] | None,
+    ) -> tuple[np.ndarray, str]:  # fmt: skip
+        if not self.generators:
+            return super().complete(container, latents, generator=generator, seed=seed, relabel=relabel)
+        chosen = choose(self.generators, container, generator)
+        pixels = chosen.render(latents, stored_guide(container, relabel), seed=seed)
+        return pixels, note_of(container, name=chosen.name, generator_id=chosen.generator_id)
 
     def classify(self, source: bytes | Latents, *, head: str | None = None) -> Labels:
         """Labels of a file's bytes or of latents, by a head's name, or by the first one that classifies.

@@ -7,7 +7,7 @@ cast to float32 in the graph. A tensor is narrowed only where that changes no va
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,8 +25,18 @@ _SMALLEST = 64
 """Tensors of fewer elements stay as they are."""
 
 
-def onnx_bytes(part: Part, *, properties: dict[str, str]) -> bytes:
-    """The graph with these metadata properties; the same bytes for the same weights and versions."""
+def onnx_bytes(
+    part: Part, *, properties: dict[str, str], change: Callable[[Any], Any] = lambda model: model
+) -> bytes:
+    """The graph with these metadata properties; the same bytes for the same weights and versions.
+
+    `change` gets the traced onnx.ModelProto and gives the one to store (int8.py).
+    """
+    return finished(change(traced(part)), part, properties=properties)
+
+
+def traced(part: Part) -> Any:
+    """The onnx.ModelProto that torch's exporter makes of a part, in float32."""
     onnx = require_onnx()
     module = part.module.eval()
     shapes = {
@@ -39,9 +49,14 @@ def onnx_bytes(part: Part, *, properties: dict[str, str]) -> bytes:
             input_names=[value.name for value in part.inputs], output_names=[value.name for value in part.outputs],
             dynamic_shapes=tuple(shapes.values()),
         )  # fmt: skip
-    buffer = io.BytesIO()
-    program.save(buffer)
-    model = onnx.load_from_string(buffer.getvalue())
+        buffer = io.BytesIO()
+        program.save(buffer)
+    return onnx.load_from_string(buffer.getvalue())
+
+
+def finished(model: Any, part: Part, *, properties: dict[str, str]) -> bytes:
+    """The bytes of a part's graph, with narrow weights and these metadata properties."""
+    onnx = require_onnx()
     narrow(model)
     _pin(model, part, properties)
     onnx.checker.check_model(model)

@@ -10,7 +10,7 @@
     head_NAME    y_hat, quality -> scores or logits
 
 `residual` holds the symbols of the elements that are known: all of them in a decoder, whose y_hat is then complete; the
-even ones in an encoder, which reads mean2 and chooses the odd ones.
+even ones in an encoder, which reads mean2 and chooses the odd ones. Generators are in completion.py.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -57,6 +57,8 @@ class Part:
     """Of the example that is traced; others must work as well."""
     reach: int = 0
     """How far the output sees, in positions of the input."""
+    precision: str = "float"
+    """float, or int8 (int8.py)."""
 
     def example(self) -> tuple[Tensor, ...]:
         """Inputs to trace with."""
@@ -142,7 +144,7 @@ class SynthesisPart(nn.Module):
 
     def forward(self, y_hat: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         x_hat = self.synthesis(y_hat, quality)
-        return x_hat, (x_hat * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+        return x_hat, to_pixels(x_hat)
 
 
 class LabelMapPart(nn.Module):
@@ -165,7 +167,11 @@ class HeadPart(nn.Module):
         return (logits.softmax(1) if self.scores else logits,)
 
 
-def _y(codec: Codec, name: str, *, rows: str = "rows", columns: str = "columns") -> Value:
+def to_pixels(x_hat: Tensor) -> Tensor:
+    return (x_hat * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def latents(codec: Codec, name: str, *, rows: str = "rows", columns: str = "columns") -> Value:
     return Value(name=name, shape=(1, codec.release.config.latents, rows, columns))
 
 
@@ -173,15 +179,15 @@ def _analysis(codec: Codec) -> Part:
     return Part(
         name="analysis", module=AnalysisPart(codec.network), reach=codec.network.analysis.reach,
         inputs=(Value(name="pixels", type="uint8", shape=(1, "height", "width", 3), range=(0, 255)),),
-        outputs=(_y(codec, "y", rows="height / 16", columns="width / 16"),), sizes={"height": 128, "width": 192},
+        outputs=(latents(codec, "y", rows="height / 16", columns="width / 16"),), sizes={"height": 128, "width": 192},
     )  # fmt: skip
 
 
 def _hyper(codec: Codec) -> Part:
     z = Value(name="z", shape=(1, codec.release.config.hyper, "rows / 4", "columns / 4"))
     return Part(
-        name="hyper", module=HyperPart(codec.network), inputs=(_y(codec, "y"), QUALITY),
-        outputs=(_y(codec, "y_scaled"), z), sizes={"rows": 12, "columns": 20},
+        name="hyper", module=HyperPart(codec.network), inputs=(latents(codec, "y"), QUALITY),
+        outputs=(latents(codec, "y_scaled"), z), sizes={"rows": 12, "columns": 20},
     )  # fmt: skip
 
 
@@ -206,7 +212,7 @@ def _mean_first(codec: Codec) -> Part:
     features = Value(name="features", shape=(1, codec.release.config.entropy_width, "4 * z_rows", "4 * z_columns"))
     return Part(
         name="mean_first", module=MeanFirstPart(codec.network), inputs=(_z_hat(codec), QUALITY),
-        outputs=(features, _y(codec, "mean", rows="4 * z_rows", columns="4 * z_columns")), sizes=_Z_SIZES,
+        outputs=(features, latents(codec, "mean", rows="4 * z_rows", columns="4 * z_columns")), sizes=_Z_SIZES,
     )  # fmt: skip
 
 
@@ -216,18 +222,24 @@ def _mean_second(codec: Codec) -> Part:
     residual = Value(name="residual", shape=(1, m, "rows", "columns"), range=(-MAX_VALUE, MAX_VALUE))
     return Part(
         name="mean_second", module=MeanSecondPart(codec.network),
-        inputs=(features, _y(codec, "mean"), residual, QUALITY),
-        outputs=(_y(codec, "y_hat"), _y(codec, "mean2"), Value(name="inverse_gain", shape=(1, m, 1, 1))),
+        inputs=(features, latents(codec, "mean"), residual, QUALITY),
+        outputs=(latents(codec, "y_hat"), latents(codec, "mean2"), Value(name="inverse_gain", shape=(1, m, 1, 1))),
         sizes={"rows": 12, "columns": 20},
     )  # fmt: skip
 
 
+PIXELS = Value(name="pixels", type="uint8", shape=(1, "16 * rows", "16 * columns", 3), range=(0, 255))
+SIZES = {"rows": 9, "columns": 13, "2 * rows": 18, "2 * columns": 26, "16 * rows": 144, "16 * columns": 208}
+
+
+def picture(name: str) -> Value:
+    return Value(name=name, shape=(1, 3, "16 * rows", "16 * columns"))
+
+
 def _synthesis(codec: Codec) -> Part:
-    x_hat = Value(name="x_hat", shape=(1, 3, "16 * rows", "16 * columns"))
-    pixels = Value(name="pixels", type="uint8", shape=(1, "16 * rows", "16 * columns", 3), range=(0, 255))
     return Part(
         name="synthesis", module=SynthesisPart(codec.network), reach=codec.network.synthesis.reach,
-        inputs=(_y(codec, "y_hat"), QUALITY), outputs=(x_hat, pixels), sizes={"rows": 9, "columns": 13},
+        inputs=(latents(codec, "y_hat"), QUALITY), outputs=(picture("x_hat"), PIXELS), sizes=SIZES,
     )  # fmt: skip
 
 
@@ -238,7 +250,7 @@ PARTS: dict[str, Sequence[Callable[[Codec], Part]]] = {
     "mean": (_mean_first, _mean_second),
     "synthesis": (_synthesis,),
 }
-"""What `--parts` takes besides "heads": a part of the codec, and the graphs that it becomes."""
+"""What `--parts` takes besides "generator" and "heads": a part of the codec, and the graphs that it becomes."""
 
 
 def label_map_part(classes: int) -> Part:
@@ -258,5 +270,5 @@ def head_part(codec: Codec, head: Head) -> Part:
     output = Value(name="scores", shape=shape[:2], range=(0, 1)) if scores else Value(name="logits", shape=shape)
     return Part(
         name=f"head_{head.name}", module=HeadPart(head.exported(), scores=scores),
-        inputs=(_y(codec, "y_hat"), QUALITY), outputs=(output,), sizes={"rows": 9, "columns": 13},
+        inputs=(latents(codec, "y_hat"), QUALITY), outputs=(output,), sizes=SIZES,
     )  # fmt: skip

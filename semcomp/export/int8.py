@@ -1,0 +1,160 @@
+"""Static int8 quantization of a part: its convolutions read and write 8 bits; inputs and outputs stay what they are.
+
+Weights get a scale for every channel, activations one for a tensor, from what the part sees of calibration photos.
+Weights use 7 of their 8 bits, so that no sum saturates on a processor without VNNI. The layers in KEPT stay float; in
+8 bits each group of layers alone costs, in percent of BD-rate:
+
+    analysis    linear +2.9, patches +0.8; blocks8, down, blocks16 and head 0.0 each, and 0.0 together
+    synthesis   linear +1.2 (4 dB at quality 90), up4 +0.4, expand +0.2, render +0.3, none of which gains time;
+                entry +0.2, blocks16 +0.3, up8 +0.1, blocks8 +0.3, and +0.8 together
+    heads       stem and logits, the first and the last layer, move the scores by more than all others together
+
+    python -m benchmarks.int8_layers data/photos
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from semcomp.codec import Codec
+from semcomp.errors import ImageError, ModelError
+from semcomp.export.parts import Part
+from semcomp.image import open_picture
+
+KEPT = (
+    *("analysis.linear", "analysis.patches"),
+    *("synthesis.linear", "synthesis.up4", "synthesis.expand", "synthesis.render"),
+    *("network.stem", "network.logits"),
+)
+"""Layers that stay float, by the beginning of their names: what they cost in 8 bits is measured by
+benchmarks.int8_layers."""
+QUALITIES = (5, 25, 50, 75, 95)
+"""Of the latents that calibrate."""
+CROP, CROPS = 256, 32
+"""Pixels a side of what is taken of a photo, and how many such crops there are at most."""
+SAMPLE = Path(__file__).parents[2] / "examples" / "photo.png"
+"""What calibrates where no photos are given: one photo, in a checkout."""
+
+
+class Calibration:
+    """What parts read of a folder's photos; None: of the sample photo, also in other colours and at double contrast.
+
+    ModelError where there is no photo; one that is no picture, or smaller than 64 pixels, is left out.
+    """
+
+    def __init__(self, codec: Codec, directory: str | Path | None):
+        paths = [SAMPLE] if directory is None else sorted(Path(directory).rglob("*"))
+        known = Image.registered_extensions()
+        paths = _evenly([path for path in paths if path.suffix.lower() in known and path.is_file()], CROPS)
+        self.codec, self.crops = codec, [crop for path in paths for crop in _crops(path, -(-CROPS // len(paths)))]
+        """uint8 (h, w, 3), sides of 64 to 256 pixels, evenly spread over photos."""
+        if directory is None:
+            self.crops = [change(crop) for crop in self.crops for change in (np.asarray, _other_colours, _contrast)]
+        if not self.crops:
+            where = "beside semcomp, which is no checkout" if directory is None else f"below {directory}"
+            raise ModelError(f"there is no photo to calibrate with {where}: give a folder of yours with --calibration")
+
+    @cached_property
+    def latents(self) -> list[dict[str, np.ndarray]]:
+        """y_hat and quality of every crop; the qualities come in turn."""
+        found = []
+        for crop, quality in zip(self.crops, cycle(QUALITIES), strict=False):
+            y_hat = self.codec.latents_of(crop, quality=quality, precise=True).y_hat
+            found.append({"y_hat": np.ascontiguousarray(y_hat.numpy()), "quality": np.array([quality], np.int64)})
+        return found
+
+    def inputs(self, part: Part) -> Iterator[dict[str, np.ndarray]]:
+        """What a part reads: pixels, or latents."""
+        if part.inputs[0].name == "pixels":
+            return iter([{"pixels": crop[None]} for crop in self.crops])
+        return iter(self.latents)
+
+
+def _crops(path: Path, count: int) -> list[np.ndarray]:
+    try:
+        pixels = open_picture(path, convert=True).pixels
+    except ImageError:
+        return []
+    height, width = (min(CROP, side // 64 * 64) for side in pixels.shape[:2])
+    if not height or not width:
+        return []
+    rows, columns = (range(0, side - part + 1, part) for side, part in zip(pixels.shape, (height, width), strict=False))
+    corners = _evenly([(row, column) for row in rows for column in columns], count)
+    return [np.ascontiguousarray(pixels[r : r + height, c : c + width]) for r, c in corners]
+
+
+def _other_colours(crop: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(crop[..., ::-1])
+
+
+def _contrast(crop: np.ndarray) -> np.ndarray:
+    return np.clip(2 * crop.astype(np.int16) - 128, 0, 255).astype(np.uint8)
+
+
+def _evenly(items: Sequence[Any], count: int) -> list[Any]:
+    count = min(count, len(items))
+    return [items[(2 * number + 1) * len(items) // (2 * count)] for number in range(count)]
+
+
+def can_be_int8(part: Part) -> bool:
+    """Analysis, synthesis and heads. The integers of the sigma path decide bits, and stay."""
+    return part.name in ("analysis", "synthesis") or part.name.startswith("head_")
+
+
+def quantised(model: Any, inputs: Iterator[dict[str, np.ndarray]], *, kept: Sequence[str] = KEPT) -> Any:
+    """The graph with integer convolutions but for the layers in `kept`. Its inputs decide the scales of activations."""
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Reader(CalibrationDataReader):
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return next(inputs, None)
+
+    model = _folded(model)
+    marked = model.metadata_props.add()  # all that preparing would do is done; without the mark a warning says so
+    marked.key, marked.value = "onnx.quant.pre_process", "onnxruntime.quant"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "int8.onnx"
+        quantize_static(
+            model, path, Reader(), quant_format=QuantFormat.QDQ, op_types_to_quantize=["Conv", "LeakyRelu"],
+            per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+            nodes_to_exclude=_floating(model, tuple(kept)),
+        )  # fmt: skip
+        return onnx.load(path)
+
+
+def _folded(model: Any) -> Any:
+    """A copy in which a weight with added dimensions is a weight: only weights are quantised by channel."""
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    values = {tensor.name: tensor for tensor in model.graph.initializer}
+    nodes = list(model.graph.node)
+    for node in nodes:
+        if node.op_type == "Unsqueeze" and all(name in values for name in node.input):
+            value, axes = (numpy_helper.to_array(values[name]) for name in node.input)
+            values[node.output[0]] = numpy_helper.from_array(
+                np.expand_dims(value, tuple(axes.tolist())), node.output[0]
+            )
+    nodes = [node for node in nodes if node.output[0] not in values]
+    used = {name for node in nodes for name in node.input}
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(tensor for name, tensor in values.items() if name in used)
+    return model
+
+
+def _floating(model: Any, kept: tuple[str, ...]) -> list[str]:
+    """Names of the nodes that stay float: layers of these names, and activations that follow no integer convolution."""
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    floating = [node for node in convolutions if any(name.startswith(kept) for name in node.input)]
+    made = {node.output[0] for node in convolutions if node not in floating}
+    floating += [node for node in model.graph.node if node.op_type == "LeakyRelu" and node.input[0] not in made]
+    return [node.name for node in floating]
