@@ -1,0 +1,154 @@
+// The column beside the stage: quality and size, the head and what it says.
+
+import type { Labels, Segmentation } from "../api";
+import { labelRows, legendRows } from "./answers";
+import { arrowKeys, byId, debounce, make, show } from "./dom";
+import { showError } from "./notices";
+import { save, toPng } from "./photo";
+import { bytesToAnswer, STORED, type Session } from "./session";
+import { bitsAPixel, milliseconds, percent, renamed, size, thousands } from "./words";
+
+/** How long the slider rests before a photo is encoded. */
+const PAUSE = 160;
+const STORED_NAME = "in the file";
+
+export class Controls {
+  private readonly quality = byId<HTMLInputElement>("quality");
+  private readonly latentsOnly = byId<HTMLInputElement>("latents-only");
+  private heads = "";
+  private rows = "";
+
+  /** `chooseClass` keeps or releases a class; `switched` is called when the switch was thrown. */
+  constructor(
+    private readonly session: Session,
+    private readonly chooseClass: (number: number) => void,
+    switched: (on: boolean) => void,
+  ) {
+    const encode = debounce(() => {
+      const quality = Number(this.quality.value);
+      if (session.source?.kind === "photo" && quality !== session.quality) session.setQuality(quality);
+    }, PAUSE);
+    this.quality.addEventListener("input", () => {
+      byId("quality-value").textContent = this.quality.value;
+      encode();
+    });
+    this.latentsOnly.addEventListener("change", () => {
+      session.setLatentsOnly(this.latentsOnly.checked);
+      switched(this.latentsOnly.checked);
+    });
+    byId("download").addEventListener("click", () => this.download());
+    byId("save-png").addEventListener("click", () => void this.savePng().catch(showError));
+    arrowKeys(byId("heads"), (button) => button.click());
+  }
+
+  /** Brings everything in the column up to date. `fresh` where another picture was opened. */
+  show(fresh: boolean): void {
+    if (fresh) {
+      this.quality.value = String(this.session.quality);
+      byId("quality-value").textContent = this.quality.value;
+    }
+    this.showSize();
+    this.showHeads();
+    this.showProof();
+    this.showAnswer();
+  }
+
+  private showSize(): void {
+    const { source, file, psnr, decoded } = this.session;
+    const photo = source?.kind === "photo" ? source.photo : null;
+    show(byId("quality-row"), photo !== null);
+    const stale = !file;
+    byId("controls").classList.toggle("stale", stale && source !== null);
+    if (file) {
+      byId("bytes").textContent = thousands(file.facts.bytes);
+      byId("bpp").textContent = bitsAPixel(file.facts.bpp);
+      const kept = file.facts.kept;
+      byId("ratio-name").textContent = photo ? `Of ${size(photo.fileBytes)}` : kept === null ? "Quality" : "Stored";
+      byId("ratio").textContent = photo ? percent(file.facts.bytes / photo.fileBytes)
+        : kept === null ? String(file.facts.quality) : percent(kept);
+    }
+    byId("psnr").textContent = psnr === null ? "–" : psnr === Infinity ? "exact" : `${psnr.toFixed(2)} dB`;
+    byId<HTMLButtonElement>("download").disabled = !file;
+    byId<HTMLButtonElement>("save-png").disabled = !decoded;
+  }
+
+  private showHeads(): void {
+    const { facts, file, source, head } = this.session;
+    const names = (facts?.heads ?? []).map(({ name }) => name);
+    if (source?.kind === "file" && file?.facts.hasStoredMap) names.unshift(STORED);
+    const group = byId("heads");
+    if (this.heads !== names.join("\n")) {
+      this.heads = names.join("\n");
+      group.replaceChildren(...names.map((name) => this.headButton(name)));
+    }
+    for (const button of group.querySelectorAll("button")) {
+      const chosen = button.dataset["head"] === head;
+      button.setAttribute("aria-checked", String(chosen));
+      button.tabIndex = chosen ? 0 : -1;
+    }
+  }
+
+  private headButton(name: string): HTMLButtonElement {
+    const facts = this.session.facts?.heads.find((head) => head.name === name);
+    const what = !facts ? "the label map that the file carries" : facts.task === "segment" ? "a label map" : "labels";
+    const button = make("button", { type: "button", role: "radio", "data-head": name, title: `Gives ${what}` }, name || STORED_NAME);
+    button.addEventListener("click", () => {
+      if (this.session.head !== name) this.session.setHead(name);
+    });
+    return button;
+  }
+
+  private showProof(): void {
+    const { session } = this;
+    const time = bytesToAnswer(session.timings);
+    const runs = session.decoderRuns;
+    const proof = byId("proof");
+    proof.classList.toggle("never", session.latentsOnly && runs === 0);
+    const facts = [make("span", {}, "Decoder runs ", make("b", { id: "decoder-runs" }, String(runs)))];
+    if (session.latentsOnly && time !== null) {
+      facts.push(make("span", {}, "From bytes to answer ", make("b", { id: "answer-time" }, milliseconds(time))));
+    }
+    proof.replaceChildren(...facts);
+    show(proof, session.file !== null);
+  }
+
+  private showAnswer(): void {
+    const { session } = this;
+    const answer = session.usesReference ? session.reference : session.answer;
+    const choosing = session.source?.kind === "photo" && session.mask !== null;
+    const list = byId("answer");
+    const kept = (number: number) => session.mask?.hasClass(number) ?? false;
+    const rows = !answer ? [] : answer.task === "classify" ? labelRows(answer.labels)
+      : legendRows(answer, kept, choosing ? this.chooseClass : null);
+    if (answer || !session.source) {
+      const focused = (document.activeElement as HTMLElement | null)?.dataset["class"];
+      const now = rows.map((row) => row.outerHTML).join();
+      if (now !== this.rows) list.replaceChildren(...rows);
+      this.rows = now;
+      if (focused) list.querySelector<HTMLElement>(`[data-class="${CSS.escape(focused)}"]`)?.focus();
+    }
+    list.classList.toggle("stale", !answer);
+    byId("answer-note").textContent = answer ? this.note(answer, choosing) : "";
+  }
+
+  private note(answer: Labels | Segmentation, choosing: boolean): string {
+    const { usesReference, source, file } = this.session;
+    if (answer.task === "classify") return "The likeliest classes, read from the latents.";
+    if (answer.head === STORED || (source?.kind === "file" && this.session.head === STORED)) {
+      return "The label map that the file carries.";
+    }
+    if (usesReference) return "Read from the latents of the whole photo. What is kept is stored, the rest is not.";
+    if (file?.facts.keepMask) return "Read from the latents that are stored; the rest of the picture is empty to the head.";
+    return choosing ? "By area. Click a class to keep it and leave the rest of the picture out of the file." : "Classes by area.";
+  }
+
+  private download(): void {
+    const { file, source } = this.session;
+    if (file && source) save(new Blob([file.bytes as BlobPart], { type: "application/octet-stream" }), renamed(source.name, ".semc"));
+  }
+
+  private async savePng(): Promise<void> {
+    const { decoded, source } = this.session;
+    if (decoded && source) save(await toPng(decoded), renamed(source.name, ".decoded.png"));
+  }
+}
