@@ -6,6 +6,7 @@ export * from "./bytes.ts";
 export * from "./coder.ts";
 export * from "./container.ts";
 export * from "./errors.ts";
+export * from "./file.ts";
 export * from "./keepmask.ts";
 export * from "./labelmap.ts";
 export * from "./manifest.ts";
