@@ -1,7 +1,8 @@
 // What a head says: labels with bars, or the legend of a label map whose classes can be chosen.
 
-import type { Label } from "../api";
+import type { Label, Segmentation } from "../api";
 import { make } from "./dom";
+import { POSITION } from "./mask";
 import { percent } from "./words";
 
 const MOST = 8;
@@ -17,6 +18,24 @@ export interface Legend {
   labels: Label[];
   classes: string[];
   palette: [number, number, number][];
+}
+
+/** Classes by the share of the positions in `part`, 1 for each that counts, that they cover. */
+export function areasWithin(answer: Segmentation, part: Uint8Array): Label[] {
+  const { map, width, height, classes } = answer;
+  const counts = new Array<number>(classes.length).fill(0);
+  const columns = Math.ceil(width / POSITION);
+  let all = 0;
+  for (let y = 0, at = 0; y < height; y++) {
+    const row = Math.floor(y / POSITION) * columns;
+    for (let x = 0; x < width; x++, at++) {
+      if (!part[row + Math.floor(x / POSITION)]) continue;
+      counts[map[at]!]!++;
+      all++;
+    }
+  }
+  const labels = classes.map((name, number) => ({ name, score: counts[number]! / all }));
+  return labels.sort((a, b) => b.score - a.score);
 }
 
 /** Classes by area. Where `choose` is given, each is a button that says whether the class is kept. */

@@ -1,7 +1,7 @@
 // The column beside the stage: quality and size, the head and what it says.
 
-import type { Labels, Segmentation } from "../api";
-import { labelRows, legendRows } from "./answers";
+import type { Label, Labels, Segmentation } from "../api";
+import { areasWithin, labelRows, legendRows, type Legend } from "./answers";
 import { arrowKeys, byId, debounce, make, show } from "./dom";
 import { showError } from "./notices";
 import { save, toPng } from "./photo";
@@ -15,6 +15,7 @@ const STORED_NAME = "in the file";
 export class Controls {
   private readonly quality = byId<HTMLInputElement>("quality");
   private readonly latentsOnly = byId<HTMLInputElement>("latents-only");
+  private counted: { answer: Segmentation; part: Uint8Array | null; labels: Label[] } | null = null;
   private heads = "";
   private rows = "";
 
@@ -36,6 +37,8 @@ export class Controls {
       session.setLatentsOnly(this.latentsOnly.checked);
       switched(this.latentsOnly.checked);
     });
+    const store = byId<HTMLInputElement>("store");
+    store.addEventListener("change", () => session.setStoring(store.checked));
     byId("download").addEventListener("click", () => this.download());
     byId("save-png").addEventListener("click", () => void this.savePng().catch(showError));
     arrowKeys(byId("heads"), (button) => button.click());
@@ -57,13 +60,14 @@ export class Controls {
     const { source, file, psnr, decoded } = this.session;
     const photo = source?.kind === "photo" ? source.photo : null;
     show(byId("quality-row"), photo !== null);
+    show(byId("store-row"), photo !== null);
     const stale = !file;
     byId("controls").classList.toggle("stale", stale && source !== null);
     if (file) {
       byId("bytes").textContent = thousands(file.facts.bytes);
       byId("bpp").textContent = bitsAPixel(file.facts.bpp);
       const kept = file.facts.kept;
-      byId("ratio-name").textContent = photo ? `Of ${size(photo.fileBytes)}` : kept === null ? "Quality" : "Stored";
+      byId("ratio-name").textContent = photo ? `Share of ${size(photo.fileBytes)}` : kept === null ? "Quality" : "Stored";
       byId("ratio").textContent = photo ? percent(file.facts.bytes / photo.fileBytes)
         : kept === null ? String(file.facts.quality) : percent(kept);
     }
@@ -73,9 +77,9 @@ export class Controls {
   }
 
   private showHeads(): void {
-    const { facts, file, source, head } = this.session;
+    const { facts, source, head } = this.session;
     const names = (facts?.heads ?? []).map(({ name }) => name);
-    if (source?.kind === "file" && file?.facts.hasStoredMap) names.unshift(STORED);
+    if (source?.kind === "file" && this.session.hasStoredAnswer) names.unshift(STORED);
     const group = byId("heads");
     if (this.heads !== names.join("\n")) {
       this.heads = names.join("\n");
@@ -90,7 +94,7 @@ export class Controls {
 
   private headButton(name: string): HTMLButtonElement {
     const facts = this.session.facts?.heads.find((head) => head.name === name);
-    const what = !facts ? "the label map that the file carries" : facts.task === "segment" ? "a label map" : "labels";
+    const what = !facts ? "what the file says of itself" : facts.task === "segment" ? "a label map" : "labels";
     const button = make("button", { type: "button", role: "radio", "data-head": name, title: `Gives ${what}` }, name || STORED_NAME);
     button.addEventListener("click", () => {
       if (this.session.head !== name) this.session.setHead(name);
@@ -119,7 +123,7 @@ export class Controls {
     const list = byId("answer");
     const kept = (number: number) => session.mask?.hasClass(number) ?? false;
     const rows = !answer ? [] : answer.task === "classify" ? labelRows(answer.labels)
-      : legendRows(answer, kept, choosing ? this.chooseClass : null);
+      : legendRows(this.legend(answer), kept, choosing ? this.chooseClass : null);
     if (answer || !session.source) {
       const focused = (document.activeElement as HTMLElement | null)?.dataset["class"];
       const now = rows.map((row) => row.outerHTML).join();
@@ -131,15 +135,21 @@ export class Controls {
     byId("answer-note").textContent = answer ? this.note(answer, choosing) : "";
   }
 
-  private note(answer: Labels | Segmentation, choosing: boolean): string {
-    const { usesReference, source, file } = this.session;
-    if (answer.task === "classify") return "The likeliest classes, read from the latents.";
-    if (answer.head === STORED || (source?.kind === "file" && this.session.head === STORED)) {
-      return "The label map that the file carries.";
+  private legend(answer: Segmentation): Legend {
+    const part = this.session.answeredPart;
+    if (this.counted?.answer !== answer || this.counted.part !== part) {
+      this.counted = { answer, part, labels: part ? areasWithin(answer, part) : answer.labels };
     }
+    return { ...answer, labels: this.counted.labels };
+  }
+
+  private note(answer: Labels | Segmentation, choosing: boolean): string {
+    const { usesReference, answeredPart, head } = this.session;
+    if (head === STORED) return "The file says so itself; no network ran.";
+    if (answer.task === "classify") return "The likeliest classes, read from the latents.";
     if (usesReference) return "Read from the latents of the whole photo. What is kept is stored, the rest is not.";
-    if (file?.facts.keepMask) return "Read from the latents that are stored; the rest of the picture is empty to the head.";
-    return choosing ? "By area. Click a class to keep it and leave the rest of the picture out of the file." : "Classes by area.";
+    if (answeredPart) return "Shares of what is stored. The head saw nothing of the rest.";
+    return choosing ? "By area. Click a class to keep it and leave the rest of the picture out of the file." : "By area.";
   }
 
   private download(): void {

@@ -51,7 +51,7 @@ export class Keeping {
     }
     const request = mask?.request() ?? null;
     this.stage.setMask(request);
-    this.stage.setStored(file?.facts.keepMask ?? null);
+    if (file) this.stage.setStored(file.facts.keepMask, this.session.answeredPart !== null);
     byId("keep-hint").textContent = readOnly ? this.ofFile() : this.ofMask(request);
   }
 

@@ -15,6 +15,7 @@ import { dimensions, size, thousands } from "./words";
 const SAMPLE = "photo.png";
 
 const client = new Client();
+let ready: Promise<void>;
 const progress = new Progress();
 let view: View = "picture";
 let drawn: { decoded: unknown; map: unknown } = { decoded: null, map: null };
@@ -137,7 +138,18 @@ function showZoom(): void {
 function open(file: Blob, name: string): void {
   clearNotices();
   byId("welcome").classList.add("busy");
-  void ready.then(() => session.open(file, name)).finally(() => byId("welcome").classList.remove("busy"));
+  void ready
+    .then(() => (session.facts ? undefined : (ready = start())))
+    .then(() => session.open(file, name))
+    .finally(() => byId("welcome").classList.remove("busy"));
+}
+
+/** Loads what every file needs. A failure is shown, and tried again when the next file is opened. */
+function start(): Promise<void> {
+  return session.start().then(() => progress.done(""), (error: unknown) => {
+    progress.done("");
+    showError(error);
+  });
 }
 
 async function openSample(): Promise<void> {
@@ -162,8 +174,4 @@ byId("zoom-fit").addEventListener("click", () => stage.viewport.fit());
 byId("zoom-actual").addEventListener("click", () => stage.viewport.actual());
 byId("sample").addEventListener("click", () => void openSample().catch(showError));
 setView("picture");
-
-const ready = session.start().then(() => progress.done(""), (error: unknown) => {
-  progress.done("");
-  showError(error);
-});
+ready = start();

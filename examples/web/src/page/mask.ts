@@ -139,16 +139,23 @@ function footprints(
   const mark = (number: number, row: number, column: number) => {
     let positions = found.get(number);
     if (!positions) found.set(number, (positions = new Uint8Array(rows * columns)));
-    if (positions[row * columns + column] === 2) return;
     for (let r = Math.max(0, row - 1); r <= Math.min(rows - 1, row + 1); r++) {
-      for (let c = Math.max(0, column - 1); c <= Math.min(columns - 1, column + 1); c++) {
-        positions[r * columns + c] ||= 1;
+      for (let c = Math.max(0, column - 1); c <= Math.min(columns - 1, column + 1); c++) positions[r * columns + c] = 1;
+    }
+  };
+  const seen = new Int32Array(256).fill(-1); // where a class was met last
+  for (let at = 0; at < rows * columns; at++) {
+    const row = Math.floor(at / columns);
+    const column = at % columns;
+    const right = Math.min(width, POSITION * (column + 1));
+    for (let y = POSITION * row; y < Math.min(height, POSITION * (row + 1)); y++) {
+      for (let pixel = y * width + POSITION * column; pixel < y * width + right; pixel++) {
+        const number = map[pixel]!;
+        if (seen[number] === at) continue;
+        seen[number] = at;
+        mark(number, row, column);
       }
     }
-    positions[row * columns + column] = 2; // so that its other pixels need no second look
-  };
-  for (let y = 0, at = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, at++) mark(map[at]!, y >> 4, x >> 4);
   }
   return found;
 }

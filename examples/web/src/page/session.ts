@@ -9,7 +9,7 @@ import { isSemc, psnr, readPhoto, type Photo } from "./photo";
 
 /** Quality at which the map is read that classes are chosen from, where the file itself holds a part alone. */
 const REFERENCE_QUALITY = 75;
-/** Stands for the label map that a file carries, in place of a head's name. */
+/** Stands for what a file says of itself, in place of a head's name. */
 export const STORED = "";
 
 export type Source = { kind: "photo"; name: string; photo: Photo } | { kind: "file"; name: string; bytes: Uint8Array };
@@ -31,6 +31,8 @@ export class Session {
   quality = 50;
   latentsOnly = false;
   head = STORED;
+  /** Whether the head's answer goes into the file of a photo. */
+  storing = false;
   /** The file of the photo, or the one that was opened. */
   file: { bytes: Uint8Array; facts: FileFacts } | null = null;
   decoded: ImageData | null = null;
@@ -72,6 +74,11 @@ export class Session {
     return !this.latentsOnly && this.reference?.head === this.head && this.requested !== null;
   }
 
+  /** The positions that the answer shown speaks of, where it is read from a part of the picture; else null. */
+  get answeredPart(): Uint8Array | null {
+    return this.usesReference || this.head === STORED ? null : (this.file?.facts.keepMask ?? null);
+  }
+
   private get requested(): Uint8Array | null {
     return this.source?.kind === "photo" && this.mask ? this.mask.request() : null;
   }
@@ -95,7 +102,6 @@ export class Session {
       else await this.openPhoto(await readPhoto(blob, name, facts.maxPixels), epoch);
     } catch (error) {
       if (epoch !== this.epoch) return;
-      this.loaded = false; // the worker may hold the other picture now
       this.listener.failed(error);
     } finally {
       this.opening--;
@@ -106,6 +112,7 @@ export class Session {
 
   private async openPhoto(photo: Photo, epoch: number): Promise<void> {
     const { width, height } = photo.pixels;
+    this.loaded = false; // the worker lets go of the photo before
     const { timings, hasAlpha } = await this.client.openPhoto(photo.pixels, width, height, this.report());
     if (epoch !== this.epoch) return;
     this.begin({ kind: "photo", name: photo.name, photo });
@@ -124,7 +131,7 @@ export class Session {
     this.file = { bytes, facts };
     this.fromBytes = true;
     this.quality = facts.quality;
-    if (facts.hasStoredMap && facts.kept !== null) this.head = STORED; // the heads see a part of the picture alone
+    if (facts.kept !== null && this.hasStoredAnswer) this.head = STORED; // the heads see a part of the picture alone
     else if (this.head === STORED) this.head = this.facts?.heads[0]?.name ?? STORED;
     for (const warning of facts.warnings) this.listener.remark(warning);
     this.listener.changed(true);
@@ -157,7 +164,15 @@ export class Session {
 
   setHead(name: string): void {
     this.head = name;
-    this.change(() => (this.answer = null));
+    this.change(() => {
+      if (this.storing && this.source?.kind === "photo") this.forgetFile();
+      this.answer = null;
+    });
+  }
+
+  setStoring(on: boolean): void {
+    this.storing = on;
+    this.change(() => this.forgetFile());
   }
 
   /** With it on, the file is opened anew and nothing but heads reads its latents. */
@@ -217,7 +232,13 @@ export class Session {
   }
 
   private get canAnswer(): boolean {
-    return this.headFacts !== null || (this.head === STORED && !!this.file?.facts.hasStoredMap);
+    return this.headFacts !== null || (this.head === STORED && this.hasStoredAnswer);
+  }
+
+  /** Whether the file itself says what it shows. */
+  get hasStoredAnswer(): boolean {
+    const facts = this.file?.facts;
+    return !!facts && (facts.hasStoredMap || facts.storedLabels.length > 0);
   }
 
   /** Gives the source to the worker again, after another one was refused. */
@@ -234,7 +255,9 @@ export class Session {
   private async encode(epoch: number): Promise<void> {
     const keep = this.requested ?? undefined;
     const head = this.headFacts?.task === "segment" ? this.head : undefined;
-    const { bytes, facts, timings } = await this.client.encode({ quality: this.quality, keep, head }, this.report());
+    const store = this.storing && this.headFacts ? [this.head] : undefined;
+    const request = { quality: this.quality, keep, head, store };
+    const { bytes, facts, timings } = await this.client.encode(request, this.report());
     if (epoch !== this.epoch) return;
     this.file = { bytes, facts };
     this.timings.set("encode", timings);
@@ -262,13 +285,18 @@ export class Session {
   }
 
   private async recognise(epoch: number): Promise<void> {
-    const answer = await (this.head === STORED
-      ? this.client.storedMap(this.report())
-      : this.client.recognise(this.head, this.report()));
+    const answer = this.head === STORED ? await this.stored() : await this.client.recognise(this.head, this.report());
     if (epoch !== this.epoch) return;
     this.answer = answer;
     this.timings.set("answer", answer.timings);
     if (answer.task === "segment" && !this.file?.facts.keepMask) this.setReference(answer);
+  }
+
+  /** What the file says of itself: its label map, or its labels. */
+  private stored(): Promise<Labels | Segmentation> {
+    const { hasStoredMap, storedLabels } = this.file!.facts;
+    if (hasStoredMap) return this.client.storedMap(this.report());
+    return Promise.resolve({ task: "classify", head: STORED, labels: storedLabels, timings: { total: 0 } });
   }
 
   /** The label map of the whole photo; the file is made anew afterwards. */

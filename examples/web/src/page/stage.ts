@@ -109,9 +109,10 @@ export class Stage {
     byId<SVGPathElement>("edge").setAttribute("d", edge);
   }
 
-  /** Hatches on the decoded side what the file does not store. */
-  setStored(mask: Uint8Array | null): void {
+  /** Hatches on the decoded side what the file does not store; `above` the label map, or below it. */
+  setStored(mask: Uint8Array | null, above = false): void {
     byId<SVGPathElement>("absent-area").setAttribute("d", this.outline(mask)[0]);
+    byId("absent").classList.toggle("above", above);
   }
 
   private outline(mask: Uint8Array | null): [string, string] {

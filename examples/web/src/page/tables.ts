@@ -20,7 +20,7 @@ export function showTimings(timings: Map<Stage, Timings>, facts: ClientFacts | n
     for (const [step, time] of Object.entries(each) as [Step | "total", number][]) {
       if (step === "total") continue;
       const once = step === "download" || step === "engine";
-      rows.push(row("step", `${stepName(step)}${once ? " (once)" : ""}`, milliseconds(time)));
+      rows.push(row("step", once ? "Loading, once" : stepName(step), milliseconds(time)));
     }
   }
   const answer = bytesToAnswer(timings);
