@@ -1,6 +1,7 @@
 // The server and a headless Chromium, for the tests that need a real browser.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { readFile, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
@@ -39,6 +40,18 @@ export async function withBrowser(graphs, work) {
     await browser?.close();
     server.kill();
   }
+}
+
+/** Peak of the resident memory of the largest process of the browser in bytes, 0 where the system does not say. */
+export async function peakMemory() {
+  let most = 0;
+  for (const pid of await readdir("/proc").catch(() => [])) {
+    const [name, status] = await Promise.all(
+      ["comm", "status"].map((file) => readFile(`/proc/${pid}/${file}`, "utf8").catch(() => "")));
+    if (!name.startsWith("chrom")) continue;
+    most = Math.max(most, 1024 * Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0));
+  }
+  return most;
 }
 
 /** Notes what a page asks for from anywhere but the server: it must be nothing. */

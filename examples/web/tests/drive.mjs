@@ -6,7 +6,7 @@
 // the facts of the client, and for each job its facts, its timings of every time, its answers or its error.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { watch, withBrowser } from "./browser.mjs";
+import { peakMemory, watch, withBrowser } from "./browser.mjs";
 
 const [graphs, jobsFile, folder] = process.argv.slice(2);
 const jobs = JSON.parse(await readFile(jobsFile, "utf8"));
@@ -91,7 +91,10 @@ const result = await withBrowser(graphs, async ({ browser, url }) => {
     return { ...(await globalThis.client.ready()), isolated: crossOriginIsolated };
   });
   const rows = [];
-  for (const [number, job] of jobs.entries()) rows.push(await page.evaluate(runJob, [job, number]));
+  for (const [number, job] of jobs.entries()) {
+    const row = await page.evaluate(runJob, [job, number]).catch((error) => ({ error: { kind: null, message: String(error) } }));
+    rows.push({ ...row, peak: await peakMemory() });
+  }
   return { facts, browser: browser.version(), strangers, rows };
 });
 process.stdout.write(JSON.stringify(result));

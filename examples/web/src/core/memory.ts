@@ -6,10 +6,12 @@ import { MemoryError } from "./errors.ts";
 const WASM_LIMIT = 3.5e9;
 /** Measured peak of the graphs that see a whole picture, in bytes a pixel; tiles bound the others. */
 const BYTES_A_PIXEL = 110;
+/** A device of at least so many GiB may give WebAssembly all that it can have; browsers name no more. */
+const ROOMY = 8;
 
 /** Pixels of the largest picture that is taken. `deviceMemory` is the browser's guess in GiB, where it makes one. */
 export function maxPixels(deviceMemory: number | undefined): number {
-  const share = deviceMemory === undefined ? 1 : Math.min(1, deviceMemory / 4);
+  const share = deviceMemory === undefined ? 1 : Math.min(1, deviceMemory / ROOMY);
   return Math.floor((WASM_LIMIT * share) / BYTES_A_PIXEL);
 }
 

@@ -59,10 +59,10 @@ export class Workspace {
   async openPhoto(
     rgba: Uint8ClampedArray, width: number, height: number, progress: Progress,
   ): Promise<{ width: number; height: number; hasAlpha: boolean; timings: Timings }> {
+    checkSize(width, height, this.limit);
     if (!(width >= 1 && height >= 1) || rgba.length !== 4 * width * height) {
       throw new ImageError(`${rgba.length} bytes are no picture of ${width} x ${height} pixels`);
     }
-    checkSize(width, height, this.limit);
     const timer = new Timer();
     this.photo = null;
     await timer.time("download", () => this.bundle.need(["analysis"], progress));
