@@ -44,12 +44,8 @@ export class Controls {
     arrowKeys(byId("heads"), (button) => button.click());
   }
 
-  /** Brings everything in the column up to date. `fresh` where another picture was opened. */
-  show(fresh: boolean): void {
-    if (fresh) {
-      this.quality.value = String(this.session.quality);
-      byId("quality-value").textContent = this.quality.value;
-    }
+  /** Brings everything in the column up to date. */
+  show(): void {
     this.showSize();
     this.showHeads();
     this.showProof();

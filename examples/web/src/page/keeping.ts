@@ -57,7 +57,7 @@ export class Keeping {
 
   private ofMask(request: Uint8Array | null): string {
     if (request) return `${percent(request.reduce((sum, value) => sum + value, 0) / request.length)} of the picture is kept`;
-    return "Paint what to keep. Nothing is marked, so everything is stored.";
+    return "Paint what to keep. Now all of it is stored.";
   }
 
   private ofFile(): string {

@@ -50,7 +50,7 @@ function refresh(fresh: boolean): void {
   }
   drawLayers();
   showCompare();
-  controls.show(fresh);
+  controls.show();
   keeping.show();
   showTimings(session.timings, session.facts);
   showFacts(file?.facts ?? null);
@@ -83,10 +83,11 @@ function showTags(): void {
   const undecoded = latentsOnly && !decoded;
   if (file) byId("tag-right").textContent = `${undecoded ? "Latents" : "semcomp"} · ${size(file.facts.bytes)}`;
   const note = byId("stage-note");
-  const partly = !undecoded && view === "picture" && file?.facts.kept !== null && file?.facts.kept !== undefined;
+  const hatched = view === "picture" || (view === "keep" && source?.kind === "file");
+  const partly = !undecoded && hatched && !!file?.facts.keepMask;
   show(note, undecoded || partly);
   note.classList.toggle("hatched", partly);
-  note.textContent = undecoded ? `The decoder has not run (runs: ${session.decoderRuns})` : partly ? "not stored" : "";
+  note.textContent = undecoded ? `The decoder has not run (${session.decoderRuns} runs)` : partly ? "not stored" : "";
 }
 
 function summary(): string {
@@ -159,7 +160,7 @@ async function openSample(): Promise<void> {
 }
 
 startTheme();
-startIntake(open, (sentence) => showError(new Error(sentence)));
+startIntake(open, showRemark);
 for (const tab of document.querySelectorAll<HTMLButtonElement>("[role=tab]")) {
   tab.addEventListener("click", () => setView(tab.dataset["view"] as View));
 }

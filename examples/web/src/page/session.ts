@@ -4,7 +4,7 @@
 import type {
   Client, ClientFacts, FileFacts, HeadFacts, Labels, OnProgress, Segmentation, Step, Timings,
 } from "../api";
-import { KeepMask } from "./mask";
+import { KeepMask, POSITION } from "./mask";
 import { isSemc, psnr, readPhoto, type Photo } from "./photo";
 
 /** Quality at which the map is read that classes are chosen from, where the file itself holds a part alone. */
@@ -130,10 +130,10 @@ export class Session {
     this.timings.set("open", timings);
     this.file = { bytes, facts };
     this.fromBytes = true;
-    this.quality = facts.quality;
     if (facts.kept !== null && this.hasStoredAnswer) this.head = STORED; // the heads see a part of the picture alone
     else if (this.head === STORED) this.head = this.facts?.heads[0]?.name ?? STORED;
     for (const warning of facts.warnings) this.listener.remark(warning);
+    if (facts.synthesised && facts.kept === null) this.listener.remark(meantFor(facts.generator));
     this.listener.changed(true);
   }
 
@@ -253,6 +253,7 @@ export class Session {
   }
 
   private async encode(epoch: number): Promise<void> {
+    this.listener.progress("quantize", null);
     const keep = this.requested ?? undefined;
     const head = this.headFacts?.task === "segment" ? this.head : undefined;
     const store = this.storing && this.headFacts ? [this.head] : undefined;
@@ -265,6 +266,7 @@ export class Session {
   }
 
   private async reopen(epoch: number): Promise<void> {
+    this.listener.progress("entropy", null);
     const bytes = this.file?.bytes ?? (this.source as Source & { kind: "file" }).bytes;
     const { facts, timings } = await this.client.openFile(bytes, this.report());
     if (epoch !== this.epoch) return;
@@ -275,16 +277,19 @@ export class Session {
   }
 
   private async decode(epoch: number): Promise<void> {
+    this.listener.progress("synthesis", null);
     const { rgba, width, height, timings } = await this.client.decode(this.report());
     if (epoch !== this.epoch) return;
     this.decoded = new ImageData(rgba, width, height);
     this.timings.set("decode", timings);
     const facts = this.file!.facts;
+    if (facts.keepMask) clear(this.decoded, facts.keepMask);
     const original = this.source?.kind === "photo" && !facts.hasAlpha ? this.source.photo.pixels : null;
     this.psnr = original && psnr(original, this.decoded, facts.keepMask);
   }
 
   private async recognise(epoch: number): Promise<void> {
+    this.listener.progress("head", null);
     const answer = this.head === STORED ? await this.stored() : await this.client.recognise(this.head, this.report());
     if (epoch !== this.epoch) return;
     this.answer = answer;
@@ -301,6 +306,7 @@ export class Session {
 
   /** The label map of the whole photo; the file is made anew afterwards. */
   private async refer(epoch: number): Promise<void> {
+    this.listener.progress("quantize", null);
     this.forgetFile();
     await this.client.encode({ quality: REFERENCE_QUALITY }, this.report());
     const answer = await this.client.recognise(this.head, this.report());
@@ -316,6 +322,22 @@ export class Session {
 
   private report(): OnProgress {
     return (step, share) => this.listener.progress(step, share);
+  }
+}
+
+function meantFor(generator: string | null): string {
+  const name = generator ? `the generator ${generator}` : "a generator";
+  return `This file was made for ${name}, which would add details that it does not store. You see what it stores`;
+}
+
+/** Makes the positions transparent that a file does not store, 16x16 pixels each. */
+function clear(picture: ImageData, stored: Uint8Array): void {
+  const columns = Math.ceil(picture.width / POSITION);
+  for (let y = 0, at = 3; y < picture.height; y++) {
+    const row = Math.floor(y / POSITION) * columns;
+    for (let x = 0; x < picture.width; x++, at += 4) {
+      if (!stored[row + Math.floor(x / POSITION)]) picture.data[at] = 0;
+    }
   }
 }
 

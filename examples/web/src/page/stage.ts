@@ -68,7 +68,6 @@ export class Stage {
     this.hasDecoded = picture !== null;
     if (picture) draw(this.decoded, picture);
     show(this.decoded, this.hasDecoded);
-    show(byId("undrawn"), !this.hasDecoded);
     this.layOut();
   }
 
@@ -148,6 +147,7 @@ export class Stage {
     show(byId("tag-left"), this.hasOriginal);
     show(byId("tag-right"), !whole && !this.peeking);
     show(this.map, view === "map");
+    show(byId("undecoded"), !this.hasDecoded && view === "picture");
     show(this.right, !whole && !this.peeking);
     show(this.regions, whole);
     const cut = divided ? Math.max(0, (this.divider.position - viewport.x) / viewport.scale) : 0;
