@@ -7,7 +7,7 @@ EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo web test test-edge test-web lint clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap bench-edge \
+.PHONY: demo web test test-edge test-web web-tools lint clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap bench-edge \
   bench-web bench-generative
 
 demo: $(VENV)/.core
@@ -30,11 +30,18 @@ web: out/edge/manifest.json $(WEB)/node_modules/.installed
 	node $(WEB)/serve.mjs --port $(WEB_PORT) --graphs out/edge
 
 # Its tests, in node and in Chromium: the system's, or the one that CHROMIUM names. Screenshots go into out/web.
-test-web: $(VENV)/.dev out/edge/manifest.json $(WEB)/node_modules/.installed
+test-web: web-tools $(VENV)/.dev out/edge/manifest.json $(WEB)/node_modules/.installed
 	cd $(WEB) && npm run --silent check
 	SEMCOMP_EDGE=out/edge $(BIN)/python -m pytest tests/test_web.py $(PYTEST_ARGS)
 
+# Node and Chromium from the system's packages, where they are missing and this user may install them.
+web-tools:
+	@command -v npm >/dev/null && { test -n "$$CHROMIUM" || command -v chromium chromium-browser google-chrome >/dev/null; } \
+	  || { apt-get update -qq && apt-get install -y -qq nodejs npm chromium; } \
+	  || { echo 'make test-web needs node 20, npm and Chromium: install them, or name Chromium in CHROMIUM' >&2; exit 1; }
+
 $(WEB)/node_modules/.installed: $(WEB)/package.json $(WEB)/package-lock.json
+	@command -v npm >/dev/null || { echo 'node 20 or newer and npm are needed: install them first' >&2; exit 1; }
 	cd $(WEB) && npm ci --ignore-scripts --no-fund --no-audit
 	touch $@
 

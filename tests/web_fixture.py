@@ -167,7 +167,7 @@ def containers() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         width=300, height=200, mode=ColorMode.L, quality=40, flags=1, entropy_id=b"ENTROPY!", model_id=b"MODEL-ID",
         symbol_crc=0xFEDCBA98, z_check=0xABCD,
     )  # fmt: skip
-    many = tuple(Chunk(kind, bytes(range(kind, 2 * kind))) for kind in ChunkKind) + (Chunk(77, b"unknown"),)
+    many = (*(Chunk(kind, bytes(range(kind, 2 * kind))) for kind in ChunkKind), Chunk(77, b"unknown"))
     giant = Header(**{**vars(header), "width": 9000, "height": 7000})
     padded = (Chunk(ChunkKind.SYMBOLS, b"abc"), Chunk(ChunkKind.PADDING, bytes(20000)))
     files = {"all chunks": (header, many), "padded": (giant, padded)}

@@ -147,6 +147,8 @@ export interface Segmentation {
 export interface SymbolsDump {
   z: Int16Array<ArrayBuffer>;
   y: Int16Array<ArrayBuffer>;
+  /** Table number of each element of y, -1 where nothing is coded. */
+  index: Int8Array<ArrayBuffer>;
   /** Of the elements of z, then of y, as 16 bits little-endian. */
   crc: number;
 }
@@ -170,6 +172,8 @@ interface Pending {
 
 const CRASHED = "the worker that computes has stopped, most likely because memory ran out; reload the page and "
   + "try a smaller picture";
+const NOT_STARTED = "the worker that computes could not be started; reload the page, and build it again where that does "
+  + "not help";
 
 export class Client {
   /** How often the synthesis ran since the current latents were made. */
@@ -177,13 +181,18 @@ export class Client {
   private readonly worker: Worker;
   private readonly pending = new Map<number, Pending>();
   private next = 1;
+  /** Whether the worker ever answered. */
+  private heard = false;
 
   /** `graphs` is the address of the folder that `semcomp export onnx` wrote, `worker` that of the built worker. */
   constructor({ graphs = "graphs/", worker = "worker.js" }: { graphs?: string; worker?: string } = {}) {
     const base = document.baseURI;
     this.worker = new Worker(new URL(worker, base), { type: "module", name: "semcomp" });
     this.worker.onmessage = (event: MessageEvent<Reply>) => this.receive(event.data);
-    this.worker.onerror = (event) => this.fail(event.message ? `${CRASHED} (${event.message})` : CRASHED);
+    this.worker.onerror = (event) => {
+      const [kind, sentence] = this.heard ? (["memory", CRASHED] as const) : (["model", NOT_STARTED] as const);
+      this.fail(kind, event.message ? `${sentence} (${event.message})` : sentence);
+    };
     void this.call("start", [new URL(graphs, base).href]).catch(() => {}); // ready() says what went wrong
   }
 
@@ -233,7 +242,7 @@ export class Client {
   /** Ends the worker; calls that wait fail. */
   close(): void {
     this.worker.terminate();
-    this.fail("the client was closed");
+    this.fail("model", "the client was closed; reload the page");
   }
 
   private call<T>(name: string, args: unknown[], onProgress?: OnProgress): Promise<T> {
@@ -245,6 +254,7 @@ export class Client {
   }
 
   private receive(reply: Reply): void {
+    this.heard = true;
     const waiting = this.pending.get(reply.id);
     if (!waiting) return;
     if ("step" in reply) {
@@ -260,8 +270,8 @@ export class Client {
     }
   }
 
-  private fail(message: string): void {
-    for (const waiting of this.pending.values()) waiting.reject(new ClientError("memory", message));
+  private fail(kind: ErrorKind, message: string): void {
+    for (const waiting of this.pending.values()) waiting.reject(new ClientError(kind, message));
     this.pending.clear();
   }
 }

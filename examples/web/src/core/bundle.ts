@@ -60,8 +60,12 @@ export class Bundle {
     const total = missing.reduce((sum, { graph }) => sum + graph.bytes, 0);
     let before = 0;
     for (const { name, graph } of missing) {
+      const first = this.sessions.size === 0; // it waits for the engine
       const heard = (bytes: number) => progress("download", Math.min(1, (before + bytes) / total));
-      const session = checked(graph, this.fetchFile, heard).then((data) => this.start(data, name));
+      const session = checked(graph, this.fetchFile, heard).then((data) => {
+        if (first) progress("engine", 0);
+        return this.start(data, name);
+      });
       this.sessions.set(name, session);
       try {
         await session;

@@ -22,7 +22,7 @@ export interface Symbols {
   z: Int16Array<ArrayBuffer>;
   y: Int16Array<ArrayBuffer>;
   /** Table numbers of y, -1 where nothing is coded. */
-  index: Int8Array;
+  index: Int8Array<ArrayBuffer>;
 }
 
 export interface Size {
@@ -158,9 +158,9 @@ export class Coder {
   /** Table numbers (M, 4a, 4b), -1 where nothing is coded. Integers alone decide them. */
   private async tableNumbers(
     zHat: Float32Array, shape: Shape, quality: number, keep: Uint8Array | null, progress: Progress,
-  ): Promise<Int8Array> {
+  ): Promise<Int8Array<ArrayBuffer>> {
     const result = await this.bundle.run("sigma", quality, { z_hat: this.planeZ(zHat, shape) }, ["index"], progress);
-    const index = result.index!.data as Int8Array;
+    const index = result.index!.data as Int8Array<ArrayBuffer>;
     const { rows, columns, tall, wide } = shape;
     const { skipBelow } = this.bundle.manifest;
     for (let i = 0; i < index.length; i++) {

@@ -172,8 +172,8 @@ export class Workspace {
   }
 
   symbols(): SymbolsDump {
-    const { z, y } = this.needed().symbols;
-    return { z, y, crc: symbolCrc(y, symbolCrc(z)) };
+    const { z, y, index } = this.needed().symbols;
+    return { z, y, index, crc: symbolCrc(y, symbolCrc(z)) };
   }
 
   /** GENERATOR, REGIONS and, where there is a segmenter, the LABEL_MAP that guides the generator. */
