@@ -2,7 +2,7 @@
 
 Every photo is written at every quality by the library and by the page. Every file is then read by the library, by
 onnxruntime (semcomp.edge) and in Chromium, and every differing symbol and table number is counted; there must be none.
-A photo of 768 x 512 pixels is encoded and decoded for the clock, after two rounds for downloads and warming up; one of 12
+A photo of 768 x 512 pixels is encoded and decoded for the clock, after two rounds that warm up; one of 12
 megapixels has to work, or be refused in words.
 
 Needs Chromium, node, the modules of examples/web (make bench-web) and the graphs: semcomp export onnx -o out/edge

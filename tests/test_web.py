@@ -208,6 +208,7 @@ def assert_same_symbols(driven: Driven, name: str, codec: Codec, data: bytes) ->
     symbols = codec.read_symbols(data)
     assert np.array_equal(driven.data(name, "z", "<i2"), symbols.z.ravel())
     assert np.array_equal(driven.data(name, "y", "<i2"), symbols.y.ravel())
+    assert np.array_equal(driven.data(name, "index", "i1"), symbols.index.ravel())
 
 
 @pytest.mark.parametrize("quality", QUALITIES)

@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from semcomp.coder import SymbolReader, encode_symbols
 from semcomp.container import Chunk, ChunkKind, ColorMode, Container, Header, read, write
 from semcomp.errors import FormatError
 from semcomp.image import pack_alpha
-from semcomp.keepmask import pack_keep, positions
-from semcomp.labelmap import LabelMap, pack_label_map, reduce_map
+from semcomp.keepmask import pack_keep, unpack_keep
+from semcomp.labelmap import LabelMap, pack_label_map, reduce_map, unpack_label_map
 from semcomp.provenance import GeneratorNote, pack_generator
 from semcomp.rounding import choose_symbols
 from semcomp.symbols import rate_node
@@ -127,6 +128,31 @@ def label_maps(rng: np.random.Generator) -> list[dict[str, Any]]:
     return rows
 
 
+def damaged_bodies(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Changed and cut bodies of label maps and of regions: what the library reads from them, null for an error."""
+    label_map = np.kron(rng.integers(0, 5, (6, 8)), np.ones((9, 11))).astype(np.uint8)
+    names, palette = ("a", "b", "c", "d", "e"), ((1, 2, 3),) * 5
+    stored = LabelMap(cells=reduce_map(label_map, 2), cell=2, classes=names, palette=palette)
+    keep = rng.random((30, 40)) < 0.5
+    rows = []
+    for kind, body in (("map", pack_label_map(stored, width=88, height=54)), ("keep", pack_keep(keep))):
+        for number in range(150):
+            data = bytearray(body)
+            at = int(rng.integers(len(data)))
+            if number % 3:
+                data[at] ^= 1 << int(rng.integers(8))
+            else:
+                del data[at:]
+            found: np.ndarray | None = None
+            with suppress(FormatError):
+                if kind == "map":
+                    found = unpack_label_map(bytes(data), width=88, height=54).cells
+                else:
+                    found = unpack_keep(bytes(data), width=640, height=480)
+            rows.append({"kind": kind, "body": text(data), "found": None if found is None else text(found)})
+    return rows
+
+
 def keeps(rng: np.random.Generator) -> list[dict[str, Any]]:
     """Masks that make boxes, and masks that make a bitmap."""
     rows = []
@@ -137,19 +163,6 @@ def keeps(rng: np.random.Generator) -> list[dict[str, Any]]:
     boxes = np.zeros((19, 25), bool)
     boxes[2:9, 3:20] = boxes[8:15, 18:24] = True
     rows.append({"width": 400, "height": 300, "keep": text(boxes), "body": text(pack_keep(boxes))})
-    return rows
-
-
-def masks(rng: np.random.Generator) -> list[dict[str, Any]]:
-    """Masks of pixels, and the positions that hold them."""
-    rows = []
-    for width, height, dilate in ((100, 70, 0), (100, 70, 16), (131, 97, 5)):
-        mask = rng.random((height, width)) < 0.001
-        mask[height // 2, width // 3] = True
-        keep = positions(mask, dilate=dilate)
-        rows.append(
-            {"width": width, "height": height, "dilate": dilate, "mask": text(mask), "keep": text(keep)}
-        )
     return rows
 
 
@@ -226,7 +239,7 @@ def make() -> dict[str, Any]:
         "streams": streams(rng), "damaged": damaged(rng), "choice": choice(rng, tables),
         "tables": {"file": text(save(stored)), "bits": text(tables.bits(), "<f4")},
         "nodes": {n: [int(rate_node(quality, n)) for quality in range(1, 101)] for n in (1, 2, 12, 100)},
-        "maps": label_maps(rng), "keeps": keeps(rng), "masks": masks(rng), "tags": labels(),
+        "maps": label_maps(rng), "bodies": damaged_bodies(rng), "keeps": keeps(rng), "tags": labels(),
         "generator": {
             "name": note.name, "id": note.generator_id.hex(), "guided": True, "body": text(pack_generator(note)),
         },

@@ -88,9 +88,16 @@ compare("positions that are kept", () => {
     assert.deepEqual(core.packKeep(bytes(keep), columns), bytes(body));
     assert.deepEqual(core.unpackKeep(bytes(body), width, height), bytes(keep));
   }
-  for (const { width, height, dilate, mask, keep } of fixture.masks) {
-    assert.deepEqual(core.positionsOf(bytes(mask), width, height, dilate), bytes(keep));
+});
+
+compare("damaged label maps and regions: the same verdict, the same cells", () => {
+  for (const { kind, body, found } of fixture.bodies) {
+    const read = () =>
+      kind === "map" ? core.unpackLabelMap(bytes(body), 88, 54).cells : core.unpackKeep(bytes(body), 640, 480);
+    if (found === null) assert.throws(read, core.FormatError);
+    else assert.deepEqual(read(), bytes(found));
   }
+  assert.ok(fixture.bodies.some((each) => each.found === null) && fixture.bodies.some((each) => each.found !== null));
 });
 
 compare("labels and the generator's settings", () => {

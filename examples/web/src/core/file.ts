@@ -1,6 +1,6 @@
 // Between symbols and a file: its checks, what it says of itself, and the chunks of one that keeps a part.
 import type { FileFacts } from "../api.ts";
-import { fromHex, hex, packInteger } from "./bytes.ts";
+import { crc32, fromHex, hex, packInteger } from "./bytes.ts";
 import type { Symbols } from "./coder.ts";
 import { type Container, type Header, Kind, SYNTHESISED, chunkName, chunkOf } from "./container.ts";
 import { FormatError, ModelError } from "./errors.ts";
@@ -8,7 +8,6 @@ import { countKept, unpackKeep } from "./keepmask.ts";
 import type { Manifest } from "./manifest.ts";
 import { unpackGenerator, unpackTags } from "./notes.ts";
 import { symbolCrc } from "./symbolstream.ts";
-import { crc32 } from "./bytes.ts";
 
 /** A generator completes what a file leaves out. No graph of one is exported, so files name the one that was trained on
  * the head's classes, without an id: any network of that name may complete them. */

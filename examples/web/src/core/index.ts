@@ -3,6 +3,7 @@ export * from "./adaptive.ts";
 export * from "./ans.ts";
 export * from "./bundle.ts";
 export * from "./bytes.ts";
+export * from "./cells.ts";
 export * from "./coder.ts";
 export * from "./container.ts";
 export * from "./errors.ts";

@@ -1,8 +1,8 @@
-// Which 16x16 positions of a picture are stored: from classes or a brush to the body of a REGIONS chunk, and back.
+// Which 16x16 positions of a picture are stored: 1 for each, row by row, to the body of a REGIONS chunk, and back.
 import { Reader, Writer } from "./adaptive.ts";
 import { type Bytes, COPY_AGAIN, Cursor, concat, packVarint } from "./bytes.ts";
+import { codeCells } from "./cells.ts";
 import { FormatError, ImageError } from "./errors.ts";
-import { codeCells } from "./labelmap.ts";
 
 export const POSITION = 16;
 const VERSION = 1;
@@ -20,24 +20,6 @@ export interface Box {
 
 export function countKept(keep: Uint8Array): number {
   return keep.reduce((sum, kept) => sum + (kept ? 1 : 0), 0);
-}
-
-/** The positions that hold a pixel of the mask (1 for each pixel to keep), or one at most `dilate` pixels from it. */
-export function positionsOf(mask: Uint8Array, width: number, height: number, dilate = 0): Uint8Array<ArrayBuffer> {
-  const columns = Math.ceil(width / POSITION);
-  const keep = new Uint8Array(columns * Math.ceil(height / POSITION));
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      if (!mask[y * width + x]) continue;
-      const top = Math.max(0, y - dilate) >> 4;
-      const bottom = Math.min(height - 1, y + dilate) >> 4;
-      const right = Math.min(width - 1, x + dilate) >> 4;
-      for (let row = top; row <= bottom; row++) {
-        for (let column = Math.max(0, x - dilate) >> 4; column <= right; column++) keep[row * columns + column] = 1;
-      }
-    }
-  }
-  return keep;
 }
 
 /** Boxes that do not overlap and cover exactly the kept positions: runs of a row, joined with equal ones below. */
