@@ -5,7 +5,9 @@ import { areasWithin, labelRows, legendRows, type Legend } from "./answers";
 import { arrowKeys, byId, debounce, make, show } from "./dom";
 import { showError } from "./notices";
 import { save, toPng } from "./photo";
-import { bytesToAnswer, STORED, type Session } from "./session";
+import { STORED } from "./pipeline";
+import type { Session } from "./session";
+import { bytesToAnswer } from "./times";
 import { bitsAPixel, milliseconds, percent, renamed, size, thousands } from "./words";
 
 /** How long the slider rests before a photo is encoded. */
@@ -100,7 +102,7 @@ export class Controls {
 
   private showProof(): void {
     const { session } = this;
-    const time = bytesToAnswer(session.timings);
+    const time = bytesToAnswer(session.times);
     const runs = session.decoderRuns;
     const proof = byId("proof");
     proof.classList.toggle("never", session.latentsOnly && runs === 0);

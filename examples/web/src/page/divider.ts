@@ -15,6 +15,7 @@ export class Divider {
     private readonly moved: () => void,
   ) {
     handle.addEventListener("pointerdown", (event) => {
+      if (!event.isPrimary) return; // the second finger of a pinch
       event.preventDefault();
       event.stopPropagation();
       handle.focus({ preventScroll: true });

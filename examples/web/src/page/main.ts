@@ -52,7 +52,7 @@ function refresh(fresh: boolean): void {
   showCompare();
   controls.show();
   keeping.show();
-  showTimings(session.timings, session.facts);
+  showTimings(session.times, session.facts);
   showFacts(file?.facts ?? null);
   showTags();
   if (!session.working && file) progress.done(summary());

@@ -1,6 +1,7 @@
 // A photo from a file to pixels and back, by the browser's own decoders.
 
 import { ClientError } from "../api";
+import { POSITION } from "./mask";
 import { dimensions, size, thousands } from "./words";
 
 /** A photo upright, in sRGB. */
@@ -101,13 +102,13 @@ export async function toPng(pixels: ImageData): Promise<Blob> {
  */
 export function psnr(a: ImageData, b: ImageData, stored: Uint8Array | null): number {
   const { width, height } = a;
-  const columns = Math.ceil(width / 16);
+  const columns = Math.ceil(width / POSITION);
   let sum = 0;
   let count = 0;
   for (let row = 0, at = 0; row < height; row++) {
-    const grid = (row >> 4) * columns;
+    const grid = Math.floor(row / POSITION) * columns;
     for (let column = 0; column < width; column++, at += 4) {
-      if (stored && !stored[grid + (column >> 4)]) continue;
+      if (stored && !stored[grid + Math.floor(column / POSITION)]) continue;
       const r = a.data[at]! - b.data[at]!;
       const g = a.data[at + 1]! - b.data[at + 1]!;
       const blue = a.data[at + 2]! - b.data[at + 2]!;
@@ -116,6 +117,17 @@ export function psnr(a: ImageData, b: ImageData, stored: Uint8Array | null): num
     }
   }
   return 10 * Math.log10((255 * 255 * count) / sum);
+}
+
+/** Makes the positions transparent that a file does not store, 16x16 pixels each. */
+export function clear(picture: ImageData, stored: Uint8Array): void {
+  const columns = Math.ceil(picture.width / POSITION);
+  for (let y = 0, at = 3; y < picture.height; y++) {
+    const row = Math.floor(y / POSITION) * columns;
+    for (let x = 0; x < picture.width; x++, at += 4) {
+      if (!stored[row + Math.floor(x / POSITION)]) picture.data[at] = 0;
+    }
+  }
 }
 
 /** Hands a file to the browser's downloads. */

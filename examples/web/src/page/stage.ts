@@ -150,6 +150,8 @@ export class Stage {
     show(byId("undecoded"), !this.hasDecoded && view === "picture");
     show(this.right, !whole && !this.peeking);
     show(this.regions, whole);
+    this.element.classList.toggle("choosing", whole);
+    this.element.classList.toggle("still", viewport.fitted && !whole); // then a finger scrolls the page
     const cut = divided ? Math.max(0, (this.divider.position - viewport.x) / viewport.scale) : 0;
     this.right.style.clipPath = `inset(0 0 0 ${cut}px)`;
     if (divided) this.divider.place();

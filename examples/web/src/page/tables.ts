@@ -1,9 +1,9 @@
 // The two tables below the controls: how long each step took, and what the file says of itself.
 
-import type { ClientFacts, FileFacts, Step, Timings } from "../api";
+import type { ClientFacts, FileFacts, Step } from "../api";
 import { byId, make } from "./dom";
 import { stepName } from "./notices";
-import { bytesToAnswer, lasting, type Stage } from "./session";
+import { bytesToAnswer, lasting, type Stage, type Times } from "./times";
 import { bitsAPixel, dimensions, milliseconds, percent, thousands } from "./words";
 
 const STAGES: Record<Stage, string> = {
@@ -11,10 +11,10 @@ const STAGES: Record<Stage, string> = {
 };
 
 /** One line a stage with its steps below. */
-export function showTimings(timings: Map<Stage, Timings>, facts: ClientFacts | null): void {
+export function showTimings(times: Times, facts: ClientFacts | null): void {
   const rows: HTMLElement[] = [];
   for (const stage of Object.keys(STAGES) as Stage[]) {
-    const each = timings.get(stage);
+    const each = times.get(stage);
     if (!each) continue;
     rows.push(row("group", STAGES[stage], milliseconds(lasting(each))));
     for (const [step, time] of Object.entries(each) as [Step | "total", number][]) {
@@ -23,7 +23,7 @@ export function showTimings(timings: Map<Stage, Timings>, facts: ClientFacts | n
       rows.push(row("step", once ? "Loading, once" : stepName(step), milliseconds(time)));
     }
   }
-  const answer = bytesToAnswer(timings);
+  const answer = bytesToAnswer(times);
   if (answer !== null) rows.push(row("group", "From bytes to answer", milliseconds(answer)));
   if (facts) {
     const threads = facts.threads === 1 ? "one thread" : `${facts.threads} threads`;
