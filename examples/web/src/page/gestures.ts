@@ -18,6 +18,8 @@ export interface Listener {
   strokeStart(): void;
   stroke(column: number, row: number): void;
   strokeEnd(): void;
+  /** The keyboard's cursor has moved. */
+  pointed(column: number, row: number): void;
   /** A click in a view without painting, and the pixel below the pointer, or null outside. */
   click(pixel: Point): void;
   hover(pixel: Point | null, at: Point): void;
@@ -135,6 +137,7 @@ export class Gestures {
     this.key.row = Math.min(rows - 1, Math.max(0, this.key.row + dy));
     this.stage.viewport.reveal(this.key.column * POSITION, this.key.row * POSITION, POSITION);
     this.stage.setCursor({ ...this.key, size: this.listener.brush() });
+    this.listener.pointed(this.key.column, this.key.row);
   }
 
   private paintKey(): void {
@@ -142,6 +145,7 @@ export class Gestures {
     this.listener.stroke(this.key.column, this.key.row);
     this.listener.strokeEnd();
     this.stage.setCursor({ ...this.key, size: this.listener.brush() });
+    this.listener.pointed(this.key.column, this.key.row);
   }
 
   private point(event: PointerEvent): void {

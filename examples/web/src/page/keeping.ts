@@ -93,6 +93,12 @@ export class Keeping {
         if (changes.stroke) this.edit(() => {});
         else session.mask?.forgetStep();
       },
+      pointed: (column: number, row: number) => {
+        const { mask } = session;
+        if (!mask) return;
+        const kept = mask.marked()[row * mask.columns + column] ? "kept" : "not kept";
+        byId("status").textContent = `Row ${row + 1} of ${mask.rows}, column ${column + 1} of ${mask.columns}: ${kept}`;
+      },
       click: ({ x, y }: { x: number; y: number }) => {
         const shown = this.view() === "map" && session.mask ? session.segmentation : null;
         if (shown) this.toggleClass(shown.map[Math.floor(y) * shown.width + Math.floor(x)]!);

@@ -47,6 +47,8 @@ function refresh(fresh: boolean): void {
     byId("source").textContent = `${source.name} · ${dimensions(width, height)}`;
     drawn = { decoded: null, map: null };
     stage.begin(width, height, photo?.pixels ?? null);
+    const focused = document.activeElement;
+    if (focused === document.body || byId("welcome").contains(focused)) stage.element.focus({ preventScroll: true });
   }
   drawLayers();
   showCompare();

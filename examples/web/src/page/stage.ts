@@ -154,6 +154,7 @@ export class Stage {
     this.element.classList.toggle("still", viewport.fitted && !whole); // then a finger scrolls the page
     const cut = divided ? Math.max(0, (this.divider.position - viewport.x) / viewport.scale) : 0;
     this.right.style.clipPath = `inset(0 0 0 ${cut}px)`;
+    byId("stripes").setAttribute("patternTransform", `rotate(45) scale(${1 / viewport.scale})`);
     if (divided) this.divider.place();
   }
 }

@@ -115,6 +115,7 @@ export class Viewport {
     this.x = hold(this.x, this.width * this.scale, this.stage.clientWidth);
     this.y = hold(this.y, this.height * this.scale, this.stage.clientHeight);
     this.plane.style.transform = `translate(${this.x}px, ${this.y}px) scale(${this.scale})`;
+    this.plane.style.setProperty("--px", String(1 / this.scale)); // what is one pixel of the screen
     this.plane.classList.toggle("magnified", this.scale * devicePixelRatio >= 2);
     this.changed();
   }
