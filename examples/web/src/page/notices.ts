@@ -5,7 +5,7 @@ import { byId, make, show } from "./dom";
 
 const TITLES: Record<ClientError["kind"], string> = {
   format: "This file cannot be opened",
-  model: "The model does not fit",
+  model: "The model is missing, or does not fit",
   image: "This picture cannot be used",
   memory: "This is too large here",
 };
