@@ -102,6 +102,7 @@ export class Controls {
 
   private showProof(): void {
     const { session } = this;
+    if (!session.file) return; // what was said of the last one stays until the next one is there
     const time = bytesToAnswer(session.times);
     const runs = session.decoderRuns;
     const proof = byId("proof");
@@ -111,7 +112,6 @@ export class Controls {
       facts.push(make("span", {}, "From bytes to answer ", make("b", { id: "answer-time" }, milliseconds(time))));
     }
     proof.replaceChildren(...facts);
-    show(proof, session.file !== null);
   }
 
   private showAnswer(): void {
