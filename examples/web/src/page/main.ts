@@ -124,7 +124,7 @@ function latentsOnlySwitched(on: boolean): void {
 function showCompare(): void {
   const photo = session.source?.kind === "photo";
   show(byId("compare"), photo);
-  byId("picture-hint").textContent = photo ? "" : "The file alone is open; its original is not known here.";
+  byId("picture-hint").textContent = photo ? "" : "Opened without its original.";
   for (const button of byId("compare").querySelectorAll("button")) {
     const share = Number(button.dataset["share"]);
     button.setAttribute("aria-pressed", String(share === stage.divider.share || (share === 0.5 && stage.divider.isInside)));
