@@ -1,4 +1,4 @@
-// Numbers as a person reads them. Digits are grouped by thin spaces' plain cousin, the comma, in every locale.
+// Numbers as a person reads them; the same in every locale.
 
 /** 21340 -> "21,340". */
 export const thousands = (value: number): string => Math.round(value).toLocaleString("en");
