@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import common, web
 from semcomp.answers import Labels, Segmentation
 from semcomp.codec import Codec
 from semcomp.container import Chunk, ChunkKind, Container, read, write
@@ -338,6 +339,20 @@ def test_threads_and_progress(driven: Driven) -> None:
     assert facts["threads"] == min(4, len(os.sched_getaffinity(0))) or facts["threads"] >= 1
     assert steps["analysis"] == steps["quantize"] == steps["entropy"] == 1
     assert driven.result["strangers"] == []
+
+
+def test_benchmark(
+    built: None, chromium: str, graphs: Path, codec: Codec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(common, "load_codec", lambda options: codec)
+    Image.fromarray(pictures()["photo"][:70, :90, :3]).save(tmp_path / "a.png")
+    small = ("--qualities", "40", "--size", "96", "64", "--repeats", "1", "--skip-large", "--quiet")
+    status = web.main([str(tmp_path), "--graphs", str(graphs), *small, "-o", str(tmp_path / "web.json")])
+    result = json.loads((tmp_path / "web.json").read_text(encoding="utf-8"))
+    assert result["differing"] == {"library": 0, "onnxruntime": 0, "Chromium": 0} and result["files"] == 2
+    assert result["speed"]["encode_ms"] > result["speed"]["steps_ms"]["photo: analysis"] > 0
+    assert status == (0 if result["passed"] else 1)
 
 
 # ---- the page ----
