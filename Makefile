@@ -1,4 +1,4 @@
-# make demo · make test · make test-edge · make lint · make benchmarks · make figures
+# make demo · make web · make test · make test-edge · make test-web · make lint · make benchmarks · make figures
 # Each builds .venv by itself on a fresh machine; choose the interpreter with PYTHON=python3.12.
 
 PYTHON ?= python3
@@ -7,8 +7,8 @@ EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test test-edge lint clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap bench-edge \
-  bench-generative
+.PHONY: demo web test test-edge test-web web-tools lint clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap bench-edge \
+  bench-web bench-generative
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -20,6 +20,30 @@ test: $(VENV)/.dev
 test-edge: out/edge/manifest.json $(EDGE_VENV)/.client
 	$(EDGE_VENV)/bin/python -m tests.edge_alone out/edge
 	$(EDGE_VENV)/bin/python -m tests.edge_alone out/edge --without constriction
+
+# The browser client, built from examples/web with Node 20 or newer and served to this machine alone: make web WEB_PORT=9000
+WEB := examples/web
+WEB_PORT ?= 8088
+
+web: out/edge/manifest.json $(WEB)/node_modules/.installed
+	cd $(WEB) && node build.mjs
+	node $(WEB)/serve.mjs --port $(WEB_PORT) --graphs out/edge
+
+# Its tests, in node and in Chromium: the system's, or the one that CHROMIUM names. Screenshots go into out/web.
+test-web: web-tools $(VENV)/.dev out/edge/manifest.json $(WEB)/node_modules/.installed
+	cd $(WEB) && npm run --silent check
+	SEMCOMP_EDGE=out/edge $(BIN)/python -m pytest tests/test_web.py $(PYTEST_ARGS)
+
+# Node and Chromium from the system's packages, where they are missing and this user may install them.
+web-tools:
+	@command -v npm >/dev/null && { test -n "$$CHROMIUM" || command -v chromium chromium-browser google-chrome >/dev/null; } \
+	  || { apt-get update -qq && apt-get install -y -qq nodejs npm chromium; } \
+	  || { echo 'make test-web needs node 20, npm and Chromium: install them, or name Chromium in CHROMIUM' >&2; exit 1; }
+
+$(WEB)/node_modules/.installed: $(WEB)/package.json $(WEB)/package-lock.json
+	@command -v npm >/dev/null || { echo 'node 20 or newer and npm are needed: install them first' >&2; exit 1; }
+	cd $(WEB) && npm ci --ignore-scripts --no-fund --no-audit
+	touch $@
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -86,6 +110,9 @@ bench-labelmap: $(VENV)/.eval
 bench-edge: $(VENV)/.eval out/edge/manifest.json out/edge8/manifest.json
 	$(BENCH).edge $(PHOTOS) --int8 out/edge8 -o out/edge.json $(BENCH_ARGS)
 
+bench-web: $(VENV)/.eval out/edge/manifest.json $(WEB)/node_modules/.installed
+	$(BENCH).web $(PHOTOS) -o out/web.json $(BENCH_ARGS)
+
 # Needs the rivals in out/: make rivals.
 bench-recognition: $(VENV)/.eval
 	for name in $(HEADS); do \
@@ -111,7 +138,7 @@ else
 endif
 
 clean:
-	rm -rf $(VENV) $(EDGE_VENV) out build dist semcomp.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(EDGE_VENV) $(WEB)/node_modules $(WEB)/dist $(WEB)/build out build dist semcomp.egg-info .pytest_cache .ruff_cache .mypy_cache
 
 # Stamps: an environment is built once, and again when what it is built from changes.
 $(VENV)/.core: pyproject.toml constraints.txt

@@ -1,0 +1,102 @@
+// Label maps: from the class of every pixel to the body of a LABEL_MAP chunk, and back.
+import { Reader, Writer } from "./adaptive.ts";
+import { type Bytes, COPY_AGAIN, Cursor, concat, packString, packVarint } from "./bytes.ts";
+import { type Cells, codeCells } from "./cells.ts";
+import { FormatError, ImageError } from "./errors.ts";
+
+const VERSION = 1;
+const MAX_CELL = 64;
+const MAX_CELLS = 1 << 22;
+const MAX_SIDE = 1 << 14;
+const MAX_BYTES_A_CELL = 6;
+
+export interface LabelMap extends Cells {
+  /** Pixels a side of a cell. */
+  cell: number;
+  classes: string[];
+  palette: [number, number, number][];
+  source: string;
+}
+
+/** The class that most pixels of each cell have; of equally many the smaller class. */
+export function reduceMap(map: Uint8Array, width: number, height: number, cell: number): Cells {
+  const rows = Math.ceil(height / cell);
+  const columns = Math.ceil(width / cell);
+  const cells = new Uint8Array(rows * columns);
+  const votes = new Uint32Array(256);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      votes.fill(0);
+      for (let y = row * cell; y < Math.min(height, (row + 1) * cell); y++) {
+        for (let x = column * cell; x < Math.min(width, (column + 1) * cell); x++) votes[map[y * width + x]!]!++;
+      }
+      let best = 0;
+      for (let k = 1; k < 256; k++) if (votes[k]! > votes[best]!) best = k;
+      cells[row * columns + column] = best;
+    }
+  }
+  return { rows, columns, cells };
+}
+
+/** The class of every pixel. */
+export function expandMap({ columns, cells }: Cells, cell: number, width: number, height: number): Uint8Array<ArrayBuffer> {
+  const map = new Uint8Array(width * height);
+  for (let y = 0; y < height; y++) {
+    const row = Math.floor(y / cell) * columns;
+    for (let x = 0; x < width; x++) map[y * width + x] = cells[row + Math.floor(x / cell)]!;
+  }
+  return map;
+}
+
+function shapeOf(cell: number, width: number, height: number): { rows: number; columns: number; fits: boolean } {
+  const rows = Math.ceil(height / cell);
+  const columns = Math.ceil(width / cell);
+  return { rows, columns, fits: Math.max(rows, columns) <= MAX_SIDE && rows * columns <= MAX_CELLS };
+}
+
+/** The body of a LABEL_MAP chunk. ImageError for a map of too many cells. */
+export function packLabelMap(map: LabelMap): Bytes {
+  if (map.rows * map.columns > MAX_CELLS || Math.max(map.rows, map.columns) > MAX_SIDE) {
+    throw new ImageError(`a label map of ${map.rows} x ${map.columns} cells does not fit into a file; store no map`);
+  }
+  const parts = [
+    Uint8Array.of(VERSION), packVarint(map.cell), packString(map.source), packVarint(map.classes.length),
+    ...map.classes.flatMap((name, k) => [packString(name), Uint8Array.from(map.palette[k]!)]),
+  ];
+  const writer = new Writer();
+  codeCells(map, writer, map.classes.length);
+  return concat([...parts, writer.finish()]);
+}
+
+/** Inverse of `packLabelMap` for a picture of that size. FormatError for anything else. */
+export function unpackLabelMap(data: Uint8Array, width: number, height: number): LabelMap {
+  const cursor = new Cursor(data, "the label map");
+  cursor.version(VERSION);
+  const cell = cursor.varint();
+  const source = cursor.string();
+  const count = cursor.varint();
+  if (cell < 1 || cell > MAX_CELL || count < 1 || count > 255) {
+    throw new FormatError(
+      `the label map claims cells of ${cell} pixels and ${count} classes, expected 1..64 and 1..255; ${COPY_AGAIN}`,
+    );
+  }
+  const classes: string[] = [];
+  const palette: [number, number, number][] = [];
+  for (let k = 0; k < count; k++) {
+    classes.push(cursor.string());
+    const [red, green, blue] = cursor.take(3, "a colour");
+    palette.push([red!, green!, blue!]);
+  }
+  const { rows, columns, fits } = shapeOf(cell, width, height);
+  const words = data.subarray(cursor.offset);
+  if (!fits || words.length > rows * columns * MAX_BYTES_A_CELL + 8) {
+    throw new FormatError(
+      `a label map of ${rows} x ${columns} cells in ${words.length} bytes cannot be that of this picture; ${COPY_AGAIN}`,
+    );
+  }
+  const cells = new Uint8Array(rows * columns);
+  const reader = new Reader(words);
+  codeCells({ rows, columns, cells }, reader, count);
+  reader.finish();
+  return { cell, source, classes, palette, rows, columns, cells };
+}

@@ -1,0 +1,70 @@
+// What a folder of exported graphs says about itself.
+import type { HeadFacts } from "../api.ts";
+import { ModelError } from "./errors.ts";
+
+const FORMAT = "semcomp-edge-1";
+
+export interface StoredFile {
+  file: string;
+  bytes: number;
+  sha256: string;
+}
+
+export interface Graph extends StoredFile {
+  /** How far the output sees, in positions of the input. */
+  reach: number;
+}
+
+export interface Manifest {
+  name: string;
+  entropyId: string;
+  modelId: string;
+  latents: number;
+  hyper: number;
+  nodes: number;
+  skipBelow: number;
+  tables: StoredFile;
+  graphs: Map<string, Graph>;
+  heads: Map<string, HeadFacts & { graph: string }>;
+}
+
+/** The manifest of JSON text. ModelError where it is damaged or of another version. */
+export function parseManifest(text: string): Manifest {
+  try {
+    const json = JSON.parse(text);
+    if (json.format !== FORMAT) throw new Error(`its format is ${json.format}, not ${FORMAT}`);
+    for (const key of ["entropy_id", "model_id"]) {
+      if (!/^[0-9a-f]{16}$/.test(json[key])) throw new Error(`its ${key} is ${json[key]}`);
+    }
+    const { latents, hyper, nodes, skip_below: skipBelow } = json.sizes;
+    if (![latents, hyper, nodes, skipBelow].every(Number.isInteger)) throw new Error("a size is no number");
+    return {
+      name: String(json.name), entropyId: json.entropy_id, modelId: json.model_id, latents, hyper, nodes, skipBelow,
+      tables: stored(json.tables),
+      graphs: new Map(Object.entries<any>(json.graphs).map(([name, graph]) => [name, graphOf(graph)])),
+      heads: new Map(Object.entries<any>(json.heads).map(([name, head]) => [name, { name, ...headOf(head) }])),
+    };
+  } catch (error) {
+    throw new ModelError(
+      `the manifest of the graphs is damaged or of another version (${(error as Error).message}); write the folder `
+        + "again with semcomp export onnx",
+    );
+  }
+}
+
+function stored(entry: any): StoredFile {
+  const { file, bytes, sha256 } = entry;
+  if (!/^[\w-][\w.-]*$/.test(file) || !/^[0-9a-f]{64}$/.test(sha256) || !Number.isInteger(bytes)) {
+    throw new Error(`it names a file ${JSON.stringify(file)}`);
+  }
+  return { file, bytes, sha256 };
+}
+
+function graphOf(entry: any): Graph {
+  return { ...stored(entry), reach: Number(entry.reach) };
+}
+
+function headOf(entry: any): Omit<HeadFacts, "name"> & { graph: string } {
+  if (!["classify", "segment"].includes(entry.task)) throw new Error(`a head's task is ${entry.task}`);
+  return { graph: String(entry.graph), task: entry.task, classes: entry.classes.map(String), palette: entry.palette };
+}

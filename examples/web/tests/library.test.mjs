@@ -1,0 +1,174 @@
+// What the Python library wrote, read and written anew: the bytes must be the same. tests/web_fixture.py makes the file
+// that SEMCOMP_FIXTURE names.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import * as core from "../build/core.mjs";
+
+const path = process.env.SEMCOMP_FIXTURE;
+const skip = path ? false : "SEMCOMP_FIXTURE names no fixture: python -m pytest tests/test_web.py makes one";
+const fixture = path ? JSON.parse(readFileSync(path, "utf8")) : {};
+
+const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
+const array = (type, text) => new type(bytes(text).buffer);
+const quiet = () => {};
+
+function compare(name, check) {
+  test(name, { skip }, check);
+}
+
+compare("symbol streams, escapes among them", () => {
+  for (const { name, latents, stream } of fixture.streams) {
+    const parts = latents.map(({ bounds, flat, index, symbols }) => ({
+      tables: new core.Tables(array(Int32Array, bounds), array(Int32Array, flat)),
+      index: array(Int16Array, index), symbols: array(Int16Array, symbols),
+    }));
+    assert.deepEqual(core.encodeSymbols(parts), bytes(stream), name);
+    const reader = new core.SymbolReader(bytes(stream));
+    for (const { index, tables, symbols } of parts) {
+      const expected = symbols.map((value, i) => (index[i] < 0 ? 0 : value));
+      assert.deepEqual(reader.read(index, tables), expected, name);
+    }
+    reader.finish();
+  }
+});
+
+compare("damaged symbol streams: the same verdict, the same symbols", () => {
+  for (const { bounds, flat, index, stream, symbols } of fixture.damaged) {
+    const tables = new core.Tables(array(Int32Array, bounds), array(Int32Array, flat));
+    const read = () => {
+      const reader = new core.SymbolReader(bytes(stream));
+      const found = reader.read(array(Int16Array, index), tables);
+      reader.finish();
+      return found;
+    };
+    if (symbols === null) assert.throws(read, core.FormatError);
+    else assert.deepEqual(read(), array(Int16Array, symbols));
+  }
+});
+
+compare("what the codec's tables charge, to the last bit", () => {
+  const vectors = core.parseVectors(bytes(fixture.tables.file));
+  const { bits, widest } = core.tablesOf(vectors, "y").bits();
+  const expected = array(Float32Array, fixture.tables.bits);
+  assert.equal((2 * widest + 1) * core.tablesOf(vectors, "y").length, expected.length);
+  assert.deepEqual(bits, expected);
+});
+
+compare("the choice of symbols", () => {
+  const { widest, bits, value, index, chosen } = fixture.choice;
+  const costs = { bits: array(Float32Array, bits), widest };
+  const tables = array(Int16Array, index);
+  const expected = array(Int16Array, chosen);
+  const values = array(Float32Array, value);
+  const found = Int16Array.from(values, (each, i) => core.chooseSymbol(each, tables[i], costs));
+  assert.deepEqual(found, expected);
+  assert.ok(expected.some((each, i) => each !== core.roundHalfEven(values[i])), "none was moved towards zero");
+});
+
+compare("rate nodes", () => {
+  for (const [nodes, numbers] of Object.entries(fixture.nodes)) {
+    numbers.forEach((number, i) => assert.equal(core.rateNode(i + 1, Number(nodes)), number));
+  }
+});
+
+compare("label maps", () => {
+  for (const { name, width, height, cell, classes, palette, source, map, body } of fixture.maps) {
+    const reduced = core.reduceMap(bytes(map), width, height, cell);
+    const packed = core.packLabelMap({ ...reduced, cell, classes, palette, source });
+    assert.deepEqual(packed, bytes(body), name);
+    const read = core.unpackLabelMap(packed, width, height);
+    assert.deepEqual(read, { cell, classes, palette, source, ...reduced }, name);
+  }
+});
+
+compare("positions that are kept", () => {
+  for (const { width, height, keep, body } of fixture.keeps) {
+    const columns = Math.ceil(width / 16);
+    assert.deepEqual(core.packKeep(bytes(keep), columns), bytes(body));
+    assert.deepEqual(core.unpackKeep(bytes(body), width, height), bytes(keep));
+  }
+});
+
+compare("damaged label maps and regions: the same verdict, the same cells", () => {
+  for (const { kind, body, found } of fixture.bodies) {
+    const read = () =>
+      kind === "map" ? core.unpackLabelMap(bytes(body), 88, 54).cells : core.unpackKeep(bytes(body), 640, 480);
+    if (found === null) assert.throws(read, core.FormatError);
+    else assert.deepEqual(read(), bytes(found));
+  }
+  assert.ok(fixture.bodies.some((each) => each.found === null) && fixture.bodies.some((each) => each.found !== null));
+});
+
+compare("labels and the generator's settings", () => {
+  for (const { labels, source, body } of fixture.tags) {
+    assert.deepEqual(core.packTags(labels, source), bytes(body));
+    const read = core.unpackTags(bytes(body));
+    assert.equal(read.source, source);
+    read.labels.forEach(({ name, score }, i) => {
+      assert.equal(name, labels[i].name);
+      assert.ok(Math.abs(score - labels[i].score) < 1e-5);
+    });
+  }
+  const { name, id, guided, body } = fixture.generator;
+  assert.deepEqual(core.packGenerator({ name, guided }, core.fromHex(id)), bytes(body));
+  assert.deepEqual(core.unpackGenerator(bytes(body)), { name, id, guided });
+});
+
+compare("containers", () => {
+  for (const { name, file, header, chunks } of fixture.files) {
+    const read = core.readContainer(bytes(file));
+    assert.equal(core.hex(read.header.entropyId), header.entropy_id, name);
+    for (const key of ["width", "height", "mode", "flags", "quality"]) assert.equal(read.header[key], header[key], name);
+    assert.deepEqual(read.chunks.map(({ kind, data }) => [kind, data.length]), chunks, name);
+    assert.deepEqual(core.writeContainer(read.header, read.chunks), bytes(file), name);
+  }
+});
+
+compare("damaged containers: refused where the library refuses them", () => {
+  for (const { what, file, lost } of fixture.broken) {
+    if (lost === null) assert.throws(() => core.readContainer(bytes(file)), core.FormatError, what);
+    else assert.deepEqual(core.readContainer(bytes(file)).lost.map((each) => each.name), lost, what);
+  }
+});
+
+compare("transparency", async () => {
+  const { width, height, plane, png } = fixture.alpha;
+  assert.deepEqual(await core.unpackGrey(bytes(png), width, height), bytes(plane));
+  const packed = await core.packGrey(bytes(plane), width, height);
+  assert.deepEqual(await core.unpackGrey(packed, width, height), bytes(plane));
+  await assert.rejects(core.unpackGrey(packed, width + 1, height), core.FormatError);
+  await assert.rejects(core.unpackGrey(packed.slice(0, -20), width, height), core.FormatError);
+});
+
+compare("the golden files, with the library's table numbers", async () => {
+  const vectors = bytes(fixture.tables.file);
+  const { sizes } = fixture;
+  for (const { name, file, index, z, y } of fixture.golden) {
+    const bundle = {
+      tables: vectors, manifest: { ...sizes, skipBelow: 0 },
+      run: async () => ({ index: { data: padded(array(Int8Array, index.data), index), dims: [] } }),
+    };
+    const coder = new core.Coder(bundle);
+    const container = core.readContainer(bytes(file));
+    const { header } = container;
+    const body = core.chunkOf(container, core.Kind.SYMBOLS);
+    const symbols = await coder.read(body, header, header.quality, null, quiet, quiet);
+    assert.deepEqual(symbols.z, array(Int16Array, z), name);
+    assert.deepEqual(symbols.y, array(Int16Array, y), name);
+    assert.deepEqual(coder.write(symbols, header, header.quality), body.slice(), name);
+    const { whole, z: low } = core.checksOf(header, null, symbols.z, symbols.y);
+    assert.deepEqual([whole, low], [header.symbolCrc, header.zCheck], name);
+  }
+});
+
+/** Table numbers on the grid that the sigma graph gives: multiples of 4 positions. */
+function padded(data, { channels, rows, columns }) {
+  const [tall, wide] = [4 * Math.ceil(rows / 4), 4 * Math.ceil(columns / 4)];
+  const out = new Int8Array(channels * tall * wide).fill(63);
+  for (let line = 0; line < channels * rows; line++) {
+    const at = (Math.floor(line / rows) * tall + (line % rows)) * wide;
+    out.set(data.subarray(line * columns, (line + 1) * columns), at);
+  }
+  return out;
+}
