@@ -17,8 +17,9 @@ from PIL import Image
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
 from heads.data import DataError, find_dataset, read_rgb
-from heads.evaluate import FIGURES, Score
+from heads.evaluate import FIGURES
 from heads.fit import FitConfig
+from heads.score import Score
 from semcomp import config as configuration
 from semcomp.edge import EdgeCodec
 from semcomp.eval.curves import mean_curve, saving
@@ -76,12 +77,12 @@ def recognition(clients: Mapping[str, EdgeCodec], pictures: int | None, options:
         except DataError:
             continue
         samples = common.spread(dataset.val, pictures or len(dataset.val))
-        scores = {precision: Score(dataset) for precision in clients}
+        scores = {precision: Score(dataset.task, dataset.classes) for precision in clients}
         for sample in common.progress(samples, total=len(samples), label=name, options=options):
             pixels = read_rgb(sample.image)
             for precision, client in clients.items():
                 data = client.encode(pixels, quality=HEAD_QUALITY)
-                scores[precision].add(client.heads[name](client.latents(data)), sample)
+                scores[precision].add(client.heads[name](client.latents(data)), dataset.truth(sample))
         found[name] = {
             "figure": FIGURES[config.task], "pictures": len(samples),
             **{precision: score.percent for precision, score in scores.items()},
