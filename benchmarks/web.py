@@ -157,11 +157,11 @@ def speed(codec: Any, graphs: Path, size: tuple[int, int], repeats: int) -> dict
     }  # fmt: skip
 
 
-def large(graphs: Path) -> dict[str, Any]:
-    """A picture of 12 megapixels, and one beyond every limit: what came of them."""
+def large(graphs: Path, size: tuple[int, int]) -> dict[str, Any]:
+    """A large picture, and one beyond every limit: what came of them."""
     with tempfile.TemporaryDirectory() as folder:
         browser = Browser(graphs, Path(folder))
-        browser.photo("large 50", common.picture_of_size(common.PHOTO, *LARGE), 50)
+        browser.photo("large 50", common.picture_of_size(common.PHOTO, *size), 50)
         browser.photo("giant 50", np.zeros((8, 8, 3), np.uint8), 50)
         browser.jobs[-1] |= {"width": TOO_LARGE[0], "height": TOO_LARGE[1]}  # refused before a pixel is looked at
         rows = browser.run()["rows"]
@@ -202,7 +202,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--qualities", type=int, nargs="+", default=QUALITIES, help="default: 1 13 50 87 100")
     parser.add_argument("--size", type=int, nargs=2, default=(768, 512), metavar=("W", "H"), help="default: 768 512")
     parser.add_argument("--repeats", type=int, default=10, help="of every timing (default: 10)")
-    parser.add_argument("--skip-large", action="store_true", help="leave the picture of 12 megapixels out")
+    parser.add_argument("--large", type=int, nargs=2, default=LARGE, metavar=("W", "H"), help="default: 4000 3000")
+    parser.add_argument("--skip-large", action="store_true", help="leave the large picture out")
     options = parser.parse_args(arguments)
 
     node("build.mjs")
@@ -211,7 +212,7 @@ def main(arguments: list[str] | None = None) -> int:
     paths = common.spread(common.find_photos(options.photos), options.count)
     exact = exactness(codec, edge, paths, list(options.qualities), graphs, options)
     times = speed(codec, graphs, tuple(options.size), options.repeats)
-    big = {} if options.skip_large else large(graphs)
+    big = {} if options.skip_large else large(graphs, tuple(options.large))
     width, height = options.size
     threads = f"{times['threads']} threads, SIMD {'on' if times['simd'] else 'off'}"
     checks = [

@@ -7,17 +7,33 @@
 //
 // On stdout stands one JSON object: the facts of the client, and for each job the facts of its file, its timings of every
 // time, its answers, or its error.
-import { readFile, writeFile } from "node:fs/promises";
+import { open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { peakMemory, watch, withBrowser } from "./browser.mjs";
 
 const [graphs, jobsFile, folder] = process.argv.slice(2);
 const jobs = JSON.parse(await readFile(jobsFile, "utf8"));
 
+/** Bytes of a file that cross to the browser at once: it ends where one message is too long. */
+const PIECE = 1 << 24;
+
+async function piece(path, number) {
+  const file = await open(path);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(PIECE), 0, PIECE, number * PIECE);
+  await file.close();
+  return buffer.subarray(0, bytesRead);
+}
+
 /** Runs in the page: one job. */
 async function runJob([job, number]) {
   const client = globalThis.client;
-  const load = async (what) => new Uint8Array(await (await fetch(`/job/${number}/${what}`)).arrayBuffer());
+  const load = async (what) => {
+    const parts = [];
+    for (let part = 0; !parts.length || parts.at(-1).size; part++) {
+      parts.push(await (await fetch(`/job/${number}/${what}/${part}`)).blob());
+    }
+    return new Uint8Array(await new Blob(parts).arrayBuffer());
+  };
   const save = async (end, data) => {
     if (!job.save) return;
     const address = await new Promise((resolve) => {
@@ -87,9 +103,10 @@ const result = await withBrowser(graphs, async ({ browser, url }) => {
   const isolated = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
   await page.route(`${url}empty`, (route) =>
     route.fulfill({ contentType: "text/html", headers: isolated, body: "<!doctype html><title>empty</title>" }));
-  await page.route(`${url}job/*/*`, (route) => {
-    const [number, what] = new URL(route.request().url()).pathname.split("/").slice(2);
-    return route.fulfill({ path: jobs[number][what], contentType: "application/octet-stream" });
+  await page.route(`${url}job/*/*/*`, async (route) => {
+    const [number, what, part] = new URL(route.request().url()).pathname.split("/").slice(2);
+    const body = await piece(jobs[number][what], Number(part));
+    return route.fulfill({ body, contentType: "application/octet-stream" });
   });
   await page.exposeFunction("saveFile", (name, data) => writeFile(join(folder, name), Buffer.from(data, "base64")));
   await page.goto(`${url}empty`);
