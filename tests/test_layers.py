@@ -13,10 +13,10 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [  # the lowest line first; a module imports from its own line and those below
     "errors container config exif modes image torchvision_ops processes",
     "tables plain_coder coder quantize blocks metrics summary rounding precision tags labelmap_head adaptive labelmap "
-    "symbols answers spans provenance keepmask",
-    "analysis synthesis generator entropy sigma",
+    "symbols answers spans provenance keepmask noise",
+    "analysis synthesis entropy sigma",
     "model store tiles latents",
-    "semantics labelpng payload filing generators",
+    "semantics labelpng payload filing guidance generator generators",
     "codec generative hub exactness",
     "cli pillow compare edge export eval",
     "__init__ __main__",
