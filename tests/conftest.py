@@ -26,7 +26,7 @@ def codec() -> Any:
 
 
 @pytest.fixture(scope="session")
-def maker(codec: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def generator_file(codec: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a generator that is the codec's synthesis with a little disorder added."""
     import torch
 
@@ -51,12 +51,12 @@ def maker(codec: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def exported(maker: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    """A folder with every graph of the codec, of two heads and of `maker`, and what the export said of it."""
+def exported(generator_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """A folder with every graph of the codec, of two heads and of `generator_file`, and what the export said of it."""
     from semcomp.export.folder import export_onnx
 
     folder = tmp_path_factory.mktemp("edge")
-    return folder, export_onnx(folder, heads=["street", "imagenette"], generators=[str(maker)])
+    return folder, export_onnx(folder, heads=["street", "imagenette"], generators=[str(generator_file)])
 
 
 @pytest.fixture

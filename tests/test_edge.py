@@ -211,9 +211,10 @@ def scene() -> Segmentation:
 
 
 def test_generators_complete_pictures_as_the_library_does(
-    edge: EdgeCodec, codec: Codec, maker: Path, scene: Segmentation, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    generator = load_generator(maker)
+    edge: EdgeCodec, codec: Codec, generator_file: Path, scene: Segmentation, photo: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    generator = load_generator(generator_file)
     requests = {
         "kept": Request(generator=generator, segmentation=scene, keep=("car",)),
         "guided": Request(generator=generator, segmentation=scene),
@@ -226,7 +227,7 @@ def test_generators_complete_pictures_as_the_library_does(
         if name != "alone":
             changes.append({"relabel": {"sky": "car"}})
         for number, arguments in enumerate(changes):
-            ours, theirs = edge.decode(data, **arguments), codec.decode(data, generator=maker, **arguments)
+            ours, theirs = edge.decode(data, **arguments), codec.decode(data, generator=generator_file, **arguments)
             assert ours.info["synthesised"] == theirs.info["synthesised"]
             pictures[name, number] = np.asarray(ours).astype(int)
             apart = np.abs(pictures[name, number] - np.asarray(theirs))

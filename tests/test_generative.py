@@ -6,7 +6,6 @@ import json
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +18,7 @@ from semcomp.container import SYNTHESISED, Chunk, ChunkKind, Container, read, wr
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning
 from semcomp.filing import with_checks
 from semcomp.generative import FEATHER, Request, feather, render, stored_guide
-from semcomp.generator import Generator, GeneratorConfig
-from semcomp.generators import GeneratorInfo, TrainedGenerator, load_generator, save_generator
+from semcomp.generators import TrainedGenerator, load_generator, save_generator
 from semcomp.labelpng import palette_png
 from semcomp.metrics import psnr_db
 from semcomp.provenance import pack_boxes, read_regions
@@ -31,26 +29,8 @@ NORMAL_SIZE = (131, 90)
 
 
 @pytest.fixture(scope="module")
-def weights(codec: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a generator that is the codec's synthesis with a little disorder added."""
-    c = codec.release.config
-    torch.manual_seed(0)
-    network = Generator(GeneratorConfig(classes=3, latents=c.latents, nodes=c.nodes))
-    network.synthesis.load_state_dict(codec.network.synthesis.state_dict())
-    for layer in (network.modulation16, network.modulation8):
-        torch.nn.init.normal_(layer.project.weight, std=0.05)
-    network.noise8.scale.data += 0.1
-    info = GeneratorInfo(
-        name="untrained", classes=CLASSES, palette=default_palette(3), entropy_id=codec.entropy_id.hex()
-    )
-    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
-    save_generator(TrainedGenerator(info, network), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def maker(weights: Path) -> TrainedGenerator:
-    return load_generator(weights)
+def maker(generator_file: Path) -> TrainedGenerator:
+    return load_generator(generator_file)
 
 
 @pytest.fixture
@@ -112,8 +92,8 @@ def maker_path(maker: TrainedGenerator) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _remember(maker: TrainedGenerator, weights: Path) -> None:
-    _PATHS[id(maker)] = weights
+def _remember(maker: TrainedGenerator, generator_file: Path) -> None:
+    _PATHS[id(maker)] = generator_file
 
 
 def test_the_band_lies_inside_what_is_kept() -> None:
@@ -145,15 +125,15 @@ def test_tiles_and_seeds(codec, maker, halves, photo, monkeypatch) -> None:
     assert not np.array_equal(whole, render(codec, maker, latents, None))
 
 
-def test_global_compression_with_and_without_a_map(codec, maker, weights, halves, photo) -> None:
+def test_global_compression_with_and_without_a_map(codec, maker, generator_file, halves, photo) -> None:
     plain = codec.encode(photo, quality=8, generative=Request(generator=maker))
     guided = codec.encode(photo, quality=8, generative=Request(generator=maker, segmentation=halves))
     ordinary = codec.encode(photo, quality=8)
     assert read(plain).get(ChunkKind.SYMBOLS) == read(ordinary).get(ChunkKind.SYMBOLS)
     assert len(ordinary) < len(plain) < len(guided)
-    pictures = [np.asarray(codec.decode(data, generator=weights)) for data in (plain, guided)]
+    pictures = [np.asarray(codec.decode(data, generator=generator_file)) for data in (plain, guided)]
     assert not np.array_equal(*pictures)
-    assert "the whole picture" in codec.decode(plain, generator=weights).info["synthesised"]
+    assert "the whole picture" in codec.decode(plain, generator=generator_file).info["synthesised"]
     best = codec.encode_to(photo, max_bytes=len(guided), generative=Request(generator=maker, segmentation=halves))
     assert best.quality >= 8 and len(best.data) <= len(guided)
     np.testing.assert_array_equal(
@@ -181,19 +161,19 @@ def test_other_regions_are_noticed(codec, maker, halves, photo) -> None:
         codec.latents(rebuilt(data, GENERATOR=None))
 
 
-def test_a_lost_map_costs_the_guidance_alone(codec, maker, weights, halves, photo) -> None:
+def test_a_lost_map_costs_the_guidance_alone(codec, maker, generator_file, halves, photo) -> None:
     data = codec.encode(photo, quality=8, generative=Request(generator=maker, segmentation=halves))
     with pytest.warns(SemcompWarning, match="the generator does without"):
-        image = codec.decode(rebuilt(data, LABEL_MAP=b"\1nonsense"), generator=weights)
+        image = codec.decode(rebuilt(data, LABEL_MAP=b"\1nonsense"), generator=generator_file)
     assert image.size == NORMAL_SIZE
 
 
-def test_a_generator_that_is_missing_or_another(codec, maker, weights, halves, photo, tmp_path) -> None:
+def test_a_generator_that_is_missing_or_another(codec, maker, generator_file, halves, photo, tmp_path) -> None:
     data = codec.encode(photo, quality=8, generative=Request(generator=maker))
     with pytest.raises(ModelError, match=r"no generator called untrained.* --generator faithful"):
         codec.decode(data)
     other = tmp_path / "other.safetensors"
-    network = load_generator(weights).network
+    network = load_generator(generator_file).network
     save_generator(TrainedGenerator(replace(maker.info, classes=("a", "b", "c")), network), other)
     with pytest.warns(SemcompWarning, match="what is synthesised will differ"):
         codec.decode(data, generator=other)
@@ -240,10 +220,10 @@ def folder(tmp_path: Path, photo: np.ndarray, halves: Segmentation) -> Path:
     return tmp_path
 
 
-def test_from_photo_to_picture_and_back(folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_photo_to_picture_and_back(folder: Path, generator_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo, file = str(folder / "photo.png"), str(folder / "photo.semc")
     own = ["--label-map", str(folder / "map.png"), "--classes", str(folder / "classes.txt")]
-    made = ["--generator", str(weights)]
+    made = ["--generator", str(generator_file)]
     keep = ["--keep", "car", "--keep-box", "100,10,20,20", "--keep-mask", str(folder / "mask.png")]
     assert main(["encode", photo, *own, *keep, *made, "--keep-dilate", "0", "-q", "40"]) == 0
     assert "kept, the rest for the generator untrained" in capsys.readouterr().out
@@ -267,8 +247,8 @@ def test_from_photo_to_picture_and_back(folder: Path, weights: Path, capsys: pyt
     assert "synthesised" in json.loads(told.out)["synthesised"] and "holds no note" in told.err
 
 
-def test_global_mode(folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    photo, made = str(folder / "photo.png"), ["--generator", str(weights)]
+def test_global_mode(folder: Path, generator_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo, made = str(folder / "photo.png"), ["--generator", str(generator_file)]
     assert main(["encode", photo, "--mode", "generative", *made, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["quality"] == 10
     assert main(["info", str(folder / "photo.semc")]) == 0
@@ -294,9 +274,9 @@ def test_global_mode(folder: Path, weights: Path, capsys: pytest.CaptureFixture[
         (["--keep-box", "900,900,9,9", "--label-map", "map.png"], 1, "lies outside the picture"),
     ],
 )
-def test_wrong_usage_is_one_sentence(folder, weights, capsys, monkeypatch, arguments, code, message) -> None:
+def test_wrong_usage_is_one_sentence(folder, generator_file, capsys, monkeypatch, arguments, code, message) -> None:
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("semcomp.generators.DEFAULT", str(weights))
+    monkeypatch.setattr("semcomp.generators.DEFAULT", str(generator_file))
     (folder / "names").write_text("\n".join(CLASSES))
     if "--label-map" in arguments:
         arguments = [*arguments, "--classes", "names"]
