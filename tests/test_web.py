@@ -186,7 +186,7 @@ def driven(
             }  # fmt: skip
     whole = jobs["photo 50"]
     (folder / "keep").write_bytes(kept_positions().tobytes())
-    jobs["kept"] = {**whole, "keep": str(folder / "keep")}
+    jobs["kept"] = {**whole, "keep": str(folder / "keep"), "head": "street"}
     jobs["stored"] = {**whole, "store": ["imagenette", "street"], "recognise": ["street", "imagenette"]}
     jobs["too large"] = {**whole, "width": 20000, "height": 8000}
     jobs["nothing kept"] = {**whole, "keep": str(folder / "none")}

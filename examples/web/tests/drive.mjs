@@ -59,7 +59,8 @@ async function runJob([job, number]) {
         const start = performance.now();
         if (!known) times.photo = (await client.openPhoto(pixels, job.width, job.height, progress)).timings;
         globalThis.opened = photo;
-        const { bytes, facts, timings } = await client.encode({ quality: job.quality, keep, store: job.store }, progress);
+        const { quality, head, store } = job;
+        const { bytes, facts, timings } = await client.encode({ quality, keep, head, store }, progress);
         times.wall = performance.now() - start;
         [times.encode, row.facts] = [timings, { ...facts, keepMask: null }];
         if (last) await save("semc", bytes);
