@@ -28,11 +28,12 @@ from tqdm import tqdm
 
 from heads.cache import to_network
 from heads.data import DataConfig, DataError, Dataset, Sample, find_dataset, read_rgb
-from heads.file import NetworkHead, full_resolution
+from heads.file import NetworkHead
 from heads.score import Score
 from heads.trunk import count
 from semcomp.eval.codecs import Coder, evenly, find, installed
 from semcomp.eval.size import file_of_size
+from semcomp.interpolation import full_resolution
 from semcomp.semantics import Head, Labels, Segmentation, load_head
 
 DEFAULT_HEADS = {"segment": "objects", "classify": "imagenette"}
@@ -74,7 +75,7 @@ def answer_of(network: NetworkHead, pixels: np.ndarray, task: str) -> Any:
     logits = network.logits(to_network(pixels[None]), 1)
     if task == "classify":
         return logits[0]
-    full_resolution(logits, height=pixels.shape[0], width=pixels.shape[1])  # counts into the time, as for the head
+    full_resolution(logits.numpy(), height=pixels.shape[0], width=pixels.shape[1])  # for its time
     return logits
 
 

@@ -10,26 +10,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from heads.classify import Classifier, ClassifierConfig
 from heads.inference import for_inference
-from heads.segment import FINE, Segmenter, SegmenterConfig
+from heads.segment import Segmenter, SegmenterConfig
 from semcomp.config import build
+from semcomp.interpolation import full_resolution
 from semcomp.latents import Latents
 from semcomp.precision import fast_pixels
 from semcomp.semantics import Head, Labels, Palette, Segmentation
 from semcomp.store import WEIGHTS, stored
 
 FORMAT = "semcomp-head-1"
-CELLS = 1 << 14
-"""Cells of FINE x FINE pixels that are interpolated at once."""
-
 NETWORKS: dict[str, tuple[type, type]] = {
     "classify": (Classifier, ClassifierConfig),
     "segment": (Segmenter, SegmenterConfig),
@@ -81,7 +77,7 @@ class NetworkHead(Head):
         if self.task == "classify":
             return labels_of(logits[0], self.classes, head=self.name)
         return Segmentation(
-            label_map=full_resolution(logits, height=latents.height, width=latents.width),
+            label_map=full_resolution(logits.cpu().numpy(), height=latents.height, width=latents.width),
             classes=self.classes, palette=self.info.palette, head=self.name,
         )  # fmt: skip
 
@@ -105,30 +101,6 @@ class NetworkHead(Head):
 def labels_of(logits: Tensor, classes: tuple[str, ...], *, head: str) -> Labels:
     """Every class with its probability, the best first. logits (K,)."""
     return Labels.ranked(classes, logits.softmax(0).tolist(), head=head)
-
-
-def full_resolution(logits: Tensor, *, height: int, width: int) -> np.ndarray:
-    """Class numbers, uint8 (height, width), of logits (1, K, h, w) that are brought to pixels bilinearly.
-
-    The 4x4 pixels between four positions of one class are of that class; only the others are interpolated.
-    """
-    padded = F.pad(logits, (1, 1, 1, 1), mode="replicate")
-    best = padded.argmax(1)[0].to(torch.uint8)
-    first = best[:-1, :-1]
-    same = (first == best[:-1, 1:]) & (first == best[1:, :-1]) & (first == best[1:, 1:])
-    rows, columns = (~same).nonzero(as_tuple=True)
-    cells = first[:, None, :, None].repeat(1, FINE, 1, FINE)
-    one = (torch.arange(FINE, device=logits.device) + 0.5) / FINE
-    ways = torch.stack([1 - one, one])
-    weights = torch.einsum("ai,bj->ijab", ways, ways).flatten(2).flatten(0, 1)  # pixel of the cell, corner
-    scores = padded[0].permute(1, 2, 0)
-    for part in torch.arange(len(rows), device=rows.device).split(CELLS):
-        r, c = rows[part], columns[part]
-        corners = torch.stack([scores[r, c], scores[r, c + 1], scores[r + 1, c], scores[r + 1, c + 1]], 1)
-        cells[r, :, c, :] = (weights @ corners).argmax(2).to(torch.uint8).unflatten(1, (FINE, FINE))
-    half = FINE // 2
-    whole = cells.flatten(2).flatten(0, 1)
-    return whole[half : half + height, half : half + width].contiguous().cpu().numpy()
 
 
 def save_head(head: NetworkHead, path: Path) -> None:

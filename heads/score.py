@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from heads.file import full_resolution
 from heads.metrics import confusion, mean_iou
+from semcomp.interpolation import full_resolution
 from semcomp.semantics import Labels
 
 
@@ -26,7 +26,7 @@ class Score:
             self.count += 1
             return
         if isinstance(answer, Tensor):
-            label_map = full_resolution(answer, height=truth.shape[0], width=truth.shape[1])
+            label_map = full_resolution(answer.cpu().numpy(), height=truth.shape[0], width=truth.shape[1])
         else:
             label_map = answer.label_map
         self.matrix += confusion(truth, label_map, len(self.classes))

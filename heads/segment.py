@@ -11,9 +11,7 @@ from torch import Tensor, nn
 
 from heads.trunk import Block, Context, pad_to, stem
 from semcomp.blocks import Down, Pointwise, Up, activation
-
-FINE = 4
-"""Pixels of the picture a position of the logits."""
+from semcomp.interpolation import FINE
 
 
 @dataclass(frozen=True, kw_only=True)

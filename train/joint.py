@@ -32,9 +32,9 @@ from heads.data import IGNORED, DataConfig, Dataset, find_dataset, read_rgb
 from heads.depthwise import quick_depthwise
 from heads.file import NETWORKS, HeadInfo, Network, NetworkHead, build_network
 from heads.fit import validate
-from heads.segment import FINE
 from semcomp import config as configuration
 from semcomp.codec import Codec
+from semcomp.interpolation import FINE
 from semcomp.model import STRIDE_Z, CodecConfig, CodecModel
 from semcomp.quantize import QUALITIES
 from semcomp.semantics import load_head

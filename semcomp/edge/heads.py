@@ -4,14 +4,9 @@ import numpy as np
 
 from semcomp.answers import Labels, Segmentation
 from semcomp.edge.bundle import Bundle
-from semcomp.edge.tiling import run_tiled
 from semcomp.errors import ModelError
+from semcomp.interpolation import full_resolution
 from semcomp.symbols import Latents
-
-FINE = 4
-"""Pixels of the picture a position of a segmenter's logits."""
-BAND = 256
-"""Side of the pieces of logits that are brought to full resolution at once."""
 
 
 class EdgeHead:
@@ -37,12 +32,7 @@ class EdgeHead:
             (scores,) = self.bundle.run(graph, ("scores",), y_hat=latents.y_hat, quality=quality)
             return Labels.ranked(self.classes, scores[0].tolist(), head=self.name)
         (logits,) = self.bundle.run(graph, ("logits",), y_hat=latents.y_hat, quality=quality)
-        label_map = run_tiled(
-            lambda part: self.bundle.run("label_map", ("label_map",), logits=part)[0],
-            lambda rows, columns: np.ascontiguousarray(logits[..., rows, columns]),
-            height=logits.shape[2], width=logits.shape[3], tile=BAND, halo=1, axis=1, up=FINE,
-        )  # fmt: skip
         return Segmentation(
-            label_map=np.ascontiguousarray(label_map[0, : latents.height, : latents.width]),
+            label_map=full_resolution(logits, height=latents.height, width=latents.width),
             classes=self.classes, palette=self.palette, head=self.name,
         )  # fmt: skip

@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semcomp.codec import Codec
-from semcomp.edge.heads import FINE
 from semcomp.entropy import even_elements
+from semcomp.interpolation import FINE
 from semcomp.model import CodecModel
 from semcomp.semantics import Head
 from semcomp.sigma import SCALES, Z_LIMIT, IntegerSigma, table_index
