@@ -84,6 +84,10 @@ def exactness(
     return {**rows, "chosen": chosen, "elements": written["client"].y.size}
 
 
+REST = 0.3
+"""Seconds before each timing: torch's threads go on spinning for a while and would take a core from the client."""
+
+
 def timed(works: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, Any]:
     """Medians in ms of each, run in turn, and how many times as fast as "library" the others are.
 
@@ -92,6 +96,7 @@ def timed(works: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, Any
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats + 2):
         for name, work in works.items():
+            time.sleep(REST)
             start = time.perf_counter()
             work()
             times[name].append(1000 * (time.perf_counter() - start))
