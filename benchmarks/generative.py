@@ -21,9 +21,8 @@ from PIL import Image
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
 from benchmarks.realism import Features, kernel_distance
-from heads.cache import to_network
 from heads.data import Dataset, Sample, find_dataset, read_rgb
-from heads.evaluate import quality_for
+from heads.evaluate import answer_of, quality_for
 from heads.file import NetworkHead, read_head
 from heads.fit import FitConfig
 from heads.score import Score
@@ -76,7 +75,7 @@ class Judges:
         """Add one picture whose file has `size` bytes."""
         method.bpp.append(8 * size / (original.shape[0] * original.shape[1]))
         method.psnr_db.append(psnr_db(original, decoded))
-        method.score.add(self.segmenter.logits(to_network(decoded[None]), 1), truth)
+        method.score.add(answer_of(self.segmenter, decoded), truth)
         if self.features is not None:
             method.features.append(self.features.of(decoded))
 

@@ -33,7 +33,6 @@ from heads.score import Score
 from heads.trunk import count
 from semcomp.eval.codecs import Coder, evenly, find, installed
 from semcomp.eval.size import file_of_size
-from semcomp.interpolation import full_resolution
 from semcomp.semantics import Head, Labels, Segmentation, load_head
 
 DEFAULT_HEADS = {"segment": "objects", "classify": "imagenette"}
@@ -70,13 +69,9 @@ def quality_for(codec: Any, pictures: Sequence[np.ndarray], bpp: float) -> int:
     return min((low, high), key=lambda quality: abs(rate(quality) - bpp))
 
 
-def answer_of(network: NetworkHead, pixels: np.ndarray, task: str) -> Any:
-    """What a network answers that sees pixels (H, W, 3): logits, as far as the comparison needs them."""
-    logits = network.logits(to_network(pixels[None]), 1)
-    if task == "classify":
-        return logits[0]
-    full_resolution(logits.numpy(), height=pixels.shape[0], width=pixels.shape[1])  # for its time
-    return logits
+def answer_of(network: NetworkHead, pixels: np.ndarray) -> Labels | Segmentation:
+    """What a network answers that sees pixels (H, W, 3)."""
+    return network.read(to_network(pixels[None]), 1, height=pixels.shape[0], width=pixels.shape[1])
 
 
 def measure(
@@ -98,13 +93,13 @@ def measure(
         if network is None:
             continue
         rates["decoded"].append(8 * len(data) / area)
-        answer = timed(partial(answer_of, network, picture, dataset.task), times["decoded"])
+        answer = timed(partial(answer_of, network, picture), times["decoded"])
         times["decoded"][-1] += times["decoding"][-1]
         scores["decoded"].add(answer, truth)
         for rival in rivals:
             _, file = file_of_size(rival, pixels, target_bytes=len(data))
             rates[rival.name].append(8 * len(file) / area)
-            answer = timed(partial(_through, rival, file, network, dataset.task), times[rival.name])
+            answer = timed(partial(_through, rival, file, network), times[rival.name])
             scores[rival.name].add(answer, truth)
     return {
         "quality": quality, "bpp": round(float(np.mean(rates["latents"])), 4),
@@ -122,15 +117,15 @@ def _pixels(codec: Any, data: bytes) -> np.ndarray:
     return np.asarray(codec.decode(data))
 
 
-def _through(rival: Coder, file: bytes, network: NetworkHead, task: str) -> Any:
-    return answer_of(network, rival.decode(file), task)
+def _through(rival: Coder, file: bytes, network: NetworkHead) -> Labels | Segmentation:
+    return answer_of(network, rival.decode(file))
 
 
 def on_originals(network: NetworkHead, dataset: Dataset, samples: Sequence[Sample]) -> float:
     """Score of a network on pictures that were never compressed."""
     score = Score(dataset.task, dataset.classes)
     for sample in samples:
-        score.add(answer_of(network, read_rgb(sample.image), dataset.task), dataset.truth(sample))
+        score.add(answer_of(network, read_rgb(sample.image)), dataset.truth(sample))
     return score.percent
 
 

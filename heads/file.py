@@ -71,13 +71,17 @@ class NetworkHead(Head):
         self.entropy_id, self.origin, self.palette = bytes.fromhex(info.entropy_id), info.origin, info.palette
         self._running: dict[torch.device, Network] = {}
 
-    @torch.inference_mode()
     def answer(self, latents: Latents) -> Labels | Segmentation:
-        logits = self.logits(latents.y_hat, latents.quality)
+        return self.read(latents.y_hat, latents.quality, height=latents.height, width=latents.width)
+
+    @torch.inference_mode()
+    def read(self, value: Tensor, quality: int, *, height: int, width: int) -> Labels | Segmentation:
+        """What a picture of that size shows; `value` as of `logits`."""
+        logits = self.logits(value, quality)
         if self.task == "classify":
             return labels_of(logits[0], self.classes, head=self.name)
         return Segmentation(
-            label_map=full_resolution(logits.cpu().numpy(), height=latents.height, width=latents.width),
+            label_map=full_resolution(logits.cpu().numpy(), height=height, width=width),
             classes=self.classes, palette=self.info.palette, head=self.name,
         )  # fmt: skip
 

@@ -161,7 +161,8 @@ def validate(head: NetworkHead, held: Sequence[tuple[Tensor, int, Any]], dataset
     """top1 in percent, or mean_iou and pixel_accuracy, over pictures at the qualities that they were drawn at."""
     score = Score(dataset.task, dataset.classes)
     for value, quality, truth in held:
-        score.add(head.logits(value.float(), quality), truth)
+        height, width = truth.shape if dataset.task == "segment" else (0, 0)  # labels need no size
+        score.add(head.read(value.float(), quality, height=height, width=width), truth)
     return score.figures
 
 

@@ -3,11 +3,9 @@
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from heads.metrics import confusion, mean_iou
-from semcomp.interpolation import full_resolution
-from semcomp.semantics import Labels
+from semcomp.semantics import Labels, Segmentation
 
 
 class Score:
@@ -18,18 +16,13 @@ class Score:
         self.right = self.count = 0
         self.matrix = np.zeros((len(classes),) * 2, np.int64)
 
-    def add(self, answer: Any, truth: Any) -> None:
-        """`answer` is Labels, a Segmentation, or logits (1, K, ...); `truth` is a class's number, or a mask (H, W)."""
-        if self.task == "classify":
-            best = answer.names[0] if isinstance(answer, Labels) else self.classes[int(answer.argmax())]
-            self.right += best == self.classes[truth]
+    def add(self, answer: Labels | Segmentation, truth: Any) -> None:
+        """`truth` is a class's number, or a mask (H, W). Classes have the same order; letters may differ in case."""
+        if isinstance(answer, Labels):
+            self.right += answer.names[0].lower() == self.classes[truth].lower()
             self.count += 1
-            return
-        if isinstance(answer, Tensor):
-            label_map = full_resolution(answer.cpu().numpy(), height=truth.shape[0], width=truth.shape[1])
         else:
-            label_map = answer.label_map
-        self.matrix += confusion(truth, label_map, len(self.classes))
+            self.matrix += confusion(truth, answer.label_map, len(self.classes))
 
     @property
     def figures(self) -> dict[str, float]:

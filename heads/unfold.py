@@ -79,24 +79,26 @@ class Unfolding(nn.Module):
         assert self.filters.bias is not None
         return self.filters.bias
 
+    @property
+    def patches(self) -> Tensor:
+        """The linear map by what a filter sees at once: (3, row, i, column, j, M)."""
+        side = self.filters.kernel_size[0]
+        return self.pixels.unflatten(2, (-1, side)).unflatten(1, (-1, side))
+
     @torch.no_grad()
     def merge_into(self, layer: Up) -> None:
         """Write the product into the unfolding that this one stands in for."""
-        factor, side = layer.factor, STRIDE_Y // layer.factor
-        patches = self.pixels.unflatten(2, (factor, side)).unflatten(1, (factor, side))  # 3, row, i, column, j, M
-        product = torch.einsum("ocij,crisjm->orsm", self.filters.weight, patches)
+        product = torch.einsum("ocij,crisjm->orsm", self.filters.weight, self.patches)
         layer.conv.weight.copy_(product.flatten(0, 2))
-        layer.conv.bias.copy_(self.bias.repeat_interleave(factor**2))
+        layer.conv.bias.copy_(self.bias.repeat_interleave(layer.factor**2))
 
     @torch.no_grad()
     def take_over(self, layer: Up) -> None:
         """Begin with the filters whose product is nearest to an unfolding that has learned."""
-        factor, side = layer.factor, STRIDE_Y // layer.factor
-        patches = self.pixels.unflatten(2, (factor, side)).unflatten(1, (factor, side))
-        columns = patches.permute(1, 3, 5, 0, 2, 4).flatten(3).flatten(0, 2)
-        rows = layer.conv.weight.unflatten(0, (-1, factor**2)).flatten(1)
+        columns = self.patches.permute(1, 3, 5, 0, 2, 4).flatten(3).flatten(0, 2)
+        rows = layer.conv.weight.unflatten(0, (-1, layer.factor**2)).flatten(1)
         self.filters.weight.copy_(torch.linalg.lstsq(columns, rows.T).solution.T.view_as(self.filters.weight))
-        self.bias.copy_(layer.conv.bias.unflatten(0, (-1, factor**2)).mean(1))
+        self.bias.copy_(layer.conv.bias.unflatten(0, (-1, layer.factor**2)).mean(1))
 
 
 @contextmanager

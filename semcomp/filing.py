@@ -33,10 +33,11 @@ from semcomp.container import (
     write,
 )
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning, TargetError
+from semcomp.guidance import made_for
 from semcomp.image import Picture, as_picture, pack_alpha, to_pil, unpack_alpha
 from semcomp.keepmask import unpack_keep
 from semcomp.metrics import psnr_db
-from semcomp.provenance import read_generator, regions_of
+from semcomp.provenance import regions_of
 from semcomp.symbols import QUALITIES, Latents, SymbolCoder, Symbols
 
 if TYPE_CHECKING:
@@ -98,10 +99,10 @@ class FileCodec(ABC):
 
         ModelError where there is no such generator, as in a client that runs none.
         """
-        body = container.get(ChunkKind.GENERATOR)
-        made_for = "" if body is None else f": this file was made for the generator {read_generator(body).name}"
+        note = made_for(container)
+        wanted = "" if note is None else f": this file was made for the generator {note.name}"
         raise ModelError(
-            f"this client runs no generator{made_for}; decode with --generator faithful, which synthesises nothing, "
+            f"this client runs no generator{wanted}; decode with --generator faithful, which synthesises nothing, "
             "or with the library"
         )
 
@@ -266,8 +267,7 @@ class FileCodec(ABC):
     ) -> tuple[np.ndarray, str]:
         """uint8 (height, width, 3), and what of it is synthesised in words, empty for nothing."""
         latents = self._decode_latents(container)
-        made_for = container.get(ChunkKind.GENERATOR) is not None
-        if generator != FAITHFUL and (made_for or generator is not None):
+        if generator != FAITHFUL and (generator is not None or container.get(ChunkKind.GENERATOR) is not None):
             return self.complete(container, latents, generator=generator, seed=seed, relabel=relabel)
         if relabel:
             raise ImageError("relabelling changes what a generator makes, and this picture is decoded without one")
