@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ def learn(
     others = [p for p in parameters if p.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=o.lr, weight_decay=o.weight_decay, fused=True)
-    weights = _class_weights(crops, classes, o.balance) if task == "segment" else None
+    weights = class_weights(crops.target, classes, o.balance) if task == "segment" else None
     rng = np.random.default_rng(seed)
     batch = min(o.batch, len(crops))
     steps = None if o.epochs is None else max(1, round(o.epochs * len(crops) / batch))
@@ -156,10 +157,10 @@ def _divergence(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     return F.kl_div(log_p, q, reduction="none").sum(1).mean() * temperature**2
 
 
-def _class_weights(crops: Cache, classes: int, power: float) -> Tensor:
-    """Mean 1 over pixels: rare classes count for more, by the inverse frequency to a power."""
+def class_weights(targets: Iterable[np.ndarray], classes: int, power: float) -> Tensor:
+    """Mean 1 over the pixels of label maps: rare classes count for more, by the inverse frequency to a power."""
     counts = np.zeros(256, np.int64)
-    for target in crops.target:
+    for target in targets:
         counts += np.bincount(target[::4, ::4].ravel(), minlength=256)
     share = np.maximum(counts[:classes], 1) / max(1, counts[:classes].sum())
     weights = share**-power

@@ -32,12 +32,12 @@ class Pointwise(nn.Module):
 
 
 class Block(nn.Module):
-    """Depthwise-separable residual block, then a pointwise MLP, residual. Reaches one position to each side."""
+    """Depthwise-separable residual block, then a pointwise MLP, residual. Reaches kernel // 2 positions."""
 
-    def __init__(self, channels: int, *, expansion: int = 2):
+    def __init__(self, channels: int, *, expansion: int = 2, kernel: int = 3):
         super().__init__()
         self.mix = Pointwise(channels, channels)
-        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.depthwise = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels)
         self.merge = Pointwise(channels, channels)
         self.expand = Pointwise(channels, expansion * channels)
         self.project = Pointwise(expansion * channels, channels)

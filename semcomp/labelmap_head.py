@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from semcomp.classtables import CLASS_TABLES, table_number
 from semcomp.container import pack_varint, unpack_varint
 from semcomp.errors import FormatError
 from semcomp.tags import check_version, pack_string, unpack_string
@@ -60,7 +61,11 @@ def read_head(data: bytes) -> LabelMapHead:
 
 def pack_head(head: LabelMapHead) -> bytes:
     """The bytes before the cells. ``ValueError`` for a string that is too long or holds a control character."""
-    parts = [bytes([VERSION]), pack_varint(head.cell), pack_string(head.source), pack_varint(len(head.classes))]
+    parts = [bytes([VERSION]), pack_varint(head.cell), pack_string(head.source)]
+    number = table_number(head.classes, head.palette)
+    if number is not None:
+        return b"".join([*parts, pack_varint(0), pack_varint(number)])
+    parts.append(pack_varint(len(head.classes)))
     for name, colour in zip(head.classes, head.palette, strict=True):
         parts += [pack_string(name), bytes(colour)]
     return b"".join(parts)
@@ -72,11 +77,17 @@ def unpack_head(data: bytes | memoryview) -> tuple[LabelMapHead, int]:
     cell, offset = unpack_varint(data, offset=1)
     source, offset = unpack_string(data, offset=offset)
     count, offset = unpack_varint(data, offset=offset)
-    if not 1 <= cell <= MAX_CELL or not 1 <= count <= MAX_CLASSES:
+    if not 1 <= cell <= MAX_CELL or count > MAX_CLASSES:
         raise FormatError(
-            f"the label map claims cells of {cell} pixels and {count} classes, expected 1..{MAX_CELL} and "
-            f"1..{MAX_CLASSES}; {_COPY_AGAIN}"
+            f"the label map claims cells of {cell} pixels and {count} classes, expected 1..{MAX_CELL} and at most "
+            f"{MAX_CLASSES}; {_COPY_AGAIN}"
         )
+    if not count:
+        number, offset = unpack_varint(data, offset=offset)
+        if number not in CLASS_TABLES:
+            raise FormatError(f"the label map has the classes of table {number}, unknown here; use a newer semcomp")
+        names, colours = CLASS_TABLES[number]
+        return LabelMapHead(cell=cell, classes=names, palette=colours, source=source), offset
     classes, palette = [], []
     for number in range(count):
         name, offset = unpack_string(data, offset=offset)

@@ -48,9 +48,15 @@ class Synthesis(nn.Module):
         """What the blocks at 1/16 read: (B, C16, H/16, W/16)."""
         return self.entry(compand(y_hat)) + self.rate(quality)
 
-    def finish(self, y_hat: Tensor, features: Tensor) -> Tensor:
-        """The picture from what the blocks at 1/8 gave (B, C8, H/8, W/8), and from the linear path."""
-        features = self.expand(activation_(self.up4(features)))         # B 2*C4 H/4 W/4
+    def finish(self, y_hat: Tensor, features: Tensor, *, refine: nn.Module | None = None) -> Tensor:
+        """The picture from what the blocks at 1/8 gave (B, C8, H/8, W/8), and from the linear path.
+
+        `refine` changes the features at 1/4 before they are rendered.
+        """
+        features = self.up4(features)                                   # B C4 H/4 W/4
+        if refine is not None:
+            features = refine(features)
+        features = self.expand(activation_(features))                   # B 2*C4 H/4 W/4
         detail = self.render(activation_(features))                     # B 3 H W
         with torch.autocast(y_hat.device.type, enabled=False):
             return F.pixel_shuffle(self.linear(y_hat.float()), PATCH) + detail.float()

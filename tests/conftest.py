@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,6 +16,9 @@ from PIL import Image
 from semcomp.container import Chunk, ChunkKind, Container, Header, read, write
 from semcomp.errors import TargetError
 from semcomp.image import Picture, as_picture, open_picture, pack_alpha, to_pil, unpack_alpha
+
+hypothesis.settings.register_profile("semcomp", deadline=None)  # a busy machine is slow, and that is no defect
+hypothesis.settings.load_profile("semcomp")
 
 
 @pytest.fixture(scope="session")

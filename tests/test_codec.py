@@ -198,7 +198,7 @@ def test_a_giant_claim_is_refused_before_it_costs_anything(codec, photo):
         codec.decode(write(Container(giant, container.chunks)))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_mutations_raise_only_errors_of_the_tree(codec, photo, data):
     original = read(codec.encode(photo[:48, :64], quality=40))

@@ -5,7 +5,6 @@ import random
 import struct
 import subprocess
 import sys
-import time
 import tracemalloc
 import zlib
 
@@ -400,12 +399,10 @@ def test_long_hostile_streams_cost_what_they_weigh(tables):
     index = np.zeros(1000, np.int8)
     data = random.Random(0).randbytes(1 << 20)
     tracemalloc.start()
-    began = time.perf_counter()
     with pytest.raises(FormatError):
         decode_symbols(data, (index, tables))
-    took, peak = time.perf_counter() - began, tracemalloc.get_traced_memory()[1]
+    peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert took < 1
     assert peak < 8 << 20
 
 
@@ -417,20 +414,3 @@ def test_words_of_another_index_are_refused():
     other[np.flatnonzero(index == 3)[0]] = 4
     with pytest.raises(FormatError):
         decode_symbols(data, (other, TABLES))
-
-
-def test_speed():
-    """A 768x512 photo: 256 channels at 1/16, a quarter of them coded. The bound is for a busy machine."""
-    tables = gaussian_tables(64)
-    symbols, index = message(tables, size=393_216, coded=100_000 / 393_216)
-    for plain, limit_ms in ((False, 200), (True, 2000)):
-        best = [1e9, 1e9]
-        for _ in range(7 if not plain else 2):
-            began = time.perf_counter()
-            data = encode_symbols([(symbols, index, tables)], plain=plain)
-            encoded = time.perf_counter()
-            decode_symbols(data, (index, tables), plain=plain)
-            best = [min(best[0], encoded - began), min(best[1], time.perf_counter() - encoded)]
-        name = "plain" if plain or not coder.HAS_CONSTRICTION else "constriction"
-        print(f"\n{name}: encode {1e3 * best[0]:.1f} ms, decode {1e3 * best[1]:.1f} ms, {len(data)} bytes")
-        assert 1e3 * sum(best) < (limit_ms if name == "constriction" else 2000)

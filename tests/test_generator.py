@@ -82,6 +82,17 @@ def test_every_input_can_matter() -> None:
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
 
 
+def test_the_fill_changes_only_what_was_not_coded() -> None:
+    torch.manual_seed(0)
+    fill = Generator(GeneratorConfig(**SIZES)).fill
+    torch.nn.init.normal_(fill.project.weight)
+    y_hat, _, guide, keep = inputs(Generator(GeneratorConfig(**SIZES)))
+    y_hat = y_hat * keep
+    filled = fill(y_hat, Generator.coarse(guide, keep), keep)
+    changed = (filled != y_hat).any(1, keepdim=True)
+    assert torch.equal(changed, keep == 0) and changed.any() and not changed.all()
+
+
 def test_it_reaches_no_farther_than_it_says() -> None:
     torch.manual_seed(0)
     network = Generator(GeneratorConfig(**SIZES)).eval()
@@ -89,7 +100,7 @@ def test_it_reaches_no_farther_than_it_says() -> None:
         parameter.data += 0.05 * torch.randn_like(parameter)
     side = 2 * network.reach + 1
     y_hat = torch.zeros(1, 24, side, side, requires_grad=True)
-    keep = torch.ones(1, 1, side, side, requires_grad=True)
+    keep = torch.full((1, 1, side, side), 0.5, requires_grad=True)  # coded and filled at once
     guide = torch.rand(1, 4, 2 * side, 2 * side)
     noise = network.draw_noise(1, side, side)
     middle = 16 * network.reach
@@ -165,7 +176,7 @@ def test_an_unknown_word_is_named() -> None:
 
 
 @given(data=st.data(), rows=st.integers(1, 12), columns=st.integers(1, 12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_mask_survives(data, rows: int, columns: int) -> None:
     keep = np.array(data.draw(st.lists(st.booleans(), min_size=rows * columns, max_size=rows * columns)))
     keep = keep.reshape(rows, columns)

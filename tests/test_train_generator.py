@@ -10,11 +10,14 @@ from PIL import Image
 
 pytest.importorskip("train.generator", reason="needs pip install 'semcomp[train]'", exc_type=ImportError)
 
+from heads.data import IGNORED, DataConfig, find_dataset
+from heads.file import HeadInfo, NetworkHead, build_network, save_head
+from heads.segment import SegmenterConfig
 from heads.squeezenet import SqueezeNet
 from semcomp import config as configuration
 from semcomp.codec import Codec
 from semcomp.generative import Request
-from semcomp.generators import load_generator
+from semcomp.generators import load_generator, read_generator_file
 from semcomp.model import CodecConfig, CodecModel
 from semcomp.store import load_release, save_release
 from tests.test_train import SMALL
@@ -24,6 +27,7 @@ from train.discriminator import Discriminator, hinge_of_discriminator
 from train.export import export
 from train.generator_config import RunConfig
 from train.guided import DrawConfig, draw, hardened
+from train.meaning import Meaning
 from train.objective import Objective
 from train.perceptual import FIRES, SqueezeNetDistance
 
@@ -67,14 +71,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = CodecModel(CodecConfig(**SMALL))
     save_release(export(network, pictures, name="tiny", skip_below=4, origin="", quiet=True), root / "tiny.safetensors")
     random_squeezenet(root / "squeezenet.npz")
+    sizes = {"classes": 3, "width16": 16, "width32": 16, "width4": 8, "fine": (8, 12), "source": "pixels"}
+    segmenter = build_network("segment", SegmenterConfig(**sizes))
+    info = HeadInfo(name="tiny", task="segment", classes=("dark", "grey", "light"), entropy_id="00" * 8)
+    save_head(NetworkHead(info, segmenter), root / "segmenter.safetensors")
     return root
 
 
 def settings(data: Path, name: str, **changes: object) -> list[str]:
     values = {
-        "name": name, "start_from": data / "tiny.safetensors", "minutes": "null", "steps": 4, "batch": 2,
+        "name": name, "start_from": data / "tiny.safetensors", "minutes": "null", "steps": 4, "fill_steps": 0,
+        "batch": 2, "bfloat16": "false", "semantic": "null", "loss.semantic": 0.0,
         "data": json.dumps({"folder": str(data), "side": 64}), "perceptual": data / "squeezenet.npz",
-        "network": json.dumps({"guide": 8, "discriminator": 8, "more16": 1, "more8": 1}), "bfloat16": "false",
+        "network": json.dumps({"guide": 8, "discriminator": 8, "more16": 1, "more8": 1, "fill": 8}),
         "optim.warmup_steps": 1, "sheet_minutes": 1000, "sheet_pictures": 2, "device": "cpu", **changes,
     }  # fmt: skip
     return [argument for key, value in values.items() for argument in ("--set", f"{key}={value}")]
@@ -87,9 +96,10 @@ def train(data: Path, arguments: list[str]) -> Path:
     return data / "runs" / name
 
 
-def test_a_stopped_run_resumes_exactly(data: Path) -> None:
-    whole = load_state(train(data, settings(data, "whole")) / "state.safetensors")
-    part = settings(data, "part")
+@pytest.mark.parametrize("fill_steps", [0, 2])
+def test_a_stopped_run_resumes_exactly(data: Path, fill_steps: int) -> None:
+    whole = load_state(train(data, settings(data, f"whole{fill_steps}", fill_steps=fill_steps)) / "state.safetensors")
+    part = settings(data, f"part{fill_steps}", fill_steps=fill_steps)
     folder = train(data, [*part, "--max-minutes", "0"])
     assert load_state(folder / "state.safetensors")["step"] == 1
     resumed = load_state(train(data, [*part, "--resume"]) / "state.safetensors")
@@ -122,6 +132,38 @@ def test_a_run_learns_and_leaves_a_generator(data: Path, tmp_path: Path) -> None
     assert "synthesised" in codec.decode(file, generator=out).info
 
 
+def test_the_fill_learns_first_and_alone(data: Path) -> None:
+    folder = train(data, settings(data, "fill", steps=100, fill_steps=100, fill_lr=0.02))
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert len(rows) == 2 and rows[1]["loss"] < rows[0]["loss"] and "adversarial" not in rows[1]
+    made = read_generator_file(folder / "generator.safetensors").network
+    assert made.fill.project.weight.abs().sum() > 0 and not made.modulation8.project.weight.any()
+    synthesis = load_release(data / "tiny.safetensors").weights
+    for name, value in made.synthesis.state_dict().items():
+        assert torch.equal(value.half(), synthesis[f"synthesis.{name}"].half())
+
+
+def test_a_segmenter_may_say_what_is_lost_from_some_step_on(data: Path) -> None:
+    more = {"semantic": data / "segmenter.safetensors", "loss.semantic": 2.0, "semantic_from": 0.5}
+    folder = train(data, settings(data, "semantic", steps=100, adversarial_from=1.0, **more))
+    first, second = (json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines())
+    assert first["semantic"] == 0 and second["semantic"] > 0
+    assert second["loss"] > first["loss"] + second["semantic"]
+
+
+def test_what_a_segmenter_sees_has_gradients(data: Path) -> None:
+    dataset = find_dataset("segment", DataConfig(folder=str(data), side=64))
+    meaning = Meaning(str(data / "segmenter.safetensors"), dataset, torch.device("cpu"))
+    assert meaning.weights.shape == (3,) and meaning.weights.argmax() == 2  # the rarest class
+    x = torch.rand(2, 3, 64, 64, requires_grad=True)
+    label_map = torch.zeros(2, 64, 64, dtype=torch.long)
+    label_map[0] = IGNORED
+    loss = meaning(x, label_map)
+    loss.backward()
+    assert loss > 0 and not x.grad[0].any() and x.grad[1].any()
+    assert all(parameter.grad is None for parameter in meaning.network.parameters())
+
+
 def test_the_analysis_may_learn_along(data: Path) -> None:
     folder = train(data, settings(data, "moves", moves="analysis", steps=2))
     before, after = load_release(data / "tiny.safetensors"), load_release(folder / "codec.safetensors")
@@ -145,6 +187,7 @@ def test_bfloat16_and_a_second_leg(data: Path) -> None:
         ({"data.side": 80}, "multiple of"),
         ({"draw.low": 2.0}, "draw.low is a part from 0 to 1"),
         ({"loss.gan": 1.0}, "unknown key loss.gan"),
+        ({"loss.semantic": 1.0}, "semantic and loss.semantic go together"),
         ({"steps": "null"}, "either minutes or steps"),
     ],
 )

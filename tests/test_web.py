@@ -21,6 +21,7 @@ from semcomp.answers import Labels, Segmentation
 from semcomp.codec import Codec
 from semcomp.container import Chunk, ChunkKind, Container, read, write
 from semcomp.errors import SemcompWarning
+from semcomp.generators import load_generator
 from semcomp.image import from_array
 from semcomp.keepmask import unpack_keep
 from semcomp.metrics import psnr_db
@@ -70,14 +71,16 @@ def graphs(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Path:
         manifest = Path(place or "") / "manifest.json"
         if place and manifest.is_file():
             found = json.loads(manifest.read_text(encoding="utf-8"))
-            if found["model_id"] == codec.model_id.hex() and {"street", "imagenette"} <= set(found["heads"]):
+            current = found["model_id"] == codec.model_id.hex() and {"street", "imagenette"} <= set(found["heads"])
+            street = found.get("generators", {}).get("street", {})
+            if current and street.get("id") == load_generator("street").generator_id.hex():
                 return manifest.parent.resolve()
     for name in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(name)
     from semcomp.export.folder import export_onnx
 
     folder = tmp_path_factory.mktemp("edge")
-    export_onnx(folder, heads=("street", "imagenette"))
+    export_onnx(folder, heads=("street", "imagenette"), generators=("street",))
     return folder
 
 
@@ -117,7 +120,7 @@ def library_files(codec: Codec) -> dict[str, bytes]:
     assert isinstance(segmentation, Segmentation)
     labels = Labels(names=("dog", "Gräser"), scores=(0.75, 0.25), head="hand")
     picture, keep = from_array(part), kept_positions()
-    note = GeneratorNote(name="street", generator_id=bytes(8), guided=True)
+    note = GeneratorNote(name="street", generator_id=load_generator("street").generator_id, guided=True)
     plan = Plan(note=note, keep=keep, segmentation=segmentation, cell=8)
     y = codec.analyse(picture)
     data = codec.encode(part, quality=62, semantics=Semantics(labels=labels, segmentation=segmentation))
@@ -194,7 +197,8 @@ def driven(
     for name, data in files.items():
         path = folder / f"{name}.library"
         path.write_bytes(data)
-        jobs[f"file {name}"] = {"do": "open", "file": str(path), "decode": True}
+        jobs[f"file {name}"] = {"do": "open", "file": str(path), "decode": True, "faithful": True}
+    jobs["completed"] = {**jobs["file part"], "faithful": False}
     jobs["file told"] |= {"stored": True, "recognise": ["street", "imagenette"], "decode": False}
     for number, job in enumerate(jobs.values()):
         job["save"] = f"job{number}"
@@ -311,6 +315,23 @@ def test_the_kept_part_of_a_file_of_the_library(driven: Driven) -> None:
     assert np.array_equal(driven.data("file part", "keep").reshape(10, 14), kept_positions())
 
 
+def test_the_generator_completes_what_is_not_stored(
+    driven: Driven, codec: Codec, files: dict[str, bytes]
+) -> None:
+    row = driven.row("completed")
+    assert row["facts"]["completion"] == "street" and row["decoderRuns"] == 1
+    assert "29.3 % of the picture" in row["synthesised"] and "synthesised by the generator street" in row["synthesised"]
+    expected = codec.decode(files["part"])
+    shown = driven.data("completed", "rgba").reshape(149, 211, 4)[..., :3]
+    away = np.abs(shown.astype(int) - np.asarray(expected).astype(int))
+    assert (away > 3).mean() < 0.01 and away.mean() < 1  # the library computes with fewer digits
+    assert expected.info["synthesised"].startswith("Not a plain photograph")
+    alone = driven.data("file part", "rgba").reshape(149, 211, 4)[..., :3]
+    inside = np.repeat(np.repeat(kept_positions(), 16, 0), 16, 1)[:149, :211]
+    assert driven.row("file part")["synthesised"] == ""
+    assert np.abs(shown.astype(int) - alone)[~inside].mean() > 5
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_files_are_explained(driven: Driven, name: str) -> None:
     expected, row = REFUSED[name], driven.rows[f"file {name}"]
@@ -399,6 +420,29 @@ def test_page_keeps_a_class(used: tuple[Path, dict[str, Any]], codec: Codec) -> 
     assert origin is not None and 0 < origin.kept_share < 1
     assert result["seen"]["kept"]["bytes"] == len(data) < result["seen"]["finer"]["bytes"]
     codec.read_symbols(data)
+    made = 100 * (1 - origin.kept_share)
+    note = f"{made:.{1 if made < 10 else 0}f} % synthesised by street"
+    assert (result["seen"]["kept"]["note"], result["seen"]["kept"]["alone"]) == (note, "not stored")
+    with Image.open(shots / "page-kept.png") as saved:
+        assert saved.size == (576, 576) and "synthesised by the generator street" in saved.info["synthesised"]
+
+
+def test_page_keeps_what_is_painted(used: tuple[Path, dict[str, Any]], codec: Codec) -> None:
+    shots, result = used
+    data = (shots / "page-painted.semc").read_bytes()
+    origin = read_origin(read(data))
+    assert origin is not None and 0.01 < origin.kept_share < 0.2 and len(data) == result["seen"]["painted"]["bytes"]
+    body = read(data).get(ChunkKind.REGIONS)
+    assert body is not None
+    keep = unpack_keep(body, width=576, height=576)
+    assert keep[18, 18] and not keep[:6].any() and not keep[-6:].any()  # a stroke through the middle
+
+
+def test_page_stores_the_answer(used: tuple[Path, dict[str, Any]], codec: Codec) -> None:
+    container = read((used[0] / "page-stored.semc").read_bytes())
+    stored = read_segmentation(container)
+    assert stored is not None and stored.head == "street" and stored.label_map.shape == (576, 576)
+    assert read_labels(container) is not None and container.header.flags == 0
 
 
 def test_page_opens_files_and_explains_damage(

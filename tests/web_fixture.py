@@ -14,13 +14,17 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
+from semcomp.answers import Segmentation
+from semcomp.classtables import CLASS_TABLES
 from semcomp.codec import load
 from semcomp.coder import SymbolReader, encode_symbols
 from semcomp.container import Chunk, ChunkKind, ColorMode, Container, Header, read, write
 from semcomp.errors import FormatError
+from semcomp.guidance import guide_of
 from semcomp.image import pack_alpha
 from semcomp.keepmask import pack_keep, unpack_keep
 from semcomp.labelmap import LabelMap, pack_label_map, reduce_map, unpack_label_map
+from semcomp.noise import noise_at, noise_tile
 from semcomp.provenance import GeneratorNote, pack_generator
 from semcomp.rounding import choose_symbols
 from semcomp.symbols import rate_node
@@ -67,6 +71,38 @@ def streams(rng: np.random.Generator) -> list[dict[str, Any]]:
     return rows
 
 
+def noise() -> list[dict[str, Any]]:
+    """The first words of some seeds, and normal values from both planes."""
+    rows = []
+    for seed in (0, 7, 2**32 - 1):
+        coarse, fine = noise_tile(seed, 4, 2)
+        words = np.random.Philox(key=seed).random_raw(50)
+        rows.append({
+            "seed": seed, "words": text(words, "<u8"), "coarse": text(coarse[0, :, ::9, ::7], "<f4"),
+            "fine": text(fine[0, :, ::9, ::7], "<f4"),
+            "part": text(noise_at(fine, slice(50, 70), slice(3, 9), fine=2), "<f4"),
+        })  # fmt: skip
+    return rows
+
+
+def guides(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """What a generator of other names, in another order, reads of a label map, and of none."""
+    classes, known = ("sky", "People", "cars", "moon"), ("Car", "Pedestrian", "Sky")
+    width, height, cell = 75, 44, 8
+    label_map = np.repeat(np.repeat(rng.integers(0, 4, (6, 10), np.uint8), 8, 0), 8, 1)[:height, :width]
+    palette = ((1, 2, 3),) * 4
+    stored = LabelMap(cells=reduce_map(label_map, cell), cell=cell, classes=classes, palette=palette)
+    body = pack_label_map(stored, width=width, height=height)
+    rows = []
+    for given in (Segmentation(label_map=label_map, classes=classes, palette=palette), None):
+        planes = guide_of(given, name="", classes=known, rows=3, columns=5)
+        rows.append({
+            "width": width, "height": height, "body": text(body) if given else None, "classes": known,
+            "planes": text(planes, "<f4"),
+        })  # fmt: skip
+    return rows
+
+
 def damaged(rng: np.random.Generator) -> list[dict[str, Any]]:
     """Streams with changed, missing or additional bytes, and what the library reads from them: null for an error."""
     tables, rows = some_tables(rng, [0, 2, 7]), []
@@ -109,7 +145,8 @@ def label_maps(rng: np.random.Generator) -> list[dict[str, Any]]:
     """Maps of many shapes: one column, one row, one class, as many as there can be, large areas and noise."""
     rows = []
     sizes = [("column", 3, 90, 2, 4), ("row", 90, 3, 2, 4), ("pixel", 1, 1, 5, 1), ("one class", 40, 30, 1, 4),
-             ("areas", 200, 150, 11, 4), ("noise", 61, 47, 255, 1), ("large cells", 130, 70, 7, 64)]  # fmt: skip
+             ("areas", 200, 150, 11, 4), ("noise", 61, 47, 255, 1), ("large cells", 130, 70, 7, 64),
+             ("table 1", 50, 40, 11, 4), ("table 2", 50, 40, 21, 4)]  # fmt: skip
     for name, width, height, classes, cell in sizes:
         y, x = np.mgrid[:height, :width]
         label_map = ((x // 31 + y // 23) % classes).astype(np.uint8)
@@ -117,6 +154,8 @@ def label_maps(rng: np.random.Generator) -> list[dict[str, Any]]:
             label_map = rng.integers(0, classes, (height, width)).astype(np.uint8)
         names = tuple(f"class {number} é" for number in range(classes))
         palette = tuple((number, 255 - number, 7) for number in range(classes))
+        if name.startswith("table"):
+            names, palette = CLASS_TABLES[int(name[-1])]
         stored = LabelMap(
             cells=reduce_map(label_map, cell), cell=cell, classes=names, palette=palette, source="a head"
         )
@@ -236,6 +275,7 @@ def make() -> dict[str, Any]:
     note = GeneratorNote(name="street", generator_id=bytes(range(8)), guided=True)
     config = codec.release.config
     return {
+        "noise": noise(), "guides": guides(np.random.default_rng(6)),
         "streams": streams(rng), "damaged": damaged(rng), "choice": choice(rng, tables),
         "tables": {"file": text(save(stored)), "bits": text(tables.bits(), "<f4")},
         "nodes": {n: [int(rate_node(quality, n)) for quality in range(1, 101)] for n in (1, 2, 12, 100)},

@@ -30,6 +30,7 @@ from train.guided import Sample, draw
 from train.joint import Crops, LabelledConfig
 from train.log import Log
 from train.loop import begin, make_parser, part_done, run_to_the_end, say_where
+from train.meaning import Meaning
 from train.objective import Objective
 from train.optim import build_optimizers, keep_layout, moving_average, rate_factor, set_rates
 from train.perceptual import find_distance
@@ -58,7 +59,7 @@ class Trainer:
         sizes = GeneratorConfig(
             classes=classes, latents=c.latents, c16=c.synthesis_c16, c8=c.synthesis_c8, c4=c.synthesis_c4,
             blocks16=c.synthesis_blocks16, blocks8=c.synthesis_blocks8, nodes=c.nodes, more16=n.more16, more8=n.more8,
-            guide=n.guide,
+            more4=n.more4, guide=n.guide, fill=n.fill, blocks_fill=n.blocks_fill,
         )  # fmt: skip
         self.generator = Generator(sizes)
         self.generator.synthesis.load_state_dict(self.objective.codec.synthesis.state_dict())
@@ -75,7 +76,9 @@ class Trainer:
         self.judge = torch.optim.AdamW(
             self.discriminator.parameters(), lr=config.discriminator_lr, betas=(0.5, 0.9), weight_decay=0.0
         )
+        self.filler = torch.optim.AdamW(self.generator.fill.parameters(), lr=config.fill_lr, weight_decay=0.0)
         self.distance = find_distance(config.perceptual, device=self.device)
+        self.meaning = config.semantic and Meaning(config.semantic, self.dataset, self.device)
         self.sampler = torch.Generator().manual_seed(config.seed * 1000 + 1)
         self.step, self.seconds, self.sheet_at = 0, 0.0, 0.0
 
@@ -123,7 +126,7 @@ class Trainer:
         self.step, self.seconds, self.sheet_at = state["step"], state["seconds"], state["sheet_at"]
 
     def _all_optimizers(self) -> list[torch.optim.Optimizer]:
-        return [*self.optimizers, self.judge]
+        return [*self.optimizers, self.judge, self.filler]
 
     def _autocast(self) -> AbstractContextManager[object]:
         if not self.config.bfloat16:
@@ -133,6 +136,9 @@ class Trainer:
     def train_step(self) -> dict[str, float]:
         """One batch. Returns the figures of the log."""
         config = self.config
+        if self.step < config.fill_steps:
+            return self._fill_step()
+        self.generator.fill.requires_grad_(config.fill_steps == 0)
         factor = rate_factor(config.optim, step=self.step, progress=self.progress)
         set_rates(self.optimizers, factor)
         for group in self.judge.param_groups:
@@ -159,6 +165,34 @@ class Trainer:
         row["discriminator"] = self._teach(sample, y_hat.detach(), shown.detach())
         self.step += 1
         return {"step": self.step, "loss": loss.item(), "norm": norm.item(), "lr_factor": factor, **row}
+
+    def _fill_step(self) -> dict[str, float]:
+        """One batch for the fill alone, of crops that are all kept in part."""
+        config = self.config
+        factor = 1 - self.step / config.fill_steps
+        for group in self.filler.param_groups:
+            group["lr"] = config.fill_lr * factor
+        x, label_map = self.crops.batch()
+        sample = draw(
+            x, label_map, classes=len(self.dataset.classes), config=replace(config.draw, selective=1.0),
+            generator=self.sampler,
+        ).to(self.device)  # fmt: skip
+        keep = sample.keep.float()
+        quick = nullcontext() if self.device.type == "cuda" else quick_depthwise(self.generator, self.objective.codec)
+        with quick, self._autocast():
+            with torch.no_grad():
+                wanted = self.objective.codec.analysis(sample.x).float()
+                y_hat = self.objective.encode(sample.x, sample.quality, sample.keep).y_hat
+            filled = self.generator.fill(y_hat, Generator.coarse(sample.guide, keep), keep)
+            error = (filled - wanted).square().sum(1, keepdim=True)
+            loss = (error * (1 - keep)).sum() / (1 - keep).sum().clamp_min(1)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.generator.fill.parameters(), config.optim.clip)
+        self.filler.step()
+        self.filler.zero_grad()
+        self.average.update_parameters(self.generator)
+        self.step += 1
+        return {"step": self.step, "loss": loss.item(), "norm": norm.item(), "lr_factor": factor}
 
     def _encode(self, sample: Sample) -> tuple[Tensor, Tensor]:
         """y_hat, and with `moves: analysis` the loss of the codec."""
@@ -200,10 +234,14 @@ class Trainer:
         counts = float(self.progress >= self.config.adversarial_from)
         loss = (torch.where(sample.selective, w.mse_kept, w.mse) * mse).mean() + w.perceptual * perceptual.mean()
         loss = loss + counts * (w.adversarial * adversarial + w.feature_matching * matching)
+        semantic = torch.zeros(())
+        if self.meaning and self.progress >= self.config.semantic_from:
+            semantic = self.meaning(shown, sample.label_map)
+            loss = loss + w.semantic * semantic
         psnr_db = (10 * torch.log10(255**2 / mse.detach().clamp_min(1e-3))).mean()
         row = {
             "psnr_db": psnr_db.item(), "perceptual": perceptual.mean().item(), "adversarial": adversarial.item(),
-            "matching": matching.item(),
+            "matching": matching.item(), "semantic": semantic.item(),
         }  # fmt: skip
         return loss, row
 

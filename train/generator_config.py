@@ -14,9 +14,12 @@ MOVES = ("generator", "analysis")
 class NetworkConfig:
     """Sizes beyond those of the codec's synthesis."""
 
-    more16: int = 1
+    more16: int = 0
     more8: int = 3
+    more4: int = 1
     guide: int = 64
+    fill: int = 128
+    blocks_fill: int = 3
     discriminator: int = 64
     """Channels of the discriminator's first layer."""
 
@@ -34,6 +37,8 @@ class LossConfig:
     """How much a pixel that is not kept counts in the perceptual distance, beside 1 for one that is."""
     adversarial: float
     feature_matching: float
+    semantic: float = 0.0
+    """Of the cross entropy of what `semantic` of the run finds in the picture that is shown."""
     rate: float = 1.0
     """Of rate and distortion of the faithful codec, with `moves: analysis`."""
 
@@ -58,6 +63,14 @@ class RunConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     draw: DrawConfig = field(default_factory=DrawConfig)
     loss: LossConfig
+    fill_steps: int = 0
+    """Steps at the beginning that teach the fill alone: latents of what is not kept, as the analysis gives them. Then
+    it stays: a discriminator that moves it makes squares of 16 pixels. 0: it learns with everything else."""
+    fill_lr: float = 2e-3
+    semantic: str | None = None
+    """File of a segmenter that sees pixels and knows the same classes (heads.fit with source=decoded)."""
+    semantic_from: float = 0.0
+    """From this part of the run on it counts."""
     adversarial_from: float = 0.1
     """From this part of the run on, the discriminator counts; it learns from the beginning."""
     optim: OptimConfig = field(default_factory=OptimConfig)
@@ -82,5 +95,7 @@ class RunConfig:
             raise ValueError("give the length of the run as either minutes or steps")
         if self.moves not in MOVES:
             raise ValueError(f"moves is one of {', '.join(MOVES)}, not {self.moves!r}")
+        if (self.semantic is not None) != (self.loss.semantic > 0):
+            raise ValueError("semantic and loss.semantic go together: a segmenter's file, and its weight")
         if self.data.side % STRIDE_Z:
             raise ValueError(f"data.side is a multiple of {STRIDE_Z}, not {self.data.side}")

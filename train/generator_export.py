@@ -26,6 +26,8 @@ def released(
         f"{release.model_id.hex()}; {steps} steps of {config.batch} crops in {seconds / 60:.1f} minutes; perceptual "
         f"loss: {perceptual}; {parameters:.2f} M parameters, {_cost(sizes):.2f} kMAC/px"
     )
+    if config.semantic:
+        origin += f"; semantic loss: {Path(config.semantic).stem} ({config.loss.semantic:g})"
     if config.licence:
         origin += f"; {config.licence}"
     info = GeneratorInfo(

@@ -33,6 +33,8 @@ class Log:
         self.bar.close()
 
     def step(self, row: dict[str, float], *, progress: float) -> None:
+        if self.rows and self.rows[0].keys() != row.keys():
+            self.rows = []  # another phase of the run begins
         self.rows.append(row)
         if len(self.rows) < self.every:
             return
@@ -44,7 +46,7 @@ class Log:
         for key, value in mean.items():
             self.board.add_scalar(f"train/{key}", value, row["step"])
         self.bar.n = min(100.0, 100 * progress)
-        figures = " ".join(f"{key} {mean[key]:.3f}" for key in self.figures)
+        figures = " ".join(f"{key} {mean[key]:.3f}" for key in self.figures if key in mean)
         self.bar.set_postfix_str(f"step {row['step']} {figures}")
 
     def write(self, row: dict[str, object]) -> None:

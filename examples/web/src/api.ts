@@ -13,7 +13,7 @@
 // the opened one; `decode`, `recognise` and `symbols` read the current latents.
 
 export type Step =
-  | "engine" | "download" | "analysis" | "quantize" | "entropy" | "latents" | "synthesis" | "head" | "map";
+  | "engine" | "download" | "analysis" | "quantize" | "entropy" | "latents" | "synthesis" | "generator" | "head" | "map";
 
 /** Hears what is being done and how much of that step is done, 0..1. */
 export type OnProgress = (step: Step, share: number) => void;
@@ -84,6 +84,8 @@ export interface FileFacts {
   synthesised: boolean;
   /** Name of the generator that the file was made for. */
   generator: string | null;
+  /** The generator of this page that completes it, null where it has none or none is needed. */
+  completion: string | null;
   /** Share of the 16x16 positions that are stored; null where all are. */
   kept: number | null;
   /** 1 for each stored position, row by row on a grid of ceil(height/16) x ceil(width/16); null where all are. */
@@ -115,8 +117,10 @@ export interface Opened {
 }
 
 export interface Picture {
-  /** R, G, B, A of every pixel; where `keepMask` is 0 the colours mean nothing. */
+  /** R, G, B, A of every pixel; where `keepMask` is 0 the colours mean nothing, unless a generator made them. */
   rgba: Uint8ClampedArray<ArrayBuffer>;
+  /** What of it a generator made: a sentence, or "" for nothing. */
+  synthesised: string;
   width: number;
   height: number;
   timings: Timings;
@@ -219,9 +223,9 @@ export class Client {
     return this.call("openFile", [bytes], onProgress);
   }
 
-  /** The picture of the current latents. */
-  decode(onProgress?: OnProgress): Promise<Picture> {
-    return this.call("decode", [], onProgress);
+  /** The picture of the current latents, completed by the generator of `FileFacts.completion` unless `faithful`. */
+  decode({ faithful = false }: { faithful?: boolean } = {}, onProgress?: OnProgress): Promise<Picture> {
+    return this.call("decode", [faithful], onProgress);
   }
 
   /** What a head makes of the current latents; never runs the synthesis. */

@@ -1,7 +1,8 @@
 // `node tests/drive.mjs GRAPHS JOBS.json FOLDER`: calls of the client in Chromium, without the page around it.
 //
 // A job is {"do": "encode", "pixels": file of R G B A, "width", "height", "quality", "keep"?, "store"?} or
-// {"do": "open", "file"}; with "recognise": names, "stored": true for the map that the file holds, "decode": true. With a
+// {"do": "open", "file"}; with "recognise": names, "stored": true for the map that the file holds, "decode": true, and
+// "faithful": true for no generator. With a
 // "save", NAME.semc, .z and .y (16 bits), .index (8 bits), .keep, .rgba and HEAD.map go into FOLDER. A photo that was just
 // opened is not analysed again, but where "repeat" has everything done several times, for the clock.
 //
@@ -68,7 +69,7 @@ async function runJob([job, number]) {
         const bytes = await load("file");
         const start = performance.now();
         const { facts, timings } = await client.openFile(bytes, progress);
-        if (job.decode) times.decode = (await client.decode(progress)).timings;
+        if (job.decode) times.decode = (await client.decode({ faithful: job.faithful }, progress)).timings;
         times.wall = performance.now() - start;
         [times.open, row.facts] = [timings, { ...facts, keepMask: null }];
         if (last && facts.keepMask) await save("keep", facts.keepMask);
@@ -91,7 +92,11 @@ async function runJob([job, number]) {
       await save("stored.map", answer.map);
     }
     row.decoderRuns = client.decoderRuns;
-    if (job.decode) await save("rgba", (await client.decode(progress)).rgba);
+    if (job.decode) {
+      const picture = await client.decode({ faithful: job.faithful }, progress);
+      row.synthesised = picture.synthesised;
+      await save("rgba", picture.rgba);
+    }
   } catch (error) {
     row.error = { kind: error.kind ?? null, message: error.message };
   }

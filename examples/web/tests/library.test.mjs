@@ -111,9 +111,43 @@ compare("labels and the generator's settings", () => {
     });
   }
   const { name, id, guided, body } = fixture.generator;
-  assert.deepEqual(core.packGenerator({ name, guided }, core.fromHex(id)), bytes(body));
+  assert.deepEqual(core.packGenerator({ name, id, guided }), bytes(body));
   assert.deepEqual(core.unpackGenerator(bytes(body)), { name, id, guided });
 });
+
+compare("noise of a generator", () => {
+  for (const { seed, words, coarse, fine, part } of fixture.noise) {
+    const expected = array(BigUint64Array, words);
+    const { high, low } = core.philox(seed, expected.length);
+    expected.forEach((word, i) => assert.equal((BigInt(high[i]) << 32n) | BigInt(low[i]), word, `${seed} ${i}`));
+    const tile = core.noiseTile(seed, 4, 2);
+    const thinned = (plane, channels, side) => {
+      const kept = [];
+      for (let c = 0; c < channels; c++) {
+        for (let y = 0; y < side; y += 9) for (let x = 0; x < side; x += 7) kept.push(plane[(c * side + y) * side + x]);
+      }
+      return kept;
+    };
+    near(thinned(tile.coarse, 4, 64), array(Float32Array, coarse));
+    near(thinned(tile.fine, 2, 128), array(Float32Array, fine));
+    near([...core.noiseAt(tile.fine, 2, { low: 50, high: 70 }, { low: 3, high: 9 }, 2)], array(Float32Array, part));
+  }
+});
+
+compare("what guides a generator", () => {
+  for (const { width, height, body, classes, planes } of fixture.guides) {
+    const map = body && core.unpackLabelMap(bytes(body), width, height);
+    assert.deepEqual(core.guidePlanes(map, classes, { width, height }, 3, 5), array(Float32Array, planes));
+  }
+  const [{ width, height, body }] = fixture.guides;
+  const map = core.unpackLabelMap(bytes(body), width, height);
+  assert.throws(() => core.guidePlanes(map, ["boat"], { width, height }, 3, 5), core.ImageError);
+});
+
+function near(found, expected) {
+  assert.equal(found.length, expected.length);
+  expected.forEach((value, i) => assert.ok(Math.abs(found[i] - value) < 1e-5, `${i}: ${found[i]} beside ${value}`));
+}
 
 compare("containers", () => {
   for (const { name, file, header, chunks } of fixture.files) {

@@ -32,8 +32,8 @@ const result = await withBrowser(graphs, async ({ browser, url }) => {
       pattern.source, { timeout: PATIENCE });
   const open = (path) => page.setInputFiles("#file", path);
   const number = async (selector) => Number((await text(selector)).replace(/[^\d.]/g, ""));
-  const download = async (name) => {
-    const [given] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
+  const save = async (button, name) => {
+    const [given] = await Promise.all([page.waitForEvent("download"), page.click(button)]);
     await given.saveAs(join(folder, name));
     return given.suggestedFilename();
   };
@@ -45,7 +45,7 @@ const result = await withBrowser(graphs, async ({ browser, url }) => {
   await open(photo);
   await settled(/decoded$/);
   await page.waitForSelector("#answer li");
-  seen.photo = { name: await download("page.semc"), bytes: await number("#bytes"), bpp: await number("#bpp"),
+  seen.photo = { name: await save("#download", "page.semc"), bytes: await number("#bytes"), bpp: await number("#bpp"),
     psnr: await number("#psnr"), title: await page.title() };
   await shot("photo-wide");
 
@@ -72,16 +72,50 @@ const result = await withBrowser(graphs, async ({ browser, url }) => {
   await settled(/decoded$/);
 
   await page.click("#tab-map");
-  await page.locator("#answer button").first().click();
+  await page.click('[data-head="street"]');
+  await page.waitForFunction(() => /Building|Tree|Sky|Road/.test(document.querySelector("#answer").textContent));
+  await page.locator("#answer button").nth(1).click();
   await page.click("#tab-keep");
   await page.waitForFunction(() => document.querySelector("#keep-hint").textContent.includes("kept"));
   await page.waitForFunction((old) => Number(document.querySelector("#bytes").textContent.replace(/\D/g, "")) < old, seen.finer.bytes);
   await settled(/decoded$/);
-  seen.kept = { name: await download("page-kept.semc"), bytes: await number("#bytes"), hint: await text("#keep-hint") };
+  seen.kept = { name: await save("#download", "page-kept.semc"), bytes: await number("#bytes"), hint: await text("#keep-hint") };
   await shot("kept-wide");
   await page.click("#tab-picture");
   await page.emulateMedia({ colorScheme: "dark" });
   await shot("kept-dark");
+  seen.kept.note = await text("#stage-note");
+  await save("#save-png", "page-kept.png");
+  await page.uncheck("#complete");
+  await settled(/decoded$/);
+  seen.kept.alone = await text("#stage-note");
+  await page.check("#complete");
+  await settled(/decoded$/);
+
+  const changed = async (act) => {
+    const old = await text("#bytes");
+    await act();
+    await page.waitForFunction((before) => document.querySelector("#bytes").textContent.trim() !== before, old);
+    await settled(/decoded$/);
+  };
+  await page.click("#tab-keep");
+  await changed(() => page.click("#clear"));
+  const box = await page.locator("#stage").boundingBox();
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  await changed(async () => {
+    await page.mouse.move(x - 60, y);
+    await page.mouse.down();
+    await page.mouse.move(x + 60, y + 40, { steps: 8 });
+    await page.mouse.up();
+  });
+  seen.painted = { hint: await text("#keep-hint"), bytes: await number("#bytes") };
+  await save("#download", "page-painted.semc");
+  await changed(() => page.click("#clear"));
+  await page.click("#tab-map");
+  await changed(() => page.check("#store"));
+  await save("#download", "page-stored.semc");
+  seen.stored = { bytes: await number("#bytes") };
+  await page.click("#tab-picture");
 
   await open(file);
   await page.waitForFunction((name) => document.title.startsWith(name), file.split("/").pop());

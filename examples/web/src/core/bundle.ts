@@ -44,6 +44,11 @@ export class Bundle {
     return this.graph(name).reach;
   }
 
+  /** Channels of an input (1, C, rows, columns) of a graph. */
+  channels(name: string, input: string): number {
+    return this.graph(name).channels.get(input)!;
+  }
+
   /** The named outputs of a graph; `quality` is given to it where it is not null. */
   async run(
     name: string, quality: number | null, inputs: Record<string, Plane>, outputs: readonly string[], progress: Progress,

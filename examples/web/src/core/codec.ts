@@ -1,14 +1,20 @@
 // Pictures to latents and latents to pictures, labels and label maps: the networks around the coder, cut into tiles.
 import type { HeadFacts, Label, Labels, Segmentation, Step, Timings } from "../api.ts";
-import type { Bundle, Progress } from "./bundle.ts";
+import type { Bundle, Plane, Progress } from "./bundle.ts";
 import { Coder, STRIDE_Y, STRIDE_Z, type Size, grid } from "./coder.ts";
 import { ModelError } from "./errors.ts";
+import { guidePlanes } from "./guide.ts";
+import type { LabelMap } from "./labelmap.ts";
+import type { GeneratorFacts } from "./manifest.ts";
+import { noiseAt, noiseTile } from "./noise.ts";
 import { type Span, TILE, tiles, window } from "./spans.ts";
 
 /** Pixels of the picture a position of a segmenter's logits, and the side of the pieces that are brought to full size. */
 const FINE = 4;
 const BAND = 256;
 const LEAST_SHARE = 0.005;
+/** Of a generator's noise. */
+const SEED = 0;
 
 /** What heads and the synthesis read. */
 export interface Latents extends Size {
@@ -16,6 +22,13 @@ export interface Latents extends Size {
   yHat: Float32Array;
   quality: number;
   keep: Uint8Array | null;
+}
+
+/** One tile of latents, ready for a graph, with the place it has in the whole. */
+interface Tile {
+  rows: Span;
+  columns: Span;
+  yHat: Plane;
 }
 
 /** How long each step took; what runs inside a step is that step's, but for a download. */
@@ -37,7 +50,7 @@ export class Timer {
 
 export class Codec {
   readonly coder: Coder;
-  /** How often the synthesis ran. */
+  /** How often the synthesis or a generator drew a picture. */
   decoderRuns = 0;
 
   constructor(readonly bundle: Bundle) {
@@ -61,18 +74,60 @@ export class Codec {
   }
 
   /** R, G, B, A pixels of latents, opaque: the synthesis. */
-  async render(latents: Latents, progress: Progress): Promise<Uint8ClampedArray<ArrayBuffer>> {
+  render(latents: Latents, progress: Progress): Promise<Uint8ClampedArray<ArrayBuffer>> {
+    return this.draw(latents, "synthesis", this.bundle.reach("synthesis"), progress, async ({ yHat }) => {
+      const result = await this.bundle.run("synthesis", latents.quality, { y_hat: yHat }, ["pixels"], progress);
+      return result.pixels!;
+    });
+  }
+
+  /** R, G, B, A pixels of a generator; the synthesis' where `latents` says what was kept. `map` guides it. */
+  async complete(
+    generator: GeneratorFacts, latents: Latents, map: LabelMap | null, progress: Progress,
+  ): Promise<Uint8ClampedArray<ArrayBuffer>> {
+    const { bundle } = this;
+    const { graph, classes } = generator;
+    const { rows, columns } = grid(latents, STRIDE_Y);
+    const guide = guidePlanes(map, classes, latents, rows, columns);
+    const kept = latents.keep ? Float32Array.from(latents.keep) : new Float32Array(rows * columns).fill(1);
+    const [coarse, fine] = [bundle.channels(graph, "noise16"), bundle.channels(graph, "noise8")];
+    const noise = noiseTile(SEED, coarse, fine);
+    return this.draw(latents, "generator", bundle.reach(graph), progress, async ({ rows: r, columns: c, yHat }) => {
+      const [tall, wide] = yHat.dims.slice(2) as [number, number];
+      const finer = (span: Span) => ({ ...span, low: 2 * span.low, high: 2 * span.high });
+      const keep = { data: window(kept, 1, rows, columns, r, c), dims: [1, 1, tall, wide] };
+      const inputs: Record<string, Plane> = {
+        y_hat: yHat, keep,
+        guide: {
+          data: window(guide, classes.length + 1, 2 * rows, 2 * columns, finer(r), finer(c)),
+          dims: [1, classes.length + 1, 2 * tall, 2 * wide],
+        },
+        noise16: { data: noiseAt(noise.coarse, coarse, r, c, 1), dims: [1, coarse, tall, wide] },
+        noise8: { data: noiseAt(noise.fine, fine, r, c, 2), dims: [1, fine, 2 * tall, 2 * wide] },
+      };
+      const run = (name: string, planes: Record<string, Plane>, output: string) =>
+        bundle.run(name, name === "blend" ? null : latents.quality, planes, [output], progress).then((found) => found[output]!);
+      if (!latents.keep) return run(graph, inputs, "pixels");
+      const generated = await run(graph, inputs, "x_hat");
+      const faithful = await run("synthesis", { y_hat: yHat }, "x_hat");
+      return run("blend", { generated, faithful, keep }, "pixels");
+    });
+  }
+
+  /** The picture of latents, tile by tile; `tilePixels` gives R, G, B of one. */
+  private async draw(
+    latents: Latents, step: Step, reach: number, progress: Progress, tilePixels: (tile: Tile) => Promise<Plane>,
+  ): Promise<Uint8ClampedArray<ArrayBuffer>> {
     this.decoderRuns++;
-    const { width, height, quality, yHat } = latents;
+    const { width, height, yHat } = latents;
     const { rows, columns } = grid(latents, STRIDE_Y);
     const channels = this.bundle.manifest.latents;
     const rgba = new Uint8ClampedArray(4 * width * height);
-    const parts = tiles(rows, columns, TILE / STRIDE_Y, this.bundle.reach("synthesis"));
+    const parts = tiles(rows, columns, TILE / STRIDE_Y, reach);
     for (const [number, part] of parts.entries()) {
       const data = window(yHat, channels, rows, columns, part.rows, part.columns);
       const dims = [1, channels, part.rows.high - part.rows.low, part.columns.high - part.columns.low];
-      const result = await this.bundle.run("synthesis", quality, { y_hat: { data, dims } }, ["pixels"], progress);
-      const pixels = result.pixels!.data as Uint8Array;
+      const pixels = (await tilePixels({ ...part, yHat: { data, dims } })).data as Uint8Array;
       const wide = STRIDE_Y * (part.columns.high - part.columns.low);
       const [top, left] = [STRIDE_Y * part.rows.low, STRIDE_Y * part.columns.low];
       const bottom = Math.min(height, STRIDE_Y * part.rows.stop);
@@ -87,7 +142,7 @@ export class Codec {
           rgba[to + 3] = 255;
         }
       }
-      progress("synthesis", (number + 1) / parts.length);
+      progress(step, (number + 1) / parts.length);
     }
     return rgba;
   }

@@ -5,15 +5,15 @@ import type { Symbols } from "./coder.ts";
 import { type Container, type Header, Kind, SYNTHESISED, chunkName, chunkOf } from "./container.ts";
 import { FormatError, ModelError } from "./errors.ts";
 import { countKept, unpackKeep } from "./keepmask.ts";
-import type { Manifest } from "./manifest.ts";
-import { unpackGenerator, unpackTags } from "./notes.ts";
+import type { GeneratorFacts, Manifest } from "./manifest.ts";
+import { type GeneratorNote, unpackGenerator, unpackTags } from "./notes.ts";
 import { symbolCrc } from "./symbolstream.ts";
 
-/** A generator completes what a file leaves out. No graph of one is exported, so files name the one that was trained on
- * the head's classes, without an id: any network of that name may complete them. */
+/** Heads whose label maps have a generator of their own. */
 const GENERATORS: Record<string, string> = { street: "street" };
 const ANY_GENERATOR = "photos";
 
+/** The name of the generator that completes what a file leaves out. */
 export function generatorFor(head: string | null): string {
   return (head && GENERATORS[head]) || ANY_GENERATOR;
 }
@@ -93,7 +93,14 @@ export function factsOf(container: Container, bytes: number, keep: Uint8Array | 
         + "what its maker saw",
     );
   }
-  const generator = chunkOf(container, Kind.GENERATOR);
+  const note = generatorOf(container);
+  const known = note && manifest.generators.get(note.name);
+  if (known && known.id !== note.id) {
+    warnings.push(
+      `this file was made for the generator ${note.name} ${note.id}, this page has ${known.id}: what is synthesised will `
+        + "differ",
+    );
+  }
   const tags = readTags(container, warnings);
   return {
     width, height, quality, bytes, bpp: (8 * bytes) / (width * height), mode: header.mode ? "L" : "RGB",
@@ -101,9 +108,24 @@ export function factsOf(container: Container, bytes: number, keep: Uint8Array | 
     chunks: chunks.map(({ kind, data }) => ({ name: chunkName(kind), bytes: data.length })),
     storedLabels: tags?.labels ?? [], labelsSource: tags?.source ?? null,
     hasStoredMap: chunkOf(container, Kind.LABEL_MAP) !== null, hasAlpha: chunkOf(container, Kind.ALPHA) !== null,
-    synthesised: (header.flags & SYNTHESISED) !== 0, generator: generator && unpackGenerator(generator).name,
+    synthesised: (header.flags & SYNTHESISED) !== 0, generator: note && note.name,
+    completion: known ? known.name : null,
     kept: keep && countKept(keep) / keep.length, keepMask: keep && keep.slice(), warnings,
   };
+}
+
+/** The generator that a file was made for, null where it names none. */
+export function generatorOf(container: Container): GeneratorNote | null {
+  const body = chunkOf(container, Kind.GENERATOR);
+  return body && unpackGenerator(body);
+}
+
+/** One sentence for the metadata of a picture that a generator completed, as the library has it. */
+export function noteOf(note: GeneratorNote, { name, id }: GeneratorFacts, keep: Uint8Array | null): string {
+  const made = `synthesised by the generator ${name} (${id})${note.guided ? ", guided by the stored label map" : ""}`;
+  if (!keep) return `Not a plain photograph: the whole picture, ${made}. Real: nothing is kept as it was.`;
+  const share = (100 * countKept(keep)) / keep.length;
+  return `Not a plain photograph: the rest, ${made}. Real: ${share.toFixed(1)} % of the picture, in 16x16 positions.`;
 }
 
 function readTags(container: Container, warnings: string[]): ReturnType<typeof unpackTags> | null {

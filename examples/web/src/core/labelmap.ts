@@ -2,6 +2,7 @@
 import { Reader, Writer } from "./adaptive.ts";
 import { type Bytes, COPY_AGAIN, Cursor, concat, packString, packVarint } from "./bytes.ts";
 import { type Cells, codeCells } from "./cells.ts";
+import { CLASS_TABLES, type ClassTable, tableNumber } from "./classtables.ts";
 import { FormatError, ImageError } from "./errors.ts";
 
 const VERSION = 1;
@@ -54,14 +55,35 @@ function shapeOf(cell: number, width: number, height: number): { rows: number; c
   return { rows, columns, fits: Math.max(rows, columns) <= MAX_SIDE && rows * columns <= MAX_CELLS };
 }
 
+function packClasses(classes: readonly string[], palette: LabelMap["palette"]): Bytes[] {
+  const number = tableNumber(classes, palette);
+  if (number !== null) return [packVarint(0), packVarint(number)];
+  return [packVarint(classes.length), ...classes.flatMap((name, k) => [packString(name), Uint8Array.from(palette[k]!)])];
+}
+
+function readClasses(cursor: Cursor, count: number): ClassTable {
+  const found: ClassTable = { classes: [], palette: [] };
+  for (let k = 0; k < count; k++) {
+    found.classes.push(cursor.string());
+    const [red, green, blue] = cursor.take(3, "a colour");
+    found.palette.push([red!, green!, blue!]);
+  }
+  return found;
+}
+
+function knownClasses(number: number): ClassTable {
+  const known = CLASS_TABLES.get(number);
+  if (!known) throw new FormatError(`the label map has the classes of table ${number}, which is not known; use a newer page`);
+  return { classes: [...known.classes], palette: known.palette.map((colour) => [...colour]) };
+}
+
 /** The body of a LABEL_MAP chunk. ImageError for a map of too many cells. */
 export function packLabelMap(map: LabelMap): Bytes {
   if (map.rows * map.columns > MAX_CELLS || Math.max(map.rows, map.columns) > MAX_SIDE) {
     throw new ImageError(`a label map of ${map.rows} x ${map.columns} cells does not fit into a file; store no map`);
   }
   const parts = [
-    Uint8Array.of(VERSION), packVarint(map.cell), packString(map.source), packVarint(map.classes.length),
-    ...map.classes.flatMap((name, k) => [packString(name), Uint8Array.from(map.palette[k]!)]),
+    Uint8Array.of(VERSION), packVarint(map.cell), packString(map.source), ...packClasses(map.classes, map.palette),
   ];
   const writer = new Writer();
   codeCells(map, writer, map.classes.length);
@@ -75,18 +97,12 @@ export function unpackLabelMap(data: Uint8Array, width: number, height: number):
   const cell = cursor.varint();
   const source = cursor.string();
   const count = cursor.varint();
-  if (cell < 1 || cell > MAX_CELL || count < 1 || count > 255) {
+  if (cell < 1 || cell > MAX_CELL || count > 255) {
     throw new FormatError(
-      `the label map claims cells of ${cell} pixels and ${count} classes, expected 1..64 and 1..255; ${COPY_AGAIN}`,
+      `the label map claims cells of ${cell} pixels and ${count} classes, expected 1..64 and at most 255; ${COPY_AGAIN}`,
     );
   }
-  const classes: string[] = [];
-  const palette: [number, number, number][] = [];
-  for (let k = 0; k < count; k++) {
-    classes.push(cursor.string());
-    const [red, green, blue] = cursor.take(3, "a colour");
-    palette.push([red!, green!, blue!]);
-  }
+  const { classes, palette } = count ? readClasses(cursor, count) : knownClasses(cursor.varint());
   const { rows, columns, fits } = shapeOf(cell, width, height);
   const words = data.subarray(cursor.offset);
   if (!fits || words.length > rows * columns * MAX_BYTES_A_CELL + 8) {
@@ -96,7 +112,7 @@ export function unpackLabelMap(data: Uint8Array, width: number, height: number):
   }
   const cells = new Uint8Array(rows * columns);
   const reader = new Reader(words);
-  codeCells({ rows, columns, cells }, reader, count);
+  codeCells({ rows, columns, cells }, reader, classes.length);
   reader.finish();
   return { cell, source, classes, palette, rows, columns, cells };
 }

@@ -13,6 +13,16 @@ export interface StoredFile {
 export interface Graph extends StoredFile {
   /** How far the output sees, in positions of the input. */
   reach: number;
+  /** Channels of each input of shape (1, C, rows, columns). */
+  channels: Map<string, number>;
+}
+
+export interface GeneratorFacts {
+  name: string;
+  graph: string;
+  /** Hex, 16 digits. */
+  id: string;
+  classes: string[];
 }
 
 export interface Manifest {
@@ -26,6 +36,7 @@ export interface Manifest {
   tables: StoredFile;
   graphs: Map<string, Graph>;
   heads: Map<string, HeadFacts & { graph: string }>;
+  generators: Map<string, GeneratorFacts>;
 }
 
 /** The manifest of JSON text. ModelError where it is damaged or of another version. */
@@ -43,6 +54,9 @@ export function parseManifest(text: string): Manifest {
       tables: stored(json.tables),
       graphs: new Map(Object.entries<any>(json.graphs).map(([name, graph]) => [name, graphOf(graph)])),
       heads: new Map(Object.entries<any>(json.heads).map(([name, head]) => [name, { name, ...headOf(head) }])),
+      generators: new Map(
+        Object.entries<any>(json.generators ?? {}).map(([name, entry]) => [name, { name, ...generatorOf(entry) }]),
+      ),
     };
   } catch (error) {
     throw new ModelError(
@@ -61,7 +75,14 @@ function stored(entry: any): StoredFile {
 }
 
 function graphOf(entry: any): Graph {
-  return { ...stored(entry), reach: Number(entry.reach) };
+  const inputs: any[] = entry.inputs ?? [];
+  const channels = new Map(inputs.filter(({ shape }) => shape.length === 4).map(({ name, shape }) => [name, shape[1]]));
+  return { ...stored(entry), reach: Number(entry.reach), channels };
+}
+
+function generatorOf({ graph, id, classes }: any): Omit<GeneratorFacts, "name"> {
+  if (!/^[0-9a-f]{16}$/.test(id)) throw new Error(`a generator's id is ${id}`);
+  return { graph: String(graph), id, classes: classes.map(String) };
 }
 
 function headOf(entry: any): Omit<HeadFacts, "name"> & { graph: string } {

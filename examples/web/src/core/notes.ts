@@ -1,5 +1,5 @@
 // What a file says besides its picture: labels with scores, and the generator that completes it.
-import { type Bytes, COPY_AGAIN, Cursor, concat, hex, packInteger, packString, packVarint } from "./bytes.ts";
+import { type Bytes, COPY_AGAIN, Cursor, concat, fromHex, hex, packInteger, packString, packVarint } from "./bytes.ts";
 import { FormatError } from "./errors.ts";
 import type { Label } from "../api.ts";
 
@@ -48,8 +48,8 @@ export function unpackTags(data: Uint8Array): { source: string; labels: Label[] 
 }
 
 /** The body of a GENERATOR chunk. */
-export function packGenerator({ name, guided }: GeneratorNote, id: Uint8Array): Bytes {
-  return concat([Uint8Array.of(VERSION), packString(name), id, packVarint(guided ? 1 : 0)]);
+export function packGenerator({ name, id, guided }: GeneratorNote): Bytes {
+  return concat([Uint8Array.of(VERSION), packString(name), fromHex(id), packVarint(guided ? 1 : 0)]);
 }
 
 /** Inverse of `packGenerator`. FormatError for anything else. */

@@ -61,6 +61,13 @@ export async function unpackGrey(data: Uint8Array, width: number, height: number
   return plane;
 }
 
+/** A PNG with a text, Latin-1, below a name in its metadata. */
+export function addText(png: Uint8Array, name: string, text: string): Bytes {
+  const end = SIGNATURE.length + 25; // behind IHDR, which comes first
+  const body = Uint8Array.from(`${name}\0${text}`, (letter) => letter.charCodeAt(0));
+  return concat([png.subarray(0, end), piece("tEXt", body), png.subarray(end)]);
+}
+
 /** Of three neighbours the one that is nearest to left + up - corner, as PNG's filter 4 has it. */
 function paeth(left: number, up: number, corner: number): number {
   const toLeft = Math.abs(up - corner);

@@ -43,7 +43,7 @@ async function answer(call: string, args: unknown[], progress: (step: Step, shar
     case "openFile":
       return space.openFile(args[0] as Uint8Array, progress);
     case "decode":
-      return space.decode(progress);
+      return space.decode(args[0] as boolean, progress);
     case "recognise":
       return space.recognise(args[0] as string, progress);
     case "storedMap":

@@ -8,9 +8,11 @@ import { Codec, type Latents, Timer, areas } from "./codec.ts";
 import { STRIDE_Y, type Symbols, grid } from "./coder.ts";
 import { type Chunk, type Container, Kind, chunkOf, readContainer, writeContainer } from "./container.ts";
 import { FormatError, ImageError } from "./errors.ts";
-import { checkModel, checkOfZ, checksOf, factsOf, generatorFor, headerOf, keepOf, verify } from "./file.ts";
+import {
+  checkModel, checkOfZ, checksOf, factsOf, generatorFor, generatorOf, headerOf, keepOf, noteOf, verify,
+} from "./file.ts";
 import { packKeep } from "./keepmask.ts";
-import { expandMap, packLabelMap, reduceMap, unpackLabelMap } from "./labelmap.ts";
+import { type LabelMap, expandMap, packLabelMap, reduceMap, unpackLabelMap } from "./labelmap.ts";
 import { checkSize } from "./memory.ts";
 import { packGenerator, packTags, worthStoring } from "./notes.ts";
 import { packGrey, unpackGrey } from "./png.ts";
@@ -21,6 +23,7 @@ const GUIDE_CELL = 8;
 const CELL = 4;
 /** At which a head reads a photo of which only a part will be coded. */
 const HEAD_QUALITY = 75;
+const ANY_ID = "0".repeat(16);
 
 interface Photo {
   width: number;
@@ -132,19 +135,35 @@ export class Workspace {
     return { facts, timings: timer.timings() };
   }
 
-  async decode(progress: Progress): Promise<Picture> {
+  async decode(faithful: boolean, progress: Progress): Promise<Picture> {
     const { latents, container } = this.needed();
     const { width, height } = latents;
     const timer = new Timer();
-    await timer.time("download", () => this.bundle.need(["synthesis"], progress));
-    const rgba = await timer.time("synthesis", () => this.codec.render(latents, progress));
+    const note = faithful ? null : generatorOf(container);
+    const generator = note && this.bundle.manifest.generators.get(note.name);
+    const more = generator ? [generator.graph, ...(latents.keep ? ["synthesis", "blend"] : [])] : ["synthesis"];
+    await timer.time("download", () => this.bundle.need(more, progress));
+    const rgba = generator
+      ? await timer.time("generator", () => this.codec.complete(generator, latents, this.guideOf(container), progress))
+      : await timer.time("synthesis", () => this.codec.render(latents, progress));
+    const synthesised = generator ? noteOf(note, generator, latents.keep) : "";
     if (container.header.mode === 1) greyed(rgba);
     const alpha = chunkOf(container, Kind.ALPHA);
     if (alpha) {
       const plane = await unpackGrey(alpha, width, height);
       plane.forEach((value, i) => (rgba[4 * i + 3] = value));
     }
-    return { rgba, width, height, timings: timer.timings() };
+    return { rgba, width, height, synthesised, timings: timer.timings() };
+  }
+
+  /** The label map that a file holds; one that is damaged guides nothing. */
+  private guideOf(container: Container): LabelMap | null {
+    const body = chunkOf(container, Kind.LABEL_MAP);
+    try {
+      return body && unpackLabelMap(body, container.header.width, container.header.height);
+    } catch {
+      return null; // what the page says of the file names the damage
+    }
   }
 
   async recognise(head: string, progress: Progress): Promise<Labels | Segmentation> {
@@ -181,9 +200,10 @@ export class Workspace {
     photo: Photo, regions: Bytes, wanted: string | undefined, progress: Progress, timer: Timer,
   ): Promise<Chunk[]> {
     const head = this.codec.segmenter(wanted);
-    const note = { name: generatorFor(head), id: "", guided: head !== null };
+    const name = generatorFor(head);
+    const id = this.bundle.manifest.generators.get(name)?.id ?? ANY_ID; // any network of that name may complete it
     const chunks: Chunk[] = [
-      { kind: Kind.GENERATOR, data: packGenerator(note, new Uint8Array(8)) },
+      { kind: Kind.GENERATOR, data: packGenerator({ name, id, guided: head !== null }) },
       { kind: Kind.REGIONS, data: regions },
     ];
     if (head === null) return chunks;

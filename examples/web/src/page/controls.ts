@@ -41,6 +41,8 @@ export class Controls {
     });
     const store = byId<HTMLInputElement>("store");
     store.addEventListener("change", () => session.setStoring(store.checked));
+    const complete = byId<HTMLInputElement>("complete");
+    complete.addEventListener("change", () => session.setCompleting(complete.checked));
     byId("download").addEventListener("click", () => this.download());
     byId("save-png").addEventListener("click", () => void this.savePng().catch(showError));
     arrowKeys(byId("heads"), (button) => button.click());
@@ -59,6 +61,7 @@ export class Controls {
     const photo = source?.kind === "photo" ? source.photo : null;
     show(byId("quality-row"), photo !== null);
     show(byId("store-row"), photo !== null);
+    if (file) show(byId("complete-row"), file.facts.completion !== null);
     const stale = !file;
     byId("controls").classList.toggle("stale", stale && source !== null);
     if (file) {
@@ -156,7 +159,7 @@ export class Controls {
   }
 
   private async savePng(): Promise<void> {
-    const { decoded, source } = this.session;
-    if (decoded && source) save(await toPng(decoded), renamed(source.name, ".decoded.png"));
+    const { decoded, source, synthesised } = this.session;
+    if (decoded && source) save(await toPng(decoded, synthesised), renamed(source.name, ".decoded.png"));
   }
 }

@@ -51,7 +51,8 @@ export class Keeping {
     }
     const request = mask?.request() ?? null;
     this.stage.setMask(request);
-    if (file) this.stage.setStored(file.facts.keepMask, this.session.answeredPart !== null);
+    const completed = this.view() === "picture" && this.session.synthesised !== "";
+    if (file) this.stage.setStored(completed ? null : file.facts.keepMask, this.session.answeredPart !== null);
     byId("keep-hint").textContent = readOnly ? this.ofFile() : this.ofMask(request);
   }
 

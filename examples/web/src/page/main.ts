@@ -1,6 +1,6 @@
 // The page: one session, one stage, and everything around them brought up to date whenever something changes.
 
-import { Client } from "../api";
+import { Client, type FileFacts } from "../api";
 import { Controls } from "./controls";
 import { arrowKeys, byId, show } from "./dom";
 import { startIntake } from "./intake";
@@ -10,7 +10,7 @@ import { Session } from "./session";
 import { Stage, type View } from "./stage";
 import { showFacts, showTimings } from "./tables";
 import { startTheme } from "./theme";
-import { dimensions, size, thousands } from "./words";
+import { dimensions, percent, size, thousands } from "./words";
 
 const SAMPLE = "photo.png";
 
@@ -85,11 +85,19 @@ function showTags(): void {
   const undecoded = latentsOnly && !decoded;
   if (file) byId("tag-right").textContent = `${undecoded ? "Latents" : "semcomp"} · ${size(file.facts.bytes)}`;
   const note = byId("stage-note");
+  const made = view === "picture" && !undecoded && session.synthesised !== "" && !!file;
   const hatched = view === "picture" || (view === "keep" && source?.kind === "file");
-  const partly = !undecoded && hatched && !!file?.facts.keepMask;
-  show(note, undecoded || partly);
+  const partly = !undecoded && hatched && !made && !!file?.facts.keepMask;
+  show(note, undecoded || partly || made);
   note.classList.toggle("hatched", partly);
-  note.textContent = undecoded ? `The decoder has not run (${session.decoderRuns} runs)` : partly ? "not stored" : "";
+  note.classList.toggle("made", made);
+  if (undecoded) note.textContent = `The decoder has not run (${session.decoderRuns} runs)`;
+  else note.textContent = made ? inventedBy(file.facts) : partly ? "not stored" : "";
+}
+
+/** How much of the picture is no photograph. */
+function inventedBy({ kept, completion }: FileFacts): string {
+  return `${kept === null ? "all of it" : percent(1 - kept)} synthesised by ${completion}`;
 }
 
 function summary(): string {
@@ -112,7 +120,9 @@ function setView(next: View): void {
   show(byId("map-tools"), view === "map");
   show(byId("keep-tools"), view === "keep");
   stage.setView(view);
-  if (session.source) showTags();
+  if (!session.source) return;
+  showTags();
+  keeping.show();
 }
 
 /** The map is what can be seen of latents alone. */

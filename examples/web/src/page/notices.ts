@@ -18,6 +18,7 @@ const STEPS: Record<Step, string> = {
   entropy: "Entropy coding",
   latents: "Reading the latents",
   synthesis: "Decoding the picture",
+  generator: "Synthesising what is not stored",
   head: "Recognising",
   map: "Drawing the label map",
 };

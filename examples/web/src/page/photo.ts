@@ -1,6 +1,7 @@
 // A photo from a file to pixels and back, by the browser's own decoders.
 
 import { ClientError } from "../api";
+import { addText } from "../core/png";
 import { POSITION } from "./mask";
 import { dimensions, size, thousands } from "./words";
 
@@ -87,13 +88,15 @@ export function canvas(width: number, height: number): CanvasRenderingContext2D 
   return context;
 }
 
-/** The PNG file of pixels. */
-export async function toPng(pixels: ImageData): Promise<Blob> {
+/** The PNG file of pixels; `synthesised` goes into its metadata under that name, where it says something. */
+export async function toPng(pixels: ImageData, synthesised: string): Promise<Blob> {
   const context = canvas(pixels.width, pixels.height);
   context.putImageData(pixels, 0, 0);
   const blob = await new Promise<Blob | null>((resolve) => context.canvas.toBlob(resolve, "image/png"));
   if (!blob) throw new ClientError("memory", "this browser has no room to write the PNG; close other tabs and try again");
-  return blob;
+  if (!synthesised) return blob;
+  const bytes = addText(new Uint8Array(await blob.arrayBuffer()), "synthesised", synthesised);
+  return new Blob([bytes], { type: "image/png" });
 }
 
 /**

@@ -38,6 +38,10 @@ export class Pipeline {
   /** The file of the photo, or the one that was opened. */
   file: { bytes: Uint8Array; facts: FileFacts } | null = null;
   decoded: ImageData | null = null;
+  /** What of `decoded` a generator made: a sentence, or "". */
+  synthesised = "";
+  /** Whether a generator completes what a file does not store, where the page has it. */
+  completing = true;
   /** Against the original, over what the file stores. */
   psnr: number | null = null;
   answer: Labels | Segmentation | null = null;
@@ -173,13 +177,15 @@ export class Pipeline {
   }
 
   private async decode(epoch: number): Promise<void> {
-    this.listener.progress("synthesis", null);
-    const { rgba, width, height, timings } = await this.client.decode(this.report());
+    this.listener.progress(this.completing && this.file?.facts.completion ? "generator" : "synthesis", null);
+    const faithful = !this.completing;
+    const { rgba, width, height, synthesised, timings } = await this.client.decode({ faithful }, this.report());
     if (epoch !== this.epoch) return;
+    this.synthesised = synthesised;
     this.decoded = new ImageData(rgba, width, height);
     this.times.set("decode", timings);
     const facts = this.file!.facts;
-    if (facts.keepMask) clear(this.decoded, facts.keepMask);
+    if (facts.keepMask && !synthesised) clear(this.decoded, facts.keepMask);
     const original = this.source?.kind === "photo" && !facts.hasAlpha ? this.source.photo.pixels : null;
     this.psnr = original && psnr(original, this.decoded, facts.keepMask);
   }
@@ -218,6 +224,7 @@ export class Pipeline {
 
   protected forgetFile(): void {
     this.file = this.decoded = this.psnr = this.answer = null;
+    this.synthesised = "";
     this.fromBytes = false;
   }
 

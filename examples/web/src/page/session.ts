@@ -59,7 +59,7 @@ export class Session extends Pipeline {
     if (facts.kept !== null && this.hasStoredAnswer) this.head = STORED; // the heads see a part of the picture alone
     else if (this.head === STORED) this.head = this.facts?.heads[0]?.name ?? STORED;
     for (const warning of facts.warnings) this.listener.remark(warning);
-    if (facts.synthesised && facts.kept === null) this.listener.remark(meantFor(facts.generator));
+    if (facts.synthesised && facts.kept === null && facts.completion === null) this.listener.remark(meantFor(facts.generator));
     this.listener.changed(true);
   }
 
@@ -108,6 +108,12 @@ export class Session extends Pipeline {
       this.decoded = this.psnr = this.answer = null;
       this.fromBytes = false;
     });
+  }
+
+  /** With it off, the page shows what the file stores and nothing else. */
+  setCompleting(on: boolean): void {
+    this.completing = on;
+    this.change(() => (this.decoded = this.psnr = null));
   }
 
   private change(forget: () => void): void {
