@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [  # the lowest line first; a module imports from its own line and those below
     "errors container config exif modes image torchvision_ops processes",
-    "tables plain_coder coder quantize blocks metrics summary rounding precision tags labelmap_head adaptive labelmap "
-    "symbols answers spans provenance keepmask noise interpolation",
+    "tables plain_coder coder quantize blocks metrics summary rounding precision tags classtables labelmap_head adaptive "
+    "labelmap symbols answers spans provenance keepmask noise interpolation",
     "analysis synthesis entropy sigma",
     "model store tiles latents",
     "semantics labelpng payload filing guidance generator generators",
@@ -32,8 +32,8 @@ ONLY_IN_TRAIN = {
     "torchmetrics",
 }
 STANDARD_LIBRARY_ONLY = (
-    "__init__", "errors", "container", "summary", "tags", "labelmap_head", "provenance", "cli/__init__", "cli/info",
-    "cli/files", "cli/generative", "cli/eval_options",
+    "__init__", "errors", "container", "summary", "tags", "classtables", "labelmap_head", "provenance",
+    "cli/__init__", "cli/info", "cli/files", "cli/generative", "cli/eval_options",
 )  # fmt: skip
 
 
