@@ -91,7 +91,7 @@ def _of_rate(result: Record) -> Record:
 
 
 def _footer(record: Record) -> str:
-    return f"{record['command']}, {record['data']}, {record['date']}"
+    return f"{record['command']}\n{record['data']}, {record['date']}"
 
 
 def peers(target: Path) -> Record:

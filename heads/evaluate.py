@@ -209,12 +209,12 @@ def table(result: dict[str, Any]) -> str:
     """The result as text."""
     costs = result["kmac_per_px"]
     lines = [f"{result['pictures']} pictures; {result['figure']} in %, ms from bytes to answer, kMAC a pixel"]
-    lines.append(f"{'bpp':>7}{'quality':>9}  {'':<12}{result['figure']:>9}{'ms':>9}{'kMAC/px':>10}")
+    lines.append(f"{'bpp':>7}{'quality':>9}  {'':<12}{result['figure']:>9}{'ms':>9}{'kMAC/px':>17}")
     for row in result["rows"]:
         for way, bpp in row["bpps"].items():
             cost = costs.get(way, costs.get("pixels"))
             said = "-" if cost is None else f"{cost:.2f}" + ("" if way in costs else " + decoder")
-            lines.append(f"{bpp:7.3f}{row['quality']:9d}  {way:<12}{row[way]:9.2f}{row['ms'][way]:9.1f}{said:>10}")
+            lines.append(f"{bpp:7.3f}{row['quality']:9d}  {way:<12}{row[way]:9.2f}{row['ms'][way]:9.1f}{said:>17}")
     if result["originals"] is None:
         lines.append("no network that sees pixels was given (--pixels FILE): latents alone")
     else:

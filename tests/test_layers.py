@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [  # the lowest line first; a module imports from its own line and those below
     "errors container config exif modes image torchvision_ops processes",
-    "tables plain_coder coder quantize blocks metrics summary rounding precision tags classtables labelmap_head adaptive "
-    "labelmap symbols answers spans provenance keepmask noise interpolation",
+    "tables plain_coder coder quantize blocks metrics summary rounding precision tags classtables labelmap_head "
+    "adaptive labelmap symbols answers spans provenance keepmask noise interpolation",
     "analysis synthesis entropy sigma",
     "model store tiles latents",
     "semantics labelpng payload filing guidance generator generators",
