@@ -113,7 +113,7 @@ def load_generator(name_or_file: str | Path = DEFAULT) -> TrainedGenerator:
     if not path.is_file():
         path = Path(name_or_file)
     if not path.is_file():
-        there = f"there are {', '.join(names)}" if (names := generator_names()) else "none comes with this version"
+        there = f"known: {', '.join(names)}" if (names := generator_names()) else "none comes with this version"
         raise ModelError(
             f"no generator called {name_or_file}, {there}; give the path of a file that train.generator made"
         )
