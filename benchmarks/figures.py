@@ -149,7 +149,14 @@ def recognition(target: Path) -> Record:
     return record
 
 
-def _axes(*, empty: bool = False) -> tuple[Any, Any]:
+def _axes() -> tuple[Any, Any]:
+    figure = _figure()
+    axes = figure.add_subplot()
+    axes.grid(True, color="#e4e4e8", linewidth=0.8)
+    return figure, axes
+
+
+def _figure() -> Any:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -157,11 +164,7 @@ def _axes(*, empty: bool = False) -> tuple[Any, Any]:
         raise MissingExtraError("a figure", "eval") from error
     figure = Figure(figsize=(8, 4.6), dpi=160, layout="constrained")
     FigureCanvasAgg(figure)
-    if empty:
-        return figure, None
-    axes = figure.add_subplot()
-    axes.grid(True, color="#e4e4e8", linewidth=0.8)
-    return figure, axes
+    return figure
 
 
 def beside(target: Path) -> Record:
@@ -197,7 +200,7 @@ def generative(target: Path) -> Record:
         (codec.decode(part), f"cars and signs kept, {len(part):,} bytes, the rest synthesised"),
         (codec.decode(part, relabel={"building": "tree"}), "--relabel building=tree"),
     ]
-    figure, _ = _axes(empty=True)
+    figure = _figure()
     for number, (picture, title) in enumerate(panels):
         axes = figure.add_subplot(2, 3, number + 1)
         axes.imshow(np.asarray(picture), interpolation="none")

@@ -26,7 +26,7 @@ from train.discriminator import Discriminator, feature_distance, hinge_of_discri
 from train.export import with_analysis
 from train.generator_config import RunConfig
 from train.generator_export import card, released
-from train.guided import Sample, draw
+from train.guided import DrawConfig, Sample, draw
 from train.joint import Crops, LabelledConfig
 from train.log import Log
 from train.loop import begin, make_parser, part_done, run_to_the_end, say_where
@@ -133,6 +133,17 @@ class Trainer:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
+    def _quick(self) -> AbstractContextManager[object]:
+        if self.device.type == "cuda":
+            return nullcontext()
+        return quick_depthwise(self.generator, self.objective.codec)
+
+    def _draw(self, config: DrawConfig) -> Sample:
+        """The next batch under conditions drawn as told."""
+        x, label_map = self.crops.batch()
+        classes = len(self.dataset.classes)
+        return draw(x, label_map, classes=classes, config=config, generator=self.sampler).to(self.device)
+
     def train_step(self) -> dict[str, float]:
         """One batch. Returns the figures of the log."""
         config = self.config
@@ -143,12 +154,8 @@ class Trainer:
         set_rates(self.optimizers, factor)
         for group in self.judge.param_groups:
             group["lr"] = config.discriminator_lr * factor
-        x, label_map = self.crops.batch()
-        sample = draw(
-            x, label_map, classes=len(self.dataset.classes), config=config.draw, generator=self.sampler
-        ).to(self.device)  # fmt: skip
-        quick = nullcontext() if self.device.type == "cuda" else quick_depthwise(self.generator, self.objective.codec)
-        with quick, self._autocast():
+        sample = self._draw(config.draw)
+        with self._quick(), self._autocast():
             y_hat, rate = self._encode(sample)
             made, shown = self._make(self.generator, sample, y_hat)
             loss, row = self._loss(sample, y_hat, made, shown)
@@ -172,14 +179,9 @@ class Trainer:
         factor = 1 - self.step / config.fill_steps
         for group in self.filler.param_groups:
             group["lr"] = config.fill_lr * factor
-        x, label_map = self.crops.batch()
-        sample = draw(
-            x, label_map, classes=len(self.dataset.classes), config=replace(config.draw, selective=1.0),
-            generator=self.sampler,
-        ).to(self.device)  # fmt: skip
+        sample = self._draw(replace(config.draw, selective=1.0))
         keep = sample.keep.float()
-        quick = nullcontext() if self.device.type == "cuda" else quick_depthwise(self.generator, self.objective.codec)
-        with quick, self._autocast():
+        with self._quick(), self._autocast():
             with torch.no_grad():
                 wanted = self.objective.codec.analysis(sample.x).float()
                 y_hat = self.objective.encode(sample.x, sample.quality, sample.keep).y_hat

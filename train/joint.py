@@ -153,11 +153,12 @@ def head_of(dataset: Dataset, codec: CodecModel, start: str | None = None) -> Ne
     return build_network(dataset.task, NETWORKS[dataset.task][1](**sizes))
 
 
-def semantic_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross entropy of a classifier, or of a segmenter at the resolution of its logits."""
+def semantic_loss(logits: Tensor, target: Tensor, *, weight: Tensor | None = None) -> Tensor:
+    """Cross entropy of a classifier, or of a segmenter at the resolution of its logits with `weight` by class."""
     if logits.ndim == 2:
         return F.cross_entropy(logits, target, label_smoothing=0.1)
-    return F.cross_entropy(logits, target[:, FINE // 2 :: FINE, FINE // 2 :: FINE], ignore_index=IGNORED)
+    target = target[:, FINE // 2 :: FINE, FINE // 2 :: FINE]
+    return F.cross_entropy(logits, target, weight=weight, ignore_index=IGNORED)
 
 
 class Trainer:

@@ -1,15 +1,13 @@
 """Whether a picture still shows what was there: the loss of a segmenter that sees it."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from heads.data import IGNORED, Dataset
+from heads.data import Dataset
 from heads.file import read_head
 from heads.learn import class_weights
+from train.joint import semantic_loss
 
-FINE = 4
-"""Pixels a side of a segmenter's logit."""
 BALANCE = 0.5
 """Power of the inverse frequency by which classes are weighted, as where heads learn."""
 
@@ -28,5 +26,4 @@ class Meaning:
 
     def __call__(self, x: Tensor, label_map: Tensor) -> Tensor:
         logits = self.network(x, torch.ones(len(x), dtype=torch.long, device=x.device))
-        wanted = label_map[:, FINE // 2 :: FINE, FINE // 2 :: FINE]
-        return F.cross_entropy(logits.float(), wanted, weight=self.weights, ignore_index=IGNORED)
+        return semantic_loss(logits.float(), label_map, weight=self.weights)
