@@ -5,6 +5,8 @@
     recognition   docs/recognition.png  from out/segment.json (semcomp eval --task segment -o out)
     beside        docs/beside.png       examples/demo.py
     generative    docs/generative.png   from a street scene of data/val
+    random        docs/random.jpg       from out/photos (make bench-photos), ten photos
+    worst         docs/worst.jpg        the same, those that look least like their originals
 
 A figure whose measurements are missing is left as it is, and said. The caption below each figure in the README is
 written from its record; a test compares the ids with those of the weights that are there.
@@ -23,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from benchmarks import common
 from heads.data import read_rgb
@@ -36,6 +39,10 @@ STREET = common.ROOT / "data/val/cid22/1475938.png"
 RATE = "python -m benchmarks.rate data/val -o out/rate.json --monotone 3"
 RECOGNITION = (
     "semcomp eval data/camvid --task segment --head street --pixels out/street_decoded.safetensors -o out"
+)  # fmt: skip
+SHEETS = (
+    "python -m benchmarks.generative data/val --generator photos --head objects --keep person,car,dog,cat "
+    "--bpp 0.09 -o out/photos.json --sheets out/photos"
 )  # fmt: skip
 Record = dict[str, Any]
 
@@ -62,7 +69,7 @@ def caption(record: Record) -> str:
 
 def with_caption(readme: str, name: str, text: str) -> str:
     """The README with the caption below a figure put there or replaced; as it was where it does not show the figure."""
-    image = rf"(!\[[^\]]*\]\(docs/{re.escape(name)}\.png\)\n)(?:\n\*`[^\n]*\*\n)?"
+    image = rf"(!\[[^\]]*\]\(docs/{re.escape(name)}\.\w+\)\n)(?:\n\*`[^\n]*\*\n)?"
     return re.sub(image, lambda match: f"{match[1]}\n{text}\n", readme)
 
 
@@ -214,9 +221,35 @@ def generative(target: Path) -> Record:
     }  # fmt: skip
 
 
-FIGURES: dict[str, Callable[[Path], Record]] = {
-    "rate": rate, "peers": peers, "recognition": recognition, "beside": beside,
-    "generative": generative,
+def random(target: Path) -> Record:
+    """Photos drawn at random, by the generator and by others at equal bytes."""
+    return _sheet("random", target)
+
+
+def worst(target: Path) -> Record:
+    """The photos whose synthesised pictures are furthest from the originals to a network."""
+    return _sheet("worst", target)
+
+
+def _sheet(name: str, target: Path) -> Record:
+    """A contact sheet at half its size."""
+    from semcomp.generators import load_generator
+
+    result = measured(OUT / "photos.json")
+    if result["generator_id"] != load_generator("photos").generator_id.hex():
+        raise SemcompError("out/photos.json is of other weights: run make bench-photos")
+    with Image.open(OUT / "photos" / f"{name}.png") as sheet:
+        sheet.reduce(2).save(target, quality=88, subsampling=0)
+    return {
+        "command": SHEETS,
+        "data": f"of {result['pictures']} photos of data/val (gb82, CC0; CID22, Cloudinary, CC BY-SA 4.0)",
+        "date": result["date"], "weights": {name: weights_id(name) for name in ("base", "generator_photos")},
+    }  # fmt: skip
+
+
+FIGURES: dict[str, tuple[str, Callable[[Path], Record]]] = {
+    "rate": (".png", rate), "peers": (".png", peers), "recognition": (".png", recognition), "beside": (".png", beside),
+    "generative": (".png", generative), "random": (".jpg", random), "worst": (".jpg", worst),
 }  # fmt: skip
 
 
@@ -232,7 +265,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     status = 0
     for name in options.names or FIGURES:
         try:
-            record = FIGURES[name](DOCS / f"{name}.png")
+            suffix, make = FIGURES[name]
+            picture = DOCS / f"{name}{suffix}"
+            record = make(picture)
         except SemcompError as error:
             sys.stderr.write(f"{name}: {error}\n")
             status = 1
@@ -240,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         common.write_json(DOCS / f"{name}.json", record)
         text = README.read_text(encoding="utf-8")
         README.write_text(with_caption(text, name, caption(record)), encoding="utf-8")
-        common.say(f"docs/{name}.png: {caption(record)}")
+        common.say(f"docs/{picture.name}: {caption(record)}")
     return status
 
 

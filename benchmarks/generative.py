@@ -1,16 +1,18 @@
-"""The generator beside the faithful decoder, JPEG, WebP and AVIF at equal bytes, below a tenth of a bit a pixel.
+"""The generator beside the faithful decoder, JPEG, WebP and AVIF at equal bytes, about a tenth of a bit a pixel.
 
 Every picture is a real file. Global: the generator's files set the sizes; the faithful decoder gets the same bytes, and
 Pillow's codecs the quality whose file comes nearest (their smallest file may be larger: bpp is printed). Judged by a
-kernel distance (realism.py) and by what a pixel segmentation network, which was in no loss, still finds (mean IoU).
+kernel distance (realism.py) and, where a segmenter's configuration names pictures with masks, by what a pixel
+segmentation network, which was in no loss, still finds (mean IoU); a folder of photos is measured without.
 Selective: the bytes of files that keep some classes, and PSNR inside what was asked for, beside files that keep all.
 """
 
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from PIL import Image
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
 from benchmarks.realism import Features, kernel_distance
-from heads.data import Dataset, Sample, find_dataset, read_rgb
+from heads.data import find_dataset, read_rgb
 from heads.evaluate import answer_of, quality_for
 from heads.file import NetworkHead, read_head
 from heads.fit import FitConfig
@@ -47,7 +49,7 @@ COLUMNS = ("original", "generator", "faithful", "AVIF")
 class Method:
     """What one way of storing the pictures gave, picture by picture."""
 
-    score: Score
+    score: Score | None
     bpp: list[float] = field(default_factory=list)
     psnr_db: list[float] = field(default_factory=list)
     features: list[np.ndarray] = field(default_factory=list)
@@ -56,9 +58,11 @@ class Method:
         """The figures of all pictures."""
         mean_db = float(np.mean(self.psnr_db))
         row: dict[str, Any] = {
-            "bpp": round(float(np.mean(self.bpp)), 4), "psnr_db": round(mean_db, 2) if np.isfinite(mean_db) else None,
-            "miou": self.score.percent,
+            "bpp": round(float(np.mean(self.bpp)), 4),
+            "psnr_db": round(mean_db, 2) if np.isfinite(mean_db) else None,
         }  # fmt: skip
+        if self.score is not None:
+            row["miou"] = self.score.percent
         if self.features:
             value, error = kernel_distance(np.concatenate(self.features), np.concatenate(originals))
             row |= {"kid": round(value, 5), "kid_error": round(error, 5)}
@@ -66,55 +70,89 @@ class Method:
 
 
 class Judges:
-    """The two networks that look at decoded pictures."""
+    """The two networks that look at decoded pictures; either may be missing."""
 
-    def __init__(self, segmenter: NetworkHead, features: Features | None):
+    def __init__(self, segmenter: NetworkHead | None, features: Features | None):
         self.segmenter, self.features = segmenter, features
 
-    def look(self, method: Method, truth: np.ndarray, original: np.ndarray, decoded: np.ndarray, size: int) -> None:
+    def method(self) -> Method:
+        """A way of storing the pictures, none of which has been looked at."""
+        return Method(self.segmenter and Score("segment", self.segmenter.classes))
+
+    def look(self, method: Method, scene: "Scene", original: np.ndarray, decoded: np.ndarray, size: int) -> None:
         """Add one picture whose file has `size` bytes."""
         method.bpp.append(8 * size / (original.shape[0] * original.shape[1]))
         method.psnr_db.append(psnr_db(original, decoded))
-        method.score.add(answer_of(self.segmenter, decoded), truth)
+        if self.segmenter is not None and method.score is not None and scene.truth is not None:
+            method.score.add(answer_of(self.segmenter, decoded), scene.truth())
         if self.features is not None:
             method.features.append(self.features.of(decoded))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """A picture, and its mask where there is one."""
+
+    path: Path
+    truth: Callable[[], np.ndarray] | None = None
+
+    def pixels(self) -> np.ndarray:
+        """uint8 (H, W, 3)."""
+        return read_rgb(self.path)
+
+
+def find_scenes(source: Path, judge: Path | None) -> tuple[list[Scene], NetworkHead | None]:
+    """Photos of a folder; or a configuration's validation pictures with their masks, and the network that judges them.
+
+    SemcompError where the one has a judge, the other none, or a judge that does not fit.
+    """
+    if source.is_dir():
+        if judge is not None:
+            raise SemcompError(f"{source} has no masks, so --judge has nothing to do: name a segmenter's configuration")
+        return [Scene(path=path) for path in common.find_photos([source])], None
+    if judge is None:
+        raise SemcompError(f"give --judge a network that sees pixels, to find the classes of {source}")
+    config = configuration.load(FitConfig, source)
+    dataset = find_dataset("segment", replace(config.data, hold_out=None))
+    network = read_head(judge)
+    if network.classes != dataset.classes or network.network.config.source != "pixels":
+        raise SemcompError(f"{judge} must see pixels and know {', '.join(dataset.classes)}")
+    return [Scene(path=sample.image, truth=partial(dataset.mask, sample)) for sample in dataset.val], network
+
+
 def global_rows(
-    codec: Any, dataset: Dataset, samples: Sequence[Sample], judges: Judges, options: argparse.Namespace
+    codec: Any, scenes: Sequence[Scene], judges: Judges, options: argparse.Namespace
 ) -> tuple[dict[str, dict[str, Any]], list[tuple[float, list[np.ndarray]]]]:
     """Figures by method, and for every picture how far from the original it looks, beside what the sheets show."""
     generator, head = load_generator(options.generator), load_head(options.head)
     plain, guided = Request(generator=generator), Request(generator=generator, head=head)
-    quality = quality_for(codec, [read_rgb(s.image) for s in common.spread(samples, 24)], options.bpp)
-    methods: dict[str, Method] = defaultdict(lambda: Method(Score(dataset.task, dataset.classes)))
+    quality = quality_for(codec, [scene.pixels() for scene in common.spread(scenes, 24)], options.bpp)
+    methods: dict[str, Method] = defaultdict(judges.method)
     originals: list[np.ndarray] = []
     shown: list[tuple[float, list[np.ndarray]]] = []
 
     def decoded(data: bytes, how: str) -> np.ndarray:
         return np.asarray(codec.decode(data, generator=how))
 
-    for sample in common.progress(samples, total=len(samples), label="global", options=options):
-        pixels, truth = read_rgb(sample.image), dataset.truth(sample)
+    for scene in common.progress(scenes, total=len(scenes), label="global", options=options):
+        pixels = scene.pixels()
         if judges.features is not None:
             originals.append(judges.features.of(pixels))
-        judges.look(methods["original"], truth, pixels, pixels, sample.image.stat().st_size)
+        judges.look(methods["original"], scene, pixels, pixels, scene.path.stat().st_size)
         data = codec.encode(pixels, quality=quality, generative=plain)
         faithful = codec.encode_to(pixels, max_bytes=len(data))
         pictures = {"generator": decoded(data, options.generator), "faithful": decoded(faithful.data, "faithful")}
-        judges.look(methods["generator"], truth, pixels, pictures["generator"], len(data))
-        judges.look(methods["faithful"], truth, pixels, pictures["faithful"], len(faithful.data))
+        judges.look(methods["generator"], scene, pixels, pictures["generator"], len(data))
+        judges.look(methods["faithful"], scene, pixels, pictures["faithful"], len(faithful.data))
         if options.map:
             with_map = of_size(codec, pixels, guided, len(data))
-            judges.look(
-                methods["generator, map"], truth, pixels, decoded(with_map, options.generator), len(with_map)
-            )
+            judges.look(methods["generator, map"], scene, pixels, decoded(with_map, options.generator), len(with_map))
         for rival in RIVALS:
             entry = rival_at_size(Image.fromarray(pixels), rival, target_bytes=len(data))
             pictures[rival.label] = np.asarray(entry.decoded)
-            judges.look(methods[rival.label], truth, pixels, pictures[rival.label], len(entry.data))
+            judges.look(methods[rival.label], scene, pixels, pictures[rival.label], len(entry.data))
         twice = rival_at_size(Image.fromarray(pixels), RIVALS[-1], target_bytes=2 * len(data))
-        judges.look(methods["AVIF, twice the bytes"], truth, pixels, np.asarray(twice.decoded), len(twice.data))
+        judges.look(methods["AVIF, twice the bytes"], scene, pixels, np.asarray(twice.decoded), len(twice.data))
         distance = -psnr_db(pixels, pictures["generator"])
         if judges.features is not None:
             made_features = methods["generator"].features[-1]
@@ -131,12 +169,13 @@ def of_size(codec: Any, pixels: np.ndarray, request: Request, size: int) -> byte
         return bytes(codec.encode(pixels, quality=1, generative=request))
 
 
-def selective_row(codec: Any, samples: Sequence[Sample], options: argparse.Namespace) -> dict[str, Any]:
+def selective_row(codec: Any, scenes: Sequence[Scene], options: argparse.Namespace) -> dict[str, Any]:
     """Files that keep KEPT: their share of the bytes, and PSNR of what was asked for beside the faithful codec's."""
-    request = Request(generator=load_generator(options.generator), head=load_head(options.head), keep=KEPT)
+    wanted = tuple(options.keep.split(","))
+    request = Request(generator=load_generator(options.generator), head=load_head(options.head), keep=wanted)
     shares, losses, kept = [], [], []
-    for sample in common.progress(samples, total=len(samples), label="selective", options=options):
-        pixels = read_rgb(sample.image)
+    for scene in common.progress(scenes, total=len(scenes), label="selective", options=options):
+        pixels = scene.pixels()
         whole = codec.encode(pixels, quality=options.quality)
         try:
             part = codec.encode(pixels, quality=options.quality, generative=request)
@@ -144,7 +183,7 @@ def selective_row(codec: Any, samples: Sequence[Sample], options: argparse.Names
             continue  # nothing of these classes is in the picture, or nothing else
         stored = read_segmentation(read(part))
         assert stored is not None
-        asked = np.isin(stored.label_map, class_numbers(KEPT, stored.classes))
+        asked = np.isin(stored.label_map, class_numbers(wanted, stored.classes))
         if not asked.any():
             continue
         values = [
@@ -183,9 +222,10 @@ def checks_of(rows: dict[str, dict[str, Any]], selective: dict[str, Any], option
         if "kid" in generator:
             value = round(generator["kid"] - rows[name]["kid"], 5)
         checks.append(at_most(f"kernel distance of the generator, above {name}", value, 0, ""))
-    value = round(generator["miou"] - rows["AVIF, twice the bytes"]["miou"], 2)
-    checks.append(at_least("mIoU of the generator, points above AVIF at twice the bytes", value, 0, ""))
-    if options.map:
+    if "miou" in generator:
+        value = round(generator["miou"] - rows["AVIF, twice the bytes"]["miou"], 2)
+        checks.append(at_least("mIoU of the generator, points above AVIF at twice the bytes", value, 0, ""))
+    if options.map and "miou" in generator:
         value = round(rows["generator, map"]["miou"] - generator["miou"], 2)
         checks.append(at_least("mIoU with the map, points above that without at equal bytes", value, 0, ""))
     checks.append(at_most("selective: bytes, of coding everything", selective.get("bytes_percent"), 60, " %"))
@@ -197,10 +237,13 @@ def main(arguments: list[str] | None = None) -> int:
     """The program."""
     parser = common.make_parser(
         "generative", __doc__,
-        "python -m benchmarks.generative configs/head_street.yaml --judge out/street_originals.safetensors",
+        "python -m benchmarks.generative configs/head_street.yaml --judge out/street_originals.safetensors\n"
+        "  python -m benchmarks.generative data/val --generator photos --head objects --keep person,dog,cat",
     )  # fmt: skip
-    parser.add_argument("config", type=Path, help="a segmenter's configuration: names the validation pictures")
-    parser.add_argument("--judge", type=Path, required=True, metavar="FILE", help="network trained on originals")
+    parser.add_argument(
+        "source", type=Path, help="a segmenter's configuration, which names pictures with masks; or a folder of photos"
+    )
+    parser.add_argument("--judge", type=Path, metavar="FILE", help="network trained on originals, where masks are")
     parser.add_argument("--generator", default="street", metavar="NAME", help="generator, by name or file (street)")
     parser.add_argument("--head", default="street", metavar="NAME", help="head that makes label maps (street)")
     parser.add_argument(
@@ -208,6 +251,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="MobileNetV2 for the kernel distance",
     )  # fmt: skip
     parser.add_argument("--no-features", action="store_true", help="leave the kernel distance out")
+    parser.add_argument("--keep", default=",".join(KEPT), metavar="CLASSES", help="of selective files (%(default)s)")
     parser.add_argument("--bpp", type=float, default=0.07, help="mean rate of the generator's files (0.07)")
     parser.add_argument("--quality", type=int, default=40, help="of selective files (40)")
     parser.add_argument("--no-map", dest="map", action="store_false", help="leave files with a map out")
@@ -215,30 +259,31 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sheets", type=Path, default=Path("out/generative"), help="folder of the contact sheets")
     parser.add_argument("--threads", type=int, default=2, help="threads of every network (2)")
     options = parser.parse_args(arguments)
-    config = configuration.load(FitConfig, options.config)
     codec = common.load_codec(options, threads=options.threads)
-    dataset = find_dataset("segment", replace(config.data, hold_out=None))
-    samples = common.spread(dataset.val, options.limit or len(dataset.val))
-    judge = read_head(options.judge)
-    if judge.classes != dataset.classes or judge.network.config.source != "pixels":
-        raise SemcompError(f"{options.judge} must see pixels and know {', '.join(dataset.classes)}")
+    found, judge = find_scenes(options.source, options.judge)
+    scenes = common.spread(found, options.limit or len(found))
     judges = Judges(judge, None if options.no_features else Features(options.features))
     with torch.inference_mode():
-        rows, shown = global_rows(codec, dataset, samples, judges, options)
-        selective = selective_row(codec, samples, options)
+        rows, shown = global_rows(codec, scenes, judges, options)
+        selective = selective_row(codec, scenes, options)
     write_sheets(options.sheets, shown)
-    lines = [f"{len(samples)} pictures; PSNR in dB, mIoU in %, kernel distance over patches", ""]
+    lines = [f"{len(scenes)} pictures; PSNR in dB, mIoU in %, kernel distance over patches", ""]
     lines.append(f"{'':<24}{'bpp':>8}{'PSNR':>8}{'mIoU':>8}{'KID':>10}{'+-':>9}")
     for name, row in rows.items():
         kid = f"{row['kid']:10.4f}{row['kid_error']:9.4f}" if "kid" in row else ""
         db = "" if row["psnr_db"] is None else f"{row['psnr_db']:.2f}"
-        lines.append(f"{name:<24}{row['bpp']:8.4f}{db:>8}{row['miou']:8.2f}{kid}")
+        miou = f"{row['miou']:.2f}" if "miou" in row else ""
+        lines.append(f"{name:<24}{row['bpp']:8.4f}{db:>8}{miou:>8}{kid}")
     if selective["pictures"]:
         lines += ["", (
             f"selective, quality {selective['quality']}, {selective['pictures']} pictures: "
             f"{selective['bytes_percent']:.1f} % of the bytes, {selective['psnr_lost_db']:.2f} dB lost inside"
         )]  # fmt: skip
-    result = {"generator": options.generator, "pictures": len(samples), "global": rows, "selective": selective}
+    result = {
+        "model_id": codec.model_id.hex(), "generator": options.generator,
+        "generator_id": load_generator(options.generator).generator_id.hex(), "pictures": len(scenes),
+        "global": rows, "selective": selective,
+    }  # fmt: skip
     return common.finish(
         "generative", options, result=result, checks=checks_of(rows, selective, options), table="\n".join(lines)
     )

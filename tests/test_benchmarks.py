@@ -15,7 +15,7 @@ from PIL import Image
 
 from benchmarks import common, exactness, fuzz, generative, labelmap, memory, rate, realism, recognition, scaling, speed
 from semcomp.container import read
-from semcomp.errors import FormatError, MissingExtraError
+from semcomp.errors import FormatError, MissingExtraError, SemcompError
 
 Run = Callable[..., dict[str, Any]]
 
@@ -261,6 +261,17 @@ def test_generative(
     assert len(result["checks"]) == 9
     with Image.open(tmp_path / "sheets" / "worst.png") as sheet:
         assert sheet.size == (4 * 131, 2 * 92)
+    alone = run(
+        generative.main, str(tmp_path / "data" / "images"), "--threads", "1", "--bpp", "0.6", "--keep", "car",
+        "--generator", str(tmp_path / "g.safetensors"), "--features", str(tmp_path / "network.tflite"),
+        "--sheets", str(tmp_path / "sheets"), "--limit", "1",
+    )  # fmt: skip
+    assert alone["pictures"] == alone["selective"]["pictures"] == 1 and "miou" not in alone["global"]["generator"]
+    assert len(alone["checks"]) == 7
+    with pytest.raises(SemcompError, match="has no masks"):
+        generative.find_scenes(tmp_path / "data" / "images", tmp_path / "judge.safetensors")
+    with pytest.raises(SemcompError, match="give --judge"):
+        generative.find_scenes(config, None)
 
 
 def test_kernel_distance() -> None:
