@@ -39,6 +39,8 @@ DEFAULT_HEADS = {"segment": "objects", "classify": "imagenette"}
 FIGURES = {"segment": "mean IoU", "classify": "top-1"}
 SEEK = 24
 """Pictures on which the quality of a rate is sought."""
+FOLDER = 16
+"""Pictures that one way answers in a row, as it would those of a folder, before the next way has its turn."""
 
 
 def timed(work: Callable[[], Any], seconds: list[float]) -> Any:
@@ -79,31 +81,37 @@ def measure(
     network: NetworkHead | None = None, rivals: Sequence[Coder] = (), quiet: bool = True,
 ) -> dict[str, Any]:  # fmt: skip
     """Scores in percent, "ms" and "bpps" by way at one quality; ways beside latents need the network."""
-    ways = ["latents", *(["decoded", *(rival.name for rival in rivals)] if network else [])]
-    scores = {way: Score(dataset.task, dataset.classes) for way in ways}
-    times: dict[str, list[float]] = {way: [] for way in (*ways, "decoding")}
-    rates: dict[str, list[float]] = {way: [] for way in ways}
-    for sample in tqdm(samples, desc=f"quality {quality}", disable=quiet, leave=False, file=sys.stderr):
-        pixels, truth = read_rgb(sample.image), dataset.truth(sample)
-        area = pixels.shape[0] * pixels.shape[1]
-        data = codec.encode(pixels, quality=quality)
-        rates["latents"].append(8 * len(data) / area)
-        scores["latents"].add(timed(partial(_from_latents, codec, head, data), times["latents"]), truth)
-        picture = timed(partial(_pixels, codec, data), times["decoding"])
-        if network is None:
-            continue
-        rates["decoded"].append(8 * len(data) / area)
-        answer = timed(partial(answer_of, network, picture), times["decoded"])
-        times["decoded"][-1] += times["decoding"][-1]
-        scores["decoded"].add(answer, truth)
-        for rival in rivals:
-            _, file = file_of_size(rival, pixels, target_bytes=len(data))
-            rates[rival.name].append(8 * len(file) / area)
-            answer = timed(partial(_through, rival, file, network), times[rival.name])
-            scores[rival.name].add(answer, truth)
+    coders = {rival.name: rival for rival in rivals if network}
+    runs: dict[str, Callable[[bytes], Any]] = {"latents": partial(_from_latents, codec, head)}
+    if network:
+        runs["decoded"] = partial(_through, codec, network)
+        runs |= {name: partial(_through, coder, network) for name, coder in coders.items()}
+    scores = {way: Score(dataset.task, dataset.classes) for way in runs}
+    times: dict[str, list[float]] = {way: [] for way in (*runs, "decoding")}
+    rates: dict[str, list[float]] = {way: [] for way in runs}
+    bar = tqdm(total=len(samples), desc=f"quality {quality}", disable=quiet, leave=False, file=sys.stderr)
+    for begin in range(0, len(samples), FOLDER):
+        folder = samples[begin : begin + FOLDER]
+        pictures, truths = [read_rgb(sample.image) for sample in folder], [dataset.truth(sample) for sample in folder]
+        own = [codec.encode(pixels, quality=quality) for pixels in pictures]
+        files = dict.fromkeys(runs, own) | {
+            name: [
+                file_of_size(coder, pixels, target_bytes=len(data))[1]
+                for pixels, data in zip(pictures, own, strict=True)
+            ]
+            for name, coder in coders.items()
+        }
+        for data in own:
+            timed(partial(codec.decode, data), times["decoding"])
+        for way, run in runs.items():
+            for data, pixels, truth in zip(files[way], pictures, truths, strict=True):
+                rates[way].append(8 * len(data) / (pixels.shape[0] * pixels.shape[1]))
+                scores[way].add(timed(partial(run, data), times[way]), truth)
+        bar.update(len(folder))
+    bar.close()
     return {
         "quality": quality, "bpp": round(float(np.mean(rates["latents"])), 4),
-        **{way: scores[way].percent for way in ways},
+        **{way: scores[way].percent for way in runs},
         "ms": {way: round(1000 * float(np.median(seconds)), 2) for way, seconds in times.items()},
         "bpps": {way: round(float(np.mean(values)), 4) for way, values in rates.items()},
     }  # fmt: skip
@@ -113,12 +121,8 @@ def _from_latents(codec: Any, head: Head, data: bytes) -> Labels | Segmentation:
     return head(codec.latents(data))
 
 
-def _pixels(codec: Any, data: bytes) -> np.ndarray:
-    return np.asarray(codec.decode(data))
-
-
-def _through(rival: Coder, file: bytes, network: NetworkHead) -> Labels | Segmentation:
-    return answer_of(network, rival.decode(file))
+def _through(codec: Any, network: NetworkHead, data: bytes) -> Labels | Segmentation:
+    return answer_of(network, np.asarray(codec.decode(data)))
 
 
 def on_originals(network: NetworkHead, dataset: Dataset, samples: Sequence[Sample]) -> float:

@@ -9,14 +9,16 @@ bits (`IntegerSigma`, tables, positions) is integer.
 """
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from semcomp.entropy import MeanPath
 from semcomp.model import CodecModel
-from semcomp.precision import fast_pixels
+from semcomp.precision import fast_pixels, stored_fast
 from semcomp.rounding import choose_symbols
 from semcomp.sigma import clip_z
 from semcomp.store import Release
@@ -61,7 +63,7 @@ class LatentCoder(SymbolCoder):
             return part
 
         with self._arithmetic(precise):
-            y_hat, _ = self.network.two_passes(z_hat, q, residual, kept)
+            y_hat, _ = self.network.two_passes(z_hat, q, residual, kept, self._mean_path(precise))
         rows, columns = grid(height, width, STRIDE_Y)
         symbols = Symbols(
             z=z_hat[0].to("cpu", torch.int16).numpy(),
@@ -85,8 +87,8 @@ class LatentCoder(SymbolCoder):
         read = read.contiguous(memory_format=torch.channels_last)
         with self._arithmetic(precise):
             y_hat, _ = self.network.two_passes(
-                self._plane(symbols.z), self._tensor(quality), lambda mean, mask: torch.where(mask, read, 0.0),
-                self._kept(symbols.keep, read.shape),
+                self._plane(symbols.z), self._tensor(quality), lambda mean, mask: read,
+                self._kept(symbols.keep, read.shape), self._mean_path(precise),
             )  # fmt: skip
         return _cropped(y_hat, rows, columns)
 
@@ -105,6 +107,13 @@ class LatentCoder(SymbolCoder):
         coded[..., rows:, :] = False
         coded[..., columns:] = False
         return index, coded
+
+    @cached_property
+    def _fast_mean_path(self) -> MeanPath:
+        return stored_fast(self.network.mean_path, self.device)
+
+    def _mean_path(self, precise: bool) -> MeanPath | None:
+        return None if precise else self._fast_mean_path
 
     def _arithmetic(self, precise: bool) -> AbstractContextManager[object]:
         return nullcontext() if precise else fast_pixels(self.device)

@@ -101,23 +101,24 @@ class CodecModel(nn.Module):
 
     def two_passes(
         self, z_hat: Tensor, quality: Tensor, residual: Callable[[Tensor, Tensor], Tensor],
-        keep: Tensor | None = None,
+        keep: Tensor | None = None, mean_path: MeanPath | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Both checkerboard passes.
 
         `residual(mean, mask)` returns the decoded residual of the elements in `mask` around a mean that has the gain
-        applied, and zero elsewhere: it quantizes (encoder, training) or hands out what was read (decoder).
+        applied, and anything elsewhere: it quantizes (encoder, training) or hands out what was read (decoder).
         Elements that are not coded have residual zero, on every side. Where `keep` (B, 1, h, w), bool, is false, y_hat
-        is zero for both passes. Returns y_hat after the inverse gain, and the mean before rounding with the gain
-        applied, both (B, M, h, w).
+        is zero for both passes. `mean_path` stands in for the model's own. Returns y_hat after the inverse gain, and
+        the mean before rounding with the gain applied, both (B, M, h, w).
         """
         gain, inverse_gain = self.gain(quality), self.inverse_gain(quality)
-        features = self.mean_path.features(z_hat, quality)
-        mean = self.mean_path.first(features) * gain
+        path = self.mean_path if mean_path is None else mean_path
+        features = path.features(z_hat, quality)
+        mean = path.first(features) * gain
         even = even_elements(mean.shape, device=mean.device)
         decoded = mean + residual(mean, even)
         y_hat_even = torch.where(even if keep is None else even & keep, decoded * inverse_gain, 0.0)
-        mean2 = self.mean_path.second(features, y_hat_even) * gain
+        mean2 = path.second(features, y_hat_even) * gain
         decoded2 = mean2 + residual(mean2, ~even)
         y_hat = torch.where(even, y_hat_even, decoded2 * inverse_gain)
         if keep is not None:

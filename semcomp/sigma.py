@@ -14,6 +14,7 @@ the very same integers.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,14 +56,25 @@ def _matmul(weight: Tensor, value: Tensor) -> Tensor:
     return torch.matmul(weight, value.flatten(2)).reshape(batch, -1, height, width)
 
 
-def table_index(z_hat: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
+def _aligned_matmul(weight: Tensor, value: Tensor) -> Tensor:
+    """The same, few positions filled up to a multiple of 16: MKL takes three times as long over 9 as over 16."""
+    batch, _, height, width = value.shape
+    count = height * width
+    columns = F.pad(value.flatten(2), (0, -count % 16 if count < 64 else 0))
+    return torch.matmul(weight, columns)[..., :count].reshape(batch, -1, height, width)
+
+
+def table_index(
+    z_hat: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor,
+    product: Callable[[Tensor, Tensor], Tensor] = _matmul,
+) -> Tensor:  # fmt: skip
     """The whole path on integer-valued tensors of one float type.
 
     z_hat (B, H, h, w); weight1 (K, 9H); bias1 (B, K, 1, 1); weight2 (16 M, K), ordered for a pixel shuffle by 4;
     bias2 (B, M, 1, 1). Returns (B, M, 4h, 4w), integers 0..63.
     """
-    hidden = floor((_matmul(weight1, neighbours(z_hat)) + bias1) * 2.0**-SHIFT1).clamp(0, 255)
-    sums = F.pixel_shuffle(_matmul(weight2, hidden), 4) + bias2
+    hidden = floor((product(weight1, neighbours(z_hat)) + bias1) * 2.0**-SHIFT1).clamp(0, 255)
+    sums = F.pixel_shuffle(product(weight2, hidden), 4) + bias2
     return bound(floor(sums * 2.0**-SHIFT2), 0, SCALES - 1)
 
 
@@ -103,6 +115,7 @@ class IntegerSigma:
             self.bias1[row].float()[None, :, None, None],
             self.weight2.float(),
             self.bias2[row].float()[None, :, None, None],
+            _aligned_matmul,
         )
 
     def index_numpy(self, z_hat: np.ndarray, quality: int) -> np.ndarray:
