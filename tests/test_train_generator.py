@@ -23,7 +23,7 @@ from semcomp.store import load_release, save_release
 from tests.test_train import SMALL
 from train import generator as program
 from train.checkpoint import load_state
-from train.discriminator import Discriminator, hinge_of_discriminator
+from train.discriminator import Discriminator, feature_distance, hinge_of_discriminator
 from train.export import export
 from train.generator_config import RunConfig
 from train.guided import DrawConfig, draw, hardened
@@ -263,7 +263,38 @@ def test_the_discriminator_looks_at_patches_and_conditions() -> None:
         assert logits.shape == (2, 1, 4, 4) and len(features) == 4
         for other in ((x, -y_hat, guide, keep), (x, y_hat, 1 - guide, keep), (x, y_hat, guide, 0 * keep)):
             assert not torch.allclose(network(*other)[0], logits)
-    assert hinge_of_discriminator(torch.tensor([2.0]), torch.tensor([-2.0])) == 0
+    assert hinge_of_discriminator(*(torch.full((1, 1, 2, 2), value) for value in (2.0, -2.0, 1.0))) == 0
+
+
+def test_patches_that_do_not_count_change_no_loss() -> None:
+    rng = torch.Generator().manual_seed(0)
+    real, made = (torch.randn(2, 1, 4, 6, generator=rng) for _ in range(2))
+    features = [torch.randn(2, 8, 4 * k, 6 * k, generator=rng) for k in (4, 1)]
+    weight = torch.ones(2, 1, 4, 6)
+    weight[..., 3:] = 0
+    other = [value.clone() for value in (made, *features)]
+    for value in other:
+        value[..., value.shape[-1] // 2 :] = 9
+    hinge = hinge_of_discriminator(real, made, weight)
+    assert torch.equal(hinge_of_discriminator(real, other[0], weight), hinge)
+    assert torch.allclose(hinge, hinge_of_discriminator(*(v[..., :3] for v in (real, made)), weight[..., :3]))
+    zeros = [torch.zeros_like(value) for value in features]
+    distance = feature_distance(features, zeros, weight)
+    assert torch.equal(feature_distance(other[1:], zeros, weight), distance)
+    halves = [value[..., : value.shape[-1] // 2].abs().mean() for value in features]
+    assert torch.allclose(distance, torch.stack(halves).mean())
+    assert hinge_of_discriminator(real, made, 0 * weight) == 0
+
+
+def test_what_is_not_kept_is_learned_by_its_mean_alone(data: Path) -> None:
+    only = {"loss.mse": 0.0, "loss.mse_kept": 0.0, "loss.perceptual": 0.0, "loss.adversarial": 0.0,
+            "loss.feature_matching": 0.0, "draw.selective": 1.0, "optim.lr": 0.01}  # fmt: skip
+    losses = []
+    for name, weight in (("beyond", 0.001), ("nothing", 0.0)):
+        arguments = settings(data, name, steps=101, **only, **{"loss.mse_beyond": weight})
+        rows = [json.loads(line) for line in (train(data, arguments) / "log.jsonl").read_text().splitlines()]
+        losses.append([row["loss"] for row in rows])
+    assert losses[0][-1] < losses[0][0] and losses[1][-1] == 0
 
 
 def test_configs_of_the_repository_are_valid() -> None:

@@ -46,11 +46,18 @@ class Discriminator(nn.Module):
         return self.logits(value).float(), features
 
 
-def hinge_of_discriminator(real: Tensor, made: Tensor) -> Tensor:
-    """Lim and Ye 2017; means over patches."""
-    return F.relu(1 - real).mean() + F.relu(1 + made).mean()
+def hinge_of_discriminator(real: Tensor, made: Tensor, weight: Tensor) -> Tensor:
+    """Lim and Ye 2017; logits of both, and what each patch counts (B, 1, H/16, W/16)."""
+    return weighted_mean(F.relu(1 - real), weight) + weighted_mean(F.relu(1 + made), weight)
 
 
-def feature_distance(made: list[Tensor], real: list[Tensor]) -> Tensor:
-    """Feature matching (Wang et al. 2018): mean over layers of the mean absolute difference."""
-    return torch.stack([(a.float() - b.float()).abs().mean() for a, b in zip(made, real, strict=True)]).mean()
+def feature_distance(made: list[Tensor], real: list[Tensor], weight: Tensor) -> Tensor:
+    """Feature matching (Wang et al. 2018): mean over layers of the weighted mean absolute difference."""
+    layers = zip(made, real, strict=True)
+    return torch.stack([weighted_mean((a.float() - b.float()).abs(), weight) for a, b in layers]).mean()
+
+
+def weighted_mean(value: Tensor, weight: Tensor) -> Tensor:
+    """Mean of (B, C, h, w) under weights (B, 1, H/16, W/16) of the places; 0 where all of them are 0."""
+    weight = F.interpolate(weight, size=value.shape[2:], mode="nearest")
+    return (value * weight).sum() / (weight.sum() * value.shape[1]).clamp_min(1)

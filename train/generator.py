@@ -22,7 +22,7 @@ from semcomp.generators import TrainedGenerator, read_generator_file, save_gener
 from semcomp.model import CodecModel
 from semcomp.store import load_release, save_release
 from train.checkpoint import load_state, random_state, restore_random_state, save_state
-from train.discriminator import Discriminator, feature_distance, hinge_of_discriminator
+from train.discriminator import Discriminator, feature_distance, hinge_of_discriminator, weighted_mean
 from train.export import with_analysis
 from train.generator_config import RunConfig
 from train.generator_export import card, released
@@ -225,16 +225,18 @@ class Trainer:
         weight = sample.keep.float().repeat_interleave(16, 2).repeat_interleave(16, 3)
         error = (made - sample.x).square().mean(1, keepdim=True) * 255**2
         mse = (error * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp_min(1)
+        beyond = (error * (1 - weight)).mean((1, 2, 3))
         perceptual = self.distance(made, sample.x, weight + w.perceptual_beyond * (1 - weight))
-        keep = sample.keep.float()
+        keep, counted = sample.keep.float(), self._counted(sample)
         self.discriminator.requires_grad_(False)
         logits, features = self.discriminator(shown, y_hat.detach(), sample.guide, keep)
         with torch.no_grad():
             _, wanted = self.discriminator(sample.x, y_hat, sample.guide, keep)
         self.discriminator.requires_grad_(True)
-        adversarial, matching = -logits.mean(), feature_distance(features, wanted)
+        adversarial, matching = -weighted_mean(logits, counted), feature_distance(features, wanted, counted)
         counts = float(self.progress >= self.config.adversarial_from)
         loss = (torch.where(sample.selective, w.mse_kept, w.mse) * mse).mean() + w.perceptual * perceptual.mean()
+        loss = loss + w.mse_beyond * beyond.mean()
         loss = loss + counts * (w.adversarial * adversarial + w.feature_matching * matching)
         semantic = torch.zeros(())
         if self.meaning and self.progress >= self.config.semantic_from:
@@ -247,13 +249,18 @@ class Trainer:
         }  # fmt: skip
         return loss, row
 
+    def _counted(self, sample: Sample) -> Tensor:
+        """How much each patch counts in the adversarial losses, (B, 1, H/16, W/16)."""
+        keep = sample.keep.float()
+        return keep + self.config.loss.adversarial_beyond * (1 - keep)
+
     def _teach(self, sample: Sample, y_hat: Tensor, shown: Tensor) -> float:
         """One step of the discriminator. Returns its loss."""
         keep = sample.keep.float()
         with self._autocast():
             real, _ = self.discriminator(sample.x, y_hat, sample.guide, keep)
             made, _ = self.discriminator(shown, y_hat, sample.guide, keep)
-            loss = hinge_of_discriminator(real, made)
+            loss = hinge_of_discriminator(real, made, self._counted(sample))
         loss.backward()
         self.judge.step()
         self.judge.zero_grad()

@@ -35,8 +35,12 @@ class LossConfig:
     perceptual: float
     perceptual_beyond: float = 0.0
     """How much a pixel that is not kept counts in the perceptual distance, beside 1 for one that is."""
+    mse_beyond: float = 0.0
+    """Of the squared error of what is not kept: with it alone, the mean of what may be there."""
     adversarial: float
     feature_matching: float
+    adversarial_beyond: float = 1.0
+    """How much a patch that is not kept counts in both, and for the discriminator, beside 1 for one that is."""
     semantic: float = 0.0
     """Of the cross entropy of what `semantic` of the run finds in the picture that is shown."""
     rate: float = 1.0
