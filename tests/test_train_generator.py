@@ -162,6 +162,9 @@ def test_what_a_segmenter_sees_has_gradients(data: Path) -> None:
     loss.backward()
     assert loss > 0 and not x.grad[0].any() and x.grad[1].any()
     assert all(parameter.grad is None for parameter in meaning.network.parameters())
+    nothing = meaning(x, torch.full_like(label_map, IGNORED))
+    nothing.backward()
+    assert nothing == 0 and x.grad.isfinite().all()
 
 
 def test_the_analysis_may_learn_along(data: Path) -> None:

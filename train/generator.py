@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from heads.data import find_dataset
+from heads.data import IGNORED, find_dataset
 from heads.depthwise import quick_depthwise
 from semcomp.generative import feather
 from semcomp.generator import Generator, GeneratorConfig
@@ -240,7 +240,8 @@ class Trainer:
         loss = loss + counts * (w.adversarial * adversarial + w.feature_matching * matching)
         semantic = torch.zeros(())
         if self.meaning and self.progress >= self.config.semantic_from:
-            semantic = self.meaning(shown, sample.label_map)
+            seen = (weight[:, 0] > 0) if w.adversarial_beyond == 0 else torch.ones_like(weight[:, 0], dtype=torch.bool)
+            semantic = self.meaning(shown, torch.where(seen, sample.label_map, IGNORED))
             loss = loss + w.semantic * semantic
         psnr_db = (10 * torch.log10(255**2 / mse.detach().clamp_min(1e-3))).mean()
         row = {

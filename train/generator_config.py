@@ -40,7 +40,8 @@ class LossConfig:
     adversarial: float
     feature_matching: float
     adversarial_beyond: float = 1.0
-    """How much a patch that is not kept counts in both, and for the discriminator, beside 1 for one that is."""
+    """How much a patch that is not kept counts in both, and for the discriminator, beside 1 for one that is. 0 leaves
+    it out of the semantic loss too."""
     semantic: float = 0.0
     """Of the cross entropy of what `semantic` of the run finds in the picture that is shown."""
     rate: float = 1.0

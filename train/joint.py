@@ -154,10 +154,15 @@ def head_of(dataset: Dataset, codec: CodecModel, start: str | None = None) -> Ne
 
 
 def semantic_loss(logits: Tensor, target: Tensor, *, weight: Tensor | None = None) -> Tensor:
-    """Cross entropy of a classifier, or of a segmenter at the resolution of its logits with `weight` by class."""
+    """Cross entropy of a classifier, or of a segmenter at the resolution of its logits with `weight` by class.
+
+    0 where no position of a target is of a class.
+    """
     if logits.ndim == 2:
         return F.cross_entropy(logits, target, label_smoothing=0.1)
     target = target[:, FINE // 2 :: FINE, FINE // 2 :: FINE]
+    if (target == IGNORED).all():
+        return 0 * logits.sum()
     return F.cross_entropy(logits, target, weight=weight, ignore_index=IGNORED)
 
 
