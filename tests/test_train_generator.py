@@ -300,6 +300,13 @@ def test_what_is_not_kept_is_learned_by_its_mean_alone(data: Path) -> None:
     assert losses[0][-1] < losses[0][0] and losses[1][-1] == 0
 
 
+def test_roughness_is_of_texture_alone() -> None:
+    even = torch.full((1, 3, 64, 64), 0.4)
+    assert program.roughness(even).max() < 1e-6
+    board = even + 0.1 * ((torch.arange(64)[:, None] + torch.arange(64)) % 2)
+    assert torch.allclose(program.roughness(board).mean(), torch.tensor((0.05 * 255) ** 2), rtol=0.02)
+
+
 def test_configs_of_the_repository_are_valid() -> None:
     for name in ("street", "photos"):
         path = Path(__file__).parents[1] / "configs" / f"generator_{name}.yaml"

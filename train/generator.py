@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from heads.data import IGNORED, find_dataset
@@ -37,6 +38,8 @@ from train.perceptual import find_distance
 from train.sheets import colours_of, mask_of, to_uint8, write_sheet
 from train.start import start_from
 
+SURROUNDINGS = 17
+"""Side in pixels of the square that a pixel is compared with by `roughness`: just beyond a position of y."""
 FIGURES = ("loss", "psnr_db", "perceptual", "adversarial", "discriminator")
 
 
@@ -236,7 +239,7 @@ class Trainer:
         adversarial, matching = -weighted_mean(logits, counted), feature_distance(features, wanted, counted)
         counts = float(self.progress >= self.config.adversarial_from)
         loss = (torch.where(sample.selective, w.mse_kept, w.mse) * mse).mean() + w.perceptual * perceptual.mean()
-        loss = loss + w.mse_beyond * beyond.mean()
+        loss = loss + w.mse_beyond * beyond.mean() + w.rough_beyond * (roughness(made) * (1 - weight)).mean()
         loss = loss + counts * (w.adversarial * adversarial + w.feature_matching * matching)
         semantic = torch.zeros(())
         if self.meaning and self.progress >= self.config.semantic_from:
@@ -321,6 +324,12 @@ class Trainer:
                 path.with_name("codec.safetensors"),
             )
         return made
+
+
+def roughness(x: Tensor) -> Tensor:
+    """Squared difference between each pixel and the mean of its surroundings, on the 0-255 scale: (B, 1, H, W)."""
+    around = F.avg_pool2d(x.detach(), SURROUNDINGS, 1, SURROUNDINGS // 2, count_include_pad=False)
+    return (x - around).square().mean(1, keepdim=True) * 255**2
 
 
 def main(arguments: list[str] | None = None) -> int:

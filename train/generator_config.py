@@ -37,6 +37,8 @@ class LossConfig:
     """How much a pixel that is not kept counts in the perceptual distance, beside 1 for one that is."""
     mse_beyond: float = 0.0
     """Of the squared error of what is not kept: with it alone, the mean of what may be there."""
+    rough_beyond: float = 0.0
+    """Of the squared difference there between a pixel and the mean of its surroundings: what is not known is soft."""
     adversarial: float
     feature_matching: float
     adversarial_beyond: float = 1.0
