@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
@@ -42,6 +42,8 @@ from semcomp.semantics import load_head
 KEPT = ("pedestrian", "car", "bicyclist", "signsymbol")
 SHOWN = 10
 """Pictures on each contact sheet."""
+HEADING = 48
+"""Height of a contact sheet's headings, in pixels."""
 COLUMNS = ("original", "generator", "faithful", "AVIF")
 
 
@@ -202,15 +204,22 @@ def selective_row(codec: Any, scenes: Sequence[Scene], options: argparse.Namespa
 
 
 def write_sheets(folder: Path, shown: Sequence[tuple[float, list[np.ndarray]]]) -> None:
-    """worst.png and random.png: SHOWN pictures each, a row for each, columns as in COLUMNS."""
+    """worst.png and random.png: SHOWN pictures each, a row for each, below the names of COLUMNS."""
     order = np.argsort([-distance for distance, _ in shown], kind="stable")[:SHOWN]
     drawn = np.random.default_rng(0).permutation(len(shown))[:SHOWN]
     folder.mkdir(parents=True, exist_ok=True)
     for name, chosen in (("worst", order), ("random", drawn)):
-        rows = [np.concatenate(shown[number][1], axis=1) for number in chosen.tolist()]
-        width = max(row.shape[1] for row in rows)
-        rows = [np.pad(row, ((0, 2), (0, width - row.shape[1]), (0, 0))) for row in rows]
-        Image.fromarray(np.concatenate(rows)).save(folder / f"{name}.png")
+        rows = [[Image.fromarray(picture) for picture in shown[number][1]] for number in chosen.tolist()]
+        width = max(row[0].width for row in rows)
+        sheet = Image.new("RGB", (len(COLUMNS) * width, HEADING + sum(row[0].height + 2 for row in rows)), "white")
+        drawing, font, top = ImageDraw.Draw(sheet), ImageFont.load_default(HEADING // 2), HEADING
+        for number, heading in enumerate(COLUMNS):
+            drawing.text(((number + 0.5) * width, HEADING / 2), heading, fill="black", font=font, anchor="mm")
+        for row in rows:
+            for number, picture in enumerate(row):
+                sheet.paste(picture, (number * width, top))
+            top += row[0].height + 2
+        sheet.save(folder / f"{name}.png")
 
 
 def checks_of(rows: dict[str, dict[str, Any]], selective: dict[str, Any], options: argparse.Namespace) -> list[Check]:

@@ -6,12 +6,12 @@ of whole ones, and over features of MobileNetV2 instead of Inception: its values
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from semcomp.errors import MissingExtraError, ModelError
+from heads.label import open_tflite
+from semcomp.errors import ModelError
 
 PATCH = 120
 """Side of a patch, in pixels."""
@@ -23,14 +23,7 @@ class Features:
     """The last pooled features of a MobileNetV2. ModelError where the file holds no such network."""
 
     def __init__(self, path: str | Path):
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError as error:
-            raise MissingExtraError("The kernel distance, which runs a .tflite network,", "judge") from error
-        if not Path(path).is_file():
-            raise ModelError(f"there is no file {path}: give --features a MobileNetV2 as .tflite")
-        self._network: Any = Interpreter(str(path), num_threads=1, experimental_preserve_all_tensors=True)
-        self._network.allocate_tensors()
+        self._network = open_tflite(path, need="The kernel distance", experimental_preserve_all_tensors=True)
         self._input = self._network.get_input_details()[0]
         found = [
             entry for entry in self._network.get_tensor_details()

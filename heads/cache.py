@@ -188,7 +188,7 @@ def augment(
     """A random crop of side S, uint8 (S, S, 3), and of its mask, uint8 (S, S).
 
     With a mask the crop is scaled by `zoom`, so that things keep about their size; without, it shows `area` of the
-    picture, whatever its size. A mask that is smaller than the window is filled up with IGNORED.
+    picture, whatever its size. A mask that is smaller than the window is filled up with IGNORED, or enlarged.
     """
     height, width = pixels.shape[:2]
     if mask is None:
@@ -198,6 +198,8 @@ def augment(
         w = min(width, round(np.sqrt(share * height * width * aspect)))
     else:
         h = w = round(config.side / np.exp(rng.uniform(np.log(config.zoom[0]), np.log(config.zoom[1]))))
+        if config.enlarge:
+            h = w = min(h, height, width)
         short = (max(0, h - height), max(0, w - width))
         if any(short):
             edges = ((0, short[0]), (0, short[1]))

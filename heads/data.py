@@ -54,6 +54,8 @@ class DataConfig:
     """Crops of each picture, cut, scaled, mirrored and recoloured at random, and encoded at a random quality."""
     zoom: tuple[float, ...] = (0.75, 1.75)
     """Range of the factor by which masks' crops are scaled."""
+    enlarge: bool = False
+    """Enlarge a picture that is smaller than its crop, further than `zoom` says, instead of filling it up."""
     area: tuple[float, ...] = (0.35, 1.0)
     """Range of the part of a picture that a classifier's crop shows."""
     recolour: float = 0.3

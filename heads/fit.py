@@ -24,6 +24,7 @@ from heads.classify import ClassifierConfig
 from heads.data import DataConfig, DataError, Dataset, find_dataset
 from heads.file import HeadInfo, Network, NetworkHead, build_network, read_head, save_head
 from heads.learn import OptimConfig, learn
+from heads.probe import probe
 from heads.score import Score
 from heads.segment import SegmenterConfig
 from heads.squeezenet import SqueezeNet
@@ -55,6 +56,8 @@ class FitConfig:
     """File of a head that was trained on originals, to distil from."""
     features: str | None = None
     """SqueezeNet's weights (squeezenet.py): its features of the originals guide the network's at 1/32."""
+    probe: bool = False
+    """Distil also from a linear classifier on those features (probe.py)."""
     licence: str = ""
     """Of the data, and what it allows: a sentence for the head's file."""
     seed: int = 0
@@ -64,6 +67,8 @@ class FitConfig:
             raise ValueError(f"task is classify or segment, not {self.task!r}")
         if self.source not in SOURCES:
             raise ValueError(f"source is one of {', '.join(SOURCES)}, not {self.source!r}")
+        if self.probe and (self.task != "classify" or not self.features or self.teacher):
+            raise ValueError("probe is for a classifier that has features and no other teacher")
 
 
 def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None, quiet: bool = False) -> NetworkHead:
@@ -78,6 +83,10 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
         codec, dataset, config.data, source=config.source, folder=cache or default_folder(), seed=config.seed,
         teachers=_teachers(config, dataset), quiet=quiet,
     )  # fmt: skip
+    if config.probe:
+        assert crops.features is not None
+        scores = probe(crops.features, crops.target, config.data.copies, len(dataset.classes))
+        crops = replace(crops, teacher=scores)
     held = whole_pictures(codec, dataset, config.data, source=config.source, quiet=quiet)
     network, further = _network(config, codec, dataset), ""
     if config.start_from:
@@ -149,6 +158,8 @@ def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, f
         origin += f"; distilled from {Path(config.teacher).stem}"
     if config.features:
         origin += "; guided by features of SqueezeNet v1.0 (Iandola et al. 2016, BSD), which was trained on ImageNet"
+    if config.probe:
+        origin += "; distilled from a linear classifier on these features"
     if config.licence:
         origin += f"; {config.licence}"
     return HeadInfo(

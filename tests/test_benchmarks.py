@@ -260,7 +260,7 @@ def test_generative(
     assert result["selective"]["pictures"] == 2 and result["selective"]["bytes_percent"] < 100
     assert len(result["checks"]) == 9
     with Image.open(tmp_path / "sheets" / "worst.png") as sheet:
-        assert sheet.size == (4 * 131, 2 * 92)
+        assert sheet.size == (4 * 131, 2 * 92 + generative.HEADING)
     alone = run(
         generative.main, str(tmp_path / "data" / "images"), "--threads", "1", "--bpp", "0.6", "--keep", "car",
         "--generator", str(tmp_path / "g.safetensors"), "--features", str(tmp_path / "network.tflite"),

@@ -229,6 +229,11 @@ def test_a_picture_smaller_than_the_crop_is_filled_up_and_not_counted() -> None:
     )
     assert crop.shape == (64, 64, 3)
     assert target is not None and (target == 1).sum() == 600 and (target == IGNORED).sum() == 64 * 64 - 600
+    enlarging = DataConfig(side=64, zoom=(1.0, 1.0), enlarge=True)
+    crop, target = augment(
+        np.zeros((20, 30, 3), np.uint8), np.ones((20, 30), np.uint8), enlarging, np.random.default_rng(0)
+    )
+    assert crop.shape == (64, 64, 3) and target is not None and (target == 1).all()
 
 
 def test_a_cache_is_made_once(codec: Any, class_folders: Path, tmp_path: Path) -> None:
@@ -443,6 +448,12 @@ def test_features_of_squeezenet_guide_a_head(class_folders: Path, mask_folders: 
         arguments = settings(folder, task, **short)
         assert program.main([*arguments, "--cache", str(tmp_path / "cache"), "-o", str(output)]) == 0
         assert "SqueezeNet" in read_head(output).info.origin
+    probed = tmp_path / "probed.safetensors"
+    arguments = settings(class_folders, "classify", probe="true", **short)
+    assert program.main([*arguments, "--cache", str(tmp_path / "cache"), "-o", str(probed)]) == 0
+    assert "distilled from a linear classifier" in read_head(probed).info.origin
+    refused = [*settings(mask_folders, "segment", probe="true", **short), "-o", str(tmp_path / "x")]
+    assert program.main(refused) == 2
     np.savez(weights, **{"conv1.w": np.zeros(3)})
     wrong = [*settings(class_folders, "classify", **short), "--cache", str(tmp_path), "-o", str(tmp_path / "x")]
     assert program.main(wrong) != 0
