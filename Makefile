@@ -52,12 +52,17 @@ lint: $(VENV)/.dev
 # Trains the embedded heads anew, as a new codec asks for: three quarters of an hour on two cores. One alone: make heads HEADS=street
 HEADS ?= street objects imagenette
 
-heads: $(VENV)/.core
+heads: $(VENV)/.core $(if $(filter objects,$(HEADS)),out/objects/classes.txt)
 	for name in $(HEADS); do \
 	  MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
 	  $(BIN)/python -m heads.fit configs/head_$$name.yaml -o semcomp/weights/$$name.safetensors \
 	    --card semcomp/weights/$$name.md || exit 1; \
 	done
+
+# What `objects` learns from: pictures of all kinds, labelled by a large network; garments alone, which it takes for people, left out.
+out/objects/classes.txt: $(VENV)/.judge
+	$(BIN)/python -m heads.label data/photos data/camvid/train/images data/imagenette/train --without clothing- --limit 4000 \
+	  --network data/weights/deeplabv3_mnv2_pascal_quant.tflite --classes data/objects/classes.txt -o out/objects
 
 # What the heads are compared with: networks of equal size and training that see pixels, decoded or original.
 rivals: $(VENV)/.core

@@ -78,7 +78,6 @@ def label(
     chosen = [(folder, path) for folder in folders for path in _pictures(folder, tuple(without), limit)]
     for part in ("images", "masks"):
         (output / part).mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(classes, output / "classes.txt")
     for folder, path in tqdm(chosen, desc="labels", unit="picture", disable=quiet, leave=False):
         stem = "-".join(path.relative_to(folder).with_suffix("").parts)
         image, mask = output / "images" / f"{stem}{path.suffix}", output / "masks" / f"{stem}.png"
@@ -90,6 +89,7 @@ def label(
             unfinished = mask.with_suffix(".part")
             found.save(unfinished, "PNG", optimize=True)
             unfinished.rename(mask)
+    shutil.copyfile(classes, output / "classes.txt")
     return len(chosen)
 
 
