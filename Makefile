@@ -49,7 +49,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Trains the embedded heads anew, as a new codec asks for: three quarters of an hour on two cores. One alone: make heads HEADS=street
+# Trains the embedded heads anew, as a new codec asks for: two hours on two cores. One alone: make heads HEADS=street
 HEADS ?= street objects imagenette
 
 heads: $(VENV)/.core $(if $(filter objects,$(HEADS)),out/objects/classes.txt)

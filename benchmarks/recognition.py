@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     codec = common.load_codec(options, threads=options.threads)
     head = load_head(options.head or config.name)
     dataset = find_dataset(config.task, replace(config.data, hold_out=None))
-    decoded = read_head(options.decoded) if options.decoded else None
+    decoded, reference = (read_head(file) if file else None for file in (options.decoded, options.originals))
     samples = common.spread(dataset.val, options.limit or len(dataset.val))
     some = [read_rgb(sample.image) for sample in common.spread(dataset.val, 24)]
     quiet = options.quiet or not sys.stderr.isatty()
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
             measure(codec, head, dataset, samples, quality=quality_for(codec, some, bpp), network=decoded, quiet=quiet)
             for bpp in options.bpp
         ]
-        originals = on_originals(read_head(options.originals), dataset, samples) if options.originals else None
+        originals = on_originals(reference, dataset, samples) if reference else None
     figure = "top-1" if config.task == "classify" else "mIoU"
     lines = [f"{len(dataset.val)} pictures; {figure} in %, ms from bytes to answer on {options.threads} threads", ""]
     lines.append(f"{'bpp':>6}{'quality':>9}{'latents':>9}{'decoded':>9}{'ms':>9}{'decoded':>9}{'decoding':>10}")
