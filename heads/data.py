@@ -129,7 +129,7 @@ def _folders_of_classes(config: DataConfig) -> Dataset:
     names = dict(line.split(maxsplit=1) for line in _lines(config.classes, root / "classes.txt") if " " in line)
 
     def samples(below: Path) -> list[Sample]:
-        found = [Sample(p, k) for k, name in enumerate(folders) for p in _pictures(below / name)]
+        found = [Sample(p, k) for k, name in enumerate(folders) for p in pictures_in(below / name)]
         if not found:
             raise DataError(f"no picture in the folders below {below}; known endings: {' '.join(sorted(SUFFIXES))}")
         return found
@@ -166,8 +166,8 @@ def _images_and_masks(config: DataConfig) -> Dataset:
     names = tuple(name for _, name in wanted)
 
     def samples(images: Path, masks: Path) -> list[Sample]:
-        by_stem = {path.stem: path for path in _pictures(masks)}
-        found = [(path, by_stem.get(path.stem)) for path in _pictures(images)]
+        by_stem = {path.stem: path for path in pictures_in(masks)}
+        found = [(path, by_stem.get(path.stem)) for path in pictures_in(images)]
         if not found:
             raise DataError(f"no picture below {images}; known endings: {' '.join(sorted(SUFFIXES))}")
         missing = [path.name for path, mask in found if mask is None]
@@ -229,7 +229,9 @@ def _lines(path: str | Path | None, default: Path | None) -> list[str]:
     return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def _pictures(folder: Path) -> list[Path]:
+def pictures_in(folder: Path, *, below: bool = False) -> list[Path]:
+    """The picture files of a folder, with `below` also those of the folders in it; none of a folder that is missing."""
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    paths = folder.rglob("*") if below else folder.iterdir()
+    return sorted(p for p in paths if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from heads.data import IGNORED, SUFFIXES, DataError, read_rgb
+from heads.data import IGNORED, SUFFIXES, DataError, pictures_in, read_rgb
 from semcomp.errors import MissingExtraError, ModelError, SemcompError
 from semcomp.semantics import default_palette
 
@@ -94,8 +94,7 @@ def label(
 
 
 def _pictures(folder: Path, without: tuple[str, ...], limit: int | None) -> list[Path]:
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    found = [path for path in found if not (without and path.name.startswith(without))]
+    found = [path for path in pictures_in(folder, below=True) if not path.name.startswith(without)]
     if not found:
         raise DataError(f"no picture below {folder}; known endings: {' '.join(sorted(SUFFIXES))}")
     order = np.random.default_rng(0).permutation(len(found))[:limit]

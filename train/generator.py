@@ -239,7 +239,9 @@ class Trainer:
         adversarial, matching = -weighted_mean(logits, counted), feature_distance(features, wanted, counted)
         counts = float(self.progress >= self.config.adversarial_from)
         loss = (torch.where(sample.selective, w.mse_kept, w.mse) * mse).mean() + w.perceptual * perceptual.mean()
-        loss = loss + w.mse_beyond * beyond.mean() + w.rough_beyond * (roughness(made) * (1 - weight)).mean()
+        loss = loss + w.mse_beyond * beyond.mean()
+        if w.rough_beyond:
+            loss = loss + w.rough_beyond * (roughness(made) * (1 - weight)).mean()
         loss = loss + counts * (w.adversarial * adversarial + w.feature_matching * matching)
         semantic = torch.zeros(())
         if self.meaning and self.progress >= self.config.semantic_from:
