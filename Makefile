@@ -76,16 +76,20 @@ rivals: $(VENV)/.core
 # Trains the embedded generators anew, as a new codec asks for: two hours each on two cores. One alone: make generators GENERATORS=street
 GENERATORS ?= street photos
 
-generators: $(VENV)/.dev $(if $(filter street,$(GENERATORS)),out/street_decoded.safetensors)
+generators: $(VENV)/.dev $(if $(filter street,$(GENERATORS)),out/street_decoded.safetensors out/street_watching.safetensors)
 	for name in $(GENERATORS); do \
 	  MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
 	  $(BIN)/python -m train.generator configs/generator_$$name.yaml -o semcomp/weights/generator_$$name.safetensors \
 	    $(GENERATOR_ARGS) || exit 1; \
 	done
 
-# Its loss asks whether a network that sees pixels still finds the classes.
+# Its loss asks whether networks that see pixels still find the classes.
 out/street_decoded.safetensors:
 	$(MAKE) rivals HEADS=street
+
+out/street_watching.safetensors: $(VENV)/.core
+	MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
+	  $(BIN)/python -m heads.fit configs/street_watching.yaml -o $@
 
 # The measurements behind the README's figures, on an idle machine; with fewer photos: make bench-rate BENCH_ARGS='--limit 8'
 BENCH := $(BIN)/python -m benchmarks

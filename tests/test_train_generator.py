@@ -72,16 +72,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_release(export(network, pictures, name="tiny", skip_below=4, origin="", quiet=True), root / "tiny.safetensors")
     random_squeezenet(root / "squeezenet.npz")
     sizes = {"classes": 3, "width16": 16, "width32": 16, "width4": 8, "fine": (8, 12), "source": "pixels"}
-    segmenter = build_network("segment", SegmenterConfig(**sizes))
     info = HeadInfo(name="tiny", task="segment", classes=("dark", "grey", "light"), entropy_id="00" * 8)
-    save_head(NetworkHead(info, segmenter), root / "segmenter.safetensors")
+    for name in ("segmenter", "another"):
+        save_head(NetworkHead(info, build_network("segment", SegmenterConfig(**sizes))), root / f"{name}.safetensors")
     return root
 
 
 def settings(data: Path, name: str, **changes: object) -> list[str]:
     values = {
         "name": name, "start_from": data / "tiny.safetensors", "minutes": "null", "steps": 4, "fill_steps": 0,
-        "batch": 2, "bfloat16": "false", "semantic": "null", "loss.semantic": 0.0,
+        "batch": 2, "bfloat16": "false", "semantic": "[]", "loss.semantic": 0.0,
         "data": json.dumps({"folder": str(data), "side": 64}), "perceptual": data / "squeezenet.npz",
         "network": json.dumps({"guide": 8, "discriminator": 8, "more16": 1, "more8": 1, "fill": 8}),
         "optim.warmup_steps": 1, "sheet_minutes": 1000, "sheet_pictures": 2, "device": "cpu", **changes,
@@ -144,16 +144,26 @@ def test_the_fill_learns_first_and_alone(data: Path) -> None:
 
 
 def test_a_segmenter_may_say_what_is_lost_from_some_step_on(data: Path) -> None:
-    more = {"semantic": data / "segmenter.safetensors", "loss.semantic": 2.0, "semantic_from": 0.5}
+    names = [str(data / f"{name}.safetensors") for name in ("segmenter", "another")]
+    more = {"semantic": names, "loss.semantic": 2.0, "semantic_from": 0.5}
     folder = train(data, settings(data, "semantic", steps=100, adversarial_from=1.0, **more))
     first, second = (json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines())
     assert first["semantic"] == 0 and second["semantic"] > 0
     assert second["loss"] > first["loss"] + second["semantic"]
 
 
+def test_what_several_segmenters_say_counts_alike(data: Path) -> None:
+    dataset = find_dataset("segment", DataConfig(folder=str(data), side=64))
+    x, label_map = torch.rand(2, 3, 64, 64), torch.randint(0, 3, (2, 64, 64))
+    names = [str(data / f"{name}.safetensors") for name in ("segmenter", "another")]
+    alone = [Meaning([name], dataset, torch.device("cpu"))(x, label_map) for name in names]
+    assert alone[0] != alone[1]
+    torch.testing.assert_close(Meaning(names, dataset, torch.device("cpu"))(x, label_map), sum(alone) / 2)
+
+
 def test_what_a_segmenter_sees_has_gradients(data: Path) -> None:
     dataset = find_dataset("segment", DataConfig(folder=str(data), side=64))
-    meaning = Meaning(str(data / "segmenter.safetensors"), dataset, torch.device("cpu"))
+    meaning = Meaning([str(data / "segmenter.safetensors")], dataset, torch.device("cpu"))
     assert meaning.weights.shape == (3,) and meaning.weights.argmax() == 2  # the rarest class
     x = torch.rand(2, 3, 64, 64, requires_grad=True)
     label_map = torch.zeros(2, 64, 64, dtype=torch.long)
@@ -161,7 +171,7 @@ def test_what_a_segmenter_sees_has_gradients(data: Path) -> None:
     loss = meaning(x, label_map)
     loss.backward()
     assert loss > 0 and not x.grad[0].any() and x.grad[1].any()
-    assert all(parameter.grad is None for parameter in meaning.network.parameters())
+    assert all(parameter.grad is None for parameter in meaning.networks[0].parameters())
     nothing = meaning(x, torch.full_like(label_map, IGNORED))
     nothing.backward()
     assert nothing == 0 and x.grad.isfinite().all()

@@ -81,7 +81,7 @@ class Trainer:
         )
         self.filler = torch.optim.AdamW(self.generator.fill.parameters(), lr=config.fill_lr, weight_decay=0.0)
         self.distance = find_distance(config.perceptual, device=self.device)
-        self.meaning = config.semantic and Meaning(config.semantic, self.dataset, self.device)
+        self.meaning = Meaning(config.semantic, self.dataset, self.device) if config.semantic else None
         self.sampler = torch.Generator().manual_seed(config.seed * 1000 + 1)
         self.step, self.seconds, self.sheet_at = 0, 0.0, 0.0
 

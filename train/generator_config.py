@@ -74,8 +74,8 @@ class RunConfig:
     """Steps at the beginning that teach the fill alone: latents of what is not kept, as the analysis gives them. Then
     it stays: a discriminator that moves it makes squares of 16 pixels. 0: it learns with everything else."""
     fill_lr: float = 2e-3
-    semantic: str | None = None
-    """File of a segmenter that sees pixels and knows the same classes (heads.fit with source=decoded)."""
+    semantic: tuple[str, ...] = ()
+    """Files of segmenters that see pixels and know the same classes (heads.fit with source=decoded or originals)."""
     semantic_from: float = 0.0
     """From this part of the run on it counts."""
     adversarial_from: float = 0.1
@@ -102,7 +102,7 @@ class RunConfig:
             raise ValueError("give the length of the run as either minutes or steps")
         if self.moves not in MOVES:
             raise ValueError(f"moves is one of {', '.join(MOVES)}, not {self.moves!r}")
-        if (self.semantic is not None) != (self.loss.semantic > 0):
-            raise ValueError("semantic and loss.semantic go together: a segmenter's file, and its weight")
+        if bool(self.semantic) != (self.loss.semantic > 0):
+            raise ValueError("semantic and loss.semantic go together: segmenters' files, and a weight")
         if self.data.side % STRIDE_Z:
             raise ValueError(f"data.side is a multiple of {STRIDE_Z}, not {self.data.side}")

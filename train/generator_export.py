@@ -27,7 +27,8 @@ def released(
         f"loss: {perceptual}; {parameters:.2f} M parameters, {_cost(sizes):.2f} kMAC/px"
     )
     if config.semantic:
-        origin += f"; semantic loss: {Path(config.semantic).stem} ({config.loss.semantic:g})"
+        names = " and ".join(Path(path).stem for path in config.semantic)
+        origin += f"; semantic loss: {names} ({config.loss.semantic:g})"
     if config.licence:
         origin += f"; {config.licence}"
     info = GeneratorInfo(
