@@ -11,6 +11,7 @@ The graphs must be there: semcomp export onnx -o out/edge
 and for --int8: semcomp export onnx -o out/edge8 --int8 --calibration data/photos
 """
 
+import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ from semcomp.errors import SemcompError
 from semcomp.exactness import QUALITIES
 from semcomp.image import from_array
 from semcomp.metrics import psnr_db
+from semcomp.processes import spawned
 from semcomp.semantics import load_head
 from semcomp.symbols import STRIDE_Y, Symbols, grid
 
@@ -109,17 +111,17 @@ def timed(works: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, Any
 
 
 def speed(
-    codec: Any, directories: Mapping[str, Path], threads: int, size: tuple[int, int], repeats: int
+    options: argparse.Namespace, directories: Mapping[str, Path], threads: int
 ) -> dict[str, dict[str, Any]]:
-    """Encode, decode, latents and heads of one photo: each client beside the library."""
-    torch.set_num_threads(threads)
-    clients = {name: EdgeCodec(directory, threads=threads) for name, directory in directories.items()}
-    pixels = common.picture_of_size(common.PHOTO, *size)
+    """Encode, decode, latents and heads of one photo: each client beside the library. In a process of its own."""
+    codec = common.load_codec(options, threads=threads)
+    clients = {name: EdgeCodec(directory, threads=threads, one_pool=True) for name, directory in directories.items()}
+    pixels = common.picture_of_size(common.PHOTO, *options.size)
     data = codec.encode(pixels, quality=55)
     both: dict[str, Any] = {"library": codec, **clients}
 
     def row(work: Callable[[Any], Any]) -> dict[str, Any]:
-        return timed({name: partial(work, one) for name, one in both.items()}, repeats)
+        return timed({name: partial(work, one) for name, one in both.items()}, options.repeats)
 
     rows = {
         "encode": row(lambda one: one.encode(pixels, quality=55)),
@@ -131,7 +133,7 @@ def speed(
         for label, client in clients.items():
             if name in client.heads:
                 works[label] = partial(client.heads[name], client.latents(data))
-        rows[f"head {name}"] = timed(works, repeats)
+        rows[f"head {name}"] = timed(works, options.repeats)
     return rows
 
 
@@ -176,13 +178,15 @@ def main(arguments: list[str] | None = None) -> int:
         with Image.open(path) as image:
             pixels = np.array(image.convert("RGB"))
         written += [exactness(codec, clients, pixels, quality, tally) for quality in options.qualities]
-    sizes, before = sizes_of(client), torch.get_num_threads()
+    sizes = sizes_of(client)
     directories = {"float": options.graphs, **({"int8": options.int8} if options.int8 else {})}
-    rows = {n: speed(codec, directories, n, tuple(options.size), options.repeats) for n in options.threads}
-    torch.set_num_threads(before)
+    rows = {}
+    for threads in options.threads:
+        with spawned(1) as process:  # a process has one pool of threads for all clients
+            rows[threads] = process.submit(speed, options, directories, threads).result()
     int8: dict[str, Any] | None = None
     if options.int8:
-        pair = {name: EdgeCodec(directory, threads=before) for name, directory in directories.items()}
+        pair = {name: EdgeCodec(directory, threads=torch.get_num_threads()) for name, directory in directories.items()}
         int8 = edge_int8.compare(codec, pair, paths, pictures=options.pictures, options=options)
 
     heads = [sizes[head["graph"]] for head in client.bundle.heads.values()]

@@ -24,6 +24,7 @@ from semcomp.image import from_array
 from semcomp.metrics import psnr_db
 from semcomp.noise import TILE, noise_at, noise_tile
 from semcomp.payload import Plan
+from semcomp.processes import spawned
 from semcomp.provenance import GeneratorNote
 from semcomp.rounding import choose_symbols
 from semcomp.semantics import Segmentation, default_palette
@@ -78,6 +79,32 @@ def test_the_manifest_says_what_is_there_and_nothing_of_the_machine(folder: Path
                                "range": [-127, 127]}  # fmt: skip
     for file in folder.iterdir():
         assert str(ROOT).encode() not in file.read_bytes() and b"site-packages" not in file.read_bytes()
+
+
+def _with_one_pool(folder: Path, pixels: np.ndarray) -> tuple[list[int], bytes, list[str]]:
+    """Threads of the process before and after a client's work, its file, and what others are told beside it."""
+
+    def threads() -> int:
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    client, refusals = EdgeCodec(folder, threads=3, one_pool=True), []
+    before = threads()
+    data = client.encode(pixels, quality=60)
+    client.decode(data)
+    for arguments in ({"threads": 3}, {"threads": 2, "one_pool": True}):
+        with pytest.raises(ValueError) as refusal:
+            EdgeCodec(folder, **arguments)  # type: ignore[arg-type]
+        refusals.append(str(refusal.value))
+    return [before, threads()], data, refusals
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+def test_graphs_may_share_one_pool_of_threads(edge: EdgeCodec, folder: Path, photo: np.ndarray) -> None:
+    with spawned(1) as process:
+        (before, after), data, refusals = process.submit(_with_one_pool, folder, photo).result()
+    assert after == before  # six graphs, and no thread more than the pool's
+    assert data == edge.encode(photo, quality=60)
+    assert "one_pool=True" in refusals[0] and "a pool of 3 threads already" in refusals[1]
 
 
 def test_files_cross_at_every_quality(edge: EdgeCodec, codec: Codec, photo: np.ndarray) -> None:

@@ -21,19 +21,28 @@ FORMAT = "semcomp-edge-1"
 MANIFEST = "manifest.json"
 LEVELS = ("disable", "basic", "extended", "layout", "all")
 """Graph optimisation levels of onnxruntime."""
+_shared: list[int | None] = []
+"""Threads of the pool that all sessions of this process share, where one was asked for."""
 
 
 class Bundle:
     """The graphs of one folder. Safe to use from several threads."""
 
-    def __init__(self, directory: str | Path, *, threads: int | None = None, optimisation: str = "all"):
-        """`threads` of every session, None: as many as onnxruntime chooses; `optimisation` is one of LEVELS."""
+    def __init__(
+        self, directory: str | Path, *, threads: int | None = None, optimisation: str = "all", one_pool: bool = False
+    ):
+        """See `EdgeCodec`."""
         if optimisation not in LEVELS:
             raise ValueError(f"optimisation is one of {', '.join(LEVELS)}, not {optimisation!r}")
         self.directory, self.threads, self.optimisation = Path(directory), threads, optimisation
+        self.one_pool = one_pool
         self.manifest: dict[str, Any] = read_manifest(self.directory)
         self._sessions: dict[str, Any] = {}
         self._lock = Lock()
+        if one_pool:
+            _share_pool(threads)
+        elif _shared:
+            raise ValueError("the clients of this process share one pool of threads, so this one must: one_pool=True")
 
     @property
     def heads(self) -> dict[str, dict[str, Any]]:
@@ -76,15 +85,15 @@ class Bundle:
 
     def _start(self, name: str) -> Any:
         entry = self.graph(name)
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingExtraError("The client on exported graphs", "edge") from error
+        onnxruntime = _runtime()
         levels = onnxruntime.GraphOptimizationLevel
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = getattr(levels, f"ORT_{_ORT_LEVELS[self.optimisation]}")
-        options.intra_op_num_threads = self.threads or 0
-        options.add_session_config_entry("session.force_spinning_stop", "1")  # the next session needs the cores
+        if self.one_pool:
+            options.use_per_session_threads = False
+        else:
+            options.intra_op_num_threads = self.threads or 0
+            options.add_session_config_entry("session.force_spinning_stop", "1")  # the next session needs the cores
         try:
             return onnxruntime.InferenceSession(self._bytes(entry), options, providers=["CPUExecutionProvider"])
         except Exception as error:
@@ -101,6 +110,26 @@ class Bundle:
         if hashlib.sha256(data).hexdigest() != entry["sha256"]:
             raise ModelError(f"{path} is not the file that its manifest names; export the graphs again")
         return data
+
+
+def _runtime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("The client on exported graphs", "edge") from error
+    return onnxruntime
+
+
+def _share_pool(threads: int | None) -> None:
+    """Make onnxruntime's global pool. A process has one: ValueError for a second one of another size."""
+    if not _shared:
+        onnxruntime = _runtime()
+        if not hasattr(onnxruntime, "set_global_thread_pool_sizes"):
+            raise ValueError(f"onnxruntime {onnxruntime.__version__} has no global pool: leave one_pool out")
+        onnxruntime.set_global_thread_pool_sizes(threads or 0, 1)
+        _shared.append(threads)
+    elif _shared[0] != threads:
+        raise ValueError(f"this process has a pool of {_shared[0] or 'all'} threads already, not of {threads or 'all'}")
 
 
 _ORT_LEVELS = {

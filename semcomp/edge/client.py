@@ -29,9 +29,19 @@ class EdgeCodec(FileCodec):
     `generator="faithful"`.
     """
 
-    def __init__(self, directory: str | Path, *, threads: int | None = None, optimisation: str = "all"):
-        """ModelError where the folder holds no manifest, or tables that are damaged."""
-        self.bundle = Bundle(directory, threads=threads, optimisation=optimisation)
+    def __init__(
+        self, directory: str | Path, *, threads: int | None = None, optimisation: str = "all", one_pool: bool = False
+    ):
+        """`threads` of every graph, None: as many as onnxruntime chooses; `optimisation` is one of bundle.LEVELS.
+
+        With `one_pool` all graphs share onnxruntime's global pool of `threads` instead of having threads of their own,
+        and no graph waits for its threads to wake on a core that another holds. onnxruntime then demands the same of
+        every session of the process, so it is for processes that run nothing else on it.
+
+        ModelError where the folder holds no manifest, or tables that are damaged; ValueError for a level that does not
+        exist, for a pool beside one of another size, and for one where onnxruntime is too old for it.
+        """
+        self.bundle = Bundle(directory, threads=threads, optimisation=optimisation, one_pool=one_pool)
         self.coder = EdgeCoder(self.bundle)
         self.heads = {name: EdgeHead(self.bundle, name) for name in self.bundle.heads}
         """Heads by name; each is called with latents."""
