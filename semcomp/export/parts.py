@@ -129,10 +129,10 @@ class MeanSecondPart(nn.Module):
         self, features: Tensor, mean: Tensor, residual: Tensor, quality: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         inverse_gain = torch.exp(self.log_inverse_gain(quality))
-        even = even_elements(mean.shape, device=mean.device)
-        y_hat_even = torch.where(even, (mean + residual) * inverse_gain, 0.0)
+        even = even_elements(mean.shape, device=mean.device).float()  # by products: Where is slow in onnxruntime
+        y_hat_even = (mean + residual) * inverse_gain * even
         mean2 = self.mean_path.second(features, y_hat_even) * torch.exp(self.log_gain(quality))
-        return torch.where(even, y_hat_even, (mean2 + residual) * inverse_gain), mean2, inverse_gain
+        return y_hat_even + (mean2 + residual) * inverse_gain * (1 - even), mean2, inverse_gain
 
 
 class SynthesisPart(nn.Module):
