@@ -28,6 +28,8 @@ class ClassifierConfig:
     """Channels at 1/16, 1/32, 1/64."""
     blocks: tuple[int, ...] = (0, 2, 1)
     dropout: float = 0.2
+    companded: bool = True
+    """Read latents through a square root, as the codec's own networks do; else as they are."""
     source: str = "latents"
     """latents, or pixels for a network to compare with."""
 
@@ -42,7 +44,9 @@ class Classifier(nn.Module):
     def __init__(self, config: ClassifierConfig):
         super().__init__()
         self.config = c = config
-        self.stem = stem(c.source, latents=c.latents, channels=c.widths[0], widths=c.fine, nodes=c.nodes)
+        self.stem = stem(
+            c.source, latents=c.latents, channels=c.widths[0], widths=c.fine, nodes=c.nodes, companded=c.companded
+        )  # fmt: skip
         self.stages, self.downs = nn.ModuleList(), nn.ModuleList()
         for number, (width, blocks) in enumerate(zip(c.widths, c.blocks, strict=True)):
             if number:

@@ -32,6 +32,8 @@ class SegmenterConfig:
     blocks32: tuple[int, ...] = (1, 1)
     """At 1/32, before and after the context."""
     width4: int = 24
+    companded: bool = True
+    """Read latents through a square root, as the codec's own networks do; else as they are."""
     source: str = "latents"
     """latents, or pixels for a network to compare with."""
 
@@ -44,7 +46,9 @@ class Segmenter(nn.Module):
         self.config = c = config
         before16, after16 = c.blocks16
         before32, after32 = c.blocks32
-        self.stem = stem(c.source, latents=c.latents, channels=c.width16, widths=c.fine, nodes=c.nodes)
+        self.stem = stem(
+            c.source, latents=c.latents, channels=c.width16, widths=c.fine, nodes=c.nodes, companded=c.companded
+        )  # fmt: skip
         self.before = nn.Sequential(*[Block(c.width16) for _ in range(before16)])
         self.down = Down(c.width16, c.width32)
         self.coarse = nn.Sequential(

@@ -60,17 +60,24 @@ class LatentStem(nn.Module):
     same wherever in the 16x16 pixels of a position it lies. unfold.py says how the unfolding is learned.
     """
 
-    def __init__(self, latents: int, channels: int, *, widths: Sequence[int], nodes: int = 12):
+    def __init__(
+        self, latents: int, channels: int, *, widths: Sequence[int], nodes: int = 12, companded: bool = True
+    ):
         super().__init__()
+        self.companded = companded
         self.unfold: nn.Module = Up(latents, widths[0], 2 ** len(widths))
         self.rate = RateTable(nodes, 2 * widths[0])
         self.descent = descent(widths, channels)
 
     def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
-        value = self.unfold(compand(y_hat))
+        value = self.unfold(self.prepared(y_hat))
         scale, shift = self.rate(quality).to(value.dtype).chunk(2, 1)
         result: Tensor = self.descent(torch.addcmul(value + shift, value, scale))
         return result
+
+    def prepared(self, y_hat: Tensor) -> Tensor:
+        """What is unfolded."""
+        return compand(y_hat) if self.companded else y_hat
 
 
 class PixelStem(nn.Module):
@@ -87,10 +94,12 @@ class PixelStem(nn.Module):
         return value
 
 
-def stem(source: str, *, latents: int, channels: int, widths: Sequence[int], nodes: int) -> nn.Module:
+def stem(
+    source: str, *, latents: int, channels: int, widths: Sequence[int], nodes: int, companded: bool = True
+) -> nn.Module:
     """The stem of a network that reads `latents` or `pixels`, with a block of each width at 1/4, 1/8 or both."""
     if source == "latents":
-        return LatentStem(latents, channels, widths=widths, nodes=nodes)
+        return LatentStem(latents, channels, widths=widths, nodes=nodes, companded=companded)
     if source == "pixels":
         return PixelStem(channels, widths=widths)
     raise ValueError(f"source is latents or pixels, not {source!r}")

@@ -5,6 +5,9 @@ shifted channels; a network that reads them as they are learns everything once f
 the stem learns, its unfolding is a product: a fixed linear map from latents to pixels, found by least squares on what
 the synthesis makes of the training crops, and filters on pixels. Between the two, crops can be mirrored. Afterwards
 the product is one matrix: no pixel is made when the head runs.
+
+Latents that are taken as they are let the linear map come within 39.7 dB of what the synthesis makes of them (17
+validation frames of CamVid at quality 50); companded ones, within 25.6 dB.
 """
 
 from collections.abc import Iterator
@@ -21,7 +24,6 @@ from semcomp.blocks import Up
 from semcomp.codec import Codec
 from semcomp.precision import fast_pixels
 from semcomp.symbols import STRIDE_Y
-from semcomp.synthesis import compand
 
 POSITIONS = 50_000
 """Positions of latents that the linear map is fitted to."""
@@ -30,8 +32,8 @@ RIDGE = 1e-3
 
 
 @torch.inference_mode()
-def pixels_from_latents(codec: Codec, crops: Cache) -> Tensor:
-    """The linear map, float32 (3, 16, 16, M), from companded latents to the pixels of their position, less a mean."""
+def pixels_from_latents(codec: Codec, crops: Cache, stem: LatentStem) -> Tensor:
+    """The linear map, float32 (3, 16, 16, M), from what a stem unfolds to the pixels of its position, less a mean."""
     per_crop = crops.value.shape[1] * crops.value.shape[2]
     count = min(len(crops), max(1, POSITIONS // per_crop))
     chosen = np.unique(np.linspace(0, len(crops) - 1, count).round().astype(int))
@@ -42,7 +44,7 @@ def pixels_from_latents(codec: Codec, crops: Cache) -> Tensor:
         y_hat = to_network(crops.value[part]).to(codec.device)
         with fast_pixels(codec.device):
             pixels = codec.network.synthesis(y_hat, torch.from_numpy(crops.quality[part].astype(np.int64)))
-        seen = F.pad(compand(y_hat), (0, 0, 0, 0, 0, 1), value=1.0)
+        seen = F.pad(stem.prepared(y_hat), (0, 0, 0, 0, 0, 1), value=1.0)
         wanted = F.pixel_unshuffle(pixels.float(), STRIDE_Y)
         rows, targets = (value.permute(0, 2, 3, 1).flatten(0, 2).double().cpu() for value in (seen, wanted))
         gram += rows.T @ rows
@@ -54,7 +56,7 @@ def pixels_from_latents(codec: Codec, crops: Cache) -> Tensor:
 
 
 class Unfolding(nn.Module):
-    """Stands in for the unfolding of a stem while it learns. Companded latents (B, M, h, w) -> (B, C, fh, fw)."""
+    """Stands in for the unfolding of a stem while it learns. Latents (B, M, h, w) -> (B, C, fh, fw)."""
 
     pixels: Tensor
 
@@ -113,7 +115,7 @@ def unfolding(stem: nn.Module, codec: Codec, crops: Cache, *, fresh: bool) -> It
     layer = stem.unfold
     assert isinstance(layer, Up)
     channels = len(layer.conv.bias) // layer.factor**2
-    product = Unfolding(pixels_from_latents(codec, crops), channels=channels, factor=layer.factor)
+    product = Unfolding(pixels_from_latents(codec, crops, stem), channels=channels, factor=layer.factor)
     if not fresh:
         product.take_over(layer)
     stem.unfold = product

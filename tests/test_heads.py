@@ -29,7 +29,6 @@ from semcomp.errors import ModelError
 from semcomp.interpolation import full_resolution
 from semcomp.precision import fast_pixels
 from semcomp.semantics import Labels, Segmentation, load_head
-from semcomp.synthesis import compand
 
 
 def texture(kind: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -277,22 +276,28 @@ def few_crops(codec: Any, class_folders: Path, tmp_path_factory: pytest.TempPath
     return open_cache(codec, dataset, config, source="latents", folder=folder, quiet=True)
 
 
-def test_a_linear_map_finds_the_picture_in_the_latents(codec: Any, few_crops: Any) -> None:
-    pixels = pixels_from_latents(codec, few_crops)
+@pytest.mark.parametrize(("companded", "limit"), [(True, 0.2), (False, 0.02)])
+def test_a_linear_map_finds_the_picture_in_the_latents(
+    codec: Any, few_crops: Any, companded: bool, limit: float
+) -> None:
+    stem = LatentStem(320, 16, widths=(8, 12), companded=companded)
+    pixels = pixels_from_latents(codec, few_crops, stem)
     assert pixels.shape == (3, 16, 16, 320)
     y_hat = to_network(few_crops.value[:8])
-    seen = torch.einsum("cijm,bmrs->bcijrs", pixels, compand(y_hat)).flatten(1, 3)
+    seen = torch.einsum("cijm,bmrs->bcijrs", pixels, stem.prepared(y_hat)).flatten(1, 3)
     picture = torch.nn.functional.pixel_shuffle(seen, 16)
     with torch.no_grad():
         wanted = codec.network.synthesis(y_hat, torch.from_numpy(few_crops.quality[:8].astype(np.int64)))
     detail = wanted - wanted.mean((2, 3), keepdim=True)
     error = (picture - picture.mean((2, 3), keepdim=True) - detail).square().mean() / detail.square().mean()
-    assert error < 0.2
+    assert error < limit
 
 
-@pytest.mark.parametrize("widths", [(8, 12), (12,)])
-def test_an_unfolding_that_learned_is_one_matrix(codec: Any, few_crops: Any, widths: tuple[int, ...]) -> None:
-    stem = LatentStem(320, 16, widths=widths).eval()
+@pytest.mark.parametrize(("widths", "companded"), [((8, 12), True), ((12,), True), ((8, 12), False)])
+def test_an_unfolding_that_learned_is_one_matrix(
+    codec: Any, few_crops: Any, widths: tuple[int, ...], companded: bool
+) -> None:
+    stem = LatentStem(320, 16, widths=widths, companded=companded).eval()
     names, y_hat, quality = set(stem.state_dict()), to_network(few_crops.value[:2]), torch.tensor([60, 60])
     with unfolding(stem, codec, few_crops, fresh=True):
         stem(y_hat, quality).square().sum().backward()
