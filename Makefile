@@ -70,6 +70,7 @@ rivals: $(VENV)/.core
 	  MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
 	  $(BIN)/python -m heads.fit configs/head_$$name.yaml --set source=$$source --set name=$${name}_$$source \
 	    --set 'segment.fine=[24,48]' --set 'segment.blocks16=[1,1]' --set 'segment.blocks32=[1,0]' \
+	    --set segment.width16=128 --set segment.width32=256 \
 	    --set 'classify.blocks=[0,3,1]' -o out/$${name}_$$source.safetensors || exit 1; \
 	done; done
 
