@@ -258,7 +258,7 @@ def test_generative(
     assert rows["faithful"]["bpp"] <= rows["generator"]["bpp"] < rows["AVIF, twice the bytes"]["bpp"]
     assert rows["original"]["psnr_db"] is None and all({"miou", "kid", "bpp"} <= row.keys() for row in rows.values())
     assert result["selective"]["pictures"] == 2 and result["selective"]["bytes_percent"] < 100
-    assert len(result["checks"]) == 9
+    assert len(result["checks"]) == 10
     with Image.open(tmp_path / "sheets" / "worst.png") as sheet:
         assert sheet.size == (4 * 131, 2 * 92 + generative.HEADING)
     alone = run(
