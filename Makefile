@@ -49,13 +49,15 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Lets malloc keep its memory: without, a third of a training's time goes to page faults.
+TRAINING := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456
+
 # Trains the embedded heads anew, as a new codec asks for: two hours on two cores. One alone: make heads HEADS=street
 HEADS ?= street objects imagenette
 
 heads: $(VENV)/.core $(if $(filter objects,$(HEADS)),out/objects/classes.txt)
 	for name in $(HEADS); do \
-	  MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
-	  $(BIN)/python -m heads.fit configs/head_$$name.yaml -o semcomp/weights/$$name.safetensors \
+	  $(TRAINING) $(BIN)/python -m heads.fit configs/head_$$name.yaml -o semcomp/weights/$$name.safetensors \
 	    --card semcomp/weights/$$name.md || exit 1; \
 	done
 
@@ -67,20 +69,18 @@ out/objects/classes.txt: $(VENV)/.judge
 # What the heads are compared with: networks of equal size and training that see pixels, decoded or original.
 rivals: $(VENV)/.core
 	for name in $(filter-out objects,$(HEADS)); do for source in decoded originals; do \
-	  MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
-	  $(BIN)/python -m heads.fit configs/head_$$name.yaml --set source=$$source --set name=$${name}_$$source \
+	  $(TRAINING) $(BIN)/python -m heads.fit configs/head_$$name.yaml --set source=$$source --set name=$${name}_$$source \
 	    --set 'segment.fine=[24,48]' --set 'segment.blocks16=[1,1]' --set 'segment.blocks32=[1,0]' \
 	    --set segment.width16=128 --set segment.width32=256 \
 	    --set 'classify.blocks=[0,3,1]' -o out/$${name}_$$source.safetensors || exit 1; \
 	done; done
 
-# Trains the embedded generators anew, as a new codec asks for: two hours each on two cores. One alone: make generators GENERATORS=street
+# Trains the embedded generators anew, as a new codec asks for: two to three hours each on two cores. One alone: make generators GENERATORS=street
 GENERATORS ?= street photos
 
 generators: $(VENV)/.dev $(if $(filter street,$(GENERATORS)),out/street_decoded.safetensors out/street_watching.safetensors)
 	for name in $(GENERATORS); do \
-	  MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
-	  $(BIN)/python -m train.generator configs/generator_$$name.yaml -o semcomp/weights/generator_$$name.safetensors \
+	  $(TRAINING) $(BIN)/python -m train.generator configs/generator_$$name.yaml -o semcomp/weights/generator_$$name.safetensors \
 	    $(GENERATOR_ARGS) || exit 1; \
 	done
 
@@ -89,8 +89,7 @@ out/street_decoded.safetensors:
 	$(MAKE) rivals HEADS=street
 
 out/street_watching.safetensors: $(VENV)/.core
-	MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
-	  $(BIN)/python -m heads.fit configs/street_watching.yaml -o $@
+	$(TRAINING) $(BIN)/python -m heads.fit configs/street_watching.yaml -o $@
 
 # The measurements behind the README's figures, on an idle machine; with fewer photos: make bench-rate BENCH_ARGS='--limit 8'
 BENCH := $(BIN)/python -m benchmarks
