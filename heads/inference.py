@@ -4,20 +4,44 @@ from copy import deepcopy
 from typing import TypeVar
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from heads.trunk import Block
+from heads.trunk import Block, LatentStem
+from semcomp.blocks import Up
 from semcomp.precision import stored_fast
 
 N = TypeVar("N", bound=nn.Module)
 
 
+class FoldedStem(nn.Module):
+    """A stem for latents of one rate at a time, whose scale and shift its unfolding does in passing."""
+
+    def __init__(self, stem: LatentStem):
+        super().__init__()
+        layer = stem.unfold
+        assert isinstance(layer, Up), "a stem that still learns is not folded"
+        self.weight, self.bias, self.factor = layer.conv.weight, layer.conv.bias, layer.factor
+        self.stem = stem
+        stem.unfold = nn.Identity()
+
+    def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
+        scale, shift = self.stem.rate(quality)[0, :, 0, 0].repeat_interleave(self.factor**2).chunk(2)
+        weight, bias = self.weight * (1 + scale)[:, None], self.bias * (1 + scale) + shift
+        unfolded = F.conv2d(self.stem.prepared(y_hat), weight[:, :, None, None], bias)
+        result: Tensor = self.stem.descent(F.pixel_shuffle(unfolded, self.factor))
+        return result
+
+
 def for_inference(network: N, device: torch.device) -> N:
-    """A copy as of `stored_fast`, with the norms of blocks folded into the convolutions before them."""
+    """A copy as of `stored_fast`, for one picture at a time: what can be done to a convolution's weights beforehand is
+    not done to its output."""
     copy = deepcopy(network).eval()
-    for module in copy.modules():
+    for name, module in list(copy.named_modules()):
         if isinstance(module, Block) and isinstance(module.norm, nn.BatchNorm2d):
             module.depthwise = fuse_conv_bn_eval(module.depthwise, module.norm)
             module.norm = nn.Identity()
+        elif isinstance(module, LatentStem):
+            copy.set_submodule(name, FoldedStem(module))
     return stored_fast(copy, device)

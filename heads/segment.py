@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from heads.trunk import Block, Context, pad_to, stem
-from semcomp.blocks import Down, Pointwise, Up, activation
+from semcomp.blocks import Down, Pointwise, Up, activation_
 from semcomp.interpolation import FINE
 
 
@@ -79,4 +79,4 @@ class Segmenter(nn.Module):
         coarse = self.coarse(self.down(pad_to(fine, 2)))
         value = self.after(fine + self.up16(coarse)[..., :rows, :columns])
         value = self.up4(self.norm(value))
-        return self.logits(value + self.mix(activation(self.depthwise(value)))), coarse
+        return self.logits(value + self.mix(activation_(self.depthwise(value)))), coarse

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semcomp.blocks import Down, Pointwise, Up, activation
+from semcomp.blocks import Down, Pointwise, Up, activation_, sum_
 from semcomp.quantize import RateTable
 from semcomp.synthesis import compand
 
@@ -26,7 +26,7 @@ class Block(nn.Module):
         self.project = Pointwise(expansion * channels, channels, scale=0.3)
 
     def forward(self, value: Tensor) -> Tensor:
-        return value + self.project(activation(self.expand(self.norm(self.depthwise(value)))))
+        return sum_(value, self.project(activation_(self.expand(self.norm(self.depthwise(value))))))
 
 
 class Context(nn.Module):
@@ -43,8 +43,8 @@ class Context(nn.Module):
     def forward(self, value: Tensor) -> Tensor:
         total = self.branches[0](value)
         for branch in self.branches[1:]:
-            total = total + branch(value)
-        return value + self.merge(activation(self.norm(total)))
+            total = sum_(total, branch(value))
+        return sum_(value, self.merge(activation_(self.norm(total))))
 
 
 def descent(widths: Sequence[int], channels: int) -> nn.Sequential:

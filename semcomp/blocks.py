@@ -13,7 +13,7 @@ def activation_(fresh: Tensor) -> Tensor:
     return F.leaky_relu_(fresh, 0.1)
 
 
-def _sum(value: Tensor, fresh: Tensor) -> Tensor:
+def sum_(value: Tensor, fresh: Tensor) -> Tensor:
     """value + fresh, in the memory of `fresh` unless autocast made it narrower than the trunk."""
     return fresh.add_(value) if fresh.dtype == value.dtype else value + fresh
 
@@ -43,8 +43,8 @@ class Block(nn.Module):
         self.project = Pointwise(expansion * channels, channels)
 
     def forward(self, value: Tensor) -> Tensor:
-        value = _sum(value, self.merge(self.depthwise(activation_(self.mix(value)))))
-        return _sum(value, self.project(activation_(self.expand(value))))
+        value = sum_(value, self.merge(self.depthwise(activation_(self.mix(value)))))
+        return sum_(value, self.project(activation_(self.expand(value))))
 
 
 class Down(nn.Module):

@@ -66,6 +66,6 @@ class MeanPath(nn.Module):
 
 def even_elements(shape: torch.Size, *, device: torch.device) -> Tensor:
     """The checkerboard: bool (1, M, h, w), channels-last, true where c + i + j is even."""
-    channel, row, column = (torch.arange(size, device=device) % 2 == 1 for size in shape[-3:])
-    odd = row[:, None, None] ^ column[:, None] ^ channel        # h w M
-    return ~odd.permute(2, 0, 1)[None]
+    channel, row, column = (torch.arange(size, device=device) % 2 for size in shape[-3:])
+    ways = torch.stack([channel == 0, channel == 1])            # 2 M: where row + column is even, and where it is odd
+    return ways[row[:, None] ^ column].permute(2, 0, 1)[None]

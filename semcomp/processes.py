@@ -1,5 +1,7 @@
-"""Worker processes, as every command that takes -j starts them."""
+"""Worker processes, as every command that takes -j starts them, and how a process ends."""
 
+import atexit
+import gc
 import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
@@ -8,7 +10,7 @@ from multiprocessing import get_context
 
 def spawned(workers: int) -> ProcessPoolExecutor:
     """A pool. Spawned rather than forked: torch's threads do not survive a fork. Ctrl-C is the parent's affair."""
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin)
 
 
 def share_of_threads(threads: int | None, workers: int) -> int:
@@ -16,5 +18,13 @@ def share_of_threads(threads: int | None, workers: int) -> int:
     return max(1, (threads or os.cpu_count() or 1) // workers)
 
 
-def _ignore_interrupts() -> None:
+def for_one_command() -> None:
+    """Look for garbage rarely in this process, and not when it ends: among all that torch imports, that takes half a
+    second."""
+    gc.set_threshold(20_000)
+    atexit.register(gc.freeze)
+
+
+def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for_one_command()

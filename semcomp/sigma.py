@@ -14,7 +14,6 @@ the very same integers.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,16 +64,15 @@ def _aligned_matmul(weight: Tensor, value: Tensor) -> Tensor:
 
 
 def table_index(
-    z_hat: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor,
-    product: Callable[[Tensor, Tensor], Tensor] = _matmul,
+    z_hat: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor
 ) -> Tensor:  # fmt: skip
     """The whole path on integer-valued tensors of one float type.
 
     z_hat (B, H, h, w); weight1 (K, 9H); bias1 (B, K, 1, 1); weight2 (16 M, K), ordered for a pixel shuffle by 4;
     bias2 (B, M, 1, 1). Returns (B, M, 4h, 4w), integers 0..63.
     """
-    hidden = floor((product(weight1, neighbours(z_hat)) + bias1) * 2.0**-SHIFT1).clamp(0, 255)
-    sums = F.pixel_shuffle(product(weight2, hidden), 4) + bias2
+    hidden = floor((_matmul(weight1, neighbours(z_hat)) + bias1) * 2.0**-SHIFT1).clamp(0, 255)
+    sums = F.pixel_shuffle(_matmul(weight2, hidden), 4) + bias2
     return bound(floor(sums * 2.0**-SHIFT2), 0, SCALES - 1)
 
 
@@ -107,16 +105,19 @@ class IntegerSigma:
         return int(max(first, second))
 
     def index(self, z_hat: Tensor, quality: int) -> Tensor:
-        """z_hat (1, H, h, w), integer-valued float32 in [-127, 127] -> table numbers (1, M, 4h, 4w), float32."""
-        row = quality - 1
-        return table_index(
-            z_hat.float(),
-            self.weight1.float(),
-            self.bias1[row].float()[None, :, None, None],
-            self.weight2.float(),
-            self.bias2[row].float()[None, :, None, None],
-            _aligned_matmul,
-        )
+        """z_hat (1, H, h, w), integer-valued float32 in [-127, 127] -> table numbers (1, M, 4h, 4w), int8.
+
+        What `table_index` computes, in less memory: the shuffle comes last, when a number takes one byte.
+        """
+        bias1, bias2 = self.bias1[quality - 1].float(), self.bias2[quality - 1].float().repeat_interleave(16)
+        hidden = _aligned_matmul(self.weight1.float(), neighbours(z_hat.float())).add_(bias1[:, None, None])
+        hidden = hidden.mul_(2.0**-SHIFT1).floor_().clamp_(0, 255)
+        sums = _aligned_matmul(self.weight2.float(), hidden).add_(bias2[:, None, None])
+        index = sums.mul_(2.0**-SHIFT2).floor_().clamp_(0, SCALES - 1).to(torch.int8)
+        # F.pixel_shuffle(index, 4) in two steps, each of which has more to copy in one piece.
+        height, width = index.shape[2:]
+        lines = index.view(-1, 4, 4, height * width).transpose(2, 3).contiguous()  # M, row of 4, position, column of 4
+        return lines.view(-1, 4, height, 4 * width).transpose(1, 2).reshape(1, -1, 4 * height, 4 * width)
 
     def index_numpy(self, z_hat: np.ndarray, quality: int) -> np.ndarray:
         """The same in int64 numpy, for clients without torch and for checks: (H, h, w) -> (M, 4h, 4w)."""

@@ -18,7 +18,7 @@ from semcomp.quantize import RateTable
 def compand(value: Tensor, *, scale: float = 8.0) -> Tensor:
     """What the networks see of a linear coefficient: small ones at full size, large ones as their square root."""
     value = scale * value
-    return value * torch.rsqrt(1 + value.abs())
+    return value * value.abs().add_(1).rsqrt_()
 
 
 class Synthesis(nn.Module):

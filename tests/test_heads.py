@@ -132,6 +132,7 @@ def test_a_network_as_it_runs_answers_as_it_was_trained(task: str) -> None:
         torch.nn.init.uniform_(norm.running_mean, -0.2, 0.2)
         torch.nn.init.uniform_(norm.running_var, 0.5, 2)
         torch.nn.init.uniform_(norm.weight, 0.5, 2)
+    torch.nn.init.uniform_(network.stem.rate.weight, -0.5, 0.5)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     running = for_inference(network, torch.device("cpu"))
     assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in running.modules()) <= 2
@@ -297,6 +298,7 @@ def test_a_linear_map_finds_the_picture_in_the_latents(
 def test_an_unfolding_that_learned_is_one_matrix(
     codec: Any, few_crops: Any, widths: tuple[int, ...], companded: bool
 ) -> None:
+    torch.manual_seed(0)
     stem = LatentStem(320, 16, widths=widths, companded=companded).eval()
     names, y_hat, quality = set(stem.state_dict()), to_network(few_crops.value[:2]), torch.tensor([60, 60])
     with unfolding(stem, codec, few_crops, fresh=True):

@@ -96,10 +96,14 @@ class Objective(nn.Module):
         if keep is not None:
             coded = coded & keep
 
-        def residual(mean: Tensor, mask: Tensor) -> Tensor:
-            return torch.where(mask & coded, round_half_even(y_scaled - mean), 0.0)
+        mean = torch.zeros_like(y_scaled)
 
-        y_hat, mean = codec.two_passes(z_hat, quality, residual, keep)
+        def residual(part: Tensor, mask: Tensor) -> Tensor:
+            nonlocal mean
+            mean = torch.where(mask, part, mean)
+            return torch.where(mask & coded, round_half_even(y_scaled - part), 0.0)
+
+        y_hat = codec.two_passes(z_hat, quality, residual, keep)
         return Coded(y_scaled, mean, index, z, y_hat)
 
     def measure(

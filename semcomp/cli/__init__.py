@@ -361,6 +361,7 @@ def _complete(arguments: Sequence[str]) -> list[str]:
 
 def _run(options: argparse.Namespace) -> int:
     from semcomp.errors import SemcompError, SemcompWarning
+    from semcomp.processes import for_one_command
 
     def show(message: Warning | str, *_: object) -> None:
         print(f"semcomp {options.command}: warning: {message}", file=sys.stderr)
@@ -371,6 +372,7 @@ def _run(options: argparse.Namespace) -> int:
                 warnings.simplefilter("ignore")  # what libraries say to programmers
             warnings.simplefilter("always", SemcompWarning)
             warnings.showwarning = show  # type: ignore[assignment]
+            for_one_command()
             code: int = import_module(options.module).run(options)
         sys.stdout.flush()
         return code
