@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from semcomp.blocks import Pointwise
+from semcomp.packed import can_pack, pack
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -37,8 +38,8 @@ def fast_pixels(device: torch.device) -> AbstractContextManager[object]:
 
 
 def stored_fast(network: N, device: torch.device) -> N:
-    """A copy on `device` for running within `fast_pixels`, channels last: weights of convolutions are in bfloat16 where
-    autocast would make them so at every call. The results are the same."""
+    """A copy on `device` for running within `fast_pixels`, channels last: weights of convolutions are in bfloat16, and
+    in the order in which they are multiplied, where that would be done at every call. The results are the same."""
     copy = deepcopy(network).to(device).eval().requires_grad_(False)
     for module in copy.modules():
         if isinstance(module, (nn.Conv2d, Pointwise, nn.Linear)):
@@ -48,4 +49,6 @@ def stored_fast(network: N, device: torch.device) -> N:
                 module.weight.data = module.weight.data.bfloat16()
                 if module.bias is not None:
                     module.bias.data = module.bias.data.bfloat16()
+    if device.type == "cpu" and multiplies_bfloat16(device) and can_pack():
+        pack(copy)
     return copy

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [  # the lowest line first; a module imports from its own line and those below
     "errors container config exif modes image torchvision_ops processes",
-    "tables plain_coder coder quantize blocks metrics summary rounding precision tags classtables labelmap_head "
+    "tables plain_coder coder quantize blocks packed metrics summary rounding precision tags classtables labelmap_head "
     "adaptive labelmap symbols answers spans provenance keepmask noise interpolation",
     "analysis synthesis entropy sigma",
     "model store tiles latents",
