@@ -23,7 +23,7 @@ def full_resolution(logits: np.ndarray, *, height: int, width: int) -> np.ndarra
     first = best[:-1, :-1]
     same = (first == best[:-1, 1:]) & (first == best[1:, :-1]) & (first == best[1:, 1:])
     rows, columns = np.nonzero(~same)
-    pixels = first.repeat(FINE, 0).repeat(FINE, 1)
+    pixels = first.repeat(FINE, 1).repeat(FINE, 0)
     cells = pixels.reshape(first.shape[0], FINE, first.shape[1], FINE)
     for begin in range(0, len(rows), CELLS):
         r, c = rows[begin : begin + CELLS], columns[begin : begin + CELLS]

@@ -131,4 +131,5 @@ def _cropped(y_hat: Tensor, rows: int, columns: int) -> Tensor:
 
 def _masked(index: Tensor, coded: Tensor, rows: int, columns: int) -> np.ndarray:
     """int8 (M, rows, columns): table numbers, -1 where nothing is coded."""
-    return torch.where(coded, index, -1)[0, :, :rows, :columns].cpu().contiguous().numpy()
+    numbers = (index + 1).mul_(coded.view(torch.int8)).sub_(1)  # torch.where takes six times as long over bytes
+    return numbers[0, :, :rows, :columns].cpu().contiguous().numpy()
