@@ -1,15 +1,22 @@
 """Worker processes, as every command that takes -j starts them, and how a process ends."""
 
+from __future__ import annotations
+
 import atexit
 import gc
 import os
 import signal
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 
 def spawned(workers: int) -> ProcessPoolExecutor:
     """A pool. Spawned rather than forked: torch's threads do not survive a fork. Ctrl-C is the parent's affair."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
     return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin)
 
 

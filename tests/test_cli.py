@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import subprocess
@@ -465,3 +466,13 @@ class TestWithTheRealCodec:
     def test_models_lists_base(self, codec: Any, capsys: Any) -> None:
         assert main(["models", "--json"]) == 0
         assert records(capsys.readouterr().out)[0]["name"] == "base"
+
+
+def test_only_a_process_of_its_own_is_set_for_one_command() -> None:
+    before = gc.get_threshold()
+    assert main(["models"]) == 0
+    assert gc.get_threshold() == before
+    code = "import gc; from semcomp.cli import main; main(); print(gc.get_threshold()[0])"
+    command = [sys.executable, "-c", code, "--version"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert int(printed.split()[-1]) > before[0]

@@ -327,6 +327,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. `argv` defaults to the command line's."""
     parser = build_parser()
     options = parser.parse_args(_complete(sys.argv[1:] if argv is None else argv))
+    if argv is None:  # nobody else's process
+        from semcomp.processes import for_one_command
+
+        for_one_command()
     if options.version:
         import semcomp
 
@@ -361,7 +365,6 @@ def _complete(arguments: Sequence[str]) -> list[str]:
 
 def _run(options: argparse.Namespace) -> int:
     from semcomp.errors import SemcompError, SemcompWarning
-    from semcomp.processes import for_one_command
 
     def show(message: Warning | str, *_: object) -> None:
         print(f"semcomp {options.command}: warning: {message}", file=sys.stderr)
@@ -372,7 +375,6 @@ def _run(options: argparse.Namespace) -> int:
                 warnings.simplefilter("ignore")  # what libraries say to programmers
             warnings.simplefilter("always", SemcompWarning)
             warnings.showwarning = show  # type: ignore[assignment]
-            for_one_command()
             code: int = import_module(options.module).run(options)
         sys.stdout.flush()
         return code
