@@ -36,8 +36,9 @@ test-web: web-tools $(VENV)/.dev out/edge/manifest.json $(WEB)/node_modules/.ins
 
 # Node and Chromium from the system's packages, where they are missing and this user may install them.
 web-tools:
-	@command -v npm >/dev/null && { test -n "$$CHROMIUM" || command -v chromium chromium-browser google-chrome >/dev/null; } \
-	  || { apt-get update -qq && apt-get install -y -qq nodejs npm chromium; } \
+	@missing=; command -v npm >/dev/null || missing='nodejs npm'; \
+	test -n "$$CHROMIUM" || command -v chromium chromium-browser google-chrome >/dev/null || missing="$$missing chromium"; \
+	test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq $$missing; } \
 	  || { echo 'make test-web needs node 20, npm and Chromium: install them, or name Chromium in CHROMIUM' >&2; exit 1; }
 
 $(WEB)/node_modules/.installed: $(WEB)/package.json $(WEB)/package-lock.json
