@@ -28,6 +28,8 @@ class ClassifierConfig:
     """Channels at 1/16, 1/32, 1/64."""
     blocks: tuple[int, ...] = (0, 2, 1)
     dropout: float = 0.2
+    rank: int | None = None
+    """Channels in which the two matrices meet that unfold latents; None for one matrix."""
     companded: bool = True
     """Read latents through a square root, as the codec's own networks do; else as they are."""
     source: str = "latents"
@@ -45,7 +47,8 @@ class Classifier(nn.Module):
         super().__init__()
         self.config = c = config
         self.stem = stem(
-            c.source, latents=c.latents, channels=c.widths[0], widths=c.fine, nodes=c.nodes, companded=c.companded
+            c.source, latents=c.latents, channels=c.widths[0], widths=c.fine, nodes=c.nodes, companded=c.companded,
+            rank=c.rank,
         )  # fmt: skip
         self.stages, self.downs = nn.ModuleList(), nn.ModuleList()
         for number, (width, blocks) in enumerate(zip(c.widths, c.blocks, strict=True)):

@@ -29,7 +29,7 @@ class FoldedStem(nn.Module):
     def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
         scale, shift = self.stem.rate(quality)[0, :, 0, 0].repeat_interleave(self.factor**2).chunk(2)
         weight, bias = self.weight * (1 + scale)[:, None], self.bias * (1 + scale) + shift
-        unfolded = F.conv2d(self.stem.prepared(y_hat), weight[:, :, None, None], bias)
+        unfolded = F.conv2d(self.stem.reduce(self.stem.prepared(y_hat)), weight[:, :, None, None], bias)
         result: Tensor = self.stem.descent(F.pixel_shuffle(unfolded, self.factor))
         return result
 

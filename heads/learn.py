@@ -17,7 +17,8 @@ from heads.data import IGNORED
 from heads.depthwise import quick_depthwise
 from heads.file import Network
 from heads.squeezenet import CHANNELS
-from heads.unfold import flipped, mirror
+from heads.unfold import seen
+from heads.warp import draw, warped
 from semcomp.blocks import Pointwise
 from semcomp.precision import fast_pixels
 
@@ -44,7 +45,13 @@ class OptimConfig:
     """Weight of the teacher's answer against the true one, where there is a teacher (Hinton et al. 2015)."""
     temperature: float = 2.0
     guidance: float = 1.0
-    """Weight of the error of the features, where they are given (after Romero et al. 2015, FitNets)."""
+    """Weight of the error of the features, each brought to mean 0 and variance 1, where they are given (after Romero
+    et al. 2015, FitNets)."""
+    rescale: float = 1.0
+    """Largest factor by which a crop is enlarged or reduced when it is seen, and moved; half of the crops are."""
+    repeat: float = 0.0
+    """Share of the crops of which a class is rare: a segmenter sees crops that show it more often, by the square root
+    of what it falls short by (Gupta et al. 2019); 0 for all alike."""
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.epochs is None):
@@ -63,6 +70,7 @@ def learn(
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=o.lr, weight_decay=o.weight_decay, fused=True)
     weights = class_weights(crops.target, classes, o.balance) if task == "segment" else None
+    often = repeats(crops.target, o.repeat) if task == "segment" and o.repeat else np.ones(len(crops))
     rng = np.random.default_rng(seed)
     batch = min(o.batch, len(crops))
     steps = None if o.epochs is None else max(1, round(o.epochs * len(crops) / batch))
@@ -75,7 +83,7 @@ def learn(
         with bar, quick_depthwise(network):
             while progress < 1:
                 if len(order) < batch:
-                    order = np.concatenate([order, rng.permutation(len(crops))])
+                    order = np.concatenate([order, epoch(often, rng)])
                 chosen, order = np.sort(order[:batch]), order[batch:]
                 cosine = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
                 factor = cosine * min(1.0, (len(rows) + 1) / o.warmup_steps)
@@ -108,12 +116,11 @@ def _loss(
     target = torch.from_numpy(crops.target[chosen].astype(np.int64))
     teacher = None if crops.teacher is None else torch.from_numpy(crops.teacher[chosen].astype(np.float32))
     features = None if crops.features is None else to_network(crops.features[chosen])
-    mirrored = torch.from_numpy(rng.random(len(chosen)) < 0.5)
-    value = mirror(network.stem, value, mirrored)
+    places = draw(len(chosen), o.rescale, rng)
+    value = seen(network.stem, value, places)
     if task == "segment":
-        target = flipped(target, mirrored)
-        teacher = None if teacher is None else flipped(teacher.permute(0, 3, 1, 2), mirrored)
-    features = None if features is None else flipped(features, mirrored)
+        target = warped(target[:, None], places, nearest=True)[:, 0]
+        teacher = None if teacher is None else warped(teacher.permute(0, 3, 1, 2), places)
     share, other = 1.0, torch.arange(len(chosen))
     if task == "classify" and o.mixup:
         share = float(rng.beta(o.mixup, o.mixup))
@@ -126,7 +133,10 @@ def _loss(
     extra = torch.zeros(())
     if guided is not None:
         assert features is not None
-        extra = o.guidance * _feature_error(guided.float(), features, share, other)
+        # Crops are mixed before they are seen, and each mixture is seen as one.
+        wanted = F.batch_norm(features, None, None, training=True)
+        wanted = warped(torch.lerp(wanted[other], wanted, share), places)
+        extra = o.guidance * F.mse_loss(guided.float(), wanted)
     if task == "classify":
         parts = [
             F.cross_entropy(logits, labels, label_smoothing=o.label_smoothing) for labels in (target, target[other])
@@ -145,12 +155,6 @@ def _loss(
     return loss + extra
 
 
-def _feature_error(guided: Tensor, features: Tensor, share: float, other: Tensor) -> Tensor:
-    """Mean squared error against the teacher's features, each channel brought to mean 0 and variance 1."""
-    wanted = F.batch_norm(features, None, None, training=True)
-    return F.mse_loss(guided, torch.lerp(wanted[other], wanted, share))
-
-
 def _divergence(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """KL divergence from the teacher's softened answer, mean over samples and positions; classes in dimension 1."""
     log_p, q = (logits / temperature).log_softmax(1), (teacher / temperature).softmax(1)
@@ -165,3 +169,18 @@ def class_weights(targets: Iterable[np.ndarray], classes: int, power: float) -> 
     share = np.maximum(counts[:classes], 1) / max(1, counts[:classes].sum())
     weights = share**-power
     return torch.from_numpy(weights / (weights * share).sum()).float()
+
+
+def repeats(targets: Iterable[np.ndarray], rare: float) -> np.ndarray:
+    """How often each crop is seen in an epoch, mean 1, float64 (N,); a class counts where it covers a hundredth."""
+    shown = np.array([np.bincount(target[::4, ::4].ravel(), minlength=256) for target in targets])
+    present = shown[:, :IGNORED] > shown.sum(1, keepdims=True) / 100
+    wanted = np.sqrt(np.maximum(1, rare / np.maximum(present.mean(0), 1e-9)))
+    often: np.ndarray = np.where(present, wanted, 1).max(1)
+    return often / often.mean()
+
+
+def epoch(often: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The crops of an epoch in random order, each as `often` as that says, in the mean."""
+    times = np.floor(often + rng.random(len(often))).astype(np.int64)
+    return rng.permutation(np.repeat(np.arange(len(often)), times))

@@ -32,6 +32,8 @@ class SegmenterConfig:
     blocks32: tuple[int, ...] = (1, 1)
     """At 1/32, before and after the context."""
     width4: int = 24
+    rank: int | None = None
+    """Channels in which the two matrices meet that unfold latents; None for one matrix."""
     companded: bool = True
     """Read latents through a square root, as the codec's own networks do; else as they are."""
     source: str = "latents"
@@ -47,7 +49,8 @@ class Segmenter(nn.Module):
         before16, after16 = c.blocks16
         before32, after32 = c.blocks32
         self.stem = stem(
-            c.source, latents=c.latents, channels=c.width16, widths=c.fine, nodes=c.nodes, companded=c.companded
+            c.source, latents=c.latents, channels=c.width16, widths=c.fine, nodes=c.nodes, companded=c.companded,
+            rank=c.rank,
         )  # fmt: skip
         self.before = nn.Sequential(*[Block(c.width16) for _ in range(before16)])
         self.down = Down(c.width16, c.width32)

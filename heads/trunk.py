@@ -57,26 +57,29 @@ class LatentStem(nn.Module):
     """y_hat (B, M, h, w), quality (B,) -> (B, C, h, w).
 
     Unfolds the latents to a grid that is 2 ** len(widths) times finer, and comes down again: there a feature is the
-    same wherever in the 16x16 pixels of a position it lies. unfold.py says how the unfolding is learned.
+    same wherever in the 16x16 pixels of a position it lies. unfold.py says how the unfolding is learned. With a
+    `rank`, its matrix is the product of two that meet in so many channels.
     """
 
     def __init__(
-        self, latents: int, channels: int, *, widths: Sequence[int], nodes: int = 12, companded: bool = True
-    ):
+        self, latents: int, channels: int, *, widths: Sequence[int], nodes: int = 12, companded: bool = True,
+        rank: int | None = None,
+    ):  # fmt: skip
         super().__init__()
         self.companded = companded
-        self.unfold: nn.Module = Up(latents, widths[0], 2 ** len(widths))
+        self.reduce: nn.Module = Pointwise(latents, rank) if rank else nn.Identity()
+        self.unfold: nn.Module = Up(rank or latents, widths[0], 2 ** len(widths))
         self.rate = RateTable(nodes, 2 * widths[0])
         self.descent = descent(widths, channels)
 
     def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
-        value = self.unfold(self.prepared(y_hat))
+        value = self.unfold(self.reduce(self.prepared(y_hat)))
         scale, shift = self.rate(quality).to(value.dtype).chunk(2, 1)
         result: Tensor = self.descent(torch.addcmul(value + shift, value, scale))
         return result
 
     def prepared(self, y_hat: Tensor) -> Tensor:
-        """What is unfolded."""
+        """What is reduced and unfolded."""
         return compand(y_hat) if self.companded else y_hat
 
 
@@ -95,11 +98,12 @@ class PixelStem(nn.Module):
 
 
 def stem(
-    source: str, *, latents: int, channels: int, widths: Sequence[int], nodes: int, companded: bool = True
-) -> nn.Module:
+    source: str, *, latents: int, channels: int, widths: Sequence[int], nodes: int, companded: bool = True,
+    rank: int | None = None,
+) -> nn.Module:  # fmt: skip
     """The stem of a network that reads `latents` or `pixels`, with a block of each width at 1/4, 1/8 or both."""
     if source == "latents":
-        return LatentStem(latents, channels, widths=widths, nodes=nodes, companded=companded)
+        return LatentStem(latents, channels, widths=widths, nodes=nodes, companded=companded, rank=rank)
     if source == "pixels":
         return PixelStem(channels, widths=widths)
     raise ValueError(f"source is latents or pixels, not {source!r}")

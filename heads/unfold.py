@@ -3,8 +3,8 @@
 The 320 channels of a position say what its 16x16 pixels look like, but not in a way in which a shifted picture gives
 shifted channels; a network that reads them as they are learns everything once for each shift, or by heart. So while
 the stem learns, its unfolding is a product: a fixed linear map from latents to pixels, found by least squares on what
-the synthesis makes of the training crops, and filters on pixels. Between the two, crops can be mirrored. Afterwards
-the product is one matrix: no pixel is made when the head runs.
+the synthesis makes of the training crops, and filters on pixels. Between the two, crops can be mirrored, moved and
+scaled. Afterwards the product is one matrix, or two of low rank: no pixel is made when the head runs.
 
 Latents that are taken as they are let the linear map come within 39.7 dB of what the synthesis makes of them (17
 validation frames of CamVid at quality 50); companded ones, within 25.6 dB.
@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from heads.cache import Cache, to_network
 from heads.trunk import LatentStem
-from semcomp.blocks import Up
+from heads.warp import warped
+from semcomp.blocks import Pointwise, Up
 from semcomp.codec import Codec
 from semcomp.precision import fast_pixels
 from semcomp.symbols import STRIDE_Y
@@ -32,8 +33,10 @@ RIDGE = 1e-3
 
 
 @torch.inference_mode()
-def pixels_from_latents(codec: Codec, crops: Cache, stem: LatentStem) -> Tensor:
-    """The linear map, float32 (3, 16, 16, M), from what a stem unfolds to the pixels of its position, less a mean."""
+def pixels_from_latents(codec: Codec, crops: Cache, stem: LatentStem) -> tuple[Tensor, Tensor]:
+    """The linear map from what a stem unfolds to the pixels of its position, less a mean; and the spread of what is
+    unfolded, a square root of its mean outer product. float32 (3, 16, 16, M) and (M, M)
+    """
     per_crop = crops.value.shape[1] * crops.value.shape[2]
     count = min(len(crops), max(1, POSITIONS // per_crop))
     chosen = np.unique(np.linspace(0, len(crops) - 1, count).round().astype(int))
@@ -52,26 +55,30 @@ def pixels_from_latents(codec: Codec, crops: Cache, stem: LatentStem) -> Tensor:
     scale = gram.diagonal().clamp_min(1e-6 * gram[-1, -1]).sqrt()
     scaled = gram / scale[:, None] / scale + RIDGE * torch.eye(channels + 1, dtype=torch.float64)
     solved = torch.linalg.solve(scaled, product / scale[:, None]) / scale[:, None]
-    return solved[:-1].T.reshape(3, STRIDE_Y, STRIDE_Y, channels).float()
+    values, vectors = torch.linalg.eigh(gram[:-1, :-1] / gram[-1, -1])
+    spread = vectors * values.clamp_min(0).sqrt()
+    return solved[:-1].T.reshape(3, STRIDE_Y, STRIDE_Y, channels).float(), spread.float()
 
 
 class Unfolding(nn.Module):
     """Stands in for the unfolding of a stem while it learns. Latents (B, M, h, w) -> (B, C, fh, fw)."""
 
     pixels: Tensor
+    spread: Tensor
 
-    def __init__(self, pixels: Tensor, *, channels: int, factor: int):
+    def __init__(self, pixels: Tensor, spread: Tensor, *, channels: int, factor: int):
         super().__init__()
         side = STRIDE_Y // factor
         self.register_buffer("pixels", pixels)
+        self.register_buffer("spread", spread)
         self.filters = nn.Conv2d(3, channels, side, stride=side)
-        self.mirrored: Tensor | None = None
-        """bool (B,): crops whose picture is mirrored, left to right."""
+        self.places: Tensor | None = None
+        """What is seen of the crops (warp.py); None for all, as they are."""
 
     def forward(self, value: Tensor) -> Tensor:
         picture = F.pixel_shuffle(F.conv2d(value, self.pixels.flatten(0, 2)[:, :, None, None]), STRIDE_Y)
-        if self.mirrored is not None:
-            picture = torch.where(self.mirrored[:, None, None, None], picture.flip(3), picture)
+        if self.places is not None:
+            picture = warped(picture, self.places)
         filtered: Tensor = self.filters(picture)
         return filtered
 
@@ -88,53 +95,61 @@ class Unfolding(nn.Module):
         return self.pixels.unflatten(2, (-1, side)).unflatten(1, (-1, side))
 
     @torch.no_grad()
-    def merge_into(self, layer: Up) -> None:
-        """Write the product into the unfolding that this one stands in for."""
-        product = torch.einsum("ocij,crisjm->orsm", self.filters.weight, self.patches)
-        layer.conv.weight.copy_(product.flatten(0, 2))
+    def merge_into(self, reduce: nn.Module, layer: Up) -> None:
+        """Write the product into the unfolding that this one stands in for.
+
+        Where it has a rank, what it makes of latents with that spread is nearest in the mean square
+        (reduced-rank regression, Izenman 1975).
+        """
+        product = torch.einsum("ocij,crisjm->orsm", self.filters.weight, self.patches).flatten(0, 2)
+        if isinstance(reduce, Pointwise):
+            left, sizes, _ = torch.linalg.svd(product @ self.spread, full_matrices=False)
+            left, sizes = left[:, : len(reduce.bias)], sizes[: len(reduce.bias)].clamp_min(1e-6)
+            reduce.weight.copy_(left.T @ product / sizes[:, None])
+            reduce.bias.zero_()
+            product = left * sizes
+        layer.conv.weight.copy_(product)
         layer.conv.bias.copy_(self.bias.repeat_interleave(layer.factor**2))
 
     @torch.no_grad()
-    def take_over(self, layer: Up) -> None:
+    def take_over(self, reduce: nn.Module, layer: Up) -> None:
         """Begin with the filters whose product is nearest to an unfolding that has learned."""
+        weight, bias = layer.conv.weight.detach(), layer.conv.bias.detach()
+        if isinstance(reduce, Pointwise):
+            weight, bias = weight @ reduce.weight, weight @ reduce.bias + bias
         columns = self.patches.permute(1, 3, 5, 0, 2, 4).flatten(3).flatten(0, 2)
-        rows = layer.conv.weight.unflatten(0, (-1, layer.factor**2)).flatten(1)
+        rows = weight.unflatten(0, (-1, layer.factor**2)).flatten(1)
         self.filters.weight.copy_(torch.linalg.lstsq(columns, rows.T).solution.T.view_as(self.filters.weight))
-        self.bias.copy_(layer.conv.bias.unflatten(0, (-1, layer.factor**2)).mean(1))
+        self.bias.copy_(bias.unflatten(0, (-1, layer.factor**2)).mean(1))
 
 
 @contextmanager
 def unfolding(stem: nn.Module, codec: Codec, crops: Cache, *, fresh: bool) -> Iterator[None]:
-    """Inside, the unfolding of a stem that reads latents is such a product; afterwards it is one matrix again.
+    """Inside, the unfolding of a stem that reads latents is such a product; afterwards it is its own again.
 
     A `fresh` one begins with random filters, another with those nearest to what it has. Other stems stay as they are.
     """
     if not isinstance(stem, LatentStem):
         yield
         return
-    layer = stem.unfold
+    reduce, layer = stem.reduce, stem.unfold
     assert isinstance(layer, Up)
     channels = len(layer.conv.bias) // layer.factor**2
-    product = Unfolding(pixels_from_latents(codec, crops, stem), channels=channels, factor=layer.factor)
+    product = Unfolding(*pixels_from_latents(codec, crops, stem), channels=channels, factor=layer.factor)
     if not fresh:
-        product.take_over(layer)
-    stem.unfold = product
+        product.take_over(reduce, layer)
+    stem.reduce, stem.unfold = nn.Identity(), product
     try:
         yield
     finally:
-        product.merge_into(layer)
-        stem.unfold = layer
+        product.merge_into(reduce, layer)
+        stem.reduce, stem.unfold = reduce, layer
 
 
-def mirror(stem: nn.Module, value: Tensor, which: Tensor) -> Tensor:
-    """What to give a network so that it sees some of the crops mirrored, left to right: value (B, ...), which (B,)."""
+def seen(stem: nn.Module, value: Tensor, places: Tensor) -> Tensor:
+    """What to give a network so that it sees that of the crops: value (B, ...), places as of warp.draw."""
     if isinstance(stem, LatentStem):
-        assert isinstance(stem.unfold, Unfolding), "only a stem that learns can mirror latents"
-        stem.unfold.mirrored = which
+        assert isinstance(stem.unfold, Unfolding), "only a stem that learns can see latents otherwise than they are"
+        stem.unfold.places = places
         return value
-    return flipped(value, which)
-
-
-def flipped(value: Tensor, which: Tensor) -> Tensor:
-    """(B, ..., W), some of them with their last dimension reversed."""
-    return torch.where(which.view(-1, *[1] * (value.ndim - 1)), value.flip(-1), value)
+    return warped(value, places)

@@ -18,17 +18,20 @@ from heads.cache import augment, open_cache, to_network
 from heads.classify import Classifier, ClassifierConfig
 from heads.data import IGNORED, DataConfig, DataError, find_dataset
 from heads.depthwise import quick_depthwise
-from heads.file import FORMAT, HeadInfo, build_network, read_head, save_head
+from heads.file import FORMAT, HeadInfo, build_network, embedded, read_head, save_head
 from heads.inference import for_inference
+from heads.learn import epoch, repeats
 from heads.metrics import confusion, iou, mean_iou
 from heads.segment import Segmenter, SegmenterConfig
 from heads.squeezenet import SqueezeNet
 from heads.trunk import LatentStem, PixelStem, count
-from heads.unfold import mirror, pixels_from_latents, unfolding
+from heads.unfold import pixels_from_latents, seen, unfolding
+from heads.warp import MOVED, draw, warped
 from semcomp.errors import ModelError
 from semcomp.interpolation import full_resolution
 from semcomp.precision import fast_pixels
 from semcomp.semantics import Labels, Segmentation, load_head
+from semcomp.store import WEIGHTS
 
 
 def texture(kind: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -118,14 +121,15 @@ def test_networks_take_every_size(source: str, height: int, width: int) -> None:
 
 
 def test_embedded_sizes_keep_to_the_budget() -> None:
-    for network in (Classifier(ClassifierConfig(classes=10)), Segmenter(SegmenterConfig(classes=21))):
+    defaults = [Classifier(ClassifierConfig(classes=10)), Segmenter(SegmenterConfig(classes=21))]
+    for network in (*defaults, *(read_head(WEIGHTS / f"{name}.safetensors").network for name in embedded())):
         size = count(network, source="latents", latents=320)
         assert size["parameters_m"] <= 3 and size["kmac_per_px"] <= 2.5
 
 
 @pytest.mark.parametrize("task", ["classify", "segment"])
 def test_a_network_as_it_runs_answers_as_it_was_trained(task: str) -> None:
-    config: Any = ClassifierConfig(classes=5) if task == "classify" else SegmenterConfig(classes=5)
+    config: Any = ClassifierConfig(classes=5, rank=48) if task == "classify" else SegmenterConfig(classes=5)
     network: Any = build_network(task, config)
     y_hat, quality = 3 * torch.randn(1, 320, 9, 7, generator=torch.Generator().manual_seed(0)), torch.tensor([40])
     for norm in (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)):
@@ -282,7 +286,7 @@ def test_a_linear_map_finds_the_picture_in_the_latents(
     codec: Any, few_crops: Any, companded: bool, limit: float
 ) -> None:
     stem = LatentStem(320, 16, widths=(8, 12), companded=companded)
-    pixels = pixels_from_latents(codec, few_crops, stem)
+    pixels, _ = pixels_from_latents(codec, few_crops, stem)
     assert pixels.shape == (3, 16, 16, 320)
     y_hat = to_network(few_crops.value[:8])
     seen = torch.einsum("cijm,bmrs->bcijrs", pixels, stem.prepared(y_hat)).flatten(1, 3)
@@ -294,12 +298,15 @@ def test_a_linear_map_finds_the_picture_in_the_latents(
     assert error < limit
 
 
-@pytest.mark.parametrize(("widths", "companded"), [((8, 12), True), ((12,), True), ((8, 12), False)])
+@pytest.mark.parametrize(
+    ("widths", "companded", "rank"),
+    [((8, 12), True, None), ((12,), True, None), ((8, 12), False, None), ((8, 12), False, 128)],
+)
 def test_an_unfolding_that_learned_is_one_matrix(
-    codec: Any, few_crops: Any, widths: tuple[int, ...], companded: bool
+    codec: Any, few_crops: Any, widths: tuple[int, ...], companded: bool, rank: int | None
 ) -> None:
     torch.manual_seed(0)
-    stem = LatentStem(320, 16, widths=widths, companded=companded).eval()
+    stem = LatentStem(320, 16, widths=widths, companded=companded, rank=rank).eval()
     names, y_hat, quality = set(stem.state_dict()), to_network(few_crops.value[:2]), torch.tensor([60, 60])
     with unfolding(stem, codec, few_crops, fresh=True):
         stem(y_hat, quality).square().sum().backward()
@@ -312,14 +319,33 @@ def test_an_unfolding_that_learned_is_one_matrix(
         assert torch.allclose(stem(y_hat, quality), expected, rtol=1e-2, atol=1e-2 * float(expected.abs().max()))
 
 
+def test_an_unfolding_of_low_rank_keeps_what_latents_make_most_of(codec: Any, few_crops: Any) -> None:
+    torch.manual_seed(0)
+    stem = LatentStem(320, 16, widths=(8, 12), companded=False, rank=24).eval()
+    y_hat = stem.prepared(to_network(few_crops.value[:])).detach()
+    with unfolding(stem, codec, few_crops, fresh=True):
+        product: Any = stem.unfold
+        full = torch.einsum("ocij,crisjm->orsm", product.filters.weight, product.patches).flatten(0, 2).detach()
+    narrow = (stem.unfold.conv.weight @ stem.reduce.weight).detach()
+    left, sizes, right = torch.linalg.svd(full)
+    truncated = (left[:, :24] * sizes[:24]) @ right[:24]
+
+    def error(matrix: torch.Tensor) -> float:
+        wanted, made = (torch.einsum("om,bmhw->bohw", m, y_hat) for m in (full, matrix))
+        return float((wanted - made).square().mean() / wanted.square().mean())
+
+    assert error(narrow) < min(0.2, 0.8 * error(truncated))
+
+
 @pytest.mark.parametrize("source", ["latents", "pixels"])
 def test_mirrored_crops_are_seen_mirrored(codec: Any, few_crops: Any, source: str) -> None:
-    quality, which = torch.tensor([60, 60]), torch.tensor([True, False])
+    quality = torch.tensor([60, 60])
+    places = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]], [[1, 0, 0], [0, 1, 0]]])
     if source == "pixels":
         stem: Any = PixelStem(16, widths=(8, 12)).eval()
         value = torch.rand(2, 3, 32, 48)
         expected = stem(torch.stack([value[0].flip(2), value[1]]), quality)
-        assert torch.equal(stem(mirror(stem, value, which), quality), expected)
+        assert torch.equal(stem(seen(stem, value, places), quality), expected)
         return
     stem, value = LatentStem(320, 16, widths=(8, 12)).eval(), to_network(few_crops.value[:2])
     with unfolding(stem, codec, few_crops, fresh=True):
@@ -329,9 +355,38 @@ def test_mirrored_crops_are_seen_mirrored(codec: Any, few_crops: Any, source: st
             for block in stem.descent:
                 layer = getattr(block, "depthwise", None) or block.conv
                 layer.weight.copy_(layer.weight.flip(3))
-        answer = stem(mirror(stem, value, which), quality)
+        answer = stem(seen(stem, value, places), quality)
     assert torch.allclose(answer[0], straight[0].flip(2), rtol=1e-3, atol=1e-4)
     assert not torch.allclose(answer[1], straight[1].flip(2), rtol=1e-3, atol=1e-4)
+
+
+def test_views_of_a_crop() -> None:
+    """Half are mirrored, half changed; sizes keep to their range, and what is seen is where it says."""
+    places = draw(4000, 1.5, np.random.default_rng(0))
+    sizes = places[:, 1, 1]
+    changed = sizes != 1
+    assert abs((places[:, 0, 0] < 0).float().mean() - 0.5) < 0.05 and abs(changed.float().mean() - 0.5) < 0.05
+    assert torch.equal(places[:, 0, 0].abs(), sizes) and sizes.min() >= 1 / 1.5 and sizes.max() <= 1.5
+    assert (places[:, :, 2].abs().amax(1) <= (1 - sizes).abs() + 2 * MOVED + 1e-6).all()
+    assert not (draw(50, 1.0, np.random.default_rng(0))[:, 1, 1] != 1).any()
+
+    ramp = torch.arange(32.0).expand(2, 1, 32, 32)
+    halved = torch.tensor([[[0.5, 0, 0.25], [0, 0.5, 0]], [[-1, 0, 0], [0, 1, 0]]])
+    answer = warped(ramp, halved)
+    assert torch.allclose(answer[0, 0, 5], torch.linspace(11.75, 27.25, 32))  # 16 of 32 columns, 4 right of the middle
+    assert torch.equal(answer[1], ramp[1].flip(2))
+    numbers = warped(ramp.byte(), halved, nearest=True)
+    assert numbers.dtype == torch.uint8 and set(numbers[0].unique().tolist()) == set(range(12, 28))
+
+
+def test_crops_of_rare_classes_are_seen_more_often() -> None:
+    targets = np.zeros((100, 16, 16), np.uint8)
+    targets[:2, :8], targets[2:40, :, :4], targets[50:, 0, :5] = 1, 2, IGNORED
+    often = repeats(targets, 0.32)
+    assert often.mean() == pytest.approx(1) and often[0] / often[60] == pytest.approx(4)  # 2 of 100 instead of 32
+    assert often[5] == often[60] and (repeats(targets, 0.01) == 1).all()
+    counts = np.bincount(np.concatenate([epoch(often, np.random.default_rng(k)) for k in range(200)]), minlength=100)
+    assert np.allclose(counts / 200, often, rtol=0.2)
 
 
 # ------------------------------------------------------------------ figures
