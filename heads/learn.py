@@ -117,7 +117,6 @@ def _loss(
     teacher = None if crops.teacher is None else torch.from_numpy(crops.teacher[chosen].astype(np.float32))
     features = None if crops.features is None else to_network(crops.features[chosen])
     places = draw(len(chosen), o.rescale, rng)
-    value = seen(network.stem, value, places)
     if task == "segment":
         target = warped(target[:, None], places, nearest=True)[:, 0]
         teacher = None if teacher is None else warped(teacher.permute(0, 3, 1, 2), places)
@@ -126,6 +125,7 @@ def _loss(
         share = float(rng.beta(o.mixup, o.mixup))
         other = torch.from_numpy(rng.permutation(len(chosen)))
         value = torch.lerp(value[other], value, share)
+    value = seen(network.stem, value, places)  # a mixture as one
     with fast_pixels(value.device):
         logits, grid = network.with_grid(value, quality)
         guided = None if guide is None else guide(grid)
@@ -133,7 +133,6 @@ def _loss(
     extra = torch.zeros(())
     if guided is not None:
         assert features is not None
-        # Crops are mixed before they are seen, and each mixture is seen as one.
         wanted = F.batch_norm(features, None, None, training=True)
         wanted = warped(torch.lerp(wanted[other], wanted, share), places)
         extra = o.guidance * F.mse_loss(guided.float(), wanted)

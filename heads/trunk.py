@@ -66,6 +66,9 @@ class LatentStem(nn.Module):
         rank: int | None = None,
     ):  # fmt: skip
         super().__init__()
+        most = min(latents, widths[0] * 4 ** len(widths))
+        if rank is not None and not 0 < rank <= most:
+            raise ValueError(f"rank is 1 to {most}, not {rank}: a product of two matrices has no more than the smaller")
         self.companded = companded
         self.reduce: nn.Module = Pointwise(latents, rank) if rank else nn.Identity()
         self.unfold: nn.Module = Up(rank or latents, widths[0], 2 ** len(widths))

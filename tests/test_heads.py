@@ -319,6 +319,11 @@ def test_an_unfolding_that_learned_is_one_matrix(
         assert torch.allclose(stem(y_hat, quality), expected, rtol=1e-2, atol=1e-2 * float(expected.abs().max()))
 
 
+def test_a_rank_that_no_product_has_is_refused() -> None:
+    with pytest.raises(ValueError, match="1 to 128, not 129"):
+        LatentStem(320, 16, widths=(8, 12), rank=129)
+
+
 def test_an_unfolding_of_low_rank_keeps_what_latents_make_most_of(codec: Any, few_crops: Any) -> None:
     torch.manual_seed(0)
     stem = LatentStem(320, 16, widths=(8, 12), companded=False, rank=24).eval()
