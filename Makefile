@@ -149,7 +149,7 @@ bench-photos: $(VENV)/.judge
 PIXELS ?= out/street_decoded.safetensors
 
 figures: $(VENV)/.eval $(PIXELS)
-	-$(MAKE) --keep-going bench-rate bench-photos
+	-$(MAKE) --keep-going bench-rate bench-photos test-web
 	$(BIN)/semcomp eval data/camvid --task segment --head street --pixels $(PIXELS) -o out
 	$(BENCH).figures
 

@@ -7,6 +7,7 @@
     generative    docs/generative.png   from a street scene of data/val
     random        docs/random.jpg       from out/photos (make bench-photos), ten photos
     worst         docs/worst.jpg        the same, those that look least like their originals
+    page          docs/page.png         from out/web (make test-web)
 
 A figure whose measurements are missing is left as it is, and said. The caption below each figure in the README is
 written from its record; a test compares the ids with those of the weights that are there.
@@ -78,7 +79,12 @@ def measured(path: Path) -> Record:
     if not path.is_file():
         raise SemcompError(f"{path.relative_to(common.ROOT)} is not there: run its measurement first")
     result: Record = json.loads(path.read_text(encoding="utf-8"))
-    return {"date": date.fromtimestamp(path.stat().st_mtime).isoformat(), **result}
+    return {"date": measured_on(path), **result}
+
+
+def measured_on(path: Path) -> str:
+    """The day on which a file was written, in ISO form."""
+    return date.fromtimestamp(path.stat().st_mtime).isoformat()
 
 
 def rate(target: Path) -> Record:
@@ -247,9 +253,24 @@ def _sheet(name: str, target: Path) -> Record:
     }  # fmt: skip
 
 
+def page(target: Path) -> Record:
+    """The page in a browser."""
+    from semcomp.store import WEIGHTS
+
+    shot, weights = OUT / "web" / "map-wide.png", ("base", "objects")
+    newest = max((WEIGHTS / f"{name}.safetensors").stat().st_mtime for name in weights)
+    if not shot.is_file() or shot.stat().st_mtime < newest:
+        raise SemcompError("out/web/map-wide.png is not there, or older than the weights: run make test-web")
+    shutil.copyfile(shot, target)
+    return {
+        "command": "make test-web", "data": "examples/photo.png", "date": measured_on(shot),
+        "weights": {name: weights_id(name) for name in weights},
+    }  # fmt: skip
+
+
 FIGURES: dict[str, tuple[str, Callable[[Path], Record]]] = {
     "rate": (".png", rate), "peers": (".png", peers), "recognition": (".png", recognition), "beside": (".png", beside),
-    "generative": (".png", generative), "random": (".jpg", random), "worst": (".jpg", worst),
+    "generative": (".png", generative), "random": (".jpg", random), "worst": (".jpg", worst), "page": (".png", page),
 }  # fmt: skip
 
 

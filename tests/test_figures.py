@@ -1,6 +1,7 @@
 """Every figure of the README has a record, and none shows weights that have been replaced."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from benchmarks import figures
 from benchmarks.figures import DOCS, README, caption, outdated, weights_id, with_caption
+from semcomp.errors import SemcompError
 
 RECORDS = sorted(DOCS.glob("*.json"))
 
@@ -75,3 +77,15 @@ def test_figures_are_drawn_from_measurements(tmp_path: Path, monkeypatch: pytest
     assert set(figures.peers(tmp_path / "peers.png")["weights"]) == {"base"}
     assert set(figures.recognition(tmp_path / "recognition.png")["weights"]) == {"base", "street"}
     assert all((tmp_path / f"{name}.png").stat().st_size > 5000 for name in ("rate", "peers", "recognition"))
+
+
+def test_the_page_is_shown_with_the_weights_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "OUT", tmp_path)
+    shot, target = tmp_path / "web" / "map-wide.png", tmp_path / "page.png"
+    shot.parent.mkdir()
+    shot.write_bytes(b"a picture")
+    record = figures.page(target)
+    assert target.read_bytes() == b"a picture" and not outdated(record) and set(record["weights"]) == {"base", "objects"}
+    os.utime(shot, (0, 0))
+    with pytest.raises(SemcompError, match="make test-web"):
+        figures.page(target)
