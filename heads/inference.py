@@ -9,29 +9,44 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from heads.trunk import Block, LatentStem
-from semcomp.blocks import Up
+from semcomp.blocks import Pointwise, Up
 from semcomp.precision import stored_fast
 
 N = TypeVar("N", bound=nn.Module)
 
 
-class FoldedStem(nn.Module):
-    """A stem for latents of one rate at a time, whose scale and shift its unfolding does in passing."""
+KEPT = 16
+"""Qualities whose unfolding lies ready."""
 
-    def __init__(self, stem: LatentStem):
+
+class FoldedStem(nn.Module):
+    """A stem for latents of one rate at a time, whose scale and shift its unfolding does in passing. Safe to use from
+    several threads."""
+
+    def __init__(self, stem: LatentStem, device: torch.device):
         super().__init__()
         layer = stem.unfold
         assert isinstance(layer, Up), "a stem that still learns is not folded"
         self.weight, self.bias, self.factor = layer.conv.weight, layer.conv.bias, layer.factor
         self.stem = stem
+        self.device = device
         stem.unfold = nn.Identity()
+        self._folded: dict[int, nn.Module] = {}
+        """By quality; replaced as a whole, because several threads may read."""
 
     def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
-        scale, shift = self.stem.rate(quality)[0, :, 0, 0].repeat_interleave(self.factor**2).chunk(2)
-        weight, bias = self.weight * (1 + scale)[:, None], self.bias * (1 + scale) + shift
-        unfolded = F.conv2d(self.stem.reduce(self.stem.prepared(y_hat)), weight[:, :, None, None], bias)
+        unfold = self._folded.get(int(quality)) or self._fold(quality)
+        unfolded = unfold(self.stem.reduce(self.stem.prepared(y_hat)))
         result: Tensor = self.stem.descent(F.pixel_shuffle(unfolded, self.factor))
         return result
+
+    def _fold(self, quality: Tensor) -> nn.Module:
+        scale, shift = self.stem.rate(quality)[0, :, 0, 0].repeat_interleave(self.factor**2).chunk(2)
+        layer = Pointwise(self.weight.shape[1], len(self.bias))
+        layer.weight.data, layer.bias.data = self.weight * (1 + scale)[:, None], self.bias * (1 + scale) + shift
+        folded = stored_fast(nn.Sequential(layer), self.device)
+        self._folded = dict([*self._folded.items(), (int(quality), folded)][-KEPT:])
+        return folded
 
 
 def for_inference(network: N, device: torch.device) -> N:
@@ -43,5 +58,5 @@ def for_inference(network: N, device: torch.device) -> N:
             module.depthwise = fuse_conv_bn_eval(module.depthwise, module.norm)
             module.norm = nn.Identity()
         elif isinstance(module, LatentStem):
-            copy.set_submodule(name, FoldedStem(module))
+            copy.set_submodule(name, FoldedStem(module, device))
     return stored_fast(copy, device)
