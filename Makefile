@@ -73,7 +73,7 @@ rivals: $(VENV)/.core
 	  $(TRAINING) $(BIN)/python -m heads.fit configs/head_$$name.yaml --set source=$$source --set name=$${name}_$$source \
 	    --set 'segment.fine=[24,48]' --set 'segment.blocks16=[1,1]' --set 'segment.blocks32=[1,0]' \
 	    --set segment.width16=128 --set segment.width32=256 \
-	    --set 'classify.blocks=[0,3,1]' -o out/$${name}_$$source.safetensors || exit 1; \
+	    --set 'classify.widths=[160,264,400]' -o out/$${name}_$$source.safetensors || exit 1; \
 	done; done
 
 # Trains the embedded generators anew, as a new codec asks for: two to three hours each on two cores. One alone: make generators GENERATORS=street

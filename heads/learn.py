@@ -16,6 +16,7 @@ from heads.cache import Cache, to_network
 from heads.data import IGNORED
 from heads.depthwise import quick_depthwise
 from heads.file import Network
+from heads.segment import Segmenter
 from heads.squeezenet import CHANNELS
 from heads.unfold import seen
 from heads.warp import draw, warped
@@ -52,6 +53,9 @@ class OptimConfig:
     repeat: float = 0.0
     """Share of the crops of which a class is rare: a segmenter sees crops that show it more often, by the square root
     of what it falls short by (Gupta et al. 2019); 0 for all alike."""
+    natural: bool = False
+    """Take out of a segmenter's scores at the end what balance and repeat have put in: it answers as if every class had
+    been seen as often as it is there (logit adjustment, Menon et al. 2021)."""
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.epochs is None):
@@ -69,8 +73,10 @@ def learn(
     others = [p for p in parameters if p.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=o.lr, weight_decay=o.weight_decay, fused=True)
-    weights = class_weights(crops.target, classes, o.balance) if task == "segment" else None
-    often = repeats(crops.target, o.repeat) if task == "segment" and o.repeat else np.ones(len(crops))
+    often, weights, shown = np.ones(len(crops)), None, np.zeros((0, classes))
+    if task == "segment":
+        shown = pixels_of(crops.target, classes)
+        often, weights = repeats(shown, o.repeat), class_weights(shown, o.balance)
     rng = np.random.default_rng(seed)
     batch = min(o.batch, len(crops))
     steps = None if o.epochs is None else max(1, round(o.epochs * len(crops) / batch))
@@ -103,6 +109,10 @@ def learn(
     except KeyboardInterrupt:
         if not rows:
             raise
+    if weights is not None and o.natural:
+        assert isinstance(network, Segmenter)
+        counted = weights * torch.from_numpy(often @ shown / np.maximum(1, shown.sum(0))).float()
+        network.logits.bias.data -= counted.clamp_min(1e-3).log()
     return rows
 
 
@@ -160,20 +170,23 @@ def _divergence(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     return F.kl_div(log_p, q, reduction="none").sum(1).mean() * temperature**2
 
 
-def class_weights(targets: Iterable[np.ndarray], classes: int, power: float) -> Tensor:
-    """Mean 1 over the pixels of label maps: rare classes count for more, by the inverse frequency to a power."""
-    counts = np.zeros(256, np.int64)
-    for target in targets:
-        counts += np.bincount(target[::4, ::4].ravel(), minlength=256)
-    share = np.maximum(counts[:classes], 1) / max(1, counts[:classes].sum())
+def pixels_of(targets: Iterable[np.ndarray], classes: int) -> np.ndarray:
+    """How many pixels of each label map show each class, of every sixteenth, float64 (N, K)."""
+    return np.array([np.bincount(target[::4, ::4].ravel(), minlength=256)[:classes] for target in targets], np.float64)
+
+
+def class_weights(shown: np.ndarray, power: float) -> Tensor:
+    """Mean 1 over the pixels (N, K): rare classes count for more, by the inverse frequency to a power."""
+    counts = shown.sum(0)
+    share = np.maximum(counts, 1) / max(1, counts.sum())
     weights = share**-power
     return torch.from_numpy(weights / (weights * share).sum()).float()
 
 
-def repeats(targets: Iterable[np.ndarray], rare: float) -> np.ndarray:
-    """How often each crop is seen in an epoch, mean 1, float64 (N,); a class counts where it covers a hundredth."""
-    shown = np.array([np.bincount(target[::4, ::4].ravel(), minlength=256) for target in targets])
-    present = shown[:, :IGNORED] > shown.sum(1, keepdims=True) / 100
+def repeats(shown: np.ndarray, rare: float) -> np.ndarray:
+    """How often each crop of pixels (N, K) is seen in an epoch, mean 1, float64 (N,); a class counts from a hundredth
+    of the crop on."""
+    present = shown > np.maximum(1, shown.sum(1, keepdims=True)) / 100
     wanted = np.sqrt(np.maximum(1, rare / np.maximum(present.mean(0), 1e-9)))
     often: np.ndarray = np.where(present, wanted, 1).max(1)
     return often / often.mean()

@@ -14,13 +14,13 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from heads import fit as program
-from heads.cache import augment, open_cache, to_network
+from heads.cache import Cache, augment, open_cache, to_network
 from heads.classify import Classifier, ClassifierConfig
 from heads.data import IGNORED, DataConfig, DataError, find_dataset
 from heads.depthwise import quick_depthwise
 from heads.file import FORMAT, HeadInfo, build_network, embedded, read_head, save_head
 from heads.inference import for_inference
-from heads.learn import epoch, repeats
+from heads.learn import OptimConfig, epoch, learn, pixels_of, repeats
 from heads.metrics import confusion, iou, mean_iou
 from heads.segment import Segmenter, SegmenterConfig
 from heads.squeezenet import SqueezeNet
@@ -392,11 +392,35 @@ def test_views_of_a_crop() -> None:
 def test_crops_of_rare_classes_are_seen_more_often() -> None:
     targets = np.zeros((100, 16, 16), np.uint8)
     targets[:2, :8], targets[2:40, :, :4], targets[50:, 0, :5] = 1, 2, IGNORED
-    often = repeats(targets, 0.32)
+    shown = pixels_of(targets, 3)
+    often = repeats(shown, 0.32)
     assert often.mean() == pytest.approx(1) and often[0] / often[60] == pytest.approx(4)  # 2 of 100 instead of 32
-    assert often[5] == often[60] and (repeats(targets, 0.01) == 1).all()
+    assert often[5] == often[60] and (repeats(shown, 0.01) == 1).all()
     counts = np.bincount(np.concatenate([epoch(often, np.random.default_rng(k)) for k in range(200)]), minlength=100)
     assert np.allclose(counts / 200, often, rtol=0.2)
+
+
+def test_natural_scores_are_free_of_weights_and_repeats() -> None:
+    """Where nothing can be learned from the latents, the scores are the classes' shares, whatever they counted for."""
+    rng = np.random.default_rng(0)
+    targets = (rng.random((64, 64, 64)) < np.where(np.arange(64) < 6, 0.4, 0.0)[:, None, None]).astype(np.uint8)
+    crops = Cache(
+        value=np.zeros((64, 64, 64, 3), np.uint8), quality=np.full(64, 50, np.uint8), target=targets,
+        teacher=None, features=None,
+    )  # fmt: skip
+    answers = {}
+    for natural in (False, True):
+        torch.manual_seed(0)
+        network = Segmenter(SegmenterConfig(classes=2, fine=(8, 8), width16=16, width32=16, width4=8, source="pixels"))
+        o = OptimConfig(
+            minutes=None, epochs=40, batch=32, lr=1e-2, warmup_steps=1, balance=0.5, repeat=0.5, natural=natural
+        )  # fmt: skip
+        learn(network, crops, o, task="segment", classes=2, seed=0, quiet=True)
+        with torch.no_grad():
+            logits = network.eval()(torch.zeros(1, 3, 64, 64), torch.tensor([50]))
+        answers[natural] = float(logits.softmax(1)[:, 1].mean())
+    share = float(targets.mean())
+    assert abs(answers[True] - share) < 0.02 < answers[False] - share
 
 
 # ------------------------------------------------------------------ figures

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from heads.data import Dataset
 from heads.file import read_head
-from heads.learn import class_weights
+from heads.learn import class_weights, pixels_of
 from train.joint import semantic_loss
 
 BALANCE = 0.5
@@ -26,7 +26,7 @@ class Meaning:
                 raise ValueError(f"{path} must see pixels and know the classes {', '.join(dataset.classes)}")
             self.networks.append(head.network.to(device, memory_format=torch.channels_last))
         masks = (dataset.mask(sample) for sample in dataset.train)
-        self.weights = class_weights(masks, len(dataset.classes), BALANCE).to(device)
+        self.weights = class_weights(pixels_of(masks, len(dataset.classes)), BALANCE).to(device)
 
     def __call__(self, x: Tensor, label_map: Tensor) -> Tensor:
         quality = torch.ones(len(x), dtype=torch.long, device=x.device)
