@@ -53,7 +53,7 @@ lint: $(VENV)/.dev
 # Lets malloc keep its memory: without, a third of a training's time goes to page faults.
 TRAINING := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456
 
-# Trains the embedded heads anew, as a new codec asks for: two hours on two cores. One alone: make heads HEADS=street
+# Trains the embedded heads anew, as a new codec asks for: three hours on two cores. One alone: make heads HEADS=street
 HEADS ?= street objects imagenette
 
 heads: $(VENV)/.core $(if $(filter objects,$(HEADS)),out/objects/classes.txt)
@@ -72,8 +72,7 @@ rivals: $(VENV)/.core
 	for name in $(filter-out objects,$(HEADS)); do for source in decoded originals; do \
 	  $(TRAINING) $(BIN)/python -m heads.fit configs/head_$$name.yaml --set source=$$source --set name=$${name}_$$source \
 	    --set 'segment.fine=[24,48]' --set 'segment.blocks16=[1,1]' --set 'segment.blocks32=[1,0]' \
-	    --set segment.width16=128 --set segment.width32=256 \
-	    --set 'classify.widths=[160,264,400]' -o out/$${name}_$$source.safetensors || exit 1; \
+	    --set segment.width16=128 --set segment.width32=256 -o out/$${name}_$$source.safetensors || exit 1; \
 	done; done
 
 # Trains the embedded generators anew, as a new codec asks for: two to three hours each on two cores. One alone: make generators GENERATORS=street

@@ -266,7 +266,8 @@ def test_latents_are_recognised_without_the_decoder(
     assert (drawn != segmentation.label_map).mean() < 0.005  # near a border between classes
     named = row["answers"]["imagenette"]["labels"]
     assert [label["name"] for label in named[:3]] == list(labels.names[:3])
-    assert np.allclose([label["score"] for label in named[:3]], labels.scores[:3], atol=0.002)
+    # The library's head runs in bfloat16 where the processor has it, the page's in float32.
+    assert np.allclose([label["score"] for label in named[:3]], labels.scores[:3], atol=0.01)
 
 
 def test_stored_labels_and_map_are_read(driven: Driven, files: dict[str, bytes]) -> None:
