@@ -23,13 +23,12 @@ class FoldedStem(nn.Module):
     """A stem for latents of one rate at a time, whose scale and shift its unfolding does in passing. Safe to use from
     several threads."""
 
-    def __init__(self, stem: LatentStem, device: torch.device):
+    def __init__(self, stem: LatentStem):
         super().__init__()
         layer = stem.unfold
         assert isinstance(layer, Up), "a stem that still learns is not folded"
         self.weight, self.bias, self.factor = layer.conv.weight, layer.conv.bias, layer.factor
         self.stem = stem
-        self.device = device
         stem.unfold = nn.Identity()
         self._folded: dict[int, nn.Module] = {}
         """By quality; replaced as a whole, because several threads may read."""
@@ -44,7 +43,7 @@ class FoldedStem(nn.Module):
         scale, shift = self.stem.rate(quality)[0, :, 0, 0].repeat_interleave(self.factor**2).chunk(2)
         layer = Pointwise(self.weight.shape[1], len(self.bias))
         layer.weight.data, layer.bias.data = self.weight * (1 + scale)[:, None], self.bias * (1 + scale) + shift
-        folded = stored_fast(nn.Sequential(layer), self.device)
+        folded = stored_fast(nn.Sequential(layer), self.weight.device)
         self._folded = dict([*self._folded.items(), (int(quality), folded)][-KEPT:])
         return folded
 
@@ -58,5 +57,5 @@ def for_inference(network: N, device: torch.device) -> N:
             module.depthwise = fuse_conv_bn_eval(module.depthwise, module.norm)
             module.norm = nn.Identity()
         elif isinstance(module, LatentStem):
-            copy.set_submodule(name, FoldedStem(module, device))
+            copy.set_submodule(name, FoldedStem(module))
     return stored_fast(copy, device)

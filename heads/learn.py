@@ -73,10 +73,11 @@ def learn(
     others = [p for p in parameters if p.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=o.lr, weight_decay=o.weight_decay, fused=True)
-    often, weights, shown = np.ones(len(crops)), None, np.zeros((0, classes))
+    often, weights, counted = np.ones(len(crops)), None, None
     if task == "segment":
         shown = pixels_of(crops.target, classes)
         often, weights = repeats(shown, o.repeat), class_weights(shown, o.balance)
+        counted = weights * seen_more(shown, often)
     rng = np.random.default_rng(seed)
     batch = min(o.batch, len(crops))
     steps = None if o.epochs is None else max(1, round(o.epochs * len(crops) / batch))
@@ -109,10 +110,9 @@ def learn(
     except KeyboardInterrupt:
         if not rows:
             raise
-    if weights is not None and o.natural:
+    if o.natural and counted is not None:
         assert isinstance(network, Segmenter)
-        counted = weights * torch.from_numpy(often @ shown / np.maximum(1, shown.sum(0))).float()
-        network.logits.bias.data -= counted.clamp_min(1e-3).log()
+        network.logits.bias.data -= counted.log()
     return rows
 
 
@@ -190,6 +190,12 @@ def repeats(shown: np.ndarray, rare: float) -> np.ndarray:
     wanted = np.sqrt(np.maximum(1, rare / np.maximum(present.mean(0), 1e-9)))
     often: np.ndarray = np.where(present, wanted, 1).max(1)
     return often / often.mean()
+
+
+def seen_more(shown: np.ndarray, often: np.ndarray) -> Tensor:
+    """How many times as often as it is there, in pixels (N, K), each class is seen, (K,); 1 for one that is nowhere."""
+    there = shown.sum(0)
+    return torch.from_numpy(np.divide(often @ shown, there, out=np.ones_like(there), where=there > 0)).float()
 
 
 def epoch(often: np.ndarray, rng: np.random.Generator) -> np.ndarray:

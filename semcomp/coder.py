@@ -121,20 +121,20 @@ class _Stack:
 
     def push(self, categories: np.ndarray, counts: np.ndarray, tables: Tables) -> None:
         """Put ``categories`` (K,) on top, grouped by table in ascending order; ``counts`` (T,) adds up to K."""
-        ends, model = np.cumsum(counts), self._models(tables)
+        ends, model = np.cumsum(counts), self._models_of(tables)
         for table in np.flatnonzero(counts)[::-1].tolist():
             group = categories[ends[table] - counts[table] : ends[table]]
             self.coder.encode_reverse(group, model(table))
 
     def pop(self, counts: np.ndarray, tables: Tables) -> np.ndarray:
         """int32 (K,): take categories off, as :meth:`push` has put them there."""
-        coded, model, decode = np.flatnonzero(counts), self._models(tables), self.coder.decode
+        coded, model, decode = np.flatnonzero(counts), self._models_of(tables), self.coder.decode
         groups = [
             decode(model(table), count) for table, count in zip(coded.tolist(), counts[coded].tolist(), strict=True)
         ]
         return np.concatenate(groups) if groups else np.zeros(0, np.int32)
 
-    def _models(self, tables: Tables) -> Callable[[int], Any]:
+    def _models_of(self, tables: Tables) -> Callable[[int], Any]:
         """The model of a table, by its number; constriction's is built once.
 
         It gives every category one unit and shares out the other 2**24 - K in proportion to the given weights.

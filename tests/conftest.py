@@ -21,6 +21,24 @@ hypothesis.settings.register_profile("semcomp", deadline=None)  # a busy machine
 hypothesis.settings.load_profile("semcomp")
 
 
+def texture(kind: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """Stripes across (0) or along (1), of a random period and colour. uint8 (H, W, 3)."""
+    y, x = np.mgrid[0:height, 0:width]
+    wave = np.sin((y if kind == 0 else x) * rng.uniform(0.5, 0.9) + rng.uniform(0, 6))
+    return np.clip(128 + 70 * wave[..., None] + rng.normal(0, 15, 3), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root, rng = tmp_path_factory.mktemp("stripes"), np.random.default_rng(0)
+    for kind, name in enumerate(("across", "along")):
+        (root / name).mkdir()
+        for number in range(12):
+            picture = texture(kind, 70 + number, 90 - number, rng)
+            Image.fromarray(picture).save(root / name / f"{number:02}.png")
+    return root
+
+
 @pytest.fixture(scope="session")
 def codec() -> Any:
     """The released codec. Tests must not change it."""

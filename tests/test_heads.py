@@ -14,42 +14,23 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from heads import fit as program
-from heads.cache import Cache, augment, open_cache, to_network
+from heads.cache import Cache, augment, open_cache
 from heads.classify import Classifier, ClassifierConfig
 from heads.data import IGNORED, DataConfig, DataError, find_dataset
 from heads.depthwise import quick_depthwise
 from heads.file import FORMAT, HeadInfo, build_network, embedded, read_head, save_head
 from heads.inference import for_inference
-from heads.learn import OptimConfig, epoch, learn, pixels_of, repeats
+from heads.learn import OptimConfig, epoch, learn, pixels_of, repeats, seen_more
 from heads.metrics import confusion, iou, mean_iou
 from heads.segment import Segmenter, SegmenterConfig
 from heads.squeezenet import SqueezeNet
-from heads.trunk import LatentStem, PixelStem, count
-from heads.unfold import pixels_from_latents, seen, unfolding
-from heads.warp import MOVED, draw, warped
+from heads.trunk import count
 from semcomp.errors import ModelError
 from semcomp.interpolation import full_resolution
 from semcomp.precision import fast_pixels
 from semcomp.semantics import Labels, Segmentation, load_head
 from semcomp.store import WEIGHTS
-
-
-def texture(kind: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Stripes across (0) or along (1), of a random period and colour. uint8 (H, W, 3)."""
-    y, x = np.mgrid[0:height, 0:width]
-    wave = np.sin((y if kind == 0 else x) * rng.uniform(0.5, 0.9) + rng.uniform(0, 6))
-    return np.clip(128 + 70 * wave[..., None] + rng.normal(0, 15, 3), 0, 255).astype(np.uint8)
-
-
-@pytest.fixture(scope="module")
-def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root, rng = tmp_path_factory.mktemp("stripes"), np.random.default_rng(0)
-    for kind, name in enumerate(("across", "along")):
-        (root / name).mkdir()
-        for number in range(12):
-            picture = texture(kind, 70 + number, 90 - number, rng)
-            Image.fromarray(picture).save(root / name / f"{number:02}.png")
-    return root
+from tests.conftest import texture
 
 
 @pytest.fixture(scope="module")
@@ -275,118 +256,19 @@ def test_cached_latents_are_those_of_a_file(codec: Any, class_folders: Path, tmp
     assert np.allclose(cache.value[0], latents.y_hat[0].permute(1, 2, 0).numpy(), atol=1e-2)
 
 
-# ------------------------------------------------------------------ unfolding
+# ------------------------------------------------------------------ figures
 
 
-@pytest.fixture(scope="module")
-def few_crops(codec: Any, class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    config = DataConfig(folder=str(class_folders), side=64, copies=3, recolour=0.1, qualities=(60, 90))
-    dataset = find_dataset("classify", config)
-    folder = tmp_path_factory.mktemp("cache")
-    return open_cache(codec, dataset, config, source="latents", folder=folder, quiet=True)
+def test_iou_by_hand() -> None:
+    truth = np.array([[0, 0, 1], [1, IGNORED, 2]], np.uint8)
+    answer = np.array([[0, 1, 1], [1, 2, 0]], np.uint8)
+    matrix = confusion(truth, answer, 4)
+    assert matrix.sum() == 5
+    assert np.allclose(iou(matrix), [1 / 3, 2 / 3, 0, np.nan], equal_nan=True)
+    assert mean_iou(matrix) == pytest.approx(100 / 3)
 
 
-@pytest.mark.parametrize(("companded", "limit"), [(True, 0.2), (False, 0.02)])
-def test_a_linear_map_finds_the_picture_in_the_latents(
-    codec: Any, few_crops: Any, companded: bool, limit: float
-) -> None:
-    stem = LatentStem(320, 16, widths=(8, 12), companded=companded)
-    pixels, _ = pixels_from_latents(codec, few_crops, stem)
-    assert pixels.shape == (3, 16, 16, 320)
-    y_hat = to_network(few_crops.value[:8])
-    seen = torch.einsum("cijm,bmrs->bcijrs", pixels, stem.prepared(y_hat)).flatten(1, 3)
-    picture = torch.nn.functional.pixel_shuffle(seen, 16)
-    with torch.no_grad():
-        wanted = codec.network.synthesis(y_hat, torch.from_numpy(few_crops.quality[:8].astype(np.int64)))
-    detail = wanted - wanted.mean((2, 3), keepdim=True)
-    error = (picture - picture.mean((2, 3), keepdim=True) - detail).square().mean() / detail.square().mean()
-    assert error < limit
-
-
-@pytest.mark.parametrize(
-    ("widths", "companded", "rank"),
-    [((8, 12), True, None), ((12,), True, None), ((8, 12), False, None), ((8, 12), False, 128)],
-)
-def test_an_unfolding_that_learned_is_one_matrix(
-    codec: Any, few_crops: Any, widths: tuple[int, ...], companded: bool, rank: int | None
-) -> None:
-    torch.manual_seed(0)
-    stem = LatentStem(320, 16, widths=widths, companded=companded, rank=rank).eval()
-    names, y_hat, quality = set(stem.state_dict()), to_network(few_crops.value[:2]), torch.tensor([60, 60])
-    with unfolding(stem, codec, few_crops, fresh=True):
-        stem(y_hat, quality).square().sum().backward()
-        learned: Any = stem.unfold
-        assert learned.filters.weight.grad.abs().sum() > 0
-        expected = stem(y_hat, quality).detach()
-    assert set(stem.state_dict()) == names
-    assert torch.allclose(stem(y_hat, quality), expected, rtol=1e-3, atol=1e-4)
-    with unfolding(stem, codec, few_crops, fresh=False):
-        assert torch.allclose(stem(y_hat, quality), expected, rtol=1e-2, atol=1e-2 * float(expected.abs().max()))
-
-
-def test_a_rank_that_no_product_has_is_refused() -> None:
-    with pytest.raises(ValueError, match="1 to 128, not 129"):
-        LatentStem(320, 16, widths=(8, 12), rank=129)
-
-
-def test_an_unfolding_of_low_rank_keeps_what_latents_make_most_of(codec: Any, few_crops: Any) -> None:
-    torch.manual_seed(0)
-    stem = LatentStem(320, 16, widths=(8, 12), companded=False, rank=24).eval()
-    y_hat = stem.prepared(to_network(few_crops.value[:])).detach()
-    with unfolding(stem, codec, few_crops, fresh=True):
-        product: Any = stem.unfold
-        full = torch.einsum("ocij,crisjm->orsm", product.filters.weight, product.patches).flatten(0, 2).detach()
-    narrow = (stem.unfold.conv.weight @ stem.reduce.weight).detach()
-    left, sizes, right = torch.linalg.svd(full)
-    truncated = (left[:, :24] * sizes[:24]) @ right[:24]
-
-    def error(matrix: torch.Tensor) -> float:
-        wanted, made = (torch.einsum("om,bmhw->bohw", m, y_hat) for m in (full, matrix))
-        return float((wanted - made).square().mean() / wanted.square().mean())
-
-    assert error(narrow) < min(0.2, 0.8 * error(truncated))
-
-
-@pytest.mark.parametrize("source", ["latents", "pixels"])
-def test_mirrored_crops_are_seen_mirrored(codec: Any, few_crops: Any, source: str) -> None:
-    quality = torch.tensor([60, 60])
-    places = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]], [[1, 0, 0], [0, 1, 0]]])
-    if source == "pixels":
-        stem: Any = PixelStem(16, widths=(8, 12)).eval()
-        value = torch.rand(2, 3, 32, 48)
-        expected = stem(torch.stack([value[0].flip(2), value[1]]), quality)
-        assert torch.equal(stem(seen(stem, value, places), quality), expected)
-        return
-    stem, value = LatentStem(320, 16, widths=(8, 12)).eval(), to_network(few_crops.value[:2])
-    with unfolding(stem, codec, few_crops, fresh=True):
-        straight = stem(value, quality)
-        with torch.no_grad():  # filters that are mirrored themselves see in a mirrored picture what they did before
-            stem.unfold.filters.weight.copy_(stem.unfold.filters.weight.flip(3))
-            for block in stem.descent:
-                layer = getattr(block, "depthwise", None) or block.conv
-                layer.weight.copy_(layer.weight.flip(3))
-        answer = stem(seen(stem, value, places), quality)
-    assert torch.allclose(answer[0], straight[0].flip(2), rtol=1e-3, atol=1e-4)
-    assert not torch.allclose(answer[1], straight[1].flip(2), rtol=1e-3, atol=1e-4)
-
-
-def test_views_of_a_crop() -> None:
-    """Half are mirrored, half changed; sizes keep to their range, and what is seen is where it says."""
-    places = draw(4000, 1.5, np.random.default_rng(0))
-    sizes = places[:, 1, 1]
-    changed = sizes != 1
-    assert abs((places[:, 0, 0] < 0).float().mean() - 0.5) < 0.05 and abs(changed.float().mean() - 0.5) < 0.05
-    assert torch.equal(places[:, 0, 0].abs(), sizes) and sizes.min() >= 1 / 1.5 and sizes.max() <= 1.5
-    assert (places[:, :, 2].abs().amax(1) <= (1 - sizes).abs() + 2 * MOVED + 1e-6).all()
-    assert not (draw(50, 1.0, np.random.default_rng(0))[:, 1, 1] != 1).any()
-
-    ramp = torch.arange(32.0).expand(2, 1, 32, 32)
-    halved = torch.tensor([[[0.5, 0, 0.25], [0, 0.5, 0]], [[-1, 0, 0], [0, 1, 0]]])
-    answer = warped(ramp, halved)
-    assert torch.allclose(answer[0, 0, 5], torch.linspace(11.75, 27.25, 32))  # 16 of 32 columns, 4 right of the middle
-    assert torch.equal(answer[1], ramp[1].flip(2))
-    numbers = warped(ramp.byte(), halved, nearest=True)
-    assert numbers.dtype == torch.uint8 and set(numbers[0].unique().tolist()) == set(range(12, 28))
+# ------------------------------------------------------------------ training and files
 
 
 def test_crops_of_rare_classes_are_seen_more_often() -> None:
@@ -396,6 +278,8 @@ def test_crops_of_rare_classes_are_seen_more_often() -> None:
     often = repeats(shown, 0.32)
     assert often.mean() == pytest.approx(1) and often[0] / often[60] == pytest.approx(4)  # 2 of 100 instead of 32
     assert often[5] == often[60] and (repeats(shown, 0.01) == 1).all()
+    more = seen_more(np.pad(shown, ((0, 0), (0, 1))), often).tolist()
+    assert more[1] == pytest.approx(often[0]) and more[2] == pytest.approx(often[60]) and more[3] == 1  # 3 is nowhere
     counts = np.bincount(np.concatenate([epoch(often, np.random.default_rng(k)) for k in range(200)]), minlength=100)
     assert np.allclose(counts / 200, often, rtol=0.2)
 
@@ -421,21 +305,6 @@ def test_natural_scores_are_free_of_weights_and_repeats() -> None:
         answers[natural] = float(logits.softmax(1)[:, 1].mean())
     share = float(targets.mean())
     assert abs(answers[True] - share) < 0.02 < answers[False] - share
-
-
-# ------------------------------------------------------------------ figures
-
-
-def test_iou_by_hand() -> None:
-    truth = np.array([[0, 0, 1], [1, IGNORED, 2]], np.uint8)
-    answer = np.array([[0, 1, 1], [1, 2, 0]], np.uint8)
-    matrix = confusion(truth, answer, 4)
-    assert matrix.sum() == 5
-    assert np.allclose(iou(matrix), [1 / 3, 2 / 3, 0, np.nan], equal_nan=True)
-    assert mean_iou(matrix) == pytest.approx(100 / 3)
-
-
-# ------------------------------------------------------------------ training and files
 
 
 def test_a_classifier_learns_stripes(classifier_file: Path, class_folders: Path, codec: Any) -> None:
