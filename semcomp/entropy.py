@@ -9,12 +9,17 @@ sigma path chose. Element (c, i, j) is even when c + i + j is, so the second pas
 element in its own channel and half of the channels at its own place (after He et al. 2021, checkerboard context).
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 
 from semcomp.blocks import Block, Down, Pointwise, Up, activation
 from semcomp.quantize import RateTable
 from semcomp.synthesis import compand
+
+KEPT = 1 << 20
+"""Elements of the largest checkerboard that is kept: bytes."""
 
 
 class HyperAnalysis(nn.Module):
@@ -69,3 +74,14 @@ def even_elements(shape: torch.Size, *, device: torch.device) -> Tensor:
     channel, row, column = (torch.arange(size, device=device) % 2 for size in shape[-3:])
     ways = torch.stack([channel == 0, channel == 1])            # 2 M: where row + column is even, and where it is odd
     return ways[row[:, None] ^ column].permute(2, 0, 1)[None]
+
+
+@lru_cache(maxsize=8)
+def _kept_checkerboard(shape: torch.Size, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):       # training may be the next to use it
+        return even_elements(shape, device=device)
+
+
+def checkerboard(shape: torch.Size, *, device: torch.device) -> Tensor:
+    """`even_elements`, not to be written to: those of the last few small grids are kept."""
+    return _kept_checkerboard(shape[-3:], device) if shape[-3:].numel() <= KEPT else even_elements(shape, device=device)

@@ -1,8 +1,9 @@
 """Does this machine decode what every other machine decodes? A self-test of a second, for `semcomp doctor`.
 
-The sigma path is run with every arrangement of threads, backend and memory layout that torch offers here and compared
-with int64 arithmetic in numpy; the coder with its pure Python twin. A control, the same path with weights that are
-no integers, must differ: otherwise the comparison could not have noticed anything.
+The sigma path is run in float32 and by bytes, where that is exact, with every arrangement of threads, backend and
+memory layout that torch offers here, and compared with int64 arithmetic in numpy; the coder with its pure Python twin.
+A control, the same path with weights that are no integers, must differ: otherwise the comparison could not have noticed
+anything.
 """
 
 import warnings
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from semcomp.bytesigma import ByteSigma, fastest
 from semcomp.coder import HAS_CONSTRICTION, SymbolReader, encode_symbols
 from semcomp.sigma import Z_LIMIT, IntegerSigma, neighbours
 from semcomp.store import Release
@@ -36,14 +38,18 @@ def arranged(threads: int, onednn: bool) -> Iterator[None]:
 
 def arrangements(sigma: IntegerSigma, z_hat: Tensor, quality: int) -> Iterator[tuple[str, np.ndarray]]:
     """Table numbers of z_hat (1, Z, h, w) by every way to compute them here: name, int64 (M, 4h, 4w)."""
+    forms: dict[str, IntegerSigma | ByteSigma] = {"float32": sigma}
+    if isinstance(bytewise := fastest(sigma, torch.device("cpu")), ByteSigma):
+        forms["bytes"] = bytewise
     layouts = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
     for threads in sorted({1, 2, torch.get_num_threads()}):
         for onednn in (True, False):
             for layout, memory_format in layouts.items():
-                with arranged(threads, onednn), torch.inference_mode():
-                    index = sigma.index(z_hat.contiguous(memory_format=memory_format), quality)
-                name = f"{threads} threads, oneDNN {'on' if onednn else 'off'}, {layout}"
-                yield name, index[0].to(torch.int64).numpy()
+                for form, path in forms.items():
+                    with arranged(threads, onednn), torch.inference_mode():
+                        index = path.index(z_hat.contiguous(memory_format=memory_format), quality)
+                    name = f"{form}, {threads} threads, oneDNN {'on' if onednn else 'off'}, {layout}"
+                    yield name, index[0].to(torch.int64).numpy()
     if torch.cuda.is_available():
         index = sigma.to(torch.device("cuda")).index(z_hat.cuda(), quality)
         yield "CUDA", index[0].to("cpu", torch.int64).numpy()

@@ -8,7 +8,7 @@ Encoder and decoder run the same `CodecModel.two_passes`; they differ in where a
 bits (`IntegerSigma`, tables, positions) is integer.
 """
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -16,9 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from semcomp.bytesigma import fastest
 from semcomp.entropy import MeanPath
 from semcomp.model import CodecModel
 from semcomp.precision import fast_pixels, stored_fast
+from semcomp.quantize import RateRows
 from semcomp.rounding import choose_symbols
 from semcomp.sigma import clip_z
 from semcomp.store import Release
@@ -36,7 +38,10 @@ class LatentCoder(SymbolCoder):
             tables_z=release.tables_z, tables_y=release.tables_y, hyper=release.config.hyper, nodes=release.config.nodes
         )
         self.release, self.network, self.device = release, network, device
-        self._sigma = release.sigma.to(device, torch.float32)  # converted once, not for every file
+        self._sigma = fastest(release.sigma, device)
+        self._gain, self._inverse_gain = (
+            RateRows(table, device=device) for table in (network.gain, network.inverse_gain)
+        )
         self._bits = torch.from_numpy(release.tables_y.bits()).to(device)
 
     @torch.inference_mode()
@@ -46,7 +51,7 @@ class LatentCoder(SymbolCoder):
     ) -> tuple[Symbols, Tensor]:  # fmt: skip
         """Without `precise` the mean path runs in bfloat16 where the processor has it."""
         q = self._tensor(quality)
-        scaled = y.to(self.device) * self.network.gain(q)
+        scaled = y.to(self.device) * self._gain(q)
         kept = self._kept(keep, scaled.shape)
         if kept is not None:
             scaled = torch.where(kept, scaled, 0.0)
@@ -62,21 +67,21 @@ class LatentCoder(SymbolCoder):
             chosen.add_(part.clamp_(-MAX_VALUE, MAX_VALUE))
             return part
 
-        with self._arithmetic(precise):
-            y_hat = self.network.two_passes(z_hat, q, residual, kept, self._mean_path(precise))
+        y_hat = self._two_passes(z_hat, q, residual, kept, precise=precise)
         rows, columns = grid(height, width, STRIDE_Y)
         symbols = Symbols(
             z=z_hat[0].to("cpu", torch.int16).numpy(),
             y=chosen[0, :, :rows, :columns].to("cpu", torch.int16).numpy(),
-            index=_masked(index, coded, rows, columns),
+            index=_masked(index[..., :rows, :columns], coded[..., :rows, :columns]),
             keep=keep,
         )
         return symbols, _cropped(y_hat, rows, columns)
 
     @torch.inference_mode()
     def table_numbers(self, z: np.ndarray, *, height: int, width: int, quality: int) -> np.ndarray:
-        numbers, coded = self._index(self._plane(z), quality, height, width)
-        return _masked(numbers, coded, *grid(height, width, STRIDE_Y))
+        rows, columns = grid(height, width, STRIDE_Y)
+        index = self._sigma.index(self._plane(z), quality)[..., :rows, :columns]
+        return _masked(index, index >= self.release.skip_below)
 
     @torch.inference_mode()
     def dequantize(self, symbols: Symbols, *, quality: int, precise: bool = True) -> Tensor:
@@ -85,12 +90,21 @@ class LatentCoder(SymbolCoder):
         read = torch.zeros(1, *(4 * side for side in symbols.z.shape[1:]), channels, device=self.device)
         read = read.permute(0, 3, 1, 2)
         read[..., :rows, :columns] = torch.from_numpy(symbols.y).to(self.device)
-        with self._arithmetic(precise):
-            y_hat = self.network.two_passes(
-                self._plane(symbols.z), self._tensor(quality), lambda mean, mask: read,
-                self._kept(symbols.keep, read.shape), self._mean_path(precise),
-            )  # fmt: skip
+        y_hat = self._two_passes(
+            self._plane(symbols.z), self._tensor(quality), lambda mean, mask: read,
+            self._kept(symbols.keep, read.shape), precise=precise,
+        )  # fmt: skip
         return _cropped(y_hat, rows, columns)
+
+    def _two_passes(
+        self, z_hat: Tensor, quality: Tensor, residual: Callable[[Tensor, Tensor], Tensor], keep: Tensor | None, *,
+        precise: bool,
+    ) -> Tensor:  # fmt: skip
+        gains = self._gain(quality), self._inverse_gain(quality)
+        if precise:
+            return self.network.two_passes(z_hat, quality, residual, keep, gains=gains)
+        with fast_pixels(self.device):
+            return self.network.two_passes(z_hat, quality, residual, keep, self._fast_mean_path, gains)
 
     def _kept(self, keep: np.ndarray | None, shape: tuple[int, ...]) -> Tensor | None:
         """`keep` as bool (1, 1, 4a, 4b), false outside the picture."""
@@ -112,12 +126,6 @@ class LatentCoder(SymbolCoder):
     def _fast_mean_path(self) -> MeanPath:
         return stored_fast(self.network.mean_path, self.device)
 
-    def _mean_path(self, precise: bool) -> MeanPath | None:
-        return None if precise else self._fast_mean_path
-
-    def _arithmetic(self, precise: bool) -> AbstractContextManager[object]:
-        return nullcontext() if precise else fast_pixels(self.device)
-
     def _plane(self, symbols: np.ndarray) -> Tensor:
         return torch.from_numpy(symbols).to(self.device, torch.float32)[None]
 
@@ -129,7 +137,8 @@ def _cropped(y_hat: Tensor, rows: int, columns: int) -> Tensor:
     return y_hat[..., :rows, :columns].contiguous(memory_format=torch.channels_last)
 
 
-def _masked(index: Tensor, coded: Tensor, rows: int, columns: int) -> np.ndarray:
+def _masked(index: Tensor, coded: Tensor) -> np.ndarray:
     """int8 (M, rows, columns): table numbers, -1 where nothing is coded."""
+    index, coded = index.contiguous(), coded.contiguous()
     numbers = (index + 1).mul_(coded.view(torch.int8)).sub_(1)  # torch.where takes six times as long over bytes
-    return numbers[0, :, :rows, :columns].cpu().contiguous().numpy()
+    return numbers[0].cpu().numpy()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from semcomp.analysis import Analysis
-from semcomp.entropy import HyperAnalysis, MeanPath, even_elements
+from semcomp.entropy import HyperAnalysis, MeanPath, checkerboard
 from semcomp.quantize import QUALITIES, RateTable, lmbda_of
 from semcomp.sigma import SigmaPath
 from semcomp.symbols import STRIDE_Y as STRIDE_Y
@@ -101,20 +101,20 @@ class CodecModel(nn.Module):
 
     def two_passes(
         self, z_hat: Tensor, quality: Tensor, residual: Callable[[Tensor, Tensor], Tensor],
-        keep: Tensor | None = None, mean_path: MeanPath | None = None,
+        keep: Tensor | None = None, mean_path: MeanPath | None = None, gains: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:  # fmt: skip
         """Both checkerboard passes: y_hat (B, M, h, w), after the inverse gain.
 
         `residual(mean, mask)` returns the decoded residual of the elements in `mask` around a mean that has the gain
         applied, and anything elsewhere: it quantizes (encoder, training) or hands out what was read (decoder).
         Elements that are not coded have residual zero, on every side. Where `keep` (B, 1, h, w), bool, is false, y_hat
-        is zero for both passes. `mean_path` stands in for the model's own.
+        is zero for both passes. `mean_path`, and `gains` with their inverse, stand in for the model's own.
         """
-        gain, inverse_gain = self.gain(quality), self.inverse_gain(quality)
+        gain, inverse_gain = gains or (self.gain(quality), self.inverse_gain(quality))
         path = self.mean_path if mean_path is None else mean_path
         features = path.features(z_hat, quality)
         mean = path.first(features) * gain
-        even = even_elements(mean.shape, device=mean.device)
+        even = checkerboard(mean.shape, device=mean.device)
         share = even.to(mean.dtype)  # by products: torch.where takes four times as long
         decoded = mean + residual(mean, even)
         y_hat_even = decoded * inverse_gain * share

@@ -16,19 +16,27 @@ from torch import nn
 
 from semcomp.blocks import Pointwise
 from semcomp.packed import can_pack, pack
+from semcomp.quantize import RateRows, RateTable
 
 N = TypeVar("N", bound=nn.Module)
 
 
 @cache
-def _cpu_multiplies_bfloat16() -> bool:
+def _cpu_has(*features: str) -> bool:
+    """Whether the processor has one of these, by torch's names."""
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return any(capabilities.get(feature) for feature in features)
+
+
+def sums_products_of_bytes() -> bool:
+    """Whether the processor multiplies bytes and adds to 32 bits in one step, and torch makes use of it."""
+    in_use = torch.backends.mkldnn.is_available() and hasattr(torch, "_int_mm")
+    return in_use and _cpu_has("avx512_vnni", "avx_vnni", "amx_int8")
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
     """Whether a processor or GPU gains by bfloat16."""
-    return _cpu_multiplies_bfloat16() if device.type == "cpu" else device.type == "cuda"
+    return _cpu_has("avx512_bf16", "amx_bf16") if device.type == "cpu" else device.type == "cuda"
 
 
 def fast_pixels(device: torch.device) -> AbstractContextManager[object]:
@@ -39,8 +47,12 @@ def fast_pixels(device: torch.device) -> AbstractContextManager[object]:
 
 def stored_fast(network: N, device: torch.device) -> N:
     """A copy on `device` for running within `fast_pixels`, channels last: weights of convolutions are in bfloat16, and
-    in the order in which they are multiplied, where that would be done at every call. The results are the same."""
+    in the order in which they are multiplied, where that would be done at every call; vectors of rates are read off
+    for every quality. The results are the same."""
     copy = deepcopy(network).to(device).eval().requires_grad_(False)
+    for name, module in list(copy.named_modules()):
+        if name and isinstance(module, RateTable):
+            copy.set_submodule(name, RateRows(module, device=device))
     for module in copy.modules():
         if isinstance(module, (nn.Conv2d, Pointwise, nn.Linear)):
             if isinstance(module, nn.Conv2d):

@@ -5,6 +5,7 @@ the value is the same integer with and without gradients.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -81,3 +82,17 @@ class RateTable(nn.Module):
         left = position.floor().clamp(0, nodes - 2).long()
         weight = (position - left)[:, None]
         return torch.lerp(self.weight[left], self.weight[left + 1], weight)[:, :, None, None]
+
+
+class RateRows(nn.Module):
+    """What a table (B,) -> (B, C, 1, 1) of rates holds, read off once for every quality, where nothing learns."""
+
+    rows: Tensor
+
+    def __init__(self, table: Callable[[Tensor], Tensor], *, device: torch.device):
+        super().__init__()
+        with torch.no_grad():
+            self.register_buffer("rows", table(torch.arange(1, QUALITIES + 1, device=device)), persistent=False)
+
+    def forward(self, quality: Tensor) -> Tensor:
+        return self.rows.index_select(0, quality - 1)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from semcomp import exactness
+from semcomp.bytesigma import ByteSigma, fastest
 from semcomp.sigma import IntegerSigma
 
 
@@ -25,6 +26,15 @@ def test_a_backend_that_rounds_is_noticed(codec, monkeypatch):
     monkeypatch.setattr(IntegerSigma, "index", low_precision)
     failed = [name for name, passed, _ in exactness.self_test(codec.release) if not passed]
     assert failed == ["table numbers"]
+
+
+def test_bytes_that_are_summed_wrongly_are_noticed(codec, monkeypatch):
+    if not isinstance(fastest(codec.release.sigma, torch.device("cpu")), ByteSigma):
+        pytest.skip("this processor adds no products of bytes")
+    honest = ByteSigma.index
+    monkeypatch.setattr(ByteSigma, "index", lambda self, z_hat, quality: honest(self, z_hat, quality).clamp(max=40))
+    failed = {name: detail for name, passed, detail in exactness.self_test(codec.release) if not passed}
+    assert list(failed) == ["table numbers"] and "bytes" in failed["table numbers"]
 
 
 def test_a_coder_that_differs_is_noticed(codec, monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from semcomp.analysis import Analysis, dct_basis
-from semcomp.entropy import even_elements
+from semcomp.entropy import checkerboard, even_elements
 from semcomp.model import CodecConfig, CodecModel, kmac_per_pixel
 from semcomp.synthesis import Synthesis
 
@@ -68,6 +68,19 @@ def test_the_checkerboard_halves_everything():
     even = even_elements(torch.Size((1, 4, 6, 6)), device=torch.device("cpu"))[0]
     assert even.float().mean() == 0.5
     assert not (even[:, 1:] & even[:, :-1]).any() and not (even[1:] & even[:-1]).any()
+
+
+def test_a_checkerboard_that_is_kept_serves_training_too():
+    shape, device = torch.Size((1, 6, 5, 7)), torch.device("cpu")
+    with torch.inference_mode():
+        kept = checkerboard(shape, device=device)
+    assert torch.equal(kept, even_elements(shape, device=device)) and checkerboard(shape, device=device) is kept
+    value = torch.ones(shape, requires_grad=True)
+    torch.where(kept, value * value, 0.0).sum().backward()
+    assert torch.equal(value.grad, 2 * kept.float())
+    large = torch.Size((1, 320, 64, 64))
+    assert torch.equal(checkerboard(large, device=device), even_elements(large, device=device))
+    assert checkerboard(large, device=device) is not checkerboard(large, device=device)
 
 
 def test_the_second_pass_ignores_what_it_must_not_see():

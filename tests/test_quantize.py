@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from semcomp.quantize import QUALITIES, RateTable, bound, floor, lmbda_of, prior_node, round_half_even
+from semcomp.quantize import QUALITIES, RateRows, RateTable, bound, floor, lmbda_of, prior_node, round_half_even
 
 
 def test_rounding_is_the_same_with_and_without_gradients():
@@ -43,3 +43,14 @@ def test_rate_table_meets_its_nodes_and_is_linear_between():
     assert torch.allclose(at, torch.tensor([0.0, 1.0, 4.0, 9.0]), atol=1e-6)
     between = table(torch.tensor([50, 51]))[:, 0, 0, 0]
     assert between.diff().item() == pytest.approx(3 * 3 / 99, rel=1e-4)
+
+
+def test_rows_hold_what_the_table_gives():
+    torch.manual_seed(0)
+    table = RateTable(12, 37, init=torch.randn(12, 37))
+    rows = RateRows(table, device=torch.device("cpu"))
+    every = torch.arange(1, QUALITIES + 1)
+    assert torch.equal(rows(every), table(every))
+    for quality in (1, 50, 99, 100):
+        assert torch.equal(rows(torch.tensor([quality])), table(torch.tensor([quality])))
+    assert not rows.state_dict() and not rows.rows.requires_grad
