@@ -50,7 +50,11 @@ class ByteSigma:
             columns = torch.full((weight.shape[1], _ALIGNED), low, dtype=torch.int8)
             columns[:, ::2] = high
             columns[::2, _ALIGNED // 2 :] = low
-            if not torch.equal(torch._int_mm(weight, columns).float(), weight.float() @ columns.float()):
+            try:
+                sums = torch._int_mm(weight, columns)
+            except RuntimeError:  # a torch that multiplies bytes elsewhere, or other shapes of them
+                return False
+            if not torch.equal(sums.float(), weight.float() @ columns.float()):
                 return False
         return True
 
