@@ -56,7 +56,7 @@ TRAINING := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 
 # Trains the embedded heads anew, as a new codec asks for: three hours on two cores. One alone: make heads HEADS=street
 HEADS ?= street objects imagenette
 
-heads: $(VENV)/.core $(if $(filter objects,$(HEADS)),out/objects/classes.txt)
+heads: $(VENV)/.core $(if $(filter objects,$(HEADS)),out/objects/classes.txt) $(if $(filter street,$(HEADS)),out/street_pixels.safetensors)
 	for name in $(HEADS); do \
 	  $(TRAINING) $(BIN)/python -m heads.fit configs/head_$$name.yaml -o semcomp/weights/$$name.safetensors \
 	    --card semcomp/weights/$$name.md || exit 1; \
@@ -68,12 +68,15 @@ out/objects/classes.txt: $(VENV)/.judge
 	  --network data/weights/deeplabv3_mnv2_pascal_quant.tflite --classes data/objects/classes.txt -o out/objects
 
 # What the heads are compared with: networks of equal size and training that see pixels, decoded or original.
-rivals: $(VENV)/.core
+rivals: $(VENV)/.core $(if $(filter street,$(HEADS)),out/street_pixels.safetensors)
 	for name in $(filter-out objects,$(HEADS)); do for source in decoded originals; do \
 	  $(TRAINING) $(BIN)/python -m heads.fit configs/head_$$name.yaml --set source=$$source --set name=$${name}_$$source \
-	    --set 'segment.fine=[24,48]' --set 'segment.blocks16=[1,1]' --set 'segment.blocks32=[1,0]' \
-	    --set segment.width16=128 --set segment.width32=256 -o out/$${name}_$$source.safetensors || exit 1; \
+	    -o out/$${name}_$$source.safetensors || exit 1; \
 	done; done
+
+# What `street` and those networks go on from.
+out/street_pixels.safetensors: $(VENV)/.core
+	$(TRAINING) $(BIN)/python -m heads.fit configs/street_pixels.yaml -o $@
 
 # Trains the embedded generators anew, as a new codec asks for: two to three hours each on two cores. One alone: make generators GENERATORS=street
 GENERATORS ?= street photos

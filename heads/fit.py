@@ -51,7 +51,8 @@ class FitConfig:
     segment: SegmenterConfig = field(default_factory=SegmenterConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     start_from: str | None = None
-    """File of a head with the same sizes and classes, to train further."""
+    """File of a head with the same sizes and classes, to train further; for a head on latents also of a network that
+    sees pixels, whose filters and trunk it takes over."""
     teacher: str | None = None
     """File of a head that was trained on originals, to distil from."""
     features: str | None = None
@@ -88,14 +89,12 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
         scores = probe(crops.features, crops.target, config.data.copies, len(dataset.classes))
         crops = replace(crops, teacher=scores)
     held = whole_pictures(codec, dataset, config.data, source=config.source, quiet=quiet)
-    network, further = _network(config, codec, dataset), ""
+    network, start, further = _network(config, codec, dataset), None, ""
     if config.start_from:
         before = read_head(config.start_from)
-        if before.classes != dataset.classes or before.network.config != network.config:
-            raise DataError(f"{config.start_from} has other classes or sizes than this head; train from the beginning")
-        network.load_state_dict(before.network.state_dict())
-        further = f"trained further from {Path(config.start_from).stem}: {before.origin}"
-    with unfolding(network.stem, codec, crops, fresh=not config.start_from):
+        _take_over(network, before, dataset)
+        start, further = before.network.stem, f"trained further from {Path(config.start_from).stem}: {before.origin}"
+    with unfolding(network.stem, codec, crops, start=start):
         rows = learn(
             network, crops, config.optim, task=config.task, classes=len(dataset.classes), seed=config.seed, quiet=quiet
         )
@@ -108,6 +107,20 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
     minutes = figures["seconds"] / 60
     origin = f"{head.info.origin}; {minutes:.1f} minutes; {_in_words(figures)}"
     return NetworkHead(replace(head.info, origin=origin), network)
+
+
+def _take_over(network: Network, before: NetworkHead, dataset: Dataset) -> None:
+    """Begin with what a head has learned; all but the stem's first layer, where that one sees pixels and this does not.
+
+    DataError where the two do not fit together.
+    """
+    mine, theirs = network.config, before.network.config
+    if theirs.source == "pixels":
+        theirs = replace(theirs, source=mine.source, rank=mine.rank, companded=mine.companded)
+    if before.classes != dataset.classes or theirs != mine:
+        raise DataError(f"{before.name} has other classes or sizes than this head; train from the beginning")
+    own, learned = network.state_dict(), before.network.state_dict()
+    network.load_state_dict({name: learned.get(name, value) for name, value in own.items()})
 
 
 def _teachers(config: FitConfig, dataset: Dataset) -> dict[str, Teacher]:

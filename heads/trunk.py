@@ -14,6 +14,9 @@ from semcomp.blocks import Down, Pointwise, Up, activation_, sum_
 from semcomp.quantize import RateTable
 from semcomp.synthesis import compand
 
+MIDDLE = 0.5
+"""Taken off pixels of 0..1."""
+
 
 class Block(nn.Module):
     """Depthwise convolution, normalisation, pointwise MLP, residual (Liu et al. 2022, with batch norm)."""
@@ -96,7 +99,7 @@ class PixelStem(nn.Module):
         self.descent = descent(widths, channels)
 
     def forward(self, x: Tensor, quality: Tensor) -> Tensor:
-        value: Tensor = self.descent(self.patches(pad_to(x, 16) - 0.5))
+        value: Tensor = self.descent(self.patches(pad_to(x, 16) - MIDDLE))
         return value
 
 

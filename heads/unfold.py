@@ -4,7 +4,8 @@ The 320 channels of a position say what its 16x16 pixels look like, but not in a
 shifted channels; a network that reads them as they are learns everything once for each shift, or by heart. So while
 the stem learns, its unfolding is a product: a fixed linear map from latents to pixels, found by least squares on what
 the synthesis makes of the training crops, and filters on pixels. Between the two, crops can be mirrored, moved and
-scaled. Afterwards the product is one matrix, or two of low rank: no pixel is made when the head runs.
+scaled. Afterwards the product is one matrix, or two of low rank: no pixel is made when the head runs. A network that
+has learned on decoded pictures becomes a head in the same way, by its filters.
 
 Latents that are taken as they are let the linear map come within 39.7 dB of what the synthesis makes of them (17
 validation frames of CamVid at quality 50); companded ones, within 25.6 dB.
@@ -19,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from heads.cache import Cache, to_network
-from heads.trunk import LatentStem
+from heads.trunk import MIDDLE, LatentStem, PixelStem
 from heads.warp import warped
 from semcomp.blocks import Pointwise, Up
 from semcomp.codec import Codec
@@ -33,9 +34,9 @@ RIDGE = 1e-3
 
 
 @torch.inference_mode()
-def pixels_from_latents(codec: Codec, crops: Cache, stem: LatentStem) -> tuple[Tensor, Tensor]:
-    """The linear map from what a stem unfolds to the pixels of its position, less a mean; and the spread of what is
-    unfolded, a square root of its mean outer product. float32 (3, 16, 16, M) and (M, M)
+def pixels_from_latents(codec: Codec, crops: Cache, stem: LatentStem) -> tuple[Tensor, Tensor, Tensor]:
+    """The linear map from what a stem unfolds to the pixels of its position, less a mean of each colour; that mean; and
+    the spread of what is unfolded, a square root of its mean outer product. float32 (3, 16, 16, M), (3,) and (M, M)
     """
     per_crop = crops.value.shape[1] * crops.value.shape[2]
     count = min(len(crops), max(1, POSITIONS // per_crop))
@@ -57,19 +58,22 @@ def pixels_from_latents(codec: Codec, crops: Cache, stem: LatentStem) -> tuple[T
     solved = torch.linalg.solve(scaled, product / scale[:, None]) / scale[:, None]
     values, vectors = torch.linalg.eigh(gram[:-1, :-1] / gram[-1, -1])
     spread = vectors * values.clamp_min(0).sqrt()
-    return solved[:-1].T.reshape(3, STRIDE_Y, STRIDE_Y, channels).float(), spread.float()
+    mean = solved[-1].reshape(3, -1).mean(1)
+    return solved[:-1].T.reshape(3, STRIDE_Y, STRIDE_Y, channels).float(), mean.float(), spread.float()
 
 
 class Unfolding(nn.Module):
     """Stands in for the unfolding of a stem while it learns. Latents (B, M, h, w) -> (B, C, fh, fw)."""
 
     pixels: Tensor
+    mean: Tensor
     spread: Tensor
 
-    def __init__(self, pixels: Tensor, spread: Tensor, *, channels: int, factor: int):
+    def __init__(self, pixels: Tensor, mean: Tensor, spread: Tensor, *, channels: int, factor: int):
         super().__init__()
         side = STRIDE_Y // factor
         self.register_buffer("pixels", pixels)
+        self.register_buffer("mean", mean)
         self.register_buffer("spread", spread)
         self.filters = nn.Conv2d(3, channels, side, stride=side)
         self.places: Tensor | None = None
@@ -94,26 +98,49 @@ class Unfolding(nn.Module):
         side = self.filters.kernel_size[0]
         return self.pixels.unflatten(2, (-1, side)).unflatten(1, (-1, side))
 
+    def product(self) -> Tensor:
+        """What the filters make of latents, but for the bias: (C factor^2, M)."""
+        return torch.einsum("ocij,crisjm->orsm", self.filters.weight, self.patches).flatten(0, 2)
+
+    def factors(self, rank: int) -> tuple[Tensor, Tensor]:
+        """Two matrices (C factor^2, rank) and (rank, M) whose product makes of latents with that spread what is nearest
+        to the filters' in the mean square (reduced-rank regression, Izenman 1975). The second one's outputs are
+        uncorrelated, each of variance 1."""
+        product = self.product()
+        left, sizes, _ = torch.linalg.svd(product @ self.spread, full_matrices=False)
+        left, sizes = left[:, :rank], sizes[:rank].clamp_min(1e-6)
+        return left * sizes, left.T @ product / sizes[:, None]
+
+    @torch.no_grad()
+    def narrow(self, rank: int) -> None:
+        """From now on, make pixels only of that in latents which so many channels keep for the filters as they are."""
+        _, kept = self.factors(rank)
+        self.pixels = self.pixels @ (self.spread @ self.spread.T @ kept.T) @ kept
+
     @torch.no_grad()
     def merge_into(self, reduce: nn.Module, layer: Up) -> None:
-        """Write the product into the unfolding that this one stands in for.
-
-        Where it has a rank, what it makes of latents with that spread is nearest in the mean square
-        (reduced-rank regression, Izenman 1975).
-        """
-        product = torch.einsum("ocij,crisjm->orsm", self.filters.weight, self.patches).flatten(0, 2)
+        """Write the product into the unfolding that this one stands in for."""
         if isinstance(reduce, Pointwise):
-            left, sizes, _ = torch.linalg.svd(product @ self.spread, full_matrices=False)
-            left, sizes = left[:, : len(reduce.bias)], sizes[: len(reduce.bias)].clamp_min(1e-6)
-            reduce.weight.copy_(left.T @ product / sizes[:, None])
+            weight, kept = self.factors(len(reduce.bias))
+            reduce.weight.copy_(kept)
             reduce.bias.zero_()
-            product = left * sizes
-        layer.conv.weight.copy_(product)
+        else:
+            weight = self.product()
+        layer.conv.weight.copy_(weight)
         layer.conv.bias.copy_(self.bias.repeat_interleave(layer.factor**2))
 
     @torch.no_grad()
-    def take_over(self, reduce: nn.Module, layer: Up) -> None:
+    def take_filters(self, stem: PixelStem) -> None:
+        """Begin with the filters of a network that sees pixels."""
+        weight, bias = stem.patches.weight, stem.patches.bias
+        assert bias is not None
+        self.filters.weight.copy_(weight)
+        self.bias.copy_(bias + torch.einsum("ocij,c->o", weight, self.mean - MIDDLE))
+
+    @torch.no_grad()
+    def take_over(self, reduce: nn.Module, layer: nn.Module) -> None:
         """Begin with the filters whose product is nearest to an unfolding that has learned."""
+        assert isinstance(layer, Up)
         weight, bias = layer.conv.weight.detach(), layer.conv.bias.detach()
         if isinstance(reduce, Pointwise):
             weight, bias = weight @ reduce.weight, weight @ reduce.bias + bias
@@ -124,10 +151,11 @@ class Unfolding(nn.Module):
 
 
 @contextmanager
-def unfolding(stem: nn.Module, codec: Codec, crops: Cache, *, fresh: bool) -> Iterator[None]:
+def unfolding(stem: nn.Module, codec: Codec, crops: Cache, *, start: nn.Module | None) -> Iterator[None]:
     """Inside, the unfolding of a stem that reads latents is such a product; afterwards it is its own again.
 
-    A `fresh` one begins with random filters, another with those nearest to what it has. Other stems stay as they are.
+    It begins with random filters, or with those of the stem `start`: a network's that sees pixels, or those nearest to
+    what a head has learned. What its rank keeps is chosen for these, or at the end. Other stems stay as they are.
     """
     if not isinstance(stem, LatentStem):
         yield
@@ -136,8 +164,12 @@ def unfolding(stem: nn.Module, codec: Codec, crops: Cache, *, fresh: bool) -> It
     assert isinstance(layer, Up)
     channels = len(layer.conv.bias) // layer.factor**2
     product = Unfolding(*pixels_from_latents(codec, crops, stem), channels=channels, factor=layer.factor)
-    if not fresh:
-        product.take_over(reduce, layer)
+    if isinstance(start, PixelStem):
+        product.take_filters(start)
+    elif isinstance(start, LatentStem):
+        product.take_over(start.reduce, start.unfold)
+    if start is not None and isinstance(reduce, Pointwise):
+        product.narrow(len(reduce.bias))
     stem.reduce, stem.unfold = nn.Identity(), product
     try:
         yield

@@ -377,6 +377,11 @@ def test_a_pixel_network_and_distillation(class_folders: Path, tmp_path: Path, c
     assert "distilled from teacher" in read_head(tmp_path / "student.safetensors").info.origin
     arguments = settings(class_folders, "classify", source="decoded", **short)
     assert program.main([*arguments, *common, "-o", str(tmp_path / "decoded.safetensors")]) == 0
+    further = settings(class_folders, "classify", start_from=tmp_path / "decoded.safetensors", **short)
+    assert program.main([*further, *common, "-o", str(tmp_path / "further.safetensors")]) == 0
+    head = read_head(tmp_path / "further.safetensors")
+    assert head.network.config.source == "latents" and "trained further from decoded" in head.info.origin
+    assert program.main([*further, *common, "--set", "classify.widths=[64, 96, 128]", "-o", str(tmp_path / "x")]) == 2
     student_as_teacher = settings(class_folders, "classify", teacher=tmp_path / "student.safetensors", **short)
     assert program.main([*student_as_teacher, *common, "-o", str(tmp_path / "x.safetensors")]) == 2
 

@@ -29,13 +29,14 @@ def test_a_linear_map_finds_the_picture_in_the_latents(
     codec: Any, few_crops: Any, companded: bool, limit: float
 ) -> None:
     stem = LatentStem(320, 16, widths=(8, 12), companded=companded)
-    pixels, _ = pixels_from_latents(codec, few_crops, stem)
+    pixels, mean, _ = pixels_from_latents(codec, few_crops, stem)
     assert pixels.shape == (3, 16, 16, 320)
     y_hat = to_network(few_crops.value[:8])
     seen = torch.einsum("cijm,bmrs->bcijrs", pixels, stem.prepared(y_hat)).flatten(1, 3)
     picture = torch.nn.functional.pixel_shuffle(seen, 16)
     with torch.no_grad():
         wanted = codec.network.synthesis(y_hat, torch.from_numpy(few_crops.quality[:8].astype(np.int64)))
+    assert (picture + mean[:, None, None] - wanted).mean((0, 2, 3)).abs().max() < 0.02
     detail = wanted - wanted.mean((2, 3), keepdim=True)
     error = (picture - picture.mean((2, 3), keepdim=True) - detail).square().mean() / detail.square().mean()
     assert error < limit
@@ -51,14 +52,14 @@ def test_an_unfolding_that_learned_is_one_matrix(
     torch.manual_seed(0)
     stem = LatentStem(320, 16, widths=widths, companded=companded, rank=rank).eval()
     names, y_hat, quality = set(stem.state_dict()), to_network(few_crops.value[:2]), torch.tensor([60, 60])
-    with unfolding(stem, codec, few_crops, fresh=True):
+    with unfolding(stem, codec, few_crops, start=None):
         stem(y_hat, quality).square().sum().backward()
         learned: Any = stem.unfold
         assert learned.filters.weight.grad.abs().sum() > 0
         expected = stem(y_hat, quality).detach()
     assert set(stem.state_dict()) == names
     assert torch.allclose(stem(y_hat, quality), expected, rtol=1e-3, atol=1e-4)
-    with unfolding(stem, codec, few_crops, fresh=False):
+    with unfolding(stem, codec, few_crops, start=stem):
         assert torch.allclose(stem(y_hat, quality), expected, rtol=1e-2, atol=1e-2 * float(expected.abs().max()))
 
 
@@ -71,9 +72,9 @@ def test_an_unfolding_of_low_rank_keeps_what_latents_make_most_of(codec: Any, fe
     torch.manual_seed(0)
     stem = LatentStem(320, 16, widths=(8, 12), companded=False, rank=24).eval()
     y_hat = stem.prepared(to_network(few_crops.value[:])).detach()
-    with unfolding(stem, codec, few_crops, fresh=True):
+    with unfolding(stem, codec, few_crops, start=None):
         product: Any = stem.unfold
-        full = torch.einsum("ocij,crisjm->orsm", product.filters.weight, product.patches).flatten(0, 2).detach()
+        full = product.product().detach()
     narrow = (stem.unfold.conv.weight @ stem.reduce.weight).detach()
     left, sizes, right = torch.linalg.svd(full)
     truncated = (left[:, :24] * sizes[:24]) @ right[:24]
@@ -83,6 +84,27 @@ def test_an_unfolding_of_low_rank_keeps_what_latents_make_most_of(codec: Any, fe
         return float((wanted - made).square().mean() / wanted.square().mean())
 
     assert error(narrow) < min(0.2, 0.8 * error(truncated))
+
+
+@pytest.mark.parametrize(("rank", "limit"), [(None, 0.02), (64, 0.03)])
+def test_a_network_that_sees_pixels_becomes_a_head(
+    codec: Any, few_crops: Any, rank: int | None, limit: float
+) -> None:
+    """Without learning, a stem on latents answers as the one that its filters are from does on decoded pictures."""
+    torch.manual_seed(0)
+    pixels = PixelStem(16, widths=(8, 12)).eval()
+    stem = LatentStem(320, 16, widths=(8, 12), companded=False, rank=rank).eval()
+    stem.descent.load_state_dict(pixels.descent.state_dict())
+    with unfolding(stem, codec, few_crops, start=pixels):
+        learning: Any = stem.unfold
+        narrowed = learning.product().detach()
+    unfolded = stem.unfold.conv.weight @ stem.reduce.weight if rank else stem.unfold.conv.weight
+    assert torch.allclose(unfolded, narrowed, atol=1e-4 * float(narrowed.abs().max()))  # the end loses nothing more
+    y_hat, quality = to_network(few_crops.value[:8]), torch.from_numpy(few_crops.quality[:8].astype(np.int64))
+    with torch.no_grad():
+        wanted = pixels(codec.network.synthesis(y_hat, quality), quality)
+        error = (stem(y_hat, quality) - wanted).square().mean() / wanted.square().mean()
+    assert error < limit
 
 
 @pytest.mark.parametrize("source", ["latents", "pixels"])
@@ -96,7 +118,7 @@ def test_mirrored_crops_are_seen_mirrored(codec: Any, few_crops: Any, source: st
         assert torch.equal(stem(seen(stem, value, places), quality), expected)
         return
     stem, value = LatentStem(320, 16, widths=(8, 12)).eval(), to_network(few_crops.value[:2])
-    with unfolding(stem, codec, few_crops, fresh=True):
+    with unfolding(stem, codec, few_crops, start=None):
         straight = stem(value, quality)
         with torch.no_grad():  # filters that are mirrored themselves see in a mirrored picture what they did before
             stem.unfold.filters.weight.copy_(stem.unfold.filters.weight.flip(3))
