@@ -76,10 +76,15 @@ class Unfolding(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("spread", spread)
         self.filters = nn.Conv2d(3, channels, side, stride=side)
+        self.kept: nn.Parameter | None = None
+        """What pixels are made from, where that is less than all latents, for channels of unit spread: (rank, M). It
+        learns too."""
         self.places: Tensor | None = None
         """What is seen of the crops (warp.py); None for all, as they are."""
 
     def forward(self, value: Tensor) -> Tensor:
+        if (reduction := self.reduction()) is not None:
+            value = F.conv2d(value, reduction[:, :, None, None])
         picture = F.pixel_shuffle(F.conv2d(value, self.pixels.flatten(0, 2)[:, :, None, None]), STRIDE_Y)
         if self.places is not None:
             picture = warped(picture, self.places)
@@ -94,13 +99,17 @@ class Unfolding(nn.Module):
 
     @property
     def patches(self) -> Tensor:
-        """The linear map by what a filter sees at once: (3, row, i, column, j, M)."""
+        """The linear map by what a filter sees at once: (3, row, i, column, j, M), or of what is kept."""
         side = self.filters.kernel_size[0]
         return self.pixels.unflatten(2, (-1, side)).unflatten(1, (-1, side))
 
     def product(self) -> Tensor:
-        """What the filters make of latents, but for the bias: (C factor^2, M)."""
+        """What the filters make of latents, but for the bias: (C factor^2, M), or of what is kept."""
         return torch.einsum("ocij,crisjm->orsm", self.filters.weight, self.patches).flatten(0, 2)
+
+    def reduction(self) -> Tensor | None:
+        """What makes of latents what is kept: (rank, M)."""
+        return None if self.kept is None else self.kept / self.spread.norm(dim=1)
 
     def factors(self, rank: int) -> tuple[Tensor, Tensor]:
         """Two matrices (C factor^2, rank) and (rank, M) whose product makes of latents with that spread what is nearest
@@ -113,19 +122,20 @@ class Unfolding(nn.Module):
 
     @torch.no_grad()
     def narrow(self, rank: int) -> None:
-        """From now on, make pixels only of that in latents which so many channels keep for the filters as they are."""
+        """From now on, make pixels only of so many channels: at first, of those that are best for these filters."""
         _, kept = self.factors(rank)
-        self.pixels = self.pixels @ (self.spread @ self.spread.T @ kept.T) @ kept
+        self.pixels = self.pixels @ (self.spread @ self.spread.T @ kept.T)
+        self.kept = nn.Parameter(kept * self.spread.norm(dim=1))
 
     @torch.no_grad()
     def merge_into(self, reduce: nn.Module, layer: Up) -> None:
         """Write the product into the unfolding that this one stands in for."""
+        weight = self.product()
         if isinstance(reduce, Pointwise):
-            weight, kept = self.factors(len(reduce.bias))
-            reduce.weight.copy_(kept)
+            reduction = self.reduction()
+            weight, reduction = self.factors(len(reduce.bias)) if reduction is None else (weight, reduction)
+            reduce.weight.copy_(reduction)
             reduce.bias.zero_()
-        else:
-            weight = self.product()
         layer.conv.weight.copy_(weight)
         layer.conv.bias.copy_(self.bias.repeat_interleave(layer.factor**2))
 

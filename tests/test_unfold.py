@@ -97,7 +97,9 @@ def test_a_network_that_sees_pixels_becomes_a_head(
     stem.descent.load_state_dict(pixels.descent.state_dict())
     with unfolding(stem, codec, few_crops, start=pixels):
         learning: Any = stem.unfold
-        narrowed = learning.product().detach()
+        narrowed = (learning.product() if rank is None else learning.product() @ learning.reduction()).detach()
+        stem(to_network(few_crops.value[:1]), torch.tensor([60])).sum().backward()
+        assert rank is None or learning.kept.grad.abs().sum() > 0
     unfolded = stem.unfold.conv.weight @ stem.reduce.weight if rank else stem.unfold.conv.weight
     assert torch.allclose(unfolded, narrowed, atol=1e-4 * float(narrowed.abs().max()))  # the end loses nothing more
     y_hat, quality = to_network(few_crops.value[:8]), torch.from_numpy(few_crops.quality[:8].astype(np.int64))
