@@ -108,7 +108,7 @@ class CodecModel(nn.Module):
         `residual(mean, mask)` returns the decoded residual of the elements in `mask` around a mean that has the gain
         applied, and anything elsewhere: it quantizes (encoder, training) or hands out what was read (decoder).
         Elements that are not coded have residual zero, on every side. Where `keep` (B, 1, h, w), bool, is false, y_hat
-        is zero for both passes. `mean_path`, and `gains` with their inverse, stand in for the model's own.
+        is zero for both passes. `mean_path` and `gains`, the gain and its inverse, stand in for the model's own.
         """
         gain, inverse_gain = gains or (self.gain(quality), self.inverse_gain(quality))
         path = self.mean_path if mean_path is None else mean_path

@@ -14,7 +14,7 @@ LAYERS = [  # the lowest line first; a module imports from its own line and thos
     "errors container config exif modes image torchvision_ops processes",
     "tables plain_coder coder quantize blocks packed metrics summary rounding precision tags classtables labelmap_head "
     "adaptive labelmap symbols answers spans provenance keepmask noise interpolation",
-    "analysis synthesis entropy sigma",
+    "analysis synthesis entropy sigma", "bytesigma",
     "model store tiles latents",
     "semantics labelpng payload filing guidance generator generators",
     "codec generative hub exactness",

@@ -131,20 +131,22 @@ def quantised(model: Any, inputs: Iterator[dict[str, np.ndarray]], *, kept: Sequ
 
 
 def _folded(model: Any) -> Any:
-    """A copy in which a weight with added dimensions is a weight: only weights are quantised by channel."""
+    """A copy in which a weight with added dimensions is a weight, whose name begins as before: only weights are
+    quantised by channel, and a layer without bias is known by its weight."""
     import onnx
     from onnx import numpy_helper
 
     model = onnx.ModelProto.FromString(model.SerializeToString())
     values = {tensor.name: tensor for tensor in model.graph.initializer}
-    nodes = list(model.graph.node)
+    nodes, folded = list(model.graph.node), {}
     for node in nodes:
         if node.op_type == "Unsqueeze" and all(name in values for name in node.input):
             value, axes = (numpy_helper.to_array(values[name]) for name in node.input)
-            values[node.output[0]] = numpy_helper.from_array(
-                np.expand_dims(value, tuple(axes.tolist())), node.output[0]
-            )
-    nodes = [node for node in nodes if node.output[0] not in values]
+            name = folded[node.output[0]] = f"{node.input[0]}.{node.output[0]}"
+            values[name] = numpy_helper.from_array(np.expand_dims(value, tuple(axes.tolist())), name)
+    nodes = [node for node in nodes if node.output[0] not in folded]
+    for node in nodes:
+        node.input[:] = [folded.get(name, name) for name in node.input]
     used = {name for node in nodes for name in node.input}
     del model.graph.node[:], model.graph.initializer[:]
     model.graph.node.extend(nodes)
