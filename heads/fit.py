@@ -92,7 +92,7 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
     network, start, further = _network(config, codec, dataset), None, ""
     if config.start_from:
         before = read_head(config.start_from)
-        _take_over(network, before, dataset)
+        _take_over(network, before, dataset, file=config.start_from)
         start, further = before.network.stem, f"trained further from {Path(config.start_from).stem}: {before.origin}"
     with unfolding(network.stem, codec, crops, start=start):
         rows = learn(
@@ -109,7 +109,7 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
     return NetworkHead(replace(head.info, origin=origin), network)
 
 
-def _take_over(network: Network, before: NetworkHead, dataset: Dataset) -> None:
+def _take_over(network: Network, before: NetworkHead, dataset: Dataset, *, file: str) -> None:
     """Begin with what a head has learned; all but the stem's first layer, where that one sees pixels and this does not.
 
     DataError where the two do not fit together.
@@ -118,7 +118,7 @@ def _take_over(network: Network, before: NetworkHead, dataset: Dataset) -> None:
     if theirs.source == "pixels":
         theirs = replace(theirs, source=mine.source, rank=mine.rank, companded=mine.companded)
     if before.classes != dataset.classes or theirs != mine:
-        raise DataError(f"{before.name} has other classes or sizes than this head; train from the beginning")
+        raise DataError(f"{file} has other classes or sizes than this head; train from the beginning")
     own, learned = network.state_dict(), before.network.state_dict()
     network.load_state_dict({name: learned.get(name, value) for name, value in own.items()})
 

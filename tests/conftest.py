@@ -28,15 +28,20 @@ def texture(kind: int, height: int, width: int, rng: np.random.Generator) -> np.
     return np.clip(128 + 70 * wave[..., None] + rng.normal(0, 15, 3), 0, 255).astype(np.uint8)
 
 
-@pytest.fixture(scope="module")
-def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root, rng = tmp_path_factory.mktemp("stripes"), np.random.default_rng(0)
+def stripes_in_folders(root: Path, count: int) -> Path:
+    """A folder per class, stripes across and along, each of so many pictures; returns the root."""
+    rng = np.random.default_rng(0)
     for kind, name in enumerate(("across", "along")):
         (root / name).mkdir()
-        for number in range(12):
+        for number in range(count):
             picture = texture(kind, 70 + number, 90 - number, rng)
             Image.fromarray(picture).save(root / name / f"{number:02}.png")
     return root
+
+
+@pytest.fixture(scope="module")
+def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stripes_in_folders(tmp_path_factory.mktemp("stripes"), 12)
 
 
 @pytest.fixture(scope="session")

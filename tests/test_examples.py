@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import stripes_in_folders
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -35,15 +37,7 @@ def test_demo(codec: Any, tmp_path: Path, capsys: Any) -> None:
 
 @pytest.fixture(scope="module")
 def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder per class: stripes across and along."""
-    root, rng = tmp_path_factory.mktemp("stripes"), np.random.default_rng(0)
-    for axis, name in enumerate(("across", "along")):
-        (root / name).mkdir()
-        for number in range(6):
-            wave = np.sin(np.indices((72, 72))[axis] * rng.uniform(0.5, 0.9))[..., None]
-            picture = np.clip(128 + 80 * wave + rng.normal(0, 10, (1, 1, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(picture).save(root / name / f"{number}.png")
-    return root
+    return stripes_in_folders(tmp_path_factory.mktemp("stripes"), 6)
 
 
 def test_train_head_then_classify_folder(
@@ -53,7 +47,7 @@ def test_train_head_then_classify_folder(
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(EXAMPLES / "train_head.py"))["main"](str(stripes), 0.05)
     printed = capsys.readouterr().out
-    assert "my_head.safetensors" in printed and str(stripes / "along" / "0.png") in printed
+    assert "my_head.safetensors" in printed and str(stripes / "along" / "00.png") in printed
     for number, path in enumerate(sorted(stripes.rglob("*.png"))):
         (tmp_path / f"{number}.semc").write_bytes(codec.encode(path))
     runpy.run_path(str(EXAMPLES / "classify_folder.py"))["main"](str(tmp_path), "my_head.safetensors")
