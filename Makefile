@@ -67,10 +67,12 @@ out/objects/classes.txt: $(VENV)/.judge
 	$(BIN)/python -m heads.label data/photos data/camvid/train/images data/imagenette/train --without clothing- --limit 4000 \
 	  --network data/weights/deeplabv3_mnv2_pascal_quant.tflite --classes data/objects/classes.txt -o out/objects
 
-# What the heads are compared with: networks of equal size and training that see pixels, decoded or original.
+# What the heads are compared with: networks of equal size and training that see pixels, decoded or original. What `street`
+# spends on unfolding, its rivals spend on their last layers.
 rivals: $(VENV)/.core $(if $(filter street,$(HEADS)),out/street_pixels.safetensors)
 	for name in $(filter-out objects,$(HEADS)); do for source in decoded originals; do \
-	  $(TRAINING) $(BIN)/python -m heads.fit configs/head_$$name.yaml --set source=$$source --set name=$${name}_$$source \
+	  [ $$name = street ] && sizes="--set segment.width4=24" || sizes=; \
+	  $(TRAINING) $(BIN)/python -m heads.fit configs/head_$$name.yaml --set source=$$source --set name=$${name}_$$source $$sizes \
 	    -o out/$${name}_$$source.safetensors || exit 1; \
 	done; done
 

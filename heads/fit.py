@@ -110,17 +110,20 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
 
 
 def _take_over(network: Network, before: NetworkHead, dataset: Dataset, *, file: str) -> None:
-    """Begin with what a head has learned; all but the stem's first layer, where that one sees pixels and this does not.
+    """Begin with what a head has learned. Of a network that sees pixels where this does not: all but the stem's first
+    layer, and but the layers at a quarter of the resolution where these are of another width.
 
     DataError where the two do not fit together.
     """
     mine, theirs = network.config, before.network.config
     if theirs.source == "pixels":
-        theirs = replace(theirs, source=mine.source, rank=mine.rank, companded=mine.companded)
+        free = ("source", "rank", "companded", "width4")
+        theirs = replace(theirs, **{name: getattr(mine, name) for name in free if hasattr(mine, name)})
     if before.classes != dataset.classes or theirs != mine:
         raise DataError(f"{file} has other classes or sizes than this head; train from the beginning")
     own, learned = network.state_dict(), before.network.state_dict()
-    network.load_state_dict({name: learned.get(name, value) for name, value in own.items()})
+    kept = {name: value for name, value in learned.items() if name in own and value.shape == own[name].shape}
+    network.load_state_dict(own | kept)
 
 
 def _teachers(config: FitConfig, dataset: Dataset) -> dict[str, Teacher]:

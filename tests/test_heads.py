@@ -386,6 +386,24 @@ def test_a_pixel_network_and_distillation(class_folders: Path, tmp_path: Path, c
     assert program.main([*student_as_teacher, *common, "-o", str(tmp_path / "x.safetensors")]) == 2
 
 
+def test_a_pixel_network_gives_a_head_all_layers_that_fit(mask_folders: Path, tmp_path: Path) -> None:
+    def learn(name: str, **changes: object) -> int:
+        short = {"optim.epochs": 1, "data.limit": 4, "data.copies": 1, "optim.lr": "0.0", **changes}
+        arguments = [*settings(mask_folders, "segment", **short), "--cache", str(tmp_path / "cache")]
+        return program.main([*arguments, "-o", str(tmp_path / f"{name}.safetensors")])
+
+    assert learn("pixels", source="decoded", seed=1) == 0
+    further = {"start_from": tmp_path / "pixels.safetensors", "segment.rank": 20, "segment.width4": 16}
+    assert learn("head", **further) == 0
+    before, after = (dict(read_head(tmp_path / f"{name}.safetensors").network.named_parameters())
+                     for name in ("pixels", "head"))  # fmt: skip
+    own = {name for name, value in after.items() if name not in before or not torch.equal(value, before[name])}
+    first = {name for name in after if name.startswith(("stem.reduce", "stem.unfold", "stem.rate"))}
+    last = {name for name in after if name.startswith(("up4", "depthwise", "mix", "logits.weight"))}
+    assert own == first | last
+    assert learn("other", **further, **{"segment.width16": 96}) == 2
+
+
 def squeezenet_file(path: Path) -> Path:
     """Random weights in the shapes of SqueezeNet v1.0."""
     rng, shapes = np.random.default_rng(0), {"conv1": (96, 3, 7, 7)}
