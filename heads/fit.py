@@ -111,13 +111,13 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
 
 def _take_over(network: Network, before: NetworkHead, dataset: Dataset, *, file: str) -> None:
     """Begin with what a head has learned. Of a network that sees pixels where this does not: all but the stem's first
-    layer, and but the layers at a quarter of the resolution where these are of another width.
+    layer, and the layers at a quarter of the resolution where those are of another width.
 
     DataError where the two do not fit together.
     """
     mine, theirs = network.config, before.network.config
     if theirs.source == "pixels":
-        free = ("source", "rank", "companded", "width4")
+        free = ("source", "rank", "companded") + (("width4",) if mine.source == "latents" else ())
         theirs = replace(theirs, **{name: getattr(mine, name) for name in free if hasattr(mine, name)})
     if before.classes != dataset.classes or theirs != mine:
         raise DataError(f"{file} has other classes or sizes than this head; train from the beginning")

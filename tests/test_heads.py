@@ -402,6 +402,7 @@ def test_a_pixel_network_gives_a_head_all_layers_that_fit(mask_folders: Path, tm
     last = {name for name in after if name.startswith(("up4", "depthwise", "mix", "logits.weight"))}
     assert own == first | last
     assert learn("other", **further, **{"segment.width16": 96}) == 2
+    assert learn("other", source="decoded", **further) == 2  # where both see pixels, nothing begins anew
 
 
 def squeezenet_file(path: Path) -> Path:
