@@ -44,7 +44,7 @@ def stages_of(codec: Any) -> list[tuple[str, Any, str]]:
     return [
         ("analysis", codec, "analyse"),
         ("hyper analysis", codec.network.hyper_analysis, "forward"),
-        ("sigma path", codec.coder, "_index"),
+        ("sigma path", codec.coder._sigma, "index"),
         ("mean path", codec.network, "two_passes"),
         ("rounding", latents_module, "choose_symbols"),
         ("coder", symbols_module, "encode_symbols"),

@@ -117,8 +117,9 @@ def _take_over(network: Network, before: NetworkHead, dataset: Dataset, *, file:
     """
     mine, theirs = network.config, before.network.config
     if theirs.source == "pixels":
-        free = ("source", "rank", "companded") + (("width4",) if mine.source == "latents" else ())
-        theirs = replace(theirs, **{name: getattr(mine, name) for name in free if hasattr(mine, name)})
+        theirs = replace(theirs, source=mine.source, rank=mine.rank, companded=mine.companded)
+        if isinstance(mine, SegmenterConfig) and isinstance(theirs, SegmenterConfig) and mine.source == "latents":
+            theirs = replace(theirs, width4=mine.width4)
     if before.classes != dataset.classes or theirs != mine:
         raise DataError(f"{file} has other classes or sizes than this head; train from the beginning")
     own, learned = network.state_dict(), before.network.state_dict()

@@ -56,7 +56,7 @@ class LatentCoder(SymbolCoder):
         if kept is not None:
             scaled = torch.where(kept, scaled, 0.0)
         z_hat = clip_z(self.network.hyper_analysis(scaled, q))
-        index, (rows, columns) = self._index(z_hat, quality), grid(height, width, STRIDE_Y)
+        index, (rows, columns) = self._sigma.index(z_hat, quality), grid(height, width, STRIDE_Y)
         coded = index >= self.release.skip_below
         coded[..., rows:, :] = False
         coded[..., columns:] = False
@@ -82,7 +82,7 @@ class LatentCoder(SymbolCoder):
     @torch.inference_mode()
     def table_numbers(self, z: np.ndarray, *, height: int, width: int, quality: int) -> np.ndarray:
         rows, columns = grid(height, width, STRIDE_Y)
-        index = self._index(self._plane(z), quality)[..., :rows, :columns]
+        index = self._sigma.index(self._plane(z), quality)[..., :rows, :columns]
         return _masked(index, index >= self.release.skip_below)
 
     @torch.inference_mode()
@@ -114,10 +114,6 @@ class LatentCoder(SymbolCoder):
             return None
         plane = torch.from_numpy(np.ascontiguousarray(keep)).to(self.device)[None, None]
         return F.pad(plane, (0, shape[-1] - plane.shape[-1], 0, shape[-2] - plane.shape[-2]))
-
-    def _index(self, z_hat: Tensor, quality: int) -> Tensor:
-        """Table numbers (1, M, 4a, 4b), int8."""
-        return self._sigma.index(z_hat, quality)
 
     @cached_property
     def _fast_mean_path(self) -> MeanPath:

@@ -271,12 +271,12 @@ def test_latents_are_recognised_without_the_decoder(
     expected = full_resolution(logits, height=latents.height, width=latents.width)
     drawn = driven.data("file told", "street.map").reshape(expected.shape)
     assert (drawn != expected).mean() < 0.005  # near a border between classes
-    labels = imagenette(latents)
-    assert isinstance(labels, Labels)
+    segmentation, labels = street(latents), imagenette(latents)
+    assert isinstance(segmentation, Segmentation) and isinstance(labels, Labels)
     named = row["answers"]["imagenette"]["labels"]
     assert [label["name"] for label in named[:3]] == list(labels.names[:3])
-    of_library = [float(scores[imagenette.classes.index(name)]) for name in labels.names[:3]]
-    assert np.allclose([label["score"] for label in named[:3]], of_library, atol=0.002)
+    expected_scores = [float(scores[imagenette.classes.index(name)]) for name in labels.names[:3]]
+    assert np.allclose([label["score"] for label in named[:3]], expected_scores, atol=0.002)
 
 
 def test_stored_labels_and_map_are_read(driven: Driven, files: dict[str, bytes]) -> None:
