@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from semcomp.blocks import Block, Down, Pointwise, activation
+from semcomp.fused import to_patches, trains_here, wide_linear
 
 PATCH = 16
 
@@ -56,5 +57,13 @@ class Analysis(nn.Module):
         x = x - 0.5
         features = self.blocks8(self.patches(x))        # B C8 H/8 W/8
         features = self.blocks16(self.down(features))   # B C16 H/16 W/16
+        narrow = torch.is_autocast_enabled(x.device.type)
         with torch.autocast(x.device.type, enabled=False):
-            return self.linear(x.float()) + self.head(activation(features.float()))
+            return self._linear(x.float(), activation(features.float()), narrow=narrow)
+
+    def _linear(self, x: Tensor, features: Tensor, *, narrow: bool) -> Tensor:
+        if not trains_here(self, x):
+            return self.linear(x) + self.head(features)
+        weight = self.linear.weight.permute(0, 2, 3, 1).flatten(1)
+        detail = wide_linear(features, self.head.weight, self.head.bias, narrow=narrow)
+        return wide_linear(to_patches(x, PATCH), weight, narrow=narrow) + detail

@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from semcomp.fused import from_patches, shuffle_order, trains_here
+
 
 def activation(value: Tensor) -> Tensor:
     return F.leaky_relu(value, 0.1)
@@ -67,4 +69,7 @@ class Up(nn.Module):
         self.conv = Pointwise(inputs, outputs * factor * factor, scale=scale)
 
     def forward(self, value: Tensor) -> Tensor:
-        return F.pixel_shuffle(self.conv(value), self.factor)
+        if not trains_here(self, value):
+            return F.pixel_shuffle(self.conv(value), self.factor)
+        weight, bias = shuffle_order(self.conv.weight, self.factor), shuffle_order(self.conv.bias, self.factor)
+        return from_patches(F.conv2d(value, weight[:, :, None, None], bias), self.factor)

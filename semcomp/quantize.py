@@ -11,22 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from semcomp.fused import floor_through, round_through
 from semcomp.symbols import QUALITIES as QUALITIES
 from semcomp.symbols import rate_node
 
 
-def _straight_through(value: Tensor, rounded: Tensor) -> Tensor:
-    return value + (rounded - value).detach() if value.requires_grad else rounded
-
-
 def round_half_even(value: Tensor) -> Tensor:
     """Nearest integer, ties to even, as a float tensor of the same shape; the gradient passes unchanged."""
-    return _straight_through(value, torch.round(value))
+    return round_through(value) if value.requires_grad else torch.round(value)
 
 
 def floor(value: Tensor) -> Tensor:
     """Largest integer not above `value`; the gradient passes unchanged."""
-    return _straight_through(value, torch.floor(value))
+    return floor_through(value) if value.requires_grad else torch.floor(value)
 
 
 class _Bound(torch.autograd.Function):

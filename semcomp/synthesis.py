@@ -12,11 +12,14 @@ from torch import Tensor, nn
 
 from semcomp.analysis import PATCH, dct_basis
 from semcomp.blocks import Block, Pointwise, Up, activation_
+from semcomp.fused import compand_through, from_patches, shuffle_order, trains_here, wide_linear
 from semcomp.quantize import RateTable
 
 
 def compand(value: Tensor, *, scale: float = 8.0) -> Tensor:
     """What the networks see of a linear coefficient: small ones at full size, large ones as their square root."""
+    if value.requires_grad:
+        return compand_through(value, scale)
     value = scale * value
     return value * value.abs().add_(1).rsqrt_()
 
@@ -58,5 +61,12 @@ class Synthesis(nn.Module):
             features = refine(features)
         features = self.expand(activation_(features))                   # B 2*C4 H/4 W/4
         detail = self.render(activation_(features))                     # B 3 H W
+        narrow = torch.is_autocast_enabled(y_hat.device.type)
         with torch.autocast(y_hat.device.type, enabled=False):
-            return F.pixel_shuffle(self.linear(y_hat.float()), PATCH) + detail.float()
+            return self._linear(y_hat.float(), narrow=narrow) + detail.float()
+
+    def _linear(self, y_hat: Tensor, *, narrow: bool) -> Tensor:
+        if not trains_here(self, y_hat):
+            return F.pixel_shuffle(self.linear(y_hat), PATCH)
+        weight, bias = shuffle_order(self.linear.weight, PATCH), shuffle_order(self.linear.bias, PATCH)
+        return from_patches(wide_linear(y_hat, weight, bias, narrow=narrow), PATCH)

@@ -17,7 +17,7 @@ from semcomp.model import CodecConfig
 from semcomp.store import load_release, save_release
 from train import codec as program
 from train.checkpoint import load_state, save_state
-from train.data import Photos, find_photos
+from train.data import Mix, Photos, find_photos
 from train.export import export, fit_tables_y, fit_tables_z
 from train.export import main as export_main
 from train.objective import PriorBank
@@ -187,7 +187,7 @@ def test_prior_bank_equals_one_bottleneck_a_node():
 
 def test_crops_come_from_the_photos_and_repeat_with_the_seed(photos):
     source = Photos(find_photos([str(photos)]), smallest=64, device=torch.device("cpu"), quiet=True)
-    draws = [source.batch(6, 64, halve=0.5, generator=torch.Generator().manual_seed(3)) for _ in range(2)]
+    draws = [source.batch(6, 64, mix=Mix(halve=0.5), generator=torch.Generator().manual_seed(3)) for _ in range(2)]
     assert torch.equal(*draws) and draws[0].shape == (6, 3, 64, 64)
     assert 0 <= draws[0].min() < draws[0].max() <= 1
     with pytest.raises(ValueError, match="no photo has 500"):

@@ -14,7 +14,7 @@ from lightning.fabric import Fabric
 from semcomp.model import CodecConfig, CodecModel
 from semcomp.quantize import QUALITIES
 from train.checkpoint import load_state, random_state, restore_random_state, save_state
-from train.data import Photos, find_photos
+from train.data import Mix, Photos, find_photos
 from train.log import Log
 from train.loop import begin, make_parser, part_done, run_to_the_end, say_where
 from train.objective import Objective
@@ -35,8 +35,7 @@ class DataConfig:
     """Side of a crop, a multiple of 64."""
     batch: int = 8
     """Crops a step and device."""
-    halve: float = 0.2
-    """Part of the crops that are shown at half their resolution."""
+    mix: Mix = field(default_factory=Mix)
 
     def __post_init__(self) -> None:
         if self.crop % 64:
@@ -49,6 +48,8 @@ class ValidationConfig:
 
     photos: tuple[str, ...] = ()
     """Folders of lossless photos; none, no validation."""
+    native: tuple[str, ...] = ()
+    """Folders of lossless photos at native resolution, all of which are taken. Their figures stand apart."""
     every: int = 5
     """Take every fifth of them."""
     qualities: tuple[int, ...] = (1, 20, 40, 60, 80, 100)
@@ -154,7 +155,7 @@ class Trainer:
         config = self.config
         factor = rate_factor(config.optim, step=self.step, progress=self.progress)
         set_rates(self.optimizers, factor)
-        x = self.photos.batch(config.data.batch, config.data.crop, halve=config.data.halve, generator=self.sampler)
+        x = self.photos.batch(config.data.batch, config.data.crop, mix=config.data.mix, generator=self.sampler)
         quality = torch.randint(1, QUALITIES + 1, (config.data.batch,), generator=self.sampler).to(self.device)
         measured = self.wrapped(x, quality, self.progress >= config.rounded_from)
         loss = self.objective.loss(measured, quality)
@@ -179,7 +180,7 @@ class Trainer:
         validation = None
         v = self.config.validation
         if v.photos and self.fabric.is_global_zero:
-            validation = Validation(v.photos, every=v.every, qualities=v.qualities)
+            validation = Validation(v.photos, every=v.every, qualities=v.qualities, native=v.native)
 
         def after_step(log: Log) -> None:
             due = self.seconds - self.validated >= 60 * v.minutes or self.progress >= 1

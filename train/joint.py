@@ -40,7 +40,7 @@ from semcomp.quantize import QUALITIES
 from semcomp.semantics import load_head
 from semcomp.store import Release, load_release, save_release
 from train.checkpoint import load_state, save_state
-from train.data import Photos, find_photos
+from train.data import Mix, Photos, find_photos
 from train.export import export, pictures_for_tables, with_analysis
 from train.log import stop_signals
 from train.objective import Objective
@@ -210,7 +210,7 @@ class Trainer:
         set_rates(self.optimizers, factor)
         for group in self.head_optimizer.param_groups:
             group["lr"] = config.head_lr * factor
-        x = self.photos.batch(config.batch, config.crop, halve=0.2, generator=self.generator)
+        x = self.photos.batch(config.batch, config.crop, mix=Mix(), generator=self.generator)
         quality = self._qualities(config.batch)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             measured, _ = self.objective.measure(x, quality)

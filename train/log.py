@@ -53,10 +53,13 @@ class Log:
         """A validation line: to the log and the terminal."""
         self.file.write(json.dumps(row) + "\n")
         self.file.flush()
-        self.board.add_scalar("validation/bd_rate", row["bd_rate"], row["step"])
+        for key, value in row.items():
+            if "bd_rate" in key and value is not None:
+                self.board.add_scalar(f"validation/{key}", value, row["step"])
         if not self.quiet:
             points = "  ".join(f"{b:.3f}/{d:.2f}" for b, d in zip(row["bpp"], row["psnr_db"], strict=True))
-            head = f"{row['minutes']:7.1f} min  step {row['step']}  BD-rate vs JPEG {row['bd_rate']:+.1f} %"
+            native = f", native {row['native_bd_rate']} %" if "native_bd_rate" in row else ""
+            head = f"{row['minutes']:7.1f} min  step {row['step']}  BD-rate vs JPEG {row['bd_rate']} %{native}"
             tqdm.write(f"{head}  {points}", file=sys.stderr)
 
 

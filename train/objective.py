@@ -7,12 +7,15 @@ decode. Export replaces them by integer tables.
 from typing import NamedTuple
 
 import torch
-from compressai.entropy_models import EntropyBottleneck, GaussianConditional
+from compressai.entropy_models import EntropyBottleneck
 from torch import Tensor, nn
 
+from semcomp.entropy import checkerboard
+from semcomp.fused import residual_around
 from semcomp.model import CodecModel
 from semcomp.quantize import prior_node, round_half_even
-from semcomp.sigma import LOG_STEP, SCALE_MIN, clip_z, scale_table
+from semcomp.sigma import clip_z
+from train.fused import gaussian_bits, squared_error
 
 LIKELIHOOD_FLOOR = 1e-9
 
@@ -76,7 +79,6 @@ class Objective(nn.Module):
         super().__init__()
         self.codec = codec
         self.prior = PriorBank(codec.config.hyper, codec.config.nodes)
-        self.gaussian = GaussianConditional(scale_table().tolist())
         self.skip_below = skip_below
 
     def forward(self, x: Tensor, quality: Tensor, rounded: bool = False) -> Measured:
@@ -92,18 +94,18 @@ class Objective(nn.Module):
         z = codec.hyper_analysis(y_scaled, quality).float()
         z_hat = clip_z(z)
         index = codec.sigma_path(z_hat, quality)
-        coded = index >= self.skip_below
+        coded = (index.detach() >= self.skip_below).to(y_scaled.dtype)
         if keep is not None:
-            coded = coded & keep
-
-        mean = torch.zeros_like(y_scaled)
+            coded = coded * keep
+        means: list[Tensor] = []
 
         def residual(part: Tensor, mask: Tensor) -> Tensor:
-            nonlocal mean
-            mean = torch.where(mask, part, mean)
-            return torch.where(mask & coded, round_half_even(y_scaled - part), 0.0)
+            means.append(part)
+            return residual_around(y_scaled, part, coded * mask)
 
         y_hat = codec.two_passes(z_hat, quality, residual, keep)
+        even = checkerboard(y_scaled.shape, device=y_scaled.device)
+        mean = torch.lerp(means[1], means[0], even.to(y_scaled.dtype))
         return Coded(y_scaled, mean, index, z, y_hat)
 
     def measure(
@@ -121,18 +123,23 @@ class Objective(nn.Module):
 
         with torch.autocast(x.device.type, enabled=False):
             y_rate = self._for_rate(y_scaled - mean, rounded)
-            sigma = SCALE_MIN * torch.exp(LOG_STEP * index)
-            likelihood_y = self.gaussian._likelihood(y_rate, sigma)
             likelihood_z = self.prior(self._for_rate(z, rounded), prior_node(quality, codec.config.nodes))
-            error = (x_hat - x).square().mean(1, keepdim=True) * 255**2
             if keep is None:
-                mse = error.mean((1, 2, 3))
+                bits, mse = gaussian_bits(y_rate, index), squared_error(x_hat, x)
             else:
+                # Where nothing is kept, the residual of zero costs nothing in the narrowest table.
+                bits = gaussian_bits(torch.where(keep, y_rate, 0.0), torch.where(keep, index, 0.0))
                 shown = keep.float().repeat_interleave(16, 2).repeat_interleave(16, 3)
-                mse = (error * shown).sum((1, 2, 3)) / shown.sum((1, 2, 3)).clamp_min(1)
-                likelihood_y = torch.where(keep, likelihood_y, 1.0)
+                share = shown.mean((1, 2, 3)).clamp_min(1 / shown[0].numel())
+                mse = squared_error(x_hat * shown, x * shown) / share
         pixels = x.shape[-2] * x.shape[-1]
-        return Measured(self._bits(likelihood_y) / pixels, self._bits(likelihood_z) / pixels, mse), y_hat
+        return Measured(bits / pixels, self._bits(likelihood_z) / pixels, mse), y_hat
+
+    def unquantized(self, x: Tensor, quality: Tensor) -> Tensor:
+        """x_hat when nothing is rounded: what is lost here, the transform loses."""
+        codec = self.codec
+        y = codec.analysis(x) * codec.gain(quality) * codec.inverse_gain(quality)
+        return codec.synthesis(y, quality)
 
     @staticmethod
     def _for_rate(value: Tensor, rounded: bool) -> Tensor:

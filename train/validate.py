@@ -1,7 +1,12 @@
-"""A rate-distortion line on validation photos during training: likelihoods of rounded symbols, averaged weights."""
+"""A rate-distortion line on validation photos during training: likelihoods of rounded symbols, averaged weights.
+
+Smooth photos and photos at native resolution stand apart, and so do low and high rates: a change that helps one may
+harm the other. The floor is the PSNR without any quantisation, which the transform alone can reach.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -14,6 +19,8 @@ from semcomp.metrics import bd_rate, psnr_db
 from train.data import find_photos
 from train.objective import Objective
 
+RANGES_DB = {"bd_rate": BD_RANGE_DB, "bd_rate_low": (26.0, 32.0), "bd_rate_high": (32.0, 38.0)}
+
 
 def jpeg_curve(pictures: Sequence[np.ndarray]) -> tuple[list[float], list[float]]:
     """Mean bpp and mean PSNR of JPEG at each of its settings."""
@@ -25,35 +32,71 @@ def jpeg_curve(pictures: Sequence[np.ndarray]) -> tuple[list[float], list[float]
     return curve["bpp"], curve["db"]
 
 
-class Validation:
-    """Photos, and JPEG's curve on them."""
+class PhotoSet:
+    """Photos of one kind, and JPEG's curve on them."""
 
-    def __init__(self, folders: Sequence[str], *, every: int, qualities: Sequence[int]):
-        paths: list[Path] = find_photos(folders)[::every]
+    def __init__(self, paths: Sequence[Path]):
         pictures = [read_rgb(path) for path in paths]
         self.pictures = [p[: p.shape[0] // 64 * 64, : p.shape[1] // 64 * 64] for p in pictures]
-        self.qualities = qualities
         self.jpeg = jpeg_curve(self.pictures)
+
+    def line(self, objective: Objective, qualities: Sequence[int], *, device: torch.device) -> dict[str, object]:
+        """bpp, bpp of z, PSNR and floor at each quality, and BD-rates against JPEG in percent."""
+        rows = []
+        for quality in qualities:
+            points = [measure_one(objective, picture, quality, device) for picture in self.pictures]
+            rows.append({key: round(fmean(point[key] for point in points), 4) for key in points[0]})
+        line: dict[str, object] = {key: [row[key] for row in rows] for key in rows[0]}
+        bpp, db = [row["bpp"] for row in rows], [row["psnr_db"] for row in rows]
+        for name, limits in RANGES_DB.items():
+            line[name] = _bd_rate(self.jpeg, bpp, db, limits)
+        return line
+
+
+class Validation:
+    """Every `every`-th photo of `folders`, and all photos of `native`, which are at native resolution."""
+
+    def __init__(
+        self, folders: Sequence[str], *, every: int, qualities: Sequence[int], native: Sequence[str] = ()
+    ):
+        self.qualities = qualities
+        self.photos = PhotoSet(find_photos(folders)[::every])
+        self.native = PhotoSet(find_photos(native)) if native else None
 
     @torch.no_grad()
     def run(self, objective: Objective, *, device: torch.device) -> dict[str, object]:
-        """bpp, of which z, and PSNR at each quality, and BD-rate against JPEG in percent."""
+        """The figures of `PhotoSet.line`; those of the native photos begin with native_."""
         objective.eval()
-        rows = []
-        for quality in self.qualities:
-            rows.append(np.mean([self._one(objective, p, quality, device) for p in self.pictures], 0))
-        bpp, bpp_z, db = (np.round(column, 4).tolist() for column in np.transpose(rows))
-        rate = bd_rate(*self.jpeg, bpp, db, low_db=BD_RANGE_DB[0], high_db=BD_RANGE_DB[1])
+        line = {"quality": list(self.qualities), **self.photos.line(objective, self.qualities, device=device)}
+        if self.native:
+            native = self.native.line(objective, self.qualities, device=device)
+            line |= {f"native_{key}": value for key, value in native.items()}
         objective.train()
-        return {"quality": list(self.qualities), "bpp": bpp, "bpp_z": bpp_z, "psnr_db": db, "bd_rate": round(rate, 2)}
+        return line
 
-    @staticmethod
-    def _one(objective: Objective, picture: np.ndarray, quality: int, device: torch.device) -> list[float]:
-        x = to_tensor(picture, device)
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            measured = objective(x, torch.tensor([quality], device=device), rounded=True)
-        bpp_z = measured.bpp_z.item()
-        return [measured.bpp_y.item() + bpp_z, bpp_z, 10 * torch.log10(255**2 / measured.mse).item()]
+
+@torch.no_grad()
+def measure_one(objective: Objective, picture: np.ndarray, quality: int, device: torch.device) -> dict[str, float]:
+    """Rate, distortion and floor of one photo."""
+    x, q = to_tensor(picture, device), torch.tensor([quality], device=device)
+    with torch.autocast(device.type, dtype=torch.bfloat16):
+        measured = objective(x, q, rounded=True)
+        floor = (objective.unquantized(x, q) - x).square().mean()
+    bpp_z = measured.bpp_z.item()
+    return {
+        "bpp": measured.bpp_y.item() + bpp_z, "bpp_z": bpp_z,
+        "psnr_db": 10 * torch.log10(255**2 / measured.mse).item(), "floor_db": -10 * torch.log10(floor).item(),
+    }  # fmt: skip
+
+
+def _bd_rate(
+    anchor: tuple[list[float], list[float]], bpp: list[float], db: list[float], limits: tuple[float, float]
+) -> float | None:
+    """BD-rate in percent, None where the curves do not overlap."""
+    try:
+        return round(bd_rate(*anchor, bpp, db, low_db=limits[0], high_db=limits[1]), 2)
+    except ValueError:
+        return None
 
 
 def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:

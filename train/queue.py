@@ -1,0 +1,163 @@
+"""Runs a queue of short trainings, one after another, and keeps one table: python -m train.queue configs/codec_queue.yaml
+
+Each variant changes one thing of the base run; steps and seed are equal. The file is read again before every run, so
+that variants can be added while the queue works. A queue that was stopped goes on where it stopped, inside a run too.
+A variant that fails is noted with its error, and the next one starts.
+"""
+
+import argparse
+import copy
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from semcomp import config as configuration
+from semcomp.model import kmac_per_pixel
+from train.codec import RunConfig
+
+ENCODER = ("analysis", "hyper", "sigma", "mean")
+DECODER = ("sigma", "mean", "synthesis")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One run of the queue."""
+
+    name: str
+    why: str = ""
+    """What it asks, for the table."""
+    set: dict[str, Any]
+    """Values of the run by dotted names, such as codec.latents."""
+
+
+def read_queue(path: Path) -> tuple[dict[str, Any], list[Variant]]:
+    """The base run and the variants. ValueError where two variants share a name or a key is unknown."""
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    variants = [
+        Variant(name=entry["name"], why=entry.get("why", ""), set=entry.get("set") or {}) for entry in values["variants"]
+    ]
+    names = [variant.name for variant in variants]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{path}: two variants share a name: {sorted(names)}")
+    for variant in variants:
+        configuration.build(RunConfig, resolved(values["base"], variant))
+    return values["base"], variants
+
+
+def resolved(base: dict[str, Any], variant: Variant) -> dict[str, Any]:
+    """The base run with the variant's changes."""
+    values = copy.deepcopy(base) | {"name": variant.name}
+    for name, value in variant.set.items():
+        *parents, last = name.split(".")
+        target = values
+        for parent in parents:
+            target = target.setdefault(parent, {})
+        target[last] = value
+    return values
+
+
+def last_line(folder: Path) -> dict[str, Any] | None:
+    """The last validation line of a run, or None."""
+    log = folder / "log.jsonl"
+    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return next((row for row in reversed(rows) if "quality" in row), None)
+
+
+def result_of(folder: Path, variant: Variant) -> dict[str, Any]:
+    """What the table says of a finished run."""
+    config = configuration.load(RunConfig, folder / "config.yaml")
+    line = last_line(folder)
+    if line is None or line["step"] < (config.steps or 0):
+        return {"name": variant.name, "why": variant.why, "error": f"no validation line at step {config.steps}"}
+    cost = kmac_per_pixel(config.codec)
+    return {
+        "name": variant.name, "why": variant.why, "set": variant.set, "steps": line["step"],
+        "seconds_per_step": round(60 * line["minutes"] / line["step"], 4),
+        "kmac_encode": round(sum(cost.get(part, 0) for part in ENCODER), 2),
+        "kmac_decode": round(sum(cost.get(part, 0) for part in DECODER), 2),
+        **{key: value for key, value in line.items() if key not in ("step", "minutes")},
+    }  # fmt: skip
+
+
+def run_variant(base: dict[str, Any], variant: Variant, runs: Path) -> dict[str, Any]:
+    """Train one variant in a process of its own, resumed where a state exists. Returns its row of the table."""
+    folder = runs / variant.name
+    folder.mkdir(parents=True, exist_ok=True)
+    file = runs / f"{variant.name}.yaml"
+    file.write_text(yaml.safe_dump(resolved(base, variant), sort_keys=False))
+    command = [sys.executable, "-m", "train.codec", str(file), "--runs", str(runs), "--quiet"]
+    if (folder / "state.safetensors").exists():
+        command.append("--resume")
+    with (folder / "output.txt").open("a") as output:
+        status = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+    if status:
+        tail = (folder / "output.txt").read_text().strip().splitlines()[-1:]
+        return {"name": variant.name, "why": variant.why, "error": f"exit {status}: {' '.join(tail)}"}
+    return result_of(folder, variant)
+
+
+def table_of(results: list[dict[str, Any]]) -> str:
+    """The Markdown table: BD-rates at all, low and high rates, on smooth and on native photos; then the curves."""
+    head = (
+        "| variant | s/step | kMAC enc / dec | smooth: all, 26-32, 32-38 dB | native: all, 26-32, 32-38 dB | "
+        "floor dB at q 60, 100 (native) | bpp of z at q 20, 60 (native) |"
+    )
+    lines = [head, "|---" * (head.count("|") - 1) + "|"]
+    points = ["| variant | native bpp / dB by quality |", "|---|---|"]
+    for row in results:
+        if "error" in row:
+            lines.append(f"| {row['name']} | failed: {row['error']} |")
+            continue
+        sets = [
+            ", ".join("" if row[f"{p}bd_rate{r}"] is None else f"{row[f'{p}bd_rate{r}']:.2f}" for r in ("", "_low", "_high"))
+            for p in ("", "native_")
+        ]
+        at = {quality: number for number, quality in enumerate(row["quality"])}
+        floor, z = row["native_floor_db"], row["native_bpp_z"]
+        lines.append(
+            f"| {row['name']} | {row['seconds_per_step']:.3f} | {row['kmac_encode']:.1f} / {row['kmac_decode']:.1f} | "
+            f"{sets[0]} | {sets[1]} | {floor[at[60]]:.2f}, {floor[at[100]]:.2f} | {z[at[20]]:.4f}, {z[at[60]]:.4f} |"
+        )
+        curve = zip(row["quality"], row["native_bpp"], row["native_psnr_db"], strict=True)
+        points.append(f"| {row['name']} | " + " · ".join(f"q{q} {b:.3f}/{d:.2f}" for q, b, d in curve) + " |")
+    return "\n".join([*lines, "", *points, ""])
+
+
+def work(path: Path, runs: Path, *, run: Callable[..., dict[str, Any]] = run_variant) -> list[dict[str, Any]]:
+    """Run every variant that has no result yet; results.json and table.md are written after each."""
+    file = runs / "results.json"
+    results: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
+    while True:
+        base, variants = read_queue(path)
+        done = {row["name"] for row in results}
+        variant = next((variant for variant in variants if variant.name not in done), None)
+        if variant is None:
+            return results
+        results.append(run(base, variant, runs))
+        file.write_text(json.dumps(results, indent=1))
+        (runs / "table.md").write_text(table_of(results))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m train.queue", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("queue", type=Path, help="YAML file: base, a run; variants, a list of name, why and set")
+    parser.add_argument("--runs", type=Path, default=Path("runs/queue"), help="where runs and the table are kept")
+    options = parser.parse_args(arguments)
+    options.runs.mkdir(parents=True, exist_ok=True)
+    try:
+        print(table_of(work(options.queue, options.runs.resolve())))
+    except (ValueError, KeyError, OSError) as error:
+        parser.error(str(error))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
