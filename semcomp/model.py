@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from semcomp.analysis import Analysis
 from semcomp.entropy import HyperAnalysis, MeanPath, checkerboard
 from semcomp.quantize import QUALITIES, RateTable, lmbda_of
+from semcomp.refine import ScaleRefiner
 from semcomp.sigma import SigmaPath
 from semcomp.symbols import STRIDE_Y as STRIDE_Y
 from semcomp.symbols import STRIDE_Z as STRIDE_Z
@@ -39,6 +40,8 @@ class CodecConfig:
     synthesis_c4: int = 32
     entropy_width: int = 192
     """Channels of the hyper analysis, of the mean path, and of the sigma path's hidden layer."""
+    refine_width: int = 0
+    """Hidden channels of the second pass' refinement of the scale (semcomp/refine.py); 0 for none."""
     nodes: int = 12
     """Rate nodes: gains, rate vectors and priors of z."""
     lmbda_min: float = 0.0003
@@ -69,6 +72,9 @@ class CodecModel(nn.Module):
             hyper=c.hyper, hidden=c.entropy_width, latents=c.latents, nodes=c.nodes,
             log_sigma=self._first_guess_of_log_sigma(log_gain),
         )  # fmt: skip
+        self.refiner = None
+        if c.refine_width:
+            self.refiner = ScaleRefiner(latents=c.latents, hidden=c.refine_width, nodes=c.nodes)
         self.mean_path = MeanPath(latents=c.latents, width=c.entropy_width, hyper=c.hyper, nodes=c.nodes)
         self.synthesis = Synthesis(
             latents=c.latents, c16=c.synthesis_c16, c8=c.synthesis_c8, c4=c.synthesis_c4,

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from semcomp.fused import from_patches, shuffle_order
 from semcomp.quantize import QUALITIES, RateTable, bound, floor, round_half_even
 from semcomp.symbols import Z_LIMIT as Z_LIMIT
 
@@ -71,8 +72,18 @@ def table_index(
     z_hat (B, H, h, w); weight1 (K, 9H); bias1 (B, K, 1, 1); weight2 (16 M, K), ordered for a pixel shuffle by 4;
     bias2 (B, M, 1, 1). Returns (B, M, 4h, 4w), integers 0..63.
     """
+    return index_of(table_sums(z_hat, weight1, bias1, weight2, bias2))
+
+
+def table_sums(z_hat: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
+    """The sums of `table_index` before the last shift, integers below 2^24; channels-last."""
     hidden = floor((_matmul(weight1, neighbours(z_hat)) + bias1) * 2.0**-SHIFT1).clamp(0, 255)
-    sums = F.pixel_shuffle(_matmul(weight2, hidden), 4) + bias2
+    sums = F.linear(hidden.permute(0, 2, 3, 1), shuffle_order(weight2, 4)).permute(0, 3, 1, 2)
+    return from_patches(sums, 4) + bias2
+
+
+def index_of(sums: Tensor) -> Tensor:
+    """Table numbers 0..63 of sums."""
     return bound(floor(sums * 2.0**-SHIFT2), 0, SCALES - 1)
 
 
@@ -159,8 +170,12 @@ class SigmaPath(nn.Module):
 
     def forward(self, z_hat: Tensor, quality: Tensor) -> Tensor:
         """z_hat (B, H, h, w), quality (B,) -> table numbers (B, M, 4h, 4w); never under autocast."""
+        return index_of(self.sums(z_hat, quality))
+
+    def sums(self, z_hat: Tensor, quality: Tensor) -> Tensor:
+        """What `forward` takes the table numbers from: (B, M, 4h, 4w), integers."""
         with torch.autocast(z_hat.device.type, enabled=False):
-            return table_index(z_hat.float(), *self._integers(quality))
+            return table_sums(z_hat.float(), *self._integers(quality))
 
     @torch.no_grad()
     def released(self) -> IntegerSigma:

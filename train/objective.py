@@ -14,7 +14,8 @@ from semcomp.entropy import checkerboard
 from semcomp.fused import residual_around
 from semcomp.model import CodecModel
 from semcomp.quantize import prior_node, round_half_even
-from semcomp.sigma import clip_z
+from semcomp.refine import surprise
+from semcomp.sigma import clip_z, index_of
 from train.fused import gaussian_bits, squared_error
 
 LIKELIHOOD_FLOOR = 1e-9
@@ -93,20 +94,28 @@ class Objective(nn.Module):
             y_scaled = torch.where(keep, y_scaled, 0.0)
         z = codec.hyper_analysis(y_scaled, quality).float()
         z_hat = clip_z(z)
-        index = codec.sigma_path(z_hat, quality)
-        coded = (index.detach() >= self.skip_below).to(y_scaled.dtype)
-        if keep is not None:
-            coded = coded * keep
+        sums = codec.sigma_path.sums(z_hat, quality)
+        index = index_of(sums)
+        kept = 1.0 if keep is None else keep.to(y_scaled.dtype)
+        even = checkerboard(y_scaled.shape, device=y_scaled.device).to(y_scaled.dtype)
         means: list[Tensor] = []
+        symbols: list[Tensor] = []
 
         def residual(part: Tensor, mask: Tensor) -> Tensor:
+            nonlocal index
+            if means and codec.refiner is not None:
+                seen = surprise(symbols[0].detach(), index.detach(), self._coded(index) * even * kept)
+                index = torch.lerp(index_of(codec.refiner(sums, seen, quality)), index, even)
             means.append(part)
-            return residual_around(y_scaled, part, coded * mask)
+            symbols.append(residual_around(y_scaled, part, self._coded(index) * mask * kept))
+            return symbols[-1]
 
         y_hat = codec.two_passes(z_hat, quality, residual, keep)
-        even = checkerboard(y_scaled.shape, device=y_scaled.device)
-        mean = torch.lerp(means[1], means[0], even.to(y_scaled.dtype))
-        return Coded(y_scaled, mean, index, z, y_hat)
+        return Coded(y_scaled, torch.lerp(means[1], means[0], even), index, z, y_hat)
+
+    def _coded(self, index: Tensor) -> Tensor:
+        """1.0 where an element is coded."""
+        return (index.detach() >= self.skip_below).to(index.dtype)
 
     def measure(
         self, x: Tensor, quality: Tensor, rounded: bool = False, keep: Tensor | None = None

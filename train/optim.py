@@ -51,7 +51,7 @@ def build_optimizers(module: nn.Module, config: OptimConfig) -> list[torch.optim
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue
-        inner = parameter.ndim == 2 and not any(part in name for part in ("rate", "bias", "sigma"))
+        inner = parameter.ndim == 2 and not any(part in name for part in ("rate", "bias", "sigma", "refiner"))
         if "linear" in name or "gain" in name:
             linear.append(parameter)
         elif name.startswith("prior."):

@@ -1,0 +1,82 @@
+"""Backward adaptation of the scale: the table number of a second-pass element from z and the first pass' integers.
+
+    r     symbols of the first pass (even elements), integers
+    i     their table numbers, 0..63
+    T[i, |r|]   surprise: how far the symbol speaks for a wider (+) or narrower (-) table than i, integers in -127..127
+    u     surprise of the element itself where it is even, else floor(sum of its four neighbours / 4)      B M h w
+    hidden = clip((weight1 u + bias1) >> 4, 0, 255)                                                       B K h w
+    table number of an odd element = clip((sums of the sigma path + weight2 hidden + own u) >> 10, 0, 63)
+
+The four neighbours of an odd element, in its own channel, are even; so u holds what the first pass says of every
+element. Every value is an integer and every sum stays below 2^24, so this path is as exact as the sigma path.
+T is the score of a discretised Gaussian, d log P(r) / d log sigma, whose mean is zero when the table is right;
+its logarithm is taken above 1, because real symbols have heavy tails.
+"""
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semcomp.fused import wide_linear
+from semcomp.quantize import RateTable, bound, floor, round_half_even
+from semcomp.sigma import BIAS_LIMIT, LOG_STEP, SCALES, SHIFT1, SHIFT2, WEIGHT_LIMIT, scale_table
+
+LARGEST = 1023
+"""Magnitudes above are looked up as this one."""
+SURPRISE_UNIT, SURPRISE_LIMIT = 32, 127
+_UNIT1 = 1 << SHIFT1
+_UNIT2 = (1 << SHIFT2) / (32 * LOG_STEP)
+
+
+@lru_cache(maxsize=1)
+def surprise_table() -> Tensor:
+    """T, float32 integers (64, 1024). Released as data: it decides bits and is never computed again."""
+    sigma = scale_table().double()[:, None]
+    size = torch.arange(LARGEST + 1, dtype=torch.float64)[None]
+    normal = torch.distributions.Normal(0.0, 1.0)
+    upper, lower = (size + 0.5) / sigma, (size - 0.5) / sigma
+    mass = normal.cdf(-lower) - normal.cdf(-upper)
+    change = lower * normal.log_prob(lower).exp() - upper * normal.log_prob(upper).exp()
+    # Far out, where both vanish, the score of the density at the inner edge takes over.
+    score = torch.where(mass > 1e-30, change / mass.clamp_min(1e-30), lower.square() - 1)
+    score = torch.where(score > 1, 1 + score.clamp_min(1).log(), score)
+    return (score * SURPRISE_UNIT).round().clamp(-SURPRISE_LIMIT, SURPRISE_LIMIT).add(0.0).float()
+
+
+def surprise(symbols: Tensor, index: Tensor, even: Tensor) -> Tensor:
+    """u (B, M, h, w) of integer-valued symbols and table numbers; `even` is 1.0 at coded elements of the first pass.
+
+    Elements that are not coded say nothing: their surprise is 0.
+    """
+    place = symbols.abs().clamp_max(LARGEST).add(index * (LARGEST + 1)).int()
+    own = surprise_table().to(symbols.device).flatten()[place] * even
+    padded = F.pad(own, (1, 1, 1, 1))
+    around = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
+    return own + torch.floor(around * 0.25)
+
+
+class ScaleRefiner(nn.Module):
+    """The trainable form: real-valued parameters, rounded on every use to what will be released."""
+
+    def __init__(self, *, latents: int, hidden: int, nodes: int):
+        super().__init__()
+        assert latents * WEIGHT_LIMIT * SURPRISE_LIMIT + BIAS_LIMIT < 1 << 24, "the first sum would not be exact"
+        self.weight1 = nn.Parameter(torch.randn(hidden, latents) * 0.5)
+        self.bias1 = RateTable(nodes, hidden, init=1.0)
+        self.weight2 = nn.Parameter(torch.zeros(latents, hidden))
+        self.own = nn.Parameter(torch.full((latents, 1, 1), 0.1))
+
+    def forward(self, sums: Tensor, seen: Tensor, quality: Tensor) -> Tensor:
+        """Sums of the sigma path and u (B, M, h, w), quality (B,) -> refined sums, of which those of odd elements count."""
+
+        def rounded(value: Tensor, unit: float, limit: int) -> Tensor:
+            return round_half_even(bound(value * unit, -limit, limit))
+
+        with torch.autocast(sums.device.type, enabled=False):
+            weight1, bias1 = rounded(self.weight1, _UNIT1, WEIGHT_LIMIT), self.bias1(quality)
+            first = wide_linear(seen, weight1, narrow=False) + rounded(bias1, 32 * _UNIT1, BIAS_LIMIT)
+            hidden = floor(first * 2.0**-SHIFT1).clamp(0, 255)
+            weight2, own = rounded(self.weight2, _UNIT2, WEIGHT_LIMIT), rounded(self.own, _UNIT2, WEIGHT_LIMIT)
+            return sums + wide_linear(hidden, weight2, narrow=False) + own * seen
