@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from semcomp.blocks import Block, Down, Pointwise, activation
 from semcomp.fused import to_patches, trains_here, wide_linear
+from semcomp.quantize import RateTable
 
 PATCH = 16
 
@@ -41,7 +42,8 @@ def dct_basis(channels: int) -> Tensor:
 class Analysis(nn.Module):
     """g_a. (B, 3, H, W) in [0, 1] -> y (B, M, H/16, W/16), float32."""
 
-    def __init__(self, *, c8: int, c16: int, latents: int, blocks8: int, blocks16: int):
+    def __init__(self, *, c8: int, c16: int, latents: int, blocks8: int, blocks16: int, nodes: int = 0):
+        """With `nodes` the analysis knows the quality."""
         super().__init__()
         self.reach = PATCH * (blocks16 + (blocks8 + 1) // 2)
         """Pixels around its 16x16 patch that decide a latent."""
@@ -50,13 +52,18 @@ class Analysis(nn.Module):
         self.patches = nn.Conv2d(3, c8, 8, stride=8)
         self.blocks8 = nn.Sequential(*[Block(c8) for _ in range(blocks8)])
         self.down = Down(c8, c16)
+        self.rate = RateTable(nodes, c16) if nodes else None
         self.blocks16 = nn.Sequential(*[Block(c16) for _ in range(blocks16)])
         self.head = Pointwise(c16, latents, scale=0.05)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:
         x = x - 0.5
         features = self.blocks8(self.patches(x))        # B C8 H/8 W/8
-        features = self.blocks16(self.down(features))   # B C16 H/16 W/16
+        features = self.down(features)                  # B C16 H/16 W/16
+        if self.rate is not None:
+            assert quality is not None
+            features = features + self.rate(quality)
+        features = self.blocks16(features)
         narrow = torch.is_autocast_enabled(x.device.type)
         with torch.autocast(x.device.type, enabled=False):
             return self._linear(x.float(), activation(features.float()), narrow=narrow)

@@ -44,7 +44,9 @@ class HyperAnalysis(nn.Module):
 class MeanPath(nn.Module):
     """z_hat and the first half of y_hat -> the mean of y, before the gain."""
 
-    def __init__(self, *, latents: int, width: int, hyper: int, nodes: int):
+    def __init__(
+        self, *, latents: int, width: int, hyper: int, nodes: int, passes: int = 2
+    ):
         super().__init__()
         self.entry = nn.Conv2d(hyper, width, 3, padding=1)
         self.rate = RateTable(nodes, width)
@@ -54,6 +56,8 @@ class MeanPath(nn.Module):
         self.context = Pointwise(latents, width)
         self.block2 = Block(width)
         self.head2 = Pointwise(width, latents, scale=0.05)
+        self.later = nn.ModuleList(Pointwise(width, latents, scale=0.05) for _ in range(passes - 2))
+        self.step = nn.Parameter(torch.zeros(passes - 2, width)) if passes > 2 else None
 
     def features(self, z_hat: Tensor, quality: Tensor) -> Tensor:
         """z_hat (B, Z, h/4, w/4) -> (B, F, h, w)."""
@@ -67,6 +71,36 @@ class MeanPath(nn.Module):
         """Mean of the odd elements (B, M, h, w), given y_hat with its odd elements set to zero."""
         context = self.block2(features + self.context(compand(y_hat_even)))
         return self.head2(activation(context)).float()
+
+
+    def nth(self, features: Tensor, y_hat: Tensor | None, number: int) -> Tensor:
+        """Mean for pass `number` of four, given y_hat of the passes before, zero elsewhere."""
+        if y_hat is None:
+            return self.first(features)
+        context = features + self.context(compand(y_hat))
+        if number >= 2:
+            assert self.step is not None
+            context = context + self.step[number - 2, :, None, None]
+        head = self.head2 if number == 1 else self.later[number - 2]
+        mean: Tensor = head(activation(self.block2(context)))
+        return mean.float()
+
+
+def quarters(shape: torch.Size, *, device: torch.device) -> Tensor:
+    """The pass of every element, 0..3: uint8 (1, M, h, w), channels-last.
+
+    Within a channel the diagonal neighbours of pass 0 follow in pass 1, then the two others; the channels at one place
+    take turns.
+    """
+    return _kept_quarters(torch.Size(shape[-3:]), device)
+
+
+@lru_cache(maxsize=8)
+def _kept_quarters(shape: torch.Size, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        channel, row, column = (torch.arange(size, device=device) for size in shape)
+        place = torch.tensor([[0, 2], [3, 1]], device=device)[row[:, None] % 2, column[None] % 2]
+        return ((place[..., None] + channel) % 4).to(torch.uint8).permute(2, 0, 1)[None]
 
 
 def even_elements(shape: torch.Size, *, device: torch.device) -> Tensor:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from semcomp.analysis import Analysis
-from semcomp.entropy import HyperAnalysis, MeanPath, checkerboard
+from semcomp.centroid import Centroid
+from semcomp.entropy import HyperAnalysis, MeanPath, checkerboard, quarters
 from semcomp.quantize import QUALITIES, RateTable, lmbda_of
 from semcomp.refine import ScaleRefiner
 from semcomp.sigma import SigmaPath
@@ -42,6 +43,15 @@ class CodecConfig:
     """Channels of the hyper analysis, of the mean path, and of the sigma path's hidden layer."""
     refine_width: int = 0
     """Hidden channels of the second pass' refinement of the scale (semcomp/refine.py); 0 for none."""
+    passes: int = 2
+    """Passes in which the mean is refined: 2 (checkerboard) or 4 (quadtree)."""
+    latents_low: int = 0
+    """Channels of y that exist at qualities below `latents_all_from`; 0 for all."""
+    latents_all_from: int = 61
+    analysis_rate: bool = False
+    """Tell the analysis the quality, at 1/16. Then one analysis no longer serves every quality."""
+    centroid: bool = False
+    """Decode a symbol towards the centroid of its interval instead of to its middle (semcomp/centroid.py)."""
     nodes: int = 12
     """Rate nodes: gains, rate vectors and priors of z."""
     lmbda_min: float = 0.0003
@@ -54,6 +64,10 @@ class CodecConfig:
             raise ValueError(f"0 < lmbda_min < lmbda_max, not {self.lmbda_min} and {self.lmbda_max}")
         if self.nodes < 2:
             raise ValueError(f"nodes must be at least 2, not {self.nodes}")
+        if self.passes not in (2, 4):
+            raise ValueError(f"passes must be 2 or 4, not {self.passes}")
+        if self.latents_low > self.latents:
+            raise ValueError(f"latents_low must be at most latents, {self.latents}, not {self.latents_low}")
 
 
 class CodecModel(nn.Module):
@@ -64,7 +78,7 @@ class CodecModel(nn.Module):
         self.config = c = config
         self.analysis = Analysis(
             c8=c.analysis_c8, c16=c.analysis_c16, latents=c.latents,
-            blocks8=c.analysis_blocks8, blocks16=c.analysis_blocks16,
+            blocks8=c.analysis_blocks8, blocks16=c.analysis_blocks16, nodes=c.nodes if c.analysis_rate else 0,
         )  # fmt: skip
         self.hyper_analysis = HyperAnalysis(latents=c.latents, width=c.entropy_width, hyper=c.hyper, nodes=c.nodes)
         log_gain = self._theoretical_log_gain()
@@ -74,8 +88,9 @@ class CodecModel(nn.Module):
         )  # fmt: skip
         self.refiner = None
         if c.refine_width:
-            self.refiner = ScaleRefiner(latents=c.latents, hidden=c.refine_width, nodes=c.nodes)
-        self.mean_path = MeanPath(latents=c.latents, width=c.entropy_width, hyper=c.hyper, nodes=c.nodes)
+            self.refiner = ScaleRefiner(latents=c.latents, hidden=c.refine_width, nodes=c.nodes, passes=c.passes)
+        self.mean_path = MeanPath(latents=c.latents, width=c.entropy_width, hyper=c.hyper, nodes=c.nodes, passes=c.passes)
+        self.centroid = Centroid(nodes=c.nodes) if c.centroid else None
         self.synthesis = Synthesis(
             latents=c.latents, c16=c.synthesis_c16, c8=c.synthesis_c8, c4=c.synthesis_c4,
             blocks16=c.synthesis_blocks16, blocks8=c.synthesis_blocks8, nodes=c.nodes,
@@ -105,6 +120,14 @@ class CodecModel(nn.Module):
     def inverse_gain(self, quality: Tensor) -> Tensor:
         return torch.exp(self.log_inverse_gain(quality))
 
+    def exists(self, quality: Tensor) -> Tensor | None:
+        """Which channels of y exist at a quality: bool (B, M, 1, 1), or None where all do."""
+        c = self.config
+        if not c.latents_low:
+            return None
+        always = torch.arange(c.latents, device=quality.device) < c.latents_low
+        return (always | (quality[:, None] >= c.latents_all_from))[:, :, None, None]
+
     def two_passes(
         self, z_hat: Tensor, quality: Tensor, residual: Callable[[Tensor, Tensor], Tensor],
         keep: Tensor | None = None, mean_path: MeanPath | None = None, gains: tuple[Tensor, Tensor] | None = None,
@@ -120,6 +143,8 @@ class CodecModel(nn.Module):
         path = self.mean_path if mean_path is None else mean_path
         features = path.features(z_hat, quality)
         mean = path.first(features) * gain
+        if self.config.passes == 4:
+            return self._four_passes(features, residual, keep, path, (gain, inverse_gain))
         even = checkerboard(mean.shape, device=mean.device)
         share = even.to(mean.dtype)  # by products: torch.where takes four times as long
         decoded = mean + residual(mean, even)
@@ -130,6 +155,23 @@ class CodecModel(nn.Module):
         decoded2 = mean2 + residual(mean2, ~even)
         y_hat = torch.addcmul(y_hat_even, decoded2 * inverse_gain, 1 - share)
         return y_hat if keep is None else torch.where(keep, y_hat, 0.0)
+
+    def _four_passes(
+        self, features: Tensor, residual: Callable[[Tensor, Tensor], Tensor], keep: Tensor | None, path: MeanPath,
+        gains: tuple[Tensor, Tensor],
+    ) -> Tensor:  # fmt: skip
+        """`two_passes` over the four groups of `quarters`."""
+        gain, inverse_gain = gains
+        y_hat: Tensor | None = None
+        for number in range(4):
+            mean = path.nth(features, y_hat, number) * gain
+            mask = quarters(mean.shape, device=mean.device) == number
+            part = (mean + residual(mean, mask)) * inverse_gain * mask.to(mean.dtype)
+            if keep is not None:
+                part = torch.where(keep, part, 0.0)
+            y_hat = part if y_hat is None else y_hat + part
+        assert y_hat is not None
+        return y_hat
 
 
 @torch.no_grad()

@@ -3,12 +3,12 @@
     r     symbols of the first pass (even elements), integers
     i     their table numbers, 0..63
     T[i, |r|]   surprise: how far the symbol speaks for a wider (+) or narrower (-) table than i, integers in -127..127
-    u     surprise of the element itself where it is even, else floor(sum of its four neighbours / 4)      B M h w
+    u     surprise of the element itself where it is decoded, else clip(floor(sum of its neighbours / 4), -127, 127)
     hidden = clip((weight1 u + bias1) >> 4, 0, 255)                                                       B K h w
     table number of an odd element = clip((sums of the sigma path + weight2 hidden + own u) >> 10, 0, 63)
 
-The four neighbours of an odd element, in its own channel, are even; so u holds what the first pass says of every
-element. Every value is an integer and every sum stays below 2^24, so this path is as exact as the sigma path.
+Neighbours are the eight around an element in its own channel; those that are not decoded yet count as 0. So u holds what
+the passes before say of every element. With four passes, each of the last three is refined in this way. Every value is an integer and every sum stays below 2^24, so this path is as exact as the sigma path.
 T is the score of a discretised Gaussian, d log P(r) / d log sigma, whose mean is zero when the table is right;
 its logarithm is taken above 1, because real symbols have heavy tails.
 """
@@ -45,37 +45,43 @@ def surprise_table() -> Tensor:
     return (score * SURPRISE_UNIT).round().clamp(-SURPRISE_LIMIT, SURPRISE_LIMIT).add(0.0).float()
 
 
-def surprise(symbols: Tensor, index: Tensor, even: Tensor) -> Tensor:
-    """u (B, M, h, w) of integer-valued symbols and table numbers; `even` is 1.0 at coded elements of the first pass.
+def surprise(symbols: Tensor, index: Tensor, coded: Tensor, seen: Tensor) -> Tensor:
+    """u (B, M, h, w) of integer-valued symbols and table numbers.
 
-    Elements that are not coded say nothing: their surprise is 0.
+    `seen` is 1.0 at elements of the passes before, `coded` where one of them was coded; others say nothing.
     """
     place = symbols.abs().clamp_max(LARGEST).add(index * (LARGEST + 1)).int()
-    own = surprise_table().to(symbols.device).flatten()[place] * even
+    own = surprise_table().to(symbols.device).flatten()[place] * coded
     padded = F.pad(own, (1, 1, 1, 1))
-    around = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
-    return own + torch.floor(around * 0.25)
+    rows = padded[..., :-2, :] + padded[..., 1:-1, :] + padded[..., 2:, :]
+    around = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] - own
+    return torch.where(seen > 0, own, torch.floor(around * 0.25).clamp_(-SURPRISE_LIMIT, SURPRISE_LIMIT))
 
 
 class ScaleRefiner(nn.Module):
     """The trainable form: real-valued parameters, rounded on every use to what will be released."""
 
-    def __init__(self, *, latents: int, hidden: int, nodes: int):
+    def __init__(self, *, latents: int, hidden: int, nodes: int, passes: int = 2):
         super().__init__()
         assert latents * WEIGHT_LIMIT * SURPRISE_LIMIT + BIAS_LIMIT < 1 << 24, "the first sum would not be exact"
         self.weight1 = nn.Parameter(torch.randn(hidden, latents) * 0.5)
         self.bias1 = RateTable(nodes, hidden, init=1.0)
         self.weight2 = nn.Parameter(torch.zeros(latents, hidden))
         self.own = nn.Parameter(torch.full((latents, 1, 1), 0.1))
+        self.step = nn.Parameter(torch.zeros(passes - 2, hidden)) if passes > 2 else None
+        """Biases of the later passes."""
 
-    def forward(self, sums: Tensor, seen: Tensor, quality: Tensor) -> Tensor:
-        """Sums of the sigma path and u (B, M, h, w), quality (B,) -> refined sums, of which those of odd elements count."""
+    def forward(self, sums: Tensor, seen: Tensor, quality: Tensor, number: int = 1) -> Tensor:
+        """Sums of the sigma path and u (B, M, h, w), quality (B,) -> refined sums for pass `number`."""
 
         def rounded(value: Tensor, unit: float, limit: int) -> Tensor:
             return round_half_even(bound(value * unit, -limit, limit))
 
         with torch.autocast(sums.device.type, enabled=False):
             weight1, bias1 = rounded(self.weight1, _UNIT1, WEIGHT_LIMIT), self.bias1(quality)
+            if number >= 2:
+                assert self.step is not None
+                bias1 = bias1 + self.step[number - 2, :, None, None]
             first = wide_linear(seen, weight1, narrow=False) + rounded(bias1, 32 * _UNIT1, BIAS_LIMIT)
             hidden = floor(first * 2.0**-SHIFT1).clamp(0, 255)
             weight2, own = rounded(self.weight2, _UNIT2, WEIGHT_LIMIT), rounded(self.own, _UNIT2, WEIGHT_LIMIT)

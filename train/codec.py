@@ -73,6 +73,8 @@ class RunConfig:
     """From this part of the run on, the rate is that of rounded symbols instead of noisy ones (soft, then hard:
     Guo et al. 2021); 1 never. The released run began at 0.75 and lost by it: while the learning rate fell to its end,
     z grew from .015 to .024 bpp, and BD-rate went from -55.3 to -54.8 %."""
+    quantizer: str = "mixed"
+    """What stands in for rounding (train/quantizers.py): mixed, noise, straight, dithered or soft."""
     skip_below: int = 4
     """Elements whose table number is smaller are never coded: their sigma is below 0.18."""
     seed: int = 0
@@ -103,7 +105,7 @@ class Trainer:
             find_photos(config.data.photos)[: config.data.limit],
             smallest=config.data.crop, device=self.device, quiet=quiet,
         )  # fmt: skip
-        self.objective = Objective(CodecModel(config.codec), skip_below=config.skip_below)
+        self.objective = Objective(CodecModel(config.codec), skip_below=config.skip_below, quantizer=config.quantizer)
         if config.start_from:
             start_from(self.objective, config.start_from)
         self.objective.to(self.device, memory_format=torch.channels_last)
@@ -157,6 +159,7 @@ class Trainer:
         set_rates(self.optimizers, factor)
         x = self.photos.batch(config.data.batch, config.data.crop, mix=config.data.mix, generator=self.sampler)
         quality = torch.randint(1, QUALITIES + 1, (config.data.batch,), generator=self.sampler).to(self.device)
+        self.objective.quantizer.progress = self.progress
         measured = self.wrapped(x, quality, self.progress >= config.rounded_from)
         loss = self.objective.loss(measured, quality)
         self.fabric.backward(loss)

@@ -10,13 +10,12 @@ import torch
 from compressai.entropy_models import EntropyBottleneck
 from torch import Tensor, nn
 
-from semcomp.entropy import checkerboard
-from semcomp.fused import residual_around
 from semcomp.model import CodecModel
 from semcomp.quantize import prior_node, round_half_even
 from semcomp.refine import surprise
 from semcomp.sigma import clip_z, index_of
 from train.fused import gaussian_bits, squared_error
+from train.quantizers import Quantizer
 
 LIKELIHOOD_FLOOR = 1e-9
 
@@ -71,14 +70,17 @@ class Coded(NamedTuple):
     """(B, Z, h/4, w/4), not rounded"""
     y_hat: Tensor
     """after the inverse gain"""
+    alive: Tensor | None
+    """what is coded at all, broadcast over (B, M, h, w); None for everything"""
 
 
 class Objective(nn.Module):
     """Codec plus likelihoods: (x, quality) -> rate and distortion of each sample."""
 
-    def __init__(self, codec: CodecModel, *, skip_below: int):
+    def __init__(self, codec: CodecModel, *, skip_below: int, quantizer: str = "mixed"):
         super().__init__()
         self.codec = codec
+        self.quantizer = Quantizer(quantizer)
         self.prior = PriorBank(codec.config.hyper, codec.config.nodes)
         self.skip_below = skip_below
 
@@ -89,7 +91,9 @@ class Objective(nn.Module):
     def encode(self, x: Tensor, quality: Tensor, keep: Tensor | None = None) -> Coded:
         """x (B, 3, H, W) in [0, 1], quality (B,) int64, keep bool (B, 1, H/16, W/16) or None -> latents, rounded."""
         codec = self.codec
-        y_scaled = codec.analysis(x) * codec.gain(quality)
+        exists = codec.exists(quality)
+        keep = exists if keep is None else keep if exists is None else keep & exists
+        y_scaled = self._analyse(x, quality) * codec.gain(quality)
         if keep is not None:
             y_scaled = torch.where(keep, y_scaled, 0.0)
         z = codec.hyper_analysis(y_scaled, quality).float()
@@ -97,21 +101,26 @@ class Objective(nn.Module):
         sums = codec.sigma_path.sums(z_hat, quality)
         index = index_of(sums)
         kept = 1.0 if keep is None else keep.to(y_scaled.dtype)
-        even = checkerboard(y_scaled.shape, device=y_scaled.device).to(y_scaled.dtype)
-        means: list[Tensor] = []
-        symbols: list[Tensor] = []
+        mean = torch.zeros_like(y_scaled)
+        seen_symbols, seen, number = torch.zeros_like(y_scaled), torch.zeros_like(y_scaled), 0
 
         def residual(part: Tensor, mask: Tensor) -> Tensor:
-            nonlocal index
-            if means and codec.refiner is not None:
-                seen = surprise(symbols[0].detach(), index.detach(), self._coded(index) * even * kept)
-                index = torch.lerp(index_of(codec.refiner(sums, seen, quality)), index, even)
-            means.append(part)
-            symbols.append(residual_around(y_scaled, part, self._coded(index) * mask * kept))
-            return symbols[-1]
+            nonlocal index, mean, seen_symbols, seen, number
+            share = mask.to(part.dtype)
+            if codec.refiner is not None and number:
+                signs = surprise(seen_symbols, index.detach(), self._coded(index) * seen * kept, seen)
+                index = torch.lerp(index, index_of(codec.refiner(sums, signs, quality, number)), share)
+            mean = torch.addcmul(mean, part, share)
+            coded = self._coded(index) * share * kept
+            symbols = self.quantizer(y_scaled, part, coded)
+            seen_symbols, seen, number = seen_symbols + symbols.detach(), seen + share, number + 1
+            return symbols if codec.centroid is None else codec.centroid(symbols, index.detach(), quality)
 
         y_hat = codec.two_passes(z_hat, quality, residual, keep)
-        return Coded(y_scaled, torch.lerp(means[1], means[0], even), index, z, y_hat)
+        return Coded(y_scaled, mean, index, z, y_hat, keep)
+
+    def _analyse(self, x: Tensor, quality: Tensor) -> Tensor:
+        return self.codec.analysis(x, quality if self.codec.config.analysis_rate else None)
 
     def _coded(self, index: Tensor) -> Tensor:
         """1.0 where an element is coded."""
@@ -127,27 +136,31 @@ class Objective(nn.Module):
         is that of what is kept.
         """
         codec = self.codec
-        y_scaled, mean, index, z, y_hat = self.encode(x, quality, keep)
+        y_scaled, mean, index, z, y_hat, alive = self.encode(x, quality, keep)
         x_hat = codec.synthesis(y_hat, quality)
 
         with torch.autocast(x.device.type, enabled=False):
+            rounded = self.quantizer.rounds_rate(rounded)
             y_rate = self._for_rate(y_scaled - mean, rounded)
             likelihood_z = self.prior(self._for_rate(z, rounded), prior_node(quality, codec.config.nodes))
-            if keep is None:
-                bits, mse = gaussian_bits(y_rate, index), squared_error(x_hat, x)
-            else:
+            if alive is not None:
                 # Where nothing is kept, the residual of zero costs nothing in the narrowest table.
-                bits = gaussian_bits(torch.where(keep, y_rate, 0.0), torch.where(keep, index, 0.0))
+                y_rate, index = torch.where(alive, y_rate, 0.0), torch.where(alive, index, 0.0)
+            bits, share = gaussian_bits(y_rate, index), torch.ones_like(quality)
+            if keep is not None:
                 shown = keep.float().repeat_interleave(16, 2).repeat_interleave(16, 3)
                 share = shown.mean((1, 2, 3)).clamp_min(1 / shown[0].numel())
-                mse = squared_error(x_hat * shown, x * shown) / share
+                x_hat, x = x_hat * shown, x * shown
+            mse = squared_error(x_hat, x) / share
         pixels = x.shape[-2] * x.shape[-1]
         return Measured(bits / pixels, self._bits(likelihood_z) / pixels, mse), y_hat
 
     def unquantized(self, x: Tensor, quality: Tensor) -> Tensor:
         """x_hat when nothing is rounded: what is lost here, the transform loses."""
         codec = self.codec
-        y = codec.analysis(x) * codec.gain(quality) * codec.inverse_gain(quality)
+        y = self._analyse(x, quality) * codec.gain(quality) * codec.inverse_gain(quality)
+        exists = codec.exists(quality)
+        y = y if exists is None else torch.where(exists, y, 0.0)
         return codec.synthesis(y, quality)
 
     @staticmethod

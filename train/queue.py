@@ -8,6 +8,7 @@ A variant that fails is noted with its error, and the next one starts.
 import argparse
 import copy
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -129,19 +130,19 @@ def table_of(results: list[dict[str, Any]]) -> str:
     return "\n".join([*lines, "", *points, ""])
 
 
-def work(path: Path, runs: Path, *, run: Callable[..., dict[str, Any]] = run_variant) -> list[dict[str, Any]]:
-    """Run every variant that has no result yet; results.json and table.md are written after each."""
+def work(path: Path, runs: Path, *, run: Callable[..., dict[str, Any]] = run_variant) -> bool:
+    """Run the next variant that has no result yet and write results.json and table.md; False where none is left."""
     file = runs / "results.json"
     results: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
-    while True:
-        base, variants = read_queue(path)
-        done = {row["name"] for row in results}
-        variant = next((variant for variant in variants if variant.name not in done), None)
-        if variant is None:
-            return results
-        results.append(run(base, variant, runs))
-        file.write_text(json.dumps(results, indent=1))
-        (runs / "table.md").write_text(table_of(results))
+    base, variants = read_queue(path)
+    done = {row["name"] for row in results}
+    variant = next((variant for variant in variants if variant.name not in done), None)
+    if variant is None:
+        return False
+    results.append(run(base, variant, runs))
+    file.write_text(json.dumps(results, indent=1))
+    (runs / "table.md").write_text(table_of(results))
+    return True
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -153,7 +154,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     options.runs.mkdir(parents=True, exist_ok=True)
     try:
-        print(table_of(work(options.queue, options.runs.resolve())))
+        if work(options.queue, options.runs.resolve()):
+            # A fresh process: the next run may need sources that are newer than this one's.
+            os.execv(sys.executable, [sys.executable, "-m", "train.queue", *(arguments or sys.argv[1:])])
     except (ValueError, KeyError, OSError) as error:
         parser.error(str(error))
     return 0
