@@ -44,9 +44,12 @@ class Block(nn.Module):
         self.expand = Pointwise(channels, expansion * channels)
         self.project = Pointwise(expansion * channels, channels)
 
-    def forward(self, value: Tensor) -> Tensor:
-        value = sum_(value, self.merge(self.depthwise(activation_(self.mix(value)))))
-        return sum_(value, self.project(activation_(self.expand(value))))
+    def forward(self, value: Tensor, scales: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """`scales` (B, C, 1, 1) multiply what the two branches add."""
+        merged = self.merge(self.depthwise(activation_(self.mix(value))))
+        value = sum_(value, merged if scales is None else merged * scales[0])
+        projected = self.project(activation_(self.expand(value)))
+        return sum_(value, projected if scales is None else projected * scales[1])
 
 
 class Down(nn.Module):

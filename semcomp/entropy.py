@@ -9,6 +9,7 @@ sigma path chose. Element (c, i, j) is even when c + i + j is, so the second pas
 element in its own channel and half of the channels at its own place (after He et al. 2021, checkerboard context).
 """
 
+import math
 from functools import lru_cache
 
 import torch
@@ -45,7 +46,7 @@ class MeanPath(nn.Module):
     """z_hat and the first half of y_hat -> the mean of y, before the gain."""
 
     def __init__(
-        self, *, latents: int, width: int, hyper: int, nodes: int, passes: int = 2
+        self, *, latents: int, width: int, hyper: int, nodes: int, passes: int = 2, widths: bool = False
     ):
         super().__init__()
         self.entry = nn.Conv2d(hyper, width, 3, padding=1)
@@ -58,6 +59,7 @@ class MeanPath(nn.Module):
         self.head2 = Pointwise(width, latents, scale=0.05)
         self.later = nn.ModuleList(Pointwise(width, latents, scale=0.05) for _ in range(passes - 2))
         self.step = nn.Parameter(torch.zeros(passes - 2, width)) if passes > 2 else None
+        self.widths = Pointwise(width, latents, scale=0.05) if widths else None
 
     def features(self, z_hat: Tensor, quality: Tensor) -> Tensor:
         """z_hat (B, Z, h/4, w/4) -> (B, F, h, w)."""
@@ -84,6 +86,12 @@ class MeanPath(nn.Module):
         head = self.head2 if number == 1 else self.later[number - 2]
         mean: Tensor = head(activation(self.block2(context)))
         return mean.float()
+
+    def fineness(self, features: Tensor) -> Tensor:
+        """Factor on the gain of every element, from 1/2 to 2: (B, M, h, w)."""
+        assert self.widths is not None
+        factor: Tensor = torch.exp(math.log(2) * torch.tanh(self.widths(activation(features)).float()))
+        return factor
 
 
 def quarters(shape: torch.Size, *, device: torch.device) -> Tensor:

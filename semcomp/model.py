@@ -52,6 +52,12 @@ class CodecConfig:
     """Tell the analysis the quality, at 1/16. Then one analysis no longer serves every quality."""
     centroid: bool = False
     """Decode a symbol towards the centroid of its interval instead of to its middle (semcomp/centroid.py)."""
+    width: bool = False
+    """Let z choose the quantisation width of every element, as a float."""
+    synthesis_scales: bool = False
+    """Scale every residual branch of the synthesis by a vector that the quality chooses."""
+    synthesis_filters4: int = 0
+    """Depthwise 3x3 layers at 1/4, which see beyond the 16x16 patch."""
     nodes: int = 12
     """Rate nodes: gains, rate vectors and priors of z."""
     lmbda_min: float = 0.0003
@@ -89,11 +95,12 @@ class CodecModel(nn.Module):
         self.refiner = None
         if c.refine_width:
             self.refiner = ScaleRefiner(latents=c.latents, hidden=c.refine_width, nodes=c.nodes, passes=c.passes)
-        self.mean_path = MeanPath(latents=c.latents, width=c.entropy_width, hyper=c.hyper, nodes=c.nodes, passes=c.passes)
+        self.mean_path = MeanPath(latents=c.latents, width=c.entropy_width, hyper=c.hyper, nodes=c.nodes, passes=c.passes, widths=c.width)
         self.centroid = Centroid(nodes=c.nodes) if c.centroid else None
         self.synthesis = Synthesis(
             latents=c.latents, c16=c.synthesis_c16, c8=c.synthesis_c8, c4=c.synthesis_c4,
             blocks16=c.synthesis_blocks16, blocks8=c.synthesis_blocks8, nodes=c.nodes,
+            scales=c.synthesis_scales, filters4=c.synthesis_filters4,
         )  # fmt: skip
         self.log_gain = RateTable(c.nodes, c.latents, init=log_gain[:, None])
         self.log_inverse_gain = RateTable(c.nodes, c.latents, init=-log_gain[:, None])
@@ -131,17 +138,20 @@ class CodecModel(nn.Module):
     def two_passes(
         self, z_hat: Tensor, quality: Tensor, residual: Callable[[Tensor, Tensor], Tensor],
         keep: Tensor | None = None, mean_path: MeanPath | None = None, gains: tuple[Tensor, Tensor] | None = None,
+        features: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Both checkerboard passes: y_hat (B, M, h, w), after the inverse gain.
 
         `residual(mean, mask)` returns the decoded residual of the elements in `mask` around a mean that has the gain
         applied, and anything elsewhere: it quantizes (encoder, training) or hands out what was read (decoder).
         Elements that are not coded have residual zero, on every side. Where `keep` (B, 1, h, w), bool, is false, y_hat
-        is zero for both passes. `mean_path` and `gains`, the gain and its inverse, stand in for the model's own.
+        is zero for both passes. `mean_path` and `gains`, the gain and its inverse, stand in for the model's own,
+        and so do `features`, which the mean path takes from z_hat.
         """
         gain, inverse_gain = gains or (self.gain(quality), self.inverse_gain(quality))
         path = self.mean_path if mean_path is None else mean_path
-        features = path.features(z_hat, quality)
+        if features is None:
+            features = path.features(z_hat, quality)
         mean = path.first(features) * gain
         if self.config.passes == 4:
             return self._four_passes(features, residual, keep, path, (gain, inverse_gain))

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semcomp.analysis import PATCH, dct_basis
-from semcomp.blocks import Block, Pointwise, Up, activation_
+from semcomp.blocks import Block, Pointwise, Up, activation, activation_
 from semcomp.fused import compand_through, from_patches, shuffle_order, trains_here, wide_linear
 from semcomp.quantize import RateTable
 
@@ -27,7 +27,10 @@ def compand(value: Tensor, *, scale: float = 8.0) -> Tensor:
 class Synthesis(nn.Module):
     """g_s. y_hat (B, M, H/16, W/16), quality (B,) -> x_hat (B, 3, H, W), float32."""
 
-    def __init__(self, *, latents: int, c16: int, c8: int, c4: int, blocks16: int, blocks8: int, nodes: int):
+    def __init__(
+        self, *, latents: int, c16: int, c8: int, c4: int, blocks16: int, blocks8: int, nodes: int,
+        scales: bool = False, filters4: int = 0,
+    ):  # fmt: skip
         super().__init__()
         self.reach = blocks16 + (blocks8 + 1) // 2
         """Positions around its own that decide a 16x16 patch of pixels."""
@@ -42,10 +45,15 @@ class Synthesis(nn.Module):
         self.up4 = Up(c8, c4, 2)
         self.expand = Pointwise(c4, 2 * c4)
         self.render = Up(2 * c4, 3, 4, scale=0.05)
+        self.scales16 = RateTable(nodes, 2 * blocks16 * c16, init=1.0) if scales else None
+        self.scales8 = RateTable(nodes, 2 * blocks8 * c8, init=1.0) if scales else None
+        self.filters4 = nn.ModuleList(nn.Conv2d(c4, c4, 3, padding=1, groups=c4) for _ in range(filters4))
 
     def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
-        features = self.blocks16(self.begin(y_hat, quality))            # B C16 H/16 W/16
-        return self.finish(y_hat, self.blocks8(self.up8(features)))     # B C8 H/8 W/8 -> B 3 H W
+        features = self.begin(y_hat, quality)
+        features = _scaled(self.blocks16, features, self.scales16, quality)         # B C16 H/16 W/16
+        features = _scaled(self.blocks8, self.up8(features), self.scales8, quality)  # B C8 H/8 W/8
+        return self.finish(y_hat, features)                                         # B 3 H W
 
     def begin(self, y_hat: Tensor, quality: Tensor) -> Tensor:
         """What the blocks at 1/16 read: (B, C16, H/16, W/16)."""
@@ -57,6 +65,8 @@ class Synthesis(nn.Module):
         `refine` changes the features at 1/4 before they are rendered.
         """
         features = self.up4(features)                                   # B C4 H/4 W/4
+        for layer in self.filters4:
+            features = features + layer(activation(features))
         if refine is not None:
             features = refine(features)
         features = self.expand(activation_(features))                   # B 2*C4 H/4 W/4
@@ -70,3 +80,14 @@ class Synthesis(nn.Module):
             return F.pixel_shuffle(self.linear(y_hat), PATCH)
         weight, bias = shuffle_order(self.linear.weight, PATCH), shuffle_order(self.linear.bias, PATCH)
         return from_patches(wide_linear(y_hat, weight, bias, narrow=narrow), PATCH)
+
+
+def _scaled(blocks: nn.Sequential, features: Tensor, table: RateTable | None, quality: Tensor) -> Tensor:
+    """The blocks, their branches scaled by the quality's vectors where there is a table."""
+    if table is None:
+        result: Tensor = blocks(features)
+        return result
+    scales = table(quality).to(features.dtype).chunk(2 * len(blocks), 1)
+    for number, block in enumerate(blocks):
+        features = block(features, scales[2 * number : 2 * number + 2])
+    return features

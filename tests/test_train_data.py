@@ -111,9 +111,9 @@ def test_drawings_are_what_they_are_called():
     smooth = [steps(draw_crop(128, random.Random(seed), kind="gradient")) for seed in range(20)]
     sharp = [steps(draw_crop(128, random.Random(seed), kind="text")) for seed in range(20)]
     assert max(smooth) <= 8 and np.median(sharp) > 100
-    page = draw_crop(256, random.Random(1), kind="text")
-    rows = (page != page[0, 0]).any((1, 2))
-    assert 3 <= np.count_nonzero(np.diff(rows.astype(int)) == 1)  # lines of text with clear space between them
+    pages = [draw_crop(256, random.Random(seed), kind="text") for seed in range(20)]
+    marked = [(page != np.median(page, (0, 1))).any((1, 2)).astype(int) for page in pages]
+    assert np.median([np.count_nonzero(np.diff(rows) == 1) for rows in marked]) >= 5  # lines with clear space between
 
 
 @pytest.fixture(scope="module")

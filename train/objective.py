@@ -100,6 +100,12 @@ class Objective(nn.Module):
         z_hat = clip_z(z)
         sums = codec.sigma_path.sums(z_hat, quality)
         index = index_of(sums)
+        gains, features = (codec.gain(quality), codec.inverse_gain(quality)), None
+        if codec.config.width:
+            features = codec.mean_path.features(z_hat, quality)
+            fineness = codec.mean_path.fineness(features)
+            y_scaled = y_scaled * fineness
+            gains = gains[0] * fineness, gains[1] / fineness
         kept = 1.0 if keep is None else keep.to(y_scaled.dtype)
         mean = torch.zeros_like(y_scaled)
         seen_symbols, seen, number = torch.zeros_like(y_scaled), torch.zeros_like(y_scaled), 0
@@ -116,7 +122,7 @@ class Objective(nn.Module):
             seen_symbols, seen, number = seen_symbols + symbols.detach(), seen + share, number + 1
             return symbols if codec.centroid is None else codec.centroid(symbols, index.detach(), quality)
 
-        y_hat = codec.two_passes(z_hat, quality, residual, keep)
+        y_hat = codec.two_passes(z_hat, quality, residual, keep, gains=gains, features=features)
         return Coded(y_scaled, mean, index, z, y_hat, keep)
 
     def _analyse(self, x: Tensor, quality: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ def build_optimizers(module: nn.Module, config: OptimConfig) -> list[torch.optim
         if not parameter.requires_grad:
             continue
         inner = parameter.ndim == 2 and not any(part in name for part in ("rate", "bias", "sigma", "refiner", "step"))
-        if "linear" in name or "gain" in name:
+        if "linear" in name or "gain" in name or "centroid" in name:
             linear.append(parameter)
         elif name.startswith("prior."):
             prior.append(parameter)
