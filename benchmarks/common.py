@@ -91,7 +91,7 @@ def progress(items: Iterable[T], *, total: int, label: str, options: argparse.Na
 
 def load_codec(options: argparse.Namespace, *, threads: int | None = None) -> Any:
     """The codec of --model."""
-    from semcomp.codec import load
+    from semcomp.codec.codec import load
 
     return load(options.model, threads=threads)
 

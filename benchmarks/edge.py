@@ -26,16 +26,16 @@ from PIL import Image
 from benchmarks import common, edge_int8
 from benchmarks.common import at_least, at_most
 from benchmarks.edge_int8 import sizes_of
-from semcomp.container import read
+from semcomp.bitstream.container import read
+from semcomp.codec.self_test import QUALITIES
 from semcomp.edge import EdgeCodec
 from semcomp.edge.bundle import LEVELS
 from semcomp.errors import SemcompError
-from semcomp.exactness import QUALITIES
-from semcomp.image import from_array
-from semcomp.metrics import psnr_db
-from semcomp.processes import spawned
-from semcomp.semantics import load_head
-from semcomp.symbols import STRIDE_Y, Symbols, grid
+from semcomp.imaging.metrics import psnr_db
+from semcomp.imaging.picture import from_array
+from semcomp.semantics.head import load_head
+from semcomp.types import STRIDE_Y, Symbols, grid
+from semcomp.workers import spawned
 
 CLIENT_LIMIT, SYNTHESIS_LIMIT = 12e6, 6e6
 ENTROPY = ("hyper", "sigma", "mean_first", "mean_second")

@@ -16,15 +16,15 @@ from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
-from heads.data import DataError, find_dataset, read_rgb
+from heads.datasets import DataError, find_dataset, read_rgb
 from heads.evaluate import FIGURES
 from heads.fit import FitConfig
 from heads.score import Score
 from semcomp import config as configuration
 from semcomp.edge import EdgeCodec
 from semcomp.eval.curves import mean_curve, saving
-from semcomp.image import from_array
-from semcomp.metrics import psnr_db
+from semcomp.imaging.metrics import psnr_db
+from semcomp.imaging.picture import from_array
 
 QUALITIES = (10, 30, 50, 70, 90)
 HEAD_QUALITY = 50

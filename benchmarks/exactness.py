@@ -19,12 +19,12 @@ from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import at_least, at_most
-from semcomp.coder import HAS_CONSTRICTION, SymbolReader, encode_symbols
-from semcomp.container import ChunkKind, read
+from semcomp.bitstream.container import ChunkKind, read
+from semcomp.bitstream.symbol_stream import HAS_CONSTRICTION, SymbolReader, encode_symbols
+from semcomp.codec.self_test import QUALITIES, arranged, arrangements, control_differs
 from semcomp.errors import SemcompError
-from semcomp.exactness import QUALITIES, arranged, arrangements, control_differs
-from semcomp.image import from_array
-from semcomp.sigma import table_index
+from semcomp.imaging.picture import from_array
+from semcomp.networks.sigma import table_index
 
 CONTROL_ELEMENTS = 5_000_000
 """From so many symbols on, the control must have changed a table number: it does so once in some hundred thousand."""

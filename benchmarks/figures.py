@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import common
-from heads.data import read_rgb
+from heads.datasets import read_rgb
 from semcomp.errors import MissingExtraError, SemcompError
 from semcomp.eval.codecs import CLASSICAL
 from semcomp.eval.plot import COLOURS, Chart, draw
@@ -50,7 +50,8 @@ Record = dict[str, Any]
 
 def weights_id(name: str) -> str:
     """What tells one release of embedded weights from another: a codec's model id, the hash of a head's file."""
-    from semcomp.store import WEIGHTS, load_release
+    from semcomp.codec.release import load_release
+    from semcomp.weights.files import WEIGHTS
 
     if name == "base":
         return load_release(name).model_id.hex()
@@ -109,7 +110,7 @@ def _footer(record: Record) -> str:
 
 def peers(target: Path) -> Record:
     """BD-rate against JPEG over arithmetic: semcomp as measured, others as published."""
-    from semcomp.codec import load
+    from semcomp.codec.codec import load
 
     result, record = measured(OUT / "rate.json"), _of_rate(measured(OUT / "rate.json"))
     if weights_id("base") != result["model_id"]:
@@ -194,10 +195,10 @@ def beside(target: Path) -> Record:
 
 def generative(target: Path) -> Record:
     """A street scene that nothing was trained on: completed as a whole and in part, and with a class renamed."""
-    from semcomp.codec import load
-    from semcomp.generative import Request
-    from semcomp.generators import load_generator
-    from semcomp.semantics import Segmentation, load_head
+    from semcomp.codec.codec import load
+    from semcomp.generative.generator_file import load_generator
+    from semcomp.generative.request import Request
+    from semcomp.semantics.head import Segmentation, load_head
 
     pixels = read_rgb(STREET)
     codec, head, generator = load(), load_head("street"), load_generator("street")
@@ -239,7 +240,7 @@ def worst(target: Path) -> Record:
 
 def _sheet(name: str, target: Path) -> Record:
     """A contact sheet at half its size."""
-    from semcomp.generators import load_generator
+    from semcomp.generative.generator_file import load_generator
 
     result = measured(OUT / "photos.json")
     if result["generator_id"] != load_generator("photos").generator_id.hex():
@@ -255,7 +256,7 @@ def _sheet(name: str, target: Path) -> Record:
 
 def page(target: Path) -> Record:
     """The page in a browser."""
-    from semcomp.store import WEIGHTS
+    from semcomp.weights.files import WEIGHTS
 
     shot, weights = OUT / "web" / "map-wide.png", ("base", "objects")
     newest = max((WEIGHTS / f"{name}.safetensors").stat().st_mtime for name in weights)

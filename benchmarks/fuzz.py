@@ -40,7 +40,7 @@ from PIL import Image
 from benchmarks import common, mutations
 from benchmarks.common import at_most
 from benchmarks.mutations import Base, Mutation
-from semcomp.container import read_header, smallest_file
+from semcomp.bitstream.container import read_header, smallest_file
 from semcomp.errors import FormatError, SemcompError, SemcompWarning
 from semcomp.eval.memory import peak_bytes
 

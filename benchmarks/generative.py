@@ -23,21 +23,21 @@ from PIL import Image, ImageDraw, ImageFont
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
 from benchmarks.realism import Features, kernel_distance
-from heads.data import find_dataset, read_rgb
+from heads.datasets import find_dataset, read_rgb
 from heads.evaluate import answer_of, quality_for
-from heads.file import NetworkHead, read_head
 from heads.fit import FitConfig
+from heads.head_file import NetworkHead, read_head
 from heads.score import Score
 from semcomp import config as configuration
-from semcomp.compare import RIVALS, rival_at_size
-from semcomp.container import read
+from semcomp.bitstream.container import read
 from semcomp.errors import ImageError, SemcompError, TargetError
-from semcomp.generative import Request
-from semcomp.generators import load_generator
-from semcomp.keepmask import class_numbers
-from semcomp.metrics import psnr_db
-from semcomp.payload import read_segmentation
-from semcomp.semantics import load_head
+from semcomp.eval.compare import RIVALS, rival_at_size
+from semcomp.generative.generator_file import load_generator
+from semcomp.generative.request import Request
+from semcomp.imaging.metrics import psnr_db
+from semcomp.semantics.class_names import class_numbers
+from semcomp.semantics.head import load_head
+from semcomp.semantics.stored import read_segmentation
 
 KEPT = ("pedestrian", "car", "bicyclist", "signsymbol")
 SHOWN = 10

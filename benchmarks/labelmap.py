@@ -17,10 +17,10 @@ from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import at_least, at_most
-from semcomp.adaptive import HAS_CONSTRICTION
+from semcomp.bitstream.adaptive_ans import HAS_CONSTRICTION
+from semcomp.bitstream.label_map import LabelMap, pack_label_map, reduce_map, unpack_label_map
+from semcomp.bitstream.label_map_header import pack_head
 from semcomp.errors import SemcompError
-from semcomp.labelmap import LabelMap, pack_label_map, reduce_map, unpack_label_map
-from semcomp.labelmap_head import pack_head
 
 MAX_BPP = 0.03
 """Bits a pixel of the photo, at cells of 4 pixels and more."""

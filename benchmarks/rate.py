@@ -25,11 +25,11 @@ from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
-from semcomp.container import ChunkKind, read
+from semcomp.bitstream.container import ChunkKind, read
 from semcomp.eval.classical import PILLOW, PillowCodec
 from semcomp.eval.curves import BD_RANGE_DB, Curve, mean_curve, saving
-from semcomp.image import from_array
-from semcomp.metrics import psnr_db
+from semcomp.imaging.metrics import psnr_db
+from semcomp.imaging.picture import from_array
 
 QUALITIES = (1, *range(5, 101, 5))
 SAVE_EVERY = 10.0  # seconds

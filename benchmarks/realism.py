@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from heads.label import open_tflite
+from heads.pseudo_labels import open_tflite
 from semcomp.errors import ModelError
 
 PATCH = 120

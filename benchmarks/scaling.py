@@ -23,7 +23,7 @@ from PIL import Image
 from benchmarks import common
 from benchmarks.common import at_most
 from benchmarks.speed import quartiles
-from semcomp.container import ChunkKind, read
+from semcomp.bitstream.container import ChunkKind, read
 
 MEGAPIXELS = (0.1, 0.4, 1.5, 6.0, 24.0, 50.0)
 SIDES = (3, 2)

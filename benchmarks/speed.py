@@ -30,10 +30,10 @@ from torch import Tensor
 
 from benchmarks import common
 from benchmarks.common import at_least, at_most
-from semcomp import filing as filing_module
-from semcomp import latents as latents_module
-from semcomp import symbols as symbols_module
+from semcomp import types as symbols_module
+from semcomp.codec import latent_coder as latents_module
 from semcomp.errors import MissingExtraError
+from semcomp.pipeline import base_codec as filing_module
 
 ENTROPY_STAGES = ("coder", "container")
 NETWORK_STAGES = ("analysis", "hyper analysis", "sigma path", "mean path", "synthesis")
@@ -88,7 +88,7 @@ class Mbt2018Mean:
     """CompressAI's model, with its steps apart."""
 
     def __init__(self, *, quality: int = 4):
-        from semcomp.torchvision_ops import declare_missing_operators
+        from semcomp.torchvision_compat import declare_missing_operators
 
         declare_missing_operators()
         try:
@@ -236,7 +236,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _psnr(codec: Any, pixels: np.ndarray, quality: int) -> float:
-    from semcomp.metrics import psnr_db
+    from semcomp.imaging.metrics import psnr_db
 
     decoded: Image.Image = codec.decode(codec.encode(pixels, quality=quality))
     return psnr_db(pixels, np.asarray(decoded))

@@ -17,7 +17,7 @@ from statistics import median
 
 from benchmarks import common
 from benchmarks.common import at_least, spread
-from heads.data import SUFFIXES, read_rgb
+from heads.datasets import SUFFIXES, read_rgb
 
 ONE_CORE, TWO = "one process, one core", "two processes"
 WAYS = {

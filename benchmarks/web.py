@@ -21,10 +21,10 @@ from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import at_least, at_most
+from semcomp.codec.self_test import QUALITIES
 from semcomp.edge import EdgeCodec
 from semcomp.errors import SemcompError
-from semcomp.exactness import QUALITIES
-from semcomp.symbols import Symbols
+from semcomp.types import Symbols
 
 WEB = common.ROOT / "examples" / "web"
 ENCODE_LIMIT, DECODE_LIMIT = 2000, 1000  # milliseconds

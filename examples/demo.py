@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import semcomp
-from semcomp.compare import Comparison, compare, interesting_crops, page
-from semcomp.image import open_picture
+from semcomp.eval.compare import Comparison, compare, interesting_crops, page
+from semcomp.imaging.picture import open_picture
 
 HERE = Path(__file__).resolve().parent
 SHOWN = ("semcomp", "JPEG", "WebP")

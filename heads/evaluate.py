@@ -26,14 +26,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from heads.cache import to_network
-from heads.data import DataConfig, DataError, Dataset, Sample, find_dataset, read_rgb
-from heads.file import NetworkHead
+from heads.datasets import DataConfig, DataError, Dataset, Sample, find_dataset, read_rgb
+from heads.head_file import NetworkHead
+from heads.latent_cache import to_network
+from heads.layers import count
 from heads.score import Score
-from heads.trunk import count
 from semcomp.eval.codecs import Coder, evenly, find, installed
 from semcomp.eval.size import file_of_size
-from semcomp.semantics import Head, Labels, Segmentation, load_head
+from semcomp.semantics.head import Head, Labels, Segmentation, load_head
 
 DEFAULT_HEADS = {"segment": "objects", "classify": "imagenette"}
 FIGURES = {"segment": "mean IoU", "classify": "top-1"}
@@ -53,7 +53,7 @@ def timed(work: Callable[[], Any], seconds: list[float]) -> Any:
 
 def quality_for(codec: Any, pictures: Sequence[np.ndarray], bpp: float) -> int:
     """The quality whose mean rate over the pictures is nearest to `bpp`; the analysis of each runs once."""
-    from semcomp.image import from_array
+    from semcomp.imaging.picture import from_array
 
     prepared = [(from_array(pixels), codec.analyse(from_array(pixels))) for pixels in pictures]
 
@@ -169,7 +169,7 @@ def arithmetic(codec: Any, head: Head, network: NetworkHead | None) -> dict[str,
 
 def run(options: Namespace) -> tuple[dict[str, Any], str]:
     """The result of `semcomp eval --task`, and the same for a person. Raises SemcompError's."""
-    from semcomp.codec import load
+    from semcomp.codec.codec import load
 
     codec = load(options.model, device=options.device, threads=options.threads)
     dataset, samples = labelled(options.task, options.inputs[0], limit=options.limit)

@@ -19,19 +19,19 @@ import torch
 import yaml
 from torch import Tensor
 
-from heads.cache import SOURCES, Teacher, default_folder, open_cache, to_network, whole_pictures
-from heads.classify import ClassifierConfig
-from heads.data import DataConfig, DataError, Dataset, find_dataset
-from heads.file import HeadInfo, Network, NetworkHead, build_network, read_head, save_head
-from heads.learn import OptimConfig, learn
+from heads.classifier import ClassifierConfig
+from heads.datasets import DataConfig, DataError, Dataset, find_dataset
+from heads.head_file import HeadInfo, Network, NetworkHead, build_network, read_head, save_head
+from heads.latent_cache import SOURCES, Teacher, default_folder, open_cache, to_network, whole_pictures
+from heads.layers import count
 from heads.probe import probe
 from heads.score import Score
-from heads.segment import SegmenterConfig
+from heads.segmenter import SegmenterConfig
 from heads.squeezenet import SqueezeNet
-from heads.trunk import count
-from heads.unfold import unfolding
+from heads.stem_unfolding import unfolding
+from heads.training import OptimConfig, learn
 from semcomp import config as configuration
-from semcomp.codec import Codec, load
+from semcomp.codec.codec import Codec, load
 from semcomp.errors import SemcompError
 
 

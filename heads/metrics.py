@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from heads.data import IGNORED
+from heads.datasets import IGNORED
 
 
 def confusion(truth: np.ndarray, answer: np.ndarray, classes: int) -> np.ndarray:

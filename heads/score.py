@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from heads.metrics import confusion, mean_iou
-from semcomp.semantics import Labels, Segmentation
+from semcomp.semantics.head import Labels, Segmentation
 
 
 class Score:

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semcomp.container import Chunk, ChunkKind, Container, Header, read, write
+from semcomp.bitstream.alpha import pack_alpha, unpack_alpha
+from semcomp.bitstream.container import Chunk, ChunkKind, Container, Header, read, write
 from semcomp.errors import TargetError
-from semcomp.image import Picture, as_picture, open_picture, pack_alpha, to_pil, unpack_alpha
+from semcomp.imaging.picture import Picture, as_picture, open_picture, to_pil
 
 hypothesis.settings.register_profile("semcomp", deadline=None)  # a busy machine is slow, and that is no defect
 hypothesis.settings.load_profile("semcomp")
@@ -47,7 +48,7 @@ def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def codec() -> Any:
     """The released codec. Tests must not change it."""
-    from semcomp.codec import load
+    from semcomp.codec.codec import load
 
     return load()
 
@@ -57,9 +58,9 @@ def generator_file(codec: Any, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The file of a generator that is the codec's synthesis with a little disorder added."""
     import torch
 
-    from semcomp.generator import Generator, GeneratorConfig
-    from semcomp.generators import GeneratorInfo, TrainedGenerator, save_generator
-    from semcomp.semantics import default_palette
+    from semcomp.generative.generator_file import GeneratorInfo, TrainedGenerator, save_generator
+    from semcomp.generative.network import Generator, GeneratorConfig
+    from semcomp.semantics.head import default_palette
 
     c = codec.release.config
     torch.manual_seed(0)
@@ -153,12 +154,12 @@ class StandIn:
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    """Put a `StandIn` in the place of `semcomp.codec.load` for one test."""
-    import semcomp.codec
+    """Put a `StandIn` in the place of `semcomp.codec.codec.load` for one test."""
+    import semcomp.codec.codec
     from semcomp.cli.batch import get_codec
 
     codec = StandIn()
-    monkeypatch.setattr(semcomp.codec, "load", lambda name="base", *, device=None, threads=None: codec)
+    monkeypatch.setattr(semcomp.codec.codec, "load", lambda name="base", *, device=None, threads=None: codec)
     get_codec.cache_clear()
     vars(semcomp).pop("load", None)  # the lazy name may hold the real one
     yield codec

@@ -57,8 +57,8 @@ def test_train_head_then_classify_folder(
 
 
 def test_index_labels(codec: Any, tmp_path: Path, capsys: Any) -> None:
-    from semcomp.payload import Semantics
-    from semcomp.semantics import Labels
+    from semcomp.semantics.head import Labels
+    from semcomp.semantics.stored import Semantics
 
     picture = np.zeros((20, 30, 3), np.uint8)
     for name, score in (("dog", 0.5), ("cat", 0.9), ("dog", 0.75)):

@@ -11,16 +11,16 @@ from pathlib import Path
 import torch
 from lightning.fabric import Fabric
 
-from semcomp.model import CodecConfig, CodecModel
-from semcomp.quantize import QUALITIES
+from semcomp.networks.model import CodecConfig, CodecModel
+from semcomp.networks.rate_table import QUALITIES
 from train.checkpoint import load_state, random_state, restore_random_state, save_state
-from train.data import Photos, find_photos
 from train.log import Log
 from train.loop import begin, make_parser, part_done, run_to_the_end, say_where
 from train.objective import Objective
 from train.optim import OptimConfig, build_optimizers, keep_layout, moving_average, rate_factor, set_rates
-from train.start import start_from
+from train.photos import Photos, find_photos
 from train.validate import Validation
+from train.warm_start import start_from
 
 
 @dataclass(frozen=True, kw_only=True)

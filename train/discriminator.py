@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from semcomp.synthesis import compand
+from semcomp.networks.synthesis import compand
 
 SEEN = 12
 """Channels that y_hat is reduced to, as in HiFiC."""

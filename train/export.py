@@ -18,19 +18,19 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from heads.data import read_rgb
+from heads.datasets import read_rgb
 from semcomp import config as configuration
-from semcomp.codec import Codec
-from semcomp.image import from_array
-from semcomp.latents import Symbols
-from semcomp.model import CodecConfig, CodecModel
-from semcomp.quantize import QUALITIES
-from semcomp.sigma import SCALES, Z_LIMIT, scale_table
-from semcomp.store import Release, parameters, save_release, stored_precision
-from semcomp.tables import TOTAL, Tables, quantize_pmf
+from semcomp.bitstream.frequency_tables import TOTAL, Tables, quantize_pmf
+from semcomp.codec.codec import Codec
+from semcomp.codec.latent_coder import Symbols
+from semcomp.codec.release import Release, parameters, save_release, stored_precision
+from semcomp.imaging.picture import from_array
+from semcomp.networks.model import CodecConfig, CodecModel
+from semcomp.networks.rate_table import QUALITIES
+from semcomp.networks.sigma import SCALES, Z_LIMIT, scale_table
 from train.checkpoint import load_state
 from train.codec import RunConfig
-from train.data import find_photos
+from train.photos import find_photos
 
 PHOTOS = 240
 """Training photos that tables are fitted to."""

@@ -15,28 +15,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from heads.data import IGNORED, find_dataset
+from heads.datasets import IGNORED, find_dataset
 from heads.depthwise import quick_depthwise
-from semcomp.generative import feather
-from semcomp.generator import Generator, GeneratorConfig
-from semcomp.generators import TrainedGenerator, read_generator_file, save_generator
-from semcomp.model import CodecModel
-from semcomp.store import load_release, save_release
+from semcomp.codec.release import load_release, save_release
+from semcomp.generative.generator_file import TrainedGenerator, read_generator_file, save_generator
+from semcomp.generative.network import Generator, GeneratorConfig
+from semcomp.generative.render import feather
+from semcomp.networks.model import CodecModel
 from train.checkpoint import load_state, random_state, restore_random_state, save_state
+from train.conditions import DrawConfig, Sample, draw
+from train.contact_sheet import colours_of, mask_of, to_uint8, write_sheet
 from train.discriminator import Discriminator, feature_distance, hinge_of_discriminator, weighted_mean
 from train.export import with_analysis
 from train.generator_config import RunConfig
 from train.generator_export import card, released
-from train.guided import DrawConfig, Sample, draw
 from train.joint import Crops, LabelledConfig
 from train.log import Log
 from train.loop import begin, make_parser, part_done, run_to_the_end, say_where
-from train.meaning import Meaning
 from train.objective import Objective
 from train.optim import build_optimizers, keep_layout, moving_average, rate_factor, set_rates
 from train.perceptual import find_distance
-from train.sheets import colours_of, mask_of, to_uint8, write_sheet
-from train.start import start_from
+from train.semantic_loss import Meaning
+from train.warm_start import start_from
 
 SURROUNDINGS = 17
 """Side in pixels of the square that a pixel is compared with by `roughness`: just beyond a position of y."""

@@ -3,11 +3,11 @@
 from functools import lru_cache
 from pathlib import Path
 
-from heads.data import Dataset
+from heads.datasets import Dataset
 from semcomp import config as configuration
-from semcomp.generator import Generator, GeneratorConfig, kmac_per_pixel
-from semcomp.generators import GeneratorInfo, TrainedGenerator
-from semcomp.store import Release
+from semcomp.codec.release import Release
+from semcomp.generative.generator_file import GeneratorInfo, TrainedGenerator
+from semcomp.generative.network import Generator, GeneratorConfig, kmac_per_pixel
 from train.export import machine
 from train.generator_config import RunConfig
 

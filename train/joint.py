@@ -27,26 +27,26 @@ import yaml
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from heads.cache import augment, to_network, whole_pictures
-from heads.data import IGNORED, DataConfig, Dataset, find_dataset, read_rgb
+from heads.datasets import IGNORED, DataConfig, Dataset, find_dataset, read_rgb
 from heads.depthwise import quick_depthwise
-from heads.file import NETWORKS, HeadInfo, Network, NetworkHead, build_network
 from heads.fit import validate
+from heads.head_file import NETWORKS, HeadInfo, Network, NetworkHead, build_network
+from heads.latent_cache import augment, to_network, whole_pictures
 from semcomp import config as configuration
-from semcomp.codec import Codec
-from semcomp.interpolation import FINE
-from semcomp.model import STRIDE_Z, CodecConfig, CodecModel
-from semcomp.quantize import QUALITIES
-from semcomp.semantics import load_head
-from semcomp.store import Release, load_release, save_release
+from semcomp.codec.codec import Codec
+from semcomp.codec.release import Release, load_release, save_release
+from semcomp.networks.model import STRIDE_Z, CodecConfig, CodecModel
+from semcomp.networks.rate_table import QUALITIES
+from semcomp.semantics.head import load_head
+from semcomp.semantics.upsample import FINE
 from train.checkpoint import load_state, save_state
-from train.data import Photos, find_photos
 from train.export import export, pictures_for_tables, with_analysis
 from train.log import stop_signals
 from train.objective import Objective
 from train.optim import OptimConfig, build_optimizers, moving_average, rate_factor, set_rates
-from train.start import start_from
+from train.photos import Photos, find_photos
 from train.validate import Validation
+from train.warm_start import start_from
 
 MOVES = ("analysis", "everything")
 

@@ -14,13 +14,13 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
-from semcomp.cli import EXIT_FAILED, EXIT_OK, UsageError
-from semcomp.cli.files import STREAM, Job, Unusable
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
+from semcomp.cli.paths import STREAM, Job, Unusable
 from semcomp.errors import SemcompError, SemcompWarning
-from semcomp.processes import share_of_threads, spawned
+from semcomp.workers import share_of_threads, spawned
 
 if TYPE_CHECKING:
-    from semcomp.codec import Codec
+    from semcomp.codec.codec import Codec
 
 Record = dict[str, Any]
 Work = Callable[..., Record]
@@ -31,7 +31,7 @@ Prepare = Callable[[Job, Namespace], Any]
 @lru_cache(maxsize=1)
 def get_codec(model: str, device: str | None, threads: int | None) -> Codec:
     """The codec of this process, loaded when the first file needs it."""
-    from semcomp.codec import load
+    from semcomp.codec.codec import load
 
     return load(model, device=device, threads=threads)
 

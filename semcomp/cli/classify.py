@@ -7,8 +7,8 @@ from argparse import Namespace
 from typing import Any
 
 from semcomp.cli.batch import run_batch
-from semcomp.cli.files import IMAGE_SUFFIXES, Job, list_jobs
-from semcomp.cli.reading import Input, get_head, read_latents
+from semcomp.cli.latents_input import Input, get_head, read_latents
+from semcomp.cli.paths import IMAGE_SUFFIXES, Job, list_jobs
 
 KEYS = ("head", "labels")
 
@@ -22,7 +22,7 @@ def run(options: Namespace) -> int:
 
 def classify_one(job: Job, options: Namespace, given: Input) -> dict[str, Any]:
     """Run the head on one file's latents; returns the values of `KEYS` and the line to show."""
-    from semcomp.semantics import Segmentation
+    from semcomp.semantics.head import Segmentation
 
     head = get_head(options.head)
     start = time.perf_counter()

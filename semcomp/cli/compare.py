@@ -8,16 +8,16 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
-from semcomp.cli import EXIT_OK
 from semcomp.cli.batch import get_codec
 from semcomp.cli.encode import encode_with_target
-from semcomp.cli.files import STREAM, check_target, read_source, write_target
+from semcomp.cli.exit_codes import EXIT_OK
+from semcomp.cli.paths import STREAM, check_target, read_source, write_target
 
 
 def run(options: Namespace) -> int:
     """Write the page; returns the exit code."""
-    from semcomp.compare import compare, page
-    from semcomp.image import open_picture
+    from semcomp.eval.compare import compare, page
+    from semcomp.imaging.picture import open_picture
 
     start = time.perf_counter()
     default = (

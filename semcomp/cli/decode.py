@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semcomp.cli import UsageError
 from semcomp.cli.batch import get_codec, run_batch
-from semcomp.cli.files import STREAM, Job, check_target, plan_jobs, read_source, write_target
-from semcomp.cli.generative import decode_arguments
+from semcomp.cli.exit_codes import UsageError
+from semcomp.cli.generative_options import decode_arguments
+from semcomp.cli.paths import STREAM, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.errors import ImageError, SemcompWarning
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def decode_one(job: Job, options: Namespace) -> dict[str, Any]:
     data = read_source(job.source)
     image = codec.decode(data, **decode_arguments(options))
     if options.show_synthesised:
-        from semcomp.generative import overlay
+        from semcomp.generative.overlay import overlay
 
         image = overlay(data, image)
     suffix = "png" if job.target == STREAM else Path(job.target).suffix

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-from semcomp.cli import EXIT_FAILED, EXIT_OK
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
 
 CORE = ("torch", "torchvision", "numpy", "pillow", "safetensors", "constriction", "tqdm", "PyYAML")
 EXTRAS = {
@@ -45,8 +45,8 @@ def run(options: Namespace) -> int:
     start = time.perf_counter()
     code = EXIT_OK
     try:
-        from semcomp.codec import load
-        from semcomp.exactness import self_test
+        from semcomp.codec.codec import load
+        from semcomp.codec.self_test import self_test
 
         checks = [
             {"name": name, "ok": bool(ok), "detail": str(detail)}

@@ -6,11 +6,12 @@ import time
 from argparse import Namespace
 from typing import Any
 
-from semcomp.cli import UsageError, generative
+from semcomp.bitstream.container import ChunkKind, read_header
+from semcomp.cli import generative_options
 from semcomp.cli.batch import get_codec, run_batch
-from semcomp.cli.files import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
-from semcomp.cli.reading import get_head
-from semcomp.container import ChunkKind, read_header
+from semcomp.cli.exit_codes import UsageError
+from semcomp.cli.latents_input import get_head
+from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 
 KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "ratio", "quality", "psnr_db", "semantics_bytes")
 TARGETS = ("bpp", "max_bytes", "psnr")
@@ -22,13 +23,13 @@ def run(options: Namespace) -> int:
         options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc"
     )
     check_semantics(options, len(jobs) + len(unusable))
-    generative.check(options, len(jobs) + len(unusable))
+    generative_options.check(options, len(jobs) + len(unusable))
     return run_batch(encode_one, jobs, unusable, options, keys=KEYS)
 
 
 def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Encode one file and write it; returns the values of `KEYS` and the line to show."""
-    from semcomp.image import open_picture
+    from semcomp.imaging.picture import open_picture
 
     check_target(job.target, force=options.force)
     codec = get_codec(options.model, options.device, options.threads)
@@ -45,8 +46,8 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
         line += f"  quality {quality}" + (f"  {psnr_db:.2f} dB" if psnr_db is not None else "")
     if stored:
         line += f"  of which semantics {stored:,} B"
-    if generative.is_generative(options):
-        line += f"  {generative.kept_in_words(data)}"
+    if generative_options.is_generative(options):
+        line += f"  {generative_options.kept_in_words(data)}"
     return {
         "semantics_bytes": stored,
         "width": picture.width, "height": picture.height, "input_bytes": len(source), "bytes": len(data),
@@ -66,12 +67,12 @@ def encode_with_target(codec: Any, picture: Any, options: Namespace) -> tuple[by
     more = {"strip": options.strip}
     if (semantics := semantics_of(options)) is not None:
         more["semantics"] = semantics
-    if (request := generative.request_of(options)) is not None:
+    if (request := generative_options.request_of(options)) is not None:
         more["generative"] = request
     if target:
         encoded = codec.encode_to(picture, **more, **target)
         return encoded.data, encoded.quality, encoded.psnr_db
-    quality = options.quality or (generative.QUALITY if getattr(options, "mode", "") == "generative" else 50)
+    quality = options.quality or (generative_options.QUALITY if getattr(options, "mode", "") == "generative" else 50)
     return codec.encode(picture, quality=quality, **more), quality, None
 
 
@@ -85,7 +86,7 @@ def check_semantics(options: Namespace, inputs: int) -> None:
         raise UsageError("labels come either from --tag or from a head: give --semantics map beside --tag")
     if options.label_map and options.semantics and "map" in options.semantics:
         raise UsageError("the map comes either from --label-map or from a head: give --semantics labels beside it")
-    if options.head and not (options.semantics or options.map or generative.is_selective(options)):
+    if options.head and not (options.semantics or options.map or generative_options.is_selective(options)):
         raise UsageError("--head says who makes the semantics: give --semantics too")
     if options.semantics:
         heads = _heads(options)
@@ -103,15 +104,15 @@ def semantics_of(options: Namespace) -> Any:
         return None
     from dataclasses import replace
 
-    from semcomp.payload import CELL, Semantics, from_heads
-    from semcomp.semantics import Labels
+    from semcomp.semantics.head import Labels
+    from semcomp.semantics.stored import CELL, Semantics, from_heads
 
     labels = segmentation = None
     if options.tag:
         given = sorted(dict(options.tag).items(), key=lambda tag: -tag[1])
         labels = Labels(names=tuple(name for name, _ in given), scores=tuple(score for _, score in given))
-    if options.label_map and not generative.is_generative(options):
-        from semcomp.labelpng import read_label_png
+    if options.label_map and not generative_options.is_generative(options):
+        from semcomp.semantics.label_png import read_label_png
 
         segmentation = read_label_png(options.label_map, classes=options.classes)
     cell = options.grid or CELL

@@ -10,8 +10,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from semcomp.cli import EXIT_FAILED, EXIT_OK, UsageError
-from semcomp.cli.files import IMAGE_SUFFIXES, list_jobs, write_target
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
+from semcomp.cli.paths import IMAGE_SUFFIXES, list_jobs, write_target
 from semcomp.errors import SemcompError
 
 EXIT_LIMIT = 5

@@ -6,7 +6,7 @@ import json
 import sys
 from argparse import Namespace
 
-from semcomp.cli import EXIT_OK, UsageError
+from semcomp.cli.exit_codes import EXIT_OK, UsageError
 
 
 def run(options: Namespace) -> int:

@@ -6,10 +6,10 @@ import json
 import sys
 from argparse import Namespace
 
-from semcomp.cli import EXIT_FAILED, EXIT_OK
+from semcomp.bitstream.inspect import Info, info
+from semcomp.bitstream.origin import in_words
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
 from semcomp.errors import SemcompError
-from semcomp.provenance import in_words
-from semcomp.summary import Info, info
 
 
 def run(options: Namespace) -> int:

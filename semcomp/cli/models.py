@@ -8,20 +8,21 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from semcomp.cli import EXIT_OK
+from semcomp.cli.exit_codes import EXIT_OK
 from semcomp.errors import ModelError, SemcompError
 
 if TYPE_CHECKING:
-    from semcomp.generators import TrainedGenerator
-    from semcomp.semantics import Head
+    from semcomp.generative.generator_file import TrainedGenerator
+    from semcomp.semantics.head import Head
 
 
 def run(options: Namespace) -> int:
     """List the codecs, heads and generators; returns the exit code."""
-    from semcomp.codec import load
-    from semcomp.generators import generator_names, load_generator
-    from semcomp.semantics import head_names, load_head
-    from semcomp.store import WEIGHTS, released_names
+    from semcomp.codec.codec import load
+    from semcomp.codec.release import released_names
+    from semcomp.generative.generator_file import generator_names, load_generator
+    from semcomp.semantics.head import head_names, load_head
+    from semcomp.weights.files import WEIGHTS
 
     names = options.names or released_names()
     if not names:
@@ -56,7 +57,7 @@ def _of_head(head: Head) -> dict[str, Any]:
 
 
 def _of_generator(made: TrainedGenerator) -> dict[str, Any]:
-    from semcomp.generator import kmac_per_pixel
+    from semcomp.generative.network import kmac_per_pixel
 
     return {
         "kind": "generator", "name": made.name, "generator_id": made.generator_id.hex(),

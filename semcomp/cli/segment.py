@@ -7,11 +7,11 @@ import warnings
 from argparse import Namespace
 from typing import Any
 
+from semcomp.bitstream.container import MAGIC
 from semcomp.cli.batch import get_codec, run_batch
 from semcomp.cli.decode import image_bytes
-from semcomp.cli.files import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
-from semcomp.cli.reading import Input, get_head, with_latents
-from semcomp.container import MAGIC
+from semcomp.cli.latents_input import Input, get_head, with_latents
+from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.errors import FormatError, SemcompError, SemcompWarning
 
 KEYS = ("width", "height", "head", "stored", "classes", "bytes")
@@ -32,12 +32,12 @@ def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
     check_target(job.target, force=options.force)
     data = read_source(job.source)
     if data[: len(MAGIC)] == MAGIC and not options.fresh:
-        from semcomp import payload
-        from semcomp.container import read
+        from semcomp.bitstream.container import read
+        from semcomp.semantics.head import stored
 
         container = read(data)
         try:
-            stored = payload.read_segmentation(container)
+            stored = stored.read_segmentation(container)
         except FormatError as error:
             stored, note = None, f"{error}; the head runs instead"
         if stored is not None and options.head in (None, stored.head):
@@ -47,8 +47,8 @@ def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
 
 def segment_one(job: Job, options: Namespace, given: tuple[Any, Input, str]) -> dict[str, Any]:
     """Run the head on one file's latents, or take its stored map; write a PNG. Returns the values of `KEYS`."""
-    from semcomp.labelpng import overlay, palette_png
-    from semcomp.semantics import Segmentation
+    from semcomp.semantics.head import Segmentation
+    from semcomp.semantics.label_png import overlay, palette_png
 
     segmentation, source, note = given
     if note:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from semcomp.edge.tensors import parse_tensors
+from semcomp.edge.safetensors_reader import parse_tensors
 from semcomp.errors import MissingExtraError, ModelError
 
 FORMAT = "semcomp-edge-1"

@@ -6,22 +6,22 @@ from typing import cast
 
 import numpy as np
 
-from semcomp.answers import Labels, Segmentation
-from semcomp.container import Container
+from semcomp.bitstream.container import Container
 from semcomp.edge.bundle import Bundle
-from semcomp.edge.coder import EdgeCoder
-from semcomp.edge.generators import EdgeGenerator, choose
-from semcomp.edge.heads import EdgeHead
+from semcomp.edge.generator import EdgeGenerator, choose
+from semcomp.edge.head import EdgeHead
+from semcomp.edge.latent_coder import EdgeCoder
 from semcomp.edge.tiling import run_tiled
 from semcomp.errors import ModelError
-from semcomp.filing import FileCodec
-from semcomp.guidance import note_of, stored_guide
-from semcomp.image import Picture
-from semcomp.spans import tile_side
-from semcomp.symbols import STRIDE_Y, STRIDE_Z, Latents, grid
+from semcomp.imaging.picture import Picture
+from semcomp.pipeline.base_codec import BaseCodec
+from semcomp.pipeline.completion import note_of, stored_guide
+from semcomp.pipeline.tiles import tile_side
+from semcomp.semantics.results import Labels, Segmentation
+from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, grid
 
 
-class EdgeCodec(FileCodec):
+class EdgeCodec(BaseCodec):
     """A folder of exported graphs, ready to encode, decode and recognise. Safe to use from several threads.
 
     `encode`, `encode_to`, `decode`, `latents` and `read_symbols` are those of `semcomp.Codec`; latents hold arrays. A

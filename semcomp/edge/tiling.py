@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from semcomp.spans import tiles
+from semcomp.pipeline.tiles import tiles
 
 Input = TypeVar("Input")
 

@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from semcomp.compare import data_url
 from semcomp.errors import MissingExtraError
+from semcomp.eval.compare import data_url
 from semcomp.eval.plot import Chart, draw
 from semcomp.eval.published import published
 from semcomp.eval.run import Row

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, features
 
-from semcomp.compare import data_url
 from semcomp.errors import SemcompError
 from semcomp.eval.codecs import Coder
+from semcomp.eval.compare import data_url
 from semcomp.eval.curves import mean_curve, rising
 from semcomp.eval.measure import read_pixels
 from semcomp.eval.run import Plan, Row, coder_of, in_processes
 from semcomp.eval.size import file_of_size
-from semcomp.metrics import psnr_db
+from semcomp.imaging.metrics import psnr_db
 
 SIDE = 224
 """Of the crop that is shown, in pixels."""

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semcomp.codec import Codec
+from semcomp.codec.codec import Codec
+from semcomp.codec.self_test import random_z
 from semcomp.edge.client import EdgeCodec
-from semcomp.exactness import random_z
-from semcomp.export.parts import LabelMapPart, Part
-from semcomp.image import Picture, from_array
-from semcomp.semantics import Head
-from semcomp.sigma import clip_z
-from semcomp.symbols import STRIDE_Z, grid
+from semcomp.export.codec_parts import LabelMapPart, Part
+from semcomp.imaging.picture import Picture, from_array
+from semcomp.networks.sigma import clip_z
+from semcomp.semantics.head import Head
+from semcomp.types import STRIDE_Z, grid
 
 QUALITIES = (1, 50, 100)
 TOLERANCE = 1e-3

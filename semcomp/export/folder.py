@@ -13,16 +13,16 @@ import numpy as np
 from safetensors.numpy import save
 
 import semcomp
-from semcomp.codec import Codec, load
+from semcomp.codec.codec import Codec, load
 from semcomp.edge.bundle import FORMAT, MANIFEST
 from semcomp.errors import ModelError, TargetError
 from semcomp.export.check import Difference, compare
-from semcomp.export.completion import blend_part, generator_part
+from semcomp.export.codec_parts import PARTS, Part, head_part, label_map_part
+from semcomp.export.generator_parts import blend_part, generator_part
 from semcomp.export.graph import OPSET, PRODUCER, onnx_bytes, require_onnx
 from semcomp.export.int8 import Calibration, can_be_int8, quantised
-from semcomp.export.parts import PARTS, Part, head_part, label_map_part
-from semcomp.generators import TrainedGenerator, generator_names, load_generator
-from semcomp.semantics import Head, head_names, load_head
+from semcomp.generative.generator_file import TrainedGenerator, generator_names, load_generator
+from semcomp.semantics.head import Head, head_names, load_head
 
 TABLES = "tables.safetensors"
 EXPORTERS = ("torch", "onnx", "onnxscript")

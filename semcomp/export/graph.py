@@ -16,7 +16,7 @@ import torch
 
 import semcomp
 from semcomp.errors import MissingExtraError
-from semcomp.export.parts import Part
+from semcomp.export.codec_parts import Part
 
 OPSET = 18
 IR_VERSION = 8

@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from semcomp.codec import Codec
+from semcomp.codec.codec import Codec
 from semcomp.errors import ImageError, ModelError
-from semcomp.export.parts import Part
-from semcomp.image import open_picture
+from semcomp.export.codec_parts import Part
+from semcomp.imaging.picture import open_picture
 
 KEPT = (
     *("analysis.linear", "analysis.patches"),

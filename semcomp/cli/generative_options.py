@@ -1,0 +1,178 @@
+"""Options of `encode` and `decode` for pictures that are partly or wholly synthesised, and what they stand for."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import Namespace
+from typing import Any
+
+from semcomp.cli.exit_codes import UsageError
+
+LARGEST_QUALITY = 15
+"""Of --mode generative: beyond, the faithful decoder is the better choice."""
+QUALITY = 10
+OWN_GENERATOR = {"street": "street"}
+"""Heads whose label maps have a generator of their own; the others' guide the default one."""
+
+
+def box(text: str) -> tuple[int, int, int, int]:
+    """ "10,20,30,40" -> (10, 20, 30, 40). Raises ArgumentTypeError."""
+    parts = text.split(",")
+    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts) or "0" in (parts[2], parts[3]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no box: write x,y,w,h in pixels, such as 0,120,64,32")
+    x, y, width, height = (int(part) for part in parts)
+    return x, y, width, height
+
+
+def pair(text: str) -> tuple[str, str]:
+    """ "building=tree" -> ("building", "tree"). Raises ArgumentTypeError."""
+    old, equals, new = text.partition("=")
+    if not equals or not old.strip() or not new.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} renames nothing: write OLD=NEW, such as building=tree")
+    return old.strip(), new.strip()
+
+
+def whole(text: str) -> int:
+    """A whole number from 0 to 2^31. Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) > 1 << 31:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+    return int(text)
+
+
+def add_encode_options(parser: argparse.ArgumentParser) -> None:
+    """--mode, --keep and what goes with them."""
+    group = parser.add_argument_group("pictures that a generator completes")
+    group.add_argument(
+        "--mode", choices=("faithful", "generative"), default="faithful",
+        help=f"generative: a tiny file whose decoder synthesises the details (quality 1..{LARGEST_QUALITY}, {QUALITY})",
+    )  # fmt: skip
+    group.add_argument("--map", action="store_true", help="with --mode generative: store a label map that guides it")
+    group.add_argument(
+        "--keep", action="append", metavar="CLASSES",
+        help="code only these classes (people,car); the decoder synthesises the rest from a label map",
+    )  # fmt: skip
+    group.add_argument("--keep-mask", metavar="PNG", help="code only where this picture is not black")
+    group.add_argument("--keep-box", action="append", type=box, metavar="X,Y,W,H", help="code this box (repeatable)")
+    group.add_argument("--keep-dilate", type=whole, default=16, metavar="N", help="grow what is kept by N pixels (16)")
+    group.add_argument("--generator", metavar="NAME", help="generator to make the file for: a name or a file")
+
+
+def add_decode_options(parser: argparse.ArgumentParser) -> None:
+    """--generator and what goes with it."""
+    add_completion_options(parser).add_argument(
+        "--show-synthesised", action="store_true", help="write an overlay that tints everything that is not real"
+    )
+
+
+def add_completion_options(parser: argparse.ArgumentParser) -> Any:
+    """--generator, --seed and --relabel, in the group that is returned."""
+    group = parser.add_argument_group("pictures that a generator completes")
+    group.add_argument(
+        "--generator", metavar="WHICH",
+        help="faithful: synthesise nothing; realistic; or a generator's name or file (what the file was made for)",
+    )  # fmt: skip
+    group.add_argument("--seed", type=whole, default=0, metavar="N", help="seed of the synthesised texture (0)")
+    group.add_argument(
+        "--relabel", action="append", type=pair, metavar="OLD=NEW",
+        help="synthesise one class of the stored label map as another; may be repeated",
+    )  # fmt: skip
+    return group
+
+
+def is_selective(options: Namespace) -> bool:
+    """Whether parts are kept."""
+    return any(getattr(options, name, None) for name in ("keep", "keep_mask", "keep_box"))
+
+
+def is_generative(options: Namespace) -> bool:
+    """Whether any of the picture will be synthesised."""
+    return getattr(options, "mode", "faithful") == "generative" or is_selective(options)
+
+
+def check(options: Namespace, inputs: int) -> None:
+    """UsageError where the options contradict each other; a missing generator is found before the first file."""
+    generative = getattr(options, "mode", "faithful") == "generative"
+    if generative and is_selective(options):
+        raise UsageError("--mode generative synthesises the whole picture, --keep all but a part: give one of the two")
+    if options.map and not generative:
+        raise UsageError("--map belongs to --mode generative; with --keep the label map is stored anyway")
+    if not is_generative(options):
+        if options.generator:
+            raise UsageError("--generator says who completes the picture: give --mode generative or --keep too")
+        return
+    if options.keep_mask and inputs > 1:
+        raise UsageError("--keep-mask belongs to one picture, and there are several")
+    if generative and (options.quality or 1) > LARGEST_QUALITY:
+        raise UsageError(f"--mode generative takes a quality from 1 to {LARGEST_QUALITY}, not {options.quality}")
+    if options.semantics and "map" in options.semantics:
+        raise UsageError("the label map that guides the generator is the one that is stored: give --semantics labels")
+    if options.keep and not _words(options):
+        raise UsageError("--keep names no class: write --keep people,car")
+    generator_of(options)
+    if (head := head_of(options)) is not None and head.task != "segment":
+        raise UsageError(f"the head {head.name} gives no label map: choose a --head that segments")
+
+
+def head_of(options: Namespace) -> Any:
+    """The head that makes the label map, None where none is stored or one is given."""
+    from semcomp.cli.latents_input import get_head
+
+    if options.label_map or not (options.map or is_selective(options)):
+        return None
+    return get_head((options.head or ["objects"])[0])
+
+
+def generator_of(options: Namespace) -> Any:
+    """The generator that files are made for. ModelError where it is not there."""
+    from semcomp.generative.generator_file import DEFAULT, load_generator
+
+    return load_generator(options.generator or OWN_GENERATOR.get((options.head or [""])[0], DEFAULT))
+
+
+def request_of(options: Namespace) -> Any:
+    """What `Codec.encode` takes as `generative`; None where nothing is synthesised."""
+    if not is_generative(options):
+        return None
+    import numpy as np
+
+    from semcomp.generative.render import CELL
+    from semcomp.generative.request import Request
+    from semcomp.imaging.picture import open_picture
+
+    segmentation = mask = None
+    if options.label_map:
+        from semcomp.semantics.label_png import read_label_png
+
+        segmentation = read_label_png(options.label_map, classes=options.classes)
+    if options.keep_mask:
+        mask = np.asarray(open_picture(options.keep_mask, convert=True).pixels.any(axis=2))
+    return Request(
+        generator=generator_of(options), head=head_of(options), segmentation=segmentation, keep=_words(options),
+        mask=mask, boxes=tuple(options.keep_box or ()), dilate=options.keep_dilate, cell=options.grid or CELL,
+    )  # fmt: skip
+
+
+def _words(options: Namespace) -> tuple[str, ...]:
+    return tuple(word for text in options.keep or () for word in text.split(",") if word.strip())
+
+
+def decode_arguments(options: Namespace) -> dict[str, Any]:
+    """What `Codec.decode` is told beyond the file; empty where nothing was asked for."""
+    arguments: dict[str, Any] = {}
+    if options.generator:
+        arguments["generator"] = options.generator
+    if options.seed:
+        arguments["seed"] = options.seed
+    if options.relabel:
+        arguments["relabel"] = dict(options.relabel)
+    return arguments
+
+
+def kept_in_words(data: bytes) -> str:
+    """How much of a file's picture is real."""
+    from semcomp.bitstream.container import read
+    from semcomp.bitstream.origin import read_origin
+
+    origin = read_origin(read(data))
+    assert origin is not None
+    return f"{100 * origin.kept_share:.0f} % kept, the rest for the generator {origin.generator}"
