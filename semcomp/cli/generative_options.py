@@ -135,7 +135,7 @@ def request_of(options: Namespace) -> Any:
         return None
     import numpy as np
 
-    from semcomp.generative.render import CELL
+    from semcomp.generative.guide import CELL
     from semcomp.generative.request import Request
     from semcomp.imaging.picture import open_picture
 

@@ -33,11 +33,11 @@ def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
     data = read_source(job.source)
     if data[: len(MAGIC)] == MAGIC and not options.fresh:
         from semcomp.bitstream.container import read
-        from semcomp.semantics.head import stored
+        from semcomp.semantics.stored import read_segmentation
 
         container = read(data)
         try:
-            stored = stored.read_segmentation(container)
+            stored = read_segmentation(container)
         except FormatError as error:
             stored, note = None, f"{error}; the head runs instead"
         if stored is not None and options.head in (None, stored.head):

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semcomp.generative.guide import guide_planes
+from semcomp.generative import guide
 from semcomp.networks.blocks import Block, Pointwise, activation_
 from semcomp.networks.synthesis import Synthesis, compand
 
@@ -158,7 +158,7 @@ def guide_planes(label_map: Tensor | None, *, classes: int, rows: int, columns: 
     None is `batch` pictures without a map; see guide.py.
     """
     maps = [None] * batch if label_map is None else list(label_map.numpy())
-    planes = [guide_planes(one, classes=classes, rows=rows, columns=columns) for one in maps]
+    planes = [guide.guide_planes(one, classes=classes, rows=rows, columns=columns) for one in maps]
     return torch.from_numpy(np.concatenate(planes))
 
 

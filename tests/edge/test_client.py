@@ -164,7 +164,7 @@ def test_tiles_agree_with_the_whole(edge: EdgeCodec, monkeypatch: pytest.MonkeyP
     data = edge.encode(picture, quality=70)
     y, pixels, answer = edge.analyse(picture), np.asarray(edge.decode(data)), edge.segment(data)
     monkeypatch.setattr("semcomp.pipeline.tiles.TILE", 128)
-    monkeypatch.setattr("semcomp.semantics.head.upsample.CELLS", 50)
+    monkeypatch.setattr("semcomp.semantics.upsample.CELLS", 50)
     np.testing.assert_allclose(edge.analyse(picture), y, atol=2e-4)
     assert np.abs(np.asarray(edge.decode(data)).astype(int) - pixels).max() <= 1
     np.testing.assert_array_equal(edge.segment(data).label_map, answer.label_map)
