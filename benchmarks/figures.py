@@ -38,13 +38,11 @@ from semcomp.eval.published import published
 DOCS, OUT, README = common.ROOT / "docs", common.ROOT / "out", common.ROOT / "README.md"
 STREET = common.ROOT / "data/val/cid22/1475938.png"
 RATE = "python -m benchmarks.rate data/val -o out/rate.json --monotone 3"
-RECOGNITION = (
-    "semcomp eval data/camvid --task segment --head street --pixels out/street_decoded.safetensors -o out"
-)  # fmt: skip
+RECOGNITION = "semcomp eval data/camvid --task segment --head street --pixels out/street_decoded.safetensors -o out"
 SHEETS = (
     "python -m benchmarks.generative data/val --generator photos --head objects --keep person,car,dog,cat "
     "--bpp 0.09 -o out/photos.json --sheets out/photos"
-)  # fmt: skip
+)
 Record = dict[str, Any]
 
 
@@ -99,9 +97,11 @@ def rate(target: Path) -> Record:
 
 def _of_rate(result: Record) -> Record:
     return {
-        "command": RATE, "data": f"{result['photos']} photos of data/val", "date": result["date"],
+        "command": RATE,
+        "data": f"{result['photos']} photos of data/val",
+        "date": result["date"],
         "weights": {"base": result["model_id"]},
-    }  # fmt: skip
+    }
 
 
 def _footer(record: Record) -> str:
@@ -143,9 +143,11 @@ def recognition(target: Path) -> Record:
     """Accuracy against bytes."""
     result = measured(OUT / "segment.json")
     record = {
-        "command": RECOGNITION, "data": f"{result['pictures']} frames of data/camvid", "date": result["date"],
+        "command": RECOGNITION,
+        "data": f"{result['pictures']} frames of data/camvid",
+        "date": result["date"],
         "weights": {"base": result["model_id"], result["head"]: weights_id(result["head"])},
-    }  # fmt: skip
+    }
     figure, axes = _axes()
     labels = {codec.name: codec.label for codec in CLASSICAL}
     names = {"latents": "head on latents", "decoded": "pixels of semcomp"}
@@ -188,9 +190,11 @@ def beside(target: Path) -> Record:
         raise SemcompError("examples/demo.py failed")
     shutil.copyfile(OUT / "photo.beside.png", target)
     return {
-        "command": "python examples/demo.py", "data": "examples/photo.png", "date": date.today().isoformat(),
+        "command": "python examples/demo.py",
+        "data": "examples/photo.png",
+        "date": date.today().isoformat(),
         "weights": {"base": weights_id("base")},
-    }  # fmt: skip
+    }
 
 
 def generative(target: Path) -> Record:
@@ -223,9 +227,10 @@ def generative(target: Path) -> Record:
     figure.savefig(target)
     return {
         "command": "python -m benchmarks.figures generative",
-        "data": "1475938.png of CID22 (Cloudinary, CC BY-SA 4.0)", "date": date.today().isoformat(),
+        "data": "1475938.png of CID22 (Cloudinary, CC BY-SA 4.0)",
+        "date": date.today().isoformat(),
         "weights": {name: weights_id(name) for name in ("base", "street", "generator_street")},
-    }  # fmt: skip
+    }
 
 
 def random(target: Path) -> Record:
@@ -250,8 +255,9 @@ def _sheet(name: str, target: Path) -> Record:
     return {
         "command": SHEETS,
         "data": f"of {result['pictures']} photos of data/val (gb82, CC0; CID22, Cloudinary, CC BY-SA 4.0)",
-        "date": result["date"], "weights": {name: weights_id(name) for name in ("base", "generator_photos")},
-    }  # fmt: skip
+        "date": result["date"],
+        "weights": {name: weights_id(name) for name in ("base", "generator_photos")},
+    }
 
 
 def page(target: Path) -> Record:
@@ -264,15 +270,23 @@ def page(target: Path) -> Record:
         raise SemcompError("out/web/map-wide.png is not there, or older than the weights: run make test-web")
     shutil.copyfile(shot, target)
     return {
-        "command": "make test-web", "data": "examples/photo.png", "date": measured_on(shot),
+        "command": "make test-web",
+        "data": "examples/photo.png",
+        "date": measured_on(shot),
         "weights": {name: weights_id(name) for name in weights},
-    }  # fmt: skip
+    }
 
 
 FIGURES: dict[str, tuple[str, Callable[[Path], Record]]] = {
-    "rate": (".png", rate), "peers": (".png", peers), "recognition": (".png", recognition), "beside": (".png", beside),
-    "generative": (".png", generative), "random": (".jpg", random), "worst": (".jpg", worst), "page": (".png", page),
-}  # fmt: skip
+    "rate": (".png", rate),
+    "peers": (".png", peers),
+    "recognition": (".png", recognition),
+    "beside": (".png", beside),
+    "generative": (".png", generative),
+    "random": (".jpg", random),
+    "worst": (".jpg", worst),
+    "page": (".png", page),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -228,9 +228,7 @@ def _rewritten(codec: Codec, container: Container, symbols: Symbols) -> bytes:
     """The file with other symbols and their checksum."""
     header = with_checks(container.header, symbols)
     stream = codec.coder.write(symbols, quality=header.quality)
-    chunks = [
-        replace(chunk, data=stream) if chunk.kind == ChunkKind.SYMBOLS else chunk for chunk in container.chunks
-    ]
+    chunks = [replace(chunk, data=stream) if chunk.kind == ChunkKind.SYMBOLS else chunk for chunk in container.chunks]
     return write(Container(header, tuple(chunks)))
 
 

@@ -124,10 +124,16 @@ def main(arguments: list[str] | None = None) -> int:
     opened = rounds(opening(data), repeats=max(20, options.repeats), label="opening", options=options)
     torch.set_num_threads(before)
     result = {
-        "model": codec.name, "model_id": codec.model_id.hex(), "quality": options.quality, "sizes": sizes,
-        "middle_megapixels": middle, "threads": threads, "symbol_bytes": len(read(data).get(ChunkKind.SYMBOLS) or b""),
-        "coder": coder, "opening": opened,
-    }  # fmt: skip
+        "model": codec.name,
+        "model_id": codec.model_id.hex(),
+        "quality": options.quality,
+        "sizes": sizes,
+        "middle_megapixels": middle,
+        "threads": threads,
+        "symbol_bytes": len(read(data).get(ChunkKind.SYMBOLS) or b""),
+        "coder": coder,
+        "opening": opened,
+    }
     checks = [at_most("semcomp.info of a file", opened["semcomp.info"]["median"], options.limit_ms, " ms")]
     return common.finish("scaling", options, result=result, checks=checks, table=table_of(result))
 

@@ -155,10 +155,11 @@ def measure(
                 for stage, value in seconds.items():
                     of_stage[stage].append(1000 * value)
     return {
-        "threads": threads, "bytes": {"semcomp": len(data), "mbt": sum(len(s[0]) for s in coded["strings"])},
+        "threads": threads,
+        "bytes": {"semcomp": len(data), "mbt": sum(len(s[0]) for s in coded["strings"])},
         "ms": {name: quartiles(values) for name, values in times.items()},
         "stages_ms": {d: {name: quartiles(v) for name, v in s.items()} for d, s in stages.items()},
-    }  # fmt: skip
+    }
 
 
 def quartiles(values: list[float]) -> dict[str, float]:
@@ -180,8 +181,9 @@ def add_ratios(measured: dict[str, Any]) -> None:
             "networks / networks": round(alone / networks, 2),
         }
         measured["entropy_coding_ms"][direction] = {
-            "semcomp": round(sum(stages[name]["median"] for name in ENTROPY_STAGES), 3), "mbt": round(mbt - alone, 3),
-        }  # fmt: skip
+            "semcomp": round(sum(stages[name]["median"] for name in ENTROPY_STAGES), 3),
+            "mbt": round(mbt - alone, 3),
+        }
 
 
 def table_of(measured: list[dict[str, Any]], size: str) -> str:
@@ -229,9 +231,13 @@ def main(arguments: list[str] | None = None) -> int:
             checks.append(at_most(f"{direction}, entropy coding and its Python{suffix}", coding, 15, " ms"))
     size = f"{options.photo.name} as {options.size[0]}x{options.size[1]}, semcomp at quality {options.quality}"
     result = {
-        "model": codec.name, "model_id": codec.model_id.hex(), "quality": options.quality, "size": options.size,
-        "psnr_db": round(_psnr(codec, pixels, options.quality), 2), "measured": measured,
-    }  # fmt: skip
+        "model": codec.name,
+        "model_id": codec.model_id.hex(),
+        "quality": options.quality,
+        "size": options.size,
+        "psnr_db": round(_psnr(codec, pixels, options.quality), 2),
+        "measured": measured,
+    }
     return common.finish("speed", options, result=result, checks=checks, table=table_of(measured, size))
 
 

@@ -47,9 +47,14 @@ class Classifier(nn.Module):
         super().__init__()
         self.config = c = config
         self.stem = stem(
-            c.source, latents=c.latents, channels=c.widths[0], widths=c.fine, nodes=c.nodes, companded=c.companded,
+            c.source,
+            latents=c.latents,
+            channels=c.widths[0],
+            widths=c.fine,
+            nodes=c.nodes,
+            companded=c.companded,
             rank=c.rank,
-        )  # fmt: skip
+        )
         self.stages, self.downs = nn.ModuleList(), nn.ModuleList()
         for number, (width, blocks) in enumerate(zip(c.widths, c.blocks, strict=True)):
             if number:

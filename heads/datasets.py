@@ -138,9 +138,13 @@ def _folders_of_classes(config: DataConfig) -> Dataset:
     given, val = samples(train), samples(own_val) if own_val.is_dir() and own_val != train else None
     kept, held = _split(given, val, config)
     return Dataset(
-        task="classify", classes=tuple(names.get(name, name) for name in folders), palette=(), train=kept, val=held,
+        task="classify",
+        classes=tuple(names.get(name, name) for name in folders),
+        palette=(),
+        train=kept,
+        val=held,
         numbers=np.arange(256, dtype=np.uint8),
-    )  # fmt: skip
+    )
 
 
 def _images_and_masks(config: DataConfig) -> Dataset:

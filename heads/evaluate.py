@@ -77,9 +77,16 @@ def answer_of(network: NetworkHead, pixels: np.ndarray) -> Labels | Segmentation
 
 
 def measure(
-    codec: Any, head: Head, dataset: Dataset, samples: Sequence[Sample], *, quality: int,
-    network: NetworkHead | None = None, rivals: Sequence[Coder] = (), quiet: bool = True,
-) -> dict[str, Any]:  # fmt: skip
+    codec: Any,
+    head: Head,
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    *,
+    quality: int,
+    network: NetworkHead | None = None,
+    rivals: Sequence[Coder] = (),
+    quiet: bool = True,
+) -> dict[str, Any]:
     """Scores in percent, "ms" and "bpps" by way at one quality; ways beside latents need the network."""
     coders = {rival.name: rival for rival in rivals if network}
     runs: dict[str, Callable[[bytes], Any]] = {"latents": partial(_from_latents, codec, head)}
@@ -110,11 +117,12 @@ def measure(
         bar.update(len(folder))
     bar.close()
     return {
-        "quality": quality, "bpp": round(float(np.mean(rates["latents"])), 4),
+        "quality": quality,
+        "bpp": round(float(np.mean(rates["latents"])), 4),
         **{way: scores[way].percent for way in runs},
         "ms": {way: round(1000 * float(np.median(seconds)), 2) for way, seconds in times.items()},
         "bpps": {way: round(float(np.mean(values)), 4) for way, values in rates.items()},
-    }  # fmt: skip
+    }
 
 
 def _from_latents(codec: Any, head: Head, data: bytes) -> Labels | Segmentation:
@@ -189,11 +197,19 @@ def run(options: Namespace) -> tuple[dict[str, Any], str]:
         ]
         originals = on_originals(network, dataset, samples) if network else None
     result = {
-        "command": "eval", "task": options.task, "pictures": len(samples), "figure": FIGURES[options.task],
-        "model_id": codec.model_id.hex(), "head": head.name, "pixels": str(options.pixels) if network else None,
-        "threads": torch.get_num_threads(), "versions": {rival.name: rival.version for rival in rivals},
-        "kmac_per_px": arithmetic(codec, head, network), "rows": rows, "originals": originals,
-    }  # fmt: skip
+        "command": "eval",
+        "task": options.task,
+        "pictures": len(samples),
+        "figure": FIGURES[options.task],
+        "model_id": codec.model_id.hex(),
+        "head": head.name,
+        "pixels": str(options.pixels) if network else None,
+        "threads": torch.get_num_threads(),
+        "versions": {rival.name: rival.version for rival in rivals},
+        "kmac_per_px": arithmetic(codec, head, network),
+        "rows": rows,
+        "originals": originals,
+    }
     return result, table(result)
 
 

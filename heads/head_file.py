@@ -82,8 +82,10 @@ class NetworkHead(Head):
             return labels_of(logits[0], self.classes, head=self.name)
         return Segmentation(
             label_map=full_resolution(logits.cpu().numpy(), height=height, width=width),
-            classes=self.classes, palette=self.info.palette, head=self.name,
-        )  # fmt: skip
+            classes=self.classes,
+            palette=self.info.palette,
+            head=self.name,
+        )
 
     def exported(self) -> nn.Module:
         return self.network

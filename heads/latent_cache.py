@@ -86,16 +86,27 @@ def given(codec: Codec, pixels: np.ndarray, *, quality: int, source: str) -> np.
 
 
 def open_cache(
-    codec: Codec, dataset: Dataset, config: DataConfig, *, source: str, folder: Path, seed: int = 0,
-    teachers: Mapping[str, Teacher] | None = None, quiet: bool = False,
-) -> Cache:  # fmt: skip
+    codec: Codec,
+    dataset: Dataset,
+    config: DataConfig,
+    *,
+    source: str,
+    folder: Path,
+    seed: int = 0,
+    teachers: Mapping[str, Teacher] | None = None,
+    quiet: bool = False,
+) -> Cache:
     """The cache of a dataset, made where it is not there yet. `teachers` fill `teacher` and `features`."""
     teachers = teachers or {}
     key = {
-        "version": VERSION, "codec": codec.release.weights_id.hex(), "source": source, "seed": seed,
-        "teachers": {name: teacher.digest for name, teacher in teachers.items()}, "data": asdict(config),
+        "version": VERSION,
+        "codec": codec.release.weights_id.hex(),
+        "source": source,
+        "seed": seed,
+        "teachers": {name: teacher.digest for name, teacher in teachers.items()},
+        "data": asdict(config),
         "files": [[str(s.image.resolve()), str(s.target)] for s in dataset.train],
-    }  # fmt: skip
+    }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     place = folder / digest
     if not place.is_dir():
@@ -114,9 +125,16 @@ def open_cache(
 
 
 def _fill(
-    codec: Codec, dataset: Dataset, config: DataConfig, *, source: str, seed: int,
-    teachers: Mapping[str, Teacher], place: Path, quiet: bool,
-) -> None:  # fmt: skip
+    codec: Codec,
+    dataset: Dataset,
+    config: DataConfig,
+    *,
+    source: str,
+    seed: int,
+    teachers: Mapping[str, Teacher],
+    place: Path,
+    quiet: bool,
+) -> None:
     """Write the arrays of a cache; the copies of one picture lie beside each other."""
     total = len(dataset.train) * config.copies
     arrays: dict[str, Any] = {}
@@ -142,9 +160,10 @@ def _fill(
             crop, target = augment(pixels, mask, config, rng)
             quality = int(rng.integers(config.qualities[0], config.qualities[1] + 1))
             row = {
-                "value": given(codec, crop, quality=quality, source=source), "quality": np.uint8(quality),
+                "value": given(codec, crop, quality=quality, source=source),
+                "quality": np.uint8(quality),
                 "target": np.int64(sample.target) if target is None else target,  # type: ignore[arg-type]
-            }  # fmt: skip
+            }
             row |= {name: teacher.answer(crop) for name, teacher in teachers.items()}
             rows.append(row)
         return rows

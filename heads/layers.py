@@ -65,9 +65,15 @@ class LatentStem(nn.Module):
     """
 
     def __init__(
-        self, latents: int, channels: int, *, widths: Sequence[int], nodes: int = 12, companded: bool = True,
+        self,
+        latents: int,
+        channels: int,
+        *,
+        widths: Sequence[int],
+        nodes: int = 12,
+        companded: bool = True,
         rank: int | None = None,
-    ):  # fmt: skip
+    ):
         super().__init__()
         most = min(latents, widths[0] * 4 ** len(widths))
         if rank is not None and not 0 < rank <= most:
@@ -104,9 +110,15 @@ class PixelStem(nn.Module):
 
 
 def stem(
-    source: str, *, latents: int, channels: int, widths: Sequence[int], nodes: int, companded: bool = True,
+    source: str,
+    *,
+    latents: int,
+    channels: int,
+    widths: Sequence[int],
+    nodes: int,
+    companded: bool = True,
     rank: int | None = None,
-) -> nn.Module:  # fmt: skip
+) -> nn.Module:
     """The stem of a network that reads `latents` or `pixels`, with a block of each width at 1/4, 1/8 or both."""
     if source == "latents":
         return LatentStem(latents, channels, widths=widths, nodes=nodes, companded=companded, rank=rank)

@@ -1,4 +1,4 @@
-"""Labels for pictures that have none: python -m heads.pseudo_labels photos/ --network n.tflite --classes c.txt -o labelled
+"""Labels for pictures that have none: python -m heads.pseudo_labels photos/ --network net.tflite -o labelled
 
 Asks a large segmentation network about every picture and its mirror image, keeps what it says of both, and ignores the
 rest: where it contradicts itself, it guesses. The folder that it writes is what semcomp-fit-head --data takes.
@@ -64,9 +64,15 @@ class Labeller:
 
 
 def label(
-    folders: Sequence[Path], network: Path, classes: Path, output: Path, *, without: Sequence[str] = (),
-    limit: int | None = None, quiet: bool = False,
-) -> int:  # fmt: skip
+    folders: Sequence[Path],
+    network: Path,
+    classes: Path,
+    output: Path,
+    *,
+    without: Sequence[str] = (),
+    limit: int | None = None,
+    quiet: bool = False,
+) -> int:
     """Write `output`/images (links), masks and classes.txt; a mask that is there already is kept. Returns how many.
 
     Of each folder (with those below it) at most `limit` pictures, drawn at random, none whose name begins with one of
@@ -104,7 +110,7 @@ def _pictures(folder: Path, without: tuple[str, ...], limit: int | None) -> list
 _EPILOG = """\
 examples:
   python -m heads.pseudo_labels photos/ --network deeplab.tflite --classes classes.txt -o labelled
-  python -m heads.pseudo_labels photos/ more/ --network n.tflite --classes c.txt -o labelled --without clothing- --limit 5000
+  python -m heads.pseudo_labels a/ b/ --network n.tflite --classes c.txt -o out --without clothing- --limit 5000
   semcomp-fit-head --data labelled --task segment
 """
 
@@ -112,9 +118,11 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m heads.pseudo_labels", epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m heads.pseudo_labels",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Label pictures with a large segmentation network, to train a head on what it sees.",
-    )  # fmt: skip
+    )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="pictures, here and below")
     parser.add_argument("--network", type=Path, required=True, metavar="FILE", help="a segmenter as .tflite")
     parser.add_argument("--classes", type=Path, required=True, metavar="FILE", help="names of its classes, one a line")
@@ -125,9 +133,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     o = parser.parse_args(argv)
     try:
         count = label(
-            o.folders, o.network, o.classes, o.output, without=o.without, limit=o.limit,
+            o.folders,
+            o.network,
+            o.classes,
+            o.output,
+            without=o.without,
+            limit=o.limit,
             quiet=o.quiet or not sys.stderr.isatty(),
-        )  # fmt: skip
+        )
     except (SemcompError, OSError) as error:
         print(f"heads.pseudo_labels: {error}", file=sys.stderr)
         return getattr(error, "exit_code", 1)

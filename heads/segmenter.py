@@ -49,9 +49,14 @@ class Segmenter(nn.Module):
         before16, after16 = c.blocks16
         before32, after32 = c.blocks32
         self.stem = stem(
-            c.source, latents=c.latents, channels=c.width16, widths=c.fine, nodes=c.nodes, companded=c.companded,
+            c.source,
+            latents=c.latents,
+            channels=c.width16,
+            widths=c.fine,
+            nodes=c.nodes,
+            companded=c.companded,
             rank=c.rank,
-        )  # fmt: skip
+        )
         self.before = nn.Sequential(*[Block(c.width16) for _ in range(before16)])
         self.down = Down(c.width16, c.width32)
         self.coarse = nn.Sequential(

@@ -117,9 +117,15 @@ def learn(
 
 
 def _loss(
-    network: Network, guide: nn.Module | None, crops: Cache, chosen: np.ndarray, o: OptimConfig,
-    task: str, weights: Tensor | None, rng: np.random.Generator,
-) -> Tensor:  # fmt: skip
+    network: Network,
+    guide: nn.Module | None,
+    crops: Cache,
+    chosen: np.ndarray,
+    o: OptimConfig,
+    task: str,
+    weights: Tensor | None,
+    rng: np.random.Generator,
+) -> Tensor:
     """The loss of one batch."""
     value = to_network(crops.value[chosen]).contiguous(memory_format=torch.channels_last)
     quality = torch.from_numpy(crops.quality[chosen].astype(np.int64))

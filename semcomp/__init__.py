@@ -72,9 +72,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     """Import the module that holds a public name when the name is first asked for (PEP 562)."""
     if name not in _HOME:
-        raise AttributeError(
-            f"module 'semcomp' has no attribute {name!r}; public names: {', '.join(__all__)}"
-        )
+        raise AttributeError(f"module 'semcomp' has no attribute {name!r}; public names: {', '.join(__all__)}")
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value

@@ -53,5 +53,3 @@ def grid(height: int, width: int, stride: int) -> tuple[int, int]:
 def rate_node(quality: Any, nodes: int) -> Any:
     """Number of the prior of z that a quality (an integer, or integers) uses: it selects tables."""
     return ((quality - 1) * (nodes - 1) * 2 + (QUALITIES - 1)) // (2 * (QUALITIES - 1))
-
-

@@ -115,14 +115,18 @@ class StandIn:
         if picture.exif and not strip:
             chunks.append(Chunk(ChunkKind.EXIF, picture.exif))
         header = Header(
-            width=picture.width, height=picture.height, mode=picture.mode, quality=quality, symbol_crc=0, z_check=0,
-            entropy_id=self.entropy_id, model_id=self.model_id,
-        )  # fmt: skip
+            width=picture.width,
+            height=picture.height,
+            mode=picture.mode,
+            quality=quality,
+            symbol_crc=0,
+            z_check=0,
+            entropy_id=self.entropy_id,
+            model_id=self.model_id,
+        )
         return write(Container(header, tuple(chunks)))
 
-    def encode_to(
-        self, image: Any, *, bpp: Any = None, max_bytes: Any = None, psnr: Any = None, **options: Any
-    ) -> Any:
+    def encode_to(self, image: Any, *, bpp: Any = None, max_bytes: Any = None, psnr: Any = None, **options: Any) -> Any:
         picture = as_picture(image)
         limit = max_bytes if max_bytes is not None else (bpp or 8) * picture.width * picture.height / 8
         for quality in range(95, 0, -5):
@@ -144,12 +148,7 @@ class StandIn:
         return to_pil(Picture(pixels=picture.pixels, mode=header.mode, alpha=plane, icc=icc, exif=exif))
 
     def describe(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "parameters": 1234,
-            "kmac_per_px": {"analysis": 1.5},
-            "model_id": self.model_id,
-        }
+        return {"name": self.name, "parameters": 1234, "kmac_per_px": {"analysis": 1.5}, "model_id": self.model_id}
 
 
 @pytest.fixture

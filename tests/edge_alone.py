@@ -64,10 +64,19 @@ def main() -> int:
     assert psnr > 25, psnr
     loaded = [name for name in (*blocked, "torch", "safetensors", "tqdm") if name in sys.modules]
     assert not loaded, loaded
-    print(json.dumps({
-        "golden": len(golden), "constriction": symbol_stream.HAS_CONSTRICTION, "bytes": len(data), "crc": zlib.crc32(data),
-        "psnr_db": round(psnr, 2), "label": labels.names[0], "classes": segmentation.present,
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "golden": len(golden),
+                "constriction": symbol_stream.HAS_CONSTRICTION,
+                "bytes": len(data),
+                "crc": zlib.crc32(data),
+                "psnr_db": round(psnr, 2),
+                "label": labels.names[0],
+                "classes": segmentation.present,
+            }
+        )
+    )
     return 0
 
 

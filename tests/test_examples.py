@@ -21,8 +21,11 @@ def run_demo(out: Path, capsys: Any) -> None:
     printed = capsys.readouterr().out
     assert all(word in printed for word in ("semcomp", "JPEG", "WebP", "bpp", "dB", " B"))
     assert {path.name for path in out.iterdir()} == {
-        "photo.semc", "photo.decoded.png", "photo.beside.png", "photo.html"
-    }  # fmt: skip
+        "photo.semc",
+        "photo.decoded.png",
+        "photo.beside.png",
+        "photo.html",
+    }
     with Image.open(out / "photo.decoded.png") as decoded, Image.open(EXAMPLES / "photo.png") as photo:
         assert decoded.size == photo.size
 

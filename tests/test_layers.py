@@ -28,10 +28,13 @@ LAYERS = [
 neighbour on its own line, with the exceptions of ALLOWED."""
 RANK = {name: rank for rank, line in enumerate(LAYERS) for name in line.split()}
 ALLOWED = {
-    ("types", "errors"), ("config", "errors"), ("workers", "errors"),
-    ("pillow", "__init__"), ("eval", "__init__"),
+    ("types", "errors"),
+    ("config", "errors"),
+    ("workers", "errors"),
+    ("pillow", "__init__"),
+    ("eval", "__init__"),
     ("__main__", "cli"),
-}  # fmt: skip
+}
 """Arrows between neighbours, (from, to)."""
 COMMAND_LINE_OF_EDGE = ("semcomp/edge/__main__.py", "cli")
 """`python -m semcomp.edge` starts the command line, which stands above the room."""
@@ -40,11 +43,28 @@ PACKAGES = ["semcomp", "heads", "train"]
 ONLY_IN_TRAIN = {"compressai", "lightning", "tensorboard", "lpips", "segmentation_models_pytorch", "torchmetrics"}
 WITHOUT_TORCH = ("types", "errors", "config", "workers", "bitstream", "imaging", "semantics", "pipeline", "edge", "cli")
 STANDARD_LIBRARY_ONLY = (
-    "__init__", "errors", "bitstream/__init__", "bitstream/container", "bitstream/fields", "bitstream/inspect",
-    "bitstream/tags", "bitstream/class_tables", "bitstream/label_map_header", "bitstream/regions",
-    "bitstream/generator_note", "bitstream/origin", "cli/__init__", "cli/main", "cli/parser", "cli/argument_types",
-    "cli/exit_codes", "cli/info", "cli/paths", "cli/generative_options", "cli/eval_options",
-)  # fmt: skip
+    "__init__",
+    "errors",
+    "bitstream/__init__",
+    "bitstream/container",
+    "bitstream/fields",
+    "bitstream/inspect",
+    "bitstream/tags",
+    "bitstream/class_tables",
+    "bitstream/label_map_header",
+    "bitstream/regions",
+    "bitstream/generator_note",
+    "bitstream/origin",
+    "cli/__init__",
+    "cli/main",
+    "cli/parser",
+    "cli/argument_types",
+    "cli/exit_codes",
+    "cli/info",
+    "cli/paths",
+    "cli/generative_options",
+    "cli/eval_options",
+)
 
 
 def room_of(path: str) -> str:

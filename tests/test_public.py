@@ -10,9 +10,22 @@ import pytest
 import semcomp
 
 PUBLIC = {
-    "load", "Codec", "Encoded", "Latents", "info", "Info", "SemcompError", "FormatError", "ModelError",
-    "ImageError", "TargetError", "MissingExtraError", "SemcompWarning", "__version__", "load_head",
-}  # fmt: skip
+    "load",
+    "Codec",
+    "Encoded",
+    "Latents",
+    "info",
+    "Info",
+    "SemcompError",
+    "FormatError",
+    "ModelError",
+    "ImageError",
+    "TargetError",
+    "MissingExtraError",
+    "SemcompWarning",
+    "__version__",
+    "load_head",
+}
 
 
 def test_public_names_are_these_and_no_others() -> None:
@@ -46,7 +59,10 @@ def test_all_errors_derive_from_one() -> None:
     [
         ("import semcomp", ("torch", "numpy", "PIL", "tqdm")),
         ("import semcomp; semcomp.info; semcomp.SemcompError", ("torch", "numpy", "PIL")),
-        ("from semcomp.cli.parser import build_parser; build_parser().format_help()", ("torch", "numpy", "PIL", "tqdm")),
+        (
+            "from semcomp.cli.parser import build_parser; build_parser().format_help()",
+            ("torch", "numpy", "PIL", "tqdm"),
+        ),
         ("import semcomp.cli.info", ("torch", "numpy", "PIL", "tqdm")),
         ("import semcomp.pillow", ("torch", "numpy")),
         ("import semcomp.imaging.picture", ("torch",)),

@@ -100,8 +100,10 @@ class Trainer:
         cuda = self.device.type == "cuda"
         self.photos = Photos(
             find_photos(config.data.photos)[: config.data.limit],
-            smallest=config.data.crop, device=self.device, quiet=quiet,
-        )  # fmt: skip
+            smallest=config.data.crop,
+            device=self.device,
+            quiet=quiet,
+        )
         self.objective = Objective(CodecModel(config.codec), skip_below=config.skip_below)
         if config.start_from:
             start_from(self.objective, config.start_from)
@@ -116,9 +118,7 @@ class Trainer:
     @property
     def progress(self) -> float:
         """0..1 of the whole run."""
-        return part_done(
-            step=self.step, seconds=self.seconds, steps=self.config.steps, minutes=self.config.minutes
-        )
+        return part_done(step=self.step, seconds=self.seconds, steps=self.config.steps, minutes=self.config.minutes)
 
     def save(self) -> None:
         if self.fabric.is_global_zero:
@@ -129,8 +129,10 @@ class Trainer:
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "sampler": self.sampler.get_state(),
                 "random": random_state(),
-                "step": self.step, "seconds": self.seconds, "validated": self.validated,
-            }  # fmt: skip
+                "step": self.step,
+                "seconds": self.seconds,
+                "validated": self.validated,
+            }
             save_state(self.folder / "state.safetensors", state)
 
     def resume(self) -> None:
@@ -169,10 +171,14 @@ class Trainer:
         self.step += 1
         with torch.no_grad():
             return {
-                "step": self.step, "loss": loss.item(), "norm": norm.item(), "lr_factor": factor,
-                "bpp": (measured.bpp_y + measured.bpp_z).mean().item(), "bpp_z": measured.bpp_z.mean().item(),
+                "step": self.step,
+                "loss": loss.item(),
+                "norm": norm.item(),
+                "lr_factor": factor,
+                "bpp": (measured.bpp_y + measured.bpp_z).mean().item(),
+                "bpp_z": measured.bpp_z.mean().item(),
                 "psnr_db": (10 * torch.log10(255**2 / measured.mse)).mean().item(),
-            }  # fmt: skip
+            }
 
     def run(self, *, max_minutes: float | None = None) -> bool:
         """Train to the end, or until the time is up or a signal asks to stop. True at the end of the run."""
@@ -197,16 +203,15 @@ class Trainer:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = make_parser(
-        "codec", __doc__,
+        "codec",
+        __doc__,
         "examples:\n  python -m train.codec configs/codec_base.yaml --set data.photos=[~/photos]\n"
         "  python -m train.codec configs/codec_base.yaml --max-minutes 60\n"
         "  python -m train.codec configs/codec_base.yaml --resume\n"
         "afterwards:\n  python -m train.export runs/base semcomp/weights/base.safetensors",
-    )  # fmt: skip
-    options = parser.parse_args(arguments)
-    trainer = begin(
-        parser, options, RunConfig, lambda config, folder: Trainer(config, folder, quiet=options.quiet)
     )
+    options = parser.parse_args(arguments)
+    trainer = begin(parser, options, RunConfig, lambda config, folder: Trainer(config, folder, quiet=options.quiet))
     done = trainer.run(max_minutes=options.max_minutes)
     say_where(trainer, done=done)
     return 0

@@ -60,10 +60,21 @@ class Trainer:
         c, n = self.release.config, config.network
         classes = len(self.dataset.classes)
         sizes = GeneratorConfig(
-            classes=classes, latents=c.latents, c16=c.synthesis_c16, c8=c.synthesis_c8, c4=c.synthesis_c4,
-            blocks16=c.synthesis_blocks16, blocks8=c.synthesis_blocks8, nodes=c.nodes, more16=n.more16, more8=n.more8,
-            more4=n.more4, guide=n.guide, fill=n.fill, blocks_fill=n.blocks_fill,
-        )  # fmt: skip
+            classes=classes,
+            latents=c.latents,
+            c16=c.synthesis_c16,
+            c8=c.synthesis_c8,
+            c4=c.synthesis_c4,
+            blocks16=c.synthesis_blocks16,
+            blocks8=c.synthesis_blocks8,
+            nodes=c.nodes,
+            more16=n.more16,
+            more8=n.more8,
+            more4=n.more4,
+            guide=n.guide,
+            fill=n.fill,
+            blocks_fill=n.blocks_fill,
+        )
         self.generator = Generator(sizes)
         self.generator.synthesis.load_state_dict(self.objective.codec.synthesis.state_dict())
         if config.start_generator:
@@ -99,13 +110,19 @@ class Trainer:
     def save(self) -> None:
         """The state, the generator's file, and with `moves: analysis` the codec's."""
         state = {
-            "generator": self.generator.state_dict(), "average": self.average.module.state_dict(),
-            "averaged": int(self.average.n_averaged), "discriminator": self.discriminator.state_dict(),
+            "generator": self.generator.state_dict(),
+            "average": self.average.module.state_dict(),
+            "averaged": int(self.average.n_averaged),
+            "discriminator": self.discriminator.state_dict(),
             "analysis": self.objective.codec.analysis.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self._all_optimizers()],
-            "sampler": self.sampler.get_state(), "crops": self.crops.rng.bit_generator.state,
-            "random": random_state(), "step": self.step, "seconds": self.seconds, "sheet_at": self.sheet_at,
-        }  # fmt: skip
+            "sampler": self.sampler.get_state(),
+            "crops": self.crops.rng.bit_generator.state,
+            "random": random_state(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "sheet_at": self.sheet_at,
+        }
         save_state(self.folder / "state.safetensors", state)
         self.export(self.folder / "generator.safetensors")
 
@@ -220,9 +237,7 @@ class Trainer:
             weight = feather(keep) * sample.selective[:, None, None, None]
         return made, torch.lerp(made, faithful, weight)
 
-    def _loss(
-        self, sample: Sample, y_hat: Tensor, made: Tensor, shown: Tensor
-    ) -> tuple[Tensor, dict[str, float]]:
+    def _loss(self, sample: Sample, y_hat: Tensor, made: Tensor, shown: Tensor) -> tuple[Tensor, dict[str, float]]:
         """The generator's loss of a batch, and its parts."""
         w = self.config.loss
         weight = sample.keep.float().repeat_interleave(16, 2).repeat_interleave(16, 3)
@@ -250,9 +265,12 @@ class Trainer:
             loss = loss + w.semantic * semantic
         psnr_db = (10 * torch.log10(255**2 / mse.detach().clamp_min(1e-3))).mean()
         row = {
-            "psnr_db": psnr_db.item(), "perceptual": perceptual.mean().item(), "adversarial": adversarial.item(),
-            "matching": matching.item(), "semantic": semantic.item(),
-        }  # fmt: skip
+            "psnr_db": psnr_db.item(),
+            "perceptual": perceptual.mean().item(),
+            "adversarial": adversarial.item(),
+            "matching": matching.item(),
+            "semantic": semantic.item(),
+        }
         return loss, row
 
     def _counted(self, sample: Sample) -> Tensor:
@@ -293,8 +311,9 @@ class Trainer:
             _, shown = self._make(average, batch, y_hat)
         columns = [
             *(to_uint8(value) for value in (batch.x, faithful, shown)),
-            colours_of(batch.label_map, self.dataset.palette), mask_of(batch.keep),
-        ]  # fmt: skip
+            colours_of(batch.label_map, self.dataset.palette),
+            mask_of(batch.keep),
+        ]
         write_sheet(self.folder / "sheets" / f"{self.step:07d}.png", columns, batch.in_words())
 
     def run(self, *, max_minutes: float | None = None) -> bool:
@@ -315,9 +334,14 @@ class Trainer:
     def export(self, path: Path) -> TrainedGenerator:
         """Write the averaged generator in half precision, and with `moves: analysis` the codec beside it."""
         made = released(
-            self.average.module, self.config, self.dataset, self.release, steps=self.step, seconds=self.seconds,
+            self.average.module,
+            self.config,
+            self.dataset,
+            self.release,
+            steps=self.step,
+            seconds=self.seconds,
             perceptual=self.distance.name,
-        )  # fmt: skip
+        )
         save_generator(made, path)
         if self.config.moves == "analysis":
             analysis = self.objective.codec.analysis
@@ -337,11 +361,12 @@ def roughness(x: Tensor) -> Tensor:
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = make_parser(
-        "generator", __doc__,
+        "generator",
+        __doc__,
         "examples:\n  python -m train.generator configs/generator_street.yaml --max-minutes 60\n"
         "  python -m train.generator configs/generator_street.yaml --resume "
         "-o semcomp/weights/generator_street.safetensors",
-    )  # fmt: skip
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="also write the generator and its card here")
     options = parser.parse_args(arguments)
     trainer = begin(parser, options, RunConfig, lambda config, folder: Trainer(config, folder, quiet=options.quiet))

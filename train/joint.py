@@ -289,11 +289,14 @@ class Trainer:
         for name, crops in self.sets.items():
             head = NetworkHead(
                 HeadInfo(
-                    name=name, task=crops.dataset.task, classes=crops.dataset.classes, palette=crops.dataset.palette,
+                    name=name,
+                    task=crops.dataset.task,
+                    classes=crops.dataset.classes,
+                    palette=crops.dataset.palette,
                     entropy_id=codec.entropy_id.hex(),
                 ),
                 self.heads[name],
-            )  # fmt: skip
+            )
             held = whole_pictures(codec, crops.dataset, crops.config.data, source="latents", quiet=self.quiet)
             answer = validate(head, held, crops.dataset)
             figures[name] = answer["top1"] if crops.dataset.task == "classify" else answer["mean_iou"]
@@ -322,9 +325,11 @@ def _codec_config(source: str) -> CodecConfig:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m train.joint", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m train.joint",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example: python -m train.joint configs/joint.yaml --set gamma=0 --set name=joint_control",
-    )  # fmt: skip
+    )
     parser.add_argument("config", type=Path, help="a YAML file")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any value of the configuration"

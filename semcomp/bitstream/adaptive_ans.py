@@ -102,7 +102,7 @@ class Reader:
         """int64 (N,): the next symbols, each under its row of ``frequencies`` (N, A)."""
         if self._plain:
             return self._coder.pop(frequencies)
-        family = constriction.stream.model.Categorical(perfect=False)  # frequency - 1: see coder.py
+        family = constriction.stream.model.Categorical(perfect=False)  # frequency - 1: see symbol_stream.py
         return self._coder.decode(family, (frequencies - 1).astype(np.float64)).astype(np.int64)
 
     def finish(self) -> None:

@@ -1,4 +1,4 @@
-"""TODO(docstring)."""
+"""The body of the ALPHA chunk: an 8-bit grey PNG that holds pixels and nothing else. It needs Pillow."""
 
 from __future__ import annotations
 
@@ -39,18 +39,14 @@ def unpack_alpha(data: bytes, *, width: int, height: int) -> NDArray[np.uint8]:
     if data[16:29] != expected:
         raise FormatError(f"the alpha chunk is not 8-bit grey of {width}x{height} pixels; {_AGAIN}")
     offset = 8
-    while offset < len(
-        data
-    ):  # nothing but pixels: no text, profile or animation chunk gets as far as the decoder
+    while offset < len(data):  # nothing but pixels: no text, profile or animation chunk gets as far as the decoder
         length, kind = int.from_bytes(data[offset : offset + 4], "big"), data[offset + 4 : offset + 8]
         if kind not in _PNG_KINDS or (kind == b"IHDR") != (offset == 8) or offset + 12 + length > len(data):
             raise FormatError(f"the alpha chunk is damaged at its byte {offset}; {_AGAIN}")
         offset += 12 + length
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", Image.DecompressionBombWarning
-            )  # the size is what the header promised
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is what the header promised
             image = Image.open(io.BytesIO(data), formats=("PNG",))
         with image:
             return np.array(image)

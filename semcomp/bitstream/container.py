@@ -242,10 +242,6 @@ def read_header(
     return header, entries
 
 
-
-
-
-
 def _parse_head(view: memoryview, *, max_pixels: int) -> tuple[Header, tuple[ChunkEntry, ...], int]:
     """``(header, table, offset of the first body)`` from the first ``MAX_HEADER_BYTES`` bytes of a file."""
     if not len(view):
@@ -284,10 +280,16 @@ def _parse_head(view: memoryview, *, max_pixels: int) -> tuple[Header, tuple[Chu
     # From here on the head is what some writer meant; what is wrong now was written so.
     try:
         header = Header(
-            width=width, height=height, mode=ColorMode(mode_and_flags & 15), quality=quality,
-            flags=mode_and_flags >> 4, entropy_id=entropy_id, model_id=model_id, symbol_crc=symbol_crc,
+            width=width,
+            height=height,
+            mode=ColorMode(mode_and_flags & 15),
+            quality=quality,
+            flags=mode_and_flags >> 4,
+            entropy_id=entropy_id,
+            model_id=model_id,
+            symbol_crc=symbol_crc,
             z_check=z_check,
-        )  # fmt: skip
+        )
     except ValueError as error:
         raise FormatError(
             f"the header (bytes {len(MAGIC) + 1}..{table_end}) is not valid: {error}; {_ENCODE_AGAIN}"
@@ -298,16 +300,12 @@ def _parse_head(view: memoryview, *, max_pixels: int) -> tuple[Header, tuple[Chu
             f"{max_pixels:,}; raise max_pixels if you trust the file"
         )
     if problem := _table_problem([kind for kind, *_ in rows]):
-        raise FormatError(
-            f"the chunk table (ends at byte {table_end}) is not valid: {problem}; {_ENCODE_AGAIN}"
-        )
+        raise FormatError(f"the chunk table (ends at byte {table_end}) is not valid: {problem}; {_ENCODE_AGAIN}")
     entries, offset = [], cursor.offset
     for kind, required, length, crc in rows:
         entries.append(entry := ChunkEntry(kind, required, offset, length, crc))
         if required and kind not in _KNOWN_KINDS:
-            raise FormatError(
-                f"the file needs {entry.name}, which this semcomp does not know; upgrade semcomp"
-            )
+            raise FormatError(f"the file needs {entry.name}, which this semcomp does not know; upgrade semcomp")
         if not required and kind in REQUIRED_KINDS:
             raise FormatError(f"{entry.name} is marked as optional in the chunk table; {_ENCODE_AGAIN}")
         offset += length

@@ -1,4 +1,4 @@
-"""TODO(docstring)."""
+"""Fields that chunk bodies are made of: varints, strings, version bytes. Only the standard library is needed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import unicodedata
 from semcomp.errors import FormatError
 
 _COPY_AGAIN = "copy the file again"
+
 
 def pack_varint(value: int) -> bytes:
     """Unsigned LEB128: 7 bits a byte, low bits first, the top bit set on all but the last byte."""

@@ -1,7 +1,7 @@
 """Integer frequency tables: what the entropy coder charges for every value of a symbol.
 
 Table t covers the values -b..b, where b = bounds[t], and has 2b + 2 categories: value v is category v + b,
-and the last category is the escape: any other value, spelled out elsewhere (see coder.py). A frequency
+and the last category is the escape: any other value, spelled out elsewhere (see symbol_stream.py). A frequency
 is an integer of at least 1 and the frequencies of a table add up to 2**24 exactly, so a category of
 frequency f costs 24 - log2(f) bits. Tables are model data: stored as integers, loaded as integers, never
 rebuilt from floats.

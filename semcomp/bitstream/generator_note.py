@@ -1,4 +1,4 @@
-"""TODO(docstring)."""
+"""The body of the GENERATOR chunk: which generator a file was made for."""
 
 from __future__ import annotations
 

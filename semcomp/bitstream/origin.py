@@ -1,4 +1,7 @@
-"""TODO(docstring)."""
+"""Which share of an image is real and which a generator will synthesise, as the file's chunks say it.
+
+Only the standard library is needed, so that `semcomp info` can answer.
+"""
 
 from __future__ import annotations
 
@@ -50,9 +53,12 @@ def read_origin(container: Container) -> Origin | None:
             right, bottom = min(width, left + POSITION * box.width), min(height, top + POSITION * box.height)
             boxes.append(Box(left, top, right - left, bottom - top))
     return Origin(
-        generator=note.name, generator_id=note.generator_id.hex(), guided=note.guided, kept_share=share,
+        generator=note.name,
+        generator_id=note.generator_id.hex(),
+        guided=note.guided,
+        kept_share=share,
         kept_boxes=tuple(boxes),
-    )  # fmt: skip
+    )
 
 
 def in_words(origin: Origin) -> list[str]:

@@ -1,7 +1,7 @@
 """What of a picture is real: the bodies of the chunks REGIONS and GENERATOR. FORMAT_PAYLOADS.md specifies them.
 
 Only the standard library is needed, so that `semcomp info` can tell what was coded from what will be synthesised. The
-positions of a bitmap are read by keepmask.py.
+positions of a bitmap are read by keep_mask.py.
 """
 
 from __future__ import annotations
@@ -42,10 +42,6 @@ class Regions:
     """Positions that are coded, fewer than there are."""
     boxes: tuple[Box, ...] = ()
     """Rectangles of positions that do not overlap; empty for a bitmap."""
-
-
-
-
 
 
 def grid_of(width: int, height: int) -> tuple[int, int]:
@@ -109,13 +105,3 @@ def read_regions(data: bytes, *, width: int, height: int) -> tuple[Regions, int]
 
 def _overlap(a: Box, b: Box) -> bool:
     return a.x < b.x + b.width and b.x < a.x + a.width and a.y < b.y + b.height and b.y < a.y + a.height
-
-
-
-
-
-
-
-
-
-

@@ -176,9 +176,7 @@ def _push_latent(stack: _Stack, symbols: np.ndarray, index: np.ndarray, tables: 
         raise ValueError(f"symbols are {symbols.dtype} {symbols.shape}, expected integers {np.shape(index)}")
     values = symbols[order]
     if values.size and not -MAX_VALUE <= values.min() <= values.max() <= MAX_VALUE:
-        raise ValueError(
-            f"symbols lie in {values.min()}..{values.max()}, expected at most {MAX_VALUE} in magnitude"
-        )
+        raise ValueError(f"symbols lie in {values.min()}..{values.max()}, expected at most {MAX_VALUE} in magnitude")
     values = values.astype(np.int32, copy=False)
     bounds = np.repeat(tables.bounds.astype(np.int32), counts)
     escaped = np.flatnonzero(np.abs(values) > bounds)

@@ -79,14 +79,6 @@ def unpack_tags(data: bytes) -> tuple[str, tuple[Tag, ...]]:
     return source, tuple(tags)
 
 
-
-
-
-
-
-
-
-
 def _first_twice(names: list[str]) -> str | None:
     seen: set[str] = set()
     return next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]

@@ -1,4 +1,4 @@
-"""TODO(docstring)."""
+"""Types of command-line arguments. Each raises ArgumentTypeError with a sentence that says what to write."""
 
 from __future__ import annotations
 

@@ -37,9 +37,14 @@ def get_codec(model: str, device: str | None, threads: int | None) -> Codec:
 
 
 def run_batch(
-    work: Work, jobs: Sequence[Job], unusable: Sequence[Unusable], options: Namespace, *, keys: Sequence[str],
+    work: Work,
+    jobs: Sequence[Job],
+    unusable: Sequence[Unusable],
+    options: Namespace,
+    *,
+    keys: Sequence[str],
     prepare: Prepare | None = None,
-) -> int:  # fmt: skip
+) -> int:
     """Run `work` on every job, print a line or JSON for each, list the failures, return the exit code.
 
     `work` returns the values of `keys`, "line", and "seconds" where call to return is not what to show;
@@ -66,9 +71,7 @@ def run_batch(
     return report.finish()
 
 
-def _one_by_one(
-    work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None
-) -> Iterator[Record]:
+def _one_by_one(work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None) -> Iterator[Record]:
     if prepare is None:
         for job in jobs:
             yield _attempt(work, job, options)
@@ -84,9 +87,7 @@ def _one_by_one(
             yield _attempt(work, job, options, prepared.result)
 
 
-def _in_processes(
-    work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None
-) -> Iterator[Record]:
+def _in_processes(work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None) -> Iterator[Record]:
     """In the order of the jobs."""
     workers = min(options.jobs, len(jobs))
     share = Namespace(**{**vars(options), "threads": share_of_threads(options.threads, workers)})
@@ -134,19 +135,22 @@ def _failure(job: Job, error: BaseException, code: int, *, message: str | None =
         message = (error.strerror if isinstance(error, OSError) else None) or str(error)
     trace = "".join(traceback.format_exception(error)) if error.__traceback__ else None
     return {
-        "input": job.source, "output": None, "ok": False, "error": type(error).__name__, "message": message,
-        "exit_code": code, "traceback": trace, "warnings": [],
-    }  # fmt: skip
+        "input": job.source,
+        "output": None,
+        "ok": False,
+        "error": type(error).__name__,
+        "message": message,
+        "exit_code": code,
+        "traceback": trace,
+        "warnings": [],
+    }
 
 
 class _Report:
     """What the user sees: lines or JSON, a progress bar on a terminal, warnings, and the list of failures."""
 
     def __init__(self, options: Namespace, keys: Sequence[str], *, total: int, to_stdout: bool) -> None:
-        self.options, self.keys = (
-            options,
-            ("input", "output", "ok", *keys, "seconds", "warnings", "error", "message"),
-        )
+        self.options, self.keys = (options, ("input", "output", "ok", *keys, "seconds", "warnings", "error", "message"))
         self.out: TextIO = sys.stdout if to_stdout else sys.stderr  # stdout may carry the data itself
         self.failures: list[Record] = []
         self.total = total
@@ -168,9 +172,7 @@ class _Report:
             where = f" -> {_shown(record['output'])}" if record["output"] else ""
             self._print(f"{_shown(record['input'])}{where}  {line}", self.out)
         for warning in record["warnings"]:
-            self._print(
-                f"semcomp {self.options.command}: {_shown(record['input'])}: warning: {warning}", sys.stderr
-            )
+            self._print(f"semcomp {self.options.command}: {_shown(record['input'])}: warning: {warning}", sys.stderr)
         if self.options.verbose and record.get("traceback"):
             self._print(record["traceback"].rstrip(), sys.stderr)
         if self.bar is not None:

@@ -32,6 +32,8 @@ def classify_one(job: Job, options: Namespace, given: Input) -> dict[str, Any]:
     pairs = list(zip(labels.names, labels.scores, strict=True))
     shown = "  ".join(f"{name} {score:.2f}" for name, score in pairs)
     return {
-        "head": head.name, "labels": [{"name": name, "score": round(score, 4)} for name, score in pairs],
-        "seconds": time.perf_counter() - start, "line": shown or "nothing known",
-    }  # fmt: skip
+        "head": head.name,
+        "labels": [{"name": name, "score": round(score, 4)} for name, score in pairs],
+        "seconds": time.perf_counter() - start,
+        "line": shown or "nothing known",
+    }

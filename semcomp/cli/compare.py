@@ -20,11 +20,7 @@ def run(options: Namespace) -> int:
     from semcomp.imaging.picture import open_picture
 
     start = time.perf_counter()
-    default = (
-        "stdin.compare.html"
-        if options.input == STREAM
-        else str(Path(options.input).with_suffix(".compare.html"))
-    )
+    default = "stdin.compare.html" if options.input == STREAM else str(Path(options.input).with_suffix(".compare.html"))
     target = options.output or default
     check_target(target, force=options.force)
     picture = open_picture(read_source(options.input), convert=options.convert)
@@ -38,10 +34,16 @@ def run(options: Namespace) -> int:
     out = sys.stderr if target == STREAM else sys.stdout
     if options.json:
         values = {
-            "command": "compare", "input": options.input, "output": target, "ok": True,
-            "width": picture.width, "height": picture.height, "quality": quality,
-            "codecs": [entry.to_dict() for entry in comparison.entries], "seconds": round(seconds, 4),
-        }  # fmt: skip
+            "command": "compare",
+            "input": options.input,
+            "output": target,
+            "ok": True,
+            "width": picture.width,
+            "height": picture.height,
+            "quality": quality,
+            "codecs": [entry.to_dict() for entry in comparison.entries],
+            "seconds": round(seconds, 4),
+        }
         print(json.dumps(values, ensure_ascii=False), file=out)
     elif not options.quiet:
         print(f"{options.input} -> {target}  {seconds:.2f} s", file=out)

@@ -52,9 +52,7 @@ def run(options: Namespace) -> int:
     if options.show_synthesised and options.generator == "faithful":
         raise UsageError("--generator faithful synthesises nothing, so that there is nothing to show")
     suffix = f".synthesised.{name}" if options.show_synthesised else f".{name}"
-    jobs, unusable = plan_jobs(
-        options.inputs, output=options.output, read_suffixes=(".semc",), write_suffix=suffix
-    )
+    jobs, unusable = plan_jobs(options.inputs, output=options.output, read_suffixes=(".semc",), write_suffix=suffix)
     if not options.format and options.output not in (None, STREAM):
         for job in jobs:
             format_name(Path(job.target).suffix)  # an unknown suffix is wrong usage, before any work
@@ -65,9 +63,7 @@ def format_name(text: str) -> str:
     name = text.lower().removeprefix(".")
     name = _ALIASES.get(name, name)
     if name not in FORMATS:
-        raise UsageError(
-            f"cannot write {text or 'a file without a suffix'!r}: choose one of {', '.join(FORMATS)}"
-        )
+        raise UsageError(f"cannot write {text or 'a file without a suffix'!r}: choose one of {', '.join(FORMATS)}")
     return name
 
 
@@ -88,11 +84,16 @@ def decode_one(job: Job, options: Namespace) -> dict[str, Any]:
     write_target(job.target, output, force=options.force)
     bpp = 8 * len(data) / (image.width * image.height)
     return {
-        "width": image.width, "height": image.height, "input_bytes": len(data), "bytes": len(output),
-        "bpp": round(bpp, 6), "format": name, "synthesised": image.info.get(SYNTHESISED),
+        "width": image.width,
+        "height": image.height,
+        "input_bytes": len(data),
+        "bytes": len(output),
+        "bpp": round(bpp, 6),
+        "format": name,
+        "synthesised": image.info.get(SYNTHESISED),
         "seconds": time.perf_counter() - start,
         "line": f"{image.width}x{image.height}  {bpp:.2f} bpp  {len(output):,} B  {{seconds}}",
-    }  # fmt: skip
+    }
 
 
 def image_bytes(image: Image.Image, *, name: str) -> bytes:
@@ -102,9 +103,7 @@ def image_bytes(image: Image.Image, *, name: str) -> bytes:
     """
     output = FORMATS[name]
     if image.mode in ("LA", "RGBA") and not output.alpha:
-        raise ImageError(
-            f"the picture is transparent and {name} cannot be: choose --format png, webp, tiff or avif"
-        )
+        raise ImageError(f"the picture is transparent and {name} cannot be: choose --format png, webp, tiff or avif")
     options = dict(output.options)
     for key in ("exif", "icc_profile"):
         if not image.info.get(key):

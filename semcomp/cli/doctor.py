@@ -16,14 +16,7 @@ from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
 
 CORE = ("torch", "torchvision", "numpy", "pillow", "safetensors", "constriction", "tqdm", "PyYAML")
 EXTRAS = {
-    "train": (
-        "compressai",
-        "segmentation_models_pytorch",
-        "lpips",
-        "torchmetrics",
-        "tensorboard",
-        "lightning",
-    ),
+    "train": ("compressai", "segmentation_models_pytorch", "lpips", "torchmetrics", "tensorboard", "lightning"),
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "edge": ("onnxruntime",),
     "eval": ("imagecodecs", "matplotlib", "bjontegaard", "lpips", "torchmetrics"),
@@ -49,8 +42,7 @@ def run(options: Namespace) -> int:
         from semcomp.codec.self_test import self_test
 
         checks = [
-            {"name": name, "ok": bool(ok), "detail": str(detail)}
-            for name, ok, detail in self_test(load().release)
+            {"name": name, "ok": bool(ok), "detail": str(detail)} for name, ok, detail in self_test(load().release)
         ]
     except SemcompError as error:
         checks = [{"name": "self-test", "ok": False, "detail": str(error)}]
@@ -86,22 +78,21 @@ def devices() -> dict[str, Any]:
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
-        "platform": platform.platform(), "machine": platform.machine(), "cores": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(), "cuda": gpus, "mps": torch.backends.mps.is_available(),
-    }  # fmt: skip
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "cuda": gpus,
+        "mps": torch.backends.mps.is_available(),
+    }
 
 
 def describe(report: dict[str, Any]) -> str:
     """The report for a person."""
     where = report["devices"]
     gpus = ", ".join([*where["cuda"], *(["MPS"] if where["mps"] else [])]) or "none"
-    lines = [
-        "versions   "
-        + "  ".join(f"{name} {found or 'MISSING'}" for name, found in report["versions"].items())
-    ]
-    lines.append(
-        f"devices    {where['cores']} cores ({where['machine']}), {where['torch_threads']} used; GPU: {gpus}"
-    )
+    lines = ["versions   " + "  ".join(f"{name} {found or 'MISSING'}" for name, found in report["versions"].items())]
+    lines.append(f"devices    {where['cores']} cores ({where['machine']}), {where['torch_threads']} used; GPU: {gpus}")
     for extra, complete in report["extras"].items():
         state = "installed" if complete else f"not installed: pip install 'semcomp[{extra}]'"
         lines.append(f"extra      {extra:<8}{state}")

@@ -29,9 +29,11 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code, as of `semcomp`."""
     parser = argparse.ArgumentParser(
-        prog="python -m semcomp.edge", description=__doc__, epilog=_EPILOG,
+        prog="python -m semcomp.edge",
+        description=__doc__,
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument("directory", metavar="DIR", help="a folder that semcomp export onnx wrote")
     parser.add_argument("command", choices=("encode", "decode", "classify", "segment"))
     parser.add_argument("file", metavar="FILE", help="a picture to encode, else a .semc file; - for stdin")

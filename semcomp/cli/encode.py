@@ -50,10 +50,17 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
         line += f"  {generative_options.kept_in_words(data)}"
     return {
         "semantics_bytes": stored,
-        "width": picture.width, "height": picture.height, "input_bytes": len(source), "bytes": len(data),
-        "bpp": round(bpp, 6), "ratio": round(ratio, 4), "quality": quality, "psnr_db": psnr_db,
-        "seconds": time.perf_counter() - start, "line": line,
-    }  # fmt: skip
+        "width": picture.width,
+        "height": picture.height,
+        "input_bytes": len(source),
+        "bytes": len(data),
+        "bpp": round(bpp, 6),
+        "ratio": round(ratio, 4),
+        "quality": quality,
+        "psnr_db": psnr_db,
+        "seconds": time.perf_counter() - start,
+        "line": line,
+    }
 
 
 def target_of(options: Namespace) -> dict[str, Any]:
@@ -120,9 +127,7 @@ def semantics_of(options: Namespace) -> Any:
     if not options.semantics:
         return own
     heads = _heads(options)
-    describe = from_heads(
-        heads, labels="labels" in options.semantics, label_map="map" in options.semantics, cell=cell
-    )
+    describe = from_heads(heads, labels="labels" in options.semantics, label_map="map" in options.semantics, cell=cell)
 
     def both(latents: Any) -> Semantics:
         made = describe(latents)

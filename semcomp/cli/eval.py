@@ -52,9 +52,10 @@ def _compare(options: Namespace) -> int:
         text = _report(options, plan, rows, coders, result, bars)
     if folder:
         files = {
-            "report.json": json.dumps(result, indent=1) + "\n", "report.html": text,
+            "report.json": json.dumps(result, indent=1) + "\n",
+            "report.html": text,
             "points.csv": to_csv(rows, result["metrics"]),
-        }  # fmt: skip
+        }
         for name, content in files.items():
             write_target(str(folder / name), content.encode(), force=True)
         _plots(result, folder, _command(options))
@@ -100,10 +101,16 @@ def _plan(options: Namespace, names: tuple[str, ...]) -> Any:
     if options.limit:
         paths = list(evenly(paths, options.limit))
     return Plan(
-        paths=tuple(paths), codecs=tuple(names), metrics=options.metrics, qualities=options.qualities,
-        model=options.model, device=options.device, convert=options.convert, jobs=options.jobs,
+        paths=tuple(paths),
+        codecs=tuple(names),
+        metrics=options.metrics,
+        qualities=options.qualities,
+        model=options.model,
+        device=options.device,
+        convert=options.convert,
+        jobs=options.jobs,
         threads=options.threads,
-    )  # fmt: skip
+    )
 
 
 def _report(options: Namespace, plan: Any, rows: Any, coders: Any, result: dict[str, Any], bars: bool) -> str:

@@ -53,18 +53,25 @@ def _range(text: str) -> tuple[float, float]:
 def add_eval(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add the command to the subparsers."""
     parser = commands.add_parser(
-        "eval", parents=parents, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EPILOG,
+        "eval",
+        parents=parents,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EPILOG,
         help="codecs beside each other on your own pictures",
         description="Measure codecs on pictures, or recognition on labelled ones, from real files.",
-    )  # fmt: skip
+    )
     parser.add_argument("inputs", nargs="+", metavar="IN", help="pictures, folders or globs")
     parser.add_argument("--codecs", type=_list, metavar="A,B", help="codecs (semcomp and every classical one)")
-    parser.add_argument("--metrics", type=_list, default=("psnr", "ms-ssim"), metavar="A,B",
-                        help="psnr, ssim, ms-ssim, lpips (psnr,ms-ssim)")  # fmt: skip
     parser.add_argument(
-        "--qualities", type=_qualities, metavar="A,B",
-        help="settings of each codec, or full (five of each codec's own)",
-    )  # fmt: skip
+        "--metrics",
+        type=_list,
+        default=("psnr", "ms-ssim"),
+        metavar="A,B",
+        help="psnr, ssim, ms-ssim, lpips (psnr,ms-ssim)",
+    )
+    parser.add_argument(
+        "--qualities", type=_qualities, metavar="A,B", help="settings of each codec, or full (five of each codec's own)"
+    )
     parser.add_argument("--anchor", default="jpeg", metavar="NAME", help="codec that BD-rates refer to (jpeg)")
     parser.add_argument("--range", type=_range, metavar="LOW,HIGH", help="PSNR that BD-rates span, in dB (26,38)")
     parser.add_argument("--limit", type=int, metavar="N", help="take only N pictures, evenly spaced")

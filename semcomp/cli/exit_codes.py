@@ -1,4 +1,4 @@
-"""TODO(docstring)."""
+"""Exit codes of the `semcomp` command, and the error that means wrong usage."""
 
 from __future__ import annotations
 

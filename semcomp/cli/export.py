@@ -24,22 +24,36 @@ def run(options: Namespace) -> int:
             "semcomp export: calibrating with the sample photo alone: what it does not reach will be clipped, so "
             "give a folder of photos like yours with --calibration",
             file=sys.stderr,
-        )  # fmt: skip
+        )
 
     def progress(name: str) -> None:
         if not options.quiet:
             print(f"semcomp export: {name}", file=sys.stderr)
 
     result = export_onnx(
-        options.output, model=options.model, parts=parts, heads=options.heads, generators=options.generators,
-        int8=options.int8, calibration=options.calibration, force=options.force, progress=progress,
-    )  # fmt: skip
+        options.output,
+        model=options.model,
+        parts=parts,
+        heads=options.heads,
+        generators=options.generators,
+        int8=options.int8,
+        calibration=options.calibration,
+        force=options.force,
+        progress=progress,
+    )
     if options.json:
         differences = [{**vars(d), "passed": d.passed} for d in result.differences]
-        print(json.dumps({
-            "command": "export", "output": options.output, "bytes": result.sizes, "int8": list(result.int8),
-            "differences": differences,
-        }))  # fmt: skip
+        print(
+            json.dumps(
+                {
+                    "command": "export",
+                    "output": options.output,
+                    "bytes": result.sizes,
+                    "int8": list(result.int8),
+                    "differences": differences,
+                }
+            )
+        )
     elif not options.quiet:
         for file, size in result.sizes.items():
             print(f"{file:<28}{size:>12,} bytes{'  int8' if file in result.int8 else ''}")

@@ -43,14 +43,18 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
     """--mode, --keep and what goes with them."""
     group = parser.add_argument_group("pictures that a generator completes")
     group.add_argument(
-        "--mode", choices=("faithful", "generative"), default="faithful",
+        "--mode",
+        choices=("faithful", "generative"),
+        default="faithful",
         help=f"generative: a tiny file whose decoder synthesises the details (quality 1..{LARGEST_QUALITY}, {QUALITY})",
-    )  # fmt: skip
+    )
     group.add_argument("--map", action="store_true", help="with --mode generative: store a label map that guides it")
     group.add_argument(
-        "--keep", action="append", metavar="CLASSES",
+        "--keep",
+        action="append",
+        metavar="CLASSES",
         help="code only these classes (people,car); the decoder synthesises the rest from a label map",
-    )  # fmt: skip
+    )
     group.add_argument("--keep-mask", metavar="PNG", help="code only where this picture is not black")
     group.add_argument("--keep-box", action="append", type=box, metavar="X,Y,W,H", help="code this box (repeatable)")
     group.add_argument("--keep-dilate", type=whole, default=16, metavar="N", help="grow what is kept by N pixels (16)")
@@ -68,14 +72,18 @@ def add_completion_options(parser: argparse.ArgumentParser) -> Any:
     """--generator, --seed and --relabel, in the group that is returned."""
     group = parser.add_argument_group("pictures that a generator completes")
     group.add_argument(
-        "--generator", metavar="WHICH",
+        "--generator",
+        metavar="WHICH",
         help="faithful: synthesise nothing; realistic; or a generator's name or file (what the file was made for)",
-    )  # fmt: skip
+    )
     group.add_argument("--seed", type=whole, default=0, metavar="N", help="seed of the synthesised texture (0)")
     group.add_argument(
-        "--relabel", action="append", type=pair, metavar="OLD=NEW",
+        "--relabel",
+        action="append",
+        type=pair,
+        metavar="OLD=NEW",
         help="synthesise one class of the stored label map as another; may be repeated",
-    )  # fmt: skip
+    )
     return group
 
 
@@ -147,9 +155,15 @@ def request_of(options: Namespace) -> Any:
     if options.keep_mask:
         mask = np.asarray(open_picture(options.keep_mask, convert=True).pixels.any(axis=2))
     return Request(
-        generator=generator_of(options), head=head_of(options), segmentation=segmentation, keep=_words(options),
-        mask=mask, boxes=tuple(options.keep_box or ()), dilate=options.keep_dilate, cell=options.grid or CELL,
-    )  # fmt: skip
+        generator=generator_of(options),
+        head=head_of(options),
+        segmentation=segmentation,
+        keep=_words(options),
+        mask=mask,
+        boxes=tuple(options.keep_box or ()),
+        dilate=options.keep_dilate,
+        cell=options.grid or CELL,
+    )
 
 
 def _words(options: Namespace) -> tuple[str, ...]:

@@ -39,9 +39,7 @@ def run(options: Namespace) -> int:
 def describe(name: str, facts: Info, *, verbose: bool) -> str:
     """A few lines for a person."""
     kept = [
-        what
-        for what, held in (("alpha", facts.has_alpha), ("ICC", facts.has_icc), ("EXIF", facts.has_exif))
-        if held
+        what for what, held in (("alpha", facts.has_alpha), ("ICC", facts.has_icc), ("EXIF", facts.has_exif)) if held
     ]
     lines = [
         f"{name}: {facts.width}x{facts.height} {facts.mode}, quality {facts.quality}, "

@@ -1,4 +1,4 @@
-"""TODO(docstring)."""
+"""Entry point of the `semcomp` command: runs one command and turns errors into sentences and exit codes."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("semcomp: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # the reader has left; do not say so at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has left; do not say so at exit
         return EXIT_FAILED
 
 

@@ -51,19 +51,27 @@ def run(options: Namespace) -> int:
 
 def _of_head(head: Head) -> dict[str, Any]:
     return {
-        "kind": "head", "name": head.name, "task": head.task, "entropy_id": head.entropy_id.hex(),
-        "classes": list(head.classes), "origin": head.origin,
-    }  # fmt: skip
+        "kind": "head",
+        "name": head.name,
+        "task": head.task,
+        "entropy_id": head.entropy_id.hex(),
+        "classes": list(head.classes),
+        "origin": head.origin,
+    }
 
 
 def _of_generator(made: TrainedGenerator) -> dict[str, Any]:
     from semcomp.generative.network import kmac_per_pixel
 
     return {
-        "kind": "generator", "name": made.name, "generator_id": made.generator_id.hex(),
-        "entropy_id": made.info.entropy_id, "kmac_per_px": round(kmac_per_pixel(made.network.config), 2),
-        "classes": list(made.info.classes), "origin": made.info.origin,
-    }  # fmt: skip
+        "kind": "generator",
+        "name": made.name,
+        "generator_id": made.generator_id.hex(),
+        "entropy_id": made.info.entropy_id,
+        "kmac_per_px": round(kmac_per_pixel(made.network.config), 2),
+        "classes": list(made.info.classes),
+        "origin": made.info.origin,
+    }
 
 
 def _show(facts: dict[str, Any], options: Namespace) -> None:

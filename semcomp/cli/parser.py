@@ -1,4 +1,4 @@
-"""TODO(docstring)."""
+"""The parsers of all commands. Building them imports nothing beyond argparse."""
 
 from __future__ import annotations
 
@@ -91,16 +91,12 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
     output = argparse.ArgumentParser(add_help=False)
-    output.add_argument(
-        "--json", action="store_true", help="one JSON object a line on stdout, with stable keys"
-    )
+    output.add_argument("--json", action="store_true", help="one JSON object a line on stdout, with stable keys")
     output.add_argument("--quiet", action="store_true", help="no lines and no progress; errors only")
     output.add_argument("-v", "--verbose", action="store_true", help="say more, and show tracebacks")
 
     model = argparse.ArgumentParser(add_help=False)
-    model.add_argument(
-        "--model", default="base", metavar="NAME", help="weights: a name or a .safetensors path (base)"
-    )
+    model.add_argument("--model", default="base", metavar="NAME", help="weights: a name or a .safetensors path (base)")
     model.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (cpu)")
     model.add_argument("--threads", type=_jobs, metavar="N", help="CPU threads in all (every core)")
 
@@ -110,9 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     written = argparse.ArgumentParser(add_help=False)
-    written.add_argument(
-        "-o", "--output", metavar="OUT", help="a file, a folder (mirrors the tree), or - for stdout"
-    )
+    written.add_argument("-o", "--output", metavar="OUT", help="a file, a folder (mirrors the tree), or - for stdout")
     written.add_argument("-f", "--force", action="store_true", help="overwrite files that exist")
 
     batch = argparse.ArgumentParser(add_help=False, parents=[written, parallel])
@@ -120,37 +114,41 @@ def build_parser() -> argparse.ArgumentParser:
 
     convert = argparse.ArgumentParser(add_help=False)
     convert.add_argument(
-        "--convert",
-        action="store_true",
-        help="convert 16-bit, CMYK, animations instead of refusing them",
+        "--convert", action="store_true", help="convert 16-bit, CMYK, animations instead of refusing them"
     )
 
     target = argparse.ArgumentParser(add_help=False, parents=[convert])
     exclusive = target.add_mutually_exclusive_group()
-    exclusive.add_argument(
-        "-q", "--quality", type=_whole(1, 100, "quality"), metavar="1..100", help="quality (50)"
-    )
+    exclusive.add_argument("-q", "--quality", type=_whole(1, 100, "quality"), metavar="1..100", help="quality (50)")
     exclusive.add_argument("--bpp", type=_positive, metavar="X", help="at most X bits a pixel")
-    exclusive.add_argument(
-        "--max-bytes", type=parse_size, metavar="SIZE", help="at most this size, such as 20k"
-    )
+    exclusive.add_argument("--max-bytes", type=parse_size, metavar="SIZE", help="at most this size, such as 20k")
     exclusive.add_argument("--psnr", type=_positive, metavar="X", help="at least X dB, in the smallest file")
     target.add_argument("--strip", action="store_true", help="drop the ICC profile and EXIF")
 
     encode = commands.add_parser(
-        "encode", parents=[batch, target, model, output], formatter_class=raw, epilog=_ENCODE_EPILOG,
-        help="images -> .semc", description="Compress images into .semc files. No option is needed.",
-    )  # fmt: skip
+        "encode",
+        parents=[batch, target, model, output],
+        formatter_class=raw,
+        epilog=_ENCODE_EPILOG,
+        help="images -> .semc",
+        description="Compress images into .semc files. No option is needed.",
+    )
     semantic = encode.add_argument_group("semantics stored in the file")
     semantic.add_argument(
-        "--semantics", nargs="?", const=SEMANTICS, type=_parts, metavar="labels,map",
+        "--semantics",
+        nargs="?",
+        const=SEMANTICS,
+        type=_parts,
+        metavar="labels,map",
         help="run heads and store labels with scores, a label map, or both (both)",
-    )  # fmt: skip
+    )
     semantic.add_argument(
         "--head", action="append", metavar="NAME", help="head to run: a name or a file; may be repeated (objects)"
     )
     semantic.add_argument(
-        "--grid", type=_whole(1, 64, "grid"), metavar="N",
+        "--grid",
+        type=_whole(1, 64, "grid"),
+        metavar="N",
         help="one cell of the map for N x N pixels (4; 8 where the map guides a generator)",
     )
     semantic.add_argument("--label-map", metavar="PNG", help="store this label map: a palette or grey PNG")
@@ -162,9 +160,13 @@ def build_parser() -> argparse.ArgumentParser:
     encode.set_defaults(module="semcomp.cli.encode")
 
     decode = commands.add_parser(
-        "decode", parents=[batch, model, output], formatter_class=raw, epilog=_DECODE_EPILOG,
-        help=".semc -> images", description="Turn .semc files back into images (PNG unless told otherwise).",
-    )  # fmt: skip
+        "decode",
+        parents=[batch, model, output],
+        formatter_class=raw,
+        epilog=_DECODE_EPILOG,
+        help=".semc -> images",
+        description="Turn .semc files back into images (PNG unless told otherwise).",
+    )
     decode.add_argument("--format", metavar="FMT", help="png, webp, tiff, bmp, ppm (lossless), jpg or avif")
     generative_options.add_decode_options(decode)
     decode.set_defaults(module="semcomp.cli.decode")
@@ -174,39 +176,53 @@ def build_parser() -> argparse.ArgumentParser:
         "inputs", nargs="+", metavar="FILE", help=".semc files, pictures, folders, globs, or - for stdin"
     )
     reading.add_argument(
-        "-q", "--quality", type=_whole(1, 100, "quality"), metavar="1..100",
+        "-q",
+        "--quality",
+        type=_whole(1, 100, "quality"),
+        metavar="1..100",
         help="quality at which pictures are encoded first (75)",
-    )  # fmt: skip
+    )
 
     classify = commands.add_parser(
-        "classify", parents=[reading, model, output], formatter_class=raw, epilog=_CLASSIFY_EPILOG,
+        "classify",
+        parents=[reading, model, output],
+        formatter_class=raw,
+        epilog=_CLASSIFY_EPILOG,
         help="what pictures show, from their latents",
         description="Say what .semc files show. Heads read the latents: no pixel is decoded.",
-    )  # fmt: skip
+    )
     classify.add_argument("--head", default="objects", metavar="NAME", help="a head's name or file (objects)")
     classify.add_argument("--top", type=_whole(1, 1000, "count"), default=5, metavar="N", help="labels a file (5)")
     classify.set_defaults(module="semcomp.cli.classify")
 
     segment = commands.add_parser(
-        "segment", parents=[reading, written, model, output], formatter_class=raw, epilog=_SEGMENT_EPILOG,
-        help="label maps, from latents or stored", description="Write the label map of .semc files as PNG.",
-    )  # fmt: skip
+        "segment",
+        parents=[reading, written, model, output],
+        formatter_class=raw,
+        epilog=_SEGMENT_EPILOG,
+        help="label maps, from latents or stored",
+        description="Write the label map of .semc files as PNG.",
+    )
     segment.add_argument("--head", metavar="NAME", help="a head's name or file (objects)")
     segment.add_argument("--fresh", action="store_true", help="run the head even where the file holds a map")
     segment.add_argument("--overlay", action="store_true", help="the picture under the map's colours, with a legend")
     segment.set_defaults(module="semcomp.cli.segment")
 
     info = commands.add_parser(
-        "info", parents=[output], help="what a .semc file says about itself",
+        "info",
+        parents=[output],
+        help="what a .semc file says about itself",
         description="Check .semc files and say what is in them. Nothing is decoded.",
-    )  # fmt: skip
+    )
     info.add_argument("inputs", nargs="+", metavar="FILE", help=".semc files, or - for stdin")
     info.set_defaults(module="semcomp.cli.info")
 
     compare = commands.add_parser(
-        "compare", parents=[target, model, output], help="one page beside JPEG, WebP and AVIF of equal size",
+        "compare",
+        parents=[target, model, output],
+        help="one page beside JPEG, WebP and AVIF of equal size",
         description="Write one self-contained page: slider, zoomed crops, bytes and PSNR at equal bytes.",
-    )  # fmt: skip
+    )
     compare.add_argument("input", metavar="IN", help="an image, or - for stdin")
     compare.add_argument("-o", "--output", metavar="PAGE", help="the page (IN with the suffix .compare.html)")
     compare.add_argument("-f", "--force", action="store_true", help="overwrite a page that exists")
@@ -217,19 +233,22 @@ def build_parser() -> argparse.ArgumentParser:
     add_eval(commands, [parallel, convert, model, output])
 
     models = commands.add_parser(
-        "models", parents=[output], help="the codecs, heads and generators at hand",
+        "models",
+        parents=[output],
+        help="the codecs, heads and generators at hand",
         description="List codecs with their parameters, kMAC a pixel and ids, heads and generators with their classes.",
-    )  # fmt: skip
-    models.add_argument(
-        "names", nargs="*", metavar="NAME", help="names or .safetensors paths (all inside the package)"
     )
+    models.add_argument("names", nargs="*", metavar="NAME", help="names or .safetensors paths (all inside the package)")
     models.set_defaults(module="semcomp.cli.models")
 
     export = commands.add_parser(
-        "export", parents=[output], formatter_class=raw, epilog=_EXPORT_EPILOG,
+        "export",
+        parents=[output],
+        formatter_class=raw,
+        epilog=_EXPORT_EPILOG,
         help="ONNX graphs for clients without torch",
         description="Write graphs, tables and a manifest into a folder, and compare onnxruntime with torch.",
-    )  # fmt: skip
+    )
     export.add_argument("format", choices=("onnx",), help="onnx")
     export.add_argument("-o", "--output", required=True, metavar="DIR", help="the folder")
     export.add_argument("-f", "--force", action="store_true", help="overwrite an export that exists")
@@ -244,8 +263,10 @@ def build_parser() -> argparse.ArgumentParser:
     export.set_defaults(module="semcomp.cli.export")
 
     doctor = commands.add_parser(
-        "doctor", parents=[output], help="versions, devices, extras, and a one-second self-test of exactness",
+        "doctor",
+        parents=[output],
+        help="versions, devices, extras, and a one-second self-test of exactness",
         description="Say what is installed and prove that symbols decode exactly on this machine.",
-    )  # fmt: skip
+    )
     doctor.set_defaults(module="semcomp.cli.doctor")
     return parser

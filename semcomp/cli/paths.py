@@ -75,9 +75,7 @@ def plan_jobs(
         if target != STREAM and target in writer_of:
             unusable.append(Unusable(entry.source, f"{target} is already written from {writer_of[target]}"))
         elif target != STREAM and Path(target) == Path(entry.source):
-            unusable.append(
-                Unusable(entry.source, "would be overwritten by its own result: choose another -o")
-            )
+            unusable.append(Unusable(entry.source, "would be overwritten by its own result: choose another -o"))
         else:
             writer_of[target] = entry.source
             jobs.append(Job(entry.source, target))
@@ -102,9 +100,7 @@ def _target_rule(output: str | None, *, many: bool, write_suffix: str):  # type:
             raise UsageError("several inputs cannot share stdout: give -o a folder")
         return lambda entry: STREAM
     if output is None:
-        return lambda entry: (
-            STREAM if entry.source == STREAM else str(Path(entry.source).with_suffix(write_suffix))
-        )
+        return lambda entry: STREAM if entry.source == STREAM else str(Path(entry.source).with_suffix(write_suffix))
     folder = Path(output)
     if not many and not folder.is_dir() and not output.endswith(("/", os.sep)):
         return lambda entry: output
@@ -126,9 +122,7 @@ def _expand(name: str, suffixes: Collection[str]) -> tuple[list[_Found], bool]:
         return [_Found(name, Path(path.name))], False
     if path.is_dir():
         files = [
-            file
-            for file in sorted(path.rglob("*"))
-            if _is_wanted(file.relative_to(path), suffixes) and file.is_file()
+            file for file in sorted(path.rglob("*")) if _is_wanted(file.relative_to(path), suffixes) and file.is_file()
         ]
         return [_Found(str(file), file.relative_to(path)) for file in files], True
     if not has_magic(name):

@@ -75,10 +75,15 @@ def segment_one(job: Job, options: Namespace, given: tuple[Any, Input, str]) -> 
     ]
     shown = "  ".join(f"{entry['name']} {100 * entry['share']:.0f} %" for entry in classes[:4])
     return {
-        "width": width, "height": height, "head": segmentation.head, "stored": stored, "classes": classes,
-        "bytes": len(output), "seconds": time.perf_counter() - start,
+        "width": width,
+        "height": height,
+        "head": segmentation.head,
+        "stored": stored,
+        "classes": classes,
+        "bytes": len(output),
+        "seconds": time.perf_counter() - start,
         "line": f"{shown}{'  (stored)' if stored else ''}  {{seconds}}",
-    }  # fmt: skip
+    }
 
 
 def _pixels(source: Input, options: Namespace) -> Any:

@@ -1,1 +1,1 @@
-"""TODO(docstring)."""
+"""The torch backend: a release of weights, ready to encode and decode."""

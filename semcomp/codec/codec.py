@@ -1,9 +1,9 @@
 """Images to `.semc` bytes and back, and to latents.
 
-    codec = semcomp.load()
-    data = codec.encode(image, quality=50)
-    image = codec.decode(data)
-    latents = codec.latents(data)            # no pixel is made
+codec = semcomp.load()
+data = codec.encode(image, quality=50)
+image = codec.decode(data)
+latents = codec.latents(data)            # no pixel is made
 """
 
 from collections.abc import Mapping
@@ -56,13 +56,15 @@ class Codec(BaseCodec):
         """Name, ids, parameters, thousands of multiply-adds a pixel by part."""
         parts = kmac_per_pixel(self.release.config)
         return {
-            "name": self.name, "entropy_id": self.entropy_id.hex(), "model_id": self.model_id.hex(),
+            "name": self.name,
+            "entropy_id": self.entropy_id.hex(),
+            "model_id": self.model_id.hex(),
             "parameters": parameters(self.release),
             "kmac_per_px": {name: round(value, 2) for name, value in parts.items()},
             "kmac_per_px_encode": round(sum(parts.values()) - parts["synthesis"], 2),
             "kmac_per_px_decode": round(parts["sigma"] + parts["mean"] + parts["synthesis"], 2),
             "origin": self.release.origin,
-        }  # fmt: skip
+        }
 
     @torch.inference_mode()
     def analyse(self, picture: Picture) -> Tensor:
@@ -80,9 +82,15 @@ class Codec(BaseCodec):
         analysis = self.network.analysis
         with fast_pixels(self.device):
             return run_tiled(
-                analysis, region, height=height, width=width, tile=tile_side(height, width), halo=analysis.reach,
-                channels=self.release.config.latents, down=STRIDE_Y,
-            )  # fmt: skip
+                analysis,
+                region,
+                height=height,
+                width=width,
+                tile=tile_side(height, width),
+                halo=analysis.reach,
+                channels=self.release.config.latents,
+                down=STRIDE_Y,
+            )
 
     @torch.inference_mode()
     def render(self, latents: Latents) -> np.ndarray:
@@ -97,17 +105,28 @@ class Codec(BaseCodec):
 
         with fast_pixels(self.device):
             pixels = run_tiled(
-                network, lambda r, c: y_hat[..., r, c], height=rows, width=columns,
-                tile=tile_side(rows * STRIDE_Y, columns * STRIDE_Y) // STRIDE_Y, halo=synthesis.reach,
-                channels=3, up=STRIDE_Y, dtype=torch.uint8,
-            )  # fmt: skip
+                network,
+                lambda r, c: y_hat[..., r, c],
+                height=rows,
+                width=columns,
+                tile=tile_side(rows * STRIDE_Y, columns * STRIDE_Y) // STRIDE_Y,
+                halo=synthesis.reach,
+                channels=3,
+                up=STRIDE_Y,
+                dtype=torch.uint8,
+            )
         pixels = pixels[0, :, : latents.height, : latents.width]
         return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
 
     def complete(
-        self, container: Container, latents: Latents, *, generator: str | Path | None, seed: int,
+        self,
+        container: Container,
+        latents: Latents,
+        *,
+        generator: str | Path | None,
+        seed: int,
         relabel: Mapping[str, str] | None,
-    ) -> tuple[np.ndarray, str]:  # fmt: skip
+    ) -> tuple[np.ndarray, str]:
         from semcomp.generative.render import complete
 
         return complete(self.network.synthesis, container, latents, generator=generator, seed=seed, relabel=relabel)

@@ -47,9 +47,16 @@ class LatentCoder(SymbolCoder):
 
     @torch.inference_mode()
     def quantize(
-        self, y: Tensor, *, height: int, width: int, quality: int, optimise: bool = True, precise: bool = True,
+        self,
+        y: Tensor,
+        *,
+        height: int,
+        width: int,
+        quality: int,
+        optimise: bool = True,
+        precise: bool = True,
         keep: np.ndarray | None = None,
-    ) -> tuple[Symbols, Tensor]:  # fmt: skip
+    ) -> tuple[Symbols, Tensor]:
         """Without `precise` the mean path runs in bfloat16 where the processor has it."""
         q = self._tensor(quality)
         scaled = y.to(self.device) * self._gain(q)
@@ -94,15 +101,23 @@ class LatentCoder(SymbolCoder):
         read = read.permute(0, 3, 1, 2)
         read[..., :rows, :columns] = torch.from_numpy(symbols.y).to(self.device)
         y_hat = self._two_passes(
-            self._plane(symbols.z), self._tensor(quality), lambda mean, mask: read,
-            self._kept(symbols.keep, read.shape), precise=precise,
-        )  # fmt: skip
+            self._plane(symbols.z),
+            self._tensor(quality),
+            lambda mean, mask: read,
+            self._kept(symbols.keep, read.shape),
+            precise=precise,
+        )
         return _cropped(y_hat, rows, columns)
 
     def _two_passes(
-        self, z_hat: Tensor, quality: Tensor, residual: Callable[[Tensor, Tensor], Tensor], keep: Tensor | None, *,
+        self,
+        z_hat: Tensor,
+        quality: Tensor,
+        residual: Callable[[Tensor, Tensor], Tensor],
+        keep: Tensor | None,
+        *,
         precise: bool,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         gains = self._gain(quality), self._inverse_gain(quality)
         if precise:
             return self.network.two_passes(z_hat, quality, residual, keep, gains=gains)

@@ -127,8 +127,6 @@ def released_names() -> list[str]:
     return sorted(path.stem for path in WEIGHTS.glob("*.safetensors") if _format_of(path) == FORMAT)
 
 
-
-
 def load_release(name_or_path: str | Path = "base") -> Release:
     """A codec by name (inside the package) or by path. ModelError where there is none, or it is damaged."""
     path = WEIGHTS / f"{name_or_path}.safetensors"
@@ -148,8 +146,6 @@ def load_release(name_or_path: str | Path = "base") -> Release:
             skip_below=int(metadata["skip_below"]),
             origin=metadata.get("origin", ""),
         )
-
-
 
 
 def _tables(tensors: dict[str, Tensor], kind: str) -> Tables:

@@ -102,5 +102,3 @@ def self_test(release: Release) -> list[tuple[str, bool, str]]:
         ("control", control_differs(sigma), "non-integer weights do depend on the order of their sum"),
         ("coder", coder_ok, detail),
     ]
-
-

@@ -133,9 +133,12 @@ def _share_pool(threads: int | None) -> None:
 
 
 _ORT_LEVELS = {
-    "disable": "DISABLE_ALL", "basic": "ENABLE_BASIC", "extended": "ENABLE_EXTENDED", "layout": "ENABLE_LAYOUT",
+    "disable": "DISABLE_ALL",
+    "basic": "ENABLE_BASIC",
+    "extended": "ENABLE_EXTENDED",
+    "layout": "ENABLE_LAYOUT",
     "all": "ENABLE_ALL",
-}  # fmt: skip
+}
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:

@@ -52,9 +52,15 @@ class EdgeGenerator:
             return run("blend", ("pixels",), generated=generated, faithful=faithful, keep=region["keep"])[0]
 
         pixels = run_tiled(
-            draw, source, height=rows, width=columns, tile=tile_side(rows * STRIDE_Y, columns * STRIDE_Y) // STRIDE_Y,
-            halo=int(graph["reach"]), axis=1, up=STRIDE_Y,
-        )  # fmt: skip
+            draw,
+            source,
+            height=rows,
+            width=columns,
+            tile=tile_side(rows * STRIDE_Y, columns * STRIDE_Y) // STRIDE_Y,
+            halo=int(graph["reach"]),
+            axis=1,
+            up=STRIDE_Y,
+        )
         return np.ascontiguousarray(pixels[0, : latents.height, : latents.width])
 
 

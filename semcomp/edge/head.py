@@ -34,5 +34,7 @@ class EdgeHead:
         (logits,) = self.bundle.run(graph, ("logits",), y_hat=latents.y_hat, quality=quality)
         return Segmentation(
             label_map=full_resolution(logits, height=latents.height, width=latents.width),
-            classes=self.classes, palette=self.palette, head=self.name,
-        )  # fmt: skip
+            classes=self.classes,
+            palette=self.palette,
+            head=self.name,
+        )

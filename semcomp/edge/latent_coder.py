@@ -1,4 +1,4 @@
-"""Symbols and latents on exported graphs: the integer path and the mean path of latents.py, in numpy and onnxruntime.
+"""Symbols and latents on exported graphs: the integer path and the mean path of the library, in onnxruntime.
 
 The sigma graph holds the same integers as the library, so it names the same tables. The mean path is float: it may
 move a latent by less than a rounding step, and no symbol of a file that is read.
@@ -31,9 +31,16 @@ class EdgeCoder(SymbolCoder):
         return np.ascontiguousarray(self._index(_plane(z), quality, height, width)[0, :, :rows, :columns])
 
     def quantize(
-        self, y: np.ndarray, *, height: int, width: int, quality: int, optimise: bool = True, precise: bool = True,
+        self,
+        y: np.ndarray,
+        *,
+        height: int,
+        width: int,
+        quality: int,
+        optimise: bool = True,
+        precise: bool = True,
         keep: np.ndarray | None = None,
-    ) -> tuple[Symbols, np.ndarray]:  # fmt: skip
+    ) -> tuple[Symbols, np.ndarray]:
         run, q, kept = self.bundle.run, _quality(quality), _kept(keep, y.shape)
         y = _only(kept, y)
         scaled, z = run("hyper", ("y_scaled", "z"), y=y, quality=q)

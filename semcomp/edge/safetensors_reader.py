@@ -9,9 +9,17 @@ import numpy as np
 from semcomp.errors import ModelError
 
 _TYPES = {
-    "F16": "<f2", "F32": "<f4", "F64": "<f8", "I8": "i1", "I16": "<i2", "I32": "<i4", "I64": "<i8", "U8": "u1",
-    "U16": "<u2", "U32": "<u4",
-}  # fmt: skip
+    "F16": "<f2",
+    "F32": "<f4",
+    "F64": "<f8",
+    "I8": "i1",
+    "I16": "<i2",
+    "I32": "<i4",
+    "I64": "<i8",
+    "U8": "u1",
+    "U16": "<u2",
+    "U32": "<u4",
+}
 
 
 def parse_tensors(data: bytes, *, name: str | Path) -> dict[str, np.ndarray]:

@@ -81,9 +81,14 @@ def compare(picture: Picture, data: bytes, decoded: Image.Image, *, quality: int
     pixels = np.asarray(original)
     ours = on_white(decoded)
     first = Entry(
-        name="semcomp", setting=f"quality {quality}", data=data, decoded=ours, mime="",
-        bpp=8 * len(data) / (picture.width * picture.height), psnr_db=psnr_db(pixels, np.asarray(ours)),
-    )  # fmt: skip
+        name="semcomp",
+        setting=f"quality {quality}",
+        data=data,
+        decoded=ours,
+        mime="",
+        bpp=8 * len(data) / (picture.width * picture.height),
+        psnr_db=psnr_db(pixels, np.asarray(ours)),
+    )
     available = [rival for rival in RIVALS if rival.available]
     others = [rival_at_size(original, rival, target_bytes=len(data)) for rival in available]
     return Comparison(original=original, entries=(first, *others))
@@ -98,10 +103,14 @@ def rival_at_size(original: Image.Image, rival: PillowCodec, *, target_bytes: in
     if quality == rival.lowest and len(data) > 1.1 * target_bytes:
         setting += ", its lowest: it cannot get this small"
     return Entry(
-        name=rival.label, setting=setting, data=data, decoded=Image.fromarray(decoded),
-        mime=f"image/{rival.format.lower()}", bpp=8 * len(data) / (original.width * original.height),
+        name=rival.label,
+        setting=setting,
+        data=data,
+        decoded=Image.fromarray(decoded),
+        mime=f"image/{rival.format.lower()}",
+        bpp=8 * len(data) / (original.width * original.height),
         psnr_db=psnr_db(pixels, decoded),
-    )  # fmt: skip
+    )
 
 
 def on_white(image: Image.Image) -> Image.Image:

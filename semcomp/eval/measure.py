@@ -54,8 +54,11 @@ def _point(coder: Coder, pixels: np.ndarray, setting: int, metrics: Sequence[str
 def figure(metric: str, original: np.ndarray, decoded: np.ndarray) -> float | None:
     """One metric by name; None where it is infinite, or not defined for a picture of this size."""
     functions: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-        "psnr": psnr_db, "ssim": ssim, "ms-ssim": ms_ssim, "lpips": lambda x, y: lpips_network()(x, y),
-    }  # fmt: skip
+        "psnr": psnr_db,
+        "ssim": ssim,
+        "ms-ssim": ms_ssim,
+        "lpips": lambda x, y: lpips_network()(x, y),
+    }
     try:
         value = functions[metric](original, decoded)
     except ValueError:

@@ -105,10 +105,12 @@ def show(exhibit: Exhibit) -> Row:
             continue  # its failure on this picture is in the result already
         psnr = psnr_db(pixels, decoded[name])
         entries[name] = {
-            "label": coder.label, "setting": f"{coder.unit} {setting}", "bytes": len(data),
+            "label": coder.label,
+            "setting": f"{coder.unit} {setting}",
+            "bytes": len(data),
             "bpp": round(8 * len(data) / (pixels.shape[0] * pixels.shape[1]), 4),
             "psnr_db": round(psnr, 2) if np.isfinite(psnr) else None,
-        }  # fmt: skip
+        }
     views = {name: _view(pixels, decoded, name) for name in exhibit.subjects if name in decoded}
     return {"picture": str(exhibit.path), "codecs": entries, "views": views}
 

@@ -87,9 +87,15 @@ def _values(codec: Codec, quality: int) -> dict[str, Tensor]:
     features = network.mean_path.features(z_hat, q)
     mean = network.mean_path.first(features) * network.gain(q)
     return {
-        "pixels": torch.from_numpy(padded)[None], "y": y, "z_hat": z_hat, "features": features, "mean": mean,
-        "residual": residual, "quality": q, "y_hat": codec.coder.dequantize(symbols, quality=quality),
-    }  # fmt: skip
+        "pixels": torch.from_numpy(padded)[None],
+        "y": y,
+        "z_hat": z_hat,
+        "features": features,
+        "mean": mean,
+        "residual": residual,
+        "quality": q,
+        "y_hat": codec.coder.dequantize(symbols, quality=quality),
+    }
 
 
 def _outputs(codec: Codec, edge: EdgeCodec, parts: Sequence[Part], quality: int) -> Iterator[Difference]:

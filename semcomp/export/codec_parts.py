@@ -177,18 +177,24 @@ def latents(codec: Codec, name: str, *, rows: str = "rows", columns: str = "colu
 
 def _analysis(codec: Codec) -> Part:
     return Part(
-        name="analysis", module=AnalysisPart(codec.network), reach=codec.network.analysis.reach,
+        name="analysis",
+        module=AnalysisPart(codec.network),
+        reach=codec.network.analysis.reach,
         inputs=(Value(name="pixels", type="uint8", shape=(1, "height", "width", 3), range=(0, 255)),),
-        outputs=(latents(codec, "y", rows="height / 16", columns="width / 16"),), sizes={"height": 128, "width": 192},
-    )  # fmt: skip
+        outputs=(latents(codec, "y", rows="height / 16", columns="width / 16"),),
+        sizes={"height": 128, "width": 192},
+    )
 
 
 def _hyper(codec: Codec) -> Part:
     z = Value(name="z", shape=(1, codec.release.config.hyper, "rows / 4", "columns / 4"))
     return Part(
-        name="hyper", module=HyperPart(codec.network), inputs=(latents(codec, "y"), QUALITY),
-        outputs=(latents(codec, "y_scaled"), z), sizes={"rows": 12, "columns": 20},
-    )  # fmt: skip
+        name="hyper",
+        module=HyperPart(codec.network),
+        inputs=(latents(codec, "y"), QUALITY),
+        outputs=(latents(codec, "y_scaled"), z),
+        sizes={"rows": 12, "columns": 20},
+    )
 
 
 def _z_hat(codec: Codec) -> Value:
@@ -203,17 +209,23 @@ def _sigma(codec: Codec) -> Part:
     shape = (1, codec.release.config.latents, "4 * z_rows", "4 * z_columns")
     index = Value(name="index", type="int8", shape=shape, range=(0, SCALES - 1))
     return Part(
-        name="sigma", module=SigmaPart(codec.release.sigma), inputs=(_z_hat(codec), QUALITY), outputs=(index,),
+        name="sigma",
+        module=SigmaPart(codec.release.sigma),
+        inputs=(_z_hat(codec), QUALITY),
+        outputs=(index,),
         sizes=_Z_SIZES,
-    )  # fmt: skip
+    )
 
 
 def _mean_first(codec: Codec) -> Part:
     features = Value(name="features", shape=(1, codec.release.config.entropy_width, "4 * z_rows", "4 * z_columns"))
     return Part(
-        name="mean_first", module=MeanFirstPart(codec.network), inputs=(_z_hat(codec), QUALITY),
-        outputs=(features, latents(codec, "mean", rows="4 * z_rows", columns="4 * z_columns")), sizes=_Z_SIZES,
-    )  # fmt: skip
+        name="mean_first",
+        module=MeanFirstPart(codec.network),
+        inputs=(_z_hat(codec), QUALITY),
+        outputs=(features, latents(codec, "mean", rows="4 * z_rows", columns="4 * z_columns")),
+        sizes=_Z_SIZES,
+    )
 
 
 def _mean_second(codec: Codec) -> Part:
@@ -221,11 +233,12 @@ def _mean_second(codec: Codec) -> Part:
     m = codec.release.config.latents
     residual = Value(name="residual", shape=(1, m, "rows", "columns"), range=(-MAX_VALUE, MAX_VALUE))
     return Part(
-        name="mean_second", module=MeanSecondPart(codec.network),
+        name="mean_second",
+        module=MeanSecondPart(codec.network),
         inputs=(features, latents(codec, "mean"), residual, QUALITY),
         outputs=(latents(codec, "y_hat"), latents(codec, "mean2"), Value(name="inverse_gain", shape=(1, m, 1, 1))),
         sizes={"rows": 12, "columns": 20},
-    )  # fmt: skip
+    )
 
 
 PIXELS = Value(name="pixels", type="uint8", shape=(1, "16 * rows", "16 * columns", 3), range=(0, 255))
@@ -238,9 +251,13 @@ def picture(name: str) -> Value:
 
 def _synthesis(codec: Codec) -> Part:
     return Part(
-        name="synthesis", module=SynthesisPart(codec.network), reach=codec.network.synthesis.reach,
-        inputs=(latents(codec, "y_hat"), QUALITY), outputs=(picture("x_hat"), PIXELS), sizes=SIZES,
-    )  # fmt: skip
+        name="synthesis",
+        module=SynthesisPart(codec.network),
+        reach=codec.network.synthesis.reach,
+        inputs=(latents(codec, "y_hat"), QUALITY),
+        outputs=(picture("x_hat"), PIXELS),
+        sizes=SIZES,
+    )
 
 
 PARTS: dict[str, Sequence[Callable[[Codec], Part]]] = {
@@ -256,11 +273,12 @@ PARTS: dict[str, Sequence[Callable[[Codec], Part]]] = {
 def label_map_part(classes: int) -> Part:
     """The one that follows every segmenter, whatever the number of its classes."""
     return Part(
-        name="label_map", module=LabelMapPart(),
+        name="label_map",
+        module=LabelMapPart(),
         inputs=(Value(name="logits", shape=(1, "classes", "rows", "columns")),),
         outputs=(Value(name="label_map", type="uint8", shape=(1, "4 * rows", "4 * columns"), range=(0, 255)),),
         sizes={"classes": max(classes, 2), "rows": 18, "columns": 26},
-    )  # fmt: skip
+    )
 
 
 def head_part(codec: Codec, head: Head) -> Part:
@@ -269,6 +287,9 @@ def head_part(codec: Codec, head: Head) -> Part:
     shape: tuple[int | str, ...] = (1, len(head.classes), "4 * rows", "4 * columns")
     output = Value(name="scores", shape=shape[:2], range=(0, 1)) if scores else Value(name="logits", shape=shape)
     return Part(
-        name=f"head_{head.name}", module=HeadPart(head.exported(), scores=scores),
-        inputs=(latents(codec, "y_hat"), QUALITY), outputs=(output,), sizes=SIZES,
-    )  # fmt: skip
+        name=f"head_{head.name}",
+        module=HeadPart(head.exported(), scores=scores),
+        inputs=(latents(codec, "y_hat"), QUALITY),
+        outputs=(output,),
+        sizes=SIZES,
+    )

@@ -44,10 +44,13 @@ def generator_part(codec: Codec, generator: TrainedGenerator) -> Part:
     noise16 = Value(name="noise16", shape=(1, network.config.c16, "rows", "columns"))
     noise8 = Value(name="noise8", shape=(1, network.config.c8, *fine))
     return Part(
-        name=f"generator_{generator.name}", module=GeneratorPart(generator), reach=network.reach,
+        name=f"generator_{generator.name}",
+        module=GeneratorPart(generator),
+        reach=network.reach,
         inputs=(latents(codec, "y_hat"), QUALITY, guide, KEEP, noise16, noise8),
-        outputs=(picture("x_hat"), PIXELS), sizes=SIZES,
-    )  # fmt: skip
+        outputs=(picture("x_hat"), PIXELS),
+        sizes=SIZES,
+    )
 
 
 def blend_part() -> Part:

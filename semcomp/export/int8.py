@@ -123,10 +123,17 @@ def quantised(model: Any, inputs: Iterator[dict[str, np.ndarray]], *, kept: Sequ
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         quantize_static(
-            model, path, Reader(), quant_format=QuantFormat.QDQ, op_types_to_quantize=["Conv", "LeakyRelu"],
-            per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+            model,
+            path,
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv", "LeakyRelu"],
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
             nodes_to_exclude=_floating(model, tuple(kept)),
-        )  # fmt: skip
+        )
         return _with_float_sums(onnx.load(path))
 
 

@@ -1,1 +1,1 @@
-"""TODO(docstring)."""
+"""Generators: networks that synthesise what a file does not hold, guided by its label map."""

@@ -1,8 +1,8 @@
 """What guides a generator, and which one a file was made for: the part of decoding that needs no network.
 
-    segmentation = stored_guide(container)                  # the stored label map, classes renamed on request
-    planes = guide_planes(label_map, classes=11, rows=.., columns=..)
-    check_generator(container, name=.., generator_id=.., entropy_id=..)
+segmentation = stored_guide(container)                  # the stored label map, classes renamed on request
+planes = guide_planes(label_map, classes=11, rows=.., columns=..)
+check_generator(container, name=.., generator_id=.., entropy_id=..)
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,6 @@ STRIDE = 16
 """Pixels a side of a position."""
 
 
-
-
-
-
-
-
-
-
 def guide_of(
     segmentation: Segmentation | None, *, name: str, classes: Sequence[str], rows: int, columns: int
 ) -> np.ndarray:
@@ -41,8 +33,6 @@ def guide_of(
     if all(numbers[k] == len(classes) for k in range(len(segmentation.classes))):
         raise ImageError(f"the generator {name} knows none of the label map's classes; it knows {', '.join(classes)}")
     return guide_planes(numbers[segmentation.label_map], classes=len(classes), rows=rows, columns=columns)
-
-
 
 
 def guide_planes(label_map: np.ndarray | None, *, classes: int, rows: int, columns: int) -> np.ndarray:

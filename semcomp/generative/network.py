@@ -126,9 +126,9 @@ class Generator(nn.Module):
         condition16 = self.coarse(guide, keep)
         condition8 = torch.cat([guide, F.interpolate(keep, scale_factor=2, mode="nearest")], 1)
         s, y_hat = self.synthesis, self.fill(y_hat, condition16, keep)
-        features = self.noise16(s.blocks16(s.begin(y_hat, quality)), noise[0])          # B C16 H/16 W/16
+        features = self.noise16(s.blocks16(s.begin(y_hat, quality)), noise[0])  # B C16 H/16 W/16
         features = self.more16(self.modulation16(features, condition16))
-        features = self.noise8(s.blocks8(s.up8(features)), noise[1])                    # B C8 H/8 W/8
+        features = self.noise8(s.blocks8(s.up8(features)), noise[1])  # B C8 H/8 W/8
         features = self.more8(self.modulation8(features, condition8))
         return s.finish(y_hat, features, refine=self.more4)
 

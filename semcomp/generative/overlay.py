@@ -1,4 +1,4 @@
-"""TODO(docstring)."""
+"""A tint over everything in a decoded image that was synthesised."""
 
 from __future__ import annotations
 

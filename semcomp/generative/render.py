@@ -34,12 +34,15 @@ FEATHER = 16
 """Pixels over which a kept position becomes the synthesis' alone, counted from the outside."""
 
 
-
-
 def complete(
-    synthesis: Synthesis, container: Container, latents: Latents, *, generator: str | Path | None, seed: int,
+    synthesis: Synthesis,
+    container: Container,
+    latents: Latents,
+    *,
+    generator: str | Path | None,
+    seed: int,
     relabel: Mapping[str, str] | None,
-) -> tuple[np.ndarray, str]:  # fmt: skip
+) -> tuple[np.ndarray, str]:
     """uint8 (height, width, 3) of a file, and what of it is synthesised in words. See `choose`."""
     chosen = choose(container, generator)
     guide = stored_guide(container, relabel)
@@ -60,15 +63,17 @@ def choose(container: Container, generator: str | Path | None) -> TrainedGenerat
         chosen = load_generator(named)
     except ModelError as error:
         raise ModelError(f"{error}; or decode with --generator faithful, which synthesises nothing") from error
-    check_generator(
-        container, name=chosen.name, generator_id=chosen.generator_id, entropy_id=chosen.info.entropy_id
-    )
+    check_generator(container, name=chosen.name, generator_id=chosen.generator_id, entropy_id=chosen.info.entropy_id)
     return chosen
 
 
 @torch.inference_mode()
 def render(
-    synthesis: Synthesis, generator: TrainedGenerator, latents: Latents, segmentation: Segmentation | None, *,
+    synthesis: Synthesis,
+    generator: TrainedGenerator,
+    latents: Latents,
+    segmentation: Segmentation | None,
+    *,
     seed: int = 0,
 ) -> np.ndarray:
     """uint8 (height, width, 3): the generator's picture, and the synthesis' where `latents` says it was kept."""
@@ -99,9 +104,16 @@ def render(
 
     with fast_pixels(device):
         pixels = run_tiled(
-            draw, source, height=rows, width=columns, tile=tile_side(rows * STRIDE_Y, columns * STRIDE_Y) // STRIDE_Y,
-            halo=network.reach, channels=3, up=STRIDE_Y, dtype=torch.uint8,
-        )  # fmt: skip
+            draw,
+            source,
+            height=rows,
+            width=columns,
+            tile=tile_side(rows * STRIDE_Y, columns * STRIDE_Y) // STRIDE_Y,
+            halo=network.reach,
+            channels=3,
+            up=STRIDE_Y,
+            dtype=torch.uint8,
+        )
     return np.ascontiguousarray(pixels[0, :, : latents.height, : latents.width].permute(1, 2, 0).numpy())
 
 
@@ -114,7 +126,3 @@ def feather(keep: Tensor) -> Tensor:
     inside = F.pad(1 - lost, (half, half, half, half), mode="replicate")
     inside = F.avg_pool2d(F.avg_pool2d(inside, (1, FEATHER + 1), 1), (FEATHER + 1, 1), 1)
     return inside.clamp(0, 1)
-
-
-
-

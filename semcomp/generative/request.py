@@ -1,7 +1,7 @@
 """What a caller asks of generative compression: which parts are kept, and which label map guides the rest.
 
-    request = Request(generator=load_generator("street"), head=load_head("street"), keep=("people", "car"))
-    data = codec.encode("street.png", quality=40, generative=request)
+request = Request(generator=load_generator("street"), head=load_head("street"), keep=("people", "car"))
+data = codec.encode("street.png", quality=40, generative=request)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""TODO(docstring)."""
+"""From what a caller wants to keep, in pixels, to positions of y."""
 
 from __future__ import annotations
 

@@ -79,12 +79,8 @@ def plain_mode(image: Image.Image, *, convert: bool) -> Image.Image:
     if mode in ("P", "PA", "RGB", "RGBA", "RGBX"):
         return image.convert("RGBA" if transparent else "RGB")
     if not convert:
-        kind = {"I": "32-bit integer", "F": "floating-point"}.get(
-            mode, "16-bit" if mode.startswith("I;") else mode
-        )
-        raise ImageError(
-            f"the image is {kind} and .semc holds 8-bit RGB or grey: {HOW_TO_CONVERT} convert it"
-        )
+        kind = {"I": "32-bit integer", "F": "floating-point"}.get(mode, "16-bit" if mode.startswith("I;") else mode)
+        raise ImageError(f"the image is {kind} and .semc holds 8-bit RGB or grey: {HOW_TO_CONVERT} convert it")
     return _OTHER_MODES[mode](image) if mode in _OTHER_MODES else image.convert("RGB")
 
 

@@ -53,12 +53,8 @@ class Picture:
             raise ImageError(f"pixels must be uint8 (H, W, 3), not {self.pixels.dtype} {self.pixels.shape}")
         if 0 in self.pixels.shape:
             raise ImageError(f"a picture needs at least one pixel; this one is {self.width}x{self.height}")
-        if self.alpha is not None and (
-            self.alpha.dtype != np.uint8 or self.alpha.shape != self.pixels.shape[:2]
-        ):
-            raise ImageError(
-                f"alpha must be uint8 {self.pixels.shape[:2]}, not {self.alpha.dtype} {self.alpha.shape}"
-            )
+        if self.alpha is not None and (self.alpha.dtype != np.uint8 or self.alpha.shape != self.pixels.shape[:2]):
+            raise ImageError(f"alpha must be uint8 {self.pixels.shape[:2]}, not {self.alpha.dtype} {self.alpha.shape}")
 
     @property
     def width(self) -> int:
@@ -88,10 +84,7 @@ def as_picture(
 
 
 def open_picture(
-    source: str | PathLike[str] | bytes | BinaryIO | Image.Image,
-    *,
-    convert: bool = False,
-    max_pixels: int = MAX_PIXELS,
+    source: str | PathLike[str] | bytes | BinaryIO | Image.Image, *, convert: bool = False, max_pixels: int = MAX_PIXELS
 ) -> Picture:
     """Read an image file, or take over a PIL image (which is left as it is).
 
@@ -143,9 +136,7 @@ def from_tensor(tensor: Any) -> Picture:
         )
     values = tensor.detach().float().cpu().numpy()[0].transpose(1, 2, 0)  # C H W -> H W C
     if values.size and not (values.min() >= 0 and values.max() <= 1):  # so that NaN is refused too
-        raise ImageError(
-            f"a tensor must lie in [0, 1], not [{values.min():g}, {values.max():g}]: divide or clamp it"
-        )
+        raise ImageError(f"a tensor must lie in [0, 1], not [{values.min():g}, {values.max():g}]: divide or clamp it")
     return from_array(np.round(values * 255).astype(np.uint8))
 
 
@@ -168,10 +159,6 @@ def to_pil(picture: Picture) -> Image.Image:
     return image
 
 
-
-
-
-
 @contextmanager
 def _opened(source: str | PathLike[str] | bytes | BinaryIO) -> Iterator[BinaryIO]:
     """A seekable stream; a file that was opened here is closed, the caller's stream stays open."""
@@ -183,9 +170,7 @@ def _opened(source: str | PathLike[str] | bytes | BinaryIO) -> Iterator[BinaryIO
     elif hasattr(source, "read"):
         yield source if source.seekable() else io.BytesIO(source.read())
     else:
-        raise ImageError(
-            f"{type(source).__name__} is no image: pass a path, bytes, a PIL image, an array or a tensor"
-        )
+        raise ImageError(f"{type(source).__name__} is no image: pass a path, bytes, a PIL image, an array or a tensor")
 
 
 @contextmanager
@@ -231,14 +216,10 @@ def _from_pil(image: Image.Image, *, head: bytes, convert: bool, max_pixels: int
     animated = getattr(image, "is_animated", False) and image.format not in _STILL_WITH_FRAMES
     if animated and not convert:
         frames = getattr(image, "n_frames", 2)
-        raise ImageError(
-            f"the image has {frames} frames and .semc holds one: {HOW_TO_CONVERT} take the first"
-        )
+        raise ImageError(f"the image has {frames} frames and .semc holds one: {HOW_TO_CONVERT} take the first")
     depth = bits_per_channel(image, head=head)
     if depth > 8 and not convert:
-        raise ImageError(
-            f"the image has {depth} bits a channel and .semc holds 8: {HOW_TO_CONVERT} scale it to 8 bits"
-        )
+        raise ImageError(f"the image has {depth} bits a channel and .semc holds 8: {HOW_TO_CONVERT} scale it to 8 bits")
     tiff = exif_of_tiff(image) if image.format == "TIFF" else None  # a loaded TIFF has lost it
     image.load()
     turned, exif = upright(image, tiff=tiff)

@@ -54,7 +54,7 @@ class Analysis(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x - 0.5
-        features = self.blocks8(self.patches(x))        # B C8 H/8 W/8
-        features = self.blocks16(self.down(features))   # B C16 H/16 W/16
+        features = self.blocks8(self.patches(x))  # B C8 H/8 W/8
+        features = self.blocks16(self.down(features))  # B C16 H/16 W/16
         with torch.autocast(x.device.type, enabled=False):
             return self.linear(x.float()) + self.head(activation(features.float()))

@@ -9,7 +9,6 @@ sigma path chose. Element (c, i, j) is even when c + i + j is, so the second pas
 element in its own channel and half of the channels at its own place (after He et al. 2021, checkerboard context).
 """
 
-
 from torch import Tensor, nn
 
 from semcomp.networks.blocks import Block, Down, Pointwise, Up, activation
@@ -31,8 +30,8 @@ class HyperAnalysis(nn.Module):
 
     def forward(self, y_scaled: Tensor, quality: Tensor) -> Tensor:
         features = activation(self.entry(compand(y_scaled, scale=1.0)) + self.rate(quality))
-        features = self.block(self.down1(features))     # B width h/2 w/2
-        features = activation(self.down2(features))     # B width h/4 w/4
+        features = self.block(self.down1(features))  # B width h/2 w/2
+        features = activation(self.down2(features))  # B width h/4 w/4
         return self.head(features)
 
 
@@ -62,9 +61,3 @@ class MeanPath(nn.Module):
         """Mean of the odd elements (B, M, h, w), given y_hat with its odd elements set to zero."""
         context = self.block2(features + self.context(compand(y_hat_even)))
         return self.head2(activation(context)).float()
-
-
-
-
-
-

@@ -61,20 +61,31 @@ class CodecModel(nn.Module):
         super().__init__()
         self.config = c = config
         self.analysis = Analysis(
-            c8=c.analysis_c8, c16=c.analysis_c16, latents=c.latents,
-            blocks8=c.analysis_blocks8, blocks16=c.analysis_blocks16,
-        )  # fmt: skip
+            c8=c.analysis_c8,
+            c16=c.analysis_c16,
+            latents=c.latents,
+            blocks8=c.analysis_blocks8,
+            blocks16=c.analysis_blocks16,
+        )
         self.hyper_analysis = HyperAnalysis(latents=c.latents, width=c.entropy_width, hyper=c.hyper, nodes=c.nodes)
         log_gain = self._theoretical_log_gain()
         self.sigma_path = SigmaPath(
-            hyper=c.hyper, hidden=c.entropy_width, latents=c.latents, nodes=c.nodes,
+            hyper=c.hyper,
+            hidden=c.entropy_width,
+            latents=c.latents,
+            nodes=c.nodes,
             log_sigma=self._first_guess_of_log_sigma(log_gain),
-        )  # fmt: skip
+        )
         self.mean_path = MeanPath(latents=c.latents, width=c.entropy_width, hyper=c.hyper, nodes=c.nodes)
         self.synthesis = Synthesis(
-            latents=c.latents, c16=c.synthesis_c16, c8=c.synthesis_c8, c4=c.synthesis_c4,
-            blocks16=c.synthesis_blocks16, blocks8=c.synthesis_blocks8, nodes=c.nodes,
-        )  # fmt: skip
+            latents=c.latents,
+            c16=c.synthesis_c16,
+            c8=c.synthesis_c8,
+            c4=c.synthesis_c4,
+            blocks16=c.synthesis_blocks16,
+            blocks8=c.synthesis_blocks8,
+            nodes=c.nodes,
+        )
         self.log_gain = RateTable(c.nodes, c.latents, init=log_gain[:, None])
         self.log_inverse_gain = RateTable(c.nodes, c.latents, init=-log_gain[:, None])
 
@@ -101,9 +112,14 @@ class CodecModel(nn.Module):
         return torch.exp(self.log_inverse_gain(quality))
 
     def two_passes(
-        self, z_hat: Tensor, quality: Tensor, residual: Callable[[Tensor, Tensor], Tensor],
-        keep: Tensor | None = None, mean_path: MeanPath | None = None, gains: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:  # fmt: skip
+        self,
+        z_hat: Tensor,
+        quality: Tensor,
+        residual: Callable[[Tensor, Tensor], Tensor],
+        keep: Tensor | None = None,
+        mean_path: MeanPath | None = None,
+        gains: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
         """Both checkerboard passes: y_hat (B, M, h, w), after the inverse gain.
 
         `residual(mean, mask)` returns the decoded residual of the elements in `mask` around a mean that has the gain
@@ -151,4 +167,3 @@ def kmac_per_pixel(config: CodecConfig) -> dict[str, float]:
             run()
         counts[name] = counter.get_total_flops() / 2 / side**2 / 1000
     return counts
-

@@ -1,8 +1,4 @@
-"""Rounding, and what a quality stands for: lmbda, a position between the rate nodes, a prior.
-
-Rounding happens here and nowhere else. In training the gradient passes straight through (Bengio et al. 2013);
-the value is the same integer with and without gradients.
-"""
+"""What a quality stands for: lmbda, a position between the rate nodes, a prior, a row of a rate table."""
 
 import math
 from collections.abc import Callable

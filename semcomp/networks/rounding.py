@@ -1,4 +1,8 @@
-"""TODO(docstring)."""
+"""Rounding with straight-through gradients, and clamping whose gradient leads back inside.
+
+Rounding happens here and nowhere else. In training the gradient passes straight through (Bengio et al. 2013); the
+value is the same integer with and without gradients.
+"""
 
 from __future__ import annotations
 

@@ -64,9 +64,7 @@ def _aligned_matmul(weight: Tensor, value: Tensor) -> Tensor:
     return torch.matmul(weight, columns)[..., :count].reshape(batch, -1, height, width)
 
 
-def table_index(
-    z_hat: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor
-) -> Tensor:  # fmt: skip
+def table_index(z_hat: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
     """The whole path on integer-valued tensors of one float type.
 
     z_hat (B, H, h, w); weight1 (K, 9H); bias1 (B, K, 1, 1); weight2 (16 M, K), ordered for a pixel shuffle by 4;

@@ -65,7 +65,7 @@ def _around(z_hat: Tensor) -> Tensor:
     padded = F.pad(z_hat[0].to(torch.int8), (1, 1, 1, 1))
     count = height * width
     columns = torch.zeros(9 * channels, count + -count % _ALIGNED, dtype=torch.int8)
-    windows = padded.unfold(1, height, 1).unfold(2, width, 1)       # H 3 3 h w
+    windows = padded.unfold(1, height, 1).unfold(2, width, 1)  # H 3 3 h w
     columns[:, :count].view(3, 3, channels, height, width).copy_(windows.permute(1, 2, 0, 3, 4))
     return columns
 

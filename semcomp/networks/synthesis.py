@@ -1,9 +1,9 @@
 """Synthesis transform g_s: decoded latents -> image.
 
-    y_hat  B M H/16 W/16, after the inverse gain
-    ├─ linear:   M -> 16x16 patches, starts as the transpose of the analysis' DCT (float32, always)
-    └─ network:  companded y_hat -> C16 blocks at 1/16 -> C8 blocks at 1/8 -> pointwise renderer at 1/4
-    x_hat  B 3 H W, RGB, about [0, 1], not clipped
+y_hat  B M H/16 W/16, after the inverse gain
+├─ linear:   M -> 16x16 patches, starts as the transpose of the analysis' DCT (float32, always)
+└─ network:  companded y_hat -> C16 blocks at 1/16 -> C8 blocks at 1/8 -> pointwise renderer at 1/4
+x_hat  B 3 H W, RGB, about [0, 1], not clipped
 """
 
 import torch
@@ -41,8 +41,8 @@ class Synthesis(nn.Module):
         self.render = Up(2 * c4, 3, 4, scale=0.05)
 
     def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
-        features = self.blocks16(self.begin(y_hat, quality))            # B C16 H/16 W/16
-        return self.finish(y_hat, self.blocks8(self.up8(features)))     # B C8 H/8 W/8 -> B 3 H W
+        features = self.blocks16(self.begin(y_hat, quality))  # B C16 H/16 W/16
+        return self.finish(y_hat, self.blocks8(self.up8(features)))  # B C8 H/8 W/8 -> B 3 H W
 
     def begin(self, y_hat: Tensor, quality: Tensor) -> Tensor:
         """What the blocks at 1/16 read: (B, C16, H/16, W/16)."""
@@ -53,10 +53,10 @@ class Synthesis(nn.Module):
 
         `refine` changes the features at 1/4 before they are rendered.
         """
-        features = self.up4(features)                                   # B C4 H/4 W/4
+        features = self.up4(features)  # B C4 H/4 W/4
         if refine is not None:
             features = refine(features)
-        features = self.expand(activation_(features))                   # B 2*C4 H/4 W/4
-        detail = self.render(activation_(features))                     # B 3 H W
+        features = self.expand(activation_(features))  # B 2*C4 H/4 W/4
+        detail = self.render(activation_(features))  # B 3 H W
         with torch.autocast(y_hat.device.type, enabled=False):
             return F.pixel_shuffle(self.linear(y_hat.float()), PATCH) + detail.float()

@@ -1,4 +1,4 @@
-"""Networks on pictures that do not fit memory at once: tiles with a halo that covers the receptive field (spans.py)."""
+"""Networks on pictures that do not fit memory at once: tiles with a halo that covers the receptive field (tiles.py)."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,10 +12,18 @@ Input = TypeVar("Input")
 
 
 def run_tiled(
-    network: Callable[[Input], Tensor], source: Callable[[slice, slice], Input], *,
-    height: int, width: int, tile: int, halo: int, channels: int, down: int = 1, up: int = 1,
+    network: Callable[[Input], Tensor],
+    source: Callable[[slice, slice], Input],
+    *,
+    height: int,
+    width: int,
+    tile: int,
+    halo: int,
+    channels: int,
+    down: int = 1,
+    up: int = 1,
     dtype: torch.dtype = torch.float32,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Assemble `network`'s output over a plane of height x width from tiles.
 
     `source(rows, columns)` gives a region's input, such as (1, C, h, w). The output lies on a grid `down` times coarser

@@ -1,1 +1,1 @@
-"""TODO(docstring)."""
+"""Encoding and decoding, written once for every backend. No torch is needed."""

@@ -52,8 +52,6 @@ ImageLike = Any
 """PIL image, uint8 array (H, W) or (H, W, 1..4), float tensor (1, C, H, W) in [0, 1], Picture, path or file."""
 
 
-
-
 class BaseCodec(ABC):
     """What every client shares; its networks are in `coder`, `analyse` and `render`."""
 
@@ -83,9 +81,14 @@ class BaseCodec(ABC):
         """uint8 (height, width, 3) from latents: the synthesis alone."""
 
     def complete(
-        self, container: Container, latents: Latents, *, generator: str | Path | None, seed: int,
+        self,
+        container: Container,
+        latents: Latents,
+        *,
+        generator: str | Path | None,
+        seed: int,
         relabel: Mapping[str, str] | None,
-    ) -> tuple[np.ndarray, str]:  # fmt: skip
+    ) -> tuple[np.ndarray, str]:
         """The picture of a generator, as `render`, and what of it is synthesised in words; arguments as of `decode`.
 
         ModelError where there is no such generator, as in a client that runs none.
@@ -98,9 +101,15 @@ class BaseCodec(ABC):
         )
 
     def encode(
-        self, image: ImageLike, *, quality: int = 50, strip: bool = False, convert: bool = False,
-        semantics: "SemanticsLike | None" = None, generative: "GenerativeLike | None" = None,
-    ) -> bytes:  # fmt: skip
+        self,
+        image: ImageLike,
+        *,
+        quality: int = 50,
+        strip: bool = False,
+        convert: bool = False,
+        semantics: "SemanticsLike | None" = None,
+        generative: "GenerativeLike | None" = None,
+    ) -> bytes:
         """The `.semc` file of an image at a quality of 1..100.
 
         `strip` drops the ICC profile and EXIF, `convert` allows what would change the picture: 16 bits to 8, CMYK
@@ -116,10 +125,17 @@ class BaseCodec(ABC):
         return self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan)
 
     def encode_to(
-        self, image: ImageLike, *, bpp: float | None = None, max_bytes: int | None = None,
-        psnr: float | None = None, strip: bool = False, convert: bool = False,
-        semantics: "SemanticsLike | None" = None, generative: "GenerativeLike | None" = None,
-    ) -> Encoded:  # fmt: skip
+        self,
+        image: ImageLike,
+        *,
+        bpp: float | None = None,
+        max_bytes: int | None = None,
+        psnr: float | None = None,
+        strip: bool = False,
+        convert: bool = False,
+        semantics: "SemanticsLike | None" = None,
+        generative: "GenerativeLike | None" = None,
+    ) -> Encoded:
         """The best file of at most `bpp` or `max_bytes`, or the smallest of at least `psnr` dB.
 
         Exactly one target is given; bytes are those of the whole file, dB those of the synthesis. The analysis runs
@@ -181,9 +197,15 @@ class BaseCodec(ABC):
         return symbols
 
     def pack(
-        self, picture: Picture, symbols: Symbols, *, quality: int, strip: bool = False,
-        semantics: "SemanticsLike | None" = None, plan: "Plan | None" = None,
-    ) -> bytes:  # fmt: skip
+        self,
+        picture: Picture,
+        symbols: Symbols,
+        *,
+        quality: int,
+        strip: bool = False,
+        semantics: "SemanticsLike | None" = None,
+        plan: "Plan | None" = None,
+    ) -> bytes:
         """The file of symbols and of what else the picture carries. The symbols of a `plan` keep what it keeps."""
         chunks = [Chunk(ChunkKind.SYMBOLS, self.coder.write(symbols, quality=quality))]
         if picture.alpha is not None:
@@ -195,18 +217,22 @@ class BaseCodec(ABC):
             chunks += plan.chunks(width=picture.width, height=picture.height)
         if callable(semantics):
             y_hat = self.coder.dequantize(symbols, quality=quality, precise=False)
-            semantics = semantics(
-                self._wrapped(y_hat, height=picture.height, width=picture.width, quality=quality)
-            )
+            semantics = semantics(self._wrapped(y_hat, height=picture.height, width=picture.width, quality=quality))
         if semantics is not None:
             there = {chunk.kind for chunk in chunks}
             own = semantics.chunks(width=picture.width, height=picture.height)
             chunks += [chunk for chunk in own if chunk.kind not in there]
         header = Header(
-            width=picture.width, height=picture.height, mode=picture.mode, quality=quality,
-            flags=0 if plan is None else SYNTHESISED, entropy_id=self.entropy_id, model_id=self.model_id,
-            symbol_crc=0, z_check=0,
-        )  # fmt: skip
+            width=picture.width,
+            height=picture.height,
+            mode=picture.mode,
+            quality=quality,
+            flags=0 if plan is None else SYNTHESISED,
+            entropy_id=self.entropy_id,
+            model_id=self.model_id,
+            symbol_crc=0,
+            z_check=0,
+        )
         header = with_checks(header, symbols)
         file = write(Container(header, tuple(chunks)))
         missing = smallest_file(picture.width, picture.height) - len(file)
@@ -215,9 +241,14 @@ class BaseCodec(ABC):
         return file
 
     def decode(
-        self, data: bytes, *, max_pixels: int = MAX_PIXELS, generator: str | Path | None = None, seed: int = 0,
+        self,
+        data: bytes,
+        *,
+        max_pixels: int = MAX_PIXELS,
+        generator: str | Path | None = None,
+        seed: int = 0,
         relabel: Mapping[str, str] | None = None,
-    ) -> Image.Image:  # fmt: skip
+    ) -> Image.Image:
         """The image of a `.semc` file, with its alpha, ICC profile and EXIF.
 
         `generator` is "faithful", "realistic", or the name or file of a generator; None is what the file was made
@@ -235,8 +266,9 @@ class BaseCodec(ABC):
             warnings.warn(
                 f"this file was made for model {header.model_id.hex()}, this is {self.model_id.hex()}: the picture "
                 "will differ a little from what its maker saw",
-                SemcompWarning, stacklevel=2,
-            )  # fmt: skip
+                SemcompWarning,
+                stacklevel=2,
+            )
         for lost in container.lost:
             warnings.warn(f"{lost.name} is lost: {lost.reason}", SemcompWarning, stacklevel=2)
         pixels, note = self._pixels(container, generator, seed, relabel)
@@ -289,9 +321,7 @@ class BaseCodec(ABC):
 
     def latents_from(self, y: Any, picture: Picture, *, quality: int, precise: bool = False) -> Latents:
         """The same, of `analyse`'s latents."""
-        _, y_hat = self.coder.quantize(
-            y, height=picture.height, width=picture.width, quality=quality, precise=precise
-        )
+        _, y_hat = self.coder.quantize(y, height=picture.height, width=picture.width, quality=quality, precise=precise)
         return self._wrapped(y_hat, height=picture.height, width=picture.width, quality=quality)
 
     def read_symbols(self, data: bytes, *, max_pixels: int = MAX_PIXELS, plain: bool = False) -> Symbols:
@@ -321,10 +351,14 @@ class BaseCodec(ABC):
                 )
 
         symbols = self.coder.read(
-            container.get(ChunkKind.SYMBOLS) or b"", height=header.height, width=header.width,
-            quality=header.quality, plain=plain, keep=keep,
+            container.get(ChunkKind.SYMBOLS) or b"",
+            height=header.height,
+            width=header.width,
+            quality=header.quality,
+            plain=plain,
+            keep=keep,
             verify_z=lambda z: verify(_crc(header, keep, z) & Z_CHECK == header.z_check, "symbols of z"),
-        )  # fmt: skip
+        )
         verify(_crc(header, keep, symbols.z, symbols.y) == header.symbol_crc, "symbols")
         return symbols
 
@@ -336,17 +370,10 @@ class BaseCodec(ABC):
 
     def _wrapped(self, y_hat: Any, *, height: int, width: int, quality: int) -> Latents:
         return Latents(
-            y_hat=y_hat, height=height, width=width, quality=quality, entropy_id=self.entropy_id,
-            model_id=self.model_id,
-        )  # fmt: skip
+            y_hat=y_hat, height=height, width=width, quality=quality, entropy_id=self.entropy_id, model_id=self.model_id
+        )
 
 
 def _check_quality(quality: int) -> None:
     if isinstance(quality, bool) or not isinstance(quality, int | np.integer) or not 1 <= quality <= QUALITIES:
         raise TargetError(f"quality is an integer from 1 to {QUALITIES}, not {quality!r}")
-
-
-
-
-
-

@@ -1,4 +1,4 @@
-"""TODO(docstring)."""
+"""Checksums of the decoded symbols, stored in a file's header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO(docstring)."""
+"""Which generator a file was made for, and the label map that guides it: what needs no network."""
 
 from __future__ import annotations
 
@@ -43,15 +43,14 @@ def check_generator(container: Container, *, name: str, generator_id: bytes, ent
         warnings.warn(
             f"this file was made for the generator {note.name} {note.generator_id.hex()}, this is {name} "
             f"{generator_id.hex()}: what is synthesised will differ",
-            SemcompWarning, stacklevel=4,
-        )  # fmt: skip
+            SemcompWarning,
+            stacklevel=4,
+        )
 
 
 def note_of(container: Container, *, name: str, generator_id: bytes) -> str:
     """What of a picture that this generator completes is real: one sentence for its metadata."""
-    given = read_origin(container) or Origin(
-        generator="", generator_id="", guided=False, kept_share=0.0, kept_boxes=()
-    )
+    given = read_origin(container) or Origin(generator="", generator_id="", guided=False, kept_share=0.0, kept_boxes=())
     real, made = in_words(replace(given, generator=name, generator_id=generator_id.hex()))
     return f"Not a plain photograph: {made}. Real: {real}."
 
@@ -101,5 +100,5 @@ class Plan:
 class GenerativeLike(Protocol):
     """What makes a plan for a picture: semcomp.generative.render.Request."""
 
-    def plan(self, codec: Any, picture: "Picture", y: Any) -> Plan:
+    def plan(self, codec: Any, picture: Picture, y: Any) -> Plan:
         """What to store of a picture with analysis `y`. ImageError where it cannot be made for the picture."""

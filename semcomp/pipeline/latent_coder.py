@@ -1,4 +1,4 @@
-"""TODO(docstring)."""
+"""Symbols to bytes and back, around the networks of any backend."""
 
 from __future__ import annotations
 
@@ -26,9 +26,16 @@ class SymbolCoder(ABC):
 
     @abstractmethod
     def quantize(
-        self, y: Any, *, height: int, width: int, quality: int, optimise: bool = True, precise: bool = True,
+        self,
+        y: Any,
+        *,
+        height: int,
+        width: int,
+        quality: int,
+        optimise: bool = True,
+        precise: bool = True,
         keep: np.ndarray | None = None,
-    ) -> tuple[Symbols, Any]:  # fmt: skip
+    ) -> tuple[Symbols, Any]:
         """Symbols of an analysis y (1, M, 4a, 4b) of an image, and the y_hat that `dequantize` makes of them.
 
         `optimise` weighs bits against error (rounding.py). Without `precise` the mean path may run in lower
@@ -43,15 +50,21 @@ class SymbolCoder(ABC):
     def write(self, symbols: Symbols, *, quality: int) -> bytes:
         """The body of the chunk SYMBOLS."""
         z_index = self.z_index(symbols.z.shape, quality=quality)
-        return encode_symbols([
-            (symbols.z.ravel(), z_index, self.tables_z),
-            (symbols.y.ravel(), symbols.index.ravel(), self.tables_y),
-        ])  # fmt: skip
+        return encode_symbols(
+            [(symbols.z.ravel(), z_index, self.tables_z), (symbols.y.ravel(), symbols.index.ravel(), self.tables_y)]
+        )
 
     def read(
-        self, data: bytes, *, height: int, width: int, quality: int, plain: bool = False,
-        keep: np.ndarray | None = None, verify_z: Callable[[np.ndarray], None] = lambda z: None,
-    ) -> Symbols:  # fmt: skip
+        self,
+        data: bytes,
+        *,
+        height: int,
+        width: int,
+        quality: int,
+        plain: bool = False,
+        keep: np.ndarray | None = None,
+        verify_z: Callable[[np.ndarray], None] = lambda z: None,
+    ) -> Symbols:
         """The symbols of an image of that size. FormatError for a stream that no encoder writes.
 
         `keep` is what `quantize` was given. `verify_z` sees z before anything is made from it, and may raise.

@@ -1,4 +1,4 @@
-"""TODO(docstring)."""
+"""The search for the quality that meets a target of bytes or PSNR."""
 
 from __future__ import annotations
 

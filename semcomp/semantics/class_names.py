@@ -1,4 +1,4 @@
-"""TODO(docstring)."""
+"""Class names in plain words: which class of a head or generator a word means."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 HEADS, FORMATS = "semcomp.heads", "semcomp.head_formats"
 
+
 class Head(ABC):
     """Something that reads latents. Call it; implement `answer`."""
 

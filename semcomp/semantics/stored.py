@@ -58,19 +58,18 @@ class Semantics:
                     f"the label map is {given.shape[1]}x{given.shape[0]}, the picture {width}x{height}; make them equal"
                 )
             stored = LabelMap(
-                cells=reduce_map(given, self.cell), cell=self.cell, classes=self.segmentation.classes,
-                palette=self.segmentation.palette, source=self.segmentation.head,
-            )  # fmt: skip
+                cells=reduce_map(given, self.cell),
+                cell=self.cell,
+                classes=self.segmentation.classes,
+                palette=self.segmentation.palette,
+                source=self.segmentation.head,
+            )
             chunks.append(Chunk(ChunkKind.LABEL_MAP, pack_label_map(stored, width=width, height=height)))
         return chunks
 
 
 SemanticsLike = Semantics | Callable[[Latents], Semantics]
 """Semantics, or what makes them from the latents that a file will hold."""
-
-
-
-
 
 
 def from_heads(
@@ -95,8 +94,9 @@ def from_heads(
             found = segmentation.labels(least=LEAST_SCORE)
         return Semantics(
             labels=_worth_storing(found) if labels and found is not None else None,
-            segmentation=segmentation if label_map else None, cell=cell,
-        )  # fmt: skip
+            segmentation=segmentation if label_map else None,
+            cell=cell,
+        )
 
     return describe
 
@@ -130,8 +130,10 @@ def read_segmentation(container: Container) -> Segmentation | None:
     stored = unpack_label_map(body, width=width, height=height)
     return Segmentation(
         label_map=expand(stored.cells, stored.cell, width=width, height=height),
-        classes=stored.classes, palette=stored.palette, head=stored.source,
-    )  # fmt: skip
+        classes=stored.classes,
+        palette=stored.palette,
+        head=stored.source,
+    )
 
 
 def _body(container: Container, kind: ChunkKind) -> bytes | None:

@@ -1,1 +1,1 @@
-"""TODO(docstring)."""
+"""The released weights with their cards, and how a file of weights is read."""

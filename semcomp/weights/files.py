@@ -1,4 +1,4 @@
-"""TODO(docstring)."""
+"""The folder of released weights, and the one way to read a file of weights."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ def _format_of(path: Path) -> str | None:
 
 
 @contextmanager
-def stored(
-    path: str | Path, *, kind: str, form: str, again: str
-) -> Iterator[tuple[dict[str, str], dict[str, Tensor]]]:
+def stored(path: str | Path, *, kind: str, form: str, again: str) -> Iterator[tuple[dict[str, str], dict[str, Tensor]]]:
     """Metadata and tensors of a weights' file, for a body that builds the network that they belong to.
 
     ModelError where the file is of no such kind, or cannot be read, or the body finds that something does not fit;

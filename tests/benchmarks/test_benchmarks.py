@@ -89,8 +89,15 @@ def test_speed(run: Run, codec: Any) -> None:
     assert set(one["ratios"]["encode"]) == {"whole / whole", "networks / whole", "networks / networks"}
     stages = one["stages_ms"]
     assert set(stages["encode"]) == {
-        "analysis", "hyper analysis", "sigma path", "mean path", "rounding", "coder", "container", "rest"
-    }  # fmt: skip
+        "analysis",
+        "hyper analysis",
+        "sigma path",
+        "mean path",
+        "rounding",
+        "coder",
+        "container",
+        "rest",
+    }
     assert {"coder", "mean path", "synthesis"} < set(stages["decode"])
     assert all(value["median"] > -0.001 for part in stages.values() for value in part.values())
     assert "forward" not in vars(codec.network.hyper_analysis) and result["psnr_db"] > 15
@@ -208,9 +215,7 @@ class PatchMeans:
         return np.stack([patch.mean((0, 1)) / 255 for patch in realism.patches_of(pixels, 32)])
 
 
-def test_generative(
-    run: Run, codec: Any, photo: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_generative(run: Run, codec: Any, photo: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     from heads.head_file import HeadInfo, NetworkHead, build_network, save_head
@@ -247,14 +252,32 @@ def test_generative(
     config = tmp_path / "head.yaml"
     config.write_text(f"task: segment\ndata: {{folder: {tmp_path / 'data'}, side: 64, held_part: 0.7}}\n")
     result = run(
-        generative.main, str(config), "--judge", str(tmp_path / "judge.safetensors"), "--threads", "1", "--bpp", "0.6",
-        "--generator", str(tmp_path / "g.safetensors"), "--features", str(tmp_path / "network.tflite"),
-        "--sheets", str(tmp_path / "sheets"),
-    )  # fmt: skip
+        generative.main,
+        str(config),
+        "--judge",
+        str(tmp_path / "judge.safetensors"),
+        "--threads",
+        "1",
+        "--bpp",
+        "0.6",
+        "--generator",
+        str(tmp_path / "g.safetensors"),
+        "--features",
+        str(tmp_path / "network.tflite"),
+        "--sheets",
+        str(tmp_path / "sheets"),
+    )
     rows = result["global"]
     assert set(rows) == {
-        "original", "generator", "faithful", "generator, map", "JPEG", "WebP", "AVIF", "AVIF, twice the bytes"
-    }  # fmt: skip
+        "original",
+        "generator",
+        "faithful",
+        "generator, map",
+        "JPEG",
+        "WebP",
+        "AVIF",
+        "AVIF, twice the bytes",
+    }
     assert rows["faithful"]["bpp"] <= rows["generator"]["bpp"] < rows["AVIF, twice the bytes"]["bpp"]
     assert rows["original"]["psnr_db"] is None and all({"miou", "kid", "bpp"} <= row.keys() for row in rows.values())
     assert result["selective"]["pictures"] == 2 and result["selective"]["bytes_percent"] < 100
@@ -262,10 +285,23 @@ def test_generative(
     with Image.open(tmp_path / "sheets" / "worst.png") as sheet:
         assert sheet.size == (4 * 131, 2 * 92 + generative.HEADING)
     alone = run(
-        generative.main, str(tmp_path / "data" / "images"), "--threads", "1", "--bpp", "0.6", "--keep", "car",
-        "--generator", str(tmp_path / "g.safetensors"), "--features", str(tmp_path / "network.tflite"),
-        "--sheets", str(tmp_path / "sheets"), "--limit", "1",
-    )  # fmt: skip
+        generative.main,
+        str(tmp_path / "data" / "images"),
+        "--threads",
+        "1",
+        "--bpp",
+        "0.6",
+        "--keep",
+        "car",
+        "--generator",
+        str(tmp_path / "g.safetensors"),
+        "--features",
+        str(tmp_path / "network.tflite"),
+        "--sheets",
+        str(tmp_path / "sheets"),
+        "--limit",
+        "1",
+    )
     assert alone["pictures"] == alone["selective"]["pictures"] == 1 and "miou" not in alone["global"]["generator"]
     assert len(alone["checks"]) == 7
     with pytest.raises(SemcompError, match="has no masks"):

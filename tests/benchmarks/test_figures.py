@@ -59,11 +59,22 @@ def test_figures_are_drawn_from_measurements(tmp_path: Path, monkeypatch: pytest
     curve = {"bpp": [0.1, 0.5, 1.0], "psnr_db": [28.0, 33.0, 36.0]}
     base = weights_id("base")
     results = {
-        "rate": {"photos": 2, "model_id": base, "date": "2026-01-02", "curves": {"semcomp": curve, "JPEG": curve},
-                 "bd_rate": {"semcomp": {"JPEG": -50.0}}},
-        "segment": {"pictures": 3, "model_id": base, "head": "street", "figure": "mean IoU", "originals": 60.0,
-                    "rows": [{"bpps": {"latents": 0.2, "jpeg": 0.2}, "latents": 50.0, "jpeg": 40.0}]},
-    }  # fmt: skip
+        "rate": {
+            "photos": 2,
+            "model_id": base,
+            "date": "2026-01-02",
+            "curves": {"semcomp": curve, "JPEG": curve},
+            "bd_rate": {"semcomp": {"JPEG": -50.0}},
+        },
+        "segment": {
+            "pictures": 3,
+            "model_id": base,
+            "head": "street",
+            "figure": "mean IoU",
+            "originals": 60.0,
+            "rows": [{"bpps": {"latents": 0.2, "jpeg": 0.2}, "latents": 50.0, "jpeg": 40.0}],
+        },
+    }
     for name, result in results.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(result))
     for name in ("DOCS", "OUT"):

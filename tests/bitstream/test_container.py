@@ -32,17 +32,21 @@ from semcomp.bitstream.fields import pack_varint, unpack_varint
 from semcomp.errors import FormatError
 
 GOLDEN = bytes.fromhex(
-    "89534d43 01 c002 c001 00 32 1111111111111111 2222222222222222 efbeadde 3412"
-    "07 05 7317c6fd a84a8f77"
-    "7a7a797979"
-)  # fmt: skip
+    "89534d43 01 c002 c001 00 32 1111111111111111 2222222222222222 efbeadde 341207 05 7317c6fd a84a8f777a7a797979"
+)
 
 
 def header(**changes):
     fields = {
-        "width": 320, "height": 192, "mode": ColorMode.RGB, "quality": 50, "entropy_id": b"\x11" * 8,
-        "model_id": b"\x22" * 8, "symbol_crc": 0xDEADBEEF, "z_check": 0x1234,
-    }  # fmt: skip
+        "width": 320,
+        "height": 192,
+        "mode": ColorMode.RGB,
+        "quality": 50,
+        "entropy_id": b"\x11" * 8,
+        "model_id": b"\x22" * 8,
+        "symbol_crc": 0xDEADBEEF,
+        "z_check": 0x1234,
+    }
     return Header(**(fields | changes))
 
 
@@ -50,13 +54,7 @@ SYMBOLS = Chunk(ChunkKind.SYMBOLS, b"zzyyy")
 PLAIN = Container(header(), (SYMBOLS,))
 FULL = Container(
     header(width=3, height=5000, mode=ColorMode.L, quality=1, flags=SYNTHESISED),
-    (
-        SYMBOLS,
-        Chunk(ChunkKind.ALPHA, b"alpha"),
-        Chunk(ChunkKind.ICC, b"i" * 300),
-        Chunk(77, b"later"),
-        Chunk(12, b""),
-    ),
+    (SYMBOLS, Chunk(ChunkKind.ALPHA, b"alpha"), Chunk(ChunkKind.ICC, b"i" * 300), Chunk(77, b"later"), Chunk(12, b"")),
 )
 
 
@@ -103,13 +101,18 @@ def sides(draw):
 
 
 @given(
-    sides=sides(), mode=st.sampled_from(ColorMode),
-    quality=st.integers(1, 100), flags=st.integers(0, 4095), entropy_id=st.binary(min_size=8, max_size=8),
-    model_id=st.binary(min_size=8, max_size=8), symbol_crc=st.integers(0, 2**32 - 1),
+    sides=sides(),
+    mode=st.sampled_from(ColorMode),
+    quality=st.integers(1, 100),
+    flags=st.integers(0, 4095),
+    entropy_id=st.binary(min_size=8, max_size=8),
+    model_id=st.binary(min_size=8, max_size=8),
+    symbol_crc=st.integers(0, 2**32 - 1),
     z_check=st.integers(0, 2**16 - 1),
     bodies=st.dictionaries(st.sampled_from([*range(3, 11)]), st.binary(max_size=200)),
-    unknown=st.dictionaries(st.just(2) | st.integers(12, 4095), st.binary(max_size=20), max_size=5), data=st.data(),
-)  # fmt: skip
+    unknown=st.dictionaries(st.just(2) | st.integers(12, 4095), st.binary(max_size=20), max_size=5),
+    data=st.data(),
+)
 def test_any_container_survives(sides, bodies, unknown, data, **fields):
     chunks = [Chunk(kind, body) for kind, body in ({1: b"zy"} | bodies | unknown).items()]
     container = padded(Container(header(width=sides[0], height=sides[1], **fields), tuple(chunks)))
@@ -157,11 +160,20 @@ def test_needs_the_standard_library_alone():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"width": 0}, {"height": MAX_SIDE + 1}, {"quality": 0}, {"quality": 101}, {"flags": -1},
-        {"flags": 4096}, {"mode": 2}, {"entropy_id": b"short"}, {"model_id": bytes(9)}, {"symbol_crc": -1},
-        {"symbol_crc": 2**32}, {"z_check": 2**16},
+        {"width": 0},
+        {"height": MAX_SIDE + 1},
+        {"quality": 0},
+        {"quality": 101},
+        {"flags": -1},
+        {"flags": 4096},
+        {"mode": 2},
+        {"entropy_id": b"short"},
+        {"model_id": bytes(9)},
+        {"symbol_crc": -1},
+        {"symbol_crc": 2**32},
+        {"z_check": 2**16},
     ],
-)  # fmt: skip
+)
 def test_header_refuses_what_cannot_be_stored(changes):
     with pytest.raises(ValueError, match=next(iter(changes)) if "mode" not in changes else "ColorMode"):
         header(**changes)
@@ -268,7 +280,7 @@ def test_refusals_say_what_it_is(data, message):
         (raw([EMPTY_LAST], sides=(8, MAX_SIDE + 1)), "height is 1048577"),
         (raw([EMPTY_LAST], sides=(20000, 10000)), "above the limit of 178,000,000"),
     ],
-)  # fmt: skip
+)
 def test_unsound_files_are_refused_whatever_their_checksums_say(data, message):
     with pytest.raises(FormatError, match=message):
         read(data)
@@ -300,10 +312,17 @@ def test_huge_claims_allocate_nothing():
 @pytest.mark.parametrize(
     ("width", "height", "least"),
     [
-        (1, 1, 1), (64, 64, 1), (65, 64, 2), (64, 65, 2), (65, 65, 4), (768, 512, 96), (20000, 1, 313),
-        (MAX_SIDE, 1, 1 << 14), (MAX_SIDE, MAX_SIDE, 1 << 28),
+        (1, 1, 1),
+        (64, 64, 1),
+        (65, 64, 2),
+        (64, 65, 2),
+        (65, 65, 4),
+        (768, 512, 96),
+        (20000, 1, 313),
+        (MAX_SIDE, 1, 1 << 14),
+        (MAX_SIDE, MAX_SIDE, 1 << 28),
     ],
-)  # fmt: skip
+)
 def test_smallest_file_counts_the_cells_begun(width, height, least):
     assert smallest_file(width, height) == least
 
@@ -325,9 +344,12 @@ def test_file_lighter_than_its_claim_is_refused_by_its_head_alone(sides):
     assert read(good).get(ChunkKind.PADDING) and read_header(good) == read_header(io.BytesIO(good))
     sentence = rf"claims {sides[0]} x {sides[1]} pixels, which take at least 6,400 bytes, in a file of 6,399; copy"
     for reader, source in (
-        (read, light), (read_header, light), (read_header, light[:MAX_HEADER_BYTES]),
-        (read_header, Trickle(light)), (semcomp.info, light),
-    ):  # fmt: skip
+        (read, light),
+        (read_header, light),
+        (read_header, light[:MAX_HEADER_BYTES]),
+        (read_header, Trickle(light)),
+        (semcomp.info, light),
+    ):
         with pytest.raises(FormatError, match=sentence):
             reader(source)
 

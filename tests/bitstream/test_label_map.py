@@ -25,7 +25,9 @@ from semcomp.errors import FormatError
 from semcomp.semantics.head import load_head
 
 BOTH = [
-    pytest.param(False, id="constriction", marks=pytest.mark.skipif(not adaptive_ans.HAS_CONSTRICTION, reason="no wheel")),
+    pytest.param(
+        False, id="constriction", marks=pytest.mark.skipif(not adaptive_ans.HAS_CONSTRICTION, reason="no wheel")
+    ),
     pytest.param(True, id="plain"),
 ]
 
@@ -101,9 +103,12 @@ def test_noise_of_every_shape(shape, classes, plain):
 
 def test_everything_besides_the_cells_comes_back():
     written = LabelMap(
-        cells=np.array([[2, 0]], np.uint8), cell=64, classes=("sky", "", "Straße", "sky"),
-        palette=((0, 0, 0), (255, 255, 255), (1, 2, 3), (0, 0, 0)), source="ein Kopf",
-    )  # fmt: skip
+        cells=np.array([[2, 0]], np.uint8),
+        cell=64,
+        classes=("sky", "", "Straße", "sky"),
+        palette=((0, 0, 0), (255, 255, 255), (1, 2, 3), (0, 0, 0)),
+        source="ein Kopf",
+    )
     data = pack_label_map(written, width=65, height=1)
     found = unpack_label_map(data, width=65, height=1)
     names = ("cell", "classes", "palette", "source")
@@ -188,8 +193,9 @@ def read_by_the_book(words, *, rows, columns, classes):
     fine = {name: Default(make) for name, make in zeros.items()}
     for front in range(columns + 2 * rows - 2):
         at = [(r, front - 2 * r) for r in range(rows) if 0 <= front - 2 * r < columns]
-        around = [[neighbour(r, c - 1), neighbour(r - 1, c), neighbour(r - 1, c + 1), neighbour(r - 1, c - 1)]
-                  for r, c in at]  # fmt: skip
+        around = [
+            [neighbour(r, c - 1), neighbour(r - 1, c), neighbour(r - 1, c + 1), neighbour(r - 1, c - 1)] for r, c in at
+        ]
         seen, now = [], {}
         for (r, _), (w, n, *others) in zip(at, around, strict=True):
             different = list(dict.fromkeys((w, n, *others)))
@@ -231,9 +237,12 @@ def test_a_decoder_made_from_the_specification_reads_the_same(shape):
 def test_golden_bytes():
     cells = np.array([[0, 0, 1, 1], [0, 2, 2, 1], [3, 3, 2, 1]], np.uint8)
     written = LabelMap(
-        cells=cells, cell=8, classes=("a", "b", "c", "d"), palette=((0, 0, 0), (1, 1, 1), (2, 2, 2), (9, 8, 7)),
+        cells=cells,
+        cell=8,
+        classes=("a", "b", "c", "d"),
+        palette=((0, 0, 0), (1, 1, 1), (2, 2, 2), (9, 8, 7)),
         source="s",
-    )  # fmt: skip
+    )
     data = pack_label_map(written, width=31, height=24)
     assert data == bytes.fromhex("01 08 0173 04 0161 000000 0162 010101 0163 020202 0164 090807 daa2a78b 7ad605")
     curves = (np.arange(60)[:, None] ** 2 // 50 + np.arange(80)) // 9 % 5
@@ -301,7 +310,8 @@ def test_runs_without_constriction(monkeypatch):
 
 def test_imports_without_constriction():
     code = (
-        "import sys; sys.modules['constriction'] = None; import semcomp.bitstream.label_map, semcomp.bitstream.adaptive_ans; "
+        "import sys; sys.modules['constriction'] = None; import semcomp.bitstream.label_map; "
+        "import semcomp.bitstream.adaptive_ans; "
         "sys.exit(semcomp.bitstream.adaptive_ans.HAS_CONSTRICTION)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
@@ -397,9 +407,7 @@ def test_reducing_takes_little_memory():
     ],
 )
 def test_misuse_is_a_value_error(changes, message):
-    fields = {
-        "cells": np.zeros((1, 1), np.uint8), "cell": 1, "classes": ("a", "b"), "palette": ((0, 0, 0), (1, 1, 1)),
-    }  # fmt: skip
+    fields = {"cells": np.zeros((1, 1), np.uint8), "cell": 1, "classes": ("a", "b"), "palette": ((0, 0, 0), (1, 1, 1))}
     with pytest.raises(ValueError, match=message):
         LabelMap(**(fields | changes))
 

@@ -21,14 +21,48 @@ from semcomp.cli.argument_types import parse_size
 from semcomp.cli.main import main
 
 ENCODE_KEYS = {
-    "command", "input", "output", "ok", "width", "height", "input_bytes", "bytes", "bpp", "ratio", "quality",
-    "psnr_db", "semantics_bytes", "seconds", "warnings", "error", "message",
-}  # fmt: skip
+    "command",
+    "input",
+    "output",
+    "ok",
+    "width",
+    "height",
+    "input_bytes",
+    "bytes",
+    "bpp",
+    "ratio",
+    "quality",
+    "psnr_db",
+    "semantics_bytes",
+    "seconds",
+    "warnings",
+    "error",
+    "message",
+}
 INFO_KEYS = {
-    "command", "input", "ok", "width", "height", "mode", "quality", "bytes", "bpp", "format_version", "flags",
-    "entropy_id", "model_id", "chunks", "has_alpha", "has_icc", "has_exif", "labels",
-    "labels_source", "label_map", "synthesised", "lost",
-}  # fmt: skip
+    "command",
+    "input",
+    "ok",
+    "width",
+    "height",
+    "mode",
+    "quality",
+    "bytes",
+    "bpp",
+    "format_version",
+    "flags",
+    "entropy_id",
+    "model_id",
+    "chunks",
+    "has_alpha",
+    "has_icc",
+    "has_exif",
+    "labels",
+    "labels_source",
+    "label_map",
+    "synthesised",
+    "lost",
+}
 
 
 @pytest.fixture
@@ -103,9 +137,7 @@ class TestEncode:
         assert main(["encode", "photos/a.png", "--force"]) == 0
         assert target.read_bytes().startswith(MAGIC)
 
-    def test_a_failure_stops_nothing_and_leaves_nothing(
-        self, folder: Path, stand_in: Any, capsys: Any
-    ) -> None:
+    def test_a_failure_stops_nothing_and_leaves_nothing(self, folder: Path, stand_in: Any, capsys: Any) -> None:
         (folder / "photos/broken.png").write_bytes((folder / "photos/a.png").read_bytes()[:500])
         assert main(["encode", "photos", "missing.png", "-o", "out"]) == 1
         assert tree(folder / "out") == {"a.semc", "deep/b.semc"}
@@ -161,9 +193,7 @@ class TestEncode:
         assert "--convert" in capsys.readouterr().err
         assert main(["encode", "deep.png", "--convert"]) == 0
 
-    def test_json_has_stable_keys_for_success_and_failure(
-        self, folder: Path, stand_in: Any, capsys: Any
-    ) -> None:
+    def test_json_has_stable_keys_for_success_and_failure(self, folder: Path, stand_in: Any, capsys: Any) -> None:
         assert main(["encode", "photos", "missing.png", "-o", "out", "--json"]) == 1
         found = records(capsys.readouterr().out)
         assert [record["ok"] for record in found] == [False, True, True]
@@ -239,9 +269,7 @@ class TestUsage:
             [],
         ],
     )
-    def test_what_makes_no_sense_is_usage(
-        self, folder: Path, stand_in: Any, arguments: list[str], capsys: Any
-    ) -> None:
+    def test_what_makes_no_sense_is_usage(self, folder: Path, stand_in: Any, arguments: list[str], capsys: Any) -> None:
         before = tree(folder)
         assert main(arguments) == 2
         assert capsys.readouterr().err and tree(folder) == before
@@ -302,9 +330,7 @@ class TestDecode:
         assert main(["decode", "-"]) == 0
         assert Image.open(io.BytesIO(out.getvalue())).format == "PNG"  # type: ignore[attr-defined]
 
-    def test_metadata_and_alpha_come_back(
-        self, semc: Path, stand_in: Any, photo: np.ndarray, capsys: Any
-    ) -> None:
+    def test_metadata_and_alpha_come_back(self, semc: Path, stand_in: Any, photo: np.ndarray, capsys: Any) -> None:
         exif = Image.Exif()
         exif[0x010F] = "Maker"
         image = Image.fromarray(np.dstack([photo, photo[:, :, 0]]))
@@ -319,9 +345,7 @@ class TestDecode:
         assert main(["decode", "m.semc", "-o", "m.jpg"]) == 1
         assert "the picture is transparent and jpg cannot be: choose --format png" in capsys.readouterr().err
 
-    def test_a_format_without_metadata_warns(
-        self, semc: Path, stand_in: Any, photo: np.ndarray, capsys: Any
-    ) -> None:
+    def test_a_format_without_metadata_warns(self, semc: Path, stand_in: Any, photo: np.ndarray, capsys: Any) -> None:
         image = Image.fromarray(photo)
         image.info["icc_profile"] = b"profile"
         Path("m.semc").write_bytes(stand_in.encode(image))
@@ -406,20 +430,14 @@ class TestOthers:
 
     def test_doctor(self, stand_in: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
         results = [("coder", True, "equal words"), ("threads", True, "equal symbols")]
-        monkeypatch.setitem(
-            sys.modules, "semcomp.codec.self_test", SimpleNamespace(self_test=lambda release: results)
-        )
+        monkeypatch.setitem(sys.modules, "semcomp.codec.self_test", SimpleNamespace(self_test=lambda release: results))
         assert main(["doctor"]) == 0
         out = capsys.readouterr().out
         assert f"semcomp {semcomp.__version__}" in out and "all is well" in out and "equal symbols" in out
         results.append(("plain coder", False, "differs"))
         assert main(["doctor", "--json"]) == 1
         report = records(capsys.readouterr().out)[0]
-        assert not report["ok"] and report["checks"][-1] == {
-            "name": "plain coder",
-            "ok": False,
-            "detail": "differs",
-        }
+        assert not report["ok"] and report["checks"][-1] == {"name": "plain coder", "ok": False, "detail": "differs"}
 
 
 class TestWithTheRealCodec:

@@ -50,10 +50,16 @@ def test_z_is_within_127_or_refused(codec: Codec, photo: np.ndarray, value: int)
 @pytest.mark.parametrize(
     "change",
     [
-        {"width": 132}, {"height": 89}, {"width": 90, "height": 131}, {"width": 1280}, {"mode": 1}, {"flags": 1},
-        {"quality": 51}, {"quality": 100},
+        {"width": 132},
+        {"height": 89},
+        {"width": 90, "height": 131},
+        {"width": 1280},
+        {"mode": 1},
+        {"flags": 1},
+        {"quality": 51},
+        {"quality": 100},
     ],
-)  # fmt: skip
+)
 def test_a_header_changed_with_its_checksum_is_noticed_by_the_symbols(
     codec: Codec, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
@@ -84,9 +90,7 @@ def test_z_and_y_are_read_from_one_stream(codec: Codec, photo: np.ndarray) -> No
     np.testing.assert_array_equal(reader.read(index, tables), symbols.z.ravel())
     with pytest.raises(FormatError, match="left over"):
         reader.finish()
-    np.testing.assert_array_equal(
-        reader.read(symbols.index.ravel(), codec.release.tables_y), symbols.y.ravel()
-    )
+    np.testing.assert_array_equal(reader.read(symbols.index.ravel(), codec.release.tables_y), symbols.y.ravel())
     reader.finish()
 
 

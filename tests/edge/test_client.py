@@ -75,8 +75,12 @@ def test_the_manifest_says_what_is_there_and_nothing_of_the_machine(folder: Path
     assert manifest["entropy_id"] == codec.entropy_id.hex() and manifest["model_id"] == codec.model_id.hex()
     assert set(manifest["heads"]) == {"street", "imagenette"} and len(manifest["heads"]["street"]["palette"]) == 11
     inputs = {value["name"]: value for value in manifest["graphs"]["sigma"]["inputs"]}
-    assert inputs["z_hat"] == {"name": "z_hat", "type": "float32", "shape": [1, 96, "z_rows", "z_columns"],
-                               "range": [-127, 127]}  # fmt: skip
+    assert inputs["z_hat"] == {
+        "name": "z_hat",
+        "type": "float32",
+        "shape": [1, 96, "z_rows", "z_columns"],
+        "range": [-127, 127],
+    }
     for file in folder.iterdir():
         assert str(ROOT).encode() not in file.read_bytes() and b"site-packages" not in file.read_bytes()
 
@@ -238,9 +242,13 @@ def scene() -> Segmentation:
 
 
 def test_generators_complete_pictures_as_the_library_does(
-    edge: EdgeCodec, codec: Codec, generator_file: Path, scene: Segmentation, photo: np.ndarray,
+    edge: EdgeCodec,
+    codec: Codec,
+    generator_file: Path,
+    scene: Segmentation,
+    photo: np.ndarray,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     generator = load_generator(generator_file)
     requests = {
         "kept": Request(generator=generator, segmentation=scene, keep=("car",)),
@@ -262,8 +270,11 @@ def test_generators_complete_pictures_as_the_library_does(
             other = np.abs(pictures[name, number] - pictures[name, 0])
             assert number == 0 or other.mean() > 2 * apart.mean()  # seed and map matter more than the difference
         wide = from_array(np.tile(photo, (1, 9, 1)))
-    data = codec.encode(wide, quality=30, generative=replace(requests["kept"], segmentation=replace(
-        scene, label_map=np.tile(scene.label_map, (1, 9)))))  # fmt: skip
+    data = codec.encode(
+        wide,
+        quality=30,
+        generative=replace(requests["kept"], segmentation=replace(scene, label_map=np.tile(scene.label_map, (1, 9)))),
+    )
     whole = np.asarray(edge.decode(data)).astype(int)
     monkeypatch.setattr("semcomp.edge.generator.tile_side", lambda height, width: 256)
     assert np.abs(np.asarray(edge.decode(data)) - whole).max() <= 1

@@ -35,9 +35,7 @@ def test_a_rival_gets_the_quality_nearest_in_size(rival: Any, photo: np.ndarray)
     sizes = {quality: size(quality) for quality in range(rival.lowest, rival.highest + 1, 5)}
     target = sorted(sizes.values())[len(sizes) // 2]
     entry = rival_at_size(image, rival, target_bytes=target)
-    assert (
-        abs(len(entry.data) - target) <= min(abs(value - target) for value in sizes.values()) + 0.02 * target
-    )
+    assert abs(len(entry.data) - target) <= min(abs(value - target) for value in sizes.values()) + 0.02 * target
     assert entry.psnr_db == psnr_db(photo, np.asarray(Image.open(io.BytesIO(entry.data)).convert("RGB")))
     assert entry.bpp == 8 * len(entry.data) / (131 * 90)
 
@@ -62,9 +60,7 @@ def test_transparency_is_shown_on_white(stand_in: Any, photo: np.ndarray) -> Non
     data = stand_in.encode(clear)
     comparison = compare(clear, data, stand_in.decode(data), quality=50)
     assert comparison.original.getextrema() == ((255, 255),) * 3
-    assert (
-        comparison.entries[0].psnr_db == float("inf") and comparison.entries[0].to_dict()["psnr_db"] is None
-    )
+    assert comparison.entries[0].psnr_db == float("inf") and comparison.entries[0].to_dict()["psnr_db"] is None
     assert "NaN" not in page(comparison, title="x") and "Infinity" not in page(comparison, title="x")
 
 

@@ -35,9 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Exported]:
 
 
 @pytest.fixture(scope="module")
-def folder(
-    made: tuple[Path, Exported], exported: tuple[Path, Any], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def folder(made: tuple[Path, Exported], exported: tuple[Path, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole client: the int8 graphs in the place of the float ones."""
     whole = tmp_path_factory.mktemp("whole") / "edge"
     shutil.copytree(exported[0], whole)
@@ -82,7 +80,7 @@ def test_convolutions_compute_in_integers_but_those_that_are_kept(made: tuple[Pa
                 kept = any(each.startswith(KEPT) for each in node.input)
                 assert [value in wide for value in node.input[:2]] == [not kept] * 2
         read = [node.op_type for node in graph.node if "y_hat" in node.input]
-        assert "QuantizeLinear" not in read or not name.startswith("head_")     # the stem's reduction has no bias
+        assert "QuantizeLinear" not in read or not name.startswith("head_")  # the stem's reduction has no bias
         weights = [onnx.numpy_helper.to_array(t) for t in graph.initializer if t.data_type == onnx.TensorProto.INT8]
         assert max(np.abs(weight.astype(int)).max() for weight in weights if weight.ndim == 4) <= 64
 
@@ -153,9 +151,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_the_benchmark_compares_precisions(
-    folder: Path, exported: tuple[Path, Any], codec: Codec, crop: np.ndarray, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    folder: Path,
+    exported: tuple[Path, Any],
+    codec: Codec,
+    crop: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     pytest.importorskip("scipy")
     from benchmarks import common, edge
 

@@ -154,9 +154,18 @@ def test_a_map_guides_by_the_names_of_its_classes() -> None:
 
 @pytest.mark.parametrize(
     ("word", "name"),
-    [("person", "Pedestrian"), ("people", "Pedestrian"), ("sign", "SignSymbol"), ("bike", "Bicyclist"),
-     ("cars", "Car"), ("CAR ", "Car"), ("sidewalk", "Pavement"), ("pole", "Pole"), ("vegetation", "Tree")],
-)  # fmt: skip
+    [
+        ("person", "Pedestrian"),
+        ("people", "Pedestrian"),
+        ("sign", "SignSymbol"),
+        ("bike", "Bicyclist"),
+        ("cars", "Car"),
+        ("CAR ", "Car"),
+        ("sidewalk", "Pavement"),
+        ("pole", "Pole"),
+        ("vegetation", "Tree"),
+    ],
+)
 def test_plain_words_are_understood(word: str, name: str) -> None:
     assert CAMVID[class_number(word, CAMVID)] == name
 
@@ -257,9 +266,15 @@ def test_the_generator_of_a_file_survives() -> None:
 
 def test_regions_need_a_generator() -> None:
     header = Header(
-        width=48, height=32, mode=ColorMode.RGB, quality=50, entropy_id=bytes(8), model_id=bytes(8), symbol_crc=0,
+        width=48,
+        height=32,
+        mode=ColorMode.RGB,
+        quality=50,
+        entropy_id=bytes(8),
+        model_id=bytes(8),
+        symbol_crc=0,
         z_check=0,
-    )  # fmt: skip
+    )
     regions = Chunk(ChunkKind.REGIONS, pack_boxes([Box(1, 0, 2, 2)]))
     assert regions.required
     with pytest.raises(FormatError, match="names no generator"):

@@ -110,12 +110,12 @@ def test_the_band_lies_inside_what_is_kept() -> None:
 def test_tiles_and_seeds(codec, maker, halves, photo, monkeypatch) -> None:
     big = np.tile(photo, (2, 2, 1))
     data = codec.encode(
-        big, quality=30,
+        big,
+        quality=30,
         generative=Request(
-            generator=maker, keep=("car",),
-            segmentation=replace(halves, label_map=np.tile(halves.label_map, (2, 2))),
+            generator=maker, keep=("car",), segmentation=replace(halves, label_map=np.tile(halves.label_map, (2, 2)))
         ),
-    )  # fmt: skip
+    )
     latents, guide = codec.latents(data, precise=True), stored_guide(read(data))
     whole = render(codec.network.synthesis, maker, latents, guide)
     assert np.array_equal(whole, render(codec.network.synthesis, maker, latents, guide))

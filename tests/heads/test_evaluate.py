@@ -40,9 +40,7 @@ def networks(codec: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     folder, paths = tmp_path_factory.mktemp("networks"), {}
     torch.manual_seed(0)
     for source, classes in (("latents", ("dark", "light")), ("pixels", ("dark", "light")), ("other", ("cat", "dog"))):
-        info = HeadInfo(
-            name=source, task="classify", classes=classes, palette=(), entropy_id=codec.entropy_id.hex(),
-        )  # fmt: skip
+        info = HeadInfo(name=source, task="classify", classes=classes, palette=(), entropy_id=codec.entropy_id.hex())
         config = ClassifierConfig(
             classes=2, widths=(16, 16), blocks=(1, 1), source="latents" if source == "latents" else "pixels"
         )

@@ -52,10 +52,16 @@ def mask_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def settings(folder: Path, task: str, **changes: object) -> list[str]:
     values = {
-        "data.side": 64, "data.copies": 3, "data.recolour": 0.1, "optim.minutes": "null", "optim.epochs": 24,
+        "data.side": 64,
+        "data.copies": 3,
+        "data.recolour": 0.1,
+        "optim.minutes": "null",
+        "optim.epochs": 24,
         "optim.batch": 8,
-        "optim.warmup_steps": 5, "data.qualities": "[40, 90]", **changes,
-    }  # fmt: skip
+        "optim.warmup_steps": 5,
+        "data.qualities": "[40, 90]",
+        **changes,
+    }
     pairs = [argument for key, value in values.items() for argument in ("--set", f"{key}={value}")]
     return ["--data", str(folder), "--task", task, "--quiet", *pairs]
 
@@ -289,16 +295,19 @@ def test_natural_scores_are_free_of_weights_and_repeats() -> None:
     rng = np.random.default_rng(0)
     targets = (rng.random((64, 64, 64)) < np.where(np.arange(64) < 6, 0.4, 0.0)[:, None, None]).astype(np.uint8)
     crops = Cache(
-        value=np.zeros((64, 64, 64, 3), np.uint8), quality=np.full(64, 50, np.uint8), target=targets,
-        teacher=None, features=None,
-    )  # fmt: skip
+        value=np.zeros((64, 64, 64, 3), np.uint8),
+        quality=np.full(64, 50, np.uint8),
+        target=targets,
+        teacher=None,
+        features=None,
+    )
     answers = {}
     for natural in (False, True):
         torch.manual_seed(0)
         network = Segmenter(SegmenterConfig(classes=2, fine=(8, 8), width16=16, width32=16, width4=8, source="pixels"))
         o = OptimConfig(
             minutes=None, epochs=40, batch=32, lr=1e-2, warmup_steps=1, balance=0.5, repeat=0.5, natural=natural
-        )  # fmt: skip
+        )
         learn(network, crops, o, task="segment", classes=2, seed=0, quiet=True)
         with torch.no_grad():
             logits = network.eval()(torch.zeros(1, 3, 64, 64), torch.tensor([50]))
@@ -395,8 +404,9 @@ def test_a_pixel_network_gives_a_head_all_layers_that_fit(mask_folders: Path, tm
     assert learn("pixels", source="decoded", seed=1) == 0
     further = {"start_from": tmp_path / "pixels.safetensors", "segment.rank": 20, "segment.width4": 16}
     assert learn("head", **further) == 0
-    before, after = (dict(read_head(tmp_path / f"{name}.safetensors").network.named_parameters())
-                     for name in ("pixels", "head"))  # fmt: skip
+    before, after = (
+        dict(read_head(tmp_path / f"{name}.safetensors").network.named_parameters()) for name in ("pixels", "head")
+    )
     own = {name for name, value in after.items() if name not in before or not torch.equal(value, before[name])}
     first = {name for name in after if name.startswith(("stem.reduce", "stem.unfold", "stem.rate"))}
     last = {name for name in after if name.startswith(("up4", "depthwise", "mix", "logits.weight"))}

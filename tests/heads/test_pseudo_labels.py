@@ -61,10 +61,19 @@ def labelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Labelled:
         Image.fromarray(pixels).save(tmp_path / name)
 
     def run(*arguments: str, network: str = "n.tflite") -> int:
-        return program.main([
-            str(tmp_path / "a"), str(tmp_path / "b"), "--network", str(tmp_path / network),
-            "--classes", str(tmp_path / "classes.txt"), "-o", str(tmp_path / "out"), *arguments,
-        ])  # fmt: skip
+        return program.main(
+            [
+                str(tmp_path / "a"),
+                str(tmp_path / "b"),
+                "--network",
+                str(tmp_path / network),
+                "--classes",
+                str(tmp_path / "classes.txt"),
+                "-o",
+                str(tmp_path / "out"),
+                *arguments,
+            ]
+        )
 
     return run
 
@@ -99,9 +108,14 @@ def test_what_is_there_is_kept_and_what_is_not_wanted_left_out(labelled: Labelle
     ],
 )
 def test_wrong_usage_is_one_sentence(
-    labelled: Labelled, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    arguments: list[str], network: str, code: int, message: str,
-) -> None:  # fmt: skip
+    labelled: Labelled,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    network: str,
+    code: int,
+    message: str,
+) -> None:
     (tmp_path / "broken.tflite").write_bytes(b"x")
     assert labelled(*arguments, network=network) == code
     assert message in capsys.readouterr().err

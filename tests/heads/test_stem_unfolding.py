@@ -87,9 +87,7 @@ def test_an_unfolding_of_low_rank_keeps_what_latents_make_most_of(codec: Any, fe
 
 
 @pytest.mark.parametrize(("rank", "limit"), [(None, 0.02), (64, 0.03)])
-def test_a_network_that_sees_pixels_becomes_a_head(
-    codec: Any, few_crops: Any, rank: int | None, limit: float
-) -> None:
+def test_a_network_that_sees_pixels_becomes_a_head(codec: Any, few_crops: Any, rank: int | None, limit: float) -> None:
     """Without learning, a stem on latents answers as the one that its filters are from does on decoded pictures."""
     torch.manual_seed(0)
     pixels = PixelStem(16, widths=(8, 12)).eval()

@@ -39,8 +39,7 @@ def png_of_16_bits(*, color_type: int, channels: int) -> bytes:
         (b"IEND", b""),
     ]
     parts = [
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
     ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
@@ -56,9 +55,7 @@ def assert_convertible(data: bytes, *, says: str) -> Picture:
 
 def test_rgb_comes_back_as_it_was() -> None:
     picture = open_picture(file_of(Image.fromarray(RGB)))
-    assert (
-        picture.mode is ColorMode.RGB and picture.alpha is None and (picture.width, picture.height) == (9, 6)
-    )
+    assert picture.mode is ColorMode.RGB and picture.alpha is None and (picture.width, picture.height) == (9, 6)
     np.testing.assert_array_equal(picture.pixels, RGB)
     np.testing.assert_array_equal(np.asarray(to_pil(picture)), RGB)
 
@@ -76,9 +73,7 @@ def test_every_8_bit_mode_shows_the_same_picture_afterwards(mode: str, format: s
     np.testing.assert_array_equal(np.asarray(restored.convert("RGBA")), np.asarray(image.convert("RGBA")))
 
 
-@pytest.mark.parametrize(
-    "image", [Image.fromarray(RGB), Image.fromarray(GREY), Image.fromarray(RGB).quantize(5)]
-)
+@pytest.mark.parametrize("image", [Image.fromarray(RGB), Image.fromarray(GREY), Image.fromarray(RGB).quantize(5)])
 def test_a_transparent_colour_becomes_alpha(image: Image.Image) -> None:
     pixel = image.getpixel((2, 3))
     opened = Image.open(io.BytesIO(file_of(image, transparency=pixel)))
@@ -90,9 +85,7 @@ def test_a_transparent_colour_becomes_alpha(image: Image.Image) -> None:
 
 @pytest.mark.parametrize(("color_type", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
 def test_16_bit_png_is_never_reduced_silently(color_type: int, channels: int) -> None:
-    picture = assert_convertible(
-        png_of_16_bits(color_type=color_type, channels=channels), says="16 bits a channel"
-    )
+    picture = assert_convertible(png_of_16_bits(color_type=color_type, channels=channels), says="16 bits a channel")
     assert (picture.width, picture.height) == (5, 4)
     assert (picture.alpha is not None) == (channels in (2, 4))
 
@@ -138,9 +131,7 @@ def test_cmyk_jpeg() -> None:
 
 def test_animation_is_refused_and_its_first_frame_taken_on_demand() -> None:
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue", "lime")]
-    picture = assert_convertible(
-        file_of(frames[0], "GIF", save_all=True, append_images=frames[1:]), says="3 frames"
-    )
+    picture = assert_convertible(file_of(frames[0], "GIF", save_all=True, append_images=frames[1:]), says="3 frames")
     assert picture.pixels[0, 0].tolist() == [255, 0, 0]
 
 
@@ -168,11 +159,7 @@ def test_exif_rotation_is_applied_and_its_tag_dropped(orientation: int, format: 
     options = {"lossless": True} if format == "WEBP" else {}
     picture = open_picture(file_of(stored.convert("RGB"), format, exif=complete, **options))
     assert (picture.width, picture.height) == (24, 16)
-    assert (
-        picture.pixels[:7, :7].min() > 200
-        and picture.pixels[9:].max() < 50
-        and picture.pixels[:, 9:].max() < 50
-    )
+    assert picture.pixels[:7, :7].min() > 200 and picture.pixels[9:].max() < 50 and picture.pixels[:, 9:].max() < 50
     kept = to_pil(picture).getexif()
     assert kept.get(0x0112, 1) == 1
     assert kept[0x010F] == "Maker"
@@ -223,16 +210,7 @@ def test_sources(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(data)
     with path.open("rb") as stream:
-        for source in (
-            path,
-            str(path),
-            data,
-            io.BytesIO(data),
-            stream,
-            Image.open(path),
-            RGB,
-            from_array(RGB),
-        ):
+        for source in (path, str(path), data, io.BytesIO(data), stream, Image.open(path), RGB, from_array(RGB)):
             np.testing.assert_array_equal(as_picture(source).pixels, RGB)
         assert not stream.closed
     with pytest.raises(FileNotFoundError):
@@ -270,13 +248,7 @@ def test_tensors() -> None:
     np.testing.assert_array_equal(from_tensor(tensor).pixels, RGB)
     np.testing.assert_array_equal(as_picture(tensor.double().requires_grad_()).pixels, RGB)
     assert from_tensor(tensor[:, :1]).mode is ColorMode.L
-    for wrong in (
-        tensor[0],
-        tensor.repeat(2, 1, 1, 1),
-        tensor * 255,
-        tensor.to(torch.uint8),
-        tensor * torch.nan,
-    ):
+    for wrong in (tensor[0], tensor.repeat(2, 1, 1, 1), tensor * 255, tensor.to(torch.uint8), tensor * torch.nan):
         with pytest.raises(ImageError):
             from_tensor(wrong)
 

@@ -9,9 +9,16 @@ from semcomp.networks.model import CodecConfig, CodecModel, kmac_per_pixel
 from semcomp.networks.synthesis import Synthesis
 
 SMALL = CodecConfig(
-    latents=24, hyper=8, analysis_c8=12, analysis_c16=16, synthesis_c16=16, synthesis_c8=12, synthesis_c4=8,
-    entropy_width=16, nodes=3,
-)  # fmt: skip
+    latents=24,
+    hyper=8,
+    analysis_c8=12,
+    analysis_c16=16,
+    synthesis_c16=16,
+    synthesis_c8=12,
+    synthesis_c4=8,
+    entropy_width=16,
+    nodes=3,
+)
 
 
 def test_the_released_sizes_stay_within_the_budget():

@@ -53,9 +53,11 @@ def test_saturated_weights_and_inputs_stay_exact():
         return (torch.randint(0, 2, shape, generator=generator) * 254 - 127).to(torch.int8)
 
     sigma = IntegerSigma(
-        weight1=extreme(192, 9 * 96), bias1=torch.zeros(QUALITIES, 192, dtype=torch.int32),
-        weight2=extreme(16 * 8, 192), bias2=torch.full((QUALITIES, 8), 30 << 10, dtype=torch.int32),
-    )  # fmt: skip
+        weight1=extreme(192, 9 * 96),
+        bias1=torch.zeros(QUALITIES, 192, dtype=torch.int32),
+        weight2=extreme(16 * 8, 192),
+        bias2=torch.full((QUALITIES, 8), 30 << 10, dtype=torch.int32),
+    )
     assert sigma.bound_of_sums() < 1 << 24
     z_hat = (torch.randint(0, 2, (1, 96, 5, 5), generator=generator) * 2 * Z_LIMIT - Z_LIMIT).float()
     expected = sigma.index_numpy(z_hat[0].numpy().astype(np.int64), 1)

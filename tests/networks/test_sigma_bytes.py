@@ -28,9 +28,11 @@ def path_of(*, extreme: bool, channels: int = 8, hyper: int = 32, hidden: int = 
         return torch.randint(-most, most, (QUALITIES, size), generator=generator, dtype=torch.int32)
 
     return IntegerSigma(
-        weight1=weight(hidden, 9 * hyper), bias1=bias(hidden, 2000),
-        weight2=weight(16 * channels, hidden), bias2=bias(channels, 30 << SHIFT2),
-    )  # fmt: skip
+        weight1=weight(hidden, 9 * hyper),
+        bias1=bias(hidden, 2000),
+        weight2=weight(16 * channels, hidden),
+        bias2=bias(channels, 30 << SHIFT2),
+    )
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (1, 7), (4, 4), (9, 8)])

@@ -24,10 +24,20 @@ from train.optim import OptimConfig, rate_factor
 from train.photos import Photos, find_photos
 
 SMALL = {
-    "latents": 24, "hyper": 8, "analysis_c8": 12, "analysis_blocks8": 1, "analysis_c16": 16, "analysis_blocks16": 1,
-    "synthesis_c16": 16, "synthesis_blocks16": 1, "synthesis_c8": 12, "synthesis_blocks8": 1, "synthesis_c4": 8,
-    "entropy_width": 16, "nodes": 4,
-}  # fmt: skip
+    "latents": 24,
+    "hyper": 8,
+    "analysis_c8": 12,
+    "analysis_blocks8": 1,
+    "analysis_c16": 16,
+    "analysis_blocks16": 1,
+    "synthesis_c16": 16,
+    "synthesis_blocks16": 1,
+    "synthesis_c8": 12,
+    "synthesis_blocks8": 1,
+    "synthesis_c4": 8,
+    "entropy_width": 16,
+    "nodes": 4,
+}
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +52,18 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def settings(photos: Path, name: str, **changes: str) -> list[str]:
     values = {
-        "name": name, "codec": json.dumps(SMALL), "data.photos": f"[{photos}]", "data.crop": "64", "data.batch": "2",
-        "validation.photos": "[]", "minutes": "null", "steps": "6", "precision": "32-true", "optim.warmup_steps": "2",
+        "name": name,
+        "codec": json.dumps(SMALL),
+        "data.photos": f"[{photos}]",
+        "data.crop": "64",
+        "data.batch": "2",
+        "validation.photos": "[]",
+        "minutes": "null",
+        "steps": "6",
+        "precision": "32-true",
+        "optim.warmup_steps": "2",
         **changes,
-    }  # fmt: skip
+    }
     return [argument for key, value in values.items() for argument in ("--set", f"{key}={value}")]
 
 
@@ -71,9 +89,17 @@ def test_a_stopped_run_resumes_exactly(photos, tmp_path):
 
 def test_a_run_learns_and_logs(photos, tmp_path):
     arguments = settings(
-        photos, "log", steps="101", rounded_from="0.5", **{"validation.photos": f"[{photos}]",
-        "validation.every": "2", "validation.qualities": "[1, 50, 100]", "validation.minutes": "1000"},
-    )  # fmt: skip
+        photos,
+        "log",
+        steps="101",
+        rounded_from="0.5",
+        **{
+            "validation.photos": f"[{photos}]",
+            "validation.every": "2",
+            "validation.qualities": "[1, 50, 100]",
+            "validation.minutes": "1000",
+        },
+    )
     train(tmp_path, arguments)
     rows = [json.loads(line) for line in (tmp_path / "log" / "log.jsonl").read_text().splitlines()]
     losses = [row["loss"] for row in rows if "loss" in row]

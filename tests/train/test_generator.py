@@ -80,12 +80,24 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def settings(data: Path, name: str, **changes: object) -> list[str]:
     values = {
-        "name": name, "start_from": data / "tiny.safetensors", "minutes": "null", "steps": 4, "fill_steps": 0,
-        "batch": 2, "bfloat16": "false", "semantic": "[]", "loss.semantic": 0.0,
-        "data": json.dumps({"folder": str(data), "side": 64}), "perceptual": data / "squeezenet.npz",
+        "name": name,
+        "start_from": data / "tiny.safetensors",
+        "minutes": "null",
+        "steps": 4,
+        "fill_steps": 0,
+        "batch": 2,
+        "bfloat16": "false",
+        "semantic": "[]",
+        "loss.semantic": 0.0,
+        "data": json.dumps({"folder": str(data), "side": 64}),
+        "perceptual": data / "squeezenet.npz",
         "network": json.dumps({"guide": 8, "discriminator": 8, "more16": 1, "more8": 1, "fill": 8}),
-        "optim.warmup_steps": 1, "sheet_minutes": 1000, "sheet_pictures": 2, "device": "cpu", **changes,
-    }  # fmt: skip
+        "optim.warmup_steps": 1,
+        "sheet_minutes": 1000,
+        "sheet_pictures": 2,
+        "device": "cpu",
+        **changes,
+    }
     return [argument for key, value in values.items() for argument in ("--set", f"{key}={value}")]
 
 
@@ -300,8 +312,15 @@ def test_patches_that_do_not_count_change_no_loss() -> None:
 
 
 def test_what_is_not_kept_is_learned_by_its_mean_alone(data: Path) -> None:
-    only = {"loss.mse": 0.0, "loss.mse_kept": 0.0, "loss.perceptual": 0.0, "loss.adversarial": 0.0,
-            "loss.feature_matching": 0.0, "draw.selective": 1.0, "optim.lr": 0.01}  # fmt: skip
+    only = {
+        "loss.mse": 0.0,
+        "loss.mse_kept": 0.0,
+        "loss.perceptual": 0.0,
+        "loss.adversarial": 0.0,
+        "loss.feature_matching": 0.0,
+        "draw.selective": 1.0,
+        "optim.lr": 0.01,
+    }
     losses = []
     for name, weight in (("beyond", 0.001), ("nothing", 0.0)):
         arguments = settings(data, name, steps=101, **only, **{"loss.mse_beyond": weight})

@@ -41,14 +41,21 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def joint(data: Path, name: str, **changes: object) -> Path:
     values = {
-        "name": name, "start_from": data / "tiny.safetensors", "photos": f"[{data / 'photos'}]", "crop": 64, "batch": 2,
-        "steps": 3, "validation": "[]", "optim.warmup_steps": 1, "optim.ema": 0.0,
+        "name": name,
+        "start_from": data / "tiny.safetensors",
+        "photos": f"[{data / 'photos'}]",
+        "crop": 64,
+        "batch": 2,
+        "steps": 3,
+        "validation": "[]",
+        "optim.warmup_steps": 1,
+        "optim.ema": 0.0,
         "street": json.dumps({"batch": 2, "data": {"folder": str(data / "streets"), "side": 64}}),
         "imagenette": json.dumps(
             {"task": "classify", "batch": 2, "data": {"folder": str(data / "classes"), "side": 64}}
         ),
         **changes,
-    }  # fmt: skip
+    }
     config = data / "empty.yaml"
     config.write_text("")
     pairs = [argument for key, value in values.items() for argument in ("--set", f"{key}={value}")]

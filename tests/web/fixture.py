@@ -48,9 +48,11 @@ def some_tables(rng: np.random.Generator, bounds: list[int]) -> Tables:
 def latent(symbols: np.ndarray, index: np.ndarray, tables: Tables) -> dict[str, str]:
     """One latent of a stream."""
     return {
-        "bounds": text(tables.bounds, "<i4"), "flat": text(tables.flat, "<i4"), "index": text(index, "<i2"),
+        "bounds": text(tables.bounds, "<i4"),
+        "flat": text(tables.flat, "<i4"),
+        "index": text(index, "<i2"),
         "symbols": text(symbols, "<i2"),
-    }  # fmt: skip
+    }
 
 
 def streams(rng: np.random.Generator) -> list[dict[str, Any]]:
@@ -77,11 +79,15 @@ def noise() -> list[dict[str, Any]]:
     for seed in (0, 7, 2**32 - 1):
         coarse, fine = noise_tile(seed, 4, 2)
         words = np.random.Philox(key=seed).random_raw(50)
-        rows.append({
-            "seed": seed, "words": text(words, "<u8"), "coarse": text(coarse[0, :, ::9, ::7], "<f4"),
-            "fine": text(fine[0, :, ::9, ::7], "<f4"),
-            "part": text(noise_at(fine, slice(50, 70), slice(3, 9), fine=2), "<f4"),
-        })  # fmt: skip
+        rows.append(
+            {
+                "seed": seed,
+                "words": text(words, "<u8"),
+                "coarse": text(coarse[0, :, ::9, ::7], "<f4"),
+                "fine": text(fine[0, :, ::9, ::7], "<f4"),
+                "part": text(noise_at(fine, slice(50, 70), slice(3, 9), fine=2), "<f4"),
+            }
+        )
     return rows
 
 
@@ -96,10 +102,15 @@ def guides(rng: np.random.Generator) -> list[dict[str, Any]]:
     rows = []
     for given in (Segmentation(label_map=label_map, classes=classes, palette=palette), None):
         planes = guide_of(given, name="", classes=known, rows=3, columns=5)
-        rows.append({
-            "width": width, "height": height, "body": text(body) if given else None, "classes": known,
-            "planes": text(planes, "<f4"),
-        })  # fmt: skip
+        rows.append(
+            {
+                "width": width,
+                "height": height,
+                "body": text(body) if given else None,
+                "classes": known,
+                "planes": text(planes, "<f4"),
+            }
+        )
     return rows
 
 
@@ -136,17 +147,28 @@ def choice(rng: np.random.Generator, tables: Tables) -> dict[str, Any]:
     index = rng.integers(0, len(tables), count).astype(np.int8)
     chosen = choose_symbols(value, index, np.ones(count, bool), bits)
     return {
-        "widest": bits.shape[1] // 2, "bits": text(bits, "<f4"), "value": text(value, "<f4"),
-        "index": text(index, "<i2"), "chosen": text(np.clip(chosen, -MAX_VALUE, MAX_VALUE), "<i2"),
-    }  # fmt: skip
+        "widest": bits.shape[1] // 2,
+        "bits": text(bits, "<f4"),
+        "value": text(value, "<f4"),
+        "index": text(index, "<i2"),
+        "chosen": text(np.clip(chosen, -MAX_VALUE, MAX_VALUE), "<i2"),
+    }
 
 
 def label_maps(rng: np.random.Generator) -> list[dict[str, Any]]:
     """Maps of many shapes: one column, one row, one class, as many as there can be, large areas and noise."""
     rows = []
-    sizes = [("column", 3, 90, 2, 4), ("row", 90, 3, 2, 4), ("pixel", 1, 1, 5, 1), ("one class", 40, 30, 1, 4),
-             ("areas", 200, 150, 11, 4), ("noise", 61, 47, 255, 1), ("large cells", 130, 70, 7, 64),
-             ("table 1", 50, 40, 11, 4), ("table 2", 50, 40, 21, 4)]  # fmt: skip
+    sizes = [
+        ("column", 3, 90, 2, 4),
+        ("row", 90, 3, 2, 4),
+        ("pixel", 1, 1, 5, 1),
+        ("one class", 40, 30, 1, 4),
+        ("areas", 200, 150, 11, 4),
+        ("noise", 61, 47, 255, 1),
+        ("large cells", 130, 70, 7, 64),
+        ("table 1", 50, 40, 11, 4),
+        ("table 2", 50, 40, 21, 4),
+    ]
     for name, width, height, classes, cell in sizes:
         y, x = np.mgrid[:height, :width]
         label_map = ((x // 31 + y // 23) % classes).astype(np.uint8)
@@ -156,14 +178,20 @@ def label_maps(rng: np.random.Generator) -> list[dict[str, Any]]:
         palette = tuple((number, 255 - number, 7) for number in range(classes))
         if name.startswith("table"):
             names, palette = CLASS_TABLES[int(name[-1])]
-        stored = LabelMap(
-            cells=reduce_map(label_map, cell), cell=cell, classes=names, palette=palette, source="a head"
+        stored = LabelMap(cells=reduce_map(label_map, cell), cell=cell, classes=names, palette=palette, source="a head")
+        rows.append(
+            {
+                "name": name,
+                "width": width,
+                "height": height,
+                "cell": cell,
+                "classes": names,
+                "palette": palette,
+                "source": "a head",
+                "map": text(label_map),
+                "body": text(pack_label_map(stored, width=width, height=height)),
+            }
         )
-        rows.append({
-            "name": name, "width": width, "height": height, "cell": cell, "classes": names, "palette": palette,
-            "source": "a head", "map": text(label_map),
-            "body": text(pack_label_map(stored, width=width, height=height)),
-        })  # fmt: skip
     return rows
 
 
@@ -216,9 +244,16 @@ def labels() -> list[dict[str, Any]]:
 def containers() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Files with every chunk, and damaged ones with the chunks that the library reports as lost, null for an error."""
     header = Header(
-        width=300, height=200, mode=ColorMode.L, quality=40, flags=1, entropy_id=b"ENTROPY!", model_id=b"MODEL-ID",
-        symbol_crc=0xFEDCBA98, z_check=0xABCD,
-    )  # fmt: skip
+        width=300,
+        height=200,
+        mode=ColorMode.L,
+        quality=40,
+        flags=1,
+        entropy_id=b"ENTROPY!",
+        model_id=b"MODEL-ID",
+        symbol_crc=0xFEDCBA98,
+        z_check=0xABCD,
+    )
     many = (*(Chunk(kind, bytes(range(kind, 2 * kind))) for kind in ChunkKind), Chunk(77, b"unknown"))
     giant = Header(**{**vars(header), "width": 9000, "height": 7000})
     padded = (Chunk(ChunkKind.SYMBOLS, b"abc"), Chunk(ChunkKind.PADDING, bytes(20000)))
@@ -227,10 +262,14 @@ def containers() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     for name, (head, chunks) in files.items():
         file = write(Container(head, chunks))
         shown = {key: int(getattr(head, key)) for key in ("width", "height", "mode", "flags", "quality")}
-        rows.append({
-            "name": name, "file": text(file), "header": shown | {"entropy_id": head.entropy_id.hex()},
-            "chunks": [[chunk.kind, len(chunk.data)] for chunk in chunks],
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": name,
+                "file": text(file),
+                "header": shown | {"entropy_id": head.entropy_id.hex()},
+                "chunks": [[chunk.kind, len(chunk.data)] for chunk in chunks],
+            }
+        )
     good = write(Container(header, many))
     bodies = {f"cut at {at}": good[:at] for at in range(0, len(good), 5)}
     bodies |= {f"byte {at}": good[:at] + bytes([good[at] ^ 0x41]) + good[at + 1 :] for at in range(len(good))}
@@ -254,10 +293,15 @@ def golden(codec: Any) -> list[dict[str, Any]]:
         symbols = codec.read_symbols(data)
         channels, height, width = symbols.index.shape
         index = {"data": text(symbols.index, "i1"), "channels": channels, "rows": height, "columns": width}
-        rows.append({
-            "name": path.stem, "file": text(data), "index": index, "z": text(symbols.z, "<i2"),
-            "y": text(symbols.y, "<i2"),
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": path.stem,
+                "file": text(data),
+                "index": index,
+                "z": text(symbols.z, "<i2"),
+                "y": text(symbols.y, "<i2"),
+            }
+        )
     return rows
 
 
@@ -275,21 +319,34 @@ def make() -> dict[str, Any]:
     note = GeneratorNote(name="street", generator_id=bytes(range(8)), guided=True)
     config = codec.release.config
     return {
-        "noise": noise(), "guides": guides(np.random.default_rng(6)),
-        "streams": streams(rng), "damaged": damaged(rng), "choice": choice(rng, tables),
+        "noise": noise(),
+        "guides": guides(np.random.default_rng(6)),
+        "streams": streams(rng),
+        "damaged": damaged(rng),
+        "choice": choice(rng, tables),
         "tables": {"file": text(save(stored)), "bits": text(tables.bits(), "<f4")},
         "nodes": {n: [int(rate_node(quality, n)) for quality in range(1, 101)] for n in (1, 2, 12, 100)},
-        "maps": label_maps(rng), "bodies": damaged_bodies(rng), "keeps": keeps(rng), "tags": labels(),
+        "maps": label_maps(rng),
+        "bodies": damaged_bodies(rng),
+        "keeps": keeps(rng),
+        "tags": labels(),
         "generator": {
-            "name": note.name, "id": note.generator_id.hex(), "guided": True, "body": text(pack_generator(note)),
+            "name": note.name,
+            "id": note.generator_id.hex(),
+            "guided": True,
+            "body": text(pack_generator(note)),
         },
-        "files": files, "broken": broken,
+        "files": files,
+        "broken": broken,
         "alpha": {
-            "width": 53, "height": 37, "plane": text(plane, "u1"), "png": text(pack_alpha(plane.astype(np.uint8))),
+            "width": 53,
+            "height": 37,
+            "plane": text(plane, "u1"),
+            "png": text(pack_alpha(plane.astype(np.uint8))),
         },
         "sizes": {"latents": config.latents, "hyper": config.hyper, "nodes": config.nodes},
         "golden": golden(codec),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

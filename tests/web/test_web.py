@@ -50,9 +50,13 @@ if not (WEB / "node_modules" / "esbuild").is_dir():
 
 def node(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["node", *map(str, arguments)], cwd=WEB, env={**os.environ, **environment}, capture_output=True, text=True,
+        ["node", *map(str, arguments)],
+        cwd=WEB,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
         timeout=1800,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -149,10 +153,15 @@ def library_files(codec: Codec) -> dict[str, bytes]:
 
 
 REFUSED = {
-    "flipped": None, "cut": ("format", "truncated"), "symbols": ("format", "checksum"), "z": ("format", "checksum"),
-    "size": ("format", "checksum"), "foreign": ("model", "entropy id"), "picture": ("format", "not a .semc file"),
+    "flipped": None,
+    "cut": ("format", "truncated"),
+    "symbols": ("format", "checksum"),
+    "z": ("format", "checksum"),
+    "size": ("format", "checksum"),
+    "foreign": ("model", "entropy id"),
+    "picture": ("format", "not a .semc file"),
     "giant": ("memory", "megapixels"),
-}  # fmt: skip
+}
 QUALITIES = (1, 50, 100)
 
 
@@ -189,8 +198,12 @@ def driven(
         height, width = pixels.shape[:2]
         for quality in QUALITIES if name == "photo" else (50,):
             jobs[f"{name} {quality}"] = {
-                "do": "encode", "pixels": str(path), "width": width, "height": height, "quality": quality,
-            }  # fmt: skip
+                "do": "encode",
+                "pixels": str(path),
+                "width": width,
+                "height": height,
+                "quality": quality,
+            }
     whole = jobs["photo 50"]
     (folder / "keep").write_bytes(kept_positions().tobytes())
     jobs["kept"] = {**whole, "keep": str(folder / "keep"), "head": "street"}
@@ -243,9 +256,7 @@ def test_transparency_and_grey_cross(driven: Driven, codec: Codec) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*not kept.*:semcomp.errors.SemcompWarning")
 @pytest.mark.parametrize("name", [*(path.stem for path in GOLDEN), "told", "part"])
-def test_browser_reads_files_of_the_library(
-    driven: Driven, codec: Codec, files: dict[str, bytes], name: str
-) -> None:
+def test_browser_reads_files_of_the_library(driven: Driven, codec: Codec, files: dict[str, bytes], name: str) -> None:
     row = driven.row(f"file {name}")
     assert_same_symbols(driven, f"file {name}", codec, files[name])
     facts = info(files[name])
@@ -258,9 +269,7 @@ def test_browser_reads_files_of_the_library(
         assert row["decoderRuns"] == 1
 
 
-def test_latents_are_recognised_without_the_decoder(
-    driven: Driven, codec: Codec, files: dict[str, bytes]
-) -> None:
+def test_latents_are_recognised_without_the_decoder(driven: Driven, codec: Codec, files: dict[str, bytes]) -> None:
     row = driven.row("file told")
     assert row["decoderRuns"] == 0
     latents = codec.latents(files["told"], precise=True)
@@ -327,9 +336,7 @@ def test_the_kept_part_of_a_file_of_the_library(driven: Driven) -> None:
     assert np.array_equal(driven.data("file part", "keep").reshape(10, 14), kept_positions())
 
 
-def test_the_generator_completes_what_is_not_stored(
-    driven: Driven, codec: Codec, files: dict[str, bytes]
-) -> None:
+def test_the_generator_completes_what_is_not_stored(driven: Driven, codec: Codec, files: dict[str, bytes]) -> None:
     row = driven.row("completed")
     assert row["facts"]["completion"] == "street" and row["decoderRuns"] == 1
     assert "29.3 % of the picture" in row["synthesised"] and "synthesised by the generator street" in row["synthesised"]
@@ -400,8 +407,9 @@ def used(
     names = {"library.semc": files["told"], "damaged.semc": files["cut"]}
     for name, data in names.items():
         (folder / name).write_bytes(data)
-    done = node("tests/page.mjs", graphs, shots, PHOTO, folder / "library.semc", folder / "damaged.semc",
-                CHROMIUM=chromium)  # fmt: skip
+    done = node(
+        "tests/page.mjs", graphs, shots, PHOTO, folder / "library.semc", folder / "damaged.semc", CHROMIUM=chromium
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     result = json.loads(done.stdout)
     assert "failure" not in result, result
@@ -457,9 +465,7 @@ def test_page_stores_the_answer(used: tuple[Path, dict[str, Any]], codec: Codec)
     assert read_labels(container) is not None and container.header.flags == 0
 
 
-def test_page_opens_files_and_explains_damage(
-    used: tuple[Path, dict[str, Any]], files: dict[str, bytes]
-) -> None:
+def test_page_opens_files_and_explains_damage(used: tuple[Path, dict[str, Any]], files: dict[str, bytes]) -> None:
     shots, result = used
     seen = result["seen"]
     assert seen["file"]["bytes"] == len(files["told"])
