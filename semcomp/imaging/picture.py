@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from semcomp.bitstream.container import MAX_PIXELS, MAX_SIDE, ColorMode
 from semcomp.errors import ImageError, SemcompWarning
@@ -178,7 +178,7 @@ def _pillow_errors() -> Iterator[None]:
     """What Pillow raises on damaged files, as ImageError; an OSError with a number passes."""
     try:
         yield
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ImageError("not an image in a format that Pillow knows; convert it to PNG first") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{error} Raise PIL.Image.MAX_IMAGE_PIXELS if the image is yours.") from error
