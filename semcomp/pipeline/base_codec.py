@@ -34,7 +34,7 @@ from semcomp.bitstream.keep_mask import unpack_keep
 from semcomp.bitstream.origin import regions_of
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning, TargetError
 from semcomp.imaging.metrics import psnr_db
-from semcomp.imaging.picture import Picture, as_picture, to_pil
+from semcomp.imaging.picture import ImageLike, Picture, as_picture, to_pil
 from semcomp.pipeline.checks import Z_CHECK, _crc, with_checks
 from semcomp.pipeline.completion import made_for
 from semcomp.pipeline.latent_coder import SymbolCoder
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
 
 FAITHFUL = "faithful"
 """The name that is given instead of a generator's, to synthesise nothing."""
-
-ImageLike = Any
-"""PIL image, uint8 array (H, W) or (H, W, 1..4), float tensor (1, C, H, W) in [0, 1], Picture, path or file."""
 
 
 class BaseCodec(ABC):
@@ -112,7 +109,7 @@ class BaseCodec(ABC):
     ) -> bytes:
         """The `.semc` file of an image at a quality of 1..100.
 
-        `strip` drops the ICC profile and EXIF, `convert` allows what would change the picture: 16 bits to 8, CMYK
+        `strip` drops the ICC profile, EXIF and XMP, `convert` allows what would change the picture: 16 bits to 8, CMYK
         to RGB, the first frame of an animation. `semantics` are stored in the file (payload.py): labels and a label
         map, or heads that make them. `generative` has the decoder synthesise the picture, or what is not kept of it
         (generative.py). Raises ImageError where the picture cannot be taken as it is, TargetError for another quality.
@@ -211,7 +208,7 @@ class BaseCodec(ABC):
         if picture.alpha is not None:
             chunks.append(Chunk(ChunkKind.ALPHA, pack_alpha(picture.alpha)))
         if not strip:
-            extra = ((ChunkKind.ICC, picture.icc), (ChunkKind.EXIF, picture.exif))
+            extra = ((ChunkKind.ICC, picture.icc), (ChunkKind.EXIF, picture.exif), (ChunkKind.XMP, picture.xmp))
             chunks += [Chunk(kind, data) for kind, data in extra if data]
         if plan is not None:
             chunks += plan.chunks(width=picture.width, height=picture.height)
@@ -249,7 +246,7 @@ class BaseCodec(ABC):
         seed: int = 0,
         relabel: Mapping[str, str] | None = None,
     ) -> Image.Image:
-        """The image of a `.semc` file, with its alpha, ICC profile and EXIF.
+        """The image of a `.semc` file, with its alpha, ICC profile, EXIF and XMP.
 
         `generator` is "faithful", "realistic", or the name or file of a generator; None is what the file was made
         for. `seed` is that of its noise, `relabel` renames classes of the stored label map that guides it. Where
@@ -279,6 +276,7 @@ class BaseCodec(ABC):
             alpha=None if alpha is None else unpack_alpha(alpha, width=header.width, height=header.height),
             icc=container.get(ChunkKind.ICC),
             exif=container.get(ChunkKind.EXIF),
+            xmp=container.get(ChunkKind.XMP),
         )
         decoded = to_pil(picture)
         if note:

@@ -60,11 +60,11 @@ def test_only_the_last_few_shapes_are_kept_and_only_what_comes_again_is_packed()
     needs_packing()
     ready = packed_conv.PackedConvolution(Pointwise(8, 8))
     with torch.inference_mode():
-        for side in range(1, 3 * packed_conv.KEPT):
+        for side in range(1, 3 * packed_conv.CACHED_SHAPES):
             ready(picture(8, side, side))
     assert all(weight is None for weight in ready._ready.values())
     sides = {shape[2] for shape, _ in ready._ready}
-    assert sides == set(range(2 * packed_conv.KEPT, 3 * packed_conv.KEPT))
+    assert sides == set(range(2 * packed_conv.CACHED_SHAPES, 3 * packed_conv.CACHED_SHAPES))
 
 
 def test_threads_may_share_it() -> None:
@@ -79,7 +79,7 @@ def test_threads_may_share_it() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert not any(pool.map(differs, [1 + k % 9 for k in range(200)]))
-    assert len(ready._ready) <= packed_conv.KEPT
+    assert len(ready._ready) <= packed_conv.CACHED_SHAPES
 
 
 def test_without_it_networks_run_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
