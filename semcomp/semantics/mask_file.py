@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +31,10 @@ def read_numbers(path: str | Path) -> NDArray[np.int64]:
     Raises:
         ImageError: The file is missing, is no image, has several channels, or its format changes numbers.
     """
-    with _opened(path) as (image, layout):
-        if not _is_one_number(image):
-            raise ImageError(f"{path} is a {image.mode} image; expected a grey or palette PNG with one number a pixel")
-        return _numbers(image, layout, path)
+    image, layout = _load(path)
+    if not _is_one_number(image):
+        raise ImageError(f"{path} is a {image.mode} image; expected a grey or palette PNG with one number a pixel")
+    return _numbers(image, layout, path)
 
 
 def read_mask(path: str | Path) -> NDArray[np.bool_]:
@@ -52,33 +50,31 @@ def read_mask(path: str | Path) -> NDArray[np.bool_]:
     Raises:
         ImageError: The file is missing, is no image, or its format changes numbers.
     """
-    with _opened(path) as (image, layout):
-        if _is_one_number(image) and not _is_drawing(image):
-            nonzero: NDArray[np.bool_] = _numbers(image, layout, path) != 0
-            return nonzero
-        if _WIDE.match(layout):
-            raise ImageError(f"{path} has 16 bits a colour channel; save the mask as a grey PNG")
-        channels = np.asarray(image.convert("RGBA"))
-        marked: NDArray[np.bool_] = channels[..., :3].any(axis=2) & (channels[..., 3] > 0)
-        return marked
+    image, layout = _load(path)
+    if _is_one_number(image) and not _is_drawing(image):
+        nonzero: NDArray[np.bool_] = _numbers(image, layout, path) != 0
+        return nonzero
+    if _WIDE.match(layout):
+        raise ImageError(f"{path} has 16 bits a colour channel; save the mask as a grey PNG")
+    channels = np.asarray(image.convert("RGBA"))
+    marked: NDArray[np.bool_] = channels[..., :3].any(axis=2) & (channels[..., 3] > 0)
+    return marked
 
 
-@contextmanager
-def _opened(path: str | Path) -> Iterator[tuple[Image.Image, str]]:
-    """Open an image of numbers, with the layout of its file such as "L;4". What Pillow raises becomes a sentence."""
+def _load(path: str | Path) -> tuple[Image.Image, str]:
+    """Load an image of numbers, and the layout of its file such as "L;4". What Pillow raises becomes a sentence."""
     try:
-        image = Image.open(path)
-        layout = _layout(image)  # loading the image clears it
-        image.load()
+        with Image.open(path) as image:
+            layout = _layout(image)  # loading the image clears it
+            image.load()
     except UnidentifiedImageError as error:
         raise ImageError(f"{path} is not an image that can be read; save it as a PNG") from error
     except (OSError, ValueError, SyntaxError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise ImageError(f"{path} cannot be read: {reason}") from error
-    with image:
-        if image.format in _LOSSY:
-            raise ImageError(f"{path} is a {image.format}, which changes numbers; save it as a PNG")
-        yield image, layout
+    if image.format in _LOSSY:
+        raise ImageError(f"{path} is a {image.format}, which changes numbers; save it as a PNG")
+    return image, layout
 
 
 def _layout(image: Image.Image) -> str:
