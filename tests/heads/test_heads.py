@@ -25,6 +25,7 @@ from heads.score import Score, confusion, iou, mean_iou
 from heads.segmenter import Segmenter, SegmenterConfig
 from heads.squeezenet import SqueezeNet
 from heads.training import OptimConfig, epoch, learn, pixels_of, repeats, seen_more
+from semcomp.codec.codec import Codec
 from semcomp.errors import ModelError
 from semcomp.networks.precision import fast_pixels
 from semcomp.semantics.head import Labels, Segmentation, load_head
@@ -121,6 +122,7 @@ def test_a_network_as_it_runs_answers_as_it_was_trained(task: str) -> None:
     network: Any = build_network(task, config)
     y_hat, quality = 3 * torch.randn(1, 320, 9, 7, generator=torch.Generator().manual_seed(0)), torch.tensor([40])
     for norm in (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+        assert norm.running_mean is not None and norm.running_var is not None
         torch.nn.init.uniform_(norm.running_mean, -0.2, 0.2)
         torch.nn.init.uniform_(norm.running_var, 0.5, 2)
         torch.nn.init.uniform_(norm.weight, 0.5, 2)
@@ -143,7 +145,7 @@ def test_a_network_as_it_runs_answers_as_it_was_trained(task: str) -> None:
 
 def test_quality_reaches_the_answer() -> None:
     network = Classifier(ClassifierConfig(classes=3, latents=8, widths=(8, 8), blocks=(1, 1))).eval()
-    torch.nn.init.normal_(network.stem.rate.weight)
+    torch.nn.init.normal_(network.get_parameter("stem.rate.weight"))
     y_hat = torch.rand(1, 8, 4, 4)
     assert not torch.allclose(network(y_hat, torch.tensor([1])), network(y_hat, torch.tensor([100])))
 
@@ -227,7 +229,7 @@ def test_a_mask_with_numbers_beyond_255_is_one_sentence(tmp_path: Path) -> None:
         ("segment", {}, "data.images is missing"),
     ],
 )
-def test_missing_data_is_one_sentence(task: str, change: dict[str, str], message: str) -> None:
+def test_missing_data_is_one_sentence(task: str, change: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         find_dataset(task, DataConfig(**change))
 
@@ -269,7 +271,7 @@ def test_a_picture_smaller_than_the_crop_is_filled_up_and_not_counted() -> None:
     assert crop.shape == (64, 64, 3) and target is not None and (target == 1).all()
 
 
-def test_a_cache_is_made_once(codec: Any, class_folders: Path, tmp_path: Path) -> None:
+def test_a_cache_is_made_once(codec: Codec, class_folders: Path, tmp_path: Path) -> None:
     config = DataConfig(folder=str(class_folders), side=64, copies=2, limit=4)
     dataset = find_dataset("classify", config)
 
@@ -286,7 +288,7 @@ def test_a_cache_is_made_once(codec: Any, class_folders: Path, tmp_path: Path) -
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_cached_latents_are_those_of_a_file(codec: Any, class_folders: Path, tmp_path: Path) -> None:
+def test_cached_latents_are_those_of_a_file(codec: Codec, class_folders: Path, tmp_path: Path) -> None:
     config = DataConfig(folder=str(class_folders), side=64, copies=1, limit=2, recolour=0.0)
     dataset = find_dataset("classify", config)
     cache = open_cache(codec, dataset, config, source="latents", folder=tmp_path, quiet=True)
@@ -368,7 +370,7 @@ def test_natural_scores_are_free_of_weights_and_repeats() -> None:
     assert abs(answers[True] - share) < 0.02 < answers[False] - share
 
 
-def test_a_classifier_learns_stripes(classifier_file: Path, class_folders: Path, codec: Any) -> None:
+def test_a_classifier_learns_stripes(classifier_file: Path, class_folders: Path, codec: Codec) -> None:
     head = load_head(classifier_file)
     rng, right = np.random.default_rng(7), 0
     for number in range(20):
@@ -383,7 +385,7 @@ def test_a_classifier_learns_stripes(classifier_file: Path, class_folders: Path,
     assert rows[-1]["top1"] >= 75
 
 
-def test_a_segmenter_learns_stripes(segmenter_file: Path, codec: Any) -> None:
+def test_a_segmenter_learns_stripes(segmenter_file: Path, codec: Codec) -> None:
     head, rng = load_head(segmenter_file), np.random.default_rng(8)
     picture = np.concatenate([texture(0, 48, 96, rng), texture(1, 42, 96, rng)])
     answer = head(codec.latents(codec.encode(picture, quality=60)))
@@ -394,7 +396,7 @@ def test_a_segmenter_learns_stripes(segmenter_file: Path, codec: Any) -> None:
     assert answer.classes == ("Across", "Along")
 
 
-def test_a_file_comes_back_as_it_was(classifier_file: Path, codec: Any, tmp_path: Path) -> None:
+def test_a_file_comes_back_as_it_was(classifier_file: Path, codec: Codec, tmp_path: Path) -> None:
     head = read_head(classifier_file)
     save_head(head, tmp_path / "again.safetensors")
     again = read_head(tmp_path / "again.safetensors")
@@ -403,7 +405,7 @@ def test_a_file_comes_back_as_it_was(classifier_file: Path, codec: Any, tmp_path
     assert again(latents) == head(latents)
 
 
-def test_latents_of_another_codec_are_refused(classifier_file: Path, codec: Any) -> None:
+def test_latents_of_another_codec_are_refused(classifier_file: Path, codec: Codec) -> None:
     latents = replace(codec.latents_of(np.zeros((16, 16, 3), np.uint8)), entropy_id=b"another!")
     with pytest.raises(ModelError, match=r"was trained on latents with entropy id .* semcomp-fit-head"):
         load_head(classifier_file)(latents)
@@ -426,7 +428,7 @@ def test_damaged_and_foreign_files_are_refused(classifier_file: Path, tmp_path: 
         load_head("no_such_head")
 
 
-def test_a_pixel_network_and_distillation(class_folders: Path, tmp_path: Path, codec: Any) -> None:
+def test_a_pixel_network_and_distillation(class_folders: Path, tmp_path: Path, codec: Codec) -> None:
     short = {"optim.epochs": 2, "data.limit": 8, "data.copies": 1}
     common = ["--cache", str(tmp_path / "cache")]
     teacher = tmp_path / "teacher.safetensors"

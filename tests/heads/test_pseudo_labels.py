@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from heads import pseudo_labels as program
@@ -33,7 +34,7 @@ class Halves:
     def get_output_details(self) -> list[dict[str, Any]]:
         return [{"index": 1, "shape": np.array([1, 8, 8])}]
 
-    def set_tensor(self, index: int, value: np.ndarray) -> None:
+    def set_tensor(self, index: int, value: NDArray[np.uint8]) -> None:
         assert index == 0 and value.shape == (1, 8, 8, 3) and value.dtype == np.uint8
         self.answer = (value[..., 0] > 127).astype(np.int64)
         self.answer[:, :, 0] = 2
@@ -41,7 +42,7 @@ class Halves:
     def invoke(self) -> None:
         pass
 
-    def get_tensor(self, index: int) -> np.ndarray:
+    def get_tensor(self, index: int) -> NDArray[np.int64]:
         assert index == 1
         return self.answer
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from semcomp.bitstream.alpha import pack_alpha
@@ -24,7 +25,7 @@ from semcomp.bitstream.label_map import LabelMap, pack_label_map, reduce_map, un
 from semcomp.bitstream.label_map_header import VOID
 from semcomp.bitstream.symbol_stream import SymbolReader, encode_symbols
 from semcomp.bitstream.tags import Tag, pack_tags
-from semcomp.codec.codec import load
+from semcomp.codec.codec import Codec, load
 from semcomp.errors import FormatError
 from semcomp.generative.guide import guide_of
 from semcomp.generative.noise import noise_at, noise_tile
@@ -46,7 +47,7 @@ def some_tables(rng: np.random.Generator, bounds: list[int]) -> Tables:
     return Tables.from_arrays(np.array(bounds), np.concatenate(flat).astype(np.int64))
 
 
-def latent(symbols: np.ndarray, index: np.ndarray, tables: Tables) -> dict[str, str]:
+def latent(symbols: NDArray[Any], index: NDArray[np.integer[Any]], tables: Tables) -> dict[str, str]:
     """One latent of a stream."""
     return {
         "bounds": text(tables.bounds, "<i4"),
@@ -130,13 +131,13 @@ def damaged(rng: np.random.Generator) -> list[dict[str, Any]]:
         else:
             data += bytes([0] if number % 2 else [1, 2, 3])
         try:
-            reader = SymbolReader(data)
-            found: np.ndarray | None = reader.read(index, tables)
+            reader = SymbolReader(bytes(data))
+            found: NDArray[np.int32] | None = reader.read(index, tables)
             reader.finish()
         except FormatError:
             found = None
         one = latent(np.zeros(0), index, tables) | {"stream": text(data)}
-        rows.append(one | {"symbols": None if found is None else text(found, "<i2")})
+        rows.append({**one, "symbols": None if found is None else text(found, "<i2")})
     return rows
 
 
@@ -224,7 +225,7 @@ def damaged_bodies(rng: np.random.Generator) -> list[dict[str, Any]]:
                 data[at] ^= 1 << int(rng.integers(8))
             else:
                 del data[at:]
-            found: np.ndarray | None = None
+            found: NDArray[np.int32] | None = None
             with suppress(FormatError):
                 if kind == "map":
                     found = unpack_label_map(bytes(data), width=88, height=54).cells
@@ -299,7 +300,7 @@ def containers() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return rows, broken
 
 
-def golden(codec: Any) -> list[dict[str, Any]]:
+def golden(codec: Codec) -> list[dict[str, Any]]:
     """The golden files with the table numbers that z leads to."""
     rows = []
     for path in sorted(GOLDEN.glob("*.semc")):
