@@ -71,12 +71,10 @@ def _add_semantics_options(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Encode every input; returns the exit code."""
-    jobs, unusable = plan_jobs(
-        options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc"
-    )
-    check_semantics(options, len(jobs) + len(unusable))
-    generative_options.check(options, len(jobs) + len(unusable))
-    return run_batch(encode_one, jobs, unusable, options, keys=KEYS)
+    plan = plan_jobs(options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc")
+    check_semantics(options, len(plan.jobs) + len(plan.unusable))
+    generative_options.check(options, len(plan.jobs) + len(plan.unusable))
+    return run_batch(encode_one, plan, options, keys=KEYS)
 
 
 def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
