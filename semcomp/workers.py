@@ -45,17 +45,18 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 @contextmanager
-def interrupts_blocked() -> Iterator[None]:
-    """Keep Ctrl-C away from the processes that the block starts: the parent alone answers it.
+def signals_blocked() -> Iterator[None]:
+    """Delay SIGINT, SIGTERM and SIGHUP while the block starts processes.
 
-    The signal mask is inherited, so that a worker that is still loading does not print a traceback.
+    No process is left half started, and the new ones inherit the mask: Ctrl-C, which reaches every process of a
+    terminal, is answered by the parent alone, also while a worker is loading.
     """
     import signal
 
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
     finally:
@@ -113,6 +114,8 @@ def _begin_worker(token: str) -> None:
     global _TOKEN
     _TOKEN = token
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGHUP})
     Thread(target=_end_with_parent, daemon=True).start()
     for_one_command()
 

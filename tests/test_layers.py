@@ -68,6 +68,7 @@ STANDARD_LIBRARY_ONLY = (
     "cli/failures",
     "cli/inputs",
     "cli/own_outputs",
+    "cli/output_formats",
     "cli/signals",
     "cli/batch",
     "cli/encode",

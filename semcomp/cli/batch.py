@@ -17,12 +17,13 @@ from semcomp.cli.failures import explain
 from semcomp.cli.paths import STREAM, Job, JobPlan
 from semcomp.cli.terminal import json_line, printable
 from semcomp.errors import SemcompWarning
-from semcomp.workers import interrupts_blocked, remove_temporaries, share_of_threads, worker_pool
+from semcomp.workers import remove_temporaries, share_of_threads, signals_blocked, worker_pool
 
 if TYPE_CHECKING:
     from semcomp.codec.codec import Codec
 
 Record = dict[str, Any]
+Records = Generator[Record, None, None]
 Work = Callable[..., Record]
 """(job, options) -> record; a command with a `Prepare` also gets what that returned."""
 Prepare = Callable[[Job, Namespace], Any]
@@ -55,6 +56,7 @@ def run_batch(
     jobs = plan.jobs
     if any(job.target == STREAM for job in jobs) and sys.stdout.isatty():
         raise UsageError("binary data does not belong on a terminal: redirect stdout, or give -o")
+    _check_device(options)
     report = _Report(
         options, keys, total=len(jobs) + len(plan.unusable), to_stdout=all(job.target != STREAM for job in jobs)
     )
@@ -76,9 +78,15 @@ def run_batch(
     return report.finish()
 
 
-def _one_by_one(
-    work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None
-) -> Generator[Record, None, None]:
+def _check_device(options: Namespace) -> None:
+    """Raise ModelError once for a missing device, rather than for every file."""
+    if getattr(options, "device", None) not in (None, "cpu"):
+        from semcomp.codec.device import checked_device
+
+        checked_device(options.device)
+
+
+def _one_by_one(work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None) -> Records:
     if prepare is None:
         for job in jobs:
             yield _attempt(work, job, options)
@@ -99,9 +107,7 @@ def _one_by_one(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _in_processes(
-    work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None
-) -> Generator[Record, None, None]:
+def _in_processes(work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None) -> Records:
     """Run the jobs in worker processes; yields the records in the order of the jobs."""
     from concurrent.futures.process import BrokenProcessPool
 
@@ -109,7 +115,7 @@ def _in_processes(
     share = Namespace(**{**vars(options), "threads": share_of_threads(options.threads, workers)})
     try:
         with worker_pool(workers) as pool:
-            with interrupts_blocked():
+            with signals_blocked():
                 futures = [pool.submit(_prepare_and_attempt, work, prepare, job, share) for job in jobs]
             for job, future in zip(jobs, futures, strict=True):
                 try:

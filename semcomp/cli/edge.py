@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from semcomp.cli.argument_types import job_count
-from semcomp.cli.decode import format_name, image_bytes
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError
 from semcomp.cli.generative_options import add_completion_options, decode_arguments
+from semcomp.cli.output_formats import format_name, image_bytes
 from semcomp.cli.paths import check_target, read_source, write_target
 from semcomp.cli.shared_options import add_quality, written_options
 from semcomp.cli.terminal import Parser, complain, say

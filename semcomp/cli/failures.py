@@ -6,7 +6,10 @@ that is missing and a folder that cannot be written to are not the input's fault
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,26 +53,49 @@ class Fault(Exception):
 
 
 @contextmanager
-def concerning(what: str, *, written: bool = False) -> Iterator[None]:
+def concerning(name: str, *, what: str = "", written: bool = False) -> Iterator[None]:
     """Say of every error of the block that it concerns one file.
 
     Args:
-        what: The file in words, such as "the label map m.png".
+        name: The name of the file.
+        what: The kind of file, such as "the label map".
         written: Whether the block writes the file, rather than reads it.
 
     Raises:
         Fault: The block raised a SemcompError or an OSError.
     """
+    file = f"{what} {name}".lstrip()
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
         if error.errno is None:
-            raise Fault(f"{what}: {explain(error).message}", error) from error
-        raise Fault(f"{what} cannot be {'written' if written else 'read'}: {_reason(error)}", error) from error
+            message = _reason(error)
+            raise Fault(message if name in message else f"{file}: {message}", error) from error
+        raise Fault(f"{file} cannot be {'written' if written else 'read'}: {_reason(error)}", error) from error
     except SemcompError as error:
-        raise Fault(f"{what}: {in_flags(str(error))}", error) from error
+        message = in_flags(str(error))
+        raise Fault(message if name in message else f"{file}: {message}", error) from error
+
+
+def check_readable(name: str | None, *, what: str) -> None:
+    """Check before the first input that a file which an option names is there and can be read.
+
+    Args:
+        name: The value of the option; nothing is checked if it is None.
+        what: The kind of file, such as "the label map".
+
+    Raises:
+        Fault: The file cannot be read.
+    """
+    if name is None:
+        return
+    with concerning(name, what=what):
+        if stat.S_ISDIR(os.stat(name).st_mode):  # noqa: PTH116
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+        if not os.access(name, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
 
 
 def explain(error: BaseException) -> Failure:

@@ -1,8 +1,8 @@
 """Which files an argument stands for: a file, a pipe, a folder or a glob. Every file is found once.
 
 Folders and globs follow symbolic links to folders, and visit each folder once, however the links run in circles.
-Pictures that semcomp wrote for people to look at (label maps, overlays, plots) are marked inside the file, and are never
-inputs.
+Pictures that semcomp wrote for people to look at (label maps, overlays, plots) are marked inside the file. They
+are never inputs.
 """
 
 from __future__ import annotations
@@ -81,9 +81,8 @@ def expand(names: Iterable[str], suffixes: Collection[str]) -> Expansion:
             what = "no picture" if Path(name).is_dir() and len(suffixes) > 1 else "nothing"
             unusable.append(Unusable(name, f"{what} found here" if is_tree else "no such file or folder"))
         for entry in entries:
-            what = None if entry.piped else own_output(entry.source)
-            if what:
-                own.append(Unusable(entry.source, f"semcomp wrote this {what}; it is not a photo"))
+            if not entry.piped and (kind := own_output(entry.source)):
+                own.append(Unusable(entry.source, f"semcomp wrote this {kind}; it is not a photo"))
                 continue
             key = (os.path.realpath(Path(entry.source).parent), Path(entry.source).name)
             files.setdefault(key, entry)

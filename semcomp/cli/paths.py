@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable
@@ -14,6 +15,9 @@ from semcomp.cli.inputs import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from semcomp.cli.inputs import STREAM as STREAM
 from semcomp.cli.inputs import Expansion, Found, Unusable, expand, is_pipe
 from semcomp.workers import temporary_beside
+
+_STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+"""Names of stdout, which must not get lines of text beside the data"""
 
 
 class Job(NamedTuple):
@@ -47,6 +51,7 @@ def plan_jobs(
     Raises:
         UsageError: The request makes no sense.
     """
+    output = STREAM if output in _STDOUT else output
     expansion = expand(inputs, read_suffixes)
     streams = sum(entry.source == STREAM for entry in expansion.found)
     if streams and len(expansion.found) > 1 and output != STREAM:
@@ -89,9 +94,9 @@ def _target_rule(output: str | None, expansion: Expansion, write_suffix: str) ->
             raise UsageError("a pipe has no folder that its result could go to: give -o a folder")
         return lambda entry: STREAM if entry.piped else str(Path(entry.source).with_suffix(write_suffix))
     folder = Path(output)
-    if not expansion.many and not folder.is_dir() and not output.endswith(("/", os.sep)):
+    if not expansion.many and not _is_folder(output) and not output.endswith(("/", os.sep)):
         return lambda entry: output
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(output) and not _is_folder(output):  # noqa: PTH110
         raise UsageError(f"-o {output} is a file, and these inputs need a folder")
 
     def below(entry: Found) -> str:
@@ -102,15 +107,45 @@ def _target_rule(output: str | None, expansion: Expansion, write_suffix: str) ->
     return below
 
 
+def _is_folder(name: str) -> bool:
+    return os.path.isdir(name)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+
+
 def read_source(source: str) -> bytes:
     """Read a file, a pipe or stdin."""
     return sys.stdin.buffer.read() if source == STREAM else Path(source).read_bytes()
 
 
 def check_target(target: str, *, force: bool) -> None:
-    """Raise FileExistsError for an existing target without `force`, before the work rather than after it."""
-    if target != STREAM and not force and Path(target).exists() and not _is_open_ended(Path(target)):
-        raise FileExistsError(f"{target} exists: pass --force to overwrite it")
+    """Check before the work, rather than after it, that a target can be written.
+
+    Raises:
+        Fault: The target cannot be written.
+        FileExistsError: The target exists, without `force`.
+    """
+    path = Path(target)
+    if target == STREAM:
+        return
+    with concerning(target, written=True):
+        if not path.exists():
+            _check_folder(path)
+        elif path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    _refuse_existing(path, force=force)
+
+
+def _check_folder(path: Path) -> None:
+    """Raise OSError unless the nearest folder above a new file exists and can be written to."""
+    above = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    if not above.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _refuse_existing(path: Path, *, force: bool) -> None:
+    if not force and path.exists() and not _is_open_ended(path):
+        raise FileExistsError(f"{path} exists: pass --force to overwrite it")
 
 
 def write_target(target: str, data: bytes, *, force: bool) -> None:
@@ -142,7 +177,7 @@ def _write_whole(path: Path, data: bytes, *, force: bool) -> None:
     try:
         with temporary.open("xb") as stream:
             stream.write(data)
-        check_target(str(path), force=force)
+        _refuse_existing(path, force=force)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -153,4 +188,4 @@ def _is_open_ended(path: Path) -> bool:
     """Return whether a target is written to rather than replaced: a FIFO, a device, or an open file of a process."""
     if not path.exists():
         return False
-    return is_pipe(path) or os.path.abspath(path).startswith(("/dev/fd/", "/dev/stdout", "/dev/stderr", "/proc/"))
+    return is_pipe(path) or str(path.absolute()).startswith(("/dev/fd/", "/dev/stdout", "/dev/stderr", "/proc/"))

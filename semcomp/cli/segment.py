@@ -8,8 +8,8 @@ from argparse import Namespace
 from typing import Any
 
 from semcomp.cli.batch import get_codec, run_batch
-from semcomp.cli.decode import image_bytes
 from semcomp.cli.latents_input import Input, get_head, with_latents
+from semcomp.cli.output_formats import image_bytes
 from semcomp.cli.own_outputs import mark
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions

@@ -1,4 +1,4 @@
-"""How the command answers signals: it ends its workers, removes its temporary files, and exits with 128 + the signal."""
+"""How the command answers signals: it ends its workers, removes temporary files, and exits with 128 + the signal."""
 
 from __future__ import annotations
 

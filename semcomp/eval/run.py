@@ -16,7 +16,7 @@ from semcomp.errors import SemcompError
 from semcomp.eval.codecs import Coder, choose_settings, find
 from semcomp.eval.memory import peak_of_one
 from semcomp.eval.peers import ARCHITECTURES
-from semcomp.workers import interrupts_blocked, share_of_threads, worker_pool
+from semcomp.workers import share_of_threads, signals_blocked, worker_pool
 
 ROWS = "rows.jsonl"
 SPEED_ONLY_PICTURES = 3
@@ -131,7 +131,7 @@ def in_processes(
 
 def _pooled(work: Callable[[J], Row], jobs: Sequence[J], processes: int) -> Iterator[Row]:
     with worker_pool(processes) as pool:
-        with interrupts_blocked():
+        with signals_blocked():
             futures = [pool.submit(work, job) for job in jobs]
         for future in as_completed(futures):
             yield future.result()
