@@ -221,7 +221,7 @@ class _Report:
             self.bar = None
 
     def finish(self) -> int:
-        """List the failures and decide the exit code: that of the failures where all are of one kind."""
+        """List the failures and return the exit code: the failures' own if all are of one kind, else 1."""
         if not self.failures:
             return EXIT_OK
         head = f"semcomp {self.options.command}: "

@@ -30,7 +30,7 @@ examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Build the parser. The options are spelled and explained as those of `semcomp` are."""
+    """Build the parser. Its options have the names and explanations that they have in `semcomp`."""
     parser = Parser(
         prog="python -m semcomp.edge",
         description="Run the torch-free client on one file.",
@@ -49,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code, which means what that of `semcomp` means."""
+    """Run one command; returns the exit code. `semcomp` has the same codes."""
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:

@@ -26,7 +26,7 @@ _FLAGS = (
 )
 """What the library calls an argument, and the option that sets it."""
 _PACKAGES = {"PIL": "pillow", "yaml": "PyYAML", "constriction": "constriction"}
-"""Packages whose names differ from those of their modules."""
+"""Maps a module to its package where their names differ."""
 _NO_MEMORY = re.compile(r"can't allocate memory|out of memory|bad_alloc|failed to allocate memory", re.IGNORECASE)
 _NO_DEVICE = re.compile(r"\b(CUDA|MPS|HIP) error\b|\bMPS backend\b|^CUDA (driver|kernel)", re.IGNORECASE)
 

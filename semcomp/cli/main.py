@@ -86,7 +86,7 @@ def _explained(options: Namespace) -> int:
 
 
 def _with_warnings_shown(options: Namespace) -> int:
-    """Run the command and print semcomp's warnings; without --verbose those of other libraries are dropped."""
+    """Run the command and print semcomp's warnings; without --verbose it drops what other libraries warn of."""
     from semcomp.errors import SemcompWarning
 
     def show(message: Warning | str, *_: object) -> None:

@@ -12,7 +12,7 @@ def checked_device(name: str) -> torch.device:
         name: torch's name of a device, such as "cpu", "cuda", "cuda:1" or "mps".
 
     Raises:
-        ModelError: There is no such device here. The message names those that there are.
+        ModelError: The device does not exist here. The message names the devices that do.
 
     Example:
         >>> checked_device("cpu")
@@ -25,7 +25,7 @@ def checked_device(name: str) -> torch.device:
         device = None
     if device in present or (device and device.index is None and device.type in {here.type for here in present}):
         return device
-    raise ModelError(f"there is no device {name!r} here: choose one of {', '.join(map(str, present))}")
+    raise ModelError(f"the device {name!r} does not exist here: choose one of {', '.join(map(str, present))}")
 
 
 def _present() -> list[torch.device]:

@@ -98,7 +98,7 @@ class TestOptionsThatNameFiles:
             pytest.skip("this machine has an accelerator")
         assert main(["encode", "a.png", "m.png", "-o", "out", "--device", device]) == 4
         err = capsys.readouterr().err
-        assert err == f"semcomp encode: there is no device {device!r} here: choose one of cpu\n"
+        assert err == f"semcomp encode: the device {device!r} does not exist here: choose one of cpu\n"
         with pytest.raises(ModelError):
             semcomp.load(device=device or "?")
 
@@ -127,9 +127,7 @@ class TestFormats:
     def test_metadata_beyond_the_limit_of_jpeg(self, key: str, length: int, said: str) -> None:
         image = Image.new("RGB", (8, 8))
         image.info[key] = b"Exif\0\0II*\0\x08\0\0\0".ljust(length, b"\0")
-        with pytest.raises(
-            ImageError, match=f"{said} bytes, and jpg holds at most .*: choose --format png, webp or tiff"
-        ):
+        with pytest.raises(ImageError, match=f"{said} bytes, and jpg holds at most .*: choose --format"):
             image_bytes(image, name="jpg")
 
     @pytest.mark.parametrize("name", FORMATS)

@@ -94,7 +94,7 @@ class TestOwnOutputs:
         assert own_output("t/m.png") == what and own_output("t/a.png") is None and own_output("t/deep/b.jpg") is None
         with Image.open("t/m.png") as image, Image.open("t/a.png") as plain:
             assert np.array_equal(np.asarray(image), np.asarray(plain))
-            assert image.text["semcomp"] == what  # type: ignore[attr-defined]
+            assert image.text["semcomp"] == what
 
     def test_they_are_never_inputs(self, folder: Path, stand_in: Any, capsys: Any) -> None:
         png = Path("t/a.png").read_bytes()
