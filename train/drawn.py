@@ -1,7 +1,7 @@
 """Crops that a program draws: text, line art, windows, gradients and flat colour.
 
-Photographs hold little of what screenshots, scans and diagrams are made of, and a codec that never saw it spends bits on
-texture that is not there. Each crop mixes a ground with some marks on it. Pillow's own font serves every text.
+Photographs hold little of what screenshots, scans and diagrams are made of. A codec that never saw such content shows
+texture on flat areas and blurs text. Each crop has a ground and some marks on it. All text is set in Pillow's own font.
 """
 
 import random
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 Colour = tuple[int, int, int]
@@ -139,7 +140,7 @@ KINDS: dict[str, Callable[[random.Random, int], Image.Image]] = {
 }  # fmt: skip
 
 
-def draw_crop(side: int, rng: random.Random, *, kind: str | None = None) -> np.ndarray:
+def draw_crop(side: int, rng: random.Random, *, kind: str | None = None) -> NDArray[np.uint8]:
     """A drawn crop, uint8 (side, side, 3), of one of the KINDS, or of a random one."""
     return np.asarray(KINDS[kind or rng.choice(tuple(KINDS))](rng, side))
 

@@ -6,10 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from semcomp.sigma import LOG_STEP, SCALE_MIN
+from semcomp.networks.sigma import LOG_STEP, SCALE_MIN
 
 FLOOR = 1e-9
 """Smallest likelihood that is told apart; below it the gradient is zero."""
+
+
+def _below(value: Tensor) -> Tensor:
+    """Share of a normal distribution below `value`. torch.special.ndtr loses the tail to cancellation."""
+    return torch.mul(value, -(0.5**0.5)).erfc_().mul_(0.5)
 
 
 class _GaussianBits(torch.autograd.Function):
@@ -18,9 +23,10 @@ class _GaussianBits(torch.autograd.Function):
         inverse = torch.mul(index, -LOG_STEP).exp_().mul_(1 / SCALE_MIN)
         size = residual.abs()
         upper, lower = torch.rsub(size, 0.5).mul_(inverse), size.add_(0.5).neg_().mul_(inverse)
-        likelihood = torch.special.ndtr(upper).sub_(torch.special.ndtr(lower))
+        likelihood = _below(upper).sub_(_below(lower))
         ctx.save_for_backward(residual, inverse, upper, lower, likelihood)
-        return likelihood.clamp_min(FLOOR).log2_().sum((1, 2, 3)).neg_()
+        bits: Tensor = likelihood.clamp_min(FLOOR).log2_().sum((1, 2, 3)).neg_()
+        return bits
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,7 +50,7 @@ def gaussian_bits(residual: Tensor, index: Tensor) -> Tensor:
     Returns:
         Sums of -log2 of the likelihoods, which are at least 1e-9.
     """
-    result: Tensor = _GaussianBits.apply(residual, index)
+    result: Tensor = _GaussianBits.apply(residual, index)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -53,7 +59,10 @@ class _SquaredError(torch.autograd.Function):
     def forward(ctx: Any, value: Tensor, target: Tensor) -> Tensor:
         difference = value - target
         ctx.save_for_backward(difference)
-        return torch.linalg.vector_norm(difference, dim=(1, 2, 3)).square_().mul_(255**2 / difference[0].numel())
+        error: Tensor = (
+            torch.linalg.vector_norm(difference, dim=(1, 2, 3)).square_().mul_(255**2 / difference[0].numel())
+        )
+        return error
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
@@ -63,5 +72,5 @@ class _SquaredError(torch.autograd.Function):
 
 def squared_error(value: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of each sample on the 0-255 scale, (B,), of two (B, C, H, W) in [0, 1]."""
-    result: Tensor = _SquaredError.apply(value, target)
+    result: Tensor = _SquaredError.apply(value, target)  # type: ignore[no-untyped-call]
     return result

@@ -10,10 +10,11 @@ import torch
 from compressai.entropy_models import EntropyBottleneck
 from torch import Tensor, nn
 
-from semcomp.model import CodecModel
-from semcomp.quantize import prior_node, round_half_even
-from semcomp.refine import surprise
-from semcomp.sigma import clip_z, index_of
+from semcomp.networks.model import CodecModel
+from semcomp.networks.rate_table import prior_node
+from semcomp.networks.refine import surprise
+from semcomp.networks.rounding import round_half_even
+from semcomp.networks.sigma import clip_z, index_of
 from train.fused import gaussian_bits, squared_error
 from train.quantizers import Quantizer
 

@@ -66,7 +66,9 @@ def build_optimizers(module: nn.Module, config: OptimConfig) -> list[torch.optim
     if matrices:
         groups = [{"params": matrices, "full_lr": config.muon_lr}]
         optimizers.append(
-            torch.optim.Muon(groups, lr=config.muon_lr, weight_decay=0.0, ns_steps=config.muon_steps, adjust_lr_fn="match_rms_adamw")
+            torch.optim.Muon(
+                groups, lr=config.muon_lr, weight_decay=0.0, ns_steps=config.muon_steps, adjust_lr_fn="match_rms_adamw"
+            )
         )
     return optimizers
 

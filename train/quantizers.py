@@ -1,16 +1,16 @@
-"""What stands in for rounding while training; evaluation always rounds.
+"""Substitutes for rounding in training. Evaluation always rounds.
 
-    mixed     the decoder sees rounded symbols with straight-through gradients, the rate sees noise (the default)
-    noise     both see additive uniform noise (Balle et al. 2017)
-    straight  both see rounded symbols with straight-through gradients (Theis et al. 2017)
-    dithered  the decoder sees subtractive dither, one shift a sample (Choi et al. 2019; Agustsson & Theis 2020)
-    soft      the decoder sees soft assignments to the integers, annealed to hard ones (Agustsson et al. 2017)
+mixed     the decoder sees rounded symbols with straight-through gradients, the rate sees noise (the default)
+noise     both see additive uniform noise (Balle et al. 2017)
+straight  both see rounded symbols with straight-through gradients (Theis et al. 2017)
+dithered  the decoder sees subtractive dither, one shift a sample (Choi et al. 2019; Agustsson & Theis 2020)
+soft      the decoder sees soft assignments to the integers, annealed to hard ones (Agustsson et al. 2017)
 """
 
 import torch
 from torch import Tensor, nn
 
-from semcomp.fused import residual_around
+from semcomp.networks.fused import residual_around
 
 KINDS = ("mixed", "noise", "straight", "dithered", "soft")
 
@@ -39,7 +39,7 @@ class Quantizer(nn.Module):
         return residual_around(value, mean, coded)
 
     def rounds_rate(self, rounded: bool) -> bool:
-        """Whether the rate is that of rounded symbols."""
+        """Whether the rate is taken from rounded symbols."""
         return rounded or (self.training and self.kind == "straight")
 
 
@@ -53,4 +53,3 @@ def soft_round(value: Tensor, hardness: float) -> Tensor:
 
 def _noise(value: Tensor) -> Tensor:
     return torch.rand_like(value).sub_(0.5)
-

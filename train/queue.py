@@ -1,4 +1,4 @@
-"""Runs a queue of short trainings, one after another, and keeps one table: python -m train.queue configs/codec_queue.yaml
+"""Runs a queue of short trainings and keeps one table: python -m train.queue configs/codec_queue.yaml
 
 Each variant changes one thing of the base run; steps and seed are equal. The file is read again before every run, so
 that variants can be added while the queue works. A queue that was stopped goes on where it stopped, inside a run too.
@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from semcomp import config as configuration
-from semcomp.model import kmac_per_pixel
+from semcomp.networks.model import kmac_per_pixel
 from train.codec import RunConfig
 
 ENCODER = ("analysis", "hyper", "sigma", "mean")
@@ -41,7 +41,8 @@ def read_queue(path: Path) -> tuple[dict[str, Any], list[Variant]]:
     """The base run and the variants. ValueError where two variants share a name or a key is unknown."""
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
     variants = [
-        Variant(name=entry["name"], why=entry.get("why", ""), set=entry.get("set") or {}) for entry in values["variants"]
+        Variant(name=entry["name"], why=entry.get("why", ""), set=entry.get("set") or {})
+        for entry in values["variants"]
     ]
     names = [variant.name for variant in variants]
     if len(set(names)) < len(names):
@@ -116,7 +117,9 @@ def table_of(results: list[dict[str, Any]]) -> str:
             lines.append(f"| {row['name']} | failed: {row['error']} |")
             continue
         sets = [
-            ", ".join("" if row[f"{p}bd_rate{r}"] is None else f"{row[f'{p}bd_rate{r}']:.2f}" for r in ("", "_low", "_high"))
+            ", ".join(
+                "" if row[f"{p}bd_rate{r}"] is None else f"{row[f'{p}bd_rate{r}']:.2f}" for r in ("", "_low", "_high")
+            )
             for p in ("", "native_")
         ]
         at = {quality: number for number, quality in enumerate(row["quality"])}

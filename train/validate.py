@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heads.data import read_rgb
+from heads.datasets import read_rgb
 from semcomp.eval.classical import JPEG
 from semcomp.eval.curves import BD_RANGE_DB, mean_curve
-from semcomp.metrics import bd_rate, psnr_db
-from train.data import find_photos
+from semcomp.imaging.metrics import bd_rate, psnr_db
 from train.objective import Objective
+from train.photos import find_photos
 
 RANGES_DB = {"bd_rate": BD_RANGE_DB, "bd_rate_low": (26.0, 32.0), "bd_rate_high": (32.0, 38.0)}
 
@@ -56,16 +56,14 @@ class PhotoSet:
 class Validation:
     """Every `every`-th photo of `folders`, and all photos of `native`, which are at native resolution."""
 
-    def __init__(
-        self, folders: Sequence[str], *, every: int, qualities: Sequence[int], native: Sequence[str] = ()
-    ):
+    def __init__(self, folders: Sequence[str], *, every: int, qualities: Sequence[int], native: Sequence[str] = ()):
         self.qualities = qualities
         self.photos = PhotoSet(find_photos(folders)[::every])
         self.native = PhotoSet(find_photos(native)) if native else None
 
     @torch.no_grad()
     def run(self, objective: Objective, *, device: torch.device) -> dict[str, object]:
-        """The figures of `PhotoSet.line`; those of the native photos begin with native_."""
+        """The figures of `PhotoSet.line`. The keys of the native photos begin with native_."""
         objective.eval()
         line = {"quality": list(self.qualities), **self.photos.line(objective, self.qualities, device=device)}
         if self.native:

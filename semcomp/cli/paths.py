@@ -1,0 +1,191 @@
+"""Which files a command writes: targets beside or below, and never half a file."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from semcomp.cli.exit_codes import UsageError
+from semcomp.cli.failures import concerning
+from semcomp.cli.inputs import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from semcomp.cli.inputs import STREAM as STREAM
+from semcomp.cli.inputs import Expansion, Found, Unusable, expand, is_pipe
+from semcomp.workers import temporary_beside
+
+_STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+"""Names of stdout, which must not get lines of text beside the data"""
+
+
+class Job(NamedTuple):
+    """One input and its target. `-` is stdin or stdout."""
+
+    source: str
+    target: str
+
+
+class JobPlan(NamedTuple):
+    """The jobs of a command, and what became no job."""
+
+    jobs: list[Job]
+    unusable: list[Unusable]
+    notes: list[str]
+    """What was left out, in sentences for the user"""
+
+
+def plan_jobs(
+    inputs: Iterable[str], *, output: str | None, read_suffixes: Collection[str], write_suffix: str
+) -> JobPlan:
+    """Expand the arguments of a command and give each file a target.
+
+    Args:
+        inputs: Files, folders, globs and `-`.
+        output: A file, a folder, `-`, or None. With None a target is beside its source, and a pipe goes to stdout. A
+            folder, a glob, several inputs and an existing folder as `output` mirror the tree of the inputs below it.
+        read_suffixes: The suffixes of files that count in folders and globs.
+        write_suffix: The suffix of the targets.
+
+    Raises:
+        UsageError: The request makes no sense.
+    """
+    output = STREAM if output in _STDOUT else output
+    expansion = expand(inputs, read_suffixes)
+    streams = sum(entry.source == STREAM for entry in expansion.found)
+    if streams and len(expansion.found) > 1 and output != STREAM:
+        raise UsageError("stdin (-) cannot be mixed with other inputs")
+    target_of = _target_rule(output, expansion, write_suffix)
+    jobs: list[Job] = []
+    unusable = expansion.unusable
+    writer_of: dict[str, str] = {}
+    for entry in expansion.found:
+        target = target_of(entry)
+        if target != STREAM and target in writer_of:
+            unusable.append(Unusable(entry.source, f"{target} is already written from {writer_of[target]}"))
+        elif target != STREAM and Path(target) == Path(entry.source):
+            unusable.append(Unusable(entry.source, _overwritten(entry.source, read_suffixes)))
+        else:
+            writer_of[target] = entry.source
+            jobs.append(Job(entry.source, target))
+    return JobPlan(jobs, unusable, expansion.notes)
+
+
+def _overwritten(source: str, read_suffixes: Collection[str]) -> str:
+    if tuple(read_suffixes) == (".semc",) and Path(source).suffix.lower() != ".semc":
+        return "this is not a .semc file: decode takes what semcomp encode wrote"
+    return "would be overwritten by its own result: choose another -o"
+
+
+def list_jobs(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> JobPlan:
+    """Expand the arguments of a command that writes no file for each input; the targets are empty."""
+    expansion = expand(inputs, read_suffixes)
+    return JobPlan([Job(entry.source, "") for entry in expansion.found], expansion.unusable, expansion.notes)
+
+
+def _target_rule(output: str | None, expansion: Expansion, write_suffix: str) -> Callable[[Found], str]:
+    if output == STREAM:
+        if expansion.many:
+            raise UsageError("several inputs cannot share stdout: give -o a folder")
+        return lambda entry: STREAM
+    if output is None:
+        if expansion.many and any(entry.piped for entry in expansion.found):
+            raise UsageError("a pipe has no folder that its result could go to: give -o a folder")
+        return lambda entry: STREAM if entry.piped else str(Path(entry.source).with_suffix(write_suffix))
+    folder = Path(output)
+    if not expansion.many and not _is_folder(output) and not output.endswith(("/", os.sep)):
+        return lambda entry: output
+    if os.path.exists(output) and not _is_folder(output):  # noqa: PTH110
+        raise UsageError(f"-o {output} is a file, and these inputs need a folder")
+
+    def below(entry: Found) -> str:
+        if entry.source == STREAM:
+            raise UsageError("stdin (-) has no name: give -o a file")
+        return str(folder / entry.mirrored.with_suffix(write_suffix))
+
+    return below
+
+
+def _is_folder(name: str) -> bool:
+    return os.path.isdir(name)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+
+
+def read_source(source: str) -> bytes:
+    """Read a file, a pipe or stdin."""
+    return sys.stdin.buffer.read() if source == STREAM else Path(source).read_bytes()
+
+
+def check_target(target: str, *, force: bool) -> None:
+    """Check before the work, rather than after it, that a target can be written.
+
+    Raises:
+        Fault: The target cannot be written.
+        FileExistsError: The target exists, without `force`.
+    """
+    path = Path(target)
+    if target == STREAM:
+        return
+    with concerning(target, written=True):
+        if not path.exists():
+            _check_folder(path)
+        elif path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    _refuse_existing(path, force=force)
+
+
+def _check_folder(path: Path) -> None:
+    """Raise OSError unless the nearest folder above a new file exists and can be written to."""
+    above = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    if not above.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _refuse_existing(path: Path, *, force: bool) -> None:
+    if not force and path.exists() and not _is_open_ended(path):
+        raise FileExistsError(f"{path} exists: pass --force to overwrite it")
+
+
+def write_target(target: str, data: bytes, *, force: bool) -> None:
+    """Write a file so that it is whole or absent: to a temporary file that is then renamed.
+
+    Stdout, FIFOs and devices are written to. A symbolic link stays, and the file that it points to is replaced.
+
+    Raises:
+        Fault: The target cannot be written.
+        FileExistsError: The target exists, without `force`.
+    """
+    if target == STREAM:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    path = Path(target)
+    with concerning(target, written=True):
+        if _is_open_ended(path):
+            with path.open("wb") as stream:
+                stream.write(data)
+            return
+        path = path.resolve() if path.is_symlink() else path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(path, data, force=force)
+
+
+def _write_whole(path: Path, data: bytes, *, force: bool) -> None:
+    temporary = temporary_beside(path)
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(data)
+        _refuse_existing(path, force=force)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _is_open_ended(path: Path) -> bool:
+    """Return whether a target is written to rather than replaced: a FIFO, a device, or an open file of a process."""
+    if not path.exists():
+        return False
+    return is_pipe(path) or str(path.absolute()).startswith(("/dev/fd/", "/dev/stdout", "/dev/stderr", "/proc/"))
