@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.errors import MissingExtraError
 
@@ -18,7 +19,7 @@ SMALLEST_SIDE = (WINDOW - 1) * 2 ** (len(SCALES) - 1) + 1
 """Of a picture that MS-SSIM is defined for."""
 
 
-def psnr_db(original: np.ndarray, decoded: np.ndarray) -> float:
+def psnr_db(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
     """Peak signal-to-noise ratio of two uint8 arrays of one shape, in dB; infinite for equal ones."""
     if original.shape != decoded.shape:
         raise ValueError(f"pictures of one shape are compared, not {original.shape} and {decoded.shape}")
@@ -26,7 +27,7 @@ def psnr_db(original: np.ndarray, decoded: np.ndarray) -> float:
     return float("inf") if mse == 0 else float(10 * np.log10(255**2 / mse))
 
 
-def ssim(original: np.ndarray, decoded: np.ndarray) -> float:
+def ssim(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
     """Structural similarity of two uint8 arrays (H, W, 3), the mean of the channels'. ValueError below 11 pixels.
 
     Source: Wang et al. 2004; a Gaussian window that lies wholly inside the picture.
@@ -35,7 +36,7 @@ def ssim(original: np.ndarray, decoded: np.ndarray) -> float:
     return float(_similarity(x, y)[0].mean())
 
 
-def ms_ssim(original: np.ndarray, decoded: np.ndarray) -> float:
+def ms_ssim(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
     """The same over five scales, the mean of the channels'. ValueError where a side is below 161 pixels.
 
     Source: Wang et al. 2003, with negative contrasts cut off.
@@ -53,7 +54,7 @@ def ms_ssim(original: np.ndarray, decoded: np.ndarray) -> float:
     return float(result.mean())
 
 
-def _planes(original: np.ndarray, decoded: np.ndarray, *, least: int) -> "tuple[Tensor, Tensor]":
+def _planes(original: NDArray[np.uint8], decoded: NDArray[np.uint8], *, least: int) -> "tuple[Tensor, Tensor]":
     """float32 (3, 1, H, W) in [0, 1] of each."""
     import torch
 
