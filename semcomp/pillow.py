@@ -109,7 +109,7 @@ def _accept(prefix: bytes) -> bool:
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     options = image.encoderinfo
     image = _with_records(image, {key: options[key] for key, _ in _RECORDS.values() if key in options})
-    flags = {key: bool(options.get(key, False)) for key in _FLAGS}
+    flags: dict[str, Any] = {key: bool(options.get(key, False)) for key in _FLAGS}
     target = {key: options[key] for key in _TARGETS if options.get(key) is not None}
     if target:
         stream.write(_codec().encode_to(image, **target, **flags).data)

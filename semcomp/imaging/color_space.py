@@ -64,16 +64,20 @@ ROMM_RGB = ColorSpace(
 
 
 def from_codes(primaries: int, transfer: int, *, full_range: bool = True, of_rgb: bool = False) -> ColorSpace | None:
-    """The colour space of H.273 codes (nclx, cICP), or None where a code is unspecified or unknown.
+    """Look up H.273 codes (nclx, cICP). Returns None where a code is unknown.
 
     Args:
-        primaries: Code of the colour primaries.
-        transfer: Code of the transfer characteristics.
+        primaries: Code of the colour primaries. Unspecified ones are taken for sRGB.
+        transfer: Code of the transfer characteristics. An unspecified one is taken for sRGB.
         full_range: Whether the values use all of 0..255.
         of_rgb: Whether the codes stand beside RGB values. The range of YCbCr is the decoder's affair.
 
     Raises:
-        ImageError: The transfer is that of HDR, or the RGB values have video range. Neither fits into 8-bit sRGB.
+        ImageError: The transfer belongs to HDR, or the RGB values have video range. Neither fits into 8-bit sRGB.
+
+    Example:
+        >>> from_codes(12, 13).name
+        'Display P3'
     """
     if transfer in _HDR:
         raise ImageError(
@@ -96,9 +100,15 @@ def from_codes(primaries: int, transfer: int, *, full_range: bool = True, of_rgb
 
 
 def from_gamma(gamma: float | None, primaries: Primaries | None) -> ColorSpace | None:
-    """The colour space of PNG's gAMA (0.45455 for 1/2.2) and cHRM chunks, None for sRGB.
+    """Colour space of PNG's gAMA (0.45455 for 1/2.2) and cHRM chunks, None for sRGB.
 
     A gamma near 1/2.2 with the primaries of sRGB is sRGB, as PNG's authors meant it.
+
+    Example:
+        >>> from_gamma(0.45455, None) is None
+        True
+        >>> from_gamma(1.0, None).name
+        'linear, sRGB primaries'
     """
     own = primaries is not None and primaries.differ_from(SRGB)
     near = gamma is None or abs(gamma - _SRGB_GAMMA) <= _GAMMA_TOLERANCE

@@ -169,7 +169,7 @@ def _directory(block: bytes, offset: int, tag: int) -> int:
 
 
 def _entries(block: bytes, offset: int) -> Iterator[Entry]:
-    """The entries of the directory at an offset that lie within the block. Offset 0 is no directory."""
+    """The entries of the directory at an offset that lie within the block. Offset 0 has none."""
     if not offset:
         return
     for number in range(_number(block, offset, 2)):

@@ -26,7 +26,7 @@ _BMP_CALIBRATED, _BMP_EMBEDDED = 0, int.from_bytes(b"MBED", "big")
 
 @dataclass(frozen=True, kw_only=True)
 class FileFacts:
-    """What the bytes of a file say. Without the bytes, as of a PIL image that was loaded, all is empty."""
+    """What the bytes of a file say. All is empty without the bytes: a PIL image that was loaded has none."""
 
     png: PngFacts | None = None
     boxes: BoxFacts | None = None

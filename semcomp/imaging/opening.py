@@ -1,4 +1,4 @@
-"""From an image file or a PIL image to plain pixels and records, with every fact of the file respected."""
+"""Opening an image file or a PIL image: plain pixels and records, with every fact of the file respected."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Opened:
 
 
 def open_image(source: ImageFile | Image.Image, *, convert: bool, max_pixels: int) -> Opened:
-    """Read an image file or take over a PIL image. Arguments and errors are those of `picture.open_picture`."""
+    """Read an image file or take over a PIL image. `picture.open_picture` describes arguments and errors."""
     if isinstance(source, Image.Image):
         with pillow_errors(b""), pillow_warnings():
             facts, stream = facts_behind(source)
@@ -140,7 +140,7 @@ def _check_kind(image: Image.Image, facts: FileFacts, convert: bool) -> None:
 
 
 def _records_of(image: Image.Image, facts: FileFacts, own: bool) -> tuple[bytes | None, bytes | None, bytes | None]:
-    """ICC profile, EXIF and XMP. What the caller of a PIL image has put into `info` stands above the file."""
+    """ICC profile, EXIF and XMP. What the caller of a PIL image has put into `info` outranks the file."""
     info = image.info
     icc, exif, xmp = info.get("icc_profile"), info.get("exif"), info.get("xmp") or info.get("XML:com.adobe.xmp")
     if own or image.format in _PROFILE_NOT_READ:

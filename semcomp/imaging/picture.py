@@ -72,7 +72,7 @@ def as_picture(
     keep_hidden_colour: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> Picture:
-    """Make a `Picture` of whatever holds an image. Arguments and errors are those of `open_picture`.
+    """Make a `Picture` of whatever holds an image. `open_picture` describes arguments and errors.
 
     A `Picture` is returned as it is. Colours under alpha 0 are blanked, and RGB that is grey everywhere becomes mode L.
 

@@ -66,7 +66,7 @@ class PngFacts:
         return (body[0], body[1], bool(body[3])) if len(body) >= 4 else None
 
     def color_space(self) -> ColorSpace | None:
-        """What gAMA and cHRM say, where neither sRGB nor a profile stands above them. None for sRGB."""
+        """What gAMA and cHRM say, where neither sRGB nor a profile outranks them. None for sRGB."""
         return None if self.icc or b"sRGB" in self.chunks else self._gamma_and_primaries()
 
     def _gamma_and_primaries(self) -> ColorSpace | None:
