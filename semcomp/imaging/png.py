@@ -29,7 +29,9 @@ _READ = frozenset({b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf"
 _TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _XMP_KEY = b"XML:com.adobe.xmp"
 _RAW_KEY = b"Raw profile type "
-_GREY, _RGB = (0, 4), 2
+_GREY = (0, 4)
+_CHANNELS_OF_TRNS = {0: 1, 2: 3}
+"""Colour type -> channels of the one transparent colour."""
 
 
 class Chunk(NamedTuple):
@@ -92,7 +94,7 @@ class PngFacts:
 
         As libpng, only the low bits that the depth has are read.
         """
-        body, count = self.chunks.get(b"tRNS", b""), {0: 1, _RGB: 3}.get(self.color_type, 0)
+        body, count = self.chunks.get(b"tRNS", b""), _CHANNELS_OF_TRNS.get(self.color_type, 0)
         if not count or len(body) < 2 * count:
             return None
         mask = (1 << self.bits) - 1
@@ -108,6 +110,9 @@ def read_png(stream: BinaryIO) -> tuple[PngFacts, BinaryIO] | None:
         return None
     facts, kept = None, [SIGNATURE]
     for chunk in _chunks(stream):
+        if chunk.kind == b"tRNS" and facts and len(chunk.body) < 2 * _CHANNELS_OF_TRNS.get(facts.color_type, 0):
+            _warn("its tRNS chunk is too short")
+            continue
         if chunk.kind in _FOR_PILLOW:
             kept += [struct.pack(">I", chunk.length), chunk.kind, chunk.body, chunk.crc]
         if chunk.kind == b"IHDR" and len(chunk.body) >= 13 and facts is None:

@@ -114,8 +114,9 @@ class BaseCodec(ABC):
         `strip` drops the ICC profile, EXIF and XMP. `convert` allows what would change the picture: 16 bits to 8, CMYK
         to RGB, the first frame of an animation. `convert_colour` converts the colours to sRGB instead of keeping their
         profile. `keep_hidden_colour` keeps the colours under alpha 0, which are blanked otherwise. `semantics` are
-        stored in the file (payload.py): labels and a label map, or heads that make them. `generative` has the decoder synthesise the picture, or what is not kept of it
-        (generative.py). Raises ImageError where the picture cannot be taken as it is, TargetError for another quality.
+        stored in the file (payload.py): labels and a label map, or heads that make them. `generative` has
+        the decoder synthesise the picture, or what is not kept of it (generative.py). Raises ImageError where the
+        picture cannot be taken as it is, TargetError for another quality.
         """
         _check_quality(quality)
         picture = self._picture(
