@@ -1,6 +1,6 @@
-"""Boxes of ISO base media files and of JPEG 2000: depth and colour of AVIF, HEIC and JP2 files.
+"""Boxes of ISO base media files: depth, colour and EXIF of AVIF and HEIC files.
 
-Sources: ISO/IEC 14496-12 (boxes, meta), 23008-12 (image properties), 15444-1 (JP2 and the SIZ marker segment).
+Sources: ISO/IEC 14496-12 (boxes, meta) and 23008-12 (image properties).
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
-JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
-CODESTREAM_SIGNATURE = b"\xff\x4f\xff\x51"
 _MOST_BOXES, _LARGEST_BODY = 4096, 1 << 24
 
 
@@ -31,6 +29,10 @@ class BoxFacts:
     """H.273 codes of primaries and transfer, and whether the range is full."""
     enumerated: int | None = None
     """The enumerated colour space of a JP2 file."""
+    codestream_at: int | None = None
+    """Where the codestream of a JPEG 2000 file starts."""
+    depth_at: int | None = None
+    """Where the header of a JP2 file says its depth."""
     icc: bytes | None = None
     exif: bytes | None = None
     exif_kind_at: int | None = None
@@ -42,7 +44,7 @@ def boxes(stream: BinaryIO, start: int, end: int) -> Iterator[Box]:
     for _ in range(_MOST_BOXES):
         if start + 8 > end:
             return
-        head = _at(stream, start, 16)
+        head = bytes_at(stream, start, 16)
         if len(head) < 8:
             return
         length, kind, body = int.from_bytes(head[:4], "big"), head[4:8], start + 8
@@ -53,45 +55,6 @@ def boxes(stream: BinaryIO, start: int, end: int) -> Iterator[Box]:
             stop = end  # a cut file: what is there can still be read
         yield Box(kind, body, stop)
         start = stop
-
-
-def read_jpeg2000(stream: BinaryIO) -> BoxFacts | None:
-    """Depth and colour of a JPEG 2000 file or codestream, or None for another format."""
-    size = _size(stream)
-    head = _at(stream, 0, 12)
-    if head[:4] == CODESTREAM_SIGNATURE:
-        return BoxFacts(bits=_bits_of_codestream(stream, 0))
-    if head != JP2_SIGNATURE:
-        return None
-    facts = BoxFacts()
-    for box in boxes(stream, 0, size):
-        if box.kind == b"jp2h":
-            for inner in boxes(stream, box.start, box.end):
-                _take_jp2_header(facts, inner.kind, _body(stream, inner))
-        elif box.kind == b"jp2c":
-            facts.bits = max(facts.bits, _bits_of_codestream(stream, box.start))
-            break
-    return facts
-
-
-def _take_jp2_header(facts: BoxFacts, kind: bytes, body: bytes) -> None:
-    if kind == b"ihdr" and len(body) > 10 and body[10] != 255:
-        facts.bits = max(facts.bits, (body[10] & 0x7F) + 1)
-    elif kind == b"bpcc":
-        facts.bits = max(facts.bits, *((value & 0x7F) + 1 for value in body), 8)
-    elif kind == b"colr" and body[:1] == b"\1" and facts.enumerated is None:
-        facts.enumerated = int.from_bytes(body[3:7], "big")
-    elif kind == b"colr" and body[:1] in (b"\2", b"\3"):
-        facts.icc = facts.icc or body[3:]
-
-
-def _bits_of_codestream(stream: BinaryIO, start: int) -> int:
-    """The largest Ssiz of the SIZ marker segment (ISO/IEC 15444-1, A.5.1)."""
-    head = _at(stream, start, 42)
-    if head[:4] != CODESTREAM_SIGNATURE or len(head) < 42:
-        return 8
-    components = _at(stream, start + 42, 3 * int.from_bytes(head[40:42], "big"))[::3]
-    return max(((value & 0x7F) + 1 for value in components), default=8)
 
 
 @dataclass
@@ -114,9 +77,9 @@ class _Items:
 
 def read_heif(stream: BinaryIO) -> BoxFacts | None:
     """Depth, colour and EXIF of the primary image of an AVIF or HEIC file, or None for another format."""
-    if _at(stream, 4, 4) != b"ftyp":
+    if bytes_at(stream, 4, 4) != b"ftyp":
         return None
-    size = _size(stream)
+    size = size_of(stream)
     meta = next((box for box in boxes(stream, 0, size) if box.kind == b"meta"), None)
     if meta is None:
         return BoxFacts()
@@ -127,7 +90,7 @@ def read_heif(stream: BinaryIO) -> BoxFacts | None:
         elif box.kind == b"idat":
             items.data = box.start
         elif box.kind in _TAKE:
-            _TAKE[box.kind](items, _Fields(_body(stream, box), box.start))
+            _TAKE[box.kind](items, _Fields(body_of(stream, box), box.start))
     return _facts_of(items, stream)
 
 
@@ -139,7 +102,7 @@ def _facts_of(items: _Items, stream: BinaryIO) -> BoxFacts:
                 _take_property(facts, *items.properties[number - 1])
     if items.exif is not None and items.exif in items.places:
         method, offset, length = items.places[items.exif]
-        raw = _at(stream, offset + (items.data if method == 1 else 0), min(length, _LARGEST_BODY))
+        raw = bytes_at(stream, offset + (items.data if method == 1 else 0), min(length, _LARGEST_BODY))
         facts.exif = raw[4 + int.from_bytes(raw[:4], "big") :] or None
         facts.exif_kind_at = items.exif_kind_at
     return facts
@@ -163,9 +126,9 @@ def _take_property(facts: BoxFacts, kind: bytes, body: bytes) -> None:
 def _take_properties(items: _Items, stream: BinaryIO, iprp: Box) -> None:
     for box in boxes(stream, iprp.start, iprp.end):
         if box.kind == b"ipco":
-            items.properties += [(inner.kind, _body(stream, inner)) for inner in boxes(stream, box.start, box.end)]
+            items.properties += [(inner.kind, body_of(stream, inner)) for inner in boxes(stream, box.start, box.end)]
         elif box.kind == b"ipma":
-            _take_associations(items, _Fields(_body(stream, box)))
+            _take_associations(items, _Fields(body_of(stream, box)))
 
 
 class _Fields:
@@ -251,14 +214,17 @@ def _take_places(items: _Items, fields: _Fields) -> None:
 _TAKE = {b"pitm": _take_primary, b"iref": _take_references, b"iinf": _take_kinds, b"iloc": _take_places}
 
 
-def _at(stream: BinaryIO, offset: int, size: int) -> bytes:
+def bytes_at(stream: BinaryIO, offset: int, size: int) -> bytes:
+    """At most `size` bytes of a file from an offset."""
     stream.seek(offset)
     return stream.read(size)
 
 
-def _body(stream: BinaryIO, box: Box) -> bytes:
-    return _at(stream, box.start, min(box.end - box.start, _LARGEST_BODY))
+def body_of(stream: BinaryIO, box: Box) -> bytes:
+    """The body of a box, cut where it is unreasonably large."""
+    return bytes_at(stream, box.start, min(box.end - box.start, _LARGEST_BODY))
 
 
-def _size(stream: BinaryIO) -> int:
+def size_of(stream: BinaryIO) -> int:
+    """Bytes of a file."""
     return stream.seek(0, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from semcomp.errors import SemcompWarning
-from semcomp.imaging.boxes import BoxFacts, read_heif, read_jpeg2000
+from semcomp.imaging.boxes import BoxFacts, read_heif
 from semcomp.imaging.color_space import ADOBE_RGB, ROMM_RGB, ColorSpace, from_codes, from_gamma
 from semcomp.imaging.exif import EXIF_PREFIX, is_adobe_rgb
 from semcomp.imaging.icc import SRGB, SRGB_CURVE, Curve, Primaries, srgb_to_linear
+from semcomp.imaging.jpeg2000 import read_jpeg2000
 from semcomp.imaging.png import PngFacts, read_png
 
+_NETPBM = re.compile(rb"P[2356]\s")
 _TIFF_TRANSFER, _TIFF_WHITE, _TIFF_PRIMARIES = 301, 318, 319
 _JP2_SRGB_AND_KIN = (0, 12, 14, 15, 16, 17, 18)
 """Enumerated colour spaces of JP2 that are sRGB, or that Pillow's mode tells: bilevel, CMYK, Lab, grey, sYCC."""
@@ -31,6 +34,8 @@ class FileFacts:
     png: PngFacts | None = None
     boxes: BoxFacts | None = None
     bmp: ColorSpace | None = None
+    netpbm_maximum: int = 255
+    """Largest value of a channel of a PGM or PPM file."""
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
@@ -38,7 +43,8 @@ class FileFacts:
     @property
     def bits(self) -> int:
         """Bits of a channel, at least 8."""
-        return max(8, self.png.bits if self.png else 8, self.boxes.bits if self.boxes else 8)
+        netpbm = self.netpbm_maximum.bit_length()
+        return max(8, netpbm, self.png.bits if self.png else 8, self.boxes.bits if self.boxes else 8)
 
 
 def read_facts(stream: BinaryIO) -> tuple[FileFacts, BinaryIO]:
@@ -55,7 +61,17 @@ def read_facts(stream: BinaryIO) -> tuple[FileFacts, BinaryIO]:
     head = stream.read(150)
     if head[:2] == b"BM":
         return _facts_of_bmp(stream, head), stream
+    if _NETPBM.match(head):
+        return FileFacts(netpbm_maximum=_netpbm_maximum(stream)), stream
     return FileFacts(), stream
+
+
+def _netpbm_maximum(stream: BinaryIO) -> int:
+    """The third number of the header, between which comments may be of any length."""
+    stream.seek(2)
+    text = re.sub(rb"#[^\n\r]*", b" ", stream.read(1 << 20))
+    numbers = text.split(maxsplit=3)
+    return int(numbers[2]) if len(numbers) > 2 and numbers[2].isdigit() and len(numbers[2]) < 6 else 255
 
 
 def _without_exif(stream: BinaryIO, boxes: BoxFacts) -> BinaryIO:

@@ -28,6 +28,7 @@ from semcomp.imaging.exif import (
     upright_records,
 )
 from semcomp.imaging.facts import FileFacts, color_of, facts_behind, read_facts
+from semcomp.imaging.jpeg2000 import as_8_bits
 from semcomp.imaging.png import alpha_of_samples
 from semcomp.imaging.problems import HEAD_BYTES, damaged, pillow_errors, pillow_warnings, too_many_pixels
 
@@ -107,7 +108,9 @@ def _opened(
     if image.format == "TIFF":  # Pillow turns it while it loads it
         orientation = 1
     alpha = _alpha_of_png(image, facts, stream)
-    plain = plain_mode(image, convert=convert, transparency=alpha is None)
+    deep = image.format == "JPEG2000" and facts.boxes is not None and facts.bits > 8
+    pixels = as_8_bits(image, facts.boxes, stream) if deep and facts.boxes else image
+    plain = plain_mode(pixels, convert=convert, transparency=alpha is None)
     if alpha is not None:
         plain = plain.copy()
         plain.putalpha(Image.fromarray(alpha))
