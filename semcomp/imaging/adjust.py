@@ -109,6 +109,7 @@ def to_srgb(pixels: NDArray[np.uint8], icc: bytes, *, grey: bool) -> NDArray[np.
             ImageCms.createProfile("sRGB"),
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
             outputMode="RGB",
+            flags=ImageCms.Flags.NOOPTIMIZE,  # an optimised transform of grey is coarse near black
         )
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         raise ImageError(

@@ -89,6 +89,7 @@ def srgb_of(profile: bytes | None, colours: NDArray[np.uint8]) -> NDArray[np.uin
     if profile[16:20] == b"GRAY":
         image = image.getchannel("G")
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    shown = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    srgb = ImageCms.createProfile("sRGB")
+    shown = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB", flags=ImageCms.Flags.NOOPTIMIZE)
     assert shown is not None
     return np.asarray(shown)[0]
