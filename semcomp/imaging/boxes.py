@@ -215,7 +215,7 @@ _TAKE = {b"pitm": _take_primary, b"iref": _take_references, b"iinf": _take_kinds
 
 
 def bytes_at(stream: BinaryIO, offset: int, size: int) -> bytes:
-    """At most `size` bytes of a file from an offset."""
+    """Bytes of a file from an offset, at most `size`."""
     stream.seek(offset)
     return stream.read(size)
 
