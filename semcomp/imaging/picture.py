@@ -74,18 +74,20 @@ def as_picture(
 ) -> Picture:
     """Make a `Picture` of whatever holds an image. `open_picture` describes arguments and errors.
 
-    A `Picture` is returned as it is. Colours under alpha 0 are blanked, and RGB that is grey everywhere becomes mode L.
+    A `Picture` is returned as it is. An array or a tensor keeps its number of channels, even if it is grey everywhere.
 
     Example:
         >>> as_picture(np.zeros((2, 3, 3), np.uint8)).mode.name
+        'RGB'
+        >>> as_picture(Image.new("RGB", (3, 2))).mode.name
         'L'
     """
     if isinstance(image, Picture):
         return image
     if isinstance(image, np.ndarray):
-        return _adjusted(from_array(image), convert_colour, keep_hidden_colour)
+        return _without_hidden(from_array(image), keep_hidden_colour)
     if not isinstance(image, Image.Image) and hasattr(image, "is_floating_point"):  # a tensor, without importing torch
-        return _adjusted(from_tensor(image), convert_colour, keep_hidden_colour)
+        return _without_hidden(from_tensor(image), keep_hidden_colour)
     return open_picture(
         image,
         convert=convert,
@@ -127,20 +129,20 @@ def open_picture(
     opened = open_image(source, convert=convert, max_pixels=max_pixels)
     picture = from_array(np.array(opened.image))
     picture = replace(picture, icc=opened.icc, exif=opened.exif, xmp=opened.xmp)
-    return _adjusted(picture, convert_colour, keep_hidden_colour)
-
-
-def _adjusted(picture: Picture, convert_colour: bool, keep_hidden_colour: bool) -> Picture:
-    pixels, mode = picture.pixels, picture.mode
-    if picture.alpha is not None and not keep_hidden_colour:
-        pixels = without_hidden_colour(pixels, picture.alpha)
-    if mode == ColorMode.RGB and is_grey(pixels):
-        mode = ColorMode.L
-    picture = replace(picture, pixels=pixels, mode=mode)
+    picture = _without_hidden(picture, keep_hidden_colour)
+    if picture.mode == ColorMode.RGB and is_grey(picture.pixels):
+        picture = replace(picture, mode=ColorMode.L)
     if convert_colour and picture.icc:
-        pixels = to_srgb(pixels, picture.icc, grey=mode == ColorMode.L)
-        return replace(picture, pixels=pixels, icc=None)
+        pixels = to_srgb(picture.pixels, picture.icc, grey=picture.mode == ColorMode.L)
+        picture = replace(picture, pixels=pixels, icc=None)
     return picture
+
+
+def _without_hidden(picture: Picture, keep: bool) -> Picture:
+    """The picture with the colours under alpha 0 blanked, unless `keep`."""
+    if picture.alpha is None or keep:
+        return picture
+    return replace(picture, pixels=without_hidden_colour(picture.pixels, picture.alpha))
 
 
 def from_array(array: NDArray[np.uint8]) -> Picture:

@@ -290,3 +290,11 @@ def test_a_read_only_array_is_copied_and_nothing_is_aliased_by_accident() -> Non
     frozen = RGB.copy()
     frozen.flags.writeable = False
     assert from_array(frozen).pixels.flags.writeable
+
+
+def test_arrays_and_tensors_keep_their_channels() -> None:
+    """A caller of an array gets the shape back that was put in."""
+    grey = np.repeat(GREY[:, :, None], 3, axis=2)
+    assert as_picture(grey).mode is ColorMode.RGB
+    assert as_picture(torch.from_numpy(grey).permute(2, 0, 1)[None] / 255).mode is ColorMode.RGB
+    assert as_picture(Image.fromarray(grey)).mode is ColorMode.L

@@ -145,5 +145,6 @@ def test_hidden_noise_does_not_make_a_grey_picture_coloured() -> None:
     alpha[:, 20:] = 255
     rgba = noisy(alpha)
     rgba[:, 20:, :3] = 90
-    assert as_picture(rgba).mode == ColorMode.L
-    assert as_picture(rgba, keep_hidden_colour=True).mode == ColorMode.RGB
+    image = Image.fromarray(rgba)
+    assert as_picture(image).mode == ColorMode.L
+    assert as_picture(image, keep_hidden_colour=True).mode == ColorMode.RGB
