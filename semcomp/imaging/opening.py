@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from semcomp.bitstream.container import MAX_SIDE
+from semcomp.bitstream.container import MAGIC, MAX_SIDE
 from semcomp.errors import ImageError
 from semcomp.imaging.color_modes import HOW_TO_CONVERT, RECOLOURED, bits_per_channel, plain_mode
 from semcomp.imaging.exif import (
@@ -30,7 +30,7 @@ from semcomp.imaging.exif import (
 from semcomp.imaging.facts import FileFacts, color_of, facts_behind, read_facts
 from semcomp.imaging.jpeg2000 import as_8_bits
 from semcomp.imaging.png import alpha_of_samples
-from semcomp.imaging.problems import HEAD_BYTES, damaged, pillow_errors, pillow_warnings, too_many_pixels
+from semcomp.imaging.problems import HEAD_BYTES, damaged, not_an_image, pillow_errors, pillow_warnings, too_many_pixels
 
 ImageFile: TypeAlias = str | PathLike[str] | bytes | BinaryIO
 """An image file: its path, its bytes, or an open binary stream."""
@@ -61,6 +61,8 @@ def open_image(source: ImageFile | Image.Image, *, convert: bool, max_pixels: in
     with _stream_of(source) as stream:
         stream.seek(0)
         head = stream.read(HEAD_BYTES)
+        if head.startswith(MAGIC):  # semcomp.pillow may have taught Pillow to decode it
+            raise ImageError(not_an_image(head))
         with pillow_errors(head), pillow_warnings():
             facts, stream = read_facts(stream)
             stream.seek(0)
