@@ -19,7 +19,6 @@ from PIL import Image, ImageFile
 from semcomp.bitstream.container import MAGIC, ChunkEntry, ChunkKind, ColorMode, read, read_header
 from semcomp.errors import FormatError
 from semcomp.imaging.exif import EXIF_PREFIX
-from semcomp.imaging.icc import color_space_of
 
 if TYPE_CHECKING:
     from semcomp.codec.codec import Codec
@@ -59,7 +58,7 @@ class SemcImageFile(ImageFile.ImageFile):
             if entry.kind in _RECORDS and (body := self._body(entry)):
                 key, prefix = _RECORDS[entry.kind]
                 self.info[key] = prefix + body
-        is_grey = header.mode == ColorMode.L and color_space_of(self.info.get("icc_profile", b"")) != b"RGB "
+        is_grey = header.mode == ColorMode.L and self.info.get("icc_profile", b"")[16:20] != b"RGB "
         has_alpha = any(entry.kind == ChunkKind.ALPHA for entry in table)
         self._mode = ("L" if is_grey else "RGB") + ("A" if has_alpha else "")
         self._decoded = False
