@@ -55,6 +55,7 @@ STANDARD_LIBRARY_ONLY = (
     "bitstream/regions",
     "bitstream/generator_note",
     "bitstream/origin",
+    "bitstream/profile_name",
     "cli/__init__",
     "cli/commands/__init__",
     "cli/main",

@@ -40,7 +40,7 @@ BT2020 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0
 
 
 def linear(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    return np.asarray(np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4), np.float64)
 
 
 def shown(
@@ -51,7 +51,7 @@ def shown(
     """What the standards say that sRGB shows for colours of another space, computed without a profile."""
     light = curve(colours / 255) @ (np.eye(3) if matrix is None else matrix).T
     light = np.clip(light, 0, 1)
-    return 255 * np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.asarray(255 * np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055))
 
 
 def colours_of(picture: Picture) -> NDArray[np.uint8]:
