@@ -19,13 +19,7 @@ LONG_FILES = {
 NOT_YET_SPLIT = frozenset(
     [
         "benchmarks/figures.py",
-        "benchmarks/fuzz.py",
-        "benchmarks/generative.py",
         "heads/fit.py",
-        "train/generator.py",
-        "train/joint.py",
-        "benchmarks/edge.py:main",
-        "benchmarks/generative.py:main",
         "semcomp/bitstream/container.py:_parse_head",
         "semcomp/cli/parser.py:build_parser",
         "semcomp/export/folder.py:export_onnx",

@@ -17,7 +17,7 @@ OPENINGS = re.compile(r"(Of|From|At|By|As|The same)\b")
 """A docstring that opens with one of these has no subject in its first words."""
 PHRASES = re.compile(
     r"\b(that of|those of|so many|of such|as of|anew|lies|stands(?! for\b)"
-    r"|is no(?! (longer|more|less|later|larger|smaller)\b))\b",
+    r"|(?<!there )is no(?! (longer|more|less|later|larger|smaller)\b))\b",
     re.IGNORECASE,
 )
 NOT_YET = frozenset(
@@ -50,7 +50,6 @@ NOT_YET = frozenset(
         "semcomp/cli/decode.py",
         "semcomp/cli/edge.py",
         "semcomp/cli/encode.py",
-        "semcomp/cli/export.py",
         "semcomp/cli/generative_options.py",
         "semcomp/cli/latents_input.py",
         "semcomp/cli/paths.py",
@@ -79,13 +78,8 @@ NOT_YET = frozenset(
         "semcomp/generative/selection.py",
         "semcomp/imaging/metrics.py",
         "semcomp/imaging/picture.py",
-        "semcomp/networks/checkerboard.py",
-        "semcomp/networks/packed_conv.py",
-        "semcomp/networks/sigma.py",
         "semcomp/networks/sigma_bytes.py",
-        "semcomp/networks/tiled.py",
         "semcomp/pipeline/base_codec.py",
-        "semcomp/pipeline/completion.py",
         "semcomp/pipeline/tiles.py",
         "semcomp/semantics/class_names.py",
         "semcomp/semantics/head.py",
@@ -93,15 +87,6 @@ NOT_YET = frozenset(
         "semcomp/semantics/stored.py",
         "semcomp/types.py",
         "semcomp/weights/files.py",
-        "train/codec.py",
-        "train/conditions.py",
-        "train/generator.py",
-        "train/generator_config.py",
-        "train/joint.py",
-        "train/objective.py",
-        "train/photos.py",
-        "train/semantic_loss.py",
-        "train/warm_start.py",
     ]
 )
 """Files that are still to be rewritten. A file leaves this list and never comes back."""
