@@ -26,6 +26,8 @@ NOT_YET_SPLIT = frozenset(
     ]
 )
 """Files and functions that are still to be split. An entry leaves this list and never comes back."""
+TOO_MANY_YET = {"semcomp/cli": 21}
+"""Packages above the limit, with the number of modules that they may have until some are merged."""
 
 
 def sources() -> list[str]:
@@ -51,7 +53,7 @@ def test_the_top_of_semcomp_holds_few_modules() -> None:
 )
 def test_a_package_holds_few_modules(package: str) -> None:
     modules = [path for path in (ROOT / package).glob("*.py") if path.stem != "__init__"]
-    assert len(modules) <= MODULES_A_PACKAGE
+    assert len(modules) <= TOO_MANY_YET.get(package, MODULES_A_PACKAGE)
 
 
 @pytest.mark.parametrize("path", sources())

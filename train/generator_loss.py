@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from heads.datasets import IGNORED
+from semcomp.semantics.results import VOID
 from train.adversary import Adversary, Rendered
 from train.generator_config import RunConfig
 from train.perceptual import Distance
@@ -63,7 +63,7 @@ class GeneratorLoss:
         seen = weight[:, 0] > 0
         if self.config.loss.adversarial_beyond != 0:
             seen = torch.ones_like(seen)
-        return meaning(rendered.shown, torch.where(seen, rendered.sample.label_map, IGNORED))
+        return meaning(rendered.shown, torch.where(seen, rendered.sample.label_map, VOID))
 
 
 def roughness(x: Tensor) -> Tensor:

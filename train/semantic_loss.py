@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from heads.datasets import IGNORED, Dataset
+from heads.datasets import Dataset
 from heads.head_file import read_head
 from heads.training import class_weights, pixels_of
+from semcomp.semantics.results import VOID
 from semcomp.semantics.upsample import FINE
 from train.trainer import channels_last
 
@@ -30,9 +31,9 @@ def semantic_loss(logits: Tensor, target: Tensor, *, weight: Tensor | None = Non
     if logits.ndim == 2:
         return F.cross_entropy(logits, target, label_smoothing=0.1)
     target = target[:, FINE // 2 :: FINE, FINE // 2 :: FINE]
-    if (target == IGNORED).all():
+    if (target == VOID).all():
         return 0 * logits.sum()
-    return F.cross_entropy(logits, target, weight=weight, ignore_index=IGNORED)
+    return F.cross_entropy(logits, target, weight=weight, ignore_index=VOID)
 
 
 class Meaning:

@@ -38,12 +38,14 @@ def unpack_varint(view: bytes | memoryview, *, offset: int = 0) -> tuple[int, in
 MAX_STRING_BYTES = 200
 
 
-def check_version(data: bytes | memoryview, version: int, what: str) -> None:
-    """FormatError unless the body, ``what`` in words, begins with this version."""
+def check_version(data: bytes | memoryview, versions: int | tuple[int, ...], what: str) -> None:
+    """FormatError unless the body, ``what`` in words, begins with one of these versions."""
+    known = versions if isinstance(versions, tuple) else (versions,)
     if not len(data):
         raise FormatError(f"{what} are empty: the version is missing (byte 0); {_COPY_AGAIN}")
-    if data[0] != version:
-        raise FormatError(f"{what} have version {data[0]} (byte 0), this semcomp reads {version}; upgrade semcomp")
+    if data[0] not in known:
+        readable = " and ".join(str(version) for version in known)
+        raise FormatError(f"{what} have version {data[0]} (byte 0), this semcomp reads {readable}; upgrade semcomp")
 
 
 def pack_string(text: str) -> bytes:

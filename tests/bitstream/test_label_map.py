@@ -23,7 +23,7 @@ from semcomp.bitstream.adaptive_ans import Counts, Reader, Writer
 from semcomp.bitstream.class_tables import CLASS_TABLES
 from semcomp.bitstream.frequency_tables import TOTAL
 from semcomp.bitstream.label_map import LabelMap, expand, pack_label_map, reduce_map, unpack_label_map
-from semcomp.bitstream.label_map_header import MAX_CELLS, MAX_CELLS_A_SIDE, LabelMapHead, pack_head, read_head
+from semcomp.bitstream.label_map_header import MAX_CELLS, MAX_CELLS_A_SIDE, VOID, LabelMapHead, pack_head, read_head
 from semcomp.errors import FormatError
 from semcomp.semantics.head import load_head
 
@@ -119,6 +119,64 @@ def test_everything_besides_the_cells_comes_back() -> None:
     assert all(getattr(found, name) == getattr(written, name) for name in names)
     head = read_head(data)
     assert all(getattr(head, name) == getattr(written, name) for name in names)
+
+
+# void: cells of which nothing is known
+
+
+def with_void(shape: tuple[int, ...], classes: int, share: float = 0.3) -> NDArray[np.uint8]:
+    rng = np.random.default_rng(5)
+    cells = rng.integers(0, classes, shape).astype(np.uint8)
+    cells[rng.random(shape) < share] = VOID
+    cells[0, 0] = VOID
+    return cells
+
+
+@pytest.mark.parametrize("plain", BOTH)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (2, 9), (17, 23)])
+@pytest.mark.parametrize("classes", [1, 2, 11, 254, 255])
+def test_void_cells_survive(shape: tuple[int, int], classes: int, plain: bool) -> None:
+    cells = with_void(shape, classes)
+    data = pack(cells, classes=classes)
+    found = unpack(data, shape, plain=plain)
+    assert np.array_equal(found.cells, cells) and len(found.classes) == classes
+    assert data[0] == 2 and found.has_void and read_head(data).has_void
+
+
+def test_a_map_without_void_keeps_its_bytes() -> None:
+    data = pack(street(15, 20), classes=11)
+    assert data[0] == 1 and not read_head(data).has_void
+
+
+@pytest.mark.parametrize("shape", [(9, 2), (12, 20)])
+def test_the_specification_reads_void_as_one_class_more(shape: tuple[int, int]) -> None:
+    cells = with_void(shape, 4)
+    words = words_of(pack(cells, classes=4))
+    found = np.array(read_by_the_book(words, rows=shape[0], columns=shape[1], classes=5))
+    assert np.array_equal(np.where(found == 4, VOID, found), cells)
+
+
+def test_void_votes_and_loses_a_tie() -> None:
+    pixels = np.array([[VOID, VOID, VOID, 3], [VOID, 1, 3, VOID]], np.uint8)
+    assert np.array_equal(reduce_map(pixels, 2), [[VOID, 3]])
+    assert np.array_equal(expand(reduce_map(pixels, 2), 2, 4, 2)[0], [VOID, VOID, 3, 3])
+
+
+def test_a_body_that_claims_void_and_has_none_is_refused() -> None:
+    data = bytearray(pack(np.zeros((2, 3), np.uint8), classes=2))
+    wide = pack(np.array([[0, 0, 0], [0, 0, 2]], np.uint8), classes=3)
+    data[0] = 2
+    for body in (bytes(data), b"\2" + wide[1:]):
+        with pytest.raises(FormatError):
+            unpack(body, (2, 3))
+
+
+def test_golden_bytes_with_void() -> None:
+    cells = np.array([[0, 0, VOID, VOID], [0, 1, 1, VOID], [VOID, VOID, 1, VOID]], np.uint8)
+    names, palette = ("a", "b"), ((0, 0, 0), (1, 1, 1))
+    written = LabelMap(cells=cells, cell=8, classes=names, palette=palette, source="s")
+    data = pack_label_map(written, width=31, height=24)
+    assert data == bytes.fromhex("02 08 01 73 02 01 61 00 00 00 01 62 01 01 01 9c 91 6b f4 6c 7d 01")
 
 
 @pytest.mark.parametrize(("number", "name"), [(1, "street"), (2, "objects")])
@@ -504,7 +562,7 @@ HEAD = "01 01 00 01 0161 000000"  # cells of one pixel, no source, one class "a"
     ("body", "message"),
     [
         ("", "empty"),
-        ("02", "version 2 .* upgrade semcomp"),
+        ("03", "version 3 .* reads 1 and 2; upgrade semcomp"),
         ("01", "number at byte 1 is cut off"),
         ("01 00 00 01 0161 000000", "cells of 0 pixels"),
         ("01 41 00 01 0161 000000", "cells of 65 pixels"),

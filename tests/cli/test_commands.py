@@ -18,7 +18,7 @@ from PIL import Image
 
 import semcomp
 from semcomp.bitstream.container import MAGIC
-from semcomp.cli.argument_types import parse_size
+from semcomp.cli.argument_types import size_in_bytes
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
 
@@ -300,7 +300,7 @@ class TestUsage:
         [("20k", 20000), ("20K", 20000), ("20kB", 20000), ("20Ki", 20480), ("1.5M", 1_500_000), ("99", 99)],
     )
     def test_sizes(self, text: str, size: int) -> None:
-        assert parse_size(text) == size
+        assert size_in_bytes(text) == size
 
     def test_help_has_examples(self, capsys: pytest.CaptureFixture[str]) -> None:
         for command in ([], ["encode"], ["decode"]):
@@ -509,7 +509,7 @@ def test_only_a_process_of_its_own_is_set_for_one_command() -> None:
     before = gc.get_threshold()
     assert main(["models"]) == 0
     assert gc.get_threshold() == before
-    code = "import gc; from semcomp.cli import main; main(); print(gc.get_threshold()[0])"
+    code = "import gc; from semcomp.cli.main import main; main(); print(gc.get_threshold()[0])"
     command = [sys.executable, "-c", code, "--version"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert int(printed.split()[-1]) > before[0]

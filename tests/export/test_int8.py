@@ -148,7 +148,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "no photo to calibrate with" in capsys.readouterr().err
     assert command([*arguments, "--int8"]) == 0
     told = capsys.readouterr()
-    assert "calibrating with the sample photo alone" in told.err and "int8" not in told.out
+    assert "the sample photo alone sets the scales" in told.err and "int8" not in told.out
 
 
 def test_the_benchmark_compares_precisions(

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from heads import pseudo_labels as program
-from heads.datasets import IGNORED, DataConfig, find_dataset
+from heads.datasets import DataConfig, find_dataset
 from heads.probe import probe
 from semcomp.errors import MissingExtraError
+from semcomp.semantics.results import VOID
 
 
 class Halves:
@@ -85,7 +86,7 @@ def test_pictures_get_the_labels_that_their_mirror_images_get(labelled: Labelled
     assert masks == ["deep-three.png", "one.png", "two.png"]
     with Image.open(tmp_path / "out" / "masks" / "one.png") as image:
         found = np.asarray(image)
-    assert found.shape == (16, 24) and (found[:, :3] == IGNORED).all() and (found[:, -3:] == IGNORED).all()
+    assert found.shape == (16, 24) and (found[:, :3] == VOID).all() and (found[:, -3:] == VOID).all()
     assert (found[:8, 3:-3] == 0).all() and (found[8:, 3:-3] == 1).all()
     dataset = find_dataset("segment", DataConfig(folder=str(tmp_path / "out"), held_part=0.4))
     assert dataset.classes == ("dark", "bright", "edge") and len(dataset.train) == 2

@@ -11,7 +11,7 @@ from PIL import Image
 
 pytest.importorskip("train.generator", reason="needs pip install 'semcomp[train]'", exc_type=ImportError)
 
-from heads.datasets import IGNORED, DataConfig, find_dataset
+from heads.datasets import DataConfig, find_dataset
 from heads.head_file import HeadInfo, NetworkHead, build_network, save_head
 from heads.segmenter import SegmenterConfig
 from heads.squeezenet import SqueezeNet
@@ -21,6 +21,7 @@ from semcomp.codec.release import load_release, save_release
 from semcomp.generative.generator_file import load_generator, read_generator_file
 from semcomp.generative.request import Request
 from semcomp.networks.model import CodecConfig, CodecModel
+from semcomp.semantics.results import VOID
 from tests.train.test_codec import SMALL
 from train import generator as program
 from train.checkpoint import load_state
@@ -188,13 +189,13 @@ def test_what_a_segmenter_sees_has_gradients(data: Path) -> None:
     assert meaning.weights.shape == (3,) and meaning.weights.argmax() == 2  # the rarest class
     x = torch.rand(2, 3, 64, 64, requires_grad=True)
     label_map = torch.zeros(2, 64, 64, dtype=torch.long)
-    label_map[0] = IGNORED
+    label_map[0] = VOID
     loss = meaning(x, label_map)
     loss.backward()
     assert x.grad is not None
     assert loss > 0 and not x.grad[0].any() and x.grad[1].any()
     assert all(parameter.grad is None for parameter in meaning.networks[0].parameters())
-    nothing = meaning(x, torch.full_like(label_map, IGNORED))
+    nothing = meaning(x, torch.full_like(label_map, VOID))
     nothing.backward()
     assert nothing == 0 and x.grad.isfinite().all()
 

@@ -22,6 +22,7 @@ from semcomp.bitstream.frequency_tables import MAX_VALUE, Tables, quantize_pmf
 from semcomp.bitstream.generator_note import GeneratorNote, pack_generator
 from semcomp.bitstream.keep_mask import pack_keep, unpack_keep
 from semcomp.bitstream.label_map import LabelMap, pack_label_map, reduce_map, unpack_label_map
+from semcomp.bitstream.label_map_header import VOID
 from semcomp.bitstream.symbol_stream import SymbolReader, encode_symbols
 from semcomp.bitstream.tags import Tag, pack_tags
 from semcomp.codec.codec import Codec, load
@@ -169,6 +170,10 @@ def label_maps(rng: np.random.Generator) -> list[dict[str, Any]]:
         ("large cells", 130, 70, 7, 64),
         ("table 1", 50, 40, 11, 4),
         ("table 2", 50, 40, 21, 4),
+        ("void", 60, 45, 5, 4),
+        ("void beside 255 classes", 61, 47, 255, 1),
+        ("void of table 2", 50, 40, 21, 4),
+        ("nothing but void", 20, 10, 3, 4),
     ]
     for name, width, height, classes, cell in sizes:
         y, x = np.mgrid[:height, :width]
@@ -177,7 +182,13 @@ def label_maps(rng: np.random.Generator) -> list[dict[str, Any]]:
             label_map = rng.integers(0, classes, (height, width)).astype(np.uint8)
         names = tuple(f"class {number} é" for number in range(classes))
         palette = tuple((number, 255 - number, 7) for number in range(classes))
-        if name.startswith("table"):
+        if name.startswith("void"):
+            label_map[
+                rng.random((height // 5 + 1, width // 5 + 1)).repeat(5, 0).repeat(5, 1)[:height, :width] < 0.4
+            ] = VOID
+        elif name == "nothing but void":
+            label_map[:] = VOID
+        if "table" in name:
             names, palette = CLASS_TABLES[int(name[-1])]
         stored = LabelMap(cells=reduce_map(label_map, cell), cell=cell, classes=names, palette=palette, source="a head")
         rows.append(
@@ -203,7 +214,10 @@ def damaged_bodies(rng: np.random.Generator) -> list[dict[str, Any]]:
     stored = LabelMap(cells=reduce_map(label_map, 2), cell=2, classes=names, palette=palette)
     keep = rng.random((30, 40)) < 0.5
     rows = []
-    for kind, body in (("map", pack_label_map(stored, width=88, height=54)), ("keep", pack_keep(keep))):
+    some_void = np.where(stored.cells == 2, np.uint8(VOID), stored.cells)
+    with_void = LabelMap(cells=some_void, cell=2, classes=names, palette=palette)
+    bodies = [("map", pack_label_map(each, width=88, height=54)) for each in (stored, with_void)]
+    for kind, body in (*bodies, ("keep", pack_keep(keep))):
         for number in range(150):
             data = bytearray(body)
             at = int(rng.integers(len(data)))
