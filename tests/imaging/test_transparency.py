@@ -22,7 +22,9 @@ RNG = np.random.default_rng(11)
 def visible_where(picture: Picture) -> NDArray[np.bool_]:
     assert picture.alpha is not None
     assert set(np.unique(picture.alpha)) <= {0, 255}
-    return np.asarray(picture.alpha == 255)
+    assert picture.alpha is not None
+    visible: NDArray[np.bool_] = picture.alpha == 255
+    return visible
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
@@ -118,8 +120,7 @@ def test_hidden_colour_is_blanked_and_visible_colour_is_not() -> None:
     rgba = noisy(alpha)
     for image in (rgba, Image.fromarray(rgba), file_of(Image.fromarray(rgba)), file_of(Image.fromarray(rgba), "TIFF")):
         picture = as_picture(image)
-        assert picture.alpha is not None
-        np.testing.assert_array_equal(picture.alpha, alpha)
+        assert picture.alpha is not None and np.array_equal(picture.alpha, alpha)
         np.testing.assert_array_equal(picture.pixels[alpha > 0], rgba[alpha > 0][:, :3])
         hidden = picture.pixels.astype(int)
         assert np.abs(np.diff(hidden, axis=0))[60:].max() < 30, "noise is gone"
