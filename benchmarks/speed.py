@@ -30,10 +30,12 @@ from torch import Tensor
 
 from benchmarks import common
 from benchmarks.common import at_least, at_most
-from semcomp import types as symbols_module
 from semcomp.codec import latent_coder as latents_module
 from semcomp.errors import MissingExtraError
-from semcomp.pipeline import base_codec as filing_module
+from semcomp.pipeline import base_codec as encoder_module
+from semcomp.pipeline import base_decoder as decoder_module
+from semcomp.pipeline import checks as checks_module
+from semcomp.pipeline import latent_coder as symbols_module
 
 ENTROPY_STAGES = ("coder", "container")
 NETWORK_STAGES = ("analysis", "hyper analysis", "sigma path", "mean path", "synthesis")
@@ -50,11 +52,12 @@ def stages_of(codec: Any) -> list[tuple[str, Any, str]]:
         ("coder", symbols_module, "encode_symbols"),
         ("coder", symbols_module.SymbolReader, "read"),
         ("coder", codec.coder, "z_index"),
-        ("container", filing_module, "write"),
-        ("container", filing_module, "read"),
-        ("container", filing_module, "_crc"),
+        ("container", encoder_module, "write"),
+        ("container", decoder_module, "read"),
+        ("container", checks_module, "header_crc"),
+        ("container", decoder_module, "header_crc"),
         ("synthesis", codec, "render"),
-        ("picture", filing_module, "to_pil"),
+        ("picture", decoder_module, "to_pil"),
     ]
 
 

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from heads.classifier import Classifier, ClassifierConfig
 from heads.inference import for_inference
 from heads.segmenter import Segmenter, SegmenterConfig
-from semcomp.codec.latent_coder import Latents
 from semcomp.config import build
 from semcomp.networks.precision import fast_pixels
 from semcomp.semantics.head import Head, Labels, Palette, Segmentation
 from semcomp.semantics.upsample import full_resolution
+from semcomp.types import Latents
 from semcomp.weights.files import WEIGHTS, stored
 
 FORMAT = "semcomp-head-1"

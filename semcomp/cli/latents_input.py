@@ -14,8 +14,8 @@ from semcomp.cli.paths import Job, read_source
 if TYPE_CHECKING:
     import numpy as np
 
-    from semcomp.codec.latent_coder import Latents
     from semcomp.semantics.head import Head
+    from semcomp.types import Latents
 
 
 @dataclass(frozen=True)
@@ -50,4 +50,4 @@ def with_latents(data: bytes, options: Namespace) -> Input:
     from semcomp.imaging.picture import open_picture
 
     picture = open_picture(data, convert=options.convert)
-    return Input(data, codec.latents_of(picture, quality=options.quality or 75), picture.pixels)
+    return Input(data, codec.latents_of_image(picture, quality=options.quality or 75), picture.pixels)

@@ -1,4 +1,4 @@
-"""Exported heads: latents -> labels or a label map."""
+"""Exported heads: latents to labels or to a label map."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from semcomp.types import Latents
 
 
 class EdgeHead:
-    """One head of a bundle; call it with latents."""
+    """One head of a bundle. It is called with latents."""
 
     def __init__(self, bundle: Bundle, name: str):
         entry = bundle.heads[name]
@@ -21,7 +21,11 @@ class EdgeHead:
         self.entropy_id = bytes.fromhex(bundle.manifest["entropy_id"])
 
     def __call__(self, latents: Latents) -> Labels | Segmentation:
-        """The answer for one picture. ModelError for latents of another codec."""
+        """Labels or a label map of one picture.
+
+        Raises:
+            ModelError: The latents are those of another codec.
+        """
         if latents.entropy_id != self.entropy_id:
             raise ModelError(
                 f"the head {self.name} was trained on latents with entropy id {self.entropy_id.hex()}, these have "

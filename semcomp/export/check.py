@@ -157,7 +157,7 @@ def _labels(
 ) -> Iterator[Difference]:
     """Answers of the client beside those of the network in float32."""
     picture, graphs = sample(), {part.name: part for part in parts}
-    latents = codec.latents_of(picture, quality=quality, precise=True)
+    latents = codec.latents_of_image(picture, quality=quality, precise=True)
     plain = replace(latents, y_hat=np.ascontiguousarray(latents.y_hat.numpy()))
     for head in heads:
         part = graphs[f"head_{head.name}"]

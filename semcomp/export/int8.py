@@ -66,7 +66,7 @@ class Calibration:
         """y_hat and quality of every crop; the qualities come in turn."""
         found = []
         for crop, quality in zip(self.crops, cycle(QUALITIES), strict=False):
-            y_hat = self.codec.latents_of(crop, quality=quality, precise=True).y_hat
+            y_hat = self.codec.latents_of_image(crop, quality=quality, precise=True).y_hat
             found.append({"y_hat": np.ascontiguousarray(y_hat.numpy()), "quality": np.array([quality], np.int64)})
         return found
 

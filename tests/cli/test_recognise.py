@@ -242,7 +242,7 @@ def test_models_lists_the_heads(capsys: Any) -> None:
 def test_embedded_heads_fit_the_embedded_codec(codec: Any, name: str) -> None:
     head = semcomp.load_head(name)
     assert head.entropy_id == codec.entropy_id and head.origin
-    answer = head(codec.latents_of(np.zeros((40, 56, 3), np.uint8), quality=50))
+    answer = head(codec.latents_of_image(np.zeros((40, 56, 3), np.uint8), quality=50))
     if head.task == "segment":
         assert answer.label_map.shape == (40, 56) and answer.label_map.max() < len(head.classes)
     else:

@@ -9,12 +9,13 @@ import pytest
 from semcomp.bitstream.container import Chunk, ChunkKind, Container, read, smallest_file, write
 from semcomp.bitstream.symbol_stream import SymbolReader, encode_symbols
 from semcomp.codec.codec import Codec
-from semcomp.codec.latent_coder import Symbols
 from semcomp.errors import FormatError
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
 from semcomp.networks.sigma import Z_LIMIT
 from semcomp.pipeline import base_codec
+from semcomp.pipeline.checks import with_checks
+from semcomp.types import Symbols
 
 
 def rewritten(codec: Codec, data: bytes, z: np.ndarray) -> bytes:
@@ -25,7 +26,7 @@ def rewritten(codec: Codec, data: bytes, z: np.ndarray) -> bytes:
     numbers = numbers[:, :rows, :columns]
     index = np.where(numbers >= codec.release.skip_below, numbers, -1).astype(np.int8)
     symbols = Symbols(z=z, y=np.zeros(index.shape, np.int16), index=index)
-    header = base_codec.with_checks(header, symbols)
+    header = with_checks(header, symbols)
     return write(Container(header, (Chunk(ChunkKind.SYMBOLS, codec.coder.write(symbols, quality=header.quality)),)))
 
 

@@ -24,7 +24,7 @@ from semcomp.generative.noise import TILE, noise_at, noise_tile
 from semcomp.generative.request import Request
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
-from semcomp.pipeline.completion import Plan
+from semcomp.pipeline.completion import GenerativePlan
 from semcomp.pipeline.rdo import choose_symbols
 from semcomp.semantics.head import Segmentation, default_palette
 from semcomp.workers import spawned
@@ -147,7 +147,7 @@ def test_latents_and_answers_are_those_of_the_library(edge: EdgeCodec, codec: Co
     data = codec.encode(photo, quality=75)
     latents, expected = edge.latents(data), codec.latents(data, precise=True)
     np.testing.assert_allclose(latents.y_hat, expected.y_hat.numpy(), atol=1e-4)
-    of_picture = edge.latents_of(photo, quality=75)
+    of_picture = edge.latents_of_image(photo, quality=75)
     again = edge.latents(edge.encode(photo, quality=75))
     np.testing.assert_allclose(of_picture.y_hat, again.y_hat, atol=1e-5)
     from semcomp.semantics.head import load_head
@@ -175,14 +175,14 @@ def test_tiles_agree_with_the_whole(edge: EdgeCodec, monkeypatch: pytest.MonkeyP
 
 
 class Kept:
-    """What is asked of a picture (GenerativeLike), without a generator: some positions and no label map."""
+    """A request (GenerativeLike) without a generator. It keeps some positions and has no label map."""
 
     def __init__(self, keep: np.ndarray | None):
         self.keep = keep
 
-    def plan(self, codec: Any, picture: Any, y: Any) -> Plan:
+    def plan(self, codec: Any, picture: Any, y: Any) -> GenerativePlan:
         note = GeneratorNote(name="nobody", generator_id=bytes(8), guided=False)
-        return Plan(note=note, keep=self.keep, segmentation=None, cell=8)
+        return GenerativePlan(note=note, keep=self.keep, segmentation=None, cell=8)
 
 
 def without_generators(edge: EdgeCodec, folder: Path) -> Path:
@@ -215,9 +215,9 @@ def test_files_that_keep_a_part_cross(
     alone = EdgeCodec(without_generators(edge, tmp_path / "alone"))
     for file in (data, edge.encode(photo, generative=Kept(None))):
         for generator in (None, "realistic"):
-            with pytest.raises(ModelError, match=r"runs no generator: .* generator nobody; .* --generator faithful"):
+            with pytest.raises(ModelError, match=r'runs no generator: .* generator nobody; .* generator "faithful"'):
                 alone.decode(file, generator=generator)
-            with pytest.raises(ModelError, match=r"has no generator nobody, only untrained; .* --generator faithful"):
+            with pytest.raises(ModelError, match=r'has no generator nobody, only untrained; .* generator "faithful"'):
                 edge.decode(file, generator=generator)
     with pytest.raises(ImageError, match="decoded without one"):
         edge.decode(data, generator="faithful", relabel={"a": "b"})
@@ -279,7 +279,9 @@ def test_generators_complete_pictures_as_the_library_does(
     monkeypatch.setattr("semcomp.edge.generator.tile_side", lambda height, width: 256)
     assert np.abs(np.asarray(edge.decode(data)) - whole).max() <= 1
     ordinary = codec.encode(photo, quality=30)
-    np.testing.assert_array_equal(np.asarray(edge.decode(ordinary, generator="realistic")), pictures["alone", 0])
+    np.testing.assert_array_equal(np.asarray(edge.decode(ordinary, generator="untrained")), pictures["alone", 0])
+    with pytest.raises(ModelError, match="has no generator photos, only untrained"):  # the library's default too
+        edge.decode(ordinary, generator="realistic")
     with pytest.warns(SemcompWarning, match="what is synthesised will differ"):
         edge.decode(edge.encode(photo, generative=Kept(None)), generator="untrained")
 
@@ -340,10 +342,10 @@ def test_damage_is_named(folder: Path, edge: EdgeCodec, photo: np.ndarray, tmp_p
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ModelError, match="damaged or of another version"):
         EdgeCodec(copy)
-    latents = edge.latents_of(photo)
+    latents = edge.latents_of_image(photo)
     with pytest.raises(ModelError, match="has no head dogs; it has: "):
         edge.classify(latents, head="dogs")
-    with pytest.raises(ModelError, match="gives labels, no label map"):
+    with pytest.raises(ModelError, match="gives labels, not a label map"):
         edge.segment(latents, head="imagenette")
     with pytest.raises(ModelError, match="was trained on latents"):
         edge.segment(replace(latents, entropy_id=b"12345678"))
@@ -353,7 +355,7 @@ def test_damage_is_named(folder: Path, edge: EdgeCodec, photo: np.ndarray, tmp_p
 
 @pytest.mark.parametrize("data", [b"", b"\x05\0\0\0\0\0\0\0{}", b"\x02\0\0\0\0\0\0\0[]", b"\x02\0\0\0\0\0\0\0{x"])
 def test_tensors_that_are_none(data: bytes) -> None:
-    with pytest.raises(ModelError, match="is no safetensors file"):
+    with pytest.raises(ModelError, match="is not a safetensors file"):
         parse_tensors(data, name="a")
 
 

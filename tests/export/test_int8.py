@@ -99,6 +99,7 @@ def test_symbols_cross_and_little_is_lost(clients: dict[str, EdgeCodec], codec: 
         assert lost < (0.4 if quality == 100 else 0.15)
 
 
+@pytest.mark.filterwarnings("ignore:quality 60 keeps only:semcomp.errors.SemcompWarning")
 @pytest.mark.parametrize("kind", ["noise", "squares", "white"])
 def test_what_no_photo_shows_is_not_spoilt(clients: dict[str, EdgeCodec], kind: str) -> None:
     rng = np.random.default_rng(2)
@@ -117,7 +118,7 @@ def test_what_no_photo_shows_is_not_spoilt(clients: dict[str, EdgeCodec], kind: 
 
 
 def test_label_maps_stay(clients: dict[str, EdgeCodec], crop: np.ndarray) -> None:
-    latents = clients["float"].latents_of(crop, quality=60)
+    latents = clients["float"].latents_of_image(crop, quality=60)
     ours, theirs = (clients[name].segment(latents, head="street").label_map for name in ("int8", "float"))
     assert np.mean(ours == theirs) > 0.93 and len(np.unique(theirs)) > 1
 

@@ -171,7 +171,7 @@ def test_a_lost_map_costs_the_guidance_alone(codec, maker, generator_file, halve
 
 def test_a_generator_that_is_missing_or_another(codec, maker, generator_file, halves, photo, tmp_path) -> None:
     data = codec.encode(photo, quality=8, generative=Request(generator=maker))
-    with pytest.raises(ModelError, match=r"no generator called untrained.* --generator faithful"):
+    with pytest.raises(ModelError, match=r'no generator called untrained.* generator "faithful"'):
         codec.decode(data)
     other = tmp_path / "other.safetensors"
     network = load_generator(generator_file).network
