@@ -22,8 +22,9 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from heads.datasets import IGNORED, DataConfig, Dataset, Sample, read_rgb
+from heads.datasets import DataConfig, Dataset, Sample, read_rgb
 from semcomp.codec.codec import Codec
+from semcomp.semantics.results import VOID
 from semcomp.torchvision_compat import declare_missing_operators
 
 declare_missing_operators()
@@ -207,7 +208,7 @@ def augment(
     """A random crop of side S, uint8 (S, S, 3), and of its mask, uint8 (S, S).
 
     With a mask the crop is scaled by `zoom`, so that things keep about their size; without, it shows `area` of the
-    picture, whatever its size. A mask that is smaller than the window is filled up with IGNORED, or enlarged.
+    picture, whatever its size. A mask that is smaller than the window is filled up with VOID, or enlarged.
     """
     height, width = pixels.shape[:2]
     if mask is None:
@@ -223,7 +224,7 @@ def augment(
         if any(short):
             edges = ((0, short[0]), (0, short[1]))
             pixels = np.pad(pixels, (*edges, (0, 0)), mode="reflect" if min(height, width) > max(short) else "edge")
-            mask = np.pad(mask, edges, constant_values=IGNORED)
+            mask = np.pad(mask, edges, constant_values=VOID)
             height, width = mask.shape
     top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
     flip = rng.random() < 0.5

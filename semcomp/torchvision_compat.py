@@ -25,7 +25,7 @@ def declare_missing_operators() -> None:
 
         for name in [module for module in sys.modules if module.split(".")[0] == "torchvision"]:
             del sys.modules[name]
-        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+        library = torch.library.Library("torchvision", "FRAGMENT")
         for operator in ("nms", "qnms"):
-            library.define(operator + _SCHEMA)  # type: ignore[no-untyped-call]
+            library.define(operator + _SCHEMA)
         _declared.append(library)

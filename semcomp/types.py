@@ -27,7 +27,7 @@ STRIDE_Y = 16
 STRIDE_Z = 64
 """Side in pixels of the square that one position of z stands for. Pictures are padded to a multiple of it."""
 Z_LIMIT = 127
-"""z-hat lies in -Z_LIMIT..Z_LIMIT."""
+"""Values of z_hat are in -Z_LIMIT..Z_LIMIT."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-import signal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,5 +32,7 @@ def for_one_command() -> None:
 
 
 def _begin() -> None:
+    import signal
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for_one_command()

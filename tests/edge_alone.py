@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 class Blocker(MetaPathFinder):
     """Some packages cannot be imported."""
 
-    def __init__(self, names: Sequence[str]):
+    def __init__(self, names: Sequence[str]) -> None:
         self.names = names
 
     def find_spec(self, name: str, path: object, target: ModuleType | None = None) -> ModuleSpec | None:

@@ -66,7 +66,20 @@ STANDARD_LIBRARY_ONLY = (
     "cli/info",
     "cli/paths",
     "cli/generative_options",
-    "cli/eval_options",
+    "cli/shared_options",
+    "cli/terminal",
+    "cli/batch",
+    "cli/encode",
+    "cli/decode",
+    "cli/classify",
+    "cli/segment",
+    "cli/compare",
+    "cli/eval",
+    "cli/models",
+    "cli/export",
+    "cli/doctor",
+    "cli/latents_input",
+    "workers",
 )
 
 

@@ -15,13 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from heads.datasets import IGNORED, find_dataset
+from heads.datasets import find_dataset
 from heads.depthwise import quick_depthwise
 from semcomp.codec.release import load_release, save_release
 from semcomp.generative.generator_file import TrainedGenerator, read_generator_file, save_generator
 from semcomp.generative.network import Generator, GeneratorConfig
 from semcomp.generative.render import feather
 from semcomp.networks.model import CodecModel
+from semcomp.semantics.results import VOID
 from train.checkpoint import load_state, random_state, restore_random_state, save_state
 from train.conditions import DrawConfig, Sample, draw
 from train.contact_sheet import colours_of, mask_of, to_uint8, write_sheet
@@ -261,7 +262,7 @@ class Trainer:
         semantic = torch.zeros(())
         if self.meaning and self.progress >= self.config.semantic_from:
             seen = (weight[:, 0] > 0) if w.adversarial_beyond == 0 else torch.ones_like(weight[:, 0], dtype=torch.bool)
-            semantic = self.meaning(shown, torch.where(seen, sample.label_map, IGNORED))
+            semantic = self.meaning(shown, torch.where(seen, sample.label_map, VOID))
             loss = loss + w.semantic * semantic
         psnr_db = (10 * torch.log10(255**2 / mse.detach().clamp_min(1e-3))).mean()
         row = {

@@ -27,7 +27,7 @@ import yaml
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from heads.datasets import IGNORED, DataConfig, Dataset, find_dataset, read_rgb
+from heads.datasets import DataConfig, Dataset, find_dataset, read_rgb
 from heads.depthwise import quick_depthwise
 from heads.fit import validate
 from heads.head_file import NETWORKS, HeadInfo, Network, NetworkHead, build_network
@@ -38,6 +38,7 @@ from semcomp.codec.release import Release, load_release, save_release
 from semcomp.networks.model import STRIDE_Z, CodecConfig, CodecModel
 from semcomp.networks.rate_table import QUALITIES
 from semcomp.semantics.head import load_head
+from semcomp.semantics.results import VOID
 from semcomp.semantics.upsample import FINE
 from train.checkpoint import load_state, save_state
 from train.export import export, pictures_for_tables, with_analysis
@@ -161,9 +162,9 @@ def semantic_loss(logits: Tensor, target: Tensor, *, weight: Tensor | None = Non
     if logits.ndim == 2:
         return F.cross_entropy(logits, target, label_smoothing=0.1)
     target = target[:, FINE // 2 :: FINE, FINE // 2 :: FINE]
-    if (target == IGNORED).all():
+    if (target == VOID).all():
         return 0 * logits.sum()
-    return F.cross_entropy(logits, target, weight=weight, ignore_index=IGNORED)
+    return F.cross_entropy(logits, target, weight=weight, ignore_index=VOID)
 
 
 class Trainer:

@@ -8,7 +8,7 @@ the frequencies of the categories below it add up to c:
     x = ((x // f) << 24) | (x % f + c)
 
 At the end x itself is pushed, low word first, without a high word of zero. A decoder reverses the steps and gets the
-categories in the opposite order, so the encoder pushes the last category first. The method is that of Duda et al., "The
+categories in the opposite order, so the encoder pushes the last category first. The method is from Duda et al., "The
 use of asymmetric numeral systems as an accurate replacement for Huffman coding", PCS 2015, in the streaming form of
 constriction. It takes about 0.3 microseconds per symbol.
 """

@@ -51,16 +51,18 @@ MAX_STRING_BYTES = 200
 """Longest string in UTF-8 bytes."""
 
 
-def check_version(data: bytes | memoryview, version: int, what: str) -> None:
+def check_version(data: bytes | memoryview, versions: int | tuple[int, ...], what: str) -> None:
     """Check the version byte at the start of a body. `what` names the body, in the plural.
 
     Raises:
-        FormatError: The body is empty, or of another version.
+        FormatError: The body is empty, or of none of these versions.
     """
+    known = versions if isinstance(versions, tuple) else (versions,)
     if not len(data):
         raise FormatError(f"{what} are empty: the version is missing (byte 0); {_COPY_AGAIN}")
-    if data[0] != version:
-        raise FormatError(f"{what} have version {data[0]} (byte 0), this semcomp reads {version}; upgrade semcomp")
+    if data[0] not in known:
+        readable = " and ".join(str(version) for version in known)
+        raise FormatError(f"{what} have version {data[0]} (byte 0), this semcomp reads {readable}; upgrade semcomp")
 
 
 def pack_string(text: str) -> bytes:

@@ -2,8 +2,8 @@
 
 Table t covers the values -b..b, where b = bounds[t]. It has 2b + 2 categories: value v is category v + b, and the last
 category is the escape. The escape stands for any other value, which symbol_stream.py spells out. Frequencies are
-integers of at least 1, and those of a table add up to exactly 2**24, so a category of frequency f costs 24 - log2(f)
-bits. Tables are a part of the model. They are stored and loaded as integers, and never computed from floats on
+integers of at least 1, and the frequencies of a table add up to exactly 2**24, so a category of frequency f costs 24 -
+log2(f) bits. Tables are a part of the model. They are stored and loaded as integers, and never computed from floats on
 loading.
 """
 

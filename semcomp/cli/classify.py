@@ -6,11 +6,34 @@ import time
 from argparse import Namespace
 from typing import Any
 
+from semcomp.cli.argument_types import whole_number
 from semcomp.cli.batch import run_batch
 from semcomp.cli.latents_input import Input, get_head, read_latents
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, list_jobs
+from semcomp.cli.shared_options import NewParser, SharedOptions
 
 KEYS = ("head", "labels")
+
+_EPILOG = """\
+examples:
+  semcomp classify small/*.semc
+  semcomp classify photos/ --top 3 --json           pictures are encoded in memory first
+  semcomp classify --head my.safetensors new/*.semc a head of your own, see semcomp-fit-head
+"""
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.reading, shared.model, shared.output],
+        epilog=_EPILOG,
+        description="Say what .semc files show. Heads read the latents: no pixel is decoded.",
+    )
+    parser.add_argument("--head", default="objects", metavar="NAME", help="a head's name or file (objects)")
+    parser.add_argument(
+        "--top", type=whole_number(1, 1000, "count"), default=5, metavar="N", help="labels for each file (5)"
+    )
+    parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:

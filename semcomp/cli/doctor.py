@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-import sys
 import time
 from argparse import Namespace
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
+from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.terminal import complain, say, say_json
 
 CORE = ("torch", "torchvision", "numpy", "pillow", "safetensors", "constriction", "tqdm", "PyYAML")
 EXTRAS = {
@@ -24,8 +22,17 @@ EXTRAS = {
 }
 
 
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.output],
+        description="Say what is installed and prove that symbols decode exactly on this machine.",
+    )
+    parser.set_defaults(run=run)
+
+
 def run(options: Namespace) -> int:
-    """Print the report; 0 where every check holds, else 1 or the exit code of the error that stopped it."""
+    """Print the report; returns 0 if every check holds, else 1 or the exit code of the error that stopped it."""
     from semcomp.errors import SemcompError
 
     report: dict[str, Any] = {
@@ -51,16 +58,19 @@ def run(options: Namespace) -> int:
     report["seconds"] = round(time.perf_counter() - start, 3)
     report["ok"] = all(check["ok"] for check in checks)
     if options.json:
-        print(json.dumps(report, ensure_ascii=False))
+        say_json(report)
     elif not options.quiet:
-        print(describe(report))
+        say(describe(report))
     elif not report["ok"]:
-        print("semcomp doctor: the self-test failed", file=sys.stderr)
+        complain("semcomp doctor: the self-test failed")
     return EXIT_OK if report["ok"] else code or EXIT_FAILED
 
 
 def versions() -> dict[str, str | None]:
-    """Package -> version, null where it is not installed."""
+    """Map each package to its version, or to None where it is not installed."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
     import semcomp
 
     found: dict[str, str | None] = {"semcomp": semcomp.__version__, "python": platform.python_version()}
@@ -73,7 +83,9 @@ def versions() -> dict[str, str | None]:
 
 
 def devices() -> dict[str, Any]:
-    """Where networks could run."""
+    """Describe the devices that networks could run on."""
+    import platform
+
     import torch
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
@@ -87,8 +99,8 @@ def devices() -> dict[str, Any]:
     }
 
 
-def describe(report: dict[str, Any]) -> str:
-    """The report for a person."""
+def describe(report: dict[str, Any]) -> list[str]:
+    """Describe the report in a few lines for a person."""
     where = report["devices"]
     gpus = ", ".join([*where["cuda"], *(["MPS"] if where["mps"] else [])]) or "none"
     lines = ["versions   " + "  ".join(f"{name} {found or 'MISSING'}" for name, found in report["versions"].items())]
@@ -101,4 +113,4 @@ def describe(report: dict[str, Any]) -> str:
         lines.append(f"{'ok' if check['ok'] else 'FAILED':<11}{check['name']}: {check['detail']}")
     verdict = "all is well" if report["ok"] else "something is wrong, see above"
     lines.append(f"{verdict} ({report['seconds']:.1f} s of self-test)")
-    return "\n".join(lines)
+    return lines

@@ -3,18 +3,70 @@
 from __future__ import annotations
 
 import time
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from semcomp.bitstream.container import ChunkKind, read_header
 from semcomp.cli import generative_options
+from semcomp.cli.argument_types import SEMANTICS, semantics_kinds, tag, whole_number
 from semcomp.cli.batch import get_codec, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.latents_input import get_head
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
+from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
 
 KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "ratio", "quality", "psnr_db", "semantics_bytes")
-TARGETS = ("bpp", "max_bytes", "psnr")
+
+_EPILOG = """\
+examples:
+  semcomp encode photo.jpg                          photo.semc, quality 50
+  semcomp encode photo.jpg -q 80 -o best.semc
+  semcomp encode 'photos/**/*.png' -o out/ -j 4     the tree below photos/, mirrored into out/
+  semcomp encode photos/ --max-bytes 20k            each file at most 20,000 bytes (20Ki: 20,480)
+  semcomp encode photo.png --psnr 36                the smallest file of at least 36 dB
+  cat photo.png | semcomp encode - > photo.semc
+  semcomp encode photo.jpg --semantics              labels and a label map go into the file
+  semcomp encode photo.jpg --tag dog=0.98 --tag beach
+  semcomp encode photo.png --mode generative --map  a tiny file; its decoder synthesises the details
+  semcomp encode street.png --keep people,car --head street
+"""
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.batch, shared.target, shared.model, shared.output],
+        epilog=_EPILOG,
+        description="Compress images into .semc files. No option is needed.",
+    )
+    _add_semantics_options(parser)
+    generative_options.add_encode_options(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_semantics_options(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("semantics stored in the file")
+    group.add_argument(
+        "--semantics",
+        nargs="?",
+        const=SEMANTICS,
+        type=semantics_kinds,
+        metavar="labels,map",
+        help="run heads and store labels with scores, a label map, or both (both)",
+    )
+    group.add_argument(
+        "--head", action="append", metavar="NAME", help="head to run: a name or a file; may be repeated (objects)"
+    )
+    group.add_argument(
+        "--grid",
+        type=whole_number(1, 64, "grid"),
+        metavar="N",
+        help="one cell of the map for N x N pixels (4; 8 where the map guides a generator)",
+    )
+    group.add_argument("--label-map", metavar="PNG", help="store this label map: a palette or grey PNG")
+    group.add_argument("--classes", metavar="TXT", help="text file with the names of its classes, one a line")
+    group.add_argument(
+        "--tag", action="append", type=tag, metavar="NAME[=SCORE]", help="store this label; may be repeated"
+    )
 
 
 def run(options: Namespace) -> int:
@@ -137,6 +189,8 @@ def semantics_of(options: Namespace) -> Any:
 
 
 def semantics_bytes(data: bytes) -> int:
-    """Bytes of the chunks that hold semantics."""
+    """Count the bytes of the chunks that hold semantics."""
+    from semcomp.bitstream.container import ChunkKind, read_header
+
     kinds = (ChunkKind.TAGS, ChunkKind.LABEL_MAP)
     return sum(entry.length for entry in read_header(data)[1] if entry.kind in kinds)

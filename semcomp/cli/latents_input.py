@@ -1,37 +1,36 @@
-"""What `classify` and `segment` share: latents of a .semc file, or of a picture that is encoded in memory."""
+"""Input of `classify` and `segment`: latents of a .semc file, or of a picture that is encoded in memory."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from semcomp.bitstream.container import MAGIC
 from semcomp.cli.batch import get_codec
 from semcomp.cli.paths import Job, read_source
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from semcomp.semantics.head import Head
     from semcomp.types import Latents
 
 
-@dataclass(frozen=True)
-class Input:
-    """One file that was read, and its latents where they were asked for."""
+class Input(NamedTuple):
+    """One input after it was read."""
 
     data: bytes
-    """The file."""
+    """The bytes of the file"""
     latents: Latents | None
-    pixels: np.ndarray | None
-    """uint8 (H, W, 3) of a picture that is no .semc file"""
+    """Its latents; None if the command does not need them"""
+    pixels: NDArray[np.uint8] | None
+    """uint8 (H, W, 3) of a picture; None for a .semc file"""
 
 
 @lru_cache(maxsize=4)
 def get_head(name: str) -> Head:
-    """A head of this process, loaded when the first file needs it."""
+    """Return a head of this process. It is loaded when the first file needs it."""
     from semcomp.semantics.head import load_head
 
     return load_head(name)
@@ -43,7 +42,9 @@ def read_latents(job: Job, options: Namespace) -> Input:
 
 
 def with_latents(data: bytes, options: Namespace) -> Input:
-    """The same of bytes."""
+    """Entropy-decode the bytes of a .semc file, or encode those of a picture as far as its latents."""
+    from semcomp.bitstream.container import MAGIC
+
     codec = get_codec(options.model, options.device, options.threads)
     if data[: len(MAGIC)] == MAGIC:
         return Input(data, codec.latents(data), None)

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from semcomp.cli.exit_codes import EXIT_OK
+from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.terminal import complain, say, say_json
 from semcomp.errors import ModelError, SemcompError
 
 if TYPE_CHECKING:
     from semcomp.generative.generator_file import TrainedGenerator
     from semcomp.semantics.head import Head
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.output],
+        description="List codecs with their parameters, kMAC a pixel and ids, heads and generators with their classes.",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="names or .safetensors paths (all inside the package)")
+    parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:
@@ -43,7 +53,7 @@ def run(options: Namespace) -> int:
                 facts = facts_of(name)
             except SemcompError as error:
                 code = error.exit_code
-                print(f"semcomp models: {name}: {error}", file=sys.stderr)
+                complain(f"semcomp models: {name}: {error}")
                 continue
             _show(facts, options)
     return code
@@ -76,13 +86,13 @@ def _of_generator(made: TrainedGenerator) -> dict[str, Any]:
 
 def _show(facts: dict[str, Any], options: Namespace) -> None:
     if options.json:
-        print(json.dumps({"command": "models", **facts}, ensure_ascii=False, default=_plain))
+        say_json({"command": "models", **facts})
     elif not options.quiet:
-        print(describe(facts))
+        say(describe(facts))
 
 
-def describe(facts: dict[str, Any]) -> str:
-    """A few lines for a person, from `Codec.describe()`."""
+def describe(facts: dict[str, Any]) -> list[str]:
+    """Describe a codec, head or generator in a few lines for a person."""
     lines = [str(facts["name"])]
     for key, value in facts.items():
         if isinstance(value, list):
@@ -91,14 +101,10 @@ def describe(facts: dict[str, Any]) -> str:
             value = ", ".join(f"{part} {_number(entry)}" for part, entry in value.items())
         if key != "name":
             lines.append(f"  {key.replace('_', ' '):<20}{_number(value)}")
-    return "\n".join(lines)
+    return lines
 
 
 def _number(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return f"{value:.2f}" if isinstance(value, float) else str(_plain(value))
-
-
-def _plain(value: Any) -> Any:
-    return value.hex() if isinstance(value, bytes) else value
+    return f"{value:.2f}" if isinstance(value, float) else value.hex() if isinstance(value, bytes) else str(value)

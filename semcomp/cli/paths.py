@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from glob import glob, has_magic
+from collections.abc import Callable, Collection, Iterable
 from itertools import takewhile
 from pathlib import Path
+from typing import NamedTuple
 
 from semcomp.cli.exit_codes import UsageError
 
@@ -20,24 +18,21 @@ IMAGE_SUFFIXES = (
 )
 
 
-@dataclass(frozen=True)
-class Job:
-    """One input and where it goes; `-` is stdin or stdout."""
+class Job(NamedTuple):
+    """One input and its target. `-` is stdin or stdout."""
 
     source: str
     target: str
 
 
-@dataclass(frozen=True)
-class Unusable:
-    """An input that cannot even be begun, and why."""
+class Unusable(NamedTuple):
+    """An input that no job can be made of, and the reason."""
 
     source: str
     reason: str
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     source: str
     mirrored: Path
     """Where below an output folder it belongs, still with the suffix of the source."""
@@ -94,7 +89,7 @@ def list_jobs(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> tuple
     return list(jobs.values()), unusable
 
 
-def _target_rule(output: str | None, *, many: bool, write_suffix: str):  # type: ignore[no-untyped-def]  # -> callable
+def _target_rule(output: str | None, *, many: bool, write_suffix: str) -> Callable[[_Found], str]:
     if output == STREAM:
         if many:
             raise UsageError("several inputs cannot share stdout: give -o a folder")
@@ -117,6 +112,8 @@ def _target_rule(output: str | None, *, many: bool, write_suffix: str):  # type:
 
 def _expand(name: str, suffixes: Collection[str]) -> tuple[list[_Found], bool]:
     """The files behind one input, and whether it is a tree rather than one file."""
+    from glob import glob, has_magic
+
     path = Path(name)
     if name == STREAM or path.is_file():
         return [_Found(name, Path(path.name))], False
@@ -155,6 +152,8 @@ def write_target(target: str, data: bytes, *, force: bool) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
+    import secrets
+
     path = Path(target)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(6)}.tmp")

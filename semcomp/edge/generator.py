@@ -34,7 +34,7 @@ class EdgeGenerator:
         """Render a picture, uint8 (height, width, 3).
 
         Args:
-            latents: The latents. Where their `keep` is true, the picture is that of the synthesis.
+            latents: The latents. Where their `keep` is true, the synthesis makes the picture.
             segmentation: The label map that guides the generator.
             seed: Seed of the noise.
         """

@@ -24,7 +24,7 @@ class EdgeHead:
         """Labels or a label map of one picture.
 
         Raises:
-            ModelError: The latents are those of another codec.
+            ModelError: Another codec made the latents.
         """
         if latents.entropy_id != self.entropy_id:
             raise ModelError(

@@ -4,7 +4,7 @@ Torch computes in float32; a graph in float has to agree with it everywhere, one
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from semcomp.export.codec_parts import LabelMapPart, Part
 from semcomp.imaging.picture import Picture, from_array
 from semcomp.networks.sigma import clip_z
 from semcomp.semantics.head import Head
-from semcomp.types import STRIDE_Z, grid
+from semcomp.types import STRIDE_Z, Latents, grid
 
 QUALITIES = (1, 50, 100)
 TOLERANCE = 1e-3
@@ -158,7 +158,7 @@ def _labels(
     """Answers of the client beside those of the network in float32."""
     picture, graphs = sample(), {part.name: part for part in parts}
     latents = codec.latents_of_image(picture, quality=quality, precise=True)
-    plain = replace(latents, y_hat=np.ascontiguousarray(latents.y_hat.numpy()))
+    plain = Latents(**{**vars(latents), "y_hat": np.ascontiguousarray(latents.y_hat.numpy())})
     for head in heads:
         part = graphs[f"head_{head.name}"]
         output = part.module(latents.y_hat, torch.tensor([quality]))[0]

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, Union
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from semcomp.bitstream.container import MAX_PIXELS, MAX_SIDE, ColorMode
 from semcomp.errors import ImageError, SemcompWarning
@@ -30,23 +30,31 @@ from semcomp.imaging.exif import EXIF_PREFIX, exif_of_tiff, upright
 if TYPE_CHECKING:
     import torch
 
+ImageFile: TypeAlias = str | PathLike[str] | bytes | BinaryIO
+"""An image file: its path, its bytes, or an open binary stream."""
+ImageLike: TypeAlias = Union["Picture", Image.Image, NDArray[np.uint8], "torch.Tensor", ImageFile]
+"""Everything that `as_picture` takes: a Picture, a PIL image, a uint8 array (H, W) or (H, W, 1 to 4 channels), a float
+tensor (1, C, H, W) in [0, 1], or an image file."""
+
 _STILL_WITH_FRAMES = ("MPO", "PSD")
 """Formats whose further frames are views or layers of one still picture, which is frame 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One still picture, the right way up.
-
-    pixels: uint8 (H, W, 3), sRGB or whatever `icc` says; the three channels are equal where `mode` is `L`.
-    alpha: uint8 (H, W) or None. icc: a profile. exif: the TIFF block of an EXIF record, without "Exif\\0\\0".
-    """
+    """One still picture, the right way up."""
 
     pixels: NDArray[np.uint8]
+    """(H, W, 3). The three channels are equal where `mode` is `L`."""
     mode: ColorMode = ColorMode.RGB
     alpha: NDArray[np.uint8] | None = None
+    """(H, W), or None for an opaque picture."""
     icc: bytes | None = None
+    """ICC profile of the pixels, or None for sRGB."""
     exif: bytes | None = None
+    """TIFF block of an EXIF record, without the prefix "Exif\\0\\0"."""
+    xmp: bytes | None = None
+    """XMP packet: XML."""
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
@@ -67,25 +75,18 @@ class Picture:
         return int(self.pixels.shape[0])
 
 
-def as_picture(
-    image: Picture | Image.Image | NDArray[np.uint8] | torch.Tensor | str | PathLike[str] | bytes | BinaryIO,
-    *,
-    convert: bool = False,
-    max_pixels: int = MAX_PIXELS,
-) -> Picture:
+def as_picture(image: ImageLike, *, convert: bool = False, max_pixels: int = MAX_PIXELS) -> Picture:
     """Whatever holds a picture -> `Picture`, by `open_picture`, `from_array` or `from_tensor`."""
     if isinstance(image, Picture):
         return image
     if isinstance(image, np.ndarray):
         return from_array(image)
-    if hasattr(image, "is_floating_point"):
+    if not isinstance(image, Image.Image) and hasattr(image, "is_floating_point"):  # a tensor, without importing torch
         return from_tensor(image)
     return open_picture(image, convert=convert, max_pixels=max_pixels)
 
 
-def open_picture(
-    source: str | PathLike[str] | bytes | BinaryIO | Image.Image, *, convert: bool = False, max_pixels: int = MAX_PIXELS
-) -> Picture:
+def open_picture(source: ImageFile | Image.Image, *, convert: bool = False, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read an image file, or take over a PIL image (which is left as it is).
 
     EXIF rotation is applied to the pixels. Greyscale and black and white become mode L, palettes become RGB,
@@ -156,11 +157,13 @@ def to_pil(picture: Picture) -> Image.Image:
         image.info["icc_profile"] = picture.icc
     if picture.exif:
         image.info["exif"] = EXIF_PREFIX + picture.exif
+    if picture.xmp:
+        image.info["xmp"] = picture.xmp
     return image
 
 
 @contextmanager
-def _opened(source: str | PathLike[str] | bytes | BinaryIO) -> Iterator[BinaryIO]:
+def _opened(source: ImageFile) -> Iterator[BinaryIO]:
     """A seekable stream; a file that was opened here is closed, the caller's stream stays open."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         yield io.BytesIO(source)
@@ -178,7 +181,7 @@ def _pillow_errors() -> Iterator[None]:
     """What Pillow raises on damaged files, as ImageError; an OSError with a number passes."""
     try:
         yield
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ImageError("not an image in a format that Pillow knows; convert it to PNG first") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{error} Raise PIL.Image.MAX_IMAGE_PIXELS if the image is yours.") from error

@@ -26,7 +26,7 @@ from semcomp.bitstream.container import (
 )
 from semcomp.errors import ImageError, TargetError, file_error
 from semcomp.imaging.metrics import psnr_db
-from semcomp.imaging.picture import Picture, as_picture, to_pil
+from semcomp.imaging.picture import ImageLike, Picture, as_picture, to_pil
 from semcomp.pipeline.base_decoder import BaseDecoder
 from semcomp.pipeline.checks import with_checks
 from semcomp.pipeline.loss_check import may_be_unsuited, warn_of_loss
@@ -34,7 +34,6 @@ from semcomp.pipeline.rate_control import Encoded, Target, search
 from semcomp.types import QUALITIES, A, Latents, Symbols
 
 if TYPE_CHECKING:
-    from semcomp.imaging.picture import ImageLike
     from semcomp.pipeline.completion import GenerativeLike, GenerativePlan
     from semcomp.semantics.stored import SemanticsLike
 
@@ -51,7 +50,7 @@ class BaseCodec(BaseDecoder[A]):
 
     def encode(
         self,
-        image: "ImageLike",
+        image: ImageLike,
         *,
         quality: int = 50,
         strip: bool = False,
@@ -65,7 +64,7 @@ class BaseCodec(BaseDecoder[A]):
             image: A path, the bytes of an image file, a binary stream, a PIL image, a uint8 array (H, W) or (H, W, 1 to
                 4), a float tensor (1, C, H, W) in [0, 1], or a Picture.
             quality: 1..100.
-            strip: Leave out the ICC profile and EXIF.
+            strip: Leave out the ICC profile, EXIF and XMP.
             convert: Allow what would change the picture: 16 bits to 8, CMYK to RGB, the first frame of an animation.
             semantics: Labels and a label map to be stored, or a function that makes them from the latents.
             generative: A request for a file whose picture, or a part of it, is synthesised when it is decoded.
@@ -100,7 +99,7 @@ class BaseCodec(BaseDecoder[A]):
 
     def encode_to(
         self,
-        image: "ImageLike",
+        image: ImageLike,
         *,
         bpp: float | None = None,
         max_bytes: int | None = None,
@@ -177,7 +176,7 @@ class BaseCodec(BaseDecoder[A]):
         image = to_pil(Picture(pixels=self.render(latents), mode=picture.mode))
         return np.asarray(image.convert("RGB"))
 
-    def _picture(self, image: "ImageLike", convert: bool) -> Picture:
+    def _picture(self, image: ImageLike, convert: bool) -> Picture:
         try:
             picture = as_picture(image, convert=convert)
         except OSError as error:
@@ -225,9 +224,9 @@ class BaseCodec(BaseDecoder[A]):
 
         Args:
             picture: The picture: its size, mode, alpha and metadata.
-            symbols: Its symbols. Those of a `plan` code the positions that the plan keeps.
+            symbols: Its symbols. They code the positions that the `plan` keeps.
             quality: 1..100, the quality of the symbols.
-            strip: Leave out the ICC profile and EXIF.
+            strip: Leave out the ICC profile, EXIF and XMP.
             semantics: Labels and a label map, or a function that makes them from the latents.
             plan: What the file holds for a generator.
 
@@ -238,7 +237,7 @@ class BaseCodec(BaseDecoder[A]):
         if picture.alpha is not None:
             chunks.append(Chunk(ChunkKind.ALPHA, pack_alpha(picture.alpha)))
         if not strip:
-            extra = ((ChunkKind.ICC, picture.icc), (ChunkKind.EXIF, picture.exif))
+            extra = ((ChunkKind.ICC, picture.icc), (ChunkKind.EXIF, picture.exif), (ChunkKind.XMP, picture.xmp))
             chunks += [Chunk(kind, data) for kind, data in extra if data]
         if plan is not None:
             chunks += plan.chunks(width=picture.width, height=picture.height)
@@ -268,7 +267,7 @@ class BaseCodec(BaseDecoder[A]):
         return file
 
     def latents_of_image(
-        self, image: "ImageLike", *, quality: int = 50, convert: bool = False, precise: bool = False
+        self, image: ImageLike, *, quality: int = 50, convert: bool = False, precise: bool = False
     ) -> Latents[A]:
         """Compute the latents of an image without writing a file.
 

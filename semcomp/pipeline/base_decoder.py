@@ -86,7 +86,7 @@ class BaseDecoder(ABC, Generic[A]):
         seed: int = 0,
         relabel: Mapping[str, str] | None = None,
     ) -> Image.Image:
-        """Decode a `.semc` file to an image with its alpha, ICC profile and EXIF.
+        """Decode a `.semc` file to an image with its alpha, ICC profile, EXIF and XMP.
 
         Args:
             source: Path, bytes or binary stream of the file.
@@ -134,6 +134,7 @@ class BaseDecoder(ABC, Generic[A]):
             alpha=None if alpha is None else unpack_alpha(alpha, width=header.width, height=header.height),
             icc=container.get(ChunkKind.ICC),
             exif=container.get(ChunkKind.EXIF),
+            xmp=container.get(ChunkKind.XMP),
         )
         decoded = to_pil(picture)
         if note:

@@ -31,7 +31,7 @@ LOOKED_AT = 256
 PHOTOS_DB = {1: 25.0, 25: 28.4, 50: 32.5, 75: 36.9, 100: 40.5}
 """Median PSNR of photos by quality. Qualities in between are interpolated."""
 MARGIN_DB, VISIBLE_DB = 2.0, 35.0
-"""A loss is worth a warning where PSNR is below VISIBLE_DB, and lower than that of photos by MARGIN_DB."""
+"""A loss is worth a warning where PSNR is below VISIBLE_DB, and below the PSNR of photos by MARGIN_DB."""
 
 
 def may_be_unsuited(picture: Picture) -> bool:
@@ -68,7 +68,7 @@ def warn_of_loss(picture: Picture, decoded: NDArray[Any], *, quality: int) -> No
         quality: Quality of the file, 1..100.
 
     Warns:
-        SemcompWarning: PSNR is much lower than that of photos. The message names both, and what to use instead.
+        SemcompWarning: PSNR is much lower than a photo's. The message names both, and what to use instead.
     """
     found = psnr_db(picture.pixels, decoded)
     usual = float(np.interp(quality, list(PHOTOS_DB), list(PHOTOS_DB.values())))

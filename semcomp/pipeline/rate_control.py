@@ -42,7 +42,7 @@ class Encoded:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """At most `max_bytes`, or at least `psnr_db`. Exactly one of them is set."""
+    """A file of at most `max_bytes`, or of at least `psnr_db`. Exactly one of them is set."""
 
     max_bytes: float | None = None
     psnr_db: float | None = None

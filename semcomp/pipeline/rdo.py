@@ -3,7 +3,7 @@
 The decoder does not depend on how a symbol was chosen, so the encoder may weigh bits against error (rate-distortion
 optimised quantization, as in classical codecs). High-rate theory prices one squared step of the quantizer at
 12 * 2.16 / 3 = 8.64 bits: lmbda times the squared step, divided by the three colour channels that share the error (see
-`CodecModel._theoretical_log_gain`). Trained steps are larger than those of theory. BD-rate against plain rounding, on
+`CodecModel._theoretical_log_gain`). Trained steps are larger than in theory. BD-rate against plain rounding, on
 eight training photos after 15 minutes of training: 8.64 bits -3.7 %, twice that -5.2 %, three times -4.7 %, five times
 -3.7 %.
 """

@@ -20,7 +20,7 @@ class Tile(NamedTuple):
     source: Region
     """Region of the input, with the halo."""
     inner: Region
-    """Region of the network's result that lies inside the halo."""
+    """Region of the network's result inside the halo."""
     target: Region
     """Region of the output that `inner` is copied to."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import figures
+from benchmarks.common import ROOT
 from benchmarks.figures import DOCS, README, caption, outdated, weights_id, with_caption
 from semcomp.errors import SemcompError
 
@@ -49,7 +50,7 @@ def test_captions_are_put_below_their_figures_and_replaced() -> None:
 def test_a_figure_without_its_measurement_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(figures, "OUT", figures.common.ROOT / "no such folder")
+    monkeypatch.setattr(figures, "OUT", ROOT / "no such folder")
     assert figures.main(["rate"]) == 1
     assert "run its measurement first" in capsys.readouterr().err
 

@@ -31,7 +31,7 @@ def test_every_kind_of_source_gives_the_same_file(codec: Codec) -> None:
         for source in sources:
             assert np.array_equal(codec.latents(source).y_hat, wanted)
     assert semcomp.info(RAMP) == semcomp.info(data) == semcomp.info(io.BytesIO(data))
-    assert np.array_equal(codec.decode(str(RAMP)), codec.decode(data))
+    assert codec.decode(str(RAMP)).tobytes() == codec.decode(data).tobytes()
     assert np.array_equal(codec.read_symbols(RAMP).y, codec.read_symbols(data).y)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from semcomp.codec.codec import Codec
 from semcomp.imaging.picture import open_picture
@@ -16,19 +17,19 @@ THREADS = 4
 
 
 @pytest.fixture(scope="module")
-def crops() -> list[np.ndarray]:
+def crops() -> list[NDArray[np.uint8]]:
     """Six crops of six sizes, so that caches by shape change while other threads read them."""
     pixels = open_picture(PHOTO).pixels
     return [np.ascontiguousarray(pixels[k : k + 96 + 17 * k, 2 * k : 2 * k + 200 - 13 * k]) for k in range(6)]
 
 
-def round_trip(codec: Codec, crop: np.ndarray, quality: int) -> tuple[bytes, bytes, bytes]:
+def round_trip(codec: Codec, crop: NDArray[np.uint8], quality: int) -> tuple[bytes, bytes, bytes]:
     data = codec.encode(crop, quality=quality)
     fast = codec.latents(data).y_hat.contiguous().numpy().tobytes()
     return data, np.asarray(codec.decode(data)).tobytes(), fast
 
 
-def test_threads_give_what_one_thread_gives(codec: Codec, crops: list[np.ndarray]) -> None:
+def test_threads_give_what_one_thread_gives(codec: Codec, crops: list[NDArray[np.uint8]]) -> None:
     jobs = [(crop, quality) for quality in (10, 50, 90) for crop in crops] * 2
     expected = [round_trip(codec, crop, quality) for crop, quality in jobs]
     with ThreadPoolExecutor(THREADS) as pool:
@@ -37,7 +38,7 @@ def test_threads_give_what_one_thread_gives(codec: Codec, crops: list[np.ndarray
         assert got == wanted
 
 
-def test_a_codec_that_is_used_by_threads_from_its_first_call_on(crops: list[np.ndarray]) -> None:
+def test_a_codec_that_is_used_by_threads_from_its_first_call_on(crops: list[NDArray[np.uint8]]) -> None:
     """Whatever is built at the first call is built once, or is equal."""
     import semcomp
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.bitstream.container import ChunkKind, read, write
@@ -85,7 +86,7 @@ def test_the_manifest_says_what_is_there_and_nothing_of_the_machine(folder: Path
         assert str(ROOT).encode() not in file.read_bytes() and b"site-packages" not in file.read_bytes()
 
 
-def _with_one_pool(folder: Path, pixels: np.ndarray) -> tuple[list[int], bytes, list[str]]:
+def _with_one_pool(folder: Path, pixels: NDArray[np.uint8]) -> tuple[list[int], bytes, list[str]]:
     """Threads of the process before and after a client's work, its file, and what others are told beside it."""
 
     def threads() -> int:
@@ -103,7 +104,7 @@ def _with_one_pool(folder: Path, pixels: np.ndarray) -> tuple[list[int], bytes, 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
-def test_graphs_may_share_one_pool_of_threads(edge: EdgeCodec, folder: Path, photo: np.ndarray) -> None:
+def test_graphs_may_share_one_pool_of_threads(edge: EdgeCodec, folder: Path, photo: NDArray[np.uint8]) -> None:
     with spawned(1) as process:
         (before, after), data, refusals = process.submit(_with_one_pool, folder, photo).result()
     assert after == before  # six graphs, and no thread more than the pool's
@@ -111,7 +112,7 @@ def test_graphs_may_share_one_pool_of_threads(edge: EdgeCodec, folder: Path, pho
     assert "one_pool=True" in refusals[0] and "a pool of 3 threads already" in refusals[1]
 
 
-def test_files_cross_at_every_quality(edge: EdgeCodec, codec: Codec, photo: np.ndarray) -> None:
+def test_files_cross_at_every_quality(edge: EdgeCodec, codec: Codec, photo: NDArray[np.uint8]) -> None:
     picture = from_array(photo[:40, :70])
     for quality in range(1, 101):
         for writer in (edge, codec):
@@ -135,7 +136,7 @@ def test_golden_files(edge: EdgeCodec, file: Path) -> None:
     assert apart.max() <= 3 and apart.mean() <= 0.2  # the library may render in bfloat16
 
 
-def test_the_client_meets_targets_and_codes_as_well(edge: EdgeCodec, codec: Codec, photo: np.ndarray) -> None:
+def test_the_client_meets_targets_and_codes_as_well(edge: EdgeCodec, codec: Codec, photo: NDArray[np.uint8]) -> None:
     ours, theirs = edge.encode(photo, quality=60), codec.encode(photo, quality=60)
     assert abs(len(ours) - len(theirs)) <= 0.02 * len(theirs)
     decoded = np.asarray(edge.decode(ours))
@@ -143,7 +144,7 @@ def test_the_client_meets_targets_and_codes_as_well(edge: EdgeCodec, codec: Code
     assert len(edge.encode_to(photo, max_bytes=900).data) <= 900
 
 
-def test_latents_and_answers_are_those_of_the_library(edge: EdgeCodec, codec: Codec, photo: np.ndarray) -> None:
+def test_latents_and_answers_are_those_of_the_library(edge: EdgeCodec, codec: Codec, photo: NDArray[np.uint8]) -> None:
     data = codec.encode(photo, quality=75)
     latents, expected = edge.latents(data), codec.latents(data, precise=True)
     np.testing.assert_allclose(latents.y_hat, expected.y_hat.numpy(), atol=1e-4)
@@ -177,10 +178,10 @@ def test_tiles_agree_with_the_whole(edge: EdgeCodec, monkeypatch: pytest.MonkeyP
 class Kept:
     """A request (GenerativeLike) without a generator. It keeps some positions and has no label map."""
 
-    def __init__(self, keep: np.ndarray | None):
+    def __init__(self, keep: NDArray[np.bool_] | None) -> None:
         self.keep = keep
 
-    def plan(self, codec: Any, picture: Any, y: Any) -> GenerativePlan:
+    def plan(self, codec: Codec, picture: Any, y: Any) -> GenerativePlan:
         note = GeneratorNote(name="nobody", generator_id=bytes(8), guided=False)
         return GenerativePlan(note=note, keep=self.keep, segmentation=None, cell=8)
 
@@ -195,7 +196,7 @@ def without_generators(edge: EdgeCodec, folder: Path) -> Path:
 
 
 def test_files_that_keep_a_part_cross(
-    edge: EdgeCodec, codec: Codec, photo: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    edge: EdgeCodec, codec: Codec, photo: NDArray[np.uint8], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keep = np.zeros((6, 9), bool)
     keep[1:3, 2:5] = keep[4:, 8:] = True
@@ -208,6 +209,7 @@ def test_files_that_keep_a_part_cross(
             assert ours.y[:, keep].any() and not ours.y[:, ~keep].any() and (ours.index[:, ~keep] == -1).all()
             latents, expected = edge.latents(data), codec.latents(data, precise=True)
             np.testing.assert_allclose(latents.y_hat, expected.y_hat.numpy(), atol=1e-4)
+            assert latents.keep is not None
             assert not latents.y_hat[0][:, ~keep].any() and np.array_equal(latents.keep, keep)
     with pytest.warns(SemcompWarning, match="left without content"):
         shown, wanted = (np.asarray(client.decode(data, generator="faithful")) for client in (edge, codec))
@@ -246,7 +248,7 @@ def test_generators_complete_pictures_as_the_library_does(
     codec: Codec,
     generator_file: Path,
     scene: Segmentation,
-    photo: np.ndarray,
+    photo: NDArray[np.uint8],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     generator = load_generator(generator_file)
@@ -308,7 +310,7 @@ def test_torch_is_never_imported(folder: Path, without: str) -> None:
 
 
 def test_the_command_line_of_the_client(
-    folder: Path, photo: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, photo: NDArray[np.uint8], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = tmp_path / "a.png"
     Image.fromarray(photo).save(source)
@@ -325,7 +327,7 @@ def test_the_command_line_of_the_client(
     assert edge_command([str(folder), "decode", str(tmp_path / "c.semc")]) == FormatError.exit_code
 
 
-def test_damage_is_named(folder: Path, edge: EdgeCodec, photo: np.ndarray, tmp_path: Path) -> None:
+def test_damage_is_named(folder: Path, edge: EdgeCodec, photo: NDArray[np.uint8], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"cannot be read .* semcomp export onnx"):
         EdgeCodec(tmp_path)
     copy = tmp_path / "copy"
@@ -380,7 +382,7 @@ def test_the_encoder_rounds_as_torch_does() -> None:
 
 
 def test_the_benchmark(
-    folder: Path, codec: Codec, photo: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, codec: Codec, photo: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from benchmarks import common, edge
 

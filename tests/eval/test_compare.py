@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.eval.compare import RIVALS, compare, interesting_crops, page, rival_at_size
@@ -17,14 +18,14 @@ from semcomp.imaging.picture import from_array
 
 
 @pytest.fixture
-def comparison(stand_in: Any, photo: np.ndarray) -> Any:
+def comparison(stand_in: Any, photo: NDArray[np.uint8]) -> Any:
     picture = from_array(photo)
     data = stand_in.encode(picture, quality=60)
     return compare(picture, data, stand_in.decode(data), quality=60)
 
 
 @pytest.mark.parametrize("rival", RIVALS, ids=lambda rival: rival.name)
-def test_a_rival_gets_the_quality_nearest_in_size(rival: Any, photo: np.ndarray) -> None:
+def test_a_rival_gets_the_quality_nearest_in_size(rival: Any, photo: NDArray[np.uint8]) -> None:
     image = Image.fromarray(photo)
 
     def size(quality: int) -> int:
@@ -40,7 +41,7 @@ def test_a_rival_gets_the_quality_nearest_in_size(rival: Any, photo: np.ndarray)
     assert entry.bpp == 8 * len(entry.data) / (131 * 90)
 
 
-def test_out_of_reach_is_said(photo: np.ndarray) -> None:
+def test_out_of_reach_is_said(photo: NDArray[np.uint8]) -> None:
     entry = rival_at_size(Image.fromarray(photo), RIVALS[0], target_bytes=10)
     assert entry.setting == "quality 1, its lowest: it cannot get this small"
     assert rival_at_size(Image.fromarray(photo), RIVALS[0], target_bytes=10**7).setting == "quality 95"
@@ -55,7 +56,7 @@ def test_entries(comparison: Any) -> None:
         assert entry.name in entry.line() and "dB" in entry.line()
 
 
-def test_transparency_is_shown_on_white(stand_in: Any, photo: np.ndarray) -> None:
+def test_transparency_is_shown_on_white(stand_in: Any, photo: NDArray[np.uint8]) -> None:
     clear = from_array(np.dstack([photo, np.zeros(photo.shape[:2], np.uint8)]))
     data = stand_in.encode(clear)
     comparison = compare(clear, data, stand_in.decode(data), quality=50)
@@ -77,7 +78,7 @@ def test_the_page_is_self_contained(comparison: Any) -> None:
     assert content["title"] == 'a <b> & "c"</script>.png'
 
 
-def test_crops_are_where_the_detail_is(photo: np.ndarray) -> None:
+def test_crops_are_where_the_detail_is(photo: NDArray[np.uint8]) -> None:
     grey = np.full((100, 200), 128, np.uint8)
     grey[60:80, 150:170] = np.random.default_rng(0).integers(0, 256, (20, 20))
     x, y = interesting_crops(grey)[0]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.cli.exit_codes import EXIT_USAGE
@@ -53,7 +54,7 @@ def clients(folder: Path, exported: tuple[Path, Any]) -> dict[str, EdgeCodec]:
 
 
 @pytest.fixture(scope="module")
-def crop() -> np.ndarray:
+def crop() -> NDArray[np.uint8]:
     with Image.open(Path(__file__).parents[2] / "examples" / "photo.png") as image:
         return np.asarray(image.convert("RGB").crop((100, 60, 356, 252)))
 
@@ -85,7 +86,7 @@ def test_convolutions_compute_in_integers_but_those_that_are_kept(made: tuple[Pa
         assert max(np.abs(weight.astype(int)).max() for weight in weights if weight.ndim == 4) <= 64
 
 
-def test_symbols_cross_and_little_is_lost(clients: dict[str, EdgeCodec], codec: Codec, crop: np.ndarray) -> None:
+def test_symbols_cross_and_little_is_lost(clients: dict[str, EdgeCodec], codec: Codec, crop: NDArray[np.uint8]) -> None:
     for quality in (1, 50, 100):
         written = {name: client.encode(crop, quality=quality) for name, client in clients.items()}
         for data in (*written.values(), codec.encode(crop, quality=quality)):
@@ -117,13 +118,13 @@ def test_what_no_photo_shows_is_not_spoilt(clients: dict[str, EdgeCodec], kind: 
     assert rows["int8"][1] >= min(rows["float"][1], 46) - 1  # beyond, no eye sees it
 
 
-def test_label_maps_stay(clients: dict[str, EdgeCodec], crop: np.ndarray) -> None:
+def test_label_maps_stay(clients: dict[str, EdgeCodec], crop: NDArray[np.uint8]) -> None:
     latents = clients["float"].latents_of_image(crop, quality=60)
     ours, theirs = (clients[name].segment(latents, head="street").label_map for name in ("int8", "float"))
     assert np.mean(ours == theirs) > 0.93 and len(np.unique(theirs)) > 1
 
 
-def test_calibration_takes_what_there_is(codec: Codec, photo: np.ndarray, tmp_path: Path) -> None:
+def test_calibration_takes_what_there_is(codec: Codec, photo: NDArray[np.uint8], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no photo to calibrate with below .*: give a folder of yours"):
         Calibration(codec, tmp_path)
     (tmp_path / "notes.txt").write_text("no picture")
@@ -148,14 +149,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "no photo to calibrate with" in capsys.readouterr().err
     assert command([*arguments, "--int8"]) == 0
     told = capsys.readouterr()
-    assert "calibrating with the sample photo alone" in told.err and "int8" not in told.out
+    assert "the sample photo alone sets the scales" in told.err and "int8" not in told.out
 
 
 def test_the_benchmark_compares_precisions(
     folder: Path,
     exported: tuple[Path, Any],
     codec: Codec,
-    crop: np.ndarray,
+    crop: NDArray[np.uint8],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from heads.datasets import DataError
 from heads.head_file import HeadInfo, NetworkHead, build_network, save_head
 from semcomp.cli import eval as command
 from semcomp.cli.main import main
+from semcomp.codec.codec import Codec
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def networks(codec: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def networks(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Untrained ones, on latents and on pixels."""
     from heads.classifier import ClassifierConfig
 
@@ -50,7 +50,7 @@ def networks(codec: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 
 @pytest.fixture
-def tasks(codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def tasks(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     """The entry points of an installed semcomp, and the codec at hand."""
     import semcomp.codec.codec
 
@@ -60,7 +60,7 @@ def tasks(codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_way_is_measured_on_real_files(
-    labelled: Path, networks: dict[str, Path], tasks: None, capsys: Any, tmp_path: Path
+    labelled: Path, networks: dict[str, Path], tasks: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     given = ["eval", str(labelled), "--task", "classify", "--head", str(networks["latents"]), "--quiet"]
     given += ["--pixels", str(networks["pixels"]), "--codecs", "jpeg", "--bpp", "2", "-o", str(tmp_path)]
@@ -78,7 +78,9 @@ def test_every_way_is_measured_on_real_files(
     assert "Pillow" in result["versions"]["jpeg"] and "latents" in evaluate.table(result)
 
 
-def test_latents_alone_without_a_network(labelled: Path, networks: dict[str, Path], tasks: None, capsys: Any) -> None:
+def test_latents_alone_without_a_network(
+    labelled: Path, networks: dict[str, Path], tasks: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = ["eval", str(labelled), "--task", "classify", "--head", str(networks["latents"]), "--bpp", "2"]
     assert main([*given, "--limit", "2"]) == 0
     out = capsys.readouterr().out
@@ -86,7 +88,7 @@ def test_latents_alone_without_a_network(labelled: Path, networks: dict[str, Pat
 
 
 def test_networks_that_do_not_fit_are_refused(
-    labelled: Path, networks: dict[str, Path], tasks: None, capsys: Any
+    labelled: Path, networks: dict[str, Path], tasks: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ["eval", str(labelled), "--task", "classify", "--head"]
     assert main([*given, str(networks["other"])]) == DataError.exit_code

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ from semcomp.networks.blocks import Block, Pointwise
 from semcomp.networks.precision import fast_pixels, stored_fast
 
 CPU = torch.device("cpu")
-KINDS = {
+KINDS: dict[str, Callable[[], torch.nn.Conv2d | Pointwise]] = {
     "pointwise": lambda: Pointwise(24, 40),
     "stride": lambda: nn.Conv2d(24, 40, 2, stride=2),
     "depthwise": lambda: nn.Conv2d(24, 24, 5, padding=2, groups=24),
@@ -43,7 +42,8 @@ def picture(*shape: int) -> torch.Tensor:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_packed_convolution_gives_the_same_for_every_shape(kind: str) -> None:
     needs_packing()
-    plain: Any = KINDS[kind]().requires_grad_(False)
+    plain = KINDS[kind]()
+    plain.requires_grad_(False)
     ready = packed_conv.PackedConvolution(plain)
     with torch.inference_mode():
         for threads, (rows, columns) in ((1, (9, 7)), (2, (9, 7)), (2, (24, 31)), (1, (2, 2)), (1, (9, 7))):

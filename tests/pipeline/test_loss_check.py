@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from semcomp import SemcompWarning
@@ -18,7 +19,7 @@ from semcomp.pipeline.loss_check import may_be_unsuited
 PHOTO = Path(__file__).parents[2] / "examples" / "photo.png"
 
 
-def page(*, antialiased: bool) -> np.ndarray:
+def page(*, antialiased: bool) -> NDArray[np.uint8]:
     image = Image.new("L" if antialiased else "1", (192, 128), 255)
     draw = ImageDraw.Draw(image)
     for line in range(9):
@@ -26,7 +27,7 @@ def page(*, antialiased: bool) -> np.ndarray:
     return np.asarray(image.convert("L"))
 
 
-def graphics() -> np.ndarray:
+def graphics() -> NDArray[np.uint8]:
     rng = np.random.default_rng(1)
     image = Image.new("RGB", (192, 128), (240, 240, 240))
     draw = ImageDraw.Draw(image)

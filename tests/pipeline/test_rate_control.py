@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from semcomp import SemcompWarning, TargetError
 from semcomp.codec.codec import Codec
@@ -80,7 +81,7 @@ FLAT = {
 }
 
 
-def _scan(codec: Codec, image: np.ndarray) -> list[Encoded]:
+def _scan(codec: Codec, image: NDArray[np.uint8]) -> list[Encoded]:
     from semcomp.imaging.metrics import psnr_db
     from semcomp.imaging.picture import as_picture
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 
 pytest.importorskip("train.generator", reason="needs pip install 'semcomp[train]'", exc_type=ImportError)
 
-from heads.datasets import IGNORED, DataConfig, find_dataset
+from heads.datasets import DataConfig, find_dataset
 from heads.head_file import HeadInfo, NetworkHead, build_network, save_head
 from heads.segmenter import SegmenterConfig
 from heads.squeezenet import SqueezeNet
@@ -20,6 +21,7 @@ from semcomp.codec.release import load_release, save_release
 from semcomp.generative.generator_file import load_generator, read_generator_file
 from semcomp.generative.request import Request
 from semcomp.networks.model import CodecConfig, CodecModel
+from semcomp.semantics.results import VOID
 from tests.train.test_codec import SMALL
 from train import generator as program
 from train.checkpoint import load_state
@@ -71,7 +73,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = CodecModel(CodecConfig(**SMALL))
     save_release(export(network, pictures, name="tiny", skip_below=4, origin="", quiet=True), root / "tiny.safetensors")
     random_squeezenet(root / "squeezenet.npz")
-    sizes = {"classes": 3, "width16": 16, "width32": 16, "width4": 8, "fine": (8, 12), "source": "pixels"}
+    sizes: dict[str, Any] = {
+        "classes": 3,
+        "width16": 16,
+        "width32": 16,
+        "width4": 8,
+        "fine": (8, 12),
+        "source": "pixels",
+    }
     info = HeadInfo(name="tiny", task="segment", classes=("dark", "grey", "light"), entropy_id="00" * 8)
     for name in ("segmenter", "another"):
         save_head(NetworkHead(info, build_network("segment", SegmenterConfig(**sizes))), root / f"{name}.safetensors")
@@ -179,12 +188,13 @@ def test_what_a_segmenter_sees_has_gradients(data: Path) -> None:
     assert meaning.weights.shape == (3,) and meaning.weights.argmax() == 2  # the rarest class
     x = torch.rand(2, 3, 64, 64, requires_grad=True)
     label_map = torch.zeros(2, 64, 64, dtype=torch.long)
-    label_map[0] = IGNORED
+    label_map[0] = VOID
     loss = meaning(x, label_map)
     loss.backward()
+    assert x.grad is not None
     assert loss > 0 and not x.grad[0].any() and x.grad[1].any()
     assert all(parameter.grad is None for parameter in meaning.networks[0].parameters())
-    nothing = meaning(x, torch.full_like(label_map, IGNORED))
+    nothing = meaning(x, torch.full_like(label_map, VOID))
     nothing.backward()
     assert nothing == 0 and x.grad.isfinite().all()
 
@@ -216,7 +226,9 @@ def test_bfloat16_and_a_second_leg(data: Path) -> None:
         ({"steps": "null"}, "either minutes or steps"),
     ],
 )
-def test_mistakes_are_named(data: Path, change: dict[str, object], message: str, capsys) -> None:
+def test_mistakes_are_named(
+    data: Path, change: dict[str, object], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         train(data, settings(data, "wrong", **change))
     assert message in capsys.readouterr().err
@@ -302,7 +314,7 @@ def test_patches_that_do_not_count_change_no_loss() -> None:
         value[..., value.shape[-1] // 2 :] = 9
     hinge = hinge_of_discriminator(real, made, weight)
     assert torch.equal(hinge_of_discriminator(real, other[0], weight), hinge)
-    assert torch.allclose(hinge, hinge_of_discriminator(*(v[..., :3] for v in (real, made)), weight[..., :3]))
+    assert torch.allclose(hinge, hinge_of_discriminator(real[..., :3], made[..., :3], weight[..., :3]))
     zeros = [torch.zeros_like(value) for value in features]
     distance = feature_distance(features, zeros, weight)
     assert torch.equal(feature_distance(other[1:], zeros, weight), distance)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from semcomp.bitstream.alpha import pack_alpha
@@ -21,9 +22,10 @@ from semcomp.bitstream.frequency_tables import MAX_VALUE, Tables, quantize_pmf
 from semcomp.bitstream.generator_note import GeneratorNote, pack_generator
 from semcomp.bitstream.keep_mask import pack_keep, unpack_keep
 from semcomp.bitstream.label_map import LabelMap, pack_label_map, reduce_map, unpack_label_map
+from semcomp.bitstream.label_map_header import VOID
 from semcomp.bitstream.symbol_stream import SymbolReader, encode_symbols
 from semcomp.bitstream.tags import Tag, pack_tags
-from semcomp.codec.codec import load
+from semcomp.codec.codec import Codec, load
 from semcomp.errors import FormatError
 from semcomp.generative.guide import guide_of
 from semcomp.generative.noise import noise_at, noise_tile
@@ -45,7 +47,7 @@ def some_tables(rng: np.random.Generator, bounds: list[int]) -> Tables:
     return Tables.from_arrays(np.array(bounds), np.concatenate(flat).astype(np.int64))
 
 
-def latent(symbols: np.ndarray, index: np.ndarray, tables: Tables) -> dict[str, str]:
+def latent(symbols: NDArray[Any], index: NDArray[np.integer[Any]], tables: Tables) -> dict[str, str]:
     """One latent of a stream."""
     return {
         "bounds": text(tables.bounds, "<i4"),
@@ -129,13 +131,13 @@ def damaged(rng: np.random.Generator) -> list[dict[str, Any]]:
         else:
             data += bytes([0] if number % 2 else [1, 2, 3])
         try:
-            reader = SymbolReader(data)
-            found: np.ndarray | None = reader.read(index, tables)
+            reader = SymbolReader(bytes(data))
+            found: NDArray[np.int32] | None = reader.read(index, tables)
             reader.finish()
         except FormatError:
             found = None
         one = latent(np.zeros(0), index, tables) | {"stream": text(data)}
-        rows.append(one | {"symbols": None if found is None else text(found, "<i2")})
+        rows.append({**one, "symbols": None if found is None else text(found, "<i2")})
     return rows
 
 
@@ -168,6 +170,10 @@ def label_maps(rng: np.random.Generator) -> list[dict[str, Any]]:
         ("large cells", 130, 70, 7, 64),
         ("table 1", 50, 40, 11, 4),
         ("table 2", 50, 40, 21, 4),
+        ("void", 60, 45, 5, 4),
+        ("void beside 255 classes", 61, 47, 255, 1),
+        ("void of table 2", 50, 40, 21, 4),
+        ("nothing but void", 20, 10, 3, 4),
     ]
     for name, width, height, classes, cell in sizes:
         y, x = np.mgrid[:height, :width]
@@ -176,7 +182,13 @@ def label_maps(rng: np.random.Generator) -> list[dict[str, Any]]:
             label_map = rng.integers(0, classes, (height, width)).astype(np.uint8)
         names = tuple(f"class {number} é" for number in range(classes))
         palette = tuple((number, 255 - number, 7) for number in range(classes))
-        if name.startswith("table"):
+        if name.startswith("void"):
+            label_map[
+                rng.random((height // 5 + 1, width // 5 + 1)).repeat(5, 0).repeat(5, 1)[:height, :width] < 0.4
+            ] = VOID
+        elif name == "nothing but void":
+            label_map[:] = VOID
+        if "table" in name:
             names, palette = CLASS_TABLES[int(name[-1])]
         stored = LabelMap(cells=reduce_map(label_map, cell), cell=cell, classes=names, palette=palette, source="a head")
         rows.append(
@@ -202,7 +214,10 @@ def damaged_bodies(rng: np.random.Generator) -> list[dict[str, Any]]:
     stored = LabelMap(cells=reduce_map(label_map, 2), cell=2, classes=names, palette=palette)
     keep = rng.random((30, 40)) < 0.5
     rows = []
-    for kind, body in (("map", pack_label_map(stored, width=88, height=54)), ("keep", pack_keep(keep))):
+    some_void = np.where(stored.cells == 2, np.uint8(VOID), stored.cells)
+    with_void = LabelMap(cells=some_void, cell=2, classes=names, palette=palette)
+    bodies = [("map", pack_label_map(each, width=88, height=54)) for each in (stored, with_void)]
+    for kind, body in (*bodies, ("keep", pack_keep(keep))):
         for number in range(150):
             data = bytearray(body)
             at = int(rng.integers(len(data)))
@@ -210,7 +225,7 @@ def damaged_bodies(rng: np.random.Generator) -> list[dict[str, Any]]:
                 data[at] ^= 1 << int(rng.integers(8))
             else:
                 del data[at:]
-            found: np.ndarray | None = None
+            found: NDArray[np.int32] | None = None
             with suppress(FormatError):
                 if kind == "map":
                     found = unpack_label_map(bytes(data), width=88, height=54).cells
@@ -285,7 +300,7 @@ def containers() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return rows, broken
 
 
-def golden(codec: Any) -> list[dict[str, Any]]:
+def golden(codec: Codec) -> list[dict[str, Any]]:
     """The golden files with the table numbers that z leads to."""
     rows = []
     for path in sorted(GOLDEN.glob("*.semc")):

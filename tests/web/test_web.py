@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import common, web
@@ -104,7 +105,7 @@ def test_parts_agree_with_the_library(built: None, tmp_path: Path) -> None:
 # ---- calls of the client, all in one browser ----
 
 
-def pictures() -> dict[str, np.ndarray]:
+def pictures() -> dict[str, NDArray[np.uint8]]:
     """R, G, B, A: a part of the sample photo, the same with transparency, and without colour."""
     with Image.open(PHOTO) as opened:
         part = np.asarray(opened.convert("RGBA").crop((120, 60, 120 + 211, 60 + 149))).copy()
@@ -114,7 +115,7 @@ def pictures() -> dict[str, np.ndarray]:
     return {"photo": part, "veiled": veiled, "grey": grey}
 
 
-def kept_positions() -> np.ndarray:
+def kept_positions() -> NDArray[np.uint8]:
     keep = np.zeros((10, 14), bool)
     keep[2:7, 3:9] = keep[6:9, 8:12] = True
     return keep
@@ -177,7 +178,7 @@ class Driven:
         assert "error" not in row, row["error"]
         return row
 
-    def data(self, name: str, end: str, dtype: str = "u1") -> np.ndarray:
+    def data(self, name: str, end: str, dtype: str = "u1") -> NDArray[np.uint8]:
         return np.fromfile(self.folder / f"job{self.names.index(name)}.{end}", dtype)
 
 
