@@ -56,7 +56,7 @@ class MissingExtraError(SemcompError, ImportError):
 
 
 class FileError(SemcompError, OSError):
-    """A file cannot be read or written. ``errno``, ``strerror`` and ``filename`` are those of the system's error."""
+    """A file cannot be read or written. ``errno``, ``strerror`` and ``filename`` come from the system's error."""
 
     def __init__(self, message: str, cause: OSError | None = None) -> None:
         super().__init__(message)

@@ -109,9 +109,7 @@ class BaseCodec(BaseDecoder[A]):
         semantics: "SemanticsLike | None" = None,
         generative: "GenerativeLike | None" = None,
     ) -> Encoded:
-        """Encode an image to a target. Exactly one of `bpp`, `max_bytes` and `psnr` is given.
-
-        The analysis runs once. A search over the qualities finds the file.
+        """Search the qualities for a target. Exactly one of `bpp`, `max_bytes` and `psnr` is given.
 
         Args:
             image: As for `encode`.
@@ -119,10 +117,7 @@ class BaseCodec(BaseDecoder[A]):
             max_bytes: Largest size of the whole file, in bytes.
             psnr: Least PSNR of what the file decodes to without a generator, in dB. The smallest file that reaches it
                 is returned.
-            strip: As for `encode`.
-            convert: As for `encode`.
-            semantics: As for `encode`.
-            generative: As for `encode`.
+            strip, convert, semantics, generative: As for `encode`.
 
         Returns:
             The file, its quality, its size in bits per pixel, and its PSNR where that was the target.
@@ -144,6 +139,7 @@ class BaseCodec(BaseDecoder[A]):
         _check_targets(bpp=bpp, max_bytes=max_bytes, psnr=psnr)
         picture = self._picture(image, convert)
         height, width = picture.height, picture.width
+        size = max_bytes if bpp is None else bpp * height * width / 8
         y = self.analyse(picture)
         plan = None if generative is None else generative.plan(self, picture, y)
         keep = None if plan is None else plan.keep
@@ -156,10 +152,7 @@ class BaseCodec(BaseDecoder[A]):
                 db = psnr_db(picture.pixels, self._decoded(picture, y_hat, quality))
             return Encoded(data=data, quality=quality, bpp=8 * len(data) / (height * width), psnr_db=db)
 
-        target = Target(psnr_db=psnr)
-        if psnr is None:
-            target = Target(max_bytes=max_bytes if max_bytes is not None else (bpp or 0.0) * height * width / 8)
-        best = search(attempt, target, pixels=height * width)
+        best = search(attempt, Target(psnr_db=psnr, max_bytes=size), pixels=height * width)
         if psnr is None and plan is None and may_be_unsuited(picture):
             _, y_hat = self.coder.quantize(y, height=height, width=width, quality=best.quality)
             self._check_loss(picture, y_hat, best.quality)

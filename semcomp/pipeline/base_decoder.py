@@ -117,15 +117,7 @@ class BaseDecoder(ABC, Generic[A]):
         """
         container = self._read(source, max_pixels)
         header = container.header
-        if header.model_id != self.model_id:
-            warnings.warn(
-                f"this file was made for model {header.model_id.hex()}, this is {self.model_id.hex()}: the picture "
-                "will differ a little from what its maker saw",
-                SemcompWarning,
-                stacklevel=2,
-            )
-        for lost in container.lost:
-            warnings.warn(f"{lost.name} is lost: {lost.reason}", SemcompWarning, stacklevel=2)
+        self._warn_of_differences(container)
         pixels, note = self._pixels(container, generator, seed, relabel)
         alpha = container.get(ChunkKind.ALPHA)
         picture = Picture(
@@ -140,6 +132,18 @@ class BaseDecoder(ABC, Generic[A]):
         if note:
             decoded.info["synthesised"] = note
         return decoded
+
+    def _warn_of_differences(self, container: Container) -> None:
+        model_id = container.header.model_id
+        if model_id != self.model_id:
+            warnings.warn(
+                f"this file was made for model {model_id.hex()}, this is {self.model_id.hex()}: the picture "
+                "will differ a little from what its maker saw",
+                SemcompWarning,
+                stacklevel=3,
+            )
+        for lost in container.lost:
+            warnings.warn(f"{lost.name} is lost: {lost.reason}", SemcompWarning, stacklevel=3)
 
     def _pixels(
         self, container: Container, generator: str | Path | None, seed: int, relabel: Mapping[str, str] | None

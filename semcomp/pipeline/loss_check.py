@@ -43,18 +43,26 @@ def may_be_unsuited(picture: Picture) -> bool:
     Returns:
         False for photos. True says only that the loss is worth measuring.
     """
+    equal, edges = shares_of(picture)
+    return equal > EQUAL_SHARE or edges > EDGE_SHARE or _few_colours(picture)
+
+
+def shares_of(picture: Picture) -> tuple[float, float]:
+    """Shares of horizontal neighbours that are equal, and that differ by EDGE_LEVELS or more."""
     rows = picture.pixels[:: max(1, picture.height // LOOKED_AT)]
-    if _few_colours(rows[:, :: max(1, picture.width // LOOKED_AT)]):
-        return True
-    if rows.shape[1] == 1:
-        return False
+    if picture.width == 1:
+        return 0.0, 0.0
     steps = np.abs(np.diff(rows.astype(np.int16), axis=1)).max(2)
-    equal = float((steps == 0).mean())
-    edges = float((steps >= EDGE_LEVELS).mean())
-    return equal > EQUAL_SHARE or edges > EDGE_SHARE
+    return float((steps == 0).mean()), float((steps >= EDGE_LEVELS).mean())
 
 
-def _few_colours(pixels: NDArray[np.uint8]) -> bool:
+def usual_db(quality: int) -> float:
+    """Median PSNR of photos at a quality in dB."""
+    return float(np.interp(quality, list(PHOTOS_DB), list(PHOTOS_DB.values())))
+
+
+def _few_colours(picture: Picture) -> bool:
+    pixels = picture.pixels[:: max(1, picture.height // LOOKED_AT), :: max(1, picture.width // LOOKED_AT)]
     packed = pixels.reshape(-1, 3).astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
     return len(np.unique(packed)) <= FEW_COLOURS
 
@@ -71,7 +79,7 @@ def warn_of_loss(picture: Picture, decoded: NDArray[Any], *, quality: int) -> No
         SemcompWarning: PSNR is much lower than a photo's. The message names both, and what to use instead.
     """
     found = psnr_db(picture.pixels, decoded)
-    usual = float(np.interp(quality, list(PHOTOS_DB), list(PHOTOS_DB.values())))
+    usual = usual_db(quality)
     if found <= min(usual - MARGIN_DB, VISIBLE_DB):
         warnings.warn(
             f"quality {quality} keeps only {found:.1f} dB of this picture, and about {usual:.0f} dB of a photo: the "

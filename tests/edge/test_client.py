@@ -316,7 +316,10 @@ def test_the_command_line_of_the_client(
     Image.fromarray(photo).save(source)
     packed = str(tmp_path / "a.semc")
     assert edge_command([str(folder), "encode", str(source), "-q", "70"]) == EXIT_OK
-    assert edge_command([str(folder), "decode", packed]) == 1 and "pass --force" in capsys.readouterr().err
+    assert (
+        edge_command([str(folder), "decode", packed]) == 1
+        and "holds an export: overwrite it" in capsys.readouterr().err
+    )
     assert edge_command([str(folder), "decode", packed, "-o", str(tmp_path / "b.webp")]) == EXIT_OK
     assert edge_command([str(folder), "segment", packed]) == EXIT_OK
     with Image.open(tmp_path / "a.labels.png") as label_map, Image.open(tmp_path / "b.webp") as decoded:
@@ -404,7 +407,7 @@ def test_export_of_some_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert set(report["bytes"]) == {"sigma.onnx", "tables.safetensors", "manifest.json"}
     (difference,) = report["differences"]
     assert difference["name"] == "sigma: index" and difference["value"] == 0 and difference["passed"]
-    assert command([*arguments, "sigma"]) == 1 and "pass --force" in capsys.readouterr().err
+    assert command([*arguments, "sigma"]) == 1 and "holds an export: overwrite it" in capsys.readouterr().err
     with pytest.raises(TargetError, match="there is no part everything"):
         export_onnx(tmp_path / "b", parts=["everything"])
 

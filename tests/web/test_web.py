@@ -115,7 +115,7 @@ def pictures() -> dict[str, NDArray[np.uint8]]:
     return {"photo": part, "veiled": veiled, "grey": grey}
 
 
-def kept_positions() -> NDArray[np.uint8]:
+def kept_positions() -> NDArray[np.bool_]:
     keep = np.zeros((10, 14), bool)
     keep[2:7, 3:9] = keep[6:9, 8:12] = True
     return keep
