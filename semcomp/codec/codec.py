@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.bitstream.container import Container
+from semcomp.codec.device import checked_device
 from semcomp.codec.latent_coder import LatentCoder
 from semcomp.codec.release import Release, load_release, parameters
-from semcomp.errors import ModelError
 from semcomp.imaging.picture import Picture
 from semcomp.networks.model import kmac_per_pixel
 from semcomp.networks.precision import fast_pixels
@@ -153,15 +153,4 @@ def load(name_or_path: str | Path = "base", *, device: str | None = None) -> Cod
         >>> semcomp.load().name
         'base'
     """
-    return Codec(load_release(name_or_path), device=_device(device or "cpu"))
-
-
-def _device(name: str) -> torch.device:
-    """A device that can hold a tensor. ModelError says so in a sentence where it cannot."""
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise ModelError(f'the device "{name}" cannot be used here ({reason}); use "cpu"') from error
-    return device
+    return Codec(load_release(name_or_path), device=checked_device(device or "cpu"))

@@ -71,12 +71,12 @@ def test_errors_survive_the_trip_out_of_a_process() -> None:
     assert isinstance(again, MissingFileError) and str(again) == str(caught.value)
 
 
-@pytest.mark.parametrize("device", ["foo", "cuda:99", "mps", "cpu:x", ""])
+@pytest.mark.parametrize("device", ["foo", "cuda:99", "cpu:x", ""])
 def test_a_device_that_is_not_there_is_named(device: str) -> None:
     if device == "":
         assert semcomp.load(device=device).device.type == "cpu"
         return
-    with pytest.raises(ModelError, match=rf'the device "{device}" cannot be used here .*; use "cpu"'):
+    with pytest.raises(ModelError, match=rf"the device '{device}' does not exist here: choose one of cpu"):
         semcomp.load(device=device)
 
 
