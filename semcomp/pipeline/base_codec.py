@@ -55,11 +55,14 @@ class BaseCodec(BaseDecoder[A]):
         quality: int = 50,
         strip: bool = False,
         convert: bool = False,
+        convert_colour: bool = False,
+        keep_hidden_colour: bool = False,
         semantics: "SemanticsLike | None" = None,
         generative: "GenerativeLike | None" = None,
     ) -> bytes:
         """Encode an image at a quality.
 
+<<<<<<< HEAD
         Args:
             image: A path, the bytes of an image file, a binary stream, a PIL image, a uint8 array (H, W) or (H, W, 1 to
                 4), a float tensor (1, C, H, W) in [0, 1], or a Picture.
@@ -85,9 +88,19 @@ class BaseCodec(BaseDecoder[A]):
             >>> data = semcomp.load().encode("examples/photo.png", quality=30)
             >>> data[:4]
             b'\x89SMC'
+=======
+        `strip` drops the ICC profile, EXIF and XMP. `convert` allows what would change the picture: 16 bits to 8, CMYK
+        to RGB, the first frame of an animation. `convert_colour` converts the colours to sRGB instead of keeping their
+        profile. `keep_hidden_colour` keeps the colours under alpha 0, which are blanked otherwise. `semantics` are
+        stored in the file (payload.py): labels and a label map, or heads that make them. `generative` has
+        the decoder synthesise the picture, or what is not kept of it (generative.py). Raises ImageError where the
+        picture cannot be taken as it is, TargetError for another quality.
+>>>>>>> main
         """
         _check_quality(quality)
-        picture = self._picture(image, convert)
+        picture = self._picture(
+            image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
+        )
         y = self.analyse(picture)
         plan = None if generative is None else generative.plan(self, picture, y)
         symbols, y_hat = self.coder.quantize(
@@ -106,6 +119,8 @@ class BaseCodec(BaseDecoder[A]):
         psnr: float | None = None,
         strip: bool = False,
         convert: bool = False,
+        convert_colour: bool = False,
+        keep_hidden_colour: bool = False,
         semantics: "SemanticsLike | None" = None,
         generative: "GenerativeLike | None" = None,
     ) -> Encoded:
@@ -136,10 +151,19 @@ class BaseCodec(BaseDecoder[A]):
             >>> len(made.data) <= 20_000
             True
         """
+<<<<<<< HEAD
         _check_targets(bpp=bpp, max_bytes=max_bytes, psnr=psnr)
         picture = self._picture(image, convert)
         height, width = picture.height, picture.width
         size = max_bytes if bpp is None else bpp * height * width / 8
+=======
+        if sum(target is not None for target in (bpp, max_bytes, psnr)) != 1:
+            raise TargetError("give exactly one of bpp, max_bytes and psnr")
+        picture = self._picture(
+            image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
+        )
+        pixels = picture.width * picture.height
+>>>>>>> main
         y = self.analyse(picture)
         plan = None if generative is None else generative.plan(self, picture, y)
         keep = None if plan is None else plan.keep
@@ -158,6 +182,7 @@ class BaseCodec(BaseDecoder[A]):
             self._check_loss(picture, y_hat, best.quality)
         return best
 
+<<<<<<< HEAD
     def _check_loss(self, picture: Picture, y_hat: A, quality: int) -> None:
         """Warn where a picture that may not be a photo has lost a lot. Photos are not decoded for this."""
         if may_be_unsuited(picture):
@@ -176,6 +201,14 @@ class BaseCodec(BaseDecoder[A]):
             if isinstance(error, ImageError):
                 raise
             raise file_error(error.filename or getattr(image, "name", "the image"), error) from error
+=======
+    def _picture(
+        self, image: ImageLike, *, convert: bool = False, convert_colour: bool = False, keep_hidden_colour: bool = False
+    ) -> Picture:
+        picture = as_picture(
+            image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
+        )
+>>>>>>> main
         if max(picture.width, picture.height) > MAX_SIDE or picture.width * picture.height > MAX_PIXELS:
             raise ImageError(
                 f"{picture.width}x{picture.height} is beyond the format's limit of {MAX_SIDE:,} pixels a side and "
@@ -279,8 +312,13 @@ class BaseCodec(BaseDecoder[A]):
             TargetError: The quality is not an integer from 1 to 100.
         """
         _check_quality(quality)
+<<<<<<< HEAD
         picture = self._picture(image, convert)
         return self.latents_of_analysis(self.analyse(picture), picture, quality=quality, precise=precise)
+=======
+        picture = self._picture(image, convert=convert)
+        return self.latents_from(self.analyse(picture), picture, quality=quality, precise=precise)
+>>>>>>> main
 
     def latents_of_analysis(self, y: A, picture: Picture, *, quality: int, precise: bool = False) -> Latents[A]:
         """The second half of `latents_of_image`, for an analysis `y` that has been run already."""
