@@ -44,19 +44,6 @@ NOT_YET = frozenset(
         "semcomp/generative/network.py",
         "semcomp/generative/request.py",
         "semcomp/generative/selection.py",
-<<<<<<< HEAD
-        "semcomp/imaging/metrics.py",
-        "semcomp/imaging/picture.py",
-=======
-        "semcomp/networks/checkerboard.py",
-        "semcomp/networks/packed_conv.py",
-        "semcomp/networks/sigma.py",
-        "semcomp/networks/sigma_bytes.py",
-        "semcomp/networks/tiled.py",
-        "semcomp/pipeline/base_codec.py",
-        "semcomp/pipeline/completion.py",
-        "semcomp/pipeline/tiles.py",
->>>>>>> main
         "semcomp/semantics/class_names.py",
         "semcomp/semantics/head.py",
         "semcomp/semantics/stored.py",

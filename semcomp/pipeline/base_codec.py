@@ -24,7 +24,7 @@ from semcomp.bitstream.container import (
     smallest_file,
     write,
 )
-from semcomp.errors import ImageError, TargetError, file_error
+from semcomp.errors import ImageError, SemcompError, TargetError, file_error
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import ImageLike, Picture, as_picture, to_pil
 from semcomp.pipeline.base_decoder import BaseDecoder
@@ -62,13 +62,14 @@ class BaseCodec(BaseDecoder[A]):
     ) -> bytes:
         """Encode an image at a quality.
 
-<<<<<<< HEAD
         Args:
             image: A path, the bytes of an image file, a binary stream, a PIL image, a uint8 array (H, W) or (H, W, 1 to
                 4), a float tensor (1, C, H, W) in [0, 1], or a Picture.
             quality: 1..100.
             strip: Leave out the ICC profile, EXIF and XMP.
             convert: Allow what would change the picture: 16 bits to 8, CMYK to RGB, the first frame of an animation.
+            convert_colour: Convert the colours to sRGB instead of storing their profile.
+            keep_hidden_colour: Keep the colours under alpha 0, which are blanked otherwise.
             semantics: Labels and a label map to be stored, or a function that makes them from the latents.
             generative: A request for a file whose picture, or a part of it, is synthesised when it is decoded.
 
@@ -88,14 +89,6 @@ class BaseCodec(BaseDecoder[A]):
             >>> data = semcomp.load().encode("examples/photo.png", quality=30)
             >>> data[:4]
             b'\x89SMC'
-=======
-        `strip` drops the ICC profile, EXIF and XMP. `convert` allows what would change the picture: 16 bits to 8, CMYK
-        to RGB, the first frame of an animation. `convert_colour` converts the colours to sRGB instead of keeping their
-        profile. `keep_hidden_colour` keeps the colours under alpha 0, which are blanked otherwise. `semantics` are
-        stored in the file (payload.py): labels and a label map, or heads that make them. `generative` has
-        the decoder synthesise the picture, or what is not kept of it (generative.py). Raises ImageError where the
-        picture cannot be taken as it is, TargetError for another quality.
->>>>>>> main
         """
         _check_quality(quality)
         picture = self._picture(
@@ -132,7 +125,7 @@ class BaseCodec(BaseDecoder[A]):
             max_bytes: Largest size of the whole file, in bytes.
             psnr: Least PSNR of what the file decodes to without a generator, in dB. The smallest file that reaches it
                 is returned.
-            strip, convert, semantics, generative: As for `encode`.
+            strip, convert, convert_colour, keep_hidden_colour, semantics, generative: As for `encode`.
 
         Returns:
             The file, its quality, its size in bits per pixel, and its PSNR where that was the target.
@@ -151,19 +144,25 @@ class BaseCodec(BaseDecoder[A]):
             >>> len(made.data) <= 20_000
             True
         """
-<<<<<<< HEAD
         _check_targets(bpp=bpp, max_bytes=max_bytes, psnr=psnr)
-        picture = self._picture(image, convert)
-        height, width = picture.height, picture.width
-        size = max_bytes if bpp is None else bpp * height * width / 8
-=======
-        if sum(target is not None for target in (bpp, max_bytes, psnr)) != 1:
-            raise TargetError("give exactly one of bpp, max_bytes and psnr")
         picture = self._picture(
             image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
         )
-        pixels = picture.width * picture.height
->>>>>>> main
+        size = max_bytes if bpp is None else bpp * picture.height * picture.width / 8
+        target = Target(psnr_db=psnr, max_bytes=size)
+        return self._searched(picture, target, strip=strip, semantics=semantics, generative=generative)
+
+    def _searched(
+        self,
+        picture: Picture,
+        target: Target,
+        *,
+        strip: bool,
+        semantics: "SemanticsLike | None",
+        generative: "GenerativeLike | None",
+    ) -> Encoded:
+        """The best file of a picture for a target. The analysis runs once."""
+        height, width = picture.height, picture.width
         y = self.analyse(picture)
         plan = None if generative is None else generative.plan(self, picture, y)
         keep = None if plan is None else plan.keep
@@ -172,17 +171,16 @@ class BaseCodec(BaseDecoder[A]):
             symbols, y_hat = self.coder.quantize(y, height=height, width=width, quality=quality, keep=keep)
             data = self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan)
             db = None
-            if psnr is not None:
+            if target.psnr_db is not None:
                 db = psnr_db(picture.pixels, self._decoded(picture, y_hat, quality))
             return Encoded(data=data, quality=quality, bpp=8 * len(data) / (height * width), psnr_db=db)
 
-        best = search(attempt, Target(psnr_db=psnr, max_bytes=size), pixels=height * width)
-        if psnr is None and plan is None and may_be_unsuited(picture):
+        best = search(attempt, target, pixels=height * width)
+        if target.psnr_db is None and plan is None and may_be_unsuited(picture):
             _, y_hat = self.coder.quantize(y, height=height, width=width, quality=best.quality)
             self._check_loss(picture, y_hat, best.quality)
         return best
 
-<<<<<<< HEAD
     def _check_loss(self, picture: Picture, y_hat: A, quality: int) -> None:
         """Warn where a picture that may not be a photo has lost a lot. Photos are not decoded for this."""
         if may_be_unsuited(picture):
@@ -194,21 +192,17 @@ class BaseCodec(BaseDecoder[A]):
         image = to_pil(Picture(pixels=self.render(latents), mode=picture.mode))
         return np.asarray(image.convert("RGB"))
 
-    def _picture(self, image: ImageLike, convert: bool) -> Picture:
-        try:
-            picture = as_picture(image, convert=convert)
-        except OSError as error:
-            if isinstance(error, ImageError):
-                raise
-            raise file_error(error.filename or getattr(image, "name", "the image"), error) from error
-=======
     def _picture(
         self, image: ImageLike, *, convert: bool = False, convert_colour: bool = False, keep_hidden_colour: bool = False
     ) -> Picture:
-        picture = as_picture(
-            image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
-        )
->>>>>>> main
+        try:
+            picture = as_picture(
+                image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
+            )
+        except OSError as error:
+            if isinstance(error, SemcompError):
+                raise
+            raise file_error(error.filename or getattr(image, "name", "the image"), error) from error
         if max(picture.width, picture.height) > MAX_SIDE or picture.width * picture.height > MAX_PIXELS:
             raise ImageError(
                 f"{picture.width}x{picture.height} is beyond the format's limit of {MAX_SIDE:,} pixels a side and "
@@ -312,13 +306,8 @@ class BaseCodec(BaseDecoder[A]):
             TargetError: The quality is not an integer from 1 to 100.
         """
         _check_quality(quality)
-<<<<<<< HEAD
-        picture = self._picture(image, convert)
-        return self.latents_of_analysis(self.analyse(picture), picture, quality=quality, precise=precise)
-=======
         picture = self._picture(image, convert=convert)
-        return self.latents_from(self.analyse(picture), picture, quality=quality, precise=precise)
->>>>>>> main
+        return self.latents_of_analysis(self.analyse(picture), picture, quality=quality, precise=precise)
 
     def latents_of_analysis(self, y: A, picture: Picture, *, quality: int, precise: bool = False) -> Latents[A]:
         """The second half of `latents_of_image`, for an analysis `y` that has been run already."""

@@ -29,12 +29,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 
 def run(options: Namespace) -> int:
     """Write the page; returns the exit code."""
-<<<<<<< HEAD
     from semcomp.eval.compare import at_equal_bytes, comparison_page
-    from semcomp.imaging.picture import open_picture
-=======
-    from semcomp.eval.compare import compare, page
->>>>>>> main
 
     start = time.perf_counter()
     default = "stdin.compare.html" if options.input == STREAM else str(Path(options.input).with_suffix(".compare.html"))
