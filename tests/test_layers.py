@@ -58,6 +58,7 @@ STANDARD_LIBRARY_ONLY = (
     "bitstream/regions",
     "bitstream/generator_note",
     "bitstream/origin",
+    "bitstream/profile_name",
     "cli/__init__",
     "cli/commands/__init__",
     "cli/main",

@@ -10,6 +10,7 @@ from typing import Any
 from semcomp.bitstream.container import MAX_PIXELS, VERSION, ChunkKind, Container, read, read_header
 from semcomp.bitstream.label_map_header import LabelMapHead, read_head
 from semcomp.bitstream.origin import Origin, read_origin
+from semcomp.bitstream.profile_name import profile_name
 from semcomp.bitstream.source import SemcSource, read_source
 from semcomp.bitstream.tags import Tag, unpack_tags
 from semcomp.errors import FormatError
@@ -57,6 +58,10 @@ class Info:
     """Whether a colour profile is kept."""
     has_exif: bool
     """Whether EXIF is kept."""
+    has_xmp: bool
+    """Whether XMP is kept."""
+    color_space: str
+    """Name of the stored ICC profile, "sRGB" if there is none."""
     labels: tuple[Tag, ...]
     """What the picture shows, with scores. Empty where nothing is stored."""
     labels_source: str | None
@@ -115,6 +120,8 @@ def info(source: SemcSource, *, max_pixels: int = MAX_PIXELS) -> Info:
         has_alpha=container.get(ChunkKind.ALPHA) is not None,
         has_icc=container.get(ChunkKind.ICC) is not None,
         has_exif=container.get(ChunkKind.EXIF) is not None,
+        has_xmp=container.get(ChunkKind.XMP) is not None,
+        color_space=profile_name(container.get(ChunkKind.ICC)),
         labels=labels,
         labels_source=labels_source,
         label_map=label_map,
