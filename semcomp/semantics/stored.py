@@ -23,7 +23,7 @@ from semcomp.types import Latents
 if TYPE_CHECKING:
     from semcomp.semantics.head import Head
 
-CELL = 4
+LABEL_CELL = 4
 """Pixels a side of a cell of the stored label map, unless told otherwise."""
 STORED_LABELS = 16
 """At most so many labels of a head are stored, those of at least LEAST_SCORE."""
@@ -36,7 +36,7 @@ class Semantics:
 
     labels: Labels | None = None
     segmentation: Segmentation | None = None
-    cell: int = CELL
+    cell: int = LABEL_CELL
     """The map is stored at one value for `cell` x `cell` pixels, by majority; 1 stores every pixel."""
 
     def chunks(self, *, width: int, height: int) -> list[Chunk]:
@@ -73,7 +73,7 @@ SemanticsLike = Semantics | Callable[[Latents], Semantics]
 
 
 def from_heads(
-    heads: Sequence["Head"], *, labels: bool = True, label_map: bool = True, cell: int = CELL
+    heads: Sequence["Head"], *, labels: bool = True, label_map: bool = True, cell: int = LABEL_CELL
 ) -> Callable[[Latents], Semantics]:
     """Run heads at encoding time. The first classifier gives the labels, or else the areas of the first segmenter."""
 

@@ -183,7 +183,7 @@ def semantics_of(options: Namespace) -> Any:
     from dataclasses import replace
 
     from semcomp.semantics.head import Labels
-    from semcomp.semantics.stored import CELL, Semantics, from_heads
+    from semcomp.semantics.stored import LABEL_CELL, Semantics, from_heads
 
     labels = segmentation = None
     if options.tag:
@@ -191,7 +191,7 @@ def semantics_of(options: Namespace) -> Any:
         labels = Labels(names=tuple(name for name, _ in given), scores=tuple(score for _, score in given))
     if options.label_map and not generative_options.is_generative(options):
         segmentation = generative_options.given_label_map(options)
-    cell = options.grid or CELL
+    cell = options.grid or LABEL_CELL
     own = Semantics(labels=labels, segmentation=segmentation, cell=cell)
     if not options.semantics:
         return own
