@@ -30,7 +30,7 @@ from tqdm import tqdm
 from heads.datasets import DataConfig, Dataset, find_dataset, read_rgb
 from heads.depthwise import quick_depthwise
 from heads.fit import validate
-from heads.head_file import NETWORKS, HeadInfo, Network, NetworkHead, build_network
+from heads.head_file import TASKS, HeadInfo, Network, NetworkHead, build_head, build_network
 from heads.latent_cache import augment, to_network, whole_pictures
 from semcomp import config as configuration
 from semcomp.codec.codec import Codec
@@ -151,7 +151,7 @@ def head_of(dataset: Dataset, codec: CodecModel, start: str | None = None) -> Ne
                 module.eval()
         return network
     sizes = {"classes": len(dataset.classes), "latents": codec.config.latents, "nodes": codec.config.nodes}
-    return build_network(dataset.task, NETWORKS[dataset.task][1](**sizes))
+    return build_network(TASKS[dataset.task].sizes(**sizes))
 
 
 def semantic_loss(logits: Tensor, target: Tensor, *, weight: Tensor | None = None) -> Tensor:
@@ -288,7 +288,7 @@ class Trainer:
         """Mean IoU or top-1 in percent of every head, on whole validation pictures at random qualities."""
         figures = {}
         for name, crops in self.sets.items():
-            head = NetworkHead(
+            head = build_head(
                 HeadInfo(
                     name=name,
                     task=crops.dataset.task,

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from semcomp.bitstream.container import MAX_PIXELS, VERSION, ChunkKind, Container, read, read_header
 from semcomp.bitstream.label_map_header import LabelMapHead, read_head
 from semcomp.bitstream.origin import Origin, read_origin
-from semcomp.bitstream.tags import Tag, unpack_tags
+from semcomp.bitstream.tags import Tag, are_areas, unpack_tags
 from semcomp.errors import FormatError
 
 
@@ -62,6 +62,8 @@ class Info:
     """What the picture shows, with scores; empty where nothing is stored."""
     labels_source: str | None
     """The head that gave the labels, "" for a person, None where there are none."""
+    labels_are_areas: bool
+    """Whether the labels' scores are shares of the image's area."""
     label_map: LabelMapHead | None
     """Cell size, classes and source of the stored label map."""
     synthesised: Origin | None
@@ -109,6 +111,7 @@ def info(source: str | PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MA
         has_exif=container.get(ChunkKind.EXIF) is not None,
         labels=labels,
         labels_source=labels_source,
+        labels_are_areas=labels_source is not None and are_areas(container.get(ChunkKind.TAGS) or b""),
         label_map=label_map,
         synthesised=read_origin(container),
         lost=tuple(lost),

@@ -164,7 +164,7 @@ def semantics_of(options: Namespace) -> Any:
     from dataclasses import replace
 
     from semcomp.semantics.head import Labels
-    from semcomp.semantics.stored import CELL, Semantics, from_heads
+    from semcomp.semantics.stored import LABEL_CELL, Semantics, from_heads
 
     labels = segmentation = None
     if options.tag:
@@ -174,7 +174,7 @@ def semantics_of(options: Namespace) -> Any:
         from semcomp.semantics.label_png import read_label_png
 
         segmentation = read_label_png(options.label_map, classes=options.classes)
-    cell = options.grid or CELL
+    cell = options.grid or LABEL_CELL
     own = Semantics(labels=labels, segmentation=segmentation, cell=cell)
     if not options.semantics:
         return own

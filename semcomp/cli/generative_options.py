@@ -122,7 +122,7 @@ def request_of(options: Namespace) -> Any:
         return None
     import numpy as np
 
-    from semcomp.generative.guide import CELL
+    from semcomp.generative.guide import GUIDE_CELL
     from semcomp.generative.request import Request
     from semcomp.imaging.picture import open_picture
 
@@ -141,7 +141,7 @@ def request_of(options: Namespace) -> Any:
         mask=mask,
         boxes=tuple(options.keep_box or ()),
         dilate=options.keep_dilate,
-        cell=options.grid or CELL,
+        cell=options.grid or GUIDE_CELL,
     )
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
 from semcomp.bitstream.container import Container
 from semcomp.edge.bundle import Bundle
 from semcomp.edge.generator import EdgeGenerator, choose
-from semcomp.edge.head import EdgeHead
+from semcomp.edge.head import EdgeClassifier, EdgeSegmenter, edge_head
 from semcomp.edge.latent_coder import EdgeCoder
 from semcomp.edge.tiling import run_tiled
 from semcomp.errors import ModelError
@@ -17,6 +16,7 @@ from semcomp.imaging.picture import Picture
 from semcomp.pipeline.base_codec import BaseCodec
 from semcomp.pipeline.completion import note_of, stored_guide
 from semcomp.pipeline.tiles import tile_side
+from semcomp.semantics.head import Segmenter, described, not_a_segmenter
 from semcomp.semantics.results import Labels, Segmentation
 from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, grid
 
@@ -43,7 +43,7 @@ class EdgeCodec(BaseCodec):
         """
         self.bundle = Bundle(directory, threads=threads, optimisation=optimisation, one_pool=one_pool)
         self.coder = EdgeCoder(self.bundle)
-        self.heads = {name: EdgeHead(self.bundle, name) for name in self.bundle.heads}
+        self.heads = {name: edge_head(self.bundle, name) for name in self.bundle.heads}
         """Heads by name; each is called with latents."""
         self.generators = {name: EdgeGenerator(self.bundle, name) for name in self.bundle.generators}
 
@@ -110,35 +110,36 @@ class EdgeCodec(BaseCodec):
         return pixels, note_of(container, name=chosen.name, generator_id=chosen.generator_id)
 
     def classify(self, source: bytes | Latents, *, head: str | None = None) -> Labels:
-        """Labels of a file's bytes or of latents, by a head's name, or by the first one that classifies.
+        """Label an image.
 
-        A segmenter answers with the classes by the area that they cover. Raises as `decode` does, and ModelError
-        where there is no such head.
+        Args:
+            source: Bytes of a file, or latents.
+            head: Name of an exported head. A segmenter answers with the classes by the area that they cover.
+
+        Raises:
+            FormatError: The bytes are damaged.
+            ModelError: No head is named, or there is none of that name.
         """
-        answer = self._head(head, "classify", "segment")(self._latents(source))
+        answer = self._head(head)(self._latents(source))
         return answer.labels() if isinstance(answer, Segmentation) else answer
 
     def segment(self, source: bytes | Latents, *, head: str | None = None) -> Segmentation:
-        """What every pixel shows, by a head's name or by the first one that segments. Raises as `classify` does."""
-        chosen = self._head(head, "segment")
-        if chosen.task != "segment":
-            raise ModelError(f"the head {head} gives labels, no label map: choose one that segments")
-        return cast(Segmentation, chosen(self._latents(source)))
+        """Say what every pixel shows. Arguments and errors are those of `classify`; the head is one that segments."""
+        chosen = self._head(head)
+        if not isinstance(chosen, Segmenter):
+            not_a_segmenter(chosen)
+        return chosen(self._latents(source))
 
     def _latents(self, source: bytes | Latents) -> Latents:
         return source if isinstance(source, Latents) else self.latents(source)
 
-    def _head(self, name: str | None, *tasks: str) -> EdgeHead:
-        known = ", ".join(f"{head.name} ({head.task})" for head in self.heads.values()) or "none"
-        if name is not None:
-            if name not in self.heads:
-                raise ModelError(f"{self.bundle.directory} has no head {name}; it has: {known}")
+    def _head(self, name: str | None) -> EdgeClassifier | EdgeSegmenter:
+        if name in self.heads:
             return self.heads[name]
-        for task in tasks:
-            for head in self.heads.values():
-                if head.task == task:
-                    return head
-        raise ModelError(f"{self.bundle.directory} has no head that can {tasks[0]}; it has: {known}")
+        known = ", ".join(described(head) for head in self.heads.values()) or "none"
+        if name is None:
+            raise ModelError(f"no head is named: choose one of {self.bundle.directory}; it has: {known}")
+        raise ModelError(f"{self.bundle.directory} has no head {name}; it has: {known}")
 
     def _reach(self, graph: str) -> int:
         return int(self.bundle.graph(graph)["reach"])

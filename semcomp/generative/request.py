@@ -14,7 +14,7 @@ from torch import Tensor
 from semcomp.bitstream.generator_note import GeneratorNote
 from semcomp.errors import ImageError, ModelError
 from semcomp.generative.generator_file import TrainedGenerator
-from semcomp.generative.guide import CELL
+from semcomp.generative.guide import GUIDE_CELL
 from semcomp.generative.selection import box_mask, positions
 from semcomp.imaging.picture import Picture
 from semcomp.pipeline.base_codec import BaseCodec
@@ -47,7 +47,7 @@ class Request:
     boxes: tuple[tuple[int, int, int, int], ...] = ()
     """x, y, w, h in pixels, to keep."""
     dilate: int = DILATE
-    cell: int = CELL
+    cell: int = GUIDE_CELL
 
     @property
     def selective(self) -> bool:

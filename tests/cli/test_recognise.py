@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import semcomp
-from heads.classifier import Classifier, ClassifierConfig
-from heads.head_file import HeadInfo, NetworkHead, save_head
-from heads.segmenter import Segmenter, SegmenterConfig
+from heads.classifier import ClassifierConfig, ClassifierNetwork
+from heads.head_file import HeadInfo, build_head, save_head
+from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from semcomp.cli.batch import get_codec
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
@@ -33,11 +33,11 @@ def files(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recognise")
     torch.manual_seed(0)
     common: dict[str, Any] = {"classes": NAMES, "entropy_id": codec.entropy_id.hex()}
-    classifier = Classifier(ClassifierConfig(classes=3, latents=320, widths=(8, 8), blocks=(1, 1)))
-    save_head(NetworkHead(HeadInfo(name="c", task="classify", **common), classifier), folder / "c.safetensors")
-    segmenter = Segmenter(SegmenterConfig(classes=3, latents=320, width16=8, width32=8, width4=4))
+    classifier = ClassifierNetwork(ClassifierConfig(classes=3, latents=320, widths=(8, 8), blocks=(1, 1)))
+    save_head(build_head(HeadInfo(name="c", task="classify", **common), classifier), folder / "c.safetensors")
+    segmenter = SegmenterNetwork(SegmenterConfig(classes=3, latents=320, width16=8, width32=8, width4=4))
     info = HeadInfo(name="s", task="segment", palette=PALETTE, **common)
-    save_head(NetworkHead(info, segmenter), folder / "s.safetensors")
+    save_head(build_head(info, segmenter), folder / "s.safetensors")
     rng = np.random.default_rng(0)
     for name, shape in (("a", (70, 90, 3)), ("b", (40, 33, 3))):
         small = rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)

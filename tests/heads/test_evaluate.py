@@ -13,7 +13,7 @@ from PIL import Image
 
 from heads import evaluate
 from heads.datasets import DataError
-from heads.head_file import HeadInfo, NetworkHead, build_network, save_head
+from heads.head_file import HeadInfo, build_head, build_network, save_head
 from semcomp.cli import eval as command
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
@@ -45,7 +45,7 @@ def networks(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> dict[str
             classes=2, widths=(16, 16), blocks=(1, 1), source="latents" if source == "latents" else "pixels"
         )
         paths[source] = folder / f"{source}.safetensors"
-        save_head(NetworkHead(info, build_network("classify", config)), paths[source])
+        save_head(build_head(info, build_network(config)), paths[source])
     return paths
 
 
