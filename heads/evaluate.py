@@ -35,6 +35,7 @@ from heads.score import Score
 from semcomp.eval.codecs import Coder, evenly, find, installed
 from semcomp.eval.size import file_of_size
 from semcomp.semantics.head import Head, Labels, Segmentation, head_names, load_head
+from semcomp.semantics.results import VOID
 
 PixelNetwork = NetworkClassifier | NetworkSegmenter
 """A network that sees pixels, in the form of a head."""
@@ -146,9 +147,9 @@ def on_originals(network: PixelNetwork, dataset: Dataset, samples: Sequence[Samp
     return score.percent
 
 
-def labelled(task: str, folder: str, *, limit: int | None) -> tuple[Dataset, list[Sample]]:
-    """The pictures of folder/val, or all where there is no such part; at most `limit` of them, evenly spaced."""
-    dataset = find_dataset(task, DataConfig(folder=folder))
+def labelled(task: str, folder: str, *, limit: int | None, void: int = VOID) -> tuple[Dataset, list[Sample]]:
+    """List the images of folder/val, or all where there is no such part; at most `limit` of them, evenly spaced."""
+    dataset = find_dataset(task, DataConfig(folder=folder, void=void))
     own = (Path(folder).expanduser() / "val").is_dir()
     samples = dataset.val if own else sorted((*dataset.train, *dataset.val), key=lambda sample: sample.image)
     return dataset, list(evenly(samples, limit or len(samples)))
@@ -185,7 +186,7 @@ def run(options: Namespace) -> tuple[dict[str, Any], str]:
     from semcomp.codec.codec import load
 
     codec = load(options.model, device=options.device, threads=options.threads)
-    dataset, samples = labelled(options.task, options.inputs[0], limit=options.limit)
+    dataset, samples = labelled(options.task, options.inputs[0], limit=options.limit, void=options.void)
     if not options.head:
         raise DataError(f"--task {options.task} needs --head NAME; there are {', '.join(head_names())}")
     head = load_head(options.head)

@@ -245,6 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("config", nargs="?", type=Path, help="a YAML file; without one, --data says what to learn")
     parser.add_argument("--data", metavar="FOLDER", help="a folder per class, or images/ + masks/ + classes.txt")
     parser.add_argument("--task", choices=("classify", "segment"), help="what to learn (guessed from the folder)")
+    parser.add_argument("--void", type=int, metavar="N", help="number in masks that means: nothing is known (255)")
     parser.add_argument("--minutes", type=float, metavar="M", help="time to train, encoding not counted (10)")
     parser.add_argument("--model", metavar="NAME", help="codec: a name or a .safetensors path (base)")
     parser.add_argument(
@@ -307,6 +308,8 @@ def _configure(options: argparse.Namespace) -> FitConfig:
         raise ValueError("give --data FOLDER, or a YAML file")
     elif options.task:
         changes.append(f"task={options.task}")
+    if options.void is not None:
+        changes.append(f"data.void={options.void}")
     if options.minutes is not None:
         changes += [f"optim.minutes={options.minutes}", "optim.epochs=null"]
     if options.model:

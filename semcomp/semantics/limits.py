@@ -50,30 +50,14 @@ class Limits:
             raise ValueError(f"a confidence is 0 to 1, or {NEVER} for never, not {max(self.confidence)}")
 
     def said(self, logits: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.bool_]:
-        """Decide which classes a segmenter may say of an image.
-
-        Args:
-            logits: float32 (1, K, h, w), a score for each class at every position of FINE x FINE pixels.
-            height: Pixels. Positions beyond the image, which fill up a grid of 16x16 pixels, do not count.
-            width: Pixels.
-
-        Returns:
-            bool (K,).
-        """
-        classes = logits.shape[1]
+        """Decide which classes a segmenter may say of an image of that size, bool (K,); `logits` as in `evidence`."""
         if self.energy is None and not self.confidence and not self.area:
-            return np.ones(classes, bool)
-        scores = logits[0, :, : -(-height // FINE), : -(-width // FINE)].reshape(classes, -1)
-        best, highest = scores.argmax(0), scores.max(0)
-        total = np.exp(scores - highest).sum(0)
-        if self.energy is not None and float((highest + np.log(total)).mean()) < self.energy:
-            return np.zeros(classes, bool)
-        least = max(1, int(np.ceil(self.area * best.size)))
-        wanted = self.confidence or (0.0,) * classes
-        said = np.zeros(classes, bool)
-        for number in np.unique(best).tolist():
-            probabilities = 1 / total[best == number]
-            said[number] = int((probabilities >= wanted[number]).sum()) >= least
+            return np.ones(logits.shape[1], bool)
+        energy, confidence = evidence(logits, area=self.area, height=height, width=width)
+        if self.energy is not None and energy < self.energy:
+            return np.zeros(logits.shape[1], bool)
+        wanted = np.array(self.confidence or (0.0,) * len(confidence), np.float32)
+        said: NDArray[np.bool_] = (confidence > 0) & (confidence >= wanted)
         return said
 
     def quiet(
@@ -137,6 +121,31 @@ class Limits:
             raise ModelError(
                 f"the limits of a head are damaged or have another version: {error}; measure them again"
             ) from error
+
+
+def evidence(logits: NDArray[np.float32], *, area: float, height: int, width: int) -> tuple[float, NDArray[np.float32]]:
+    """Measure how sure a segmenter is of an image and of each class in it.
+
+    Args:
+        logits: float32 (1, K, h, w), a score for each class at every position of FINE x FINE pixels.
+        area: Share of the image, 0 for one position.
+        height: Pixels. Positions beyond the image, which fill up a grid of 16x16 pixels, do not count.
+        width: Pixels.
+
+    Returns:
+        The mean energy, and the probability that each class reaches at `area` of the image or more, float32 (K,): 0
+        for a class that is the likeliest at less than that.
+    """
+    scores = logits[0, :, : -(-height // FINE), : -(-width // FINE)].reshape(logits.shape[1], -1)
+    best, highest = scores.argmax(0), scores.max(0)
+    total = np.exp(scores - highest).sum(0)
+    confidence = np.zeros(len(scores), np.float32)
+    least = max(1, int(np.ceil(area * best.size)))
+    for number in np.unique(best).tolist():
+        probability = 1 / total[best == number]
+        if probability.size >= least:
+            confidence[number] = np.partition(probability, -least)[-least]
+    return float((highest + np.log(total)).mean()), confidence
 
 
 NO_LIMITS = Limits()
