@@ -35,7 +35,7 @@ from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
 from semcomp.semantics.head import load_head
 from semcomp.types import STRIDE_Y, Symbols, grid
-from semcomp.workers import spawned
+from semcomp.workers import worker_pool
 
 CLIENT_LIMIT, SYNTHESIS_LIMIT = 12e6, 6e6
 ENTROPY = ("hyper", "sigma", "mean_first", "mean_second")
@@ -180,7 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
     directories = {"float": options.graphs, **({"int8": options.int8} if options.int8 else {})}
     rows = {}
     for threads in options.threads:
-        with spawned(1) as process:  # a process has one pool of threads for all clients
+        with worker_pool(1) as process:  # a process has one pool of threads for all clients
             rows[threads] = process.submit(speed, options, directories, threads).result()
     int8: dict[str, Any] | None = None
     if options.int8:

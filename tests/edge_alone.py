@@ -74,7 +74,7 @@ def main() -> int:
                 "bytes": len(data),
                 "crc": zlib.crc32(data),
                 "psnr_db": round(psnr, 2),
-                "label": labels.names[0],
+                "label": labels.names[:1],
                 "classes": segmentation.present,
             }
         )

@@ -27,7 +27,6 @@ NOT_YET_SPLIT = frozenset(
         "benchmarks/edge.py:main",
         "benchmarks/generative.py:main",
         "semcomp/bitstream/container.py:_parse_head",
-        "semcomp/cli/parser.py:build_parser",
         "semcomp/export/folder.py:export_onnx",
     ]
 )

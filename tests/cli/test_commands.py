@@ -368,7 +368,7 @@ class TestDecode:
         image.info["icc_profile"] = b"profile"
         Path("m.semc").write_bytes(stand_in.encode(image))
         assert main(["decode", "m.semc", "-o", "m.bmp"]) == 0
-        assert "warning: bmp holds no icc profile: left out" in capsys.readouterr().err
+        assert "warning: bmp holds no ICC profile: left out" in capsys.readouterr().err
 
     def test_exit_codes(self, semc: Path, stand_in: Any, capsys: pytest.CaptureFixture[str]) -> None:
         data = (semc / "in/a.semc").read_bytes()

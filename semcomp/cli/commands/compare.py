@@ -8,7 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from semcomp.cli.batch import get_codec
-from semcomp.cli.encode import encode_with_target
+from semcomp.cli.commands.encode import encode_with_target
 from semcomp.cli.exit_codes import EXIT_OK
 from semcomp.cli.paths import STREAM, check_target, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
