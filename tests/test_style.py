@@ -68,8 +68,6 @@ NOT_YET = frozenset(
         "semcomp/generative/network.py",
         "semcomp/generative/request.py",
         "semcomp/generative/selection.py",
-        "semcomp/imaging/metrics.py",
-        "semcomp/imaging/picture.py",
         "semcomp/networks/checkerboard.py",
         "semcomp/networks/packed_conv.py",
         "semcomp/networks/sigma.py",

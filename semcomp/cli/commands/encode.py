@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semcomp.cli import generative_options
 from semcomp.cli.argument_types import SEMANTICS, semantics_kinds, tag, whole_number
@@ -14,6 +14,9 @@ from semcomp.cli.failures import check_readable
 from semcomp.cli.latents_input import HEAD_HELP, get_head, heads_in_words
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
+
+if TYPE_CHECKING:
+    from semcomp.imaging.picture import Picture
 
 KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "ratio", "quality", "psnr_db", "semantics_bytes")
 
@@ -81,13 +84,11 @@ def run(options: Namespace) -> int:
 
 def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Encode one file and write it; returns the values of `KEYS` and the line to show."""
-    from semcomp.imaging.picture import open_picture
-
     check_target(job.target, force=options.force)
     codec = get_codec(options.model, options.device, options.threads)
     start = time.perf_counter()  # the time of loading the weights does not count for the first file
     source = read_source(job.source)
-    picture = open_picture(source, convert=options.convert)
+    picture = read_picture(source, options)
     data, quality, psnr_db = encode_with_target(codec, picture, options)
     write_target(job.target, data, force=options.force)
     bpp, ratio = 8 * len(data) / (picture.width * picture.height), len(source) / len(data)
@@ -113,6 +114,18 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
         "seconds": time.perf_counter() - start,
         "line": line,
     }
+
+
+def read_picture(source: bytes, options: Namespace) -> Picture:
+    """Read the bytes of an image file as --convert, --convert-colour and --keep-hidden-colour say."""
+    from semcomp.imaging.picture import open_picture
+
+    return open_picture(
+        source,
+        convert=options.convert,
+        convert_colour=options.convert_colour,
+        keep_hidden_colour=options.keep_hidden_colour,
+    )
 
 
 def target_of(options: Namespace) -> dict[str, Any]:
