@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -184,7 +185,11 @@ def test_void_is_ignored_and_numbers_are_kept(mask_folders: Path) -> None:
     assert set(np.unique(mask)) == {0, 1, VOID} and (mask[:2] == VOID).all()
 
 
+<<<<<<< HEAD
 def masks_of(folder: Path, numbers: Any, classes: str, **config: Any) -> Any:
+=======
+def masks_of(folder: Path, numbers: NDArray[np.integer[Any]], classes: str, **config: Any) -> Any:
+>>>>>>> main
     """A data set of one image and its mask, twice."""
     for part in ("images", "masks"):
         (folder / part).mkdir()

@@ -92,4 +92,5 @@ def srgb_of(profile: bytes | None, colours: NDArray[np.uint8]) -> NDArray[np.uin
     srgb = ImageCms.createProfile("sRGB")
     shown = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB", flags=ImageCms.Flags.NOOPTIMIZE)
     assert shown is not None
-    return np.asarray(shown)[0]
+    first: NDArray[np.uint8] = np.asarray(shown)[0]
+    return first

@@ -51,7 +51,8 @@ def shown(
     """What the standards say that sRGB shows for colours of another space, computed without a profile."""
     light = curve(colours / 255) @ (np.eye(3) if matrix is None else matrix).T
     light = np.clip(light, 0, 1)
-    return 255 * np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    encoded: NDArray[np.float64] = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return 255 * encoded
 
 
 def colours_of(picture: Picture) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.bitstream.container import ColorMode
@@ -18,10 +19,12 @@ from tests.imaging.files import file_of, png
 RNG = np.random.default_rng(11)
 
 
-def visible_where(picture: Picture) -> np.ndarray:
+def visible_where(picture: Picture) -> NDArray[np.bool_]:
     assert picture.alpha is not None
     assert set(np.unique(picture.alpha)) <= {0, 255}
-    return picture.alpha == 255
+    assert picture.alpha is not None
+    visible: NDArray[np.bool_] = picture.alpha == 255
+    return visible
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
@@ -102,7 +105,7 @@ def test_a_pil_image_that_is_not_loaded_yet(tmp_path: Path) -> None:
     assert image.mode == "L" and image.info["transparency"] == 2, "the caller's image is left as it is"
 
 
-def noisy(alpha: np.ndarray) -> np.ndarray:
+def noisy(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGBA: a smooth picture where alpha is not zero, noise where it is."""
     y, x = np.mgrid[0 : alpha.shape[0], 0 : alpha.shape[1]]
     rgb = np.stack([x % 256, y % 256, (x + y) % 256], axis=2).astype(np.uint8)
@@ -117,7 +120,7 @@ def test_hidden_colour_is_blanked_and_visible_colour_is_not() -> None:
     rgba = noisy(alpha)
     for image in (rgba, Image.fromarray(rgba), file_of(Image.fromarray(rgba)), file_of(Image.fromarray(rgba), "TIFF")):
         picture = as_picture(image)
-        np.testing.assert_array_equal(picture.alpha, alpha)
+        assert picture.alpha is not None and np.array_equal(picture.alpha, alpha)
         np.testing.assert_array_equal(picture.pixels[alpha > 0], rgba[alpha > 0][:, :3])
         hidden = picture.pixels.astype(int)
         assert np.abs(np.diff(hidden, axis=0))[60:].max() < 30, "noise is gone"
