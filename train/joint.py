@@ -16,6 +16,7 @@ gradient.
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,8 @@ from torch import Tensor, nn
 from heads.datasets import Dataset, find_dataset
 from heads.depthwise import quick_depthwise
 from heads.fit import validate
-<<<<<<< HEAD
 from heads.head_file import TASKS, HeadInfo, Network, NetworkHead, build_head, build_network
-from heads.latent_cache import augment, to_network, whole_pictures
-=======
-from heads.head_file import NETWORKS, HeadInfo, Network, NetworkHead, build_network
 from heads.latent_cache import whole_pictures
->>>>>>> main
 from semcomp import config as configuration
 from semcomp.codec.codec import Codec
 from semcomp.codec.release import Release, load_release, save_release
@@ -73,8 +69,8 @@ def head_of(dataset: Dataset, codec: CodecModel, start: str | None = None) -> Ne
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
         return network
-    sizes = {"classes": len(dataset.classes), "latents": codec.config.latents, "nodes": codec.config.nodes}
-    return build_network(TASKS[dataset.task].sizes(**sizes))
+    c, sizes = codec.config, TASKS[dataset.task].sizes()
+    return build_network(replace(sizes, classes=len(dataset.classes), latents=c.latents, nodes=c.nodes))
 
 
 class Trainer(BaseTrainer):
@@ -221,27 +217,15 @@ class Trainer(BaseTrainer):
         """Mean IoU or top-1 in percent of every head, on whole validation images at random qualities."""
         figures = {}
         for name, crops in self.sets.items():
-<<<<<<< HEAD
-            head = build_head(
-                HeadInfo(
-                    name=name,
-                    task=crops.dataset.task,
-                    classes=crops.dataset.classes,
-                    palette=crops.dataset.palette,
-                    entropy_id=codec.entropy_id.hex(),
-                ),
-                self.heads[name],
-=======
             info = HeadInfo(
                 name=name,
                 task=crops.dataset.task,
                 classes=crops.dataset.classes,
                 palette=crops.dataset.palette,
                 entropy_id=codec.entropy_id.hex(),
->>>>>>> main
             )
             held = whole_pictures(codec, crops.dataset, crops.config.data, source="latents", quiet=self.quiet)
-            answer = validate(NetworkHead(info, self.networks[name]), held, crops.dataset)
+            answer = validate(build_head(info, self.networks[name]), held, crops.dataset)
             figures[name] = answer["top1"] if crops.dataset.task == "classify" else answer["mean_iou"]
         return figures
 

@@ -124,11 +124,7 @@ def test_everything_besides_the_cells_comes_back() -> None:
 # void: cells of which nothing is known
 
 
-<<<<<<< HEAD
-def with_void(shape: tuple[int, int], classes: int, share: float = 0.3) -> Any:
-=======
 def with_void(shape: tuple[int, ...], classes: int, share: float = 0.3) -> NDArray[np.uint8]:
->>>>>>> main
     rng = np.random.default_rng(5)
     cells = rng.integers(0, classes, shape).astype(np.uint8)
     cells[rng.random(shape) < share] = VOID

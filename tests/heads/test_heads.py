@@ -185,11 +185,7 @@ def test_void_is_ignored_and_numbers_are_kept(mask_folders: Path) -> None:
     assert set(np.unique(mask)) == {0, 1, VOID} and (mask[:2] == VOID).all()
 
 
-<<<<<<< HEAD
-def masks_of(folder: Path, numbers: Any, classes: str, **config: Any) -> Any:
-=======
 def masks_of(folder: Path, numbers: NDArray[np.integer[Any]], classes: str, **config: Any) -> Any:
->>>>>>> main
     """A data set of one image and its mask, twice."""
     for part in ("images", "masks"):
         (folder / part).mkdir()

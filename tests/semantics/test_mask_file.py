@@ -54,11 +54,7 @@ def test_numbers_of_few_bits_are_not_scaled(tmp_path: Path, bits: int) -> None:
     assert np.array_equal(read_mask(path), numbers != 0)
 
 
-<<<<<<< HEAD
-def grey_png(numbers: Any, bits: int) -> bytes:
-=======
 def grey_png(numbers: NDArray[np.integer[Any]], bits: int) -> bytes:
->>>>>>> main
     """A grey PNG of 1, 2 or 4 bits, which Pillow does not write."""
     import struct
     import zlib
