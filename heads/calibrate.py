@@ -82,7 +82,7 @@ class Measurement:
         """Give the head's logits for an image, and its height and width."""
         pixels = read_rgb(path)
         quality = QUALITIES[zlib.crc32(path.name.encode()) % len(QUALITIES)]
-        latents = self.codec.latents_of(pixels, quality=quality)
+        latents = self.codec.latents_of_image(pixels, quality=quality)
         values: NDArray[np.float32] = self.head.logits(latents.y_hat, quality).cpu().numpy()
         return values, pixels.shape[0], pixels.shape[1]
 

@@ -185,7 +185,9 @@ def run(options: Namespace) -> tuple[dict[str, Any], str]:
     """The result of `semcomp eval --task`, and the same for a person. Raises SemcompError's."""
     from semcomp.codec.codec import load
 
-    codec = load(options.model, device=options.device, threads=options.threads)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    codec = load(options.model, device=options.device)
     dataset, samples = labelled(options.task, options.inputs[0], limit=options.limit, void=options.void)
     if not options.head:
         raise DataError(f"--task {options.task} needs --head NAME; there are {', '.join(head_names())}")

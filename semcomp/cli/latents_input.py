@@ -89,4 +89,4 @@ def with_latents(data: bytes, options: Namespace) -> Input:
     from semcomp.imaging.picture import open_picture
 
     picture = open_picture(data, convert=options.convert)
-    return Input(data, codec.latents_of(picture, quality=options.quality or 75), picture.pixels)
+    return Input(data, codec.latents_of_image(picture, quality=options.quality or 75), picture.pixels)

@@ -1,4 +1,4 @@
-"""Exported heads: latents -> labels or a label map."""
+"""Exported heads: latents to labels or to a label map."""
 
 import numpy as np
 from numpy.typing import NDArray

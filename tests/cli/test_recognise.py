@@ -296,7 +296,7 @@ def test_models_lists_the_heads(capsys: pytest.CaptureFixture[str]) -> None:
 def test_embedded_heads_fit_the_embedded_codec(codec: Codec, name: str) -> None:
     head = semcomp.load_head(name)
     assert head.entropy_id == codec.entropy_id and head.origin
-    answer = head(codec.latents_of(np.zeros((40, 56, 3), np.uint8), quality=50))
+    answer = head(codec.latents_of_image(np.zeros((40, 56, 3), np.uint8), quality=50))
     if head.task == "segment":
         assert (
             isinstance(answer, Segmentation)

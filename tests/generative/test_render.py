@@ -198,7 +198,7 @@ def test_a_generator_that_is_missing_or_another(
     tmp_path: Path,
 ) -> None:
     data = codec.encode(photo, quality=8, generative=Request(generator=maker))
-    with pytest.raises(ModelError, match=r"no generator called untrained.* --generator faithful"):
+    with pytest.raises(ModelError, match=r'no generator called untrained.* generator "faithful"'):
         codec.decode(data)
     other = tmp_path / "other.safetensors"
     network = load_generator(generator_file).network

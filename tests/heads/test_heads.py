@@ -405,12 +405,12 @@ def test_a_file_comes_back_as_it_was(classifier_file: Path, codec: Codec, tmp_pa
     save_head(head, tmp_path / "again.safetensors")
     again = read_head(tmp_path / "again.safetensors")
     assert again.info == head.info
-    latents = codec.latents_of(np.zeros((33, 17, 3), np.uint8), quality=20)
+    latents = codec.latents_of_image(np.zeros((33, 17, 3), np.uint8), quality=20)
     assert again(latents) == head(latents)
 
 
 def test_latents_of_another_codec_are_refused(classifier_file: Path, codec: Codec) -> None:
-    latents = replace(codec.latents_of(np.zeros((16, 16, 3), np.uint8)), entropy_id=b"another!")
+    latents = replace(codec.latents_of_image(np.zeros((16, 16, 3), np.uint8)), entropy_id=b"another!")
     with pytest.raises(ModelError, match=r"was trained on latents with entropy id .* semcomp-fit-head"):
         load_head(classifier_file)(latents)
 

@@ -126,7 +126,7 @@ def test_segmenters_say_nothing_of_noise_and_of_a_ramp(codec: Any) -> None:
     ramp = np.ascontiguousarray(np.broadcast_to(np.arange(160, dtype=np.uint8)[:, None], (128, 160, 3)))
     images = [rng.integers(0, 256, (128, 160, 3)).astype(np.uint8), ramp]
     for image in images:
-        latents = codec.latents_of(image, quality=50)
+        latents = codec.latents_of_image(image, quality=50)
         for name in ("objects", "street"):
             answer: Any = load_head(name)(latents)
             labels = answer if isinstance(answer, Labels) else answer.labels()
@@ -134,7 +134,7 @@ def test_segmenters_say_nothing_of_noise_and_of_a_ramp(codec: Any) -> None:
 
 
 def test_no_shipped_head_says_anything_of_a_photo_that_is_not_of_its_kind(codec: Any) -> None:
-    latents = codec.latents_of(Path(__file__).parents[2] / "examples" / "photo.png", quality=50)
+    latents = codec.latents_of_image(Path(__file__).parents[2] / "examples" / "photo.png", quality=50)
     for name in ("objects", "street", "imagenette"):
         answer: Any = load_head(name)(latents)
         assert (answer if isinstance(answer, Labels) else answer.labels()).names == ()

@@ -29,7 +29,7 @@ from semcomp.errors import SemcompWarning
 from semcomp.generative.generator_file import load_generator
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
-from semcomp.pipeline.completion import Plan
+from semcomp.pipeline.completion import GenerativePlan
 from semcomp.semantics.head import load_head
 from semcomp.semantics.limits import NO_LIMITS
 from semcomp.semantics.results import Labels, Segmentation
@@ -130,7 +130,7 @@ def pictures() -> dict[str, NDArray[np.uint8]]:
     return {"photo": part, "veiled": veiled, "grey": grey}
 
 
-def kept_positions() -> NDArray[np.uint8]:
+def kept_positions() -> NDArray[np.bool_]:
     keep = np.zeros((10, 14), bool)
     keep[2:7, 3:9] = keep[6:9, 8:12] = True
     return keep
@@ -140,12 +140,12 @@ def library_files(codec: Codec) -> dict[str, bytes]:
     """Files of the library: golden ones, one with labels and a map, one that keeps a part, and what is refused."""
     part = np.ascontiguousarray(pictures()["photo"][..., :3])
     head = load_head("street")
-    segmentation = head(codec.latents_of(part))
+    segmentation = head(codec.latents_of_image(part))
     assert isinstance(segmentation, Segmentation)
     labels = Labels(names=("dog", "Gräser"), scores=(0.75, 0.25), head="hand")
     picture, keep = from_array(part), kept_positions()
     note = GeneratorNote(name="street", generator_id=load_generator("street").generator_id, guided=True)
-    plan = Plan(note=note, keep=keep, segmentation=segmentation, cell=8)
+    plan = GenerativePlan(note=note, keep=keep, segmentation=segmentation, cell=8)
     y = codec.analyse(picture)
     data = codec.encode(part, quality=62, semantics=Semantics(labels=labels, segmentation=segmentation))
     container = read(data)

@@ -175,7 +175,7 @@ def _check_options(options: Namespace, names: tuple[str, ...], subject: str) -> 
 
 def _plan(options: Namespace, names: tuple[str, ...]) -> Any:
     from semcomp.eval.codecs import evenly
-    from semcomp.eval.run import Plan
+    from semcomp.eval.run import EvalPlan
 
     jobs, unusable, notes = list_jobs(options.inputs, read_suffixes=IMAGE_SUFFIXES)
     if unusable or not jobs:
@@ -187,7 +187,7 @@ def _plan(options: Namespace, names: tuple[str, ...]) -> Any:
     paths = [Path(job.source) for job in jobs]
     if options.limit:
         paths = list(evenly(paths, options.limit))
-    return Plan(
+    return EvalPlan(
         paths=tuple(paths),
         codecs=tuple(names),
         metrics=options.metrics,
@@ -201,7 +201,7 @@ def _plan(options: Namespace, names: tuple[str, ...]) -> Any:
 
 
 def _report(options: Namespace, plan: Any, rows: Any, coders: Any, result: dict[str, Any], bars: bool) -> str:
-    from semcomp.eval.page import page
+    from semcomp.eval.page import report_page
     from semcomp.eval.worst import exhibits, show_all
 
     ranked: dict[str, list[tuple[str, float]]] = {}
@@ -210,7 +210,7 @@ def _report(options: Namespace, plan: Any, rows: Any, coders: Any, result: dict[
         ranked, made = exhibits(rows, coders, plan, anchor=options.anchor, count=options.worst)
     shown = show_all(made, jobs=plan.jobs, progress=bars)
     title = ", ".join(Path(name).name or name for name in options.inputs)
-    return page(result, title=title, command=_command(options), worst=ranked, shown=shown)
+    return report_page(result, title=title, command=_command(options), worst=ranked, shown=shown)
 
 
 def _plots(result: dict[str, Any], folder: Path, command: str) -> None:

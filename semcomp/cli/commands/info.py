@@ -66,13 +66,13 @@ def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:
     from semcomp.bitstream.origin import in_words
     from semcomp.cli.latents_input import in_words as labels_in_words
 
-    kept = [
-        what for what, held in (("alpha", facts.has_alpha), ("ICC", facts.has_icc), ("EXIF", facts.has_exif)) if held
-    ]
+    held = {"alpha": facts.has_alpha, "ICC": facts.has_icc, "EXIF": facts.has_exif, "XMP": facts.has_xmp}
+    kept = [what for what, is_held in held.items() if is_held]
     lines = [
         f"{name}: {facts.width}x{facts.height} {facts.mode}, quality {facts.quality}, "
         f"{facts.bytes:,} B, {facts.bpp:.3f} bpp",
         f"  keeps     {', '.join(kept) or 'pixels only'}",
+        f"  colours   {facts.color_space}",
         f"  chunks    {', '.join(f'{chunk.kind} {chunk.bytes:,} B' for chunk in facts.chunks)}",
         f"  model     {facts.model_id}  entropy {facts.entropy_id}",
     ]
