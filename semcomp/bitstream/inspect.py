@@ -12,7 +12,7 @@ from semcomp.bitstream.label_map_header import LabelMapHead, read_head
 from semcomp.bitstream.origin import Origin, read_origin
 from semcomp.bitstream.profile_name import profile_name
 from semcomp.bitstream.source import SemcSource, read_source
-from semcomp.bitstream.tags import Tag, unpack_tags
+from semcomp.bitstream.tags import Tag, are_areas, unpack_tags
 from semcomp.errors import FormatError
 
 
@@ -66,6 +66,8 @@ class Info:
     """What the picture shows, with scores. Empty where nothing is stored."""
     labels_source: str | None
     """Name of the head that gave the labels, "" for a person, None where there are no labels."""
+    labels_are_areas: bool
+    """Whether the scores of the labels are shares of the image's area."""
     label_map: LabelMapHead | None
     """Cell size, classes and source of the stored label map."""
     synthesised: Origin | None
@@ -124,6 +126,7 @@ def info(source: SemcSource, *, max_pixels: int = MAX_PIXELS) -> Info:
         color_space=profile_name(container.get(ChunkKind.ICC)),
         labels=labels,
         labels_source=labels_source,
+        labels_are_areas=labels_source is not None and are_areas(container.get(ChunkKind.TAGS) or b""),
         label_map=label_map,
         synthesised=read_origin(container),
         lost=tuple(lost),

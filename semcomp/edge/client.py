@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,7 @@ from semcomp.bitstream.container import Container
 from semcomp.bitstream.source import SemcSource
 from semcomp.edge.bundle import Bundle
 from semcomp.edge.generator import EdgeGenerator, chosen_generator
-from semcomp.edge.head import EdgeHead
+from semcomp.edge.head import EdgeClassifier, EdgeSegmenter, edge_head
 from semcomp.edge.latent_coder import EdgeCoder
 from semcomp.edge.tiling import run_tiled
 from semcomp.errors import ModelError
@@ -19,6 +18,7 @@ from semcomp.imaging.picture import Picture
 from semcomp.pipeline.base_codec import BaseCodec
 from semcomp.pipeline.completion import note_of, stored_guide
 from semcomp.pipeline.tiles import tile_side
+from semcomp.semantics.head import Segmenter, described, not_a_segmenter
 from semcomp.semantics.results import Labels, Segmentation
 from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, grid
 
@@ -56,7 +56,7 @@ class EdgeCodec(BaseCodec[NDArray[np.float32]]):
         """
         self.bundle = Bundle(directory, threads=threads, optimisation=optimisation, one_pool=one_pool)
         self.coder = EdgeCoder(self.bundle)
-        self.heads = {name: EdgeHead(self.bundle, name) for name in self.bundle.heads}
+        self.heads = {name: edge_head(self.bundle, name) for name in self.bundle.heads}
         """Heads by name. Each is called with latents."""
         self.generators = {name: EdgeGenerator(self.bundle, name) for name in self.bundle.generators}
 
@@ -123,42 +123,39 @@ class EdgeCodec(BaseCodec[NDArray[np.float32]]):
         return pixels, note_of(container, name=chosen.name, generator_id=chosen.generator_id)
 
     def classify(self, source: SemcSource | Latents, *, head: str | None = None) -> Labels:
-        """Labels of a picture.
+        """Label an image.
 
         Args:
             source: Path, bytes or binary stream of a file, or its latents.
-            head: Name of a head. None takes the first that classifies, or else the first that segments.
+            head: Name of an exported head. No head runs unless it is named.
 
         Returns:
-            The classes with their scores. A segmenter's scores are the areas that the classes cover.
+            The classes with their scores, none where nothing is known. A segmenter's scores are the areas that the
+            classes cover.
 
         Raises:
-            SemcompError: As for `latents`, and ModelError where there is no such head.
+            SemcompError: As for `latents`, and ModelError where no head is named, or there is none of that name.
         """
-        answer = self._head(head, "classify", "segment")(self._latents(source))
+        answer = self._head(head)(self._latents(source))
         return answer.labels() if isinstance(answer, Segmentation) else answer
 
     def segment(self, source: SemcSource | Latents, *, head: str | None = None) -> Segmentation:
-        """The class of every pixel. Takes and raises what `classify` does; None takes the first head that segments."""
-        chosen = self._head(head, "segment")
-        if chosen.task != "segment":
-            raise ModelError(f"the head {head} gives labels, not a label map: choose one that segments")
-        return cast(Segmentation, chosen(self._latents(source)))
+        """Say what every pixel shows. It takes and raises what `classify` does; the head has to segment."""
+        chosen = self._head(head)
+        if not isinstance(chosen, Segmenter):
+            not_a_segmenter(chosen)
+        return chosen(self._latents(source))
 
     def _latents(self, source: SemcSource | Latents) -> Latents:
         return source if isinstance(source, Latents) else self.latents(source)
 
-    def _head(self, name: str | None, *tasks: str) -> EdgeHead:
-        known = ", ".join(f"{head.name} ({head.task})" for head in self.heads.values()) or "none"
-        if name is not None:
-            if name not in self.heads:
-                raise ModelError(f"{self.bundle.directory} has no head {name}; it has: {known}")
+    def _head(self, name: str | None) -> EdgeClassifier | EdgeSegmenter:
+        if name in self.heads:
             return self.heads[name]
-        for task in tasks:
-            for head in self.heads.values():
-                if head.task == task:
-                    return head
-        raise ModelError(f"{self.bundle.directory} has no head that can {tasks[0]}; it has: {known}")
+        known = ", ".join(described(head) for head in self.heads.values()) or "none"
+        if name is None:
+            raise ModelError(f"no head is named: choose one of {self.bundle.directory}; it has: {known}")
+        raise ModelError(f"{self.bundle.directory} has no head {name}; it has: {known}")
 
     def _reach(self, graph: str) -> int:
         return int(self.bundle.graph(graph)["reach"])

@@ -5,6 +5,7 @@ torch computes in float32. A float graph has to agree with it everywhere, an int
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from semcomp.edge.client import EdgeCodec
 from semcomp.export.codec_parts import LabelMapPart, Part
 from semcomp.imaging.picture import Picture, from_array
 from semcomp.networks.sigma import clip_z
-from semcomp.semantics.head import Head
+from semcomp.semantics.head import Classifier, Head
+from semcomp.semantics.results import Labels
 from semcomp.types import STRIDE_Z, Latents, grid
 
 QUALITIES = (1, 50, 100)
@@ -172,16 +174,18 @@ def _labels(
     plain = Latents(**{**vars(latents), "y_hat": np.ascontiguousarray(latents.y_hat.numpy())})
     for head in heads:
         part = graphs[f"head_{head.name}"]
-        output = part.module(latents.y_hat, torch.tensor([quality]))[0]
-        limit = 0.0
-        if head.task == "classify":
+        output, *more = part.module(latents.y_hat, torch.tensor([quality]))
+        limit, size = 0.0, {"height": picture.height, "width": picture.width}
+        if isinstance(head, Classifier):
             if part.precision == "int8":
                 continue  # its scores were compared before; classes with nearly equal scores may change places
-            order = output[0].argsort(descending=True, stable=True).tolist()
+            every = Labels.ranked(head.classes, output[0].tolist(), head=head.name)
+            expected = head.limits.quiet_labels(every, float(more[0][0])).names
             names = edge.classify(plain, head=head.name).names
-            wrong = sum(name != head.classes[k] for name, k in zip(names, order, strict=True))
+            wrong = sum(a != b for a, b in zip_longest(names, expected))
         else:
-            label_map = LabelMapPart()(output)[0][0, : picture.height, : picture.width].numpy()
+            drawn = LabelMapPart()(output)[0][0, : picture.height, : picture.width].numpy()
+            label_map = head.limits.quiet(drawn, output.numpy(), **size)
             wrong = int(np.count_nonzero(edge.segment(plain, head=head.name).label_map != label_map))
             limit = INT8_LABELS * label_map.size if part.precision == "int8" else 0.0
         yield Difference(name=f"head_{head.name}: labels", value=wrong, limit=limit, unit="of them")

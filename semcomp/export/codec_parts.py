@@ -25,7 +25,7 @@ from semcomp.codec.codec import Codec
 from semcomp.networks.checkerboard import even_elements
 from semcomp.networks.model import CodecModel
 from semcomp.networks.sigma import SCALES, Z_LIMIT, IntegerSigma, table_index
-from semcomp.semantics.head import Head
+from semcomp.semantics.head import Classifier, Head
 from semcomp.semantics.upsample import FINE
 from semcomp.types import QUALITIES
 
@@ -156,15 +156,15 @@ class LabelMapPart(nn.Module):
 
 
 class HeadPart(nn.Module):
-    """The network of a head. The logits of a classifier become scores."""
+    """The network of a head. A classifier gives scores, and the energy that says how well it knows the image."""
 
     def __init__(self, network: nn.Module, *, scores: bool):
         super().__init__()
         self.network, self.scores = network, scores
 
-    def forward(self, y_hat: Tensor, quality: Tensor) -> tuple[Tensor]:
+    def forward(self, y_hat: Tensor, quality: Tensor) -> tuple[Tensor, ...]:
         logits = self.network(y_hat, quality)
-        return (logits.softmax(1) if self.scores else logits,)
+        return (logits.softmax(1), logits.logsumexp(1)) if self.scores else (logits,)
 
 
 def to_pixels(x_hat: Tensor) -> Tensor:
@@ -286,13 +286,14 @@ def label_map_part(classes: int) -> Part:
 
 def head_part(codec: Codec, head: Head) -> Part:
     """The part of a head. The odd sizes of its example bring the padding of coarser grids into the trace."""
-    scores = head.task == "classify"
-    shape: tuple[int | str, ...] = (1, len(head.classes), "4 * rows", "4 * columns")
-    output = Value(name="scores", shape=shape[:2], range=(0, 1)) if scores else Value(name="logits", shape=shape)
+    scores, classes = isinstance(head, Classifier), len(head.classes)
+    outputs: tuple[Value, ...] = (Value(name="logits", shape=(1, classes, "4 * rows", "4 * columns")),)
+    if scores:
+        outputs = (Value(name="scores", shape=(1, classes), range=(0, 1)), Value(name="energy", shape=(1,)))
     return Part(
         name=f"head_{head.name}",
         module=HeadPart(head.exported(), scores=scores),
         inputs=(latents(codec, "y_hat"), QUALITY),
-        outputs=(output,),
+        outputs=outputs,
         sizes=SIZES,
     )

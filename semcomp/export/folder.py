@@ -22,7 +22,8 @@ from semcomp.export.generator_parts import blend_part, generator_part
 from semcomp.export.graph import OPSET, PRODUCER, onnx_bytes, require_onnx
 from semcomp.export.int8 import Calibration, can_be_int8, quantised
 from semcomp.generative.generator_file import TrainedGenerator, generator_names, load_generator
-from semcomp.semantics.head import Head, head_names, load_head
+from semcomp.semantics.head import Head, Segmenter, head_names, load_head
+from semcomp.semantics.limits import NO_LIMITS
 
 TABLES = "tables.safetensors"
 EXPORTERS = ("torch", "onnx", "onnxscript")
@@ -160,7 +161,7 @@ def _graphs(
 ) -> list[Part]:
     graphs = [build(codec) for name in PARTS if name in parts for build in PARTS[name]]
     graphs += [head_part(codec, head) for head in heads]
-    if segmenters := [head for head in heads if head.task == "segment"]:
+    if segmenters := [head for head in heads if isinstance(head, Segmenter)]:
         graphs.append(label_map_part(len(segmenters[0].classes)))
     graphs += [generator_part(codec, maker) for maker in makers]
     return [*graphs, blend_part()] if makers else graphs
@@ -182,7 +183,7 @@ def _described(codec: Codec) -> dict[str, Any]:
 
 
 def _heads(codec: Codec, names: Sequence[str] | None) -> list[Head]:
-    heads = [load_head(name) for name in (head_names() if names is None else names)]
+    heads: list[Head] = [load_head(name) for name in (head_names() if names is None else names)]
     for head in heads:
         if head.entropy_id != codec.entropy_id:
             raise ModelError(
@@ -227,8 +228,9 @@ def _head_entry(head: Head) -> dict[str, Any]:
         "graph": f"head_{head.name}",
         "task": head.task,
         "classes": list(head.classes),
-        "palette": [list(colour) for colour in head.palette],
+        "palette": [list(colour) for colour in head.palette] if isinstance(head, Segmenter) else [],
         "origin": head.origin,
+        "limits": None if head.limits == NO_LIMITS else head.limits.to_dict(head.classes),
     }
 
 

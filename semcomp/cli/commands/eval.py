@@ -82,7 +82,8 @@ def _add_limit_options(parser: ArgumentParser) -> None:
 def _add_recognition_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("recognition: accuracy against bytes")
     group.add_argument("--task", metavar="TASK", help="segment or classify: IN is a folder of labelled pictures")
-    group.add_argument("--head", metavar="NAME", help="head that reads latents: a name or a file (the task's own)")
+    group.add_argument("--void", type=int, default=255, metavar="N", help="number in masks that is not counted (255)")
+    group.add_argument("--head", metavar="NAME", help="head that reads latents: a name or a file")
     group.add_argument("--pixels", metavar="FILE", help="network that reads pixels, trained with --set source=decoded")
     group.add_argument(
         "--bpp", type=number_list, default=(0.15, 0.3, 0.6), metavar="A,B", help="rates to compare at (0.15,0.3,0.6)"
