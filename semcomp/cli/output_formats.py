@@ -119,6 +119,8 @@ def _metadata(image: Image.Image, name: str) -> dict[str, Any]:
                 "choose --format png, webp or tiff"
             )
         options |= _xmp(value, output) if key == "xmp" else {key: value}
+    if output.pillow == "TIFF":
+        options = _tags_of_tiff(options)
     if note := image.info.get(SYNTHESISED):
         if output.pillow == "PNG":
             options.setdefault("pnginfo", PngInfo()).add_text(SYNTHESISED, note)
@@ -127,12 +129,25 @@ def _metadata(image: Image.Image, name: str) -> dict[str, Any]:
     return options
 
 
+def _tags_of_tiff(options: dict[str, Any]) -> dict[str, Any]:
+    """Put EXIF and XMP, tags of a TIFF file, into one argument. Tags that Pillow cannot write are left out."""
+    from PIL import Image
+
+    from semcomp.imaging.exif import record_of
+
+    tags, xmp = Image.Exif(), options.pop("xmp", None)
+    if exif := options.pop("exif", None):
+        tags.load(exif)
+        tags.load(record_of(tags) or b"")
+    if xmp:
+        tags[_TIFF_XMP] = xmp
+    return {**options, "exif": tags} if len(tags) else options
+
+
 def _xmp(packet: bytes, output: OutputFormat) -> dict[str, Any]:
     """Return the argument of `save` that writes an XMP packet."""
     from PIL.PngImagePlugin import PngInfo
 
-    if output.pillow == "TIFF":
-        return {"tiffinfo": {_TIFF_XMP: packet}}
     if output.pillow != "PNG":
         return {"xmp": packet}
     info = PngInfo()

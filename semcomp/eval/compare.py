@@ -1,8 +1,7 @@
-"""One picture by semcomp, JPEG, WebP and AVIF at equal bytes, and the page that shows them side by side.
+"""One picture by semcomp, JPEG, WebP and AVIF at equal bytes, and the page that shows them.
 
-The other codecs are Pillow's, each at the quality whose file comes nearest to semcomp's size, without
-metadata, as their users would run them: JPEG optimized with 4:2:0, WebP with its slowest method, AVIF at
-Pillow's default speed with 4:2:0. PSNR is over RGB, all pixels.
+The other codecs come from classical.py. Each runs at the quality whose file is nearest to semcomp's size. PSNR is over
+RGB and all pixels.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import Picture, to_pil
 
 _LOSSLESS_PIXELS = 4_000_000
-"""Up to here the page carries the original and semcomp's result losslessly, beyond as WebP of quality 98."""
+"""Up to this size the page holds the original and semcomp's result losslessly. Larger ones are WebP of quality 98."""
 
 
 RIVALS = (JPEG, WEBP, AVIF)
@@ -33,21 +32,21 @@ RIVALS = (JPEG, WEBP, AVIF)
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One codec's file of the picture."""
+    """The file of one codec."""
 
     name: str
     setting: str
-    """Such as "quality 34"."""
+    """For example "quality 34"."""
     data: bytes
     decoded: Image.Image
     """RGB."""
     bpp: float
     psnr_db: float
     mime: str
-    """Of `data`, where a browser can show it as it is; else empty."""
+    """MIME type of `data` if a browser can show it, else empty."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; an infinite PSNR is null."""
+        """Plain JSON values. An infinite PSNR is null."""
         psnr = round(self.psnr_db, 4) if np.isfinite(self.psnr_db) else None
         return {
             "name": self.name,
@@ -65,17 +64,25 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The original and what each codec makes of it; semcomp is the first entry."""
+    """The original and the results of all codecs."""
 
     original: Image.Image
     """RGB."""
     entries: tuple[Entry, ...]
+    """One per codec. semcomp is the first."""
 
 
-def compare(picture: Picture, data: bytes, decoded: Image.Image, *, quality: int) -> Comparison:
-    """Put semcomp's file of `picture` (its bytes and what they decode to) beside the rivals at equal bytes.
+def at_equal_bytes(picture: Picture, data: bytes, decoded: Image.Image, *, quality: int) -> Comparison:
+    """Compare semcomp's file of a picture with the rivals' files of equal size.
 
-    Transparency is shown on white. A rival that this build of Pillow lacks is left out.
+    Args:
+        picture: The picture. Transparency is shown on white.
+        data: The `.semc` file of the picture.
+        decoded: What `data` decodes to.
+        quality: Quality of `data`.
+
+    Returns:
+        The comparison. Rivals that this build of Pillow lacks are left out.
     """
     original = on_white(to_pil(picture))
     pixels = np.asarray(original)
@@ -95,7 +102,7 @@ def compare(picture: Picture, data: bytes, decoded: Image.Image, *, quality: int
 
 
 def rival_at_size(original: Image.Image, rival: PillowCodec, *, target_bytes: int) -> Entry:
-    """The file of `rival` that comes nearest to `target_bytes`."""
+    """The file of `rival` whose size is nearest to `target_bytes`."""
     pixels = np.asarray(original)
     quality, data = file_of_size(rival, pixels, target_bytes=target_bytes)
     decoded = rival.decode(data)
@@ -114,14 +121,14 @@ def rival_at_size(original: Image.Image, rival: PillowCodec, *, target_bytes: in
 
 
 def on_white(image: Image.Image) -> Image.Image:
-    """An image of any of our modes as RGB, transparency on white."""
+    """Convert an image of mode L, LA, RGB or RGBA to RGB, with transparency on white."""
     if image.mode in ("LA", "RGBA"):
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image.convert("RGB")
 
 
-def page(comparison: Comparison, *, title: str) -> str:
-    """One HTML page that needs nothing beside itself: images, style and script are inside."""
+def comparison_page(comparison: Comparison, *, title: str) -> str:
+    """One HTML page that holds its images, its style and its script."""
     original = comparison.original
     lossless = original.width * original.height <= _LOSSLESS_PIXELS
     layers = [{"name": "Original", "src": _shown(original, lossless=lossless)}]
@@ -142,7 +149,7 @@ def page(comparison: Comparison, *, title: str) -> str:
 
 
 def interesting_crops(grey: NDArray[np.uint8], *, count: int = 3) -> list[list[float]]:
-    """Centres (x, y in 0..1) of the `count` most detailed places of a (H, W) picture that lie apart."""
+    """Centres (x, y in 0..1) of the `count` most detailed places of a picture (H, W). They keep a distance."""
     height, width = grey.shape
     cell = max(8, min(height, width) // 8)
     rows, columns = max(1, height // cell), max(1, width // cell)
@@ -174,5 +181,5 @@ def _shown(image: Image.Image, *, lossless: bool) -> str:
 
 
 def data_url(data: bytes, mime: str) -> str:
-    """A file as an address that holds it."""
+    """The data: URL of a file."""
     return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"

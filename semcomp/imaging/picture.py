@@ -146,9 +146,17 @@ def _without_hidden(picture: Picture, keep: bool) -> Picture:
 
 
 def from_array(array: NDArray[np.uint8]) -> Picture:
-    """uint8 (H, W), (H, W, 1) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA -> `Picture`.
+    """Make a `Picture` of an array.
 
-    Raises ImageError for another dtype or shape.
+    Args:
+        array: uint8 (H, W) or (H, W, 1) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB, (H, W, 4) RGBA.
+
+    Raises:
+        ImageError: The array has another dtype or shape.
+
+    Example:
+        >>> from_array(np.zeros((2, 3, 4), np.uint8)).alpha.shape
+        (2, 3)
     """
     if array.dtype != np.uint8:
         raise ImageError(
@@ -165,9 +173,13 @@ def from_array(array: NDArray[np.uint8]) -> Picture:
 
 
 def from_tensor(tensor: Any) -> Picture:
-    """A floating-point tensor (1, C, H, W) in [0, 1], C = 1 grey to 4 RGBA -> `Picture`.
+    """Make a `Picture` of a tensor.
 
-    Raises ImageError for another dtype, batch size or range.
+    Args:
+        tensor: Floating point (1, C, H, W) in [0, 1], with the channels of `from_array`.
+
+    Raises:
+        ImageError: The tensor has another dtype, batch size or range.
     """
     if tensor.ndim != 4 or tensor.shape[0] != 1 or not tensor.is_floating_point():
         raise ImageError(
@@ -181,9 +193,18 @@ def from_tensor(tensor: Any) -> Picture:
 
 
 def to_pil(picture: Picture) -> Image.Image:
-    """`Picture` -> PIL image of mode L, LA, RGB or RGBA, with `info["icc_profile"]` and `info["exif"]` set.
+    """Make a PIL image of a `Picture`.
 
-    A grey picture takes the mean of its three channels. It becomes RGB where its profile is one of RGB.
+    Args:
+        picture: The picture. If it is grey, the mean of its three channels is taken.
+
+    Returns:
+        An image of mode L, LA, RGB or RGBA. A grey picture with a profile of RGB becomes RGB. `info` has
+        "icc_profile", "exif" and "xmp" where the picture has them.
+
+    Example:
+        >>> to_pil(from_array(np.zeros((2, 3), np.uint8))).mode
+        'L'
     """
     if picture.mode == ColorMode.L:
         total = picture.pixels.sum(axis=2, dtype=np.uint16)

@@ -59,6 +59,8 @@ INFO_KEYS = {
     "has_alpha",
     "has_icc",
     "has_exif",
+    "has_xmp",
+    "color_space",
     "labels",
     "labels_source",
     "label_map",

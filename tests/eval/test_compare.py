@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from semcomp.eval.compare import RIVALS, compare, interesting_crops, page, rival_at_size
+from semcomp.eval.compare import RIVALS, at_equal_bytes, comparison_page, interesting_crops, rival_at_size
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
 
@@ -21,7 +21,7 @@ from semcomp.imaging.picture import from_array
 def comparison(stand_in: Any, photo: NDArray[np.uint8]) -> Any:
     picture = from_array(photo)
     data = stand_in.encode(picture, quality=60)
-    return compare(picture, data, stand_in.decode(data), quality=60)
+    return at_equal_bytes(picture, data, stand_in.decode(data), quality=60)
 
 
 @pytest.mark.parametrize("rival", RIVALS, ids=lambda rival: rival.name)
@@ -59,14 +59,16 @@ def test_entries(comparison: Any) -> None:
 def test_transparency_is_shown_on_white(stand_in: Any, photo: NDArray[np.uint8]) -> None:
     clear = from_array(np.dstack([photo, np.zeros(photo.shape[:2], np.uint8)]))
     data = stand_in.encode(clear)
-    comparison = compare(clear, data, stand_in.decode(data), quality=50)
+    comparison = at_equal_bytes(clear, data, stand_in.decode(data), quality=50)
     assert comparison.original.getextrema() == ((255, 255),) * 3
     assert comparison.entries[0].psnr_db == float("inf") and comparison.entries[0].to_dict()["psnr_db"] is None
-    assert "NaN" not in page(comparison, title="x") and "Infinity" not in page(comparison, title="x")
+    assert "NaN" not in comparison_page(comparison, title="x") and "Infinity" not in comparison_page(
+        comparison, title="x"
+    )
 
 
 def test_the_page_is_self_contained(comparison: Any) -> None:
-    text = page(comparison, title='a <b> & "c"</script>.png')
+    text = comparison_page(comparison, title='a <b> & "c"</script>.png')
     assert "__TITLE__" not in text and "__CONTENT__" not in text
     assert "<title>a &lt;b&gt; &amp; &quot;c&quot;&lt;/script&gt;.png" in text
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//|url\(|@import""", text)
