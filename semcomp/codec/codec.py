@@ -137,7 +137,10 @@ def load(name_or_path: str | Path = "base", *, device: str | None = None, thread
     """A codec by the name of its weights inside the package, or by the path of a .safetensors file.
 
     `device` is torch's name ("cpu", "cuda"); `threads` sets torch's number of threads for this process. Raises
-    ModelError where there are no such weights.
+    ModelError if the weights or the device do not exist.
+
+    On a busy machine set OMP_WAIT_POLICY=PASSIVE in the environment before torch is imported, as the command does:
+    otherwise OpenMP's threads spin while they wait for each other, and may take ten times as long.
     """
     if threads is not None:
         torch.set_num_threads(threads)
