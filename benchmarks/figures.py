@@ -206,7 +206,7 @@ def generative(target: Path) -> Record:
 
     pixels = read_rgb(STREET)
     codec, head, generator = load(), load_head("street"), load_generator("street")
-    found = head(codec.latents_of(pixels))
+    found = head(codec.latents_of_image(pixels))
     assert isinstance(found, Segmentation)
     whole = codec.encode(pixels, quality=8, generative=Request(generator=generator))
     part = codec.encode(pixels, quality=40, generative=Request(generator=generator, head=head, keep=("car", "sign")))

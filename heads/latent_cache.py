@@ -80,7 +80,7 @@ def given(codec: Codec, pixels: np.ndarray, *, quality: int, source: str) -> np.
     """What a network is given of one picture (H, W, 3): float16 (h, w, M), or uint8 (H, W, 3)."""
     if source == "originals":
         return pixels
-    latents = codec.latents_of(pixels, quality=quality, precise=source == "decoded")
+    latents = codec.latents_of_image(pixels, quality=quality, precise=source == "decoded")
     if source == "decoded":
         return codec.render(latents)
     return latents.y_hat[0].permute(1, 2, 0).half().cpu().numpy()

@@ -1,9 +1,9 @@
 """Lets torchvision import beside a CPU build of torch.
 
 PyPI's Linux wheel of torchvision is a CUDA build. Beside a CPU-only torch its compiled operators do not load, and
-`import torchvision` stops at "operator torchvision::nms does not exist", because it registers a fake kernel for it.
-Declaring the operator, without an implementation, is enough for everything that does no box suppression. Nothing is
-declared where the real ones exist.
+`import torchvision` stops at "operator torchvision::nms does not exist", because it registers a fake kernel for that
+operator. A declaration without an implementation is enough for code that does not suppress boxes. Nothing is declared
+where the real operators exist.
 """
 
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
@@ -11,7 +11,7 @@ _declared: list[object] = []
 
 
 def declare_missing_operators() -> None:
-    """Call before importing torchvision, or a package that does (compressai, segmentation-models-pytorch, lpips)."""
+    """Declare the operators. Call this before importing torchvision, or a package that imports it such as lpips."""
     import sys
 
     if _declared or "torchvision" in sys.modules:
