@@ -8,7 +8,7 @@ EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo web test test-edge test-web web-tools lint docs docs-serve release-check clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap bench-edge \
+.PHONY: demo web test test-edge test-web web-tools lint docs docs-serve release-check clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
   bench-web bench-generative bench-photos
 
 demo: $(VENV)/.core
@@ -141,6 +141,9 @@ bench-memory: $(VENV)/.eval
 
 bench-exactness: $(VENV)/.eval
 	$(BENCH).exactness $(PHOTOS) -o out/exactness.json $(BENCH_ARGS)
+
+bench-contention: $(VENV)/.eval
+	$(BENCH).contention -o out/contention.json $(BENCH_ARGS)
 
 bench-fuzz: $(VENV)/.eval
 	$(BENCH).fuzz -j 2 -o out/fuzz.json $(BENCH_ARGS)
