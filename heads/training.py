@@ -15,7 +15,7 @@ from tqdm import tqdm
 from heads.depthwise import quick_depthwise
 from heads.head_file import Network
 from heads.latent_cache import Cache, to_network
-from heads.segmenter import Segmenter
+from heads.segmenter import SegmenterNetwork
 from heads.squeezenet import CHANNELS
 from heads.stem_unfolding import seen
 from heads.warp import draw, warped
@@ -111,7 +111,7 @@ def learn(
         if not rows:
             raise
     if o.natural and counted is not None:
-        assert isinstance(network, Segmenter)
+        assert isinstance(network, SegmenterNetwork)
         network.logits.bias.data -= counted.log()
     return rows
 

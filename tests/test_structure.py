@@ -11,26 +11,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("semcomp", "heads", "train", "benchmarks")
 MODULES_AT_THE_TOP, MODULES_A_PACKAGE, LINES_A_FUNCTION, LINES_A_FILE = 12, 20, 60, 300
-LONG_FILES = {
-    "semcomp/bitstream/container.py": "one format: header, chunk table and their checks belong together",
-    "semcomp/pipeline/base_codec.py": "encode and decode are written once, for every backend",
-}
+LONG_FILES = {"semcomp/pipeline/base_codec.py": "encode and decode are written once, for every backend"}
 """Files above the limit, each with the reason why one concept needs it."""
-NOT_YET_SPLIT = frozenset(
-    [
-        "benchmarks/figures.py",
-        "benchmarks/fuzz.py",
-        "benchmarks/generative.py",
-        "heads/fit.py",
-        "train/generator.py",
-        "train/joint.py",
-        "benchmarks/edge.py:main",
-        "benchmarks/generative.py:main",
-        "semcomp/bitstream/container.py:_parse_head",
-        "semcomp/export/folder.py:export_onnx",
-    ]
-)
+NOT_YET_SPLIT = frozenset(["heads/fit.py"])
 """Files and functions that are still to be split. An entry leaves this list and never comes back."""
+TOO_MANY_YET: dict[str, int] = {}
+"""Packages above the limit, with the number of modules that they may have until some are merged."""
 
 
 def sources() -> list[str]:
@@ -56,7 +42,7 @@ def test_the_top_of_semcomp_holds_few_modules() -> None:
 )
 def test_a_package_holds_few_modules(package: str) -> None:
     modules = [path for path in (ROOT / package).glob("*.py") if path.stem != "__init__"]
-    assert len(modules) <= MODULES_A_PACKAGE
+    assert len(modules) <= TOO_MANY_YET.get(package, MODULES_A_PACKAGE)
 
 
 @pytest.mark.parametrize("path", sources())

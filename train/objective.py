@@ -1,7 +1,7 @@
 """Rate and distortion in training.
 
-The likelihoods are CompressAI's; they train the networks and stay out of everything that is installed to encode or
-decode. Export replaces them by integer tables.
+The likelihoods are CompressAI's. They train the networks; nothing that encodes or decodes imports them. Export replaces
+them by integer tables.
 """
 
 from typing import NamedTuple
@@ -21,8 +21,8 @@ from train.quantizers import Quantizer
 LIKELIHOOD_FLOOR = 1e-9
 
 
-class PriorBank(EntropyBottleneck):
-    """One factorized prior of z (Ballé et al. 2018) a rate node, evaluated for a batch of mixed nodes at once."""
+class PriorBank(EntropyBottleneck):  # type: ignore[misc]
+    """A factorized prior of z (Ballé et al. 2018) for each rate node, evaluated for a batch of mixed nodes at once."""
 
     def __init__(self, channels: int, nodes: int):
         super().__init__(channels * nodes, init_scale=2)
@@ -40,39 +40,40 @@ class PriorBank(EntropyBottleneck):
         return logits
 
     def _pick(self, parameter: Tensor) -> Tensor:
-        return parameter.unflatten(0, (self.nodes, -1))[self._chosen].flatten(0, 1)
+        chosen: Tensor = parameter.unflatten(0, (self.nodes, -1))[self._chosen]
+        return chosen.flatten(0, 1)
 
     def forward(self, z: Tensor, node: Tensor) -> Tensor:
         """z (B, Z, h, w), noisy or rounded, node (B,) -> likelihoods of the same shape."""
         self._chosen = node
-        likelihood, _, _ = self._likelihood(z.flatten(2).flatten(0, 1)[:, None])
+        likelihood: Tensor = self._likelihood(z.flatten(2).flatten(0, 1)[:, None])[0]
         return likelihood.reshape(z.shape)
 
 
 class Measured(NamedTuple):
-    """What one batch gave, per sample (B,)."""
+    """Rate and distortion of each image of a batch, (B,)."""
 
     bpp_y: Tensor
     bpp_z: Tensor
     mse: Tensor
-    """on the 0-255 scale"""
+    """Mean squared error on the 0-255 scale."""
 
 
 class Coded(NamedTuple):
-    """Latents of one batch on their way through the codec, (B, M, h, w) but for z."""
+    """The latents of a batch between analysis and synthesis, (B, M, h, w) except z."""
 
     y_scaled: Tensor
-    """after the gain, zero where nothing is kept"""
+    """y after the gain; 0 where nothing is kept."""
     mean: Tensor
-    """before rounding, with the gain applied"""
-    index: Tensor
-    """table numbers"""
+    """The mean that is subtracted before rounding, with the gain applied."""
+    index: Tensor  # type: ignore[assignment]
+    """Table numbers."""
     z: Tensor
-    """(B, Z, h/4, w/4), not rounded"""
+    """z, (B, Z, h/4, w/4), not rounded."""
     y_hat: Tensor
-    """after the inverse gain"""
+    """y_hat after the inverse gain."""
     alive: Tensor | None
-    """what is coded at all, broadcast over (B, M, h, w); None for everything"""
+    """bool, broadcast over (B, M, h, w): elements that are coded at all. None for all elements."""
 
 
 class Objective(nn.Module):
@@ -121,13 +122,15 @@ class Objective(nn.Module):
             coded = self._coded(index) * share * kept
             symbols = self.quantizer(y_scaled, part, coded)
             seen_symbols, seen, number = seen_symbols + symbols.detach(), seen + share, number + 1
-            return symbols if codec.centroid is None else codec.centroid(symbols, index.detach(), quality)
+            points: Tensor = symbols if codec.centroid is None else codec.centroid(symbols, index.detach(), quality)
+            return points
 
         y_hat = codec.two_passes(z_hat, quality, residual, keep, gains=gains, features=features)
         return Coded(y_scaled, mean, index, z, y_hat, keep)
 
     def _analyse(self, x: Tensor, quality: Tensor) -> Tensor:
-        return self.codec.analysis(x, quality if self.codec.config.analysis_rate else None)
+        y: Tensor = self.codec.analysis(x, quality if self.codec.config.analysis_rate else None)
+        return y
 
     def _coded(self, index: Tensor) -> Tensor:
         """1.0 where an element is coded."""
@@ -136,11 +139,11 @@ class Objective(nn.Module):
     def measure(
         self, x: Tensor, quality: Tensor, rounded: bool = False, keep: Tensor | None = None
     ) -> tuple[Measured, Tensor]:
-        """Rate and distortion of what `encode` takes, and y_hat (B, M, H/16, W/16).
+        """Rate and distortion of a batch, and y_hat (B, M, H/16, W/16). Shapes are as for `encode`.
 
-        The rate is that of additive noise (Ballé et al. 2017), or with `rounded` that of the integers themselves.
+        The rate counts values with additive noise (Ballé et al. 2017), or the integers themselves with `rounded`.
         The reconstruction always sees rounded values. With `keep`, elements outside cost nothing, and the distortion
-        is that of what is kept.
+        counts only what is kept.
         """
         codec = self.codec
         y_scaled, mean, index, z, y_hat, alive = self.encode(x, quality, keep)
@@ -168,7 +171,8 @@ class Objective(nn.Module):
         y = self._analyse(x, quality) * codec.gain(quality) * codec.inverse_gain(quality)
         exists = codec.exists(quality)
         y = y if exists is None else torch.where(exists, y, 0.0)
-        return codec.synthesis(y, quality)
+        x_hat: Tensor = codec.synthesis(y, quality)
+        return x_hat
 
     @staticmethod
     def _for_rate(value: Tensor, rounded: bool) -> Tensor:

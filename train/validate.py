@@ -7,9 +7,11 @@ harm the other. The floor is the PSNR without any quantisation, which the transf
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from heads.datasets import read_rgb
@@ -22,8 +24,8 @@ from train.photos import find_photos
 RANGES_DB = {"bd_rate": BD_RANGE_DB, "bd_rate_low": (26.0, 32.0), "bd_rate_high": (32.0, 38.0)}
 
 
-def jpeg_curve(pictures: Sequence[np.ndarray]) -> tuple[list[float], list[float]]:
-    """Mean bpp and mean PSNR of JPEG at each of its settings."""
+def jpeg_curve(pictures: Sequence[NDArray[np.uint8]]) -> tuple[list[float], list[float]]:
+    """JPEG's mean bpp and mean PSNR at each of its settings."""
     rows = []
     for picture in pictures:
         pixels, files = picture.shape[0] * picture.shape[1], [JPEG.encode(picture, q) for q in JPEG.settings]
@@ -40,13 +42,13 @@ class PhotoSet:
         self.pictures = [p[: p.shape[0] // 64 * 64, : p.shape[1] // 64 * 64] for p in pictures]
         self.jpeg = jpeg_curve(self.pictures)
 
-    def line(self, objective: Objective, qualities: Sequence[int], *, device: torch.device) -> dict[str, object]:
+    def line(self, objective: Objective, qualities: Sequence[int], *, device: torch.device) -> dict[str, Any]:
         """bpp, bpp of z, PSNR and floor at each quality, and BD-rates against JPEG in percent."""
         rows = []
         for quality in qualities:
             points = [measure_one(objective, picture, quality, device) for picture in self.pictures]
             rows.append({key: round(fmean(point[key] for point in points), 4) for key in points[0]})
-        line: dict[str, object] = {key: [row[key] for row in rows] for key in rows[0]}
+        line: dict[str, Any] = {key: [row[key] for row in rows] for key in rows[0]}
         bpp, db = [row["bpp"] for row in rows], [row["psnr_db"] for row in rows]
         for name, limits in RANGES_DB.items():
             line[name] = _bd_rate(self.jpeg, bpp, db, limits)
@@ -62,7 +64,7 @@ class Validation:
         self.native = PhotoSet(find_photos(native)) if native else None
 
     @torch.no_grad()
-    def run(self, objective: Objective, *, device: torch.device) -> dict[str, object]:
+    def run(self, objective: Objective, *, device: torch.device) -> dict[str, Any]:
         """The figures of `PhotoSet.line`. The keys of the native photos begin with native_."""
         objective.eval()
         line = {"quality": list(self.qualities), **self.photos.line(objective, self.qualities, device=device)}
@@ -74,7 +76,9 @@ class Validation:
 
 
 @torch.no_grad()
-def measure_one(objective: Objective, picture: np.ndarray, quality: int, device: torch.device) -> dict[str, float]:
+def measure_one(
+    objective: Objective, picture: NDArray[np.uint8], quality: int, device: torch.device
+) -> dict[str, float]:
     """Rate, distortion and floor of one photo."""
     x, q = to_tensor(picture, device), torch.tensor([quality], device=device)
     with torch.autocast(device.type, dtype=torch.bfloat16):
@@ -97,6 +101,6 @@ def _bd_rate(
         return None
 
 
-def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
+def to_tensor(picture: NDArray[np.uint8], device: torch.device) -> Tensor:
     """uint8 H W 3 -> float32 (1, 3, H, W) in [0, 1]."""
     return torch.tensor(picture, device=device).permute(2, 0, 1)[None].float() / 255

@@ -23,6 +23,7 @@ _FLAGS = (
     ("force=True", "--force"),
     ("generator='faithful'", "--generator faithful"),
     ("strip=True", "--strip"),
+    ("void=", "--void "),
 )
 """What the library calls an argument, and the option that sets it."""
 _PACKAGES = {"PIL": "pillow", "yaml": "PyYAML", "constriction": "constriction"}

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 SYNTHESISED = "synthesised"
 """Key of the sentence that says what is synthesised, in `Image.info` and as a tEXt chunk of a PNG."""
-_METADATA = {"exif": "EXIF", "icc_profile": "ICC profile"}
+_METADATA = {"exif": "EXIF", "icc_profile": "ICC profile", "xmp": "XMP packet"}
+_TIFF_XMP = 700
+"""Number of the TIFF tag that holds an XMP packet."""
 
 
 class OutputFormat(NamedTuple):
@@ -28,7 +30,7 @@ class OutputFormat(NamedTuple):
     alpha: bool = True
     """Whether the format can hold transparency"""
     metadata: bool = True
-    """Whether the format can hold an ICC profile and EXIF"""
+    """Whether the format can hold an ICC profile, EXIF and XMP"""
     side: int | None = None
     """Largest width and height in pixels"""
     most: Mapping[str, int] = MappingProxyType({})
@@ -48,7 +50,7 @@ FORMATS = {
         {"quality": 95, "subsampling": 0},
         alpha=False,
         side=65500,
-        most={"exif": 65533, "icc_profile": 255 * 65519},
+        most={"exif": 65533, "icc_profile": 255 * 65519, "xmp": 65502},
     ),
     # The format holds larger sides, but libavif and what is built on it refuse to read them.
     "avif": OutputFormat("AVIF", {"quality": 90, "subsampling": "4:4:4"}, side=32768),
@@ -66,7 +68,7 @@ def format_name(text: str) -> str:
 
 
 def image_bytes(image: Image.Image, *, name: str) -> bytes:
-    """Write an image into the bytes of a file, ICC profile and EXIF included.
+    """Write an image into the bytes of a file, ICC profile, EXIF and XMP included.
 
     Args:
         image: A decoded image.
@@ -101,6 +103,8 @@ def image_bytes(image: Image.Image, *, name: str) -> bytes:
 
 def _metadata(image: Image.Image, name: str) -> dict[str, Any]:
     """Collect the arguments of `save` for what the image has beside pixels; warns of what the format cannot hold."""
+    from PIL.PngImagePlugin import PngInfo
+
     output = FORMATS[name]
     options: dict[str, Any] = {}
     for key, what in _METADATA.items():
@@ -114,18 +118,38 @@ def _metadata(image: Image.Image, name: str) -> dict[str, Any]:
                 f"the {what} has {len(value):,} bytes, and {name} holds at most {output.most[key]:,}: "
                 "choose --format png, webp or tiff"
             )
-        options[key] = value
+        options |= _xmp(value, output) if key == "xmp" else {key: value}
+    if output.pillow == "TIFF":
+        options = _tags_of_tiff(options)
     if note := image.info.get(SYNTHESISED):
         if output.pillow == "PNG":
-            options["pnginfo"] = _png_note(note)
+            options.setdefault("pnginfo", PngInfo()).add_text(SYNTHESISED, note)
         else:
             warnings.warn(f"{name} holds no note that the picture is synthesised", SemcompWarning, stacklevel=3)
     return options
 
 
-def _png_note(note: str) -> Any:
+def _tags_of_tiff(options: dict[str, Any]) -> dict[str, Any]:
+    """Put EXIF and XMP, tags of a TIFF file, into one argument. Tags that Pillow cannot write are left out."""
+    from PIL import Image
+
+    from semcomp.imaging.exif import record_of
+
+    tags, xmp = Image.Exif(), options.pop("xmp", None)
+    if exif := options.pop("exif", None):
+        tags.load(exif)
+        tags.load(record_of(tags) or b"")
+    if xmp:
+        tags[_TIFF_XMP] = xmp
+    return {**options, "exif": tags} if len(tags) else options
+
+
+def _xmp(packet: bytes, output: OutputFormat) -> dict[str, Any]:
+    """Return the argument of `save` that writes an XMP packet."""
     from PIL.PngImagePlugin import PngInfo
 
+    if output.pillow != "PNG":
+        return {"xmp": packet}
     info = PngInfo()
-    info.add_text(SYNTHESISED, note)
-    return info
+    info.add_itxt("XML:com.adobe.xmp", packet.decode("utf-8", "replace"))
+    return {"pnginfo": info}

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import common, exactness, fuzz, generative, labelmap, memory, rate, realism, recognition, scaling, speed
+from benchmarks.scenes import find_scenes
+from benchmarks.sheets import HEADING
 from semcomp.bitstream.container import read
 from semcomp.codec.codec import Codec
 from semcomp.codec.self_test import arrangements
@@ -223,11 +225,11 @@ def test_generative(
 ) -> None:
     import torch
 
-    from heads.head_file import HeadInfo, NetworkHead, build_network, save_head
+    from heads.head_file import HeadInfo, build_head, build_network, save_head
     from heads.segmenter import SegmenterConfig
     from semcomp.generative.generator_file import GeneratorInfo, TrainedGenerator, save_generator
     from semcomp.generative.network import Generator, GeneratorConfig
-    from semcomp.semantics.head import Head, Segmentation, default_palette
+    from semcomp.semantics.head import Segmentation, Segmenter, default_palette
 
     classes = ("road", *generative.KEPT)
     mask = np.zeros(photo.shape[:2], np.uint8)
@@ -238,8 +240,8 @@ def test_generative(
             Image.fromarray(turned).save(tmp_path / "data" / folder / f"{number}.png")
     (tmp_path / "data" / "classes.txt").write_text("\n".join(classes))
 
-    class Stored(Head):
-        name, task, entropy_id = "stored", "segment", codec.entropy_id
+    class Stored(Segmenter):
+        name, entropy_id = "stored", codec.entropy_id
 
         def answer(self, latents: Any) -> Segmentation:
             return Segmentation(label_map=mask, classes=classes, palette=default_palette(5), head="stored")
@@ -247,7 +249,7 @@ def test_generative(
     torch.manual_seed(0)
     sizes = SegmenterConfig(classes=5, source="pixels")
     info = HeadInfo(name="judge", task="segment", classes=classes, palette=default_palette(5), entropy_id="00" * 8)
-    save_head(NetworkHead(info, build_network("segment", sizes)), tmp_path / "judge.safetensors")
+    save_head(build_head(info, build_network(sizes)), tmp_path / "judge.safetensors")
     network = Generator(GeneratorConfig(classes=5))
     network.synthesis.load_state_dict(codec.network.synthesis.state_dict())
     made = GeneratorInfo(name="g", classes=classes, palette=default_palette(5), entropy_id=codec.entropy_id.hex())
@@ -288,7 +290,7 @@ def test_generative(
     assert result["selective"]["pictures"] == 2 and result["selective"]["bytes_percent"] < 100
     assert len(result["checks"]) == 10
     with Image.open(tmp_path / "sheets" / "worst.png") as sheet:
-        assert sheet.size == (4 * 131, 2 * 92 + generative.HEADING)
+        assert sheet.size == (4 * 131, 2 * 92 + HEADING)
     alone = run(
         generative.main,
         str(tmp_path / "data" / "images"),
@@ -310,9 +312,9 @@ def test_generative(
     assert alone["pictures"] == alone["selective"]["pictures"] == 1 and "miou" not in alone["global"]["generator"]
     assert len(alone["checks"]) == 7
     with pytest.raises(SemcompError, match="has no masks"):
-        generative.find_scenes(tmp_path / "data" / "images", tmp_path / "judge.safetensors")
+        find_scenes(tmp_path / "data" / "images", tmp_path / "judge.safetensors")
     with pytest.raises(SemcompError, match="give --judge"):
-        generative.find_scenes(config, None)
+        find_scenes(config, None)
 
 
 def test_kernel_distance() -> None:

@@ -198,7 +198,7 @@ def test_a_generator_that_is_missing_or_another(
     tmp_path: Path,
 ) -> None:
     data = codec.encode(photo, quality=8, generative=Request(generator=maker))
-    with pytest.raises(ModelError, match=r"no generator called untrained.* --generator faithful"):
+    with pytest.raises(ModelError, match=r'no generator called untrained.* generator "faithful"'):
         codec.decode(data)
     other = tmp_path / "other.safetensors"
     network = load_generator(generator_file).network
@@ -300,7 +300,7 @@ def test_global_mode(folder: Path, generator_file: Path, capsys: pytest.CaptureF
         (["--generator", "street"], 2, "give --mode generative or --keep too"),
         (["--mode", "generative", "-q", "50"], 2, "a quality from 1 to 15, not 50"),
         (["--keep", ","], 2, "names no class"),
-        (["--keep-box", "1,2,3"], 2, "is no box"),
+        (["--keep-box", "1,2,3"], 2, "is not a box"),
         (["--keep", "car", "--semantics", "map"], 2, "give --semantics labels"),
         (["--keep", "car", "--generator", "nowhere"], 4, "no generator called nowhere"),
         (["--keep", "car", "--head", "imagenette"], 2, "gives no label map"),

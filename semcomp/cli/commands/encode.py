@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semcomp.cli import generative_options
 from semcomp.cli.argument_types import SEMANTICS, semantics_kinds, tag, whole_number
 from semcomp.cli.batch import get_codec, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import check_readable
-from semcomp.cli.latents_input import get_head
+from semcomp.cli.latents_input import HEAD_HELP, get_head, heads_in_words
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
+
+if TYPE_CHECKING:
+    from semcomp.imaging.picture import Picture
 
 KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "ratio", "quality", "psnr_db", "semantics_bytes")
 
@@ -25,7 +28,7 @@ examples:
   semcomp encode photos/ --max-bytes 20k            each file at most 20,000 bytes (20Ki: 20,480)
   semcomp encode photo.png --psnr 36                the smallest file of at least 36 dB
   cat photo.png | semcomp encode - > photo.semc
-  semcomp encode photo.jpg --semantics              labels and a label map go into the file
+  semcomp encode drive.jpg --semantics --head street     labels and a label map go into the file
   semcomp encode photo.jpg --tag dog=0.98 --tag beach
   semcomp encode photo.png --mode generative --map  a tiny file; its decoder synthesises the details
   semcomp encode street.png --keep people,car --head street
@@ -54,9 +57,7 @@ def _add_semantics_options(parser: ArgumentParser) -> None:
         metavar="labels,map",
         help="run heads and store labels with scores, a label map, or both (both)",
     )
-    group.add_argument(
-        "--head", action="append", metavar="NAME", help="head to run: a name or a file; may be repeated (objects)"
-    )
+    group.add_argument("--head", action="append", metavar="NAME", help=f"{HEAD_HELP}; may be repeated")
     group.add_argument(
         "--grid",
         type=whole_number(1, 64, "grid"),
@@ -65,6 +66,9 @@ def _add_semantics_options(parser: ArgumentParser) -> None:
     )
     group.add_argument("--label-map", metavar="PNG", help="store this label map: a palette or grey PNG")
     group.add_argument("--classes", metavar="TXT", help="text file with the names of its classes, one a line")
+    group.add_argument(
+        "--void", type=int, default=255, metavar="N", help="number in --label-map that means: nothing is known (255)"
+    )
     group.add_argument(
         "--tag", action="append", type=tag, metavar="NAME[=SCORE]", help="store this label; may be repeated"
     )
@@ -80,13 +84,11 @@ def run(options: Namespace) -> int:
 
 def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Encode one file and write it; returns the values of `KEYS` and the line to show."""
-    from semcomp.imaging.picture import open_picture
-
     check_target(job.target, force=options.force)
     codec = get_codec(options.model, options.device, options.threads)
     start = time.perf_counter()  # the time of loading the weights does not count for the first file
     source = read_source(job.source)
-    picture = open_picture(source, convert=options.convert)
+    picture = read_picture(source, options)
     data, quality, psnr_db = encode_with_target(codec, picture, options)
     write_target(job.target, data, force=options.force)
     bpp, ratio = 8 * len(data) / (picture.width * picture.height), len(source) / len(data)
@@ -112,6 +114,18 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
         "seconds": time.perf_counter() - start,
         "line": line,
     }
+
+
+def read_picture(source: bytes, options: Namespace) -> Picture:
+    """Read the bytes of an image file as --convert, --convert-colour and --keep-hidden-colour say."""
+    from semcomp.imaging.picture import open_picture
+
+    return open_picture(
+        source,
+        convert=options.convert,
+        convert_colour=options.convert_colour,
+        keep_hidden_colour=options.keep_hidden_colour,
+    )
 
 
 def target_of(options: Namespace) -> dict[str, Any]:
@@ -145,6 +159,8 @@ def check_semantics(options: Namespace, inputs: int) -> None:
         raise UsageError("--label-map belongs to one picture, and there are several")
     if options.classes and not options.label_map:
         raise UsageError("--classes names the classes of a --label-map")
+    if options.void != 255 and not options.label_map:
+        raise UsageError("--void says which number of a --label-map means that nothing is known")
     if options.tag and options.semantics and "labels" in options.semantics:
         raise UsageError("labels come either from --tag or from a head: give --semantics map beside --tag")
     if options.label_map and options.semantics and "map" in options.semantics:
@@ -154,13 +170,17 @@ def check_semantics(options: Namespace, inputs: int) -> None:
     check_readable(options.label_map, what="the label map")
     check_readable(options.classes, what="the list of classes")
     if options.semantics:
+        from semcomp.semantics.head import Segmenter
+
+        if not options.head:
+            raise UsageError(f"--semantics runs a head: {heads_in_words()}")
         heads = _heads(options)
-        if "map" in options.semantics and all(head.task != "segment" for head in heads):
+        if "map" in options.semantics and not any(isinstance(head, Segmenter) for head in heads):
             raise UsageError(f"{heads[0].name} gives no label map: give --semantics labels, or a --head that segments")
 
 
 def _heads(options: Namespace) -> list[Any]:
-    return [get_head(name) for name in options.head or ["objects"]]
+    return [get_head(name) for name in options.head]
 
 
 def semantics_of(options: Namespace) -> Any:
@@ -170,7 +190,7 @@ def semantics_of(options: Namespace) -> Any:
     from dataclasses import replace
 
     from semcomp.semantics.head import Labels
-    from semcomp.semantics.stored import CELL, Semantics, from_heads
+    from semcomp.semantics.stored import LABEL_CELL, Semantics, from_heads
 
     labels = segmentation = None
     if options.tag:
@@ -178,7 +198,7 @@ def semantics_of(options: Namespace) -> Any:
         labels = Labels(names=tuple(name for name, _ in given), scores=tuple(score for _, score in given))
     if options.label_map and not generative_options.is_generative(options):
         segmentation = generative_options.given_label_map(options)
-    cell = options.grid or CELL
+    cell = options.grid or LABEL_CELL
     own = Semantics(labels=labels, segmentation=segmentation, cell=cell)
     if not options.semantics:
         return own
