@@ -2,7 +2,10 @@
 
 Of each codec and quality: the mean over the photos of bits a pixel (every byte of the file) and of RGB PSNR. BD-rate
 compares two such curves by pchip over log rate, from 26 to 38 dB. The rivals are Pillow's: JPEG 4:2:0 optimized, WebP
-method 6, AVIF 4:2:0 at Pillow's speed, JPEG 2000 irreversible as a bare codestream.
+method 6, AVIF 4:2:0 at Pillow's speed and 4:4:4 at speed 3, JPEG 2000 irreversible as a bare codestream.
+
+--ssimulacra2 adds that metric (0.4 s a picture of 768x512) and BD-rates by it. --without leaves rivals out: AVIF at
+speed 3 encodes 0.06 Mpx/s.
 
 With -o, photos that are already measured there (same photo, settings and weights) are not measured again.
 """
@@ -27,28 +30,39 @@ from PIL import Image
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
 from semcomp.bitstream.container import ChunkKind, read
-from semcomp.eval.classical import PILLOW, PillowCodec
+from semcomp.eval.classical import AVIF_SLOW, PILLOW, PillowCodec
 from semcomp.eval.curves import BD_RANGE_DB, Curve, mean_curve, saving
+from semcomp.eval.measure import ssimulacra2_score
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
 
 QUALITIES = (1, *range(5, 101, 5))
 SAVE_EVERY = 10.0  # seconds
 
+Score = Callable[[NDArray[Any], NDArray[Any]], float]
 Row = list[float]
-"""bytes of the file, PSNR in dB; of semcomp also bytes of the symbols, bits that the tables say"""
+"""Bytes of the file and PSNR in dB; for semcomp bytes of the symbols and bits by the tables; SSIMULACRA2 if wanted."""
+
+RIVALS = (*PILLOW, AVIF_SLOW)
 
 
-RIVALS = PILLOW
-
-
-def rival_rows(rival: PillowCodec, pixels: NDArray[np.uint8]) -> dict[str, Row]:
+def rival_rows(rival: PillowCodec, score: Score | None, pixels: NDArray[np.uint8]) -> dict[str, Row]:
     """One row a setting."""
-    files = {str(setting): rival.encode(pixels, setting) for setting in rival.settings}
-    return {setting: [len(data), psnr_db(pixels, rival.decode(data))] for setting, data in files.items()}
+    rows = {}
+    for setting in rival.settings:
+        data = rival.encode(pixels, setting)
+        decoded = rival.decode(data)
+        rows[str(setting)] = [len(data), psnr_db(pixels, decoded), *_scores(score, pixels, decoded)]
+    return rows
 
 
-def semcomp_rows(codec: Any, pixels: NDArray[np.uint8], qualities: Sequence[int]) -> dict[str, Row]:
+def _scores(score: Score | None, pixels: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> Row:
+    return [] if score is None else [round(score(pixels, decoded), 4)]
+
+
+def semcomp_rows(
+    codec: Any, qualities: Sequence[int], score: Score | None, pixels: NDArray[np.uint8]
+) -> dict[str, Row]:
     """One row a quality, of whole files that are decoded again; the analysis runs once."""
     picture = from_array(pixels)
     y = codec.analyse(picture)
@@ -59,7 +73,9 @@ def semcomp_rows(codec: Any, pixels: NDArray[np.uint8], qualities: Sequence[int]
         payload, release = len(read(data).get(ChunkKind.SYMBOLS) or b""), codec.release
         bits = release.tables_y.estimate_bits(symbols.y.ravel(), symbols.index.ravel())
         bits += release.tables_z.estimate_bits(symbols.z.ravel(), codec.coder.z_index(symbols.z.shape, quality=quality))
-        rows[str(quality)] = [len(data), psnr_db(pixels, np.asarray(codec.decode(data))), payload, round(bits, 1)]
+        decoded = np.asarray(codec.decode(data))
+        figures = [len(data), psnr_db(pixels, decoded), payload, round(bits, 1)]
+        rows[str(quality)] = [*figures, *_scores(score, pixels, decoded)]
     return rows
 
 
@@ -112,20 +128,31 @@ class Results:
         return [(known[name]["pixels"], known[name]["rows"]) for name in paths]
 
 
-def curve_of(measured: list[tuple[int, dict[str, Row]]]) -> Curve:
-    """Mean bpp and mean PSNR at each setting."""
-    return mean_curve(
-        [
-            [{"setting": int(s), "bpp": 8 * row[0] / pixels, "psnr_db": row[1]} for s, row in rows.items()]
-            for pixels, rows in measured
-        ]
-    )
+def curve_of(measured: list[tuple[int, dict[str, Row]]], *, scored: bool = False) -> Curve:
+    """Mean bpp and mean PSNR at each setting, and mean SSIMULACRA2 if the rows are `scored`."""
+
+    def point(setting: str, row: Row, pixels: int) -> dict[str, float | None]:
+        figures: dict[str, float | None] = {"setting": int(setting), "bpp": 8 * row[0] / pixels, "psnr_db": row[1]}
+        return figures | ({"ssimulacra2": row[-1]} if scored else {})
+
+    return mean_curve([[point(s, row, pixels) for s, row in rows.items()] for pixels, rows in measured])
 
 
-def saving_or_none(anchor: Curve, curve: Curve) -> float | None:
+def bd_rates(curves: dict[str, Curve], metric: str = "psnr_db") -> dict[str, dict[str, float | None]]:
+    """BD-rate of every codec against every rival."""
+    return {
+        name: {
+            other: saving_or_none(curves[other], curve, metric) for other in curves if other not in (name, "semcomp")
+        }
+        for name, curve in curves.items()
+        if name != "JPEG"
+    }
+
+
+def saving_or_none(anchor: Curve, curve: Curve, metric: str = "psnr_db") -> float | None:
     """BD-rate in percent, None where the curves do not overlap."""
     try:
-        return saving(anchor, curve)
+        return saving(anchor, curve, metric=metric, limits=BD_RANGE_DB if metric == "psnr_db" else None)
     except ValueError:
         return None
 
@@ -142,7 +169,7 @@ def checks_of(
     rows = [row for _, by_quality in ours for row in by_quality.values()]
     sizes = [[row[0] for row in by_quality.values()] for by_quality in steps]
     wrong = sum(b <= a for size in sizes for a, b in itertools.pairwise(size))
-    off = [100 * abs(8 * payload / bits - 1) for _, _, payload, bits in rows]
+    off = [100 * abs(8 * row[2] / row[3] - 1) for row in rows]
     total = 100 * abs(8 * sum(row[2] for row in rows) / sum(row[3] for row in rows) - 1)
     checks = [
         at_most("BD-rate against JPEG", bd["semcomp"].get("JPEG"), options.bd_limit, " %"),
@@ -162,7 +189,9 @@ def table_of(curves: dict[str, Any], bd: dict[str, dict[str, float | None]], pho
     """Curves and BD-rates as text."""
     lines = [f"{photos} photos; means of bpp and RGB PSNR", ""]
     for name, curve in curves.items():
-        for row, label in (("setting", name), ("bpp", "bpp"), ("psnr_db", "dB")):
+        for row, label in (("setting", name), ("bpp", "bpp"), ("psnr_db", "dB"), ("ssimulacra2", "SSIM2")):
+            if row not in curve:
+                continue
             form = "{:>7d}" if row == "setting" else "{:>7.3f}" if row == "bpp" else "{:>7.2f}"
             lines.append(f"{label:<10}" + "".join(form.format(value) for value in curve[row]))
         lines.append("")
@@ -186,6 +215,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--monotone", type=int, default=0, metavar="N", help="also all 100 qualities of N photos")
     parser.add_argument("--bd-limit", type=float, default=-53.0, metavar="PERCENT", help="against JPEG (default: -53)")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the curves")
+    parser.add_argument("--ssimulacra2", action="store_true", help="measure SSIMULACRA2 too")
+    parser.add_argument("--without", nargs="+", default=[], metavar="LABEL", help="rivals to leave out, such as WebP")
     parser.add_argument("--threads", type=int, default=2, help="photos at a time (default: 2)")
     options = parser.parse_args(arguments)
 
@@ -196,21 +227,20 @@ def main(arguments: list[str] | None = None) -> int:
     results = Results(options.output)
     qualities = sorted(set(options.qualities))
     model = codec.model_id.hex()
+    scored = options.ssimulacra2
+    score, suffix = (ssimulacra2_score(), ", SSIMULACRA2") if scored else (None, "")
     ours = results.measure(
-        f"semcomp, {model}, {qualities}", named, lambda pixels: semcomp_rows(codec, pixels, qualities), options
+        f"semcomp, {model}, {qualities}{suffix}", named, partial(semcomp_rows, codec, qualities, score), options
     )
-    curves = {"semcomp": curve_of(ours)}
-    for rival in [rival for rival in RIVALS if rival.available]:
-        series = f"{rival.label}, {dict(rival.options)}, {rival.settings}"
-        curves[rival.label] = curve_of(results.measure(series, named, partial(rival_rows, rival), options))
+    curves = {"semcomp": curve_of(ours, scored=scored)}
+    for rival in [rival for rival in RIVALS if rival.available and rival.label not in options.without]:
+        series = f"{rival.label}, {dict(rival.options)}, {rival.settings}{suffix}"
+        measured = results.measure(series, named, partial(rival_rows, rival, score), options)
+        curves[rival.label] = curve_of(measured, scored=scored)
     few = dict(common.spread(list(named.items()), options.monotone)) if options.monotone else {}
     steps = results.measure(f"sizes, {model}", few, lambda pixels: sizes_of_all_qualities(codec, pixels), options)
 
-    bd = {
-        name: {other: saving_or_none(curves[other], curve) for other in curves if other not in (name, "semcomp")}
-        for name, curve in curves.items()
-        if name != "JPEG"
-    }
+    bd = bd_rates(curves)
     checks = checks_of(curves, bd, ours, [rows for _, rows in steps], options)
     if options.plot:
         from semcomp.eval.plot import Chart, draw
@@ -218,6 +248,8 @@ def main(arguments: list[str] | None = None) -> int:
         title = f"Mean over {len(named)} lossless photos; in brackets, bytes at equal PSNR against JPEG"
         draw(Chart(curves=curves, bd=bd, title=title, footer=f"model {model}"), options.plot)
     result = {"model": codec.name, "model_id": model, "photos": len(named), "curves": curves, "bd_rate": bd}
+    if scored:
+        result["bd_rate_ssimulacra2"] = bd_rates(curves, "ssimulacra2")
     return common.finish(
         "rate",
         options,

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.errors import MissingExtraError, SemcompError
-from semcomp.eval.classical import PILLOW, Heic, JpegXl
+from semcomp.eval.classical import AVIF_SLOW, PILLOW, Heic, JpegXl
 from semcomp.eval.peers import ARCHITECTURES, Peer
 
 T = TypeVar("T")
-CLASSICAL = (*PILLOW, JpegXl(), Heic())
+CLASSICAL = (*PILLOW, AVIF_SLOW, JpegXl(), Heic())
+ONLY_ON_REQUEST = (AVIF_SLOW.name,)
+"""Codecs too slow to be measured unless they are named."""
 NAMES = ("semcomp", *(codec.name for codec in CLASSICAL), *ARCHITECTURES)
 
 
@@ -101,8 +103,8 @@ def find(name: str, *, model: str = "base", device: str | None = None) -> Coder:
 
 
 def installed() -> list[str]:
-    """Names of the codecs that are measured by default: semcomp and all classical codecs that are installed."""
-    return ["semcomp", *(codec.name for codec in CLASSICAL if codec.available)]
+    """Names of the codecs that are measured by default: semcomp and the classical codecs that are installed."""
+    return ["semcomp", *(codec.name for codec in CLASSICAL if codec.available and codec.name not in ONLY_ON_REQUEST)]
 
 
 def choose_settings(coder: Coder, qualities: Sequence[int] | str | None) -> tuple[int, ...]:

@@ -44,8 +44,8 @@ def mean_curve(pictures: Sequence[Sequence[Point]]) -> Curve:
 
 
 def decibels(metric: str, value: float) -> float:
-    """A metric on the scale of its BD-rate: PSNR unchanged, others as -10 log10 of their error."""
-    if metric == "psnr_db":
+    """A metric on the scale of its BD-rate: PSNR and SSIMULACRA2 unchanged, others as -10 log10 of their error."""
+    if metric in ("psnr_db", "ssimulacra2"):
         return value
     error = value if metric == "lpips" else 1 - value
     return math.inf if error <= 0 else -10 * math.log10(error)

@@ -15,7 +15,13 @@ from semcomp.eval.codecs import Coder
 from semcomp.eval.curves import Point
 from semcomp.imaging.metrics import ms_ssim, psnr_db, ssim
 
-METRICS: dict[str, str] = {"psnr": "psnr_db", "ssim": "ssim", "ms-ssim": "ms_ssim", "lpips": "lpips"}
+METRICS: dict[str, str] = {
+    "psnr": "psnr_db",
+    "ssim": "ssim",
+    "ms-ssim": "ms_ssim",
+    "lpips": "lpips",
+    "ssimulacra2": "ssimulacra2",
+}
 """Name of a metric on the command line, and key of its figure."""
 
 _warm: set[str] = set()
@@ -64,6 +70,7 @@ def metric_value(metric: str, original: NDArray[Any], decoded: NDArray[Any]) -> 
         "ssim": ssim,
         "ms-ssim": ms_ssim,
         "lpips": lambda x, y: lpips_network()(x, y),
+        "ssimulacra2": lambda x, y: ssimulacra2_score()(x, y),
     }
     try:
         value = functions[metric](original, decoded)
@@ -78,3 +85,11 @@ def lpips_network() -> Callable[[NDArray[Any], NDArray[Any]], float]:
     from semcomp.eval.perceptual import load_lpips
 
     return load_lpips()
+
+
+@lru_cache(maxsize=1)
+def ssimulacra2_score() -> Callable[[NDArray[Any], NDArray[Any]], float]:
+    """The function that computes SSIMULACRA2."""
+    from semcomp.eval.perceptual import load_ssimulacra2
+
+    return load_ssimulacra2()

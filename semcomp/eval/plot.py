@@ -15,6 +15,7 @@ from semcomp.eval.curves import Curve, rising
 COLOURS = {
     "semcomp": "#c2185b",
     "AVIF": "#1565c0",
+    "AVIF 4:4:4 s3": "#0097a7",
     "WebP": "#2e7d32",
     "JPEG 2000": "#8d6e63",
     "JPEG": "#616161",
@@ -28,6 +29,7 @@ AXES = {
     "ssim": "SSIM, -10 log10 of 1 - SSIM",
     "ms_ssim": "MS-SSIM, -10 log10 of 1 - MS-SSIM",
     "lpips": "LPIPS, -10 log10",
+    "ssimulacra2": "SSIMULACRA2",
 }
 
 

@@ -87,6 +87,33 @@ def test_rate(run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert again["curves"] == result["curves"]
 
 
+def test_rate_by_ssimulacra2_and_without_slow_rivals(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("scipy")
+    pytest.importorskip("ssimulacra2")
+    assert [rival.label for rival in rate.RIVALS][-1] == "AVIF 4:4:4 s3"
+    few = [replace(rival, settings=rival.settings[1::4]) for rival in rate.RIVALS]
+    monkeypatch.setattr(rate, "RIVALS", few)
+    left_out = ["WebP", "AVIF", "AVIF 4:4:4 s3", "JPEG 2000"]
+    arguments = [
+        str(photos),
+        "--qualities",
+        "10",
+        "50",
+        "90",
+        "--threads",
+        "1",
+        "--ssimulacra2",
+        "--without",
+        *left_out,
+    ]
+    result = run(rate.main, *arguments)
+    assert list(result["curves"]) == ["semcomp", "JPEG"]
+    for curve in result["curves"].values():
+        assert curve["ssimulacra2"] == sorted(curve["ssimulacra2"]) and 0 < curve["ssimulacra2"][-1] <= 100
+    by_psnr, by_score = result["bd_rate"]["semcomp"]["JPEG"], result["bd_rate_ssimulacra2"]["semcomp"]["JPEG"]
+    assert by_psnr != by_score and by_score is not None
+
+
 @pytest.mark.skipif(find_spec("compressai") is None, reason="CompressAI is not installed")
 def test_speed(run: Run, codec: Codec) -> None:
     result = run(speed.main, "--threads", "1", "--repeats", "1", "--warmup", "1", "--size", "64", "64")

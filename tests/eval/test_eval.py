@@ -19,7 +19,7 @@ from PIL import Image
 from semcomp.cli.main import main
 from semcomp.errors import MissingExtraError, SemcompError
 from semcomp.eval import measure, run
-from semcomp.eval.classical import JPEG, PILLOW, Heic, JpegXl, PillowCodec, distance_of
+from semcomp.eval.classical import AVIF_SLOW, JPEG, PILLOW, Heic, JpegXl, PillowCodec, distance_of
 from semcomp.eval.codecs import NAMES, choose_settings, evenly, find, installed
 from semcomp.eval.curves import decibels, mean_curve, rising, saving
 from semcomp.eval.published import is_kodak, published
@@ -203,13 +203,21 @@ class TestCommand:
         said = capsys.readouterr().err
         assert "pip install" in said if find_spec("lpips") is None else "AlexNet's own weights" in said
 
+    def test_ssimulacra2(self, photo: NDArray[np.uint8]) -> None:
+        pytest.importorskip("ssimulacra2")
+        decoded = [JPEG.decode(JPEG.encode(photo, quality)) for quality in (5, 30, 92)]
+        scores = [measure.ssimulacra2_score()(photo, pixels) for pixels in decoded]
+        assert scores == sorted(scores) and scores[-1] < 100
+        assert measure.metric_value("ssimulacra2", photo, photo) == 100
+        assert measure.metric_value("ssimulacra2", photo[:7], photo[:7]) is None
+
     def test_help(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):
             main(["eval", "--help"])
         assert "examples:" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("codec", [*PILLOW, JpegXl(), Heic()], ids=lambda codec: codec.name)
+@pytest.mark.parametrize("codec", [*PILLOW, AVIF_SLOW, JpegXl(), Heic()], ids=lambda codec: codec.name)
 def test_classical_codecs(codec: PillowCodec | JpegXl | Heic, photo: NDArray[np.uint8]) -> None:
     if not codec.available:
         pytest.skip(f"{codec.label} is not installed")
@@ -233,6 +241,7 @@ def test_a_codec_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(SemcompError, match="known: semcomp"):
         find("png")
     assert set(installed()) <= set(NAMES)
+    assert AVIF_SLOW.name in NAMES and AVIF_SLOW.name not in installed()  # too slow unless it is asked for
 
 
 def test_libjxls_distance_is_one_curve() -> None:
@@ -262,6 +271,7 @@ class TestCurves:
 
     def test_other_metrics_are_compared_by_their_error(self) -> None:
         assert decibels("ms_ssim", 0.99) == pytest.approx(20) and decibels("psnr_db", 31.0) == 31
+        assert decibels("ssimulacra2", 71.5) == 71.5
         assert decibels("lpips", 0.1) == pytest.approx(10) and decibels("ssim", 1.0) == float("inf")
         pytest.importorskip("scipy")
         curve = {"bpp": [0.1, 0.2, 0.4], "ms_ssim": [0.9, 0.95, 0.98]}

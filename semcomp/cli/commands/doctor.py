@@ -25,7 +25,7 @@ EXTRAS = {
     ),
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "edge": ("onnxruntime",),
-    "eval": ("imagecodecs", "matplotlib", "bjontegaard", "lpips", "torchmetrics"),
+    "eval": ("imagecodecs", "matplotlib", "bjontegaard", "lpips", "torchmetrics", "ssimulacra2"),
     "scale": ("ray",),
 }
 

@@ -56,7 +56,7 @@ def _add_codec_options(parser: ArgumentParser) -> None:
         type=name_list,
         default=("psnr", "ms-ssim"),
         metavar="A,B",
-        help="psnr, ssim, ms-ssim, lpips (psnr,ms-ssim)",
+        help="psnr, ssim, ms-ssim, lpips, ssimulacra2 (psnr,ms-ssim)",
     )
     parser.add_argument(
         "--qualities", type=_qualities, metavar="A,B", help="settings of each codec, or full (five of each codec's own)"
@@ -158,7 +158,7 @@ def _compare(options: Namespace) -> int:
 def _check_options(options: Namespace, names: tuple[str, ...], subject: str) -> None:
     """UsageError for what makes no sense, before anything is measured; MissingExtraError and the like, too."""
     from semcomp.eval.codecs import find
-    from semcomp.eval.measure import METRICS, lpips_network
+    from semcomp.eval.measure import METRICS, lpips_network, ssimulacra2_score
 
     if unknown := [metric for metric in options.metrics if metric not in METRICS]:
         raise UsageError(f"no metric called {unknown[0]}; known: {', '.join(METRICS)}")
@@ -171,6 +171,8 @@ def _check_options(options: Namespace, names: tuple[str, ...], subject: str) -> 
         find(name, model=options.model)
     if "lpips" in options.metrics:
         lpips_network()
+    if "ssimulacra2" in options.metrics:
+        ssimulacra2_score()
 
 
 def _plan(options: Namespace, names: tuple[str, ...]) -> Any:
