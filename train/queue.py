@@ -23,8 +23,8 @@ from semcomp import config as configuration
 from semcomp.networks.model import kmac_per_pixel
 from train.codec import RunConfig
 
-ENCODER = ("analysis", "hyper", "sigma", "mean")
-DECODER = ("sigma", "mean", "synthesis")
+ENCODER = ("analysis", "hyper", "sigma", "refine", "mean")
+DECODER = ("sigma", "refine", "mean", "synthesis")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -231,6 +231,10 @@ def kmac_per_pixel(config: CodecConfig) -> dict[str, float]:
         "mean": lambda: model.two_passes(z, quality, lambda mean, mask: mean),
         "synthesis": lambda: model.synthesis(y, quality),
     }
+    refiner = model.refiner
+    if refiner is not None:
+        numbers = range(1, config.passes)
+        parts["refine"] = lambda: [refiner(y, y, quality, number) for number in numbers]
     counts = {}
     for name, run in parts.items():
         with FlopCounterMode(display=False) as counter:
