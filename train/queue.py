@@ -116,7 +116,7 @@ def cpu_seconds() -> float:
 
 
 def table_of(results: list[dict[str, Any]]) -> str:
-    """The Markdown table: BD-rates at all, low and high rates, on smooth and on native photos; then the curves."""
+    """Two Markdown tables: costs, BD-rates, floors and bits of z; then the curves on the native photos."""
     head = (
         "| variant | s/step | kMAC enc / dec | smooth: all, 26-32, 32-38 dB | native: all, 26-32, 32-38 dB | "
         "floor dB at q 60, 100 (native) | bpp of z at q 20, 60 (native) |"
@@ -127,21 +127,30 @@ def table_of(results: list[dict[str, Any]]) -> str:
         if "error" in row:
             lines.append(f"| {row['name']} | failed: {row['error']} |")
             continue
-        sets = [
-            ", ".join(
-                "" if row[f"{p}bd_rate{r}"] is None else f"{row[f'{p}bd_rate{r}']:.2f}" for r in ("", "_low", "_high")
-            )
-            for p in ("", "native_")
-        ]
-        at = {quality: number for number, quality in enumerate(row["quality"])}
-        floor, z = row["native_floor_db"], row["native_bpp_z"]
-        lines.append(
-            f"| {row['name']} | {row.get('cpu_seconds_per_step') or row['seconds_per_step']:.3f} | {row['kmac_encode']:.1f} / {row['kmac_decode']:.1f} | "
-            f"{sets[0]} | {sets[1]} | {floor[at[60]]:.2f}, {floor[at[100]]:.2f} | {z[at[20]]:.4f}, {z[at[60]]:.4f} |"
-        )
+        lines.append(_costs(row))
         curve = zip(row["quality"], row["native_bpp"], row["native_psnr_db"], strict=True)
         points.append(f"| {row['name']} | " + " · ".join(f"q{q} {b:.3f}/{d:.2f}" for q, b, d in curve) + " |")
     return "\n".join([*lines, "", *points, ""])
+
+
+def _costs(row: dict[str, Any]) -> str:
+    """One line of the first table."""
+    rates = [", ".join(_percent(row[f"{of}bd_rate{part}"]) for part in ("", "_low", "_high")) for of in ("", "native_")]
+    at = {quality: number for number, quality in enumerate(row["quality"])}
+    floor, z = row["native_floor_db"], row["native_bpp_z"]
+    cells = [
+        row["name"],
+        f"{row.get('cpu_seconds_per_step') or row['seconds_per_step']:.3f}",
+        f"{row['kmac_encode']:.1f} / {row['kmac_decode']:.1f}",
+        *rates,
+        f"{floor[at[60]]:.2f}, {floor[at[100]]:.2f}",
+        f"{z[at[20]]:.4f}, {z[at[60]]:.4f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def work(path: Path, runs: Path, *, run: Callable[..., dict[str, Any]] = run_variant) -> bool:

@@ -119,7 +119,9 @@ class CodecModel(nn.Module):
         )  # fmt: skip
         self.refiner = None
         if c.refine_width:
-            self.refiner = ScaleRefiner(latents=c.latents, hidden=c.refine_width, nodes=c.nodes, passes=c.passes)
+            self.refiner = ScaleRefiner(
+                latents=c.latents, hidden=c.refine_width, nodes=c.nodes, passes=c.passes, sigma_hidden=c.entropy_width
+            )
         self.mean_path = MeanPath(
             latents=c.latents, width=c.entropy_width, hyper=c.hyper, nodes=c.nodes, passes=c.passes, widths=c.width
         )

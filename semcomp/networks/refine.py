@@ -67,8 +67,11 @@ def surprise(symbols: Tensor, index: Tensor, coded: Tensor, seen: Tensor) -> Ten
 class ScaleRefiner(nn.Module):
     """The trainable form: real-valued parameters, rounded on every use to what will be released."""
 
-    def __init__(self, *, latents: int, hidden: int, nodes: int, passes: int = 2):
+    def __init__(self, *, latents: int, hidden: int, nodes: int, passes: int = 2, sigma_hidden: int = 0):
+        """`sigma_hidden` is the width of the sigma path, whose sums this path adds to."""
         super().__init__()
+        widest = (sigma_hidden + hidden) * WEIGHT_LIMIT * 255 + WEIGHT_LIMIT * SURPRISE_LIMIT + BIAS_LIMIT
+        assert widest < 1 << 24, "the refined sum would not be exact"
         assert latents * WEIGHT_LIMIT * SURPRISE_LIMIT + BIAS_LIMIT < 1 << 24, "the first sum would not be exact"
         self.weight1 = nn.Parameter(torch.randn(hidden, latents) * 0.5)
         self.bias1 = RateTable(nodes, hidden, init=1.0)

@@ -58,6 +58,8 @@ def test_everything_is_an_integer_and_stays_exact() -> None:
     assert widest < 1 << 24
     with pytest.raises(AssertionError, match="not be exact"):
         ScaleRefiner(latents=1100, hidden=16, nodes=3)
+    with pytest.raises(AssertionError, match="refined sum would not be exact"):
+        ScaleRefiner(latents=12, hidden=256, nodes=3, sigma_hidden=256)
 
 
 def test_symbols_that_come_later_change_nothing() -> None:

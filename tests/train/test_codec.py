@@ -78,9 +78,19 @@ def train(runs: Path, arguments: list[str]) -> dict[str, Any]:
     return load_state(runs / name / "state.safetensors")
 
 
-def test_a_stopped_run_resumes_exactly(photos: Path, tmp_path: Path) -> None:
-    whole = train(tmp_path, settings(photos, "whole"))
-    part = settings(photos, "part")
+SECOND = {
+    "optim.muon_lr": "0.001",
+    "codec.refine_width": "16",
+    "codec.passes": "4",
+    "data.mix": "{rescale: 0.5, noise: 0.5, drawn: 0.3}",
+}
+"""What a run of the second codec adds to the state."""
+
+
+@pytest.mark.parametrize("changes", [{}, SECOND], ids=["first", "second"])
+def test_a_stopped_run_resumes_exactly(photos: Path, tmp_path: Path, changes: dict[str, str]) -> None:
+    whole = train(tmp_path, settings(photos, "whole", **changes))
+    part = settings(photos, "part", **changes)
     train(tmp_path, [*part, "--max-minutes", "0"])  # stops after its first step
     stopped = load_state(tmp_path / "part" / "state.safetensors")
     assert 0 < stopped["step"] < 6
