@@ -15,16 +15,20 @@ its logarithm is taken above 1, because real symbols have heavy tails.
 """
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from semcomp.networks.fused import wide_linear
-from semcomp.networks.rate_table import RateTable
+from semcomp.networks.rate_table import QUALITIES, RateTable
 from semcomp.networks.rounding import bound, floor, round_half_even
-from semcomp.networks.sigma import BIAS_LIMIT, LOG_STEP, SHIFT1, SHIFT2, WEIGHT_LIMIT, scale_table
+from semcomp.networks.sigma import BIAS_LIMIT, LOG_STEP, SCALES, SHIFT1, SHIFT2, WEIGHT_LIMIT, index_of, scale_table
 
 LARGEST = 1023
 """Magnitudes above are looked up as this one."""
@@ -51,17 +55,75 @@ def surprise_table() -> Tensor:
     return (score * SURPRISE_UNIT).round().clamp(-SURPRISE_LIMIT, SURPRISE_LIMIT).add(0.0).float()
 
 
-def surprise(symbols: Tensor, index: Tensor, coded: Tensor, seen: Tensor) -> Tensor:
-    """u (B, M, h, w) of integer-valued symbols and table numbers.
+def surprise(symbols: Tensor, index: Tensor, coded: Tensor, seen: Tensor, table: Tensor | None = None) -> Tensor:
+    """u (B, M, h, w), float32 integers, from symbols and table numbers of the same shape.
 
-    `seen` is 1.0 at elements of the passes before, `coded` where one of them was coded; others say nothing.
+    Args:
+        symbols: Integer-valued; elements outside `seen` may be anything.
+        index: Table numbers.
+        coded: 1.0 where an element of an earlier pass was coded. Other elements say nothing.
+        seen: 1.0 at the elements of the earlier passes.
+        table: The surprise table of a release, (64, 1024).
     """
+    known = surprise_table() if table is None else table.float()
     place = symbols.abs().clamp_max(LARGEST).add(index * (LARGEST + 1)).int()
-    own = surprise_table().to(symbols.device).flatten()[place] * coded
+    own = known.to(symbols.device).flatten()[place] * coded
     padded = F.pad(own, (1, 1, 1, 1))
     rows = padded[..., :-2, :] + padded[..., 1:-1, :] + padded[..., 2:, :]
     around = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] - own
     return torch.where(seen > 0, own, torch.floor(around * 0.25).clamp_(-SURPRISE_LIMIT, SURPRISE_LIMIT))
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntegerRefiner:
+    """The released form: int8 weights, int32 biases for every pass and quality, and the surprise table."""
+
+    weight1: Tensor
+    """int8 (K, M)."""
+    bias1: Tensor
+    """int32 (passes - 1, 100, K)."""
+    weight2: Tensor
+    """int8 (M, K)."""
+    own: Tensor
+    """int8 (M,)."""
+    table: Tensor
+    """int8 (64, 1024)."""
+
+    def bound_of_sums(self, sums: int) -> int:
+        """Largest magnitude that a sum can take if the sums of the sigma path reach `sums`."""
+        first = self.weight1.long().abs().sum(1).max() * SURPRISE_LIMIT + self.bias1.long().abs().max()
+        second = (self.weight2.long().abs().sum(1) * 255 + self.own.long().abs() * SURPRISE_LIMIT).max() + sums
+        return int(max(first, second))
+
+    def index(self, sums: Tensor, seen: Tensor, quality: int, number: int) -> Tensor:
+        """Table numbers for pass `number` from float32 tensors (1, M, h, w): sums of the sigma path, and u."""
+        bias1 = self.bias1[number - 1, quality - 1].float()[:, None]
+        flat = seen.flatten(2)
+        hidden = torch.matmul(self.weight1.float(), flat).add_(bias1).mul_(2.0**-SHIFT1).floor_().clamp_(0, 255)
+        refined = torch.matmul(self.weight2.float(), hidden).add_(self.own.float()[:, None] * flat)
+        return index_of(refined.view_as(sums) + sums)
+
+    def index_numpy(
+        self, sums: NDArray[np.int64], seen: NDArray[np.int64], quality: int, number: int
+    ) -> NDArray[np.int64]:
+        """`index` in int64 numpy, for clients without torch and for checks: (M, h, w)."""
+        flat = seen.reshape(len(seen), -1)
+        first = self.weight1.numpy().astype(np.int64) @ flat
+        hidden = np.clip((first + self.bias1.numpy()[number - 1, quality - 1][:, None]) >> SHIFT1, 0, 255)
+        refined = self.weight2.numpy().astype(np.int64) @ hidden + self.own.numpy()[:, None] * flat
+        numbers: NDArray[np.int64] = np.clip((refined.reshape(sums.shape) + sums) >> SHIFT2, 0, SCALES - 1)
+        return numbers
+
+
+def surprise_numpy(
+    symbols: NDArray[Any], index: NDArray[Any], coded: NDArray[np.bool_], seen: NDArray[np.bool_], table: NDArray[Any]
+) -> NDArray[np.int64]:
+    """`surprise` in int64 numpy: (M, h, w)."""
+    own = np.where(coded, table.astype(np.int64)[index, np.minimum(np.abs(symbols.astype(np.int64)), LARGEST)], 0)
+    padded = np.pad(own, ((0, 0), (1, 1), (1, 1)))
+    height, width = own.shape[1:]
+    around = sum(padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)) - own
+    return np.where(seen, own, np.clip(around >> 2, -SURPRISE_LIMIT, SURPRISE_LIMIT))
 
 
 class ScaleRefiner(nn.Module):
@@ -110,3 +172,18 @@ class ScaleRefiner(nn.Module):
             weight1, bias1, weight2, own = self.integers(quality, number)
             hidden = floor((wide_linear(seen, weight1, narrow=False) + bias1) * 2.0**-SHIFT1).clamp(0, 255)
             return sums + wide_linear(hidden, weight2, narrow=False) + own * seen
+
+    @torch.no_grad()
+    def released(self) -> IntegerRefiner:
+        """The integers, for every pass and quality."""
+        quality = torch.arange(1, QUALITIES + 1, device=self.weight1.device)
+        passes = 2 if self.step is None else 2 + len(self.step)
+        rows = [self.integers(quality, number) for number in range(1, passes)]
+        weight1, _, weight2, own = rows[0]
+        return IntegerRefiner(
+            weight1=weight1.to("cpu", torch.int8),
+            bias1=torch.stack([bias1.flatten(1) for _, bias1, _, _ in rows]).to("cpu", torch.int32),
+            weight2=weight2.to("cpu", torch.int8),
+            own=own.flatten().to("cpu", torch.int8),
+            table=surprise_table().to(torch.int8),
+        )

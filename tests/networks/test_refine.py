@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from semcomp.networks.checkerboard import checkerboard, quarters
-from semcomp.networks.refine import SURPRISE_LIMIT, ScaleRefiner, surprise, surprise_table
+from semcomp.networks.refine import SURPRISE_LIMIT, ScaleRefiner, surprise, surprise_numpy, surprise_table
 from semcomp.networks.sigma import BIAS_LIMIT, WEIGHT_LIMIT, index_of, scale_table
 
 SHAPE = torch.Size((1, 12, 6, 8))
@@ -113,3 +113,32 @@ def test_four_passes_cover_every_element_once() -> None:
     row, column = (int(v) for v in (first == 1).nonzero()[0])
     assert first[row - 1 if row else row + 1, column - 1 if column else column + 1] == 0
     assert (number[0, :4, 0, 0].sort().values == torch.arange(4)).all()
+
+
+@pytest.mark.parametrize("passes", [2, 4])
+@pytest.mark.parametrize("quality", [1, 58, 100])
+def test_training_torch_and_numpy_agree_to_the_bit(passes: int, quality: int) -> None:
+    layer = refiner(quality, passes)
+    if layer.step is not None:
+        torch.nn.init.normal_(layer.step)
+    released = layer.released()
+    assert released.bound_of_sums((64 << 10) + BIAS_LIMIT) < 1 << 24
+    symbols, index, even, sums = scene(quality)
+    order = quarters(SHAPE, device=CPU) if passes == 4 else 1 - even
+    found = set()
+    for number in range(1, passes):
+        earlier = (order < number).float()
+        coded = earlier * (index >= 4)
+        seen = surprise(symbols, index, coded, earlier, released.table)
+        with torch.no_grad():
+            trained = index_of(layer(sums, seen, torch.tensor([quality]), number))
+        assert torch.equal(released.index(sums, seen, quality, number), trained)
+        plain = surprise_numpy(
+            symbols[0].long().numpy(), index[0].long().numpy(), coded[0].bool().numpy(), earlier[0].bool().numpy(),
+            released.table.numpy(),
+        )  # fmt: skip
+        assert np.array_equal(plain, seen[0].long().numpy())
+        again = released.index_numpy(sums[0].long().numpy(), plain, quality, number)
+        assert np.array_equal(again, trained[0].long().numpy())
+        found.add(again.tobytes())
+    assert len(found) == passes - 1  # every pass refines in its own way
