@@ -42,10 +42,12 @@ def dct_basis(channels: int) -> Tensor:
 class Analysis(nn.Module):
     """g_a. (B, 3, H, W) in [0, 1] -> y (B, M, H/16, W/16), float32."""
 
-    def __init__(self, *, c8: int, c16: int, latents: int, blocks8: int, blocks16: int, nodes: int = 0):
-        """With `nodes` the analysis knows the quality."""
+    def __init__(
+        self, *, c8: int, c16: int, latents: int, blocks8: int, blocks16: int, nodes: int = 0, kernel16: int = 3
+    ):
+        """With `nodes` the analysis knows the quality. `kernel16` is the depthwise kernel at 1/16."""
         super().__init__()
-        self.reach = PATCH * (blocks16 + (blocks8 + 1) // 2)
+        self.reach = PATCH * (blocks16 * (kernel16 // 2) + (blocks8 + 1) // 2)
         """Receptive field: a latent depends on its 16x16 patch and on this many pixels around it."""
         self.linear = nn.Conv2d(3, latents, PATCH, stride=PATCH, bias=False)
         self.linear.weight.data = dct_basis(latents)
@@ -53,7 +55,7 @@ class Analysis(nn.Module):
         self.blocks8 = nn.Sequential(*[Block(c8) for _ in range(blocks8)])
         self.down = Down(c8, c16)
         self.rate = RateTable(nodes, c16) if nodes else None
-        self.blocks16 = nn.Sequential(*[Block(c16) for _ in range(blocks16)])
+        self.blocks16 = nn.Sequential(*[Block(c16, kernel=kernel16) for _ in range(blocks16)])
         self.head = Pointwise(c16, latents, scale=0.05)
 
     def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:

@@ -43,7 +43,17 @@ class HyperAnalysis(nn.Module):
 class MeanPath(nn.Module):
     """Predicts the mean of y, before the gain, from z_hat and from the even elements of y_hat."""
 
-    def __init__(self, *, latents: int, width: int, hyper: int, nodes: int, passes: int = 2, widths: bool = False):
+    def __init__(
+        self,
+        *,
+        latents: int,
+        width: int,
+        hyper: int,
+        nodes: int,
+        passes: int = 2,
+        widths: bool = False,
+        kernel16: int = 3,
+    ):
         super().__init__()
         self.entry = nn.Conv2d(hyper, width, 3, padding=1)
         self.rate = RateTable(nodes, width)
@@ -51,7 +61,7 @@ class MeanPath(nn.Module):
         self.block1 = Block(width)
         self.head1 = Pointwise(width, latents, scale=0.05)
         self.context = Pointwise(latents, width)
-        self.block2 = Block(width)
+        self.block2 = Block(width, kernel=kernel16)
         self.head2 = Pointwise(width, latents, scale=0.05)
         self.later = nn.ModuleList(Pointwise(width, latents, scale=0.05) for _ in range(passes - 2))
         self.step = nn.Parameter(torch.zeros(passes - 2, width)) if passes > 2 else None

@@ -60,6 +60,8 @@ class CodecConfig:
     """Scale every residual branch of the synthesis by a vector that the quality chooses."""
     synthesis_filters4: int = 0
     """Depthwise 3x3 layers at 1/4, which see beyond the 16x16 patch."""
+    kernel16: int = 3
+    """Depthwise kernel at 1/16, of analysis, synthesis and the context of the mean path."""
     nodes: int = 12
     """Number of rate nodes. Each has a gain, a rate vector and a prior of z."""
     lmbda_min: float = 0.0003
@@ -94,7 +96,7 @@ class CodecConfig:
 
 _LATER = (
     "refine_width", "passes", "latents_low", "latents_all_from", "analysis_rate", "centroid", "width",
-    "synthesis_scales", "synthesis_filters4",
+    "synthesis_scales", "synthesis_filters4", "kernel16",
 )  # fmt: skip
 
 
@@ -107,6 +109,7 @@ class CodecModel(nn.Module):
         self.analysis = Analysis(
             c8=c.analysis_c8, c16=c.analysis_c16, latents=c.latents,
             blocks8=c.analysis_blocks8, blocks16=c.analysis_blocks16, nodes=c.nodes if c.analysis_rate else 0,
+            kernel16=c.kernel16,
         )  # fmt: skip
         self.hyper_analysis = HyperAnalysis(latents=c.latents, width=c.entropy_width, hyper=c.hyper, nodes=c.nodes)
         log_gain = self._theoretical_log_gain()
@@ -123,13 +126,20 @@ class CodecModel(nn.Module):
                 latents=c.latents, hidden=c.refine_width, nodes=c.nodes, passes=c.passes, sigma_hidden=c.entropy_width
             )
         self.mean_path = MeanPath(
-            latents=c.latents, width=c.entropy_width, hyper=c.hyper, nodes=c.nodes, passes=c.passes, widths=c.width
+            latents=c.latents,
+            width=c.entropy_width,
+            hyper=c.hyper,
+            nodes=c.nodes,
+            passes=c.passes,
+            widths=c.width,
+            kernel16=c.kernel16,
         )
         self.centroid = Centroid(nodes=c.nodes) if c.centroid else None
         self.synthesis = Synthesis(
             latents=c.latents, c16=c.synthesis_c16, c8=c.synthesis_c8, c4=c.synthesis_c4,
             blocks16=c.synthesis_blocks16, blocks8=c.synthesis_blocks8, nodes=c.nodes,
             scales=c.synthesis_scales, filters4=c.synthesis_filters4,
+            kernel16=c.kernel16,
         )  # fmt: skip
         self.log_gain = RateTable(c.nodes, c.latents, init=log_gain[:, None])
         self.log_inverse_gain = RateTable(c.nodes, c.latents, init=-log_gain[:, None])

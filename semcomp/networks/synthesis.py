@@ -29,17 +29,17 @@ class Synthesis(nn.Module):
 
     def __init__(
         self, *, latents: int, c16: int, c8: int, c4: int, blocks16: int, blocks8: int, nodes: int,
-        scales: bool = False, filters4: int = 0,
+        scales: bool = False, filters4: int = 0, kernel16: int = 3,
     ):  # fmt: skip
         super().__init__()
-        self.reach = blocks16 + (blocks8 + 1) // 2
+        self.reach = blocks16 * (kernel16 // 2) + -(-(2 * blocks8 + filters4) // 4)
         """Receptive field: a 16x16 patch of pixels depends on its position of y_hat and on this many around it."""
         self.linear = Pointwise(latents, 3 * PATCH * PATCH)
         self.linear.weight.data = dct_basis(latents).flatten(1).T.contiguous()
         self.linear.bias.data.fill_(0.5)
         self.entry = Pointwise(latents, c16)
         self.rate = RateTable(nodes, c16)
-        self.blocks16 = nn.Sequential(*[Block(c16) for _ in range(blocks16)])
+        self.blocks16 = nn.Sequential(*[Block(c16, kernel=kernel16) for _ in range(blocks16)])
         self.up8 = Up(c16, c8, 2)
         self.blocks8 = nn.Sequential(*[Block(c8) for _ in range(blocks8)])
         self.up4 = Up(c8, c4, 2)

@@ -1,5 +1,7 @@
 """The networks' bookkeeping: cost, receptive fields, the checkerboard, the first state of the linear paths."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -49,11 +51,13 @@ def test_the_untrained_linear_paths_reconstruct_a_smooth_patch() -> None:
     assert (x_hat - ramp).abs().max() < 2 / 255
 
 
-@pytest.mark.parametrize("blocks", [(1, 1), (2, 2), (3, 1)])
-def test_nothing_beyond_the_reach_decides(blocks: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("blocks8", "blocks16", "kernel16", "filters4"),
+    [(1, 1, 3, 0), (2, 2, 3, 0), (3, 1, 3, 0), (2, 2, 5, 1), (2, 1, 3, 2)],
+)
+def test_nothing_beyond_the_reach_decides(blocks8: int, blocks16: int, kernel16: int, filters4: int) -> None:
     torch.manual_seed(0)
-    blocks8, blocks16 = blocks
-    analysis = Analysis(c8=8, c16=8, latents=6, blocks8=blocks8, blocks16=blocks16).eval()
+    analysis = Analysis(c8=8, c16=8, latents=6, blocks8=blocks8, blocks16=blocks16, kernel16=kernel16).eval()
     x = torch.rand(1, 3, 320, 320)
     changed = x.clone()
     changed[..., : 160 - analysis.reach, :] = 0
@@ -62,7 +66,8 @@ def test_nothing_beyond_the_reach_decides(blocks: tuple[int, int]) -> None:
     assert torch.equal(before[..., 10:, :], after[..., 10:, :])
     assert not torch.equal(before[..., :9, :], after[..., :9, :])
 
-    synthesis = Synthesis(latents=6, c16=8, c8=8, c4=8, blocks16=blocks16, blocks8=blocks8, nodes=3).eval()
+    sizes: dict[str, Any] = {"latents": 6, "c16": 8, "c8": 8, "c4": 8, "blocks16": blocks16, "blocks8": blocks8, "nodes": 3}
+    synthesis = Synthesis(**sizes, filters4=filters4, kernel16=kernel16).eval()
     y = torch.randn(1, 6, 20, 20)
     changed = y.clone()
     changed[..., : 10 - synthesis.reach, :] = 0

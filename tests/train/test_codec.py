@@ -257,7 +257,7 @@ def test_configs_of_the_repository_are_valid() -> None:
     [
         {"codec.refine_width": 16}, {"codec.passes": 4, "codec.refine_width": 16}, {"codec.width": True},
         {"codec.latents_low": 12, "codec.latents_all_from": 50}, {"codec.analysis_rate": True},
-        {"codec.centroid": True}, {"codec.synthesis_scales": True, "codec.synthesis_filters4": 1},
+        {"codec.centroid": True, "codec.kernel16": 5}, {"codec.synthesis_scales": True, "codec.synthesis_filters4": 1},
         *({"quantizer": kind} for kind in ("noise", "straight", "dithered", "soft")),
     ],
     ids=str,
