@@ -153,7 +153,7 @@ def export(
     weights = {
         key: stored_precision(key, value)
         for key, value in network.state_dict().items()
-        if not key.startswith("sigma_path.")
+        if not key.startswith(("sigma_path.", "refiner."))
     }
     config = network.config
 
@@ -163,6 +163,7 @@ def export(
             config=config,
             weights=weights,
             sigma=network.sigma_path.released(),
+            refiner=network.refiner.released() if network.refiner is not None else None,
             tables_y=tables_y,
             tables_z=tables_z,
             skip_below=skip_below,

@@ -30,5 +30,7 @@ def start_from(objective: Objective, source: str) -> None:
         raise ValueError(f"{source} has another configuration than this run: {release.config}, not {codec.config}")
     weights = {name: value.float() for name, value in release.weights.items()}
     missing, unexpected = codec.load_state_dict(weights, strict=False)
+    if codec.refiner is not None:
+        raise ValueError(f"{source} refines its tables, and integers alone cannot be trained on: start from its state")
     assert not unexpected and all(name.startswith("sigma_path.") for name in missing)
     codec.sigma_path.load_released(release.sigma)

@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.bitstream.frequency_tables import MAX_VALUE
+from semcomp.bitstream.symbol_stream import SymbolReader
 from semcomp.codec.release import Release
 from semcomp.networks.hyperprior import MeanPath
 from semcomp.networks.model import CodecModel
 from semcomp.networks.precision import fast_pixels, stored_fast
 from semcomp.networks.rate_table import RateRows
+from semcomp.networks.refine import RefinedNumbers
 from semcomp.networks.sigma import clip_z
 from semcomp.networks.sigma_bytes import fastest
 from semcomp.pipeline.latent_coder import SymbolCoder
@@ -40,6 +42,8 @@ class LatentCoder(SymbolCoder[Tensor]):
         )
         self.release, self.network, self.device = release, network, device
         self._sigma = fastest(release.sigma, device)
+        self._refiner = release.refiner.to(device) if release.refiner is not None else None
+        self._sums = release.sigma.to(device) if release.refiner is not None else None
         self._gain, self._inverse_gain = (
             RateRows(table, device=device) for table in (network.gain, network.inverse_gain)
         )
@@ -64,28 +68,85 @@ class LatentCoder(SymbolCoder[Tensor]):
         if kept is not None:
             scaled = torch.where(kept, scaled, 0.0)
         z_hat = clip_z(self.network.hyper_analysis(scaled, q))
-        index, (rows, columns) = self._sigma.index(z_hat, quality), grid(height, width, STRIDE_Y)
-        coded = index >= self.release.skip_below
-        coded[..., rows:, :] = False
-        coded[..., columns:] = False
-        if kept is not None:
-            coded &= kept
+        rows, columns = grid(height, width, STRIDE_Y)
+        usable = self._usable(scaled.shape, rows, columns, kept)
+        refined = self._refined(z_hat, usable, quality=quality)
+        index = self._sigma.index(z_hat, quality) if refined is None else refined.index
+        coded = usable & (index >= self.release.skip_below)
         bits = self._bits if optimise else None
         chosen = torch.zeros_like(scaled)
+        number = 0
 
         def residual(mean: Tensor, mask: Tensor) -> Tensor:
-            half: Tensor = choose_symbols(scaled - mean, index, coded & mask, bits)
-            chosen.add_(half.clamp_(-MAX_VALUE, MAX_VALUE))
-            return half
+            nonlocal index, coded, number
+            mine = coded & mask
+            if refined is not None:
+                index, mine = refined.numbers(number)
+            part: Tensor = choose_symbols(scaled - mean, index, mine, bits)
+            chosen.add_(part.clamp_(-MAX_VALUE, MAX_VALUE))
+            if refined is not None:
+                refined.add(part)
+                coded = refined.coded
+            number += 1
+            return part
 
         y_hat = self._two_passes(z_hat, q, residual, kept, precise=precise)
         symbols = Symbols(
             z=z_hat[0].to("cpu", torch.int16).numpy(),
             y=chosen[0, :, :rows, :columns].to("cpu", torch.int16).numpy(),
-            index=_masked(index[..., :rows, :columns], coded[..., :rows, :columns]),
+            index=_masked(index[..., :rows, :columns].to(torch.int8), coded[..., :rows, :columns]),
             keep=keep,
         )
         return symbols, _cropped(y_hat, rows, columns)
+
+    def _usable(self, shape: torch.Size, rows: int, columns: int, kept: Tensor | None) -> Tensor:
+        """bool (1, M, 4a, 4b): elements inside the picture that are kept."""
+        usable = torch.zeros(shape, dtype=torch.bool, device=self.device)
+        usable[..., :rows, :columns] = True
+        return usable if kept is None else usable & kept
+
+    def _refined(self, z_hat: Tensor, usable: Tensor, *, quality: int) -> RefinedNumbers | None:
+        """The table numbers by passes, None where z alone decides them."""
+        if self._refiner is None or self._sums is None:
+            return None
+        order = self.network.order(usable.shape, device=self.device)
+        sums = self._sums.sums(z_hat, quality)
+        return RefinedNumbers(self._refiner, sums, order, usable, quality=quality, skip=self.release.skip_below)
+
+    def parts(self, shape: tuple[int, ...]) -> list[Any]:
+        if self._refiner is None:
+            return super().parts(shape)
+        order = self.network.order(torch.Size((1, *shape)), device=torch.device("cpu"))[0].numpy()
+        return [order == number for number in range(self.network.config.passes)]
+
+    @torch.inference_mode()
+    def read_y(
+        self,
+        reader: SymbolReader,
+        z: NDArray[np.int16],
+        *,
+        height: int,
+        width: int,
+        quality: int,
+        keep: NDArray[np.bool_] | None,
+    ) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
+        if self._refiner is None:
+            return super().read_y(reader, z, height=height, width=width, quality=quality, keep=keep)
+        rows, columns = grid(height, width, STRIDE_Y)
+        z_hat = self._plane(z)
+        shape = torch.Size((1, self.network.config.latents, 4 * z.shape[1], 4 * z.shape[2]))
+        usable = self._usable(shape, rows, columns, self._kept(keep, shape))
+        refined = self._refined(z_hat, usable, quality=quality)
+        assert refined is not None
+        y = np.zeros((shape[1], rows, columns), np.int16)
+        for number, mask in enumerate(self.parts(y.shape)):
+            index, mine = refined.numbers(number)
+            part = _masked(index[..., :rows, :columns].to(torch.int8), mine[..., :rows, :columns])
+            y[mask] = reader.read(part[mask], self.tables_y)
+            known = torch.zeros(shape, device=self.device)
+            known[..., :rows, :columns] = torch.from_numpy(np.where(mask, y, np.int16(0))).to(self.device)
+            refined.add(known)
+        return y, _masked(refined.index[..., :rows, :columns].to(torch.int8), refined.coded[..., :rows, :columns])
 
     @torch.inference_mode()
     def table_numbers(self, z: NDArray[Any], *, height: int, width: int, quality: int) -> NDArray[np.int8]:

@@ -8,7 +8,7 @@ release. The entropy id covers everything that decides bits, the model id everyt
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from semcomp.bitstream.frequency_tables import Tables
 from semcomp.errors import ModelError
 from semcomp.networks.model import CodecConfig, CodecModel
+from semcomp.networks.refine import IntegerRefiner
 from semcomp.networks.sigma import SCALES, IntegerSigma
 from semcomp.weights.files import WEIGHTS, format_of, stored
 
@@ -36,6 +37,8 @@ class Release:
     weights: dict[str, Tensor]
     """State of the networks, without the trainable sigma path."""
     sigma: IntegerSigma
+    refiner: IntegerRefiner | None = None
+    """Refines the table numbers of the later passes."""
     tables_y: Tables
     """One table for each table number of the sigma path."""
     tables_z: Tables
@@ -54,6 +57,10 @@ class Release:
                 f"{self.name} needs {', '.join(only_trained)}, which can be trained but not encoded with yet: "
                 "export a run without it"
             )
+        if (self.refiner is None) != (self.config.refine_width == 0):
+            raise ModelError(f"{self.name} has a refine_width of {self.config.refine_width}, and other weights for it")
+        if self.refiner is not None and self.refiner.bound_of_sums(self.sigma.bound_of_sums()) >= 1 << 24:
+            raise ModelError(f"{self.name}: sums of the refined scale may reach 2^24")
         if self.sigma.bound_of_sums() >= 1 << 24:
             raise ModelError(f"{self.name}: sums of the sigma path reach {self.sigma.bound_of_sums()}, not below 2^24")
 
@@ -63,6 +70,7 @@ class Release:
         with torch.random.fork_rng(devices=[]):
             model = CodecModel(self.config)
         del model.sigma_path
+        model.refiner = None
         try:
             state = {name: value.float() for name, value in self.weights.items()}
             model.load_state_dict(state, assign=True)
@@ -74,6 +82,8 @@ class Release:
     def tensors(self) -> dict[str, Tensor]:
         """All stored tensors by name."""
         sigma = {f"sigma.{name}": value for name, value in vars(self.sigma).items()}
+        if self.refiner is not None:
+            sigma |= {f"refine.{name}": value for name, value in vars(self.refiner).items()}
         tables = {
             f"tables_{kind}.{part}": torch.from_numpy(getattr(table, part).astype(np.int32))
             for kind, table in (("y", self.tables_y), ("z", self.tables_z))
@@ -86,6 +96,7 @@ class Release:
         """8 bytes: hash of everything that reading symbols needs."""
         config = self.config
         head = f"{FORMAT} {config.latents} {config.hyper} {config.nodes} {self.skip_below}"
+        head += f" {config.passes} passes" if config.passes != 2 else ""
         return _digest(head, {n: t for n, t in self.tensors.items() if not n.startswith("network.")})
 
     @cached_property
@@ -153,11 +164,19 @@ def load_release(name_or_path: str | Path = "base") -> Release:
             config=CodecConfig(**json.loads(metadata["config"])),
             weights={n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")},
             sigma=IntegerSigma(**{n: tensors[f"sigma.{n}"] for n in ("weight1", "bias1", "weight2", "bias2")}),
+            refiner=_refiner(tensors),
             tables_y=_tables(tensors, "y"),
             tables_z=_tables(tensors, "z"),
             skip_below=int(metadata["skip_below"]),
             origin=metadata.get("origin", ""),
         )
+
+
+def _refiner(tensors: dict[str, Tensor]) -> IntegerRefiner | None:
+    names = [field.name for field in fields(IntegerRefiner)]
+    if f"refine.{names[0]}" not in tensors:
+        return None
+    return IntegerRefiner(**{name: tensors[f"refine.{name}"] for name in names})
 
 
 def _is_file(path: Path) -> bool:

@@ -85,6 +85,8 @@ def export_onnx(
     if (folder / MANIFEST).exists() and not force:
         raise FileError(f"{folder} holds an export: overwrite it with force, or write to another folder")
     codec = load(model)
+    if codec.release.refiner is not None or codec.release.config.passes != 2:
+        raise ModelError(f"{codec.name} refines its tables by passes, which the ONNX clients do not do yet")
     chosen = _heads(codec, heads) if "heads" in parts else []
     makers = _generators(codec, generators) if "generator" in parts else []
     graphs = _graphs(codec, parts, chosen, makers)

@@ -81,7 +81,8 @@ class CodecConfig:
 
     def only_trained(self) -> list[str]:
         """Fields with a value that encoder and decoder do not support yet. They exist for training runs."""
-        return [name for name in _LATER if getattr(self, name) != getattr(CodecConfig, name)]
+        unsupported = [name for name in _LATER if name not in ("refine_width", "passes")]
+        return [name for name in unsupported if getattr(self, name) != getattr(CodecConfig, name)]
 
     def stored(self) -> dict[str, Any]:
         """The fields as a release stores and hashes them.
@@ -120,7 +121,7 @@ class CodecModel(nn.Module):
             nodes=c.nodes,
             log_sigma=self._first_guess_of_log_sigma(log_gain),
         )  # fmt: skip
-        self.refiner = None
+        self.refiner: ScaleRefiner | None = None
         if c.refine_width:
             self.refiner = ScaleRefiner(
                 latents=c.latents, hidden=c.refine_width, nodes=c.nodes, passes=c.passes, sigma_hidden=c.entropy_width
@@ -167,6 +168,12 @@ class CodecModel(nn.Module):
     def inverse_gain(self, quality: Tensor) -> Tensor:
         """Factor of the quantized y, (B, M, 1, 1). It is learned, and is not exactly 1 / gain."""
         return torch.exp(self.log_inverse_gain(quality))
+
+    def order(self, shape: torch.Size, *, device: torch.device) -> Tensor:
+        """The pass of every element, 0 to `passes` - 1: uint8 (1, M, h, w)."""
+        if self.config.passes == 4:
+            return quarters(shape, device=device)
+        return (~checkerboard(shape, device=device)).to(torch.uint8)
 
     def exists(self, quality: Tensor) -> Tensor | None:
         """Which channels of y exist at a quality: bool (B, M, 1, 1), or None where all do."""

@@ -14,6 +14,8 @@ T is the score of a discretised Gaussian, d log P(r) / d log sigma, whose mean i
 its logarithm is taken above 1, because real symbols have heavy tails.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -89,6 +91,10 @@ class IntegerRefiner:
     table: Tensor
     """int8 (64, 1024)."""
 
+    def to(self, device: torch.device) -> IntegerRefiner:
+        """A copy on another device."""
+        return IntegerRefiner(**{name: value.to(device) for name, value in vars(self).items()})
+
     def bound_of_sums(self, sums: int) -> int:
         """Largest magnitude that a sum can take if the sums of the sigma path reach `sums`."""
         first = self.weight1.long().abs().sum(1).max() * SURPRISE_LIMIT + self.bias1.long().abs().max()
@@ -113,6 +119,51 @@ class IntegerRefiner:
         refined = self.weight2.numpy().astype(np.int64) @ hidden + self.own.numpy()[:, None] * flat
         numbers: NDArray[np.int64] = np.clip((refined.reshape(sums.shape) + sums) >> SHIFT2, 0, SCALES - 1)
         return numbers
+
+
+class RefinedNumbers:
+    """The table numbers of all passes, while the symbols of one pass after the other become known.
+
+    Encoder and decoder drive it alike: `numbers(n)` for pass n, then `add(n, symbols)`. Everything is an integer.
+    """
+
+    def __init__(
+        self, refiner: IntegerRefiner, sums: Tensor, order: Tensor, usable: Tensor, *, quality: int, skip: int
+    ):
+        """Start before the first pass.
+
+        Args:
+            refiner: The released refinement.
+            sums: Sums of the sigma path, float32 (1, M, h, w).
+            order: Pass of every element, (1, M, h, w).
+            usable: bool (1, M, h, w): elements that may be coded at all, those inside the picture and kept.
+            quality: 1..100.
+            skip: Elements with a smaller table number are not coded.
+        """
+        self.refiner, self.sums, self.order, self.usable = refiner, sums, order, usable
+        self.quality, self.skip = quality, skip
+        self.index = index_of(sums)
+        self.symbols = torch.zeros_like(sums)
+
+    @property
+    def coded(self) -> Tensor:
+        """Elements that are coded, bool, as far as their pass has begun."""
+        return self.usable & (self.index >= self.skip)
+
+    def numbers(self, number: int) -> tuple[Tensor, Tensor]:
+        """Table numbers (1, M, h, w) as they are in pass `number`, and which of its elements are coded."""
+        mine = self.order == number
+        if number:
+            earlier = self.order < number
+            coded = (self.coded & earlier).float()
+            seen = surprise(self.symbols, self.index, coded, earlier.float(), self.refiner.table)
+            refined = self.refiner.index(self.sums, seen, self.quality, number)
+            self.index = torch.where(mine, refined, self.index)
+        return self.index, self.coded & mine
+
+    def add(self, symbols: Tensor) -> None:
+        """Take the symbols of a pass, zero elsewhere."""
+        self.symbols = self.symbols + symbols
 
 
 def surprise_numpy(

@@ -139,6 +139,12 @@ class IntegerSigma:
         lines = index.view(-1, 4, 4, height * width).transpose(2, 3).contiguous()  # M, row of 4, position, column of 4
         return lines.view(-1, 4, height, 4 * width).transpose(1, 2).reshape(1, -1, 4 * height, 4 * width)
 
+    def sums(self, z_hat: Tensor, quality: int) -> Tensor:
+        """What `index` is taken from, before the last shift: integers below 2^24, float32 (1, M, 4h, 4w)."""
+        biases = (self.bias1[quality - 1 : quality], self.bias2[quality - 1 : quality])
+        bias1, bias2 = (bias.float()[:, :, None, None] for bias in biases)
+        return table_sums(z_hat.float(), self.weight1.float(), bias1, self.weight2.float(), bias2)
+
     def index_numpy(self, z_hat: NDArray[Any], quality: int) -> NDArray[np.int64]:
         """`index` in int64 numpy, (H, h, w) -> (M, 4h, 4w), for checks."""
         height, width = z_hat.shape[1:]

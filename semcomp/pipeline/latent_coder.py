@@ -60,10 +60,30 @@ class SymbolCoder(ABC, Generic[A]):
 
     def write(self, symbols: Symbols, *, quality: int) -> bytes:
         """The body of the chunk SYMBOLS."""
-        z_index = self.z_index(symbols.z.shape, quality=quality)
-        return encode_symbols(
-            [(symbols.z.ravel(), z_index, self.tables_z), (symbols.y.ravel(), symbols.index.ravel(), self.tables_y)]
-        )
+        z = (symbols.z.ravel(), self.z_index(symbols.z.shape, quality=quality), self.tables_z)
+        parts = self.parts(symbols.y.shape)
+        y = [(symbols.y[part].ravel(), symbols.index[part].ravel(), self.tables_y) for part in parts]
+        return encode_symbols([z, *y])
+
+    def parts(self, shape: tuple[int, ...]) -> list[Any]:
+        """Masks of y (M, rows, columns) in the order of coding. One part may decide the tables of the next."""
+        return [...]
+
+    def read_y(
+        self,
+        reader: SymbolReader,
+        z: NDArray[np.int16],
+        *,
+        height: int,
+        width: int,
+        quality: int,
+        keep: NDArray[np.bool_] | None,
+    ) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
+        """Symbols and table numbers of y, (M, rows, columns), from the reader after z."""
+        index = self.table_numbers(z, height=height, width=width, quality=quality)
+        if keep is not None:
+            index = np.where(keep, index, np.int8(-1))
+        return reader.read(index.ravel(), self.tables_y).astype(np.int16).reshape(index.shape), index
 
     def read(
         self,
@@ -100,12 +120,9 @@ class SymbolCoder(ABC, Generic[A]):
             raise FormatError(f"z holds {np.abs(flat).max()}, at most {Z_LIMIT} is allowed; encode the picture again")
         z = flat.astype(np.int16).reshape(shape)
         verify_z(z)
-        index = self.table_numbers(z, height=height, width=width, quality=quality)
-        if keep is not None:
-            index = np.where(keep, index, np.int8(-1))
-        y = reader.read(index.ravel(), self.tables_y)
+        y, index = self.read_y(reader, z, height=height, width=width, quality=quality, keep=keep)
         reader.finish()
-        return Symbols(z=z, y=y.astype(np.int16).reshape(index.shape), index=index, keep=keep)
+        return Symbols(z=z, y=y, index=index, keep=keep)
 
     def z_index(self, shape: tuple[int, ...], *, quality: int) -> NDArray[np.int16]:
         """Table number of every element of z (Z, a, b), flat. It depends on the rate node and on the channel."""

@@ -320,6 +320,6 @@ def test_quantizers_agree_with_rounding_where_they_should() -> None:
 
 
 def test_what_cannot_be_encoded_with_yet_is_not_exported() -> None:
-    network = CodecModel(CodecConfig(**{**SMALL, "refine_width": 16}))
-    with pytest.raises(ModelError, match="needs refine_width, which can be trained but not encoded with yet"):
+    network = CodecModel(CodecConfig(**{**SMALL, "centroid": True}))
+    with pytest.raises(ModelError, match="needs centroid, which can be trained but not encoded with yet"):
         export(network, [np.zeros((64, 64, 3), np.uint8)] * 4, name="later", skip_below=4, origin="", quiet=True)
