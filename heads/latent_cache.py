@@ -24,11 +24,9 @@ from tqdm import tqdm
 
 from heads.datasets import DataConfig, Dataset, Sample, read_rgb
 from semcomp.codec.codec import Codec
+from semcomp.errors import MissingExtraError
 from semcomp.semantics.results import VOID
 from semcomp.torchvision_compat import declare_missing_operators
-
-declare_missing_operators()
-from torchvision.transforms.v2 import functional as transforms  # noqa: E402
 
 VERSION = 2
 SOURCES = ("latents", "decoded", "originals")
@@ -237,9 +235,20 @@ def augment(
     return crop, mask
 
 
+def _transforms() -> Any:
+    """Import torchvision's transforms, which only training needs."""
+    declare_missing_operators()
+    try:
+        from torchvision.transforms.v2 import functional
+    except ImportError as error:
+        raise MissingExtraError("Training a head", "train") from error
+    return functional
+
+
 def recolour(crop: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:
     """Brightness, contrast and saturation changed by up to `most`, each. uint8 (H, W, 3)."""
     tensor = torch.from_numpy(crop.copy()).permute(2, 0, 1)
+    transforms = _transforms()
     for change in (transforms.adjust_brightness, transforms.adjust_contrast, transforms.adjust_saturation):
         tensor = change(tensor, 1 + float(rng.uniform(-most, most)))
     return tensor.permute(1, 2, 0).contiguous().numpy()

@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from typing import BinaryIO, NamedTuple
 
 from semcomp.bitstream.fields import pack_varint, unpack_varint
-from semcomp.bitstream.header import KNOWN_KINDS, MAX_KIND, REQUIRED_KINDS, ChunkEntry, LostChunk
+from semcomp.bitstream.header import KNOWN_KINDS, MAX_KIND, REQUIRED_KINDS, LostChunk
 from semcomp.bitstream.header import MAX_SIDE as MAX_SIDE
 from semcomp.bitstream.header import SYNTHESISED as SYNTHESISED
 from semcomp.bitstream.header import Chunk as Chunk
+from semcomp.bitstream.header import ChunkEntry as ChunkEntry
 from semcomp.bitstream.header import ChunkKind as ChunkKind
 from semcomp.bitstream.header import ColorMode as ColorMode
 from semcomp.bitstream.header import Container as Container

@@ -15,7 +15,7 @@ from semcomp.semantics.results import Segmentation
 from semcomp.types import STRIDE_Y
 
 GUIDE_CELL = 8
-"""Pixels a side of what a generator reads of a label map."""
+"""Side in pixels of a cell of the label map that guides a generator."""
 
 
 def guide_of(

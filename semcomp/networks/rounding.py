@@ -44,5 +44,5 @@ def bound(value: Tensor, low: float, high: float) -> Tensor:
     """Clamp. Outside the limits only a gradient that brings the value back inside passes (Ballé et al. 2018)."""
     if not value.requires_grad:
         return value.clamp(low, high)
-    clamped: Tensor = _Bound.apply(value, low, high)
+    clamped: Tensor = _Bound.apply(value, low, high)  # type: ignore[no-untyped-call]
     return clamped
