@@ -119,7 +119,7 @@ def default_of(field: dataclasses.Field[Any]) -> str:
 
 
 def rows_of(kind: type, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """(key, default, meaning) of every field, with those of nested dataclasses."""
+    """(key, default, meaning) of every field, also in nested dataclasses."""
     hints, comments = typing.get_type_hints(kind), comments_of(kind)
     for field in dataclasses.fields(kind):
         kinds = (hints[field.name], *typing.get_args(hints[field.name]))
