@@ -125,6 +125,15 @@ def test_a_missing_file_stays_an_os_error(tmp_path: Path) -> None:
         open_picture(tmp_path)
 
 
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "GIF", "BMP", "JPEG2000"])
+def test_a_closed_pil_image_is_called_closed(format: str, tmp_path: Path) -> None:
+    PHOTO.save(tmp_path / "a", format)
+    with Image.open(tmp_path / "a") as image:
+        pass
+    with pytest.raises(ImageError, match="was closed before its pixels were read"):
+        as_picture(image)
+
+
 def test_a_stream_is_read_from_its_beginning_wherever_it_is() -> None:
     stream = io.BytesIO(PNG)
     stream.seek(0, 2)
