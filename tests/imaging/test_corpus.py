@@ -21,7 +21,10 @@ from semcomp.errors import ImageError
 from semcomp.imaging.color_space import ADOBE_RGB
 from tests.imaging.files import boxed_late, cicp, deep_avif, file_of, heic, jp2, png, tiff
 
-pytestmark = pytest.mark.filterwarnings("ignore:Image.Image.getdata is deprecated")  # pillow-heif calls it
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Image.Image.getdata is deprecated",  # pillow-heif calls it
+    "ignore:quality 100 keeps only",  # black and white is dithered
+)
 WIDTH, HEIGHT = 64, 48
 _Y, _X = np.mgrid[0:HEIGHT, 0:WIDTH]
 SCENE = np.dstack([_X * 3 + 20, _Y * 4 + 20, 220 - _X * 2 - _Y]).astype(np.uint8)
