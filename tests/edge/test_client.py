@@ -333,10 +333,7 @@ def test_the_command_line_of_the_client(
     Image.fromarray(photo).save(source)
     packed = str(tmp_path / "a.semc")
     assert edge_command([str(folder), "encode", str(source), "-q", "70"]) == EXIT_OK
-    assert (
-        edge_command([str(folder), "decode", packed]) == 1
-        and "holds an export: overwrite it" in capsys.readouterr().err
-    )
+    assert edge_command([str(folder), "decode", packed]) == 1 and "exists: pass --force" in capsys.readouterr().err
     assert edge_command([str(folder), "decode", packed, "-o", str(tmp_path / "b.webp")]) == EXIT_OK
     assert edge_command([str(folder), "segment", packed, "--head", "street"]) == EXIT_OK
     with Image.open(tmp_path / "a.labels.png") as label_map, Image.open(tmp_path / "b.webp") as decoded:
