@@ -1,6 +1,6 @@
 """A head on latents, beside networks of equal size on decoded pictures and on originals: how right, and how fast.
 
-The ways are those of heads/evaluate.py, measured in one run, and held against limits. The networks to compare with are
+The ways of heads/evaluate.py are measured in one run, and held against limits. The networks to compare with are
 trained by heads.fit with `source: decoded` and `source: originals`.
 """
 

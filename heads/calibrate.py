@@ -59,6 +59,8 @@ def threshold(answers: Iterable[Answer], *, precision: float) -> float:
     count = np.arange(1, len(ordered) + 1)
     share = (right + 1) / (count + 2)  # never 0 or 1, so that its standard error is not 0
     enough = (share - np.sqrt(share * (1 - share) / count) >= precision) & (count >= FEWEST)
+    confidence = np.array([answer.confidence for answer in ordered])
+    enough[:-1] &= confidence[:-1] != confidence[1:]  # a threshold takes all answers of equal confidence, or none
     if not enough.any():
         return NEVER
     least = ordered[int(np.flatnonzero(enough)[-1])].confidence

@@ -38,7 +38,7 @@ def _fits(module: nn.Conv2d) -> bool:
 
 
 class _Forward:
-    """What stands in for a module's forward."""
+    """Replaces a module's forward."""
 
     def __init__(self, module: nn.Conv2d):
         self.module = module

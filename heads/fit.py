@@ -72,7 +72,7 @@ class FitConfig:
     probe: bool = False
     """Distil also from a linear classifier on those features (probe.py)."""
     licence: str = ""
-    """Of the data, and what it allows: a sentence for the head's file."""
+    """The licence of the data, a sentence for the head's file."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -146,7 +146,7 @@ def _take_over(network: Network, before: NetworkHead, dataset: Dataset, *, file:
 
 
 def _teachers(config: FitConfig, dataset: Dataset) -> dict[str, Teacher]:
-    """By the name of the cache's array that they fill."""
+    """The teachers, by the name of the cache's array that they fill."""
     teachers = {}
     if config.teacher:
         head = read_head(config.teacher)

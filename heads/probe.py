@@ -11,7 +11,7 @@ from torch import Tensor
 
 PARTS = 4
 DECAY = 1e-3
-"""Of the squared weights, against the mean cross-entropy of standardised features."""
+"""Weight of the squared weights, against the mean cross-entropy of standardised features."""
 
 
 def probe(features: np.ndarray, target: np.ndarray, copies: int, classes: int) -> np.ndarray:

@@ -33,7 +33,7 @@ def open_tflite(path: str | Path, *, need: str, **options: Any) -> Any:
         network = Interpreter(str(path), num_threads=1, **options)
         network.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{path} is no .tflite network ({str(error).splitlines()[0]})") from error
+        raise ModelError(f"{path} is not a .tflite network ({str(error).splitlines()[0]})") from error
     return network
 
 

@@ -37,7 +37,7 @@ class OptimConfig:
     warmup_steps: int = 100
     clip: float = 1.0
     label_smoothing: float = 0.1
-    """Of a classifier."""
+    """Label smoothing of a classifier."""
     mixup: float = 0.2
     """Parameter of the beta distribution by which a classifier's latents are mixed; 0 for none (Zhang et al. 2018)."""
     balance: float = 0.5

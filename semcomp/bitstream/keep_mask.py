@@ -52,7 +52,7 @@ def pack_keep(keep: np.ndarray) -> bytes:
 def unpack_keep(data: bytes, *, width: int, height: int, plain: bool = False) -> np.ndarray:
     """Inverse of :func:`pack_keep` for a file of that size. FormatError for anything else.
 
-    Time and memory are those of a label map of one cell a position.
+    Time and memory are as for a label map with one cell for each position.
     """
     regions, offset = read_regions(data, width=width, height=height)
     keep = np.zeros(grid_of(width, height), bool)

@@ -84,7 +84,7 @@ def pack_label_map(label_map: LabelMap, *, width: int, height: int) -> bytes:
 
 
 def unpack_label_map(data: bytes, *, width: int, height: int, plain: bool = False) -> LabelMap:
-    """Inverse of :func:`pack_label_map`; ``width`` and ``height`` are those of the file's header.
+    """Inverse of :func:`pack_label_map`; ``width`` and ``height`` come from the file's header.
 
     ``plain`` does without constriction even where it is installed; the map is the same.
     FormatError unless ``data`` is exactly what :func:`pack_label_map` writes for some map. Time and memory are
@@ -94,7 +94,7 @@ def unpack_label_map(data: bytes, *, width: int, height: int, plain: bool = Fals
     try:
         shape = head.shape(width=width, height=height)
     except ValueError as error:
-        raise FormatError(f"the label map cannot be that of this picture: {error}") from None
+        raise FormatError(f"the label map does not belong to this picture: {error}") from None
     words = bytes(data[offset:])
     if len(words) > shape[0] * shape[1] * _MAX_BYTES_A_CELL + 8:
         raise FormatError(

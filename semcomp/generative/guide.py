@@ -38,7 +38,7 @@ def guide_planes(label_map: np.ndarray | None, *, classes: int, rows: int, colum
     """The `guide` of a generator, float32 (1, K+1, 2 rows, 2 columns): for each class the part of a cell it covers.
 
     `label_map` is (H, W), at most 16 rows x 16 columns pixels; numbers of K and above belong to no class, and pixels
-    outside the picture to that of its edge. None is a picture without a map: then the last plane is 1.
+    outside the picture repeat its edge. None is a picture without a map: then the last plane is 1.
     """
     fine_rows, fine_columns = STRIDE_Y // GUIDE_CELL * rows, STRIDE_Y // GUIDE_CELL * columns
     planes = np.zeros((1, classes + 1, fine_rows, fine_columns), np.float32)

@@ -29,7 +29,7 @@ from semcomp.networks.synthesis import Synthesis, compand
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorConfig:
-    """Sizes of the network; those of the synthesis must be the codec's."""
+    """Sizes of the network. The sizes of its synthesis must be the codec's."""
 
     classes: int
     """K, of the label maps that guide it."""

@@ -24,11 +24,11 @@ from semcomp.semantics.head import Head, Segmentation
 from semcomp.types import STRIDE_Y
 
 DILATE = 16
-"""Pixels by which a kept region grows before it is coded, so that the band of blending lies outside what was asked."""
+"""Pixels by which a kept region grows before it is coded, so that the band of blending is outside what was asked."""
 
 
 HEAD_QUALITY = 75
-"""At which a head reads the picture, whatever is coded of it."""
+"""Quality at which a head reads the picture, whatever is coded of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
