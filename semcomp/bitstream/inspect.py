@@ -99,7 +99,7 @@ def info(source: SemcSource, *, max_pixels: int = MAX_PIXELS) -> Info:
         >>> import semcomp
         >>> facts = semcomp.info("tests/golden/ramp.semc")
         >>> facts.width, facts.height, facts.mode
-        (50, 40, 'RGB')
+        (50, 40, 'L')
     """
     data = read_source(source)
     container = read(data, max_pixels=max_pixels)
