@@ -83,8 +83,8 @@ def warn_of_loss(picture: Picture, decoded: NDArray[Any], *, quality: int) -> No
     if found <= min(usual - MARGIN_DB, VISIBLE_DB):
         warnings.warn(
             f"quality {quality} keeps only {found:.1f} dB of this picture, and about {usual:.0f} dB of a photo: the "
-            "codec has learned photos, and this looks like text, line art or graphics; store it losslessly, as PNG or "
-            "lossless WebP",
+            "codec has learned photos, and this is unlike one (text, line art, graphics, noise); store it losslessly, "
+            "as PNG or lossless WebP",
             SemcompWarning,
             stacklevel=4,
         )
