@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.bitstream.container import Container
@@ -42,7 +43,7 @@ def complete(
     generator: str | Path | None,
     seed: int,
     relabel: Mapping[str, str] | None,
-) -> tuple[np.ndarray, str]:
+) -> tuple[NDArray[np.uint8], str]:
     """uint8 (height, width, 3) of a file, and a sentence on what is synthesised. See `chosen_generator`."""
     chosen = chosen_generator(container, generator)
     guide = stored_guide(container, relabel)
@@ -72,7 +73,7 @@ def render(
     segmentation: Segmentation | None,
     *,
     seed: int = 0,
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     """uint8 (height, width, 3): the generator's picture, and the synthesis' where `latents` says it was kept."""
     device = latents.y_hat.device
     network = generator.network_on(device)
@@ -97,7 +98,8 @@ def render(
         pixels = network(y_hat, quality, F.pixel_shuffle(guide, 2), kept, noise)
         if latents.keep is not None:
             pixels = torch.lerp(pixels, synthesis(y_hat, quality), feather(kept))
-        return pixels.mul_(255).round_().clamp_(0, 255)
+        scaled: Tensor = pixels.mul_(255).round_().clamp_(0, 255)
+        return scaled
 
     with fast_pixels(device):
         pixels = run_tiled(
