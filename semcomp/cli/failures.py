@@ -19,6 +19,7 @@ from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_USAGE, UsageError
 from semcomp.errors import SemcompError
 
 _FLAGS = (
+    ("convert_colour=True", "--convert-colour"),
     ("convert=True", "--convert"),
     ("force=True", "--force"),
     ("generator='faithful'", "--generator faithful"),

@@ -113,8 +113,7 @@ def to_srgb(pixels: NDArray[np.uint8], icc: bytes, *, grey: bool) -> NDArray[np.
         )
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         raise ImageError(
-            f"the ICC profile of the image cannot be used ({error}): leave out --convert-colour (in Python "
-            "convert_colour=True) to keep it as it is"
+            f"the ICC profile of the image cannot be used ({error}): leave out convert_colour=True to keep it as it is"
         ) from error
     assert moved is not None
     result = np.array(moved)

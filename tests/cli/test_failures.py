@@ -162,3 +162,4 @@ def test_without_torch_the_package_is_named(folder: Path, capsys: Any, monkeypat
 
 def test_python_words_become_options() -> None:
     assert in_flags("pass convert=True, or generator='faithful'") == "pass --convert, or --generator faithful"
+    assert in_flags("leave out convert_colour=True") == "leave out --convert-colour"
