@@ -5,6 +5,7 @@ are made here, two of each 64 bits, by the transform of Box and Muller (1958). M
 """
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ TILE = 64
 
 
 @lru_cache(maxsize=2)
-def noise_tile(seed: int, channels16: int, channels8: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def noise_tile(seed: int, channels16: int, channels8: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """float32 (1, channels16, TILE, TILE) and (1, channels8, 2 TILE, 2 TILE) of a seed below 2^64, read-only."""
     shapes = (1, channels16, TILE, TILE), (1, channels8, 2 * TILE, 2 * TILE)
     sizes = [shape[1] * shape[2] * shape[3] for shape in shapes]
@@ -28,7 +29,7 @@ def noise_tile(seed: int, channels16: int, channels8: int) -> tuple[NDArray[np.f
     return coarse, fine
 
 
-def noise_at(tile: NDArray[np.float32], rows: slice, columns: slice, *, fine: int = 1) -> NDArray[np.float32]:
+def noise_at(tile: NDArray[Any], rows: slice, columns: slice, *, fine: int = 1) -> NDArray[Any]:
     """The part of an endless plane of tiles that belongs to these positions, each of `fine` x `fine` elements."""
     period = tile.shape[2]
     row = np.arange(fine * rows.start, fine * rows.stop) % period

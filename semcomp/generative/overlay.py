@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -28,7 +30,7 @@ def overlay(data: bytes, image: Image.Image) -> Image.Image:
     return shown
 
 
-def show_synthesised(pixels: NDArray[np.uint8], keep: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+def show_synthesised(pixels: NDArray[Any], keep: NDArray[Any] | None) -> NDArray[Any]:
     """uint8 (H, W, 3): the picture with a tint and diagonal stripes over everything that was synthesised."""
     height, width = pixels.shape[:2]
     made = np.ones((height, width), bool)
@@ -37,5 +39,5 @@ def show_synthesised(pixels: NDArray[np.uint8], keep: NDArray[np.bool_] | None) 
     row, column = np.ogrid[:height, :width]
     share = np.where((row + column) // 8 % 2, 0.5, 0.25) * made
     tint = np.asarray(TINT, np.float32)
-    mixed: NDArray[np.float64] = pixels * (1 - share[..., None]) + tint * share[..., None]
-    return mixed.round().astype(np.uint8)
+    tinted: NDArray[np.uint8] = np.round(pixels * (1 - share[..., None]) + tint * share[..., None]).astype(np.uint8)
+    return tinted
