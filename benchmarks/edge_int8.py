@@ -18,7 +18,7 @@ from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
 from heads.datasets import DataError, find_dataset, read_rgb
 from heads.evaluate import FIGURES
-from heads.fit import FitConfig
+from heads.fit_config import FitConfig
 from heads.score import Score
 from semcomp import config as configuration
 from semcomp.edge import EdgeCodec

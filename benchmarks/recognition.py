@@ -15,7 +15,7 @@ from benchmarks import common
 from benchmarks.common import Check, at_least
 from heads.datasets import find_dataset, read_rgb
 from heads.evaluate import measure, on_originals, quality_for
-from heads.fit import FitConfig
+from heads.fit_config import FitConfig
 from heads.head_file import read_head
 from semcomp import config as configuration
 from semcomp.semantics.head import load_head

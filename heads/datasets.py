@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.errors import ImageError, SemcompError
@@ -95,10 +96,10 @@ class Dataset:
     val: tuple[Sample, ...]
     void: int = VOID
     """Number in masks that means "nothing is known here"."""
-    numbers: np.ndarray
+    numbers: NDArray[Any]
     """Lookup table, uint8 (256,): maps a number in a mask to a class, or to VOID for none of the classes."""
 
-    def mask(self, sample: Sample) -> np.ndarray:
+    def mask(self, sample: Sample) -> NDArray[np.uint8]:
         """Read a mask: uint8 (H, W) of class numbers and VOID. DataError if a file is not a mask."""
         assert isinstance(sample.target, Path)
         try:
@@ -123,7 +124,7 @@ def find_dataset(task: str, config: DataConfig) -> Dataset:
     return _images_and_masks(config)
 
 
-def read_rgb(path: Path) -> np.ndarray:
+def read_rgb(path: Path) -> NDArray[np.uint8]:
     """uint8 (H, W, 3)."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))

@@ -54,7 +54,7 @@ def timed(work: Callable[[], Any], seconds: list[float]) -> Any:
     return result
 
 
-def quality_for(codec: Any, pictures: Sequence[np.ndarray], bpp: float) -> int:
+def quality_for(codec: Any, pictures: Sequence[NDArray[np.uint8]], bpp: float) -> int:
     """The quality whose mean rate over the pictures is nearest to `bpp`; the analysis of each runs once."""
     from semcomp.imaging.picture import from_array
 

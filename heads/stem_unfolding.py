@@ -101,7 +101,8 @@ class Unfolding(nn.Module):
     def patches(self) -> Tensor:
         """The linear map by what a filter sees at once: (3, row, i, column, j, M), or of what is kept."""
         side = self.filters.kernel_size[0]
-        return self.pixels.unflatten(2, (-1, side)).unflatten(1, (-1, side))
+        pixels: Tensor = self.pixels.unflatten(2, (-1, side)).unflatten(1, (-1, side))
+        return pixels
 
     def product(self) -> Tensor:
         """What the filters make of latents, but for the bias: (C factor^2, M), or of what is kept."""

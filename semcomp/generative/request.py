@@ -7,8 +7,10 @@ data = codec.encode("street.png", quality=40, generative=request)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.bitstream.generator_note import GeneratorNote
@@ -42,7 +44,7 @@ class Request:
     """A label map of one's own instead."""
     keep: tuple[str, ...] = ()
     """Classes of the label map, in plain words."""
-    mask: np.ndarray | None = None
+    mask: NDArray[Any] | None = None
     """bool (H, W) of pixels to keep."""
     boxes: tuple[tuple[int, int, int, int], ...] = ()
     """x, y, w, h in pixels, to keep."""
@@ -80,7 +82,7 @@ class Request:
         )
         return GenerativePlan(note=note, keep=self._kept(segmentation, size), segmentation=segmentation, cell=self.cell)
 
-    def _kept(self, segmentation: Segmentation | None, size: tuple[int, int]) -> np.ndarray | None:
+    def _kept(self, segmentation: Segmentation | None, size: tuple[int, int]) -> NDArray[Any] | None:
         if not self.selective:
             return None
         mask = box_mask(self.boxes, width=size[1], height=size[0])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.bitstream.regions import grid_of
 from semcomp.errors import ImageError
 from semcomp.types import STRIDE_Y
 
 
-def box_mask(boxes: Sequence[tuple[int, int, int, int]], *, width: int, height: int) -> np.ndarray:
+def box_mask(boxes: Sequence[tuple[int, int, int, int]], *, width: int, height: int) -> NDArray[Any]:
     """bool (height, width): inside any of the boxes x, y, w, h in pixels. ImageError for one outside the picture."""
     mask = np.zeros((height, width), bool)
     for x, y, w, h in boxes:
@@ -21,24 +23,24 @@ def box_mask(boxes: Sequence[tuple[int, int, int, int]], *, width: int, height: 
     return mask
 
 
-def positions(mask: np.ndarray, *, dilate: int) -> np.ndarray:
+def positions(mask: NDArray[Any], *, dilate: int) -> NDArray[Any]:
     """bool (rows, columns): positions that hold a pixel of `mask` (H, W), or one at most `dilate` pixels from it.
 
     ImageError where that is none, or all of them.
     """
     if not mask.any():
-        raise ImageError("nothing is to be kept: the mask is empty; keep something else, or choose --mode generative")
+        raise ImageError("nothing is to be kept, because the mask is empty: mark what is to be kept")
     grown = _grow(_grow(mask, dilate).T, dilate).T
     rows, columns = grid_of(mask.shape[1], mask.shape[0])
     padded = np.zeros((STRIDE_Y * rows, STRIDE_Y * columns), bool)
     padded[: mask.shape[0], : mask.shape[1]] = grown
-    keep = padded.reshape(rows, STRIDE_Y, columns, STRIDE_Y).any(axis=(1, 3))
+    keep: NDArray[np.bool_] = padded.reshape(rows, STRIDE_Y, columns, STRIDE_Y).any(axis=(1, 3))
     if keep.all():
-        raise ImageError("everything is to be kept: the mask is full; encode the picture without --keep")
+        raise ImageError("everything is to be kept: the mask is full; encode the picture without a selection")
     return keep
 
 
-def _grow(mask: np.ndarray, by: int) -> np.ndarray:
+def _grow(mask: NDArray[Any], by: int) -> NDArray[Any]:
     """Along the rows: true where a pixel at most `by` columns away is."""
     if not by:
         return mask
@@ -46,5 +48,5 @@ def _grow(mask: np.ndarray, by: int) -> np.ndarray:
     np.cumsum(mask, axis=1, out=total[:, 1:])
     column = np.arange(mask.shape[1])
     last, first = np.minimum(column + by + 1, mask.shape[1]), np.maximum(column - by, 0)
-    grown: np.ndarray = total[:, last] > total[:, first]
+    grown: NDArray[Any] = total[:, last] > total[:, first]
     return grown

@@ -3,7 +3,7 @@
 The codec has learned photos. A cheap look at a picture tells photos from what may be of another kind. The loss of the
 latter is measured when they are encoded, and a warning names it.
 
-In crops of 74 photos of data/val, at most 55 % of neighbouring pixels are equal and at most 12 % differ by 64 levels.
+In crops of 77 photos of data/val, at most 55 % of neighbouring pixels are equal and at most 12 % differ by 64 levels.
 A page of text has 75 and 18 %, line art 91 and 9 %, a checkerboard 0 and 100 %. Measured by
 `python -m benchmarks.kinds_of_pictures`, as was PHOTOS_DB.
 """

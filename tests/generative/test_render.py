@@ -301,7 +301,7 @@ def test_global_mode(folder: Path, generator_file: Path, capsys: pytest.CaptureF
         (["--mode", "generative", "-q", "50"], 2, "a quality from 1 to 15, not 50"),
         (["--keep", ","], 2, "names no class"),
         (["--keep-box", "1,2,3"], 2, "is not a box"),
-        (["--keep", "car", "--semantics", "map"], 2, "give --semantics labels"),
+        (["--keep", "car", "--semantics", "map", "--head", "street"], 2, "give --semantics labels"),
         (["--keep", "car", "--generator", "nowhere"], 4, "no generator called nowhere"),
         (["--keep", "car", "--head", "imagenette"], 2, "gives no label map"),
         (["--keep", "car", "--head", "nowhere"], 4, "no head called nowhere"),
