@@ -60,7 +60,7 @@ def run_batch(
     jobs = plan.jobs
     if any(job.target == STREAM for job in jobs) and sys.stdout.isatty():
         raise UsageError("binary data does not belong on a terminal: redirect stdout, or give -o")
-    _check_device(options)
+    _check_model(options)
     report = _Report(
         options, keys, total=len(jobs) + len(plan.unusable), to_stdout=all(job.target != STREAM for job in jobs)
     )
@@ -82,9 +82,11 @@ def run_batch(
     return report.finish()
 
 
-def _check_device(options: Namespace) -> None:
-    """Raise ModelError once for a missing device, rather than for every file."""
-    if getattr(options, "device", None) not in (None, "cpu"):
+def _check_model(options: Namespace) -> None:
+    """Raise ModelError once for missing weights or a missing device, rather than for every file."""
+    if getattr(options, "model", "base") != "base":
+        get_codec(options.model, options.device, options.threads)
+    elif getattr(options, "device", None) not in (None, "cpu"):
         from semcomp.codec.device import checked_device
 
         checked_device(options.device)
