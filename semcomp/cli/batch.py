@@ -114,20 +114,33 @@ def _one_by_one(work: Work, jobs: Sequence[Job], options: Namespace, prepare: Pr
 
 
 def _in_processes(work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None) -> Records:
-    """Run the jobs in worker processes; yields the records in the order of the jobs."""
+    """Run the jobs in worker processes; yields the records in the order of the jobs.
+
+    If a worker dies, nobody knows which job killed it. The rest runs in one worker, and the job that this one dies of
+    fails.
+    """
     from concurrent.futures.process import BrokenProcessPool
 
     workers = min(options.jobs, len(jobs))
     share = Namespace(**{**vars(options), "threads": share_of_threads(options.threads, workers)})
+    waiting = list(jobs)
     try:
-        with worker_pool(workers) as pool:
-            with signals_blocked():
-                futures = [pool.submit(_prepare_and_attempt, work, prepare, job, share) for job in jobs]
-            for job, future in zip(jobs, futures, strict=True):
+        while waiting:
+            with worker_pool(workers) as pool:
+                with signals_blocked():
+                    futures = [pool.submit(_prepare_and_attempt, work, prepare, job, share) for job in waiting]
                 try:
-                    yield future.result()
+                    for future in futures:
+                        yield future.result()
+                    return
                 except BrokenProcessPool:
-                    yield _failure(job, MemoryError("a worker process died, perhaps because memory ran out"))
+                    first = futures.index(future)
+            rest = list(zip(waiting, futures, strict=True))[first:]
+            yield from (future.result() for _, future in rest if future.exception() is None)
+            waiting = [job for job, future in rest if future.exception() is not None]
+            if workers == 1:
+                yield _failure(waiting.pop(0), MemoryError("a worker process died, perhaps because memory ran out"))
+            workers = 1
     finally:
         remove_temporaries(Path(job.target).parent for job in jobs if job.target not in ("", STREAM))
 
