@@ -156,7 +156,7 @@ def _attempt(work: Work, job: Job, options: Namespace, prepared: Callable[[], An
 def _failure(job: Job, error: BaseException) -> Record:
     import traceback
 
-    failure = explain(error)
+    failure = explain(error, source=job.source)
     trace = "".join(traceback.format_exception(error)) if error.__traceback__ else None
     return {
         "input": job.source,

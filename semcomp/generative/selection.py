@@ -29,14 +29,14 @@ def positions(mask: NDArray[Any], *, dilate: int) -> NDArray[Any]:
     ImageError where that is none, or all of them.
     """
     if not mask.any():
-        raise ImageError("nothing is to be kept: the mask is empty; keep something else, or choose --mode generative")
+        raise ImageError("nothing is to be kept, because the mask is empty: mark what is to be kept")
     grown = _grow(_grow(mask, dilate).T, dilate).T
     rows, columns = grid_of(mask.shape[1], mask.shape[0])
     padded = np.zeros((STRIDE_Y * rows, STRIDE_Y * columns), bool)
     padded[: mask.shape[0], : mask.shape[1]] = grown
     keep: NDArray[np.bool_] = padded.reshape(rows, STRIDE_Y, columns, STRIDE_Y).any(axis=(1, 3))
     if keep.all():
-        raise ImageError("everything is to be kept: the mask is full; encode the picture without --keep")
+        raise ImageError("everything is to be kept: the mask is full; encode the picture without a selection")
     return keep
 
 
