@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from semcomp.cli.batch import run_batch
+from semcomp.cli.paths import Job, JobPlan
 from semcomp.workers import share_of_threads, wait_passively, worker_pool
 
 FORKS = """
@@ -45,6 +50,23 @@ def test_an_exception_ends_the_workers() -> None:
         child.join(10)
         assert not child.is_alive()
     assert len(started) == 2
+
+
+def die_of_the_bad_one(job: Job, options: Namespace) -> dict[str, Any]:
+    """Work of a batch, in a worker: dies of one job, as a process does that memory runs out for."""
+    if job.source == "bad":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"line": "done"}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_only_the_job_that_kills_its_worker_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = JobPlan([Job(name, "") for name in ("a", "bad", "b", "c")], [], [])
+    options = Namespace(command="encode", jobs=2, threads=1, json=False, quiet=False, verbose=False)
+    assert run_batch(die_of_the_bad_one, plan, options, keys=()) == 1
+    out, err = capsys.readouterr()
+    assert sorted(line.split()[0] for line in out.splitlines()) == ["a", "b", "c"]
+    assert err.splitlines()[1].startswith("  bad: a worker process died, perhaps because memory ran out")
 
 
 def test_the_pool_returns_results_and_ends() -> None:

@@ -104,6 +104,12 @@ class TestOptionsThatNameFiles:
         with pytest.raises(ModelError):
             semcomp.load(device=device or "?")
 
+    @pytest.mark.parametrize("jobs", ["1", "2"])
+    def test_missing_weights_are_one_error(self, folder: Path, capsys: Any, jobs: str) -> None:
+        assert main(["encode", "a.png", "m.png", "-o", "out", "--model", "nothing", "-j", jobs]) == 4
+        err = capsys.readouterr().err
+        assert err.startswith("semcomp encode: no codec called nothing;") and err.count("\n") == 1
+
 
 class TestFormats:
     @pytest.mark.parametrize(("name", "side"), [("webp", 16383), ("jpg", 65500), ("avif", 32768)])
