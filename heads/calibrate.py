@@ -48,8 +48,8 @@ class Answer:
 def threshold(answers: Iterable[Answer], *, precision: float) -> float:
     """Find the least confidence at which answers are right often enough; NEVER where there is none.
 
-    The share of right answers, less DOUBT standard errors, has to reach `precision`: a threshold that few answers decide
-    would not hold for other images.
+    The share of right answers, less DOUBT standard errors, has to reach `precision`: a threshold that few answers
+    decide would not hold for other images.
 
     Example:
         >>> sure = [Answer(1, 0.9, True)] * 60
@@ -61,6 +61,8 @@ def threshold(answers: Iterable[Answer], *, precision: float) -> float:
     count = np.arange(1, len(ordered) + 1)
     share = (right + 1) / (count + 2)  # never 0 or 1, so that its standard error is not 0
     enough = (share - DOUBT * np.sqrt(share * (1 - share) / count) >= precision) & (count >= FEWEST)
+    confidence = np.array([answer.confidence for answer in ordered])
+    enough[:-1] &= confidence[:-1] != confidence[1:]  # a threshold takes all answers of equal confidence, or none
     if not enough.any():
         return NEVER
     least = ordered[int(np.flatnonzero(enough)[-1])].confidence

@@ -97,9 +97,9 @@ def info(source: SemcSource, *, max_pixels: int = MAX_PIXELS) -> Info:
 
     Example:
         >>> import semcomp
-        >>> facts = semcomp.info("examples/photo.semc")
+        >>> facts = semcomp.info("tests/golden/ramp.semc")
         >>> facts.width, facts.height, facts.mode
-        (768, 512, 'RGB')
+        (50, 40, 'L')
     """
     data = read_source(source)
     container = read(data, max_pixels=max_pixels)

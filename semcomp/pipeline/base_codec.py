@@ -121,13 +121,14 @@ class BaseCodec(BaseDecoder[A]):
     ) -> Encoded:
         """Search the qualities for a target. Exactly one of `bpp`, `max_bytes` and `psnr` is given.
 
+        All other arguments work as in `encode`.
+
         Args:
             image: As for `encode`.
             bpp: Largest size of the whole file, in bits per pixel.
             max_bytes: Largest size of the whole file, in bytes.
             psnr: Least PSNR of what the file decodes to without a generator, in dB. The smallest file that reaches it
                 is returned.
-            strip, convert, convert_colour, keep_hidden_colour, semantics, generative, priority: As for `encode`.
 
         Returns:
             The file, its quality, its size in bits per pixel, and its PSNR where that was the target.

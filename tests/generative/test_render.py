@@ -222,7 +222,7 @@ def test_a_generator_that_is_missing_or_another(
         ({"mask": np.zeros((90, 131), bool)}, "the mask is empty"),
         ({"mask": np.ones((90, 131), bool)}, "the mask is full"),
         ({"mask": np.ones((9, 13), bool)}, "the mask is 13x9, the picture 131x90"),
-        ({"boxes": ((500, 0, 10, 10),)}, "lies outside the picture"),
+        ({"boxes": ((500, 0, 10, 10),)}, "is outside the picture"),
         ({"keep": ("road", "car", "sky")}, "everything is to be kept"),
     ],
 )
@@ -310,7 +310,7 @@ def test_global_mode(folder: Path, generator_file: Path, capsys: pytest.CaptureF
         (["--keep", "car", "--head", "imagenette"], 2, "gives no label map"),
         (["--keep", "car", "--head", "nowhere"], 4, "no head called nowhere"),
         (["--keep", "dragon", "--label-map", "map.png"], 1, "no class is called 'dragon'"),
-        (["--keep-box", "900,900,9,9", "--label-map", "map.png"], 1, "lies outside the picture"),
+        (["--keep-box", "900,900,9,9", "--label-map", "map.png"], 1, "is outside the picture"),
     ],
 )
 def test_wrong_usage_is_one_sentence(

@@ -53,7 +53,7 @@ def _show(name: str, options: Namespace) -> int:
 
 
 def _fail(name: str, error: Exception, options: Namespace) -> int:
-    failure = explain(error)
+    failure = explain(error, source=name)
     if options.json:
         values = {"command": "info", "input": name, "ok": False, "error": failure.kind, "message": failure.message}
         say_json(values)
