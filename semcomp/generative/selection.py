@@ -88,7 +88,7 @@ def box_mask(boxes: Sequence[tuple[int, int, int, int]], *, width: int, height: 
     mask = np.zeros((height, width), bool)
     for x, y, w, h in boxes:
         if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-            raise ImageError(f"the box {x},{y},{w},{h} lies outside the picture of {width}x{height}")
+            raise ImageError(f"the box {x},{y},{w},{h} is outside the picture of {width}x{height}")
         mask[max(0, y) : y + h, max(0, x) : x + w] = True
     return mask
 

@@ -91,7 +91,7 @@ def test_a_target_is_met(codec: Codec, scene: NDArray[np.uint8]) -> None:
     [
         ({"keep": ("person",)}, "needs a label map"),
         ({"mask": np.ones((3, 4), bool)}, "the mask is 4x3, the picture 192x128"),
-        ({"boxes": ((500, 0, 4, 4),)}, "lies outside the picture"),
+        ({"boxes": ((500, 0, 4, 4),)}, "is outside the picture"),
     ],
 )
 def test_wrong_parts_are_one_sentence(
