@@ -1,4 +1,4 @@
-"""From what a caller wants to keep, in classes, masks and boxes, to pixels and to positions of y."""
+"""Turns what a caller wants to keep, in classes, masks and boxes, into pixels and positions of y."""
 
 from __future__ import annotations
 
