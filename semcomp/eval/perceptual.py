@@ -16,6 +16,7 @@ from PIL import Image
 
 from semcomp.errors import MissingExtraError, SemcompError
 from semcomp.eval.peers import is_whole
+from semcomp.torchvision_compat import declare_missing_operators
 
 SMALLEST_SIDE = 64
 """LPIPS is not defined for smaller pictures."""
@@ -26,8 +27,6 @@ SMALLEST_SIDE_SSIMULACRA2 = 8
 def backbone_file() -> Path:
     """The file where torchvision keeps AlexNet's ImageNet weights after a download."""
     import torch
-
-    from semcomp.torchvision_compat import declare_missing_operators
 
     declare_missing_operators()
     from torchvision.models import AlexNet_Weights
@@ -46,6 +45,7 @@ def load_lpips() -> Callable[[NDArray[Any], NDArray[Any]], float]:
         SemcompError: The weights of the backbone are not on this machine.
         MissingExtraError: The package lpips is not installed.
     """
+    declare_missing_operators()
     try:
         import lpips
     except ImportError as error:
