@@ -130,7 +130,7 @@ def test_label_maps_stay(
 
 
 def test_calibration_takes_what_there_is(codec: Codec, photo: NDArray[np.uint8], tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no photo to calibrate with below .*: give a folder of photos"):
+    with pytest.raises(ModelError, match=r"no photo to calibrate with below .*: give a folder of larger photos"):
         Calibration(codec, tmp_path)
     (tmp_path / "notes.txt").write_text("no picture")
     (tmp_path / "broken.png").write_bytes(b"no picture")
