@@ -148,7 +148,7 @@ def _has_magic(text: str) -> bool:
 
 
 def _files_below(folder: Path, unusable: list[Unusable]) -> Iterator[Path]:
-    """Yield the files and broken links below a folder, without hidden ones; a folder that cannot be read becomes unusable."""
+    """Yield the files below a folder, broken links too and hidden ones not; an unreadable folder becomes unusable."""
     for inner in _folders_below(folder, unusable):
         yield from (Path(entry.path) for entry in _listed(inner, unusable, once=True) if _is_file(entry))
 
