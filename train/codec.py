@@ -37,6 +37,7 @@ class DataConfig:
     batch: int = 8
     """Crops a step and device."""
     mix: Mix = field(default_factory=Mix)
+    """What crops show."""
 
     def __post_init__(self) -> None:
         if self.crop % 64:
