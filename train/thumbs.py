@@ -1,0 +1,123 @@
+"""Trains one of the source's four coders: python -m train.thumbs configs/thumbs_fc.yaml -o out/thumbs_fc
+
+A run that was stopped goes on where it stopped. At its end it measures held.npy at 0.5, 1, 4 and 16 bits a pixel and
+writes result.json.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from semcomp.config import dump, load
+from semcomp.metrics import psnr_db, ssim
+from train.thumbs_coders import Coder, CoderConfig
+
+RATES = (0.5, 1.0, 4.0, 16.0)
+"""Bits a pixel of the source's table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThumbsConfig:
+    """One run."""
+
+    name: str
+    """Name of the run in its result."""
+    data: str = "out/thumbs"
+    """Folder that train.thumbs_data wrote."""
+    seed: int = 1
+    steps: int = 600
+    batch: int = 32
+    """Thumbnails a step; a patch-wise coder sees all sixteen patches of each."""
+    rate: float = 1e-3
+    """Adam's learning rate, which falls to zero along a cosine."""
+    save_every: int = 50
+    coder: CoderConfig = field(default_factory=CoderConfig)
+
+
+def to_patches(x: Tensor, side: int) -> Tensor:
+    """(B, 3, 32, 32) -> (B * (32 / side)^2, 3, side, side)."""
+    n = 32 // side
+    return x.view(-1, 3, n, side, n, side).permute(0, 2, 4, 1, 3, 5).reshape(-1, 3, side, side)
+
+
+def from_patches(x: Tensor, side: int) -> Tensor:
+    """Inverse of to_patches."""
+    n = 32 // side
+    return x.view(-1, n, n, 3, side, side).permute(0, 3, 1, 4, 2, 5).reshape(-1, 3, 32, 32)
+
+
+def as_input(pixels: np.ndarray, side: int) -> Tensor:
+    """uint8 (B, 32, 32, 3) -> patches or wholes in [-1, 1]."""
+    return to_patches(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1, side)
+
+
+def measure(coder: Coder, pixels: np.ndarray) -> list[dict[str, float]]:
+    """Mean SSIM and PSNR of thumbnails at each rate."""
+    coder.eval()
+    with torch.no_grad():
+        outputs = coder.decode_at(as_input(pixels, coder.config.side))
+    rows = []
+    for rate, output in zip(coder.rates, outputs, strict=True):
+        whole = from_patches(output, coder.config.side)
+        decoded = ((whole.permute(0, 2, 3, 1) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
+        pairs = list(zip(pixels, decoded, strict=True))
+        quality = {"ssim": np.mean([ssim(a, b) for a, b in pairs]), "psnr": np.mean([psnr_db(a, b) for a, b in pairs])}
+        rows.append({"bpp": rate, "bytes": rate * 128, **{name: round(float(v), 4) for name, v in quality.items()}})
+    return rows
+
+
+def train(config: ThumbsConfig, output: Path) -> Coder:
+    """Train to the last step, from the state in `output` where there is one."""
+    torch.manual_seed(config.seed)
+    coder = Coder(config.coder, RATES)
+    optimizer = torch.optim.Adam(coder.parameters(), config.rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
+    pixels = np.load(Path(config.data) / "train.npy", mmap_mode="r")
+    state_file, start = output / "state.pt", 0
+    if state_file.exists():
+        state = torch.load(state_file, weights_only=True)
+        coder.load_state_dict(state["coder"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        start = state["step"]
+    for step in range(start, config.steps):
+        rows = np.random.default_rng((config.seed, step)).integers(0, len(pixels), config.batch)
+        loss = coder.loss(as_input(pixels[np.sort(rows)], config.coder.side))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(coder.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
+            print(f"{time.strftime('%H:%M:%S')} step {step + 1} loss {float(loss):.4f}", flush=True)
+            parts = {"coder": coder, "optimizer": optimizer, "schedule": schedule}
+            torch.save({"step": step + 1, **{name: part.state_dict() for name, part in parts.items()}}, state_file)
+    return coder
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for state and result")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the file")
+    options = parser.parse_args(arguments)
+    config = load(ThumbsConfig, options.config, overrides=options.set)
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "config.yaml").write_text(dump(config), encoding="utf-8")
+    coder = train(config, options.output)
+    count = sum(p.numel() for p in coder.parameters())
+    rows = measure(coder, np.load(Path(config.data) / "held.npy"))
+    result = {"name": config.name, "steps": config.steps, "parameters": count, "rates": rows}
+    (options.output / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
