@@ -59,6 +59,8 @@ class Walk:
         self.low = np.zeros(shape, dtype=np.int64)
         self.width = np.zeros(shape, dtype=np.int64)
         self.sign = np.ones(shape, dtype=np.int64)
+        self.level = 0
+        """How far the walk came: 2 (12 - plane), and one more in a plane's second pass."""
         self.plane = TOP
         self._values = np.zeros(shape, dtype=np.int64) if values is None else values
 
@@ -72,6 +74,7 @@ class Walk:
 
     def _plane(self, coder: BitCoder, zone: int) -> None:
         plane = self.plane
+        self.level = 2 * (TOP - 1 - plane)
         cut = np.s_[:, :zone, :zone]
         known = (self.low[cut] > 0).ravel()
         index = np.arange(self.low.size).reshape(self.low.shape)[cut].ravel()
@@ -80,6 +83,7 @@ class Walk:
         visited = known.copy()
         visited[places] = True
         self._refine(coder, index[known & (self.width[cut].ravel() > 1 << plane)])
+        self.level += 1
         least = self.tables.second if plane else 0
         places, probabilities = self._likely(zone, least, visited)
         self._ask(coder, index[places], probabilities)
