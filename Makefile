@@ -32,7 +32,7 @@ web: out/edge/manifest.json $(WEB)/node_modules/.installed
 # Its tests, in node and in Chromium: the system's, or the one that CHROMIUM names. Screenshots go into out/web.
 test-web: web-tools $(VENV)/.dev out/edge/manifest.json $(WEB)/node_modules/.installed
 	cd $(WEB) && npm run --silent check
-	SEMCOMP_EDGE=out/edge $(BIN)/python -m pytest tests/test_web.py $(PYTEST_ARGS)
+	SEMCOMP_EDGE=out/edge $(BIN)/python -m pytest tests/web/test_web.py $(PYTEST_ARGS)
 
 # Node and Chromium from the system's packages, where they are missing and this user may install them.
 web-tools:
@@ -48,6 +48,7 @@ $(WEB)/node_modules/.installed: $(WEB)/package.json $(WEB)/package-lock.json
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 # Lets malloc keep its memory: without, a third of a training's time goes to page faults.
@@ -64,7 +65,7 @@ heads: $(VENV)/.core $(if $(filter objects,$(HEADS)),out/objects/classes.txt) $(
 
 # What `objects` learns from: pictures of all kinds, labelled by a large network; garments alone, which it takes for people, left out.
 out/objects/classes.txt: $(VENV)/.judge
-	$(BIN)/python -m heads.label data/photos data/camvid/train/images data/imagenette/train --without clothing- --limit 4000 \
+	$(BIN)/python -m heads.pseudo_labels data/photos data/camvid/train/images data/imagenette/train --without clothing- --limit 4000 \
 	  --network data/weights/deeplabv3_mnv2_pascal_quant.tflite --classes data/objects/classes.txt -o out/objects
 
 # What the heads are compared with: networks of equal size and training that see pixels, decoded or original. What `street`

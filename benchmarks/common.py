@@ -57,9 +57,11 @@ def at_least(name: str, value: float | None, limit: float, unit: str) -> Check:
 def make_parser(name: str, doc: str, example: str) -> argparse.ArgumentParser:
     """A parser with the options that every benchmark has."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m benchmarks.{name}", description=doc, epilog=f"example:\n  {example}",
+        prog=f"python -m benchmarks.{name}",
+        description=doc,
+        epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument("--model", default="base", metavar="NAME_OR_PATH", help="codec to measure (default: base)")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the result as JSON")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object instead of a table")
@@ -91,7 +93,7 @@ def progress(items: Iterable[T], *, total: int, label: str, options: argparse.Na
 
 def load_codec(options: argparse.Namespace, *, threads: int | None = None) -> Any:
     """The codec of --model."""
-    from semcomp.codec import load
+    from semcomp.codec.codec import load
 
     return load(options.model, threads=threads)
 
@@ -118,9 +120,12 @@ def machine() -> dict[str, Any]:
     """What the figures depend on besides the code."""
     names = ("torch", "numpy", "pillow")
     return {
-        "cpu": _cpu(), "cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(), **{name: version(name) for name in names},
-    }  # fmt: skip
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **{name: version(name) for name in names},
+    }
 
 
 def _cpu() -> str:
@@ -145,14 +150,22 @@ def say(text: str) -> None:
 
 
 def finish(
-    name: str, options: argparse.Namespace, *,
-    result: dict[str, Any], checks: Sequence[Check], table: str, unseen: dict[str, Any] | None = None,
-) -> int:  # fmt: skip
+    name: str,
+    options: argparse.Namespace,
+    *,
+    result: dict[str, Any],
+    checks: Sequence[Check],
+    table: str,
+    unseen: dict[str, Any] | None = None,
+) -> int:
     """Show and keep a result; the exit status. `unseen` goes into the file alone."""
     result = {
-        "benchmark": name, "date": date.today().isoformat(), "machine": machine(), **result,
+        "benchmark": name,
+        "date": date.today().isoformat(),
+        "machine": machine(),
+        **result,
         "checks": [asdict(check) for check in checks],
-    }  # fmt: skip
+    }
     result["passed"] = all(check.passed for check in checks)
     if options.output:
         write_json(options.output, {**result, **(unseen or {})})

@@ -26,16 +26,16 @@ from PIL import Image
 from benchmarks import common, edge_int8
 from benchmarks.common import at_least, at_most
 from benchmarks.edge_int8 import sizes_of
-from semcomp.container import read
+from semcomp.bitstream.container import read
+from semcomp.codec.self_test import QUALITIES
 from semcomp.edge import EdgeCodec
 from semcomp.edge.bundle import LEVELS
 from semcomp.errors import SemcompError
-from semcomp.exactness import QUALITIES
-from semcomp.image import from_array
-from semcomp.metrics import psnr_db
-from semcomp.processes import spawned
-from semcomp.semantics import load_head
-from semcomp.symbols import STRIDE_Y, Symbols, grid
+from semcomp.imaging.metrics import psnr_db
+from semcomp.imaging.picture import from_array
+from semcomp.semantics.head import load_head
+from semcomp.types import STRIDE_Y, Symbols, grid
+from semcomp.workers import spawned
 
 CLIENT_LIMIT, SYNTHESIS_LIMIT = 12e6, 6e6
 ENTROPY = ("hyper", "sigma", "mean_first", "mean_second")
@@ -110,9 +110,7 @@ def timed(works: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, Any
     return row
 
 
-def speed(
-    options: argparse.Namespace, directories: Mapping[str, Path], threads: int
-) -> dict[str, dict[str, Any]]:
+def speed(options: argparse.Namespace, directories: Mapping[str, Path], threads: int) -> dict[str, dict[str, Any]]:
     """Encode, decode, latents and heads of one photo: each client beside the library. In a process of its own."""
     codec = common.load_codec(options, threads=threads)
     clients = {name: EdgeCodec(directory, threads=threads, one_pool=True) for name, directory in directories.items()}
@@ -199,13 +197,23 @@ def main(arguments: list[str] | None = None) -> int:
         at_most(f"differing symbols over {len(tally)} readers, {2 * len(written)} files", sum(tally.values()), 0, ""),
         at_most("analysis, entropy and the smallest head", small, CLIENT_LIMIT, " bytes"),
         at_most("synthesis", sizes["synthesis"], SYNTHESIS_LIMIT, " bytes"),
-        at_most("bytes of the client's files against the library's, percent more",
-                100 * (total["client"] / total["library"] - 1), 0.5, ""),
+        at_most(
+            "bytes of the client's files against the library's, percent more",
+            100 * (total["client"] / total["library"] - 1),
+            0.5,
+            "",
+        ),
         at_most("PSNR that the client's encoder loses at worst", lost, 0.05, " dB"),
-        *(at_least(f"{name} on {most} threads, times as fast as the library",
-                   rows[most][name]["float_times_as_fast"][1], 1, "")
-          for name in ("encode", "decode", "latents")),
-    ]  # fmt: skip
+        *(
+            at_least(
+                f"{name} on {most} threads, times as fast as the library",
+                rows[most][name]["float_times_as_fast"][1],
+                1,
+                "",
+            )
+            for name in ("encode", "decode", "latents")
+        ),
+    ]
     if int8:
         checks += edge_int8.checks_of(int8, rows[most])
     what = (
@@ -213,11 +221,19 @@ def main(arguments: list[str] | None = None) -> int:
         "symbols differently"
     )
     result = {
-        "model": codec.name, "model_id": codec.model_id.hex(), "photos": len(paths), "differing": tally,
-        "qualities": list(options.qualities), "speed": {str(n): row for n, row in rows.items()}, "sizes": sizes,
-        "chosen_differently": chosen, "elements": elements, "bytes": total, "size": list(options.size),
+        "model": codec.name,
+        "model_id": codec.model_id.hex(),
+        "photos": len(paths),
+        "differing": tally,
+        "qualities": list(options.qualities),
+        "speed": {str(n): row for n, row in rows.items()},
+        "sizes": sizes,
+        "chosen_differently": chosen,
+        "elements": elements,
+        "bytes": total,
+        "size": list(options.size),
         "int8": int8,
-    }  # fmt: skip
+    }
     table = table_of(tally, rows, sizes, what) + (f"\n\n{edge_int8.table_of(int8)}" if int8 else "")
     return common.finish("edge", options, result=result, checks=checks, table=table)
 

@@ -16,24 +16,26 @@ from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
-from heads.data import DataError, find_dataset, read_rgb
+from heads.datasets import DataError, find_dataset, read_rgb
 from heads.evaluate import FIGURES
 from heads.fit import FitConfig
 from heads.score import Score
 from semcomp import config as configuration
 from semcomp.edge import EdgeCodec
 from semcomp.eval.curves import mean_curve, saving
-from semcomp.image import from_array
-from semcomp.metrics import psnr_db
+from semcomp.imaging.metrics import psnr_db
+from semcomp.imaging.picture import from_array
 
 QUALITIES = (10, 30, 50, 70, 90)
 HEAD_QUALITY = 50
 BD_LIMIT = 2.0
 """Percent that int8 may cost."""
 WAYS = {
-    "float": ("float", "float"), "int8 encoder": ("int8", "float"), "int8 decoder": ("float", "int8"),
+    "float": ("float", "float"),
+    "int8 encoder": ("int8", "float"),
+    "int8 decoder": ("float", "int8"),
     "int8": ("int8", "int8"),
-}  # fmt: skip
+}
 """Who writes, who reads."""
 
 
@@ -84,9 +86,10 @@ def recognition(clients: Mapping[str, EdgeCodec], pictures: int | None, options:
                 data = client.encode(pixels, quality=HEAD_QUALITY)
                 scores[precision].add(client.heads[name](client.latents(data)), dataset.truth(sample))
         found[name] = {
-            "figure": FIGURES[config.task], "pictures": len(samples),
+            "figure": FIGURES[config.task],
+            "pictures": len(samples),
             **{precision: score.percent for precision, score in scores.items()},
-        }  # fmt: skip
+        }
     return found
 
 
@@ -105,9 +108,11 @@ def compare(
     total = {precision: sum(each[name] for name in shared) for precision, each in sizes.items()}
     graphs = {name: [each[name] for each in sizes.values()] for name in shared}
     return {
-        **rates(codec, clients, photos, options), "heads": recognition(clients, pictures, options), "bytes": total,
+        **rates(codec, clients, photos, options),
+        "heads": recognition(clients, pictures, options),
+        "bytes": total,
         "graphs": graphs,
-    }  # fmt: skip
+    }
 
 
 def checks_of(found: dict[str, Any], rows: dict[str, Any]) -> list[Check]:
@@ -118,7 +123,7 @@ def checks_of(found: dict[str, Any], rows: dict[str, Any]) -> list[Check]:
         at_most("BD-rate of int8 against float", found["bd_rate"]["int8"], BD_LIMIT, " %"),
         at_most("bytes of int8's graphs against float's", found["bytes"]["int8"] / found["bytes"]["float"], 0.8, ""),
         *(at_least(f"{name}, int8 times as fast as float", round(value, 3), 1, "") for name, value in times.items()),
-    ]  # fmt: skip
+    ]
 
 
 def table_of(found: dict[str, Any]) -> str:

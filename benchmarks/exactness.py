@@ -19,12 +19,12 @@ from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import at_least, at_most
-from semcomp.coder import HAS_CONSTRICTION, SymbolReader, encode_symbols
-from semcomp.container import ChunkKind, read
+from semcomp.bitstream.container import ChunkKind, read
+from semcomp.bitstream.symbol_stream import HAS_CONSTRICTION, SymbolReader, encode_symbols
+from semcomp.codec.self_test import QUALITIES, arranged, arrangements, control_differs
 from semcomp.errors import SemcompError
-from semcomp.exactness import QUALITIES, arranged, arrangements, control_differs
-from semcomp.image import from_array
-from semcomp.sigma import table_index
+from semcomp.imaging.picture import from_array
+from semcomp.networks.sigma import table_index
 
 CONTROL_ELEMENTS = 5_000_000
 """From so many symbols on, the control must have changed a table number: it does so once in some hundred thousand."""
@@ -78,9 +78,7 @@ def check_file(codec: Any, pixels: np.ndarray, y: torch.Tensor, quality: int, ta
         index = np.where(numbers >= release.skip_below, numbers, -1).astype(np.int8)
         tally.table_numbers += int(np.count_nonzero(index != written.index))
         plain = name == "int64 numpy"  # a client with neither torch nor constriction
-        latents = [
-            (written.z.ravel(), index_z, release.tables_z), (written.y.ravel(), index.ravel(), release.tables_y),
-        ]  # fmt: skip
+        latents = [(written.z.ravel(), index_z, release.tables_z), (written.y.ravel(), index.ravel(), release.tables_y)]
         try:
             reader = SymbolReader(stream, plain=plain)
             for expected, table, tables in latents:
@@ -160,19 +158,27 @@ def main(arguments: list[str] | None = None) -> int:
     sums = codec.release.sigma.bound_of_sums()
     seen = control_differs(codec.release.sigma)
     checks = [
-        at_most(f"differences over {len(tallies.rows)} arrangements, {files} files each",
-                sum(tally.total() for tally in tallies.rows.values()), 0, ""),
+        at_most(
+            f"differences over {len(tallies.rows)} arrangements, {files} files each",
+            sum(tally.total() for tally in tallies.rows.values()),
+            0,
+            "",
+        ),
         at_least("control: sums without integers depend on their order", int(seen), 1, ""),
         at_most("largest sum that the sigma path can reach", sums, (1 << 24) - 1, ""),
-    ]  # fmt: skip
+    ]
     if tallies.elements >= CONTROL_ELEMENTS:
         checks.append(at_least("control: table numbers that this changes", tallies.control, 1, ""))
     what = f"{len(paths)} photos x {len(options.qualities)} qualities, {tallies.elements:,} symbols"
     result = {
-        "model": codec.name, "model_id": codec.model_id.hex(), "photos": len(paths),
-        "qualities": list(options.qualities), "elements": tallies.elements, "control": tallies.control,
+        "model": codec.name,
+        "model_id": codec.model_id.hex(),
+        "photos": len(paths),
+        "qualities": list(options.qualities),
+        "elements": tallies.elements,
+        "control": tallies.control,
         "arrangements": {name: vars(tally) for name, tally in tallies.rows.items()},
-    }  # fmt: skip
+    }
     return common.finish("exactness", options, result=result, checks=checks, table=table_of(tallies, what))
 
 

@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import common
-from heads.data import read_rgb
+from heads.datasets import read_rgb
 from semcomp.errors import MissingExtraError, SemcompError
 from semcomp.eval.codecs import CLASSICAL
 from semcomp.eval.plot import COLOURS, Chart, draw
@@ -38,19 +38,18 @@ from semcomp.eval.published import published
 DOCS, OUT, README = common.ROOT / "docs", common.ROOT / "out", common.ROOT / "README.md"
 STREET = common.ROOT / "data/val/cid22/1475938.png"
 RATE = "python -m benchmarks.rate data/val -o out/rate.json --monotone 3"
-RECOGNITION = (
-    "semcomp eval data/camvid --task segment --head street --pixels out/street_decoded.safetensors -o out"
-)  # fmt: skip
+RECOGNITION = "semcomp eval data/camvid --task segment --head street --pixels out/street_decoded.safetensors -o out"
 SHEETS = (
     "python -m benchmarks.generative data/val --generator photos --head objects --keep person,car,dog,cat "
     "--bpp 0.09 -o out/photos.json --sheets out/photos"
-)  # fmt: skip
+)
 Record = dict[str, Any]
 
 
 def weights_id(name: str) -> str:
     """What tells one release of embedded weights from another: a codec's model id, the hash of a head's file."""
-    from semcomp.store import WEIGHTS, load_release
+    from semcomp.codec.release import load_release
+    from semcomp.weights.files import WEIGHTS
 
     if name == "base":
         return load_release(name).model_id.hex()
@@ -98,9 +97,11 @@ def rate(target: Path) -> Record:
 
 def _of_rate(result: Record) -> Record:
     return {
-        "command": RATE, "data": f"{result['photos']} photos of data/val", "date": result["date"],
+        "command": RATE,
+        "data": f"{result['photos']} photos of data/val",
+        "date": result["date"],
         "weights": {"base": result["model_id"]},
-    }  # fmt: skip
+    }
 
 
 def _footer(record: Record) -> str:
@@ -109,7 +110,7 @@ def _footer(record: Record) -> str:
 
 def peers(target: Path) -> Record:
     """BD-rate against JPEG over arithmetic: semcomp as measured, others as published."""
-    from semcomp.codec import load
+    from semcomp.codec.codec import load
 
     result, record = measured(OUT / "rate.json"), _of_rate(measured(OUT / "rate.json"))
     if weights_id("base") != result["model_id"]:
@@ -142,9 +143,11 @@ def recognition(target: Path) -> Record:
     """Accuracy against bytes."""
     result = measured(OUT / "segment.json")
     record = {
-        "command": RECOGNITION, "data": f"{result['pictures']} frames of data/camvid", "date": result["date"],
+        "command": RECOGNITION,
+        "data": f"{result['pictures']} frames of data/camvid",
+        "date": result["date"],
         "weights": {"base": result["model_id"], result["head"]: weights_id(result["head"])},
-    }  # fmt: skip
+    }
     figure, axes = _axes()
     labels = {codec.name: codec.label for codec in CLASSICAL}
     names = {"latents": "head on latents", "decoded": "pixels of semcomp"}
@@ -187,17 +190,19 @@ def beside(target: Path) -> Record:
         raise SemcompError("examples/demo.py failed")
     shutil.copyfile(OUT / "photo.beside.png", target)
     return {
-        "command": "python examples/demo.py", "data": "examples/photo.png", "date": date.today().isoformat(),
+        "command": "python examples/demo.py",
+        "data": "examples/photo.png",
+        "date": date.today().isoformat(),
         "weights": {"base": weights_id("base")},
-    }  # fmt: skip
+    }
 
 
 def generative(target: Path) -> Record:
     """A street scene that nothing was trained on: completed as a whole and in part, and with a class renamed."""
-    from semcomp.codec import load
-    from semcomp.generative import Request
-    from semcomp.generators import load_generator
-    from semcomp.semantics import Segmentation, load_head
+    from semcomp.codec.codec import load
+    from semcomp.generative.generator_file import load_generator
+    from semcomp.generative.request import Request
+    from semcomp.semantics.head import Segmentation, load_head
 
     pixels = read_rgb(STREET)
     codec, head, generator = load(), load_head("street"), load_generator("street")
@@ -222,9 +227,10 @@ def generative(target: Path) -> Record:
     figure.savefig(target)
     return {
         "command": "python -m benchmarks.figures generative",
-        "data": "1475938.png of CID22 (Cloudinary, CC BY-SA 4.0)", "date": date.today().isoformat(),
+        "data": "1475938.png of CID22 (Cloudinary, CC BY-SA 4.0)",
+        "date": date.today().isoformat(),
         "weights": {name: weights_id(name) for name in ("base", "street", "generator_street")},
-    }  # fmt: skip
+    }
 
 
 def random(target: Path) -> Record:
@@ -239,7 +245,7 @@ def worst(target: Path) -> Record:
 
 def _sheet(name: str, target: Path) -> Record:
     """A contact sheet at half its size."""
-    from semcomp.generators import load_generator
+    from semcomp.generative.generator_file import load_generator
 
     result = measured(OUT / "photos.json")
     if result["generator_id"] != load_generator("photos").generator_id.hex():
@@ -249,13 +255,14 @@ def _sheet(name: str, target: Path) -> Record:
     return {
         "command": SHEETS,
         "data": f"of {result['pictures']} photos of data/val (gb82, CC0; CID22, Cloudinary, CC BY-SA 4.0)",
-        "date": result["date"], "weights": {name: weights_id(name) for name in ("base", "generator_photos")},
-    }  # fmt: skip
+        "date": result["date"],
+        "weights": {name: weights_id(name) for name in ("base", "generator_photos")},
+    }
 
 
 def page(target: Path) -> Record:
     """The page in a browser."""
-    from semcomp.store import WEIGHTS
+    from semcomp.weights.files import WEIGHTS
 
     shot, weights = OUT / "web" / "map-wide.png", ("base", "objects")
     newest = max((WEIGHTS / f"{name}.safetensors").stat().st_mtime for name in weights)
@@ -263,15 +270,23 @@ def page(target: Path) -> Record:
         raise SemcompError("out/web/map-wide.png is not there, or older than the weights: run make test-web")
     shutil.copyfile(shot, target)
     return {
-        "command": "make test-web", "data": "examples/photo.png", "date": measured_on(shot),
+        "command": "make test-web",
+        "data": "examples/photo.png",
+        "date": measured_on(shot),
         "weights": {name: weights_id(name) for name in weights},
-    }  # fmt: skip
+    }
 
 
 FIGURES: dict[str, tuple[str, Callable[[Path], Record]]] = {
-    "rate": (".png", rate), "peers": (".png", peers), "recognition": (".png", recognition), "beside": (".png", beside),
-    "generative": (".png", generative), "random": (".jpg", random), "worst": (".jpg", worst), "page": (".png", page),
-}  # fmt: skip
+    "rate": (".png", rate),
+    "peers": (".png", peers),
+    "recognition": (".png", recognition),
+    "beside": (".png", beside),
+    "generative": (".png", generative),
+    "random": (".jpg", random),
+    "worst": (".jpg", worst),
+    "page": (".png", page),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

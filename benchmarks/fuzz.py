@@ -40,7 +40,7 @@ from PIL import Image
 from benchmarks import common, mutations
 from benchmarks.common import at_most
 from benchmarks.mutations import Base, Mutation
-from semcomp.container import read_header, smallest_file
+from semcomp.bitstream.container import read_header, smallest_file
 from semcomp.errors import FormatError, SemcompError, SemcompWarning
 from semcomp.eval.memory import peak_bytes
 
@@ -239,9 +239,10 @@ def show_one(options: argparse.Namespace) -> int:
     cost = [f"{report.slowest[0]} of its time", f"{report.hungriest[0]} of its memory"]
     common.say("\n".join([*report.outcomes, *cost]))
     made = (
-        fuzzer.truncation(-1 - options.only) if options.only < 0
+        fuzzer.truncation(-1 - options.only)
+        if options.only < 0
         else mutations.mutate(fuzzer.codec, fuzzer.bases, seed=options.seed, number=options.only)
-    )  # fmt: skip
+    )
     if options.keep:
         options.keep.write_bytes(made.data)
     try:
@@ -286,11 +287,18 @@ def main(arguments: list[str] | None = None) -> int:
         at_most("growth of the process", round(total.growth / 2**20, 2), GROWTH_LIMIT / 2**20, " MiB"),
     ]
     result = {
-        "model": options.model, "seed": options.seed, "mutations": options.count, "truncations": -first,
-        "files_per_second": round(rate, 1), "outcomes": dict(sorted(total.outcomes.items())),
-        "slowest": total.slowest, "hungriest": total.hungriest, "growth_bytes": total.growth,
-        "violations": dict(broken), "examples": [text for _, text in total.violations[:100]],
-    }  # fmt: skip
+        "model": options.model,
+        "seed": options.seed,
+        "mutations": options.count,
+        "truncations": -first,
+        "files_per_second": round(rate, 1),
+        "outcomes": dict(sorted(total.outcomes.items())),
+        "slowest": total.slowest,
+        "hungriest": total.hungriest,
+        "growth_bytes": total.growth,
+        "violations": dict(broken),
+        "examples": [text for _, text in total.violations[:100]],
+    }
     head = f"{options.count:,} mutations (seed {options.seed}) and {-first:,} truncations"
     lines = [f"{head}, {rate:.0f} files a second", ""]
     lines += [f"  {name:<44}{count:>8,}" for name, count in sorted(total.outcomes.items())]

@@ -23,21 +23,21 @@ from PIL import Image, ImageDraw, ImageFont
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
 from benchmarks.realism import Features, kernel_distance
-from heads.data import find_dataset, read_rgb
+from heads.datasets import find_dataset, read_rgb
 from heads.evaluate import answer_of, quality_for
-from heads.file import NetworkHead, read_head
 from heads.fit import FitConfig
+from heads.head_file import NetworkHead, read_head
 from heads.score import Score
 from semcomp import config as configuration
-from semcomp.compare import RIVALS, rival_at_size
-from semcomp.container import read
+from semcomp.bitstream.container import read
 from semcomp.errors import ImageError, SemcompError, TargetError
-from semcomp.generative import Request
-from semcomp.generators import load_generator
-from semcomp.keepmask import class_numbers
-from semcomp.metrics import psnr_db
-from semcomp.payload import read_segmentation
-from semcomp.semantics import load_head
+from semcomp.eval.compare import RIVALS, rival_at_size
+from semcomp.generative.generator_file import load_generator
+from semcomp.generative.request import Request
+from semcomp.imaging.metrics import psnr_db
+from semcomp.semantics.class_names import class_numbers
+from semcomp.semantics.head import load_head
+from semcomp.semantics.stored import read_segmentation
 
 KEPT = ("pedestrian", "car", "bicyclist", "signsymbol")
 SHOWN = 10
@@ -62,7 +62,7 @@ class Method:
         row: dict[str, Any] = {
             "bpp": round(float(np.mean(self.bpp)), 4),
             "psnr_db": round(mean_db, 2) if np.isfinite(mean_db) else None,
-        }  # fmt: skip
+        }
         if self.score is not None:
             row["miou"] = self.score.percent
         if self.features:
@@ -198,9 +198,12 @@ def selective_row(codec: Any, scenes: Sequence[Scene], options: argparse.Namespa
     if not shares:
         return {"pictures": 0}
     return {
-        "pictures": len(shares), "quality": options.quality, "kept_pixels": round(float(np.mean(kept)), 4),
-        "bytes_percent": round(100 * float(np.mean(shares)), 2), "psnr_lost_db": round(float(np.mean(losses)), 3),
-    }  # fmt: skip
+        "pictures": len(shares),
+        "quality": options.quality,
+        "kept_pixels": round(float(np.mean(kept)), 4),
+        "bytes_percent": round(100 * float(np.mean(shares)), 2),
+        "psnr_lost_db": round(float(np.mean(losses)), 3),
+    }
 
 
 def write_sheets(folder: Path, shown: Sequence[tuple[float, list[np.ndarray]]]) -> None:
@@ -248,10 +251,11 @@ def checks_of(rows: dict[str, dict[str, Any]], selective: dict[str, Any], option
 def main(arguments: list[str] | None = None) -> int:
     """The program."""
     parser = common.make_parser(
-        "generative", __doc__,
+        "generative",
+        __doc__,
         "python -m benchmarks.generative configs/head_street.yaml --judge out/street_originals.safetensors\n"
         "  python -m benchmarks.generative data/val --generator photos --head objects --keep person,dog,cat",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "source", type=Path, help="a segmenter's configuration, which names pictures with masks; or a folder of photos"
     )
@@ -259,9 +263,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--generator", default="street", metavar="NAME", help="generator, by name or file (street)")
     parser.add_argument("--head", default="street", metavar="NAME", help="head that makes label maps (street)")
     parser.add_argument(
-        "--features", type=Path, default=Path("data/weights/mobilenet_v2_1.0_224_quant.tflite"), metavar="FILE",
+        "--features",
+        type=Path,
+        default=Path("data/weights/mobilenet_v2_1.0_224_quant.tflite"),
+        metavar="FILE",
         help="MobileNetV2 for the kernel distance",
-    )  # fmt: skip
+    )
     parser.add_argument("--no-features", action="store_true", help="leave the kernel distance out")
     parser.add_argument("--keep", default=",".join(KEPT), metavar="CLASSES", help="of selective files (%(default)s)")
     parser.add_argument("--bpp", type=float, default=0.07, help="mean rate of the generator's files (0.07)")
@@ -287,15 +294,21 @@ def main(arguments: list[str] | None = None) -> int:
         miou = f"{row['miou']:.2f}" if "miou" in row else ""
         lines.append(f"{name:<24}{row['bpp']:8.4f}{db:>8}{miou:>8}{kid}")
     if selective["pictures"]:
-        lines += ["", (
-            f"selective, quality {selective['quality']}, {selective['pictures']} pictures: "
-            f"{selective['bytes_percent']:.1f} % of the bytes, {selective['psnr_lost_db']:.2f} dB lost inside"
-        )]  # fmt: skip
+        lines += [
+            "",
+            (
+                f"selective, quality {selective['quality']}, {selective['pictures']} pictures: "
+                f"{selective['bytes_percent']:.1f} % of the bytes, {selective['psnr_lost_db']:.2f} dB lost inside"
+            ),
+        ]
     result = {
-        "model_id": codec.model_id.hex(), "generator": options.generator,
-        "generator_id": load_generator(options.generator).generator_id.hex(), "pictures": len(scenes),
-        "global": rows, "selective": selective,
-    }  # fmt: skip
+        "model_id": codec.model_id.hex(),
+        "generator": options.generator,
+        "generator_id": load_generator(options.generator).generator_id.hex(),
+        "pictures": len(scenes),
+        "global": rows,
+        "selective": selective,
+    }
     return common.finish(
         "generative", options, result=result, checks=checks_of(rows, selective, options), table="\n".join(lines)
     )

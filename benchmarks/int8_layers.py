@@ -20,11 +20,11 @@ from benchmarks.edge_int8 import QUALITIES
 from semcomp.edge import EdgeCodec
 from semcomp.edge.bundle import MANIFEST
 from semcomp.eval.curves import Curve, mean_curve, saving
+from semcomp.export.codec_parts import PARTS
 from semcomp.export.graph import finished, traced
 from semcomp.export.int8 import KEPT, Calibration, quantised
-from semcomp.export.parts import PARTS
-from semcomp.image import from_array, open_picture
-from semcomp.metrics import psnr_db
+from semcomp.imaging.metrics import psnr_db
+from semcomp.imaging.picture import from_array, open_picture
 
 LAYERS = {
     "analysis": ("linear", "patches", "blocks8", "down", "blocks16", "head"),

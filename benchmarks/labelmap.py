@@ -17,10 +17,10 @@ from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import at_least, at_most
-from semcomp.adaptive import HAS_CONSTRICTION
+from semcomp.bitstream.adaptive_ans import HAS_CONSTRICTION
+from semcomp.bitstream.label_map import LabelMap, pack_label_map, reduce_map, unpack_label_map
+from semcomp.bitstream.label_map_header import pack_head
 from semcomp.errors import SemcompError
-from semcomp.labelmap import LabelMap, pack_label_map, reduce_map, unpack_label_map
-from semcomp.labelmap_head import pack_head
 
 MAX_BPP = 0.03
 """Bits a pixel of the photo, at cells of 4 pixels and more."""
@@ -64,10 +64,15 @@ def measure(mask: np.ndarray, *, cell: int, classes: tuple[str, ...], palette: n
     others = [found, unpack_label_map(data, width=width, height=height, plain=True)]
     differs = any(not np.array_equal(other.cells, cells) for other in others)
     return Row(
-        pixels=width * height, bytes=len(data), head=len(pack_head(written)), png=png_bytes(cells, palette),
-        webp=webp_bytes(cells, palette), encode_ms=1e3 * (encoded - began), decode_ms=1e3 * (decoded - encoded),
+        pixels=width * height,
+        bytes=len(data),
+        head=len(pack_head(written)),
+        png=png_bytes(cells, palette),
+        webp=webp_bytes(cells, palette),
+        encode_ms=1e3 * (encoded - began),
+        decode_ms=1e3 * (decoded - encoded),
         differs=differs or pack_label_map(found, width=width, height=height) != data,
-    )  # fmt: skip
+    )
 
 
 def png_bytes(cells: np.ndarray, palette: np.ndarray) -> int:
@@ -121,14 +126,20 @@ def main(arguments: list[str] | None = None) -> int:
         rows.append(measure(mask, cell=options.cell, classes=classes, palette=palette))
 
     result = {
-        "masks": len(rows), "cell": options.cell, "classes": len(classes), "constriction": HAS_CONSTRICTION,
-        "bytes": mean(row.bytes for row in rows), "bytes_of_head": rows[0].head,
+        "masks": len(rows),
+        "cell": options.cell,
+        "classes": len(classes),
+        "constriction": HAS_CONSTRICTION,
+        "bytes": mean(row.bytes for row in rows),
+        "bytes_of_head": rows[0].head,
         "largest": max(row.bytes for row in rows),
         "bpp": mean(8 * row.bytes / row.pixels for row in rows),
-        "png_bytes": mean(row.png for row in rows), "webp_bytes": mean(row.webp for row in rows),
+        "png_bytes": mean(row.png for row in rows),
+        "webp_bytes": mean(row.webp for row in rows),
         "least_saving": min(row.saving() for row in rows),
-        "encode_ms": median(row.encode_ms for row in rows), "decode_ms": median(row.decode_ms for row in rows),
-    }  # fmt: skip
+        "encode_ms": median(row.encode_ms for row in rows),
+        "decode_ms": median(row.decode_ms for row in rows),
+    }
     enough = 100 * mean(row.saving() >= LEAST_SAVING for row in rows)
     checks = [
         at_most("maps that do not come back, or not alike in both coders", sum(row.differs for row in rows), 0, ""),
@@ -137,9 +148,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.cell >= 4:
         checks.append(at_most("bits a pixel of the photo, mean", result["bpp"], MAX_BPP, ""))
     lines = [
-        f"{len(rows)} masks in cells of {options.cell} pixels, {len(classes)} classes; means, times are medians", "",
+        f"{len(rows)} masks in cells of {options.cell} pixels, {len(classes)} classes; means, times are medians",
+        "",
         f"LABEL_MAP{result['bytes']:>10.1f} bytes (head {result['bytes_of_head']}, largest {result['largest']})",
-    ]  # fmt: skip
+    ]
     for name, key in (("PNG", "png_bytes"), ("WebP", "webp_bytes")):
         saving = 100 * (1 - result["bytes"] / result[key])
         lines.append(f"{name:<9}{result[key]:>10.1f} bytes ({saving:.1f} % less in LABEL_MAP)")

@@ -47,9 +47,12 @@ def work(job: str, source: str, target: str, options: argparse.Namespace) -> dic
         codec.decode(Path(source).read_bytes())
     seconds = time.perf_counter() - start
     return {
-        "peak_bytes": peak_bytes(), "before_bytes": before, "seconds": round(seconds, 2),
-        "threads": torch.get_num_threads(), "file_bytes": Path(target).stat().st_size,
-    }  # fmt: skip
+        "peak_bytes": peak_bytes(),
+        "before_bytes": before,
+        "seconds": round(seconds, 2),
+        "threads": torch.get_num_threads(),
+        "file_bytes": Path(target).stat().st_size,
+    }
 
 
 def run_child(job: list[str], arguments: list[str]) -> dict[str, Any]:
@@ -102,9 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
             f"{one['seconds']:.1f} s on {one['threads']} thread(s)"
         )
         checks.append(at_most(f"peak of {job}", round(peak, 3), options.limit, " GiB"))
-    result = {
-        "model": options.model, "width": width, "height": height, "quality": options.quality, **measured,
-    }  # fmt: skip
+    result = {"model": options.model, "width": width, "height": height, "quality": options.quality, **measured}
     return common.finish("memory", options, result=result, checks=checks, table="\n".join(lines))
 
 

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from semcomp.codec import Codec
-from semcomp.container import CELL, MAX_SIDE, Chunk, ChunkKind, Container, read, read_header, write
-from semcomp.filing import with_checks
-from semcomp.image import Picture, from_array, open_picture
-from semcomp.latents import Symbols
-from semcomp.sigma import Z_LIMIT
+from semcomp.bitstream.container import CELL, MAX_SIDE, Chunk, ChunkKind, Container, read, read_header, write
+from semcomp.codec.codec import Codec
+from semcomp.codec.latent_coder import Symbols
+from semcomp.imaging.picture import Picture, from_array, open_picture
+from semcomp.networks.sigma import Z_LIMIT
+from semcomp.pipeline.checks import with_checks
 
 SIZE = (64, 48)
 
@@ -228,9 +228,7 @@ def _rewritten(codec: Codec, container: Container, symbols: Symbols) -> bytes:
     """The file with other symbols and their checksum."""
     header = with_checks(container.header, symbols)
     stream = codec.coder.write(symbols, quality=header.quality)
-    chunks = [
-        replace(chunk, data=stream) if chunk.kind == ChunkKind.SYMBOLS else chunk for chunk in container.chunks
-    ]
+    chunks = [replace(chunk, data=stream) if chunk.kind == ChunkKind.SYMBOLS else chunk for chunk in container.chunks]
     return write(Container(header, tuple(chunks)))
 
 

@@ -25,11 +25,11 @@ from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
-from semcomp.container import ChunkKind, read
+from semcomp.bitstream.container import ChunkKind, read
 from semcomp.eval.classical import PILLOW, PillowCodec
 from semcomp.eval.curves import BD_RANGE_DB, Curve, mean_curve, saving
-from semcomp.image import from_array
-from semcomp.metrics import psnr_db
+from semcomp.imaging.metrics import psnr_db
+from semcomp.imaging.picture import from_array
 
 QUALITIES = (1, *range(5, 101, 5))
 SAVE_EVERY = 10.0  # seconds
@@ -82,9 +82,12 @@ class Results:
             self.rows = json.loads(path.read_text(encoding="utf-8")).get("rows", {})
 
     def measure(
-        self, series: str, paths: dict[str, Path], rows_of: Callable[[np.ndarray], dict[str, Row]],
+        self,
+        series: str,
+        paths: dict[str, Path],
+        rows_of: Callable[[np.ndarray], dict[str, Row]],
         options: argparse.Namespace,
-    ) -> list[tuple[int, dict[str, Row]]]:  # fmt: skip
+    ) -> list[tuple[int, dict[str, Row]]]:
         """(pixels, rows) of each photo; photos run side by side, each on one thread."""
         known = self.rows.setdefault(series, {})
         missing = [name for name in paths if name not in known]
@@ -127,9 +130,12 @@ def saving_or_none(anchor: Curve, curve: Curve) -> float | None:
 
 
 def checks_of(
-    curves: dict[str, Any], bd: dict[str, Any], ours: list[tuple[int, dict[str, Row]]], steps: list[dict[str, Row]],
+    curves: dict[str, Any],
+    bd: dict[str, Any],
+    ours: list[tuple[int, dict[str, Row]]],
+    steps: list[dict[str, Row]],
     options: argparse.Namespace,
-) -> list[Check]:  # fmt: skip
+) -> list[Check]:
     """What the files must keep to."""
     curve = curves["semcomp"]
     rows = [row for _, by_quality in ours for row in by_quality.values()]
@@ -212,9 +218,13 @@ def main(arguments: list[str] | None = None) -> int:
         draw(Chart(curves=curves, bd=bd, title=title, footer=f"model {model}"), options.plot)
     result = {"model": codec.name, "model_id": model, "photos": len(named), "curves": curves, "bd_rate": bd}
     return common.finish(
-        "rate", options, result=result, checks=checks, table=table_of(curves, bd, len(named)),
+        "rate",
+        options,
+        result=result,
+        checks=checks,
+        table=table_of(curves, bd, len(named)),
         unseen={"rows": results.rows},
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

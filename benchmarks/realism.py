@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from heads.label import open_tflite
+from heads.pseudo_labels import open_tflite
 from semcomp.errors import ModelError
 
 PATCH = 120
@@ -26,9 +26,10 @@ class Features:
         self._network = open_tflite(path, need="The kernel distance", experimental_preserve_all_tensors=True)
         self._input = self._network.get_input_details()[0]
         found = [
-            entry for entry in self._network.get_tensor_details()
+            entry
+            for entry in self._network.get_tensor_details()
             if len(entry["shape"]) >= 2 and np.prod(entry["shape"]) == entry["shape"][-1] == 1280
-        ]  # fmt: skip
+        ]
         if not found:
             raise ModelError(f"{path} has no layer of 1,280 pooled features: it is no MobileNetV2")
         self._output = found[0]

@@ -13,12 +13,12 @@ import torch
 
 from benchmarks import common
 from benchmarks.common import Check, at_least
-from heads.data import find_dataset, read_rgb
+from heads.datasets import find_dataset, read_rgb
 from heads.evaluate import measure, on_originals, quality_for
-from heads.file import read_head
 from heads.fit import FitConfig
+from heads.head_file import read_head
 from semcomp import config as configuration
-from semcomp.semantics import load_head
+from semcomp.semantics.head import load_head
 
 
 def checks_of(rows: list[dict[str, Any]], originals: float | None, task: str) -> list[Check]:

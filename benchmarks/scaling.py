@@ -23,7 +23,7 @@ from PIL import Image
 from benchmarks import common
 from benchmarks.common import at_most
 from benchmarks.speed import quartiles
-from semcomp.container import ChunkKind, read
+from semcomp.bitstream.container import ChunkKind, read
 
 MEGAPIXELS = (0.1, 0.4, 1.5, 6.0, 24.0, 50.0)
 SIDES = (3, 2)
@@ -124,10 +124,16 @@ def main(arguments: list[str] | None = None) -> int:
     opened = rounds(opening(data), repeats=max(20, options.repeats), label="opening", options=options)
     torch.set_num_threads(before)
     result = {
-        "model": codec.name, "model_id": codec.model_id.hex(), "quality": options.quality, "sizes": sizes,
-        "middle_megapixels": middle, "threads": threads, "symbol_bytes": len(read(data).get(ChunkKind.SYMBOLS) or b""),
-        "coder": coder, "opening": opened,
-    }  # fmt: skip
+        "model": codec.name,
+        "model_id": codec.model_id.hex(),
+        "quality": options.quality,
+        "sizes": sizes,
+        "middle_megapixels": middle,
+        "threads": threads,
+        "symbol_bytes": len(read(data).get(ChunkKind.SYMBOLS) or b""),
+        "coder": coder,
+        "opening": opened,
+    }
     checks = [at_most("semcomp.info of a file", opened["semcomp.info"]["median"], options.limit_ms, " ms")]
     return common.finish("scaling", options, result=result, checks=checks, table=table_of(result))
 

@@ -30,10 +30,10 @@ from torch import Tensor
 
 from benchmarks import common
 from benchmarks.common import at_least, at_most
-from semcomp import filing as filing_module
-from semcomp import latents as latents_module
-from semcomp import symbols as symbols_module
+from semcomp.codec import latent_coder as latents_module
 from semcomp.errors import MissingExtraError
+from semcomp.pipeline import base_codec, checks
+from semcomp.pipeline import latent_coder as symbols_module
 
 ENTROPY_STAGES = ("coder", "container")
 NETWORK_STAGES = ("analysis", "hyper analysis", "sigma path", "mean path", "synthesis")
@@ -50,11 +50,12 @@ def stages_of(codec: Any) -> list[tuple[str, Any, str]]:
         ("coder", symbols_module, "encode_symbols"),
         ("coder", symbols_module.SymbolReader, "read"),
         ("coder", codec.coder, "z_index"),
-        ("container", filing_module, "write"),
-        ("container", filing_module, "read"),
-        ("container", filing_module, "_crc"),
+        ("container", base_codec, "write"),
+        ("container", base_codec, "read"),
+        ("container", base_codec, "_crc"),
+        ("container", checks, "_crc"),
         ("synthesis", codec, "render"),
-        ("picture", filing_module, "to_pil"),
+        ("picture", base_codec, "to_pil"),
     ]
 
 
@@ -88,7 +89,7 @@ class Mbt2018Mean:
     """CompressAI's model, with its steps apart."""
 
     def __init__(self, *, quality: int = 4):
-        from semcomp.torchvision_ops import declare_missing_operators
+        from semcomp.torchvision_compat import declare_missing_operators
 
         declare_missing_operators()
         try:
@@ -155,10 +156,11 @@ def measure(
                 for stage, value in seconds.items():
                     of_stage[stage].append(1000 * value)
     return {
-        "threads": threads, "bytes": {"semcomp": len(data), "mbt": sum(len(s[0]) for s in coded["strings"])},
+        "threads": threads,
+        "bytes": {"semcomp": len(data), "mbt": sum(len(s[0]) for s in coded["strings"])},
         "ms": {name: quartiles(values) for name, values in times.items()},
         "stages_ms": {d: {name: quartiles(v) for name, v in s.items()} for d, s in stages.items()},
-    }  # fmt: skip
+    }
 
 
 def quartiles(values: list[float]) -> dict[str, float]:
@@ -180,8 +182,9 @@ def add_ratios(measured: dict[str, Any]) -> None:
             "networks / networks": round(alone / networks, 2),
         }
         measured["entropy_coding_ms"][direction] = {
-            "semcomp": round(sum(stages[name]["median"] for name in ENTROPY_STAGES), 3), "mbt": round(mbt - alone, 3),
-        }  # fmt: skip
+            "semcomp": round(sum(stages[name]["median"] for name in ENTROPY_STAGES), 3),
+            "mbt": round(mbt - alone, 3),
+        }
 
 
 def table_of(measured: list[dict[str, Any]], size: str) -> str:
@@ -229,14 +232,18 @@ def main(arguments: list[str] | None = None) -> int:
             checks.append(at_most(f"{direction}, entropy coding and its Python{suffix}", coding, 15, " ms"))
     size = f"{options.photo.name} as {options.size[0]}x{options.size[1]}, semcomp at quality {options.quality}"
     result = {
-        "model": codec.name, "model_id": codec.model_id.hex(), "quality": options.quality, "size": options.size,
-        "psnr_db": round(_psnr(codec, pixels, options.quality), 2), "measured": measured,
-    }  # fmt: skip
+        "model": codec.name,
+        "model_id": codec.model_id.hex(),
+        "quality": options.quality,
+        "size": options.size,
+        "psnr_db": round(_psnr(codec, pixels, options.quality), 2),
+        "measured": measured,
+    }
     return common.finish("speed", options, result=result, checks=checks, table=table_of(measured, size))
 
 
 def _psnr(codec: Any, pixels: np.ndarray, quality: int) -> float:
-    from semcomp.metrics import psnr_db
+    from semcomp.imaging.metrics import psnr_db
 
     decoded: Image.Image = codec.decode(codec.encode(pixels, quality=quality))
     return psnr_db(pixels, np.asarray(decoded))

@@ -17,7 +17,7 @@ from statistics import median
 
 from benchmarks import common
 from benchmarks.common import at_least, spread
-from heads.data import SUFFIXES, read_rgb
+from heads.datasets import SUFFIXES, read_rgb
 
 ONE_CORE, TWO = "one process, one core", "two processes"
 WAYS = {
@@ -36,8 +36,9 @@ def seconds(command: str, head: str, files: Path, way: tuple[str, ...], *, core:
     began = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "semcomp", command, str(files), "--head", head, "--quiet", *output, *way],
-        check=True, preexec_fn=None if core is None else partial(os.sched_setaffinity, 0, {core}),
-    )  # fmt: skip
+        check=True,
+        preexec_fn=None if core is None else partial(os.sched_setaffinity, 0, {core}),
+    )
     return time.perf_counter() - began
 
 
@@ -78,8 +79,13 @@ def main(arguments: list[str] | None = None) -> int:
         for name, rate in rates.items()
         if name != TWO
     ]
-    result = {"command": options.command, "head": options.head, "count": options.count, "files_per_second": rates,
-              "seconds": times}  # fmt: skip
+    result = {
+        "command": options.command,
+        "head": options.head,
+        "count": options.count,
+        "files_per_second": rates,
+        "seconds": times,
+    }
     return common.finish("throughput", options, result=result, checks=checks, table=table)
 
 

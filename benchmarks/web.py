@@ -21,10 +21,10 @@ from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import at_least, at_most
+from semcomp.codec.self_test import QUALITIES
 from semcomp.edge import EdgeCodec
 from semcomp.errors import SemcompError
-from semcomp.exactness import QUALITIES
-from semcomp.symbols import Symbols
+from semcomp.types import Symbols
 
 WEB = common.ROOT / "examples" / "web"
 ENCODE_LIMIT, DECODE_LIMIT = 2000, 1000  # milliseconds
@@ -36,9 +36,7 @@ WARM_UP = 2
 
 def node(*arguments: str | Path) -> str:
     """What a script of examples/web says. SemcompError where it fails."""
-    done = subprocess.run(
-        ["node", *map(str, arguments)], cwd=WEB, env=os.environ, capture_output=True, text=True
-    )
+    done = subprocess.run(["node", *map(str, arguments)], cwd=WEB, env=os.environ, capture_output=True, text=True)
     if done.returncode:
         raise SemcompError(f"node {arguments[0]} failed ({done.stderr.strip()[-800:]}); install with make test-web")
     return done.stdout
@@ -58,9 +56,14 @@ class Browser:
         """A job that encodes uint8 (H, W, 3)."""
         height, width = pixels.shape[:2]
         return self.add(
-            name, do="encode", pixels=str(self.pixels(pixels, name.split(" ")[0])), width=width, height=height,
-            quality=quality, **options,
-        )  # fmt: skip
+            name,
+            do="encode",
+            pixels=str(self.pixels(pixels, name.split(" ")[0])),
+            width=width,
+            height=height,
+            quality=quality,
+            **options,
+        )
 
     def file(self, name: str, data: bytes, **options: Any) -> str:
         """A job that opens a file."""
@@ -152,9 +155,13 @@ def speed(codec: Any, graphs: Path, size: tuple[int, int], repeats: int) -> dict
                 if step not in ("download", "total"):
                     steps[f"{call}: {step}"] = median([row[call] for row in times], step)
     return {
-        "encode_ms": median(rows["encode"], "wall"), "decode_ms": median(rows["decode"], "wall"), "steps_ms": steps,
-        "threads": result["facts"]["threads"], "simd": result["facts"]["simd"], "browser": result["browser"],
-    }  # fmt: skip
+        "encode_ms": median(rows["encode"], "wall"),
+        "decode_ms": median(rows["decode"], "wall"),
+        "steps_ms": steps,
+        "threads": result["facts"]["threads"],
+        "simd": result["facts"]["simd"],
+        "browser": result["browser"],
+    }
 
 
 def large(graphs: Path, size: tuple[int, int]) -> dict[str, Any]:
@@ -219,17 +226,27 @@ def main(arguments: list[str] | None = None) -> int:
         at_most(f"differing symbols over {exact['files']} files", sum(exact["differing"].values()), 0, ""),
         at_most(f"encode {width}x{height}, {threads}", times["encode_ms"], ENCODE_LIMIT, " ms"),
         at_most(f"decode {width}x{height}, {threads}", times["decode_ms"], DECODE_LIMIT, " ms"),
-        at_most("bytes of the page's files against the library's, percent more",
-                100 * (exact["bytes"]["Chromium"] / exact["bytes"]["library"] - 1), 0.5, ""),
-    ]  # fmt: skip
+        at_most(
+            "bytes of the page's files against the library's, percent more",
+            100 * (exact["bytes"]["Chromium"] / exact["bytes"]["library"] - 1),
+            0.5,
+            "",
+        ),
+    ]
     if big:
         good = [row["refused"] or "ms" in row for row in big.values()]
         checks.append(at_least("large pictures that worked or were refused in words", sum(good), len(good), ""))
     what = f"{len(paths)} photos x {len(options.qualities)} qualities, Chromium {times['browser']}"
     result = {
-        "model": codec.name, "model_id": codec.model_id.hex(), "photos": len(paths), "size": list(options.size),
-        "qualities": list(options.qualities), **exact, "speed": times, "large": big,
-    }  # fmt: skip
+        "model": codec.name,
+        "model_id": codec.model_id.hex(),
+        "photos": len(paths),
+        "size": list(options.size),
+        "qualities": list(options.qualities),
+        **exact,
+        "speed": times,
+        "large": big,
+    }
     return common.finish("web", options, result=result, checks=checks, table=table_of(exact, times, big, what))
 
 

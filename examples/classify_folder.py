@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import semcomp
-from semcomp.semantics import Segmentation
+from semcomp.semantics.head import Segmentation
 
 
 def main(folder: str, head_name: str = "objects") -> None:

@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import semcomp
-from semcomp.compare import Comparison, compare, interesting_crops, page
-from semcomp.image import open_picture
+from semcomp.eval.compare import Comparison, compare, interesting_crops, page
+from semcomp.imaging.picture import open_picture
 
 HERE = Path(__file__).resolve().parent
 SHOWN = ("semcomp", "JPEG", "WebP")
@@ -26,9 +26,7 @@ GAP, CAPTION = 12, 52
 
 def main(argv: list[str] | None = None) -> None:
     """Run the demo."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photo", nargs="?", type=Path, default=HERE / "photo.png")
     parser.add_argument("-q", "--quality", type=int, default=35)
     parser.add_argument("-o", "--out", type=Path, default=HERE.parent / "out")
@@ -47,10 +45,7 @@ def main(argv: list[str] | None = None) -> None:
 
     comparison = compare(picture, data, decoded, quality=options.quality)
     stem = options.photo.stem
-    files = {
-        suffix: options.out / f"{stem}{suffix}"
-        for suffix in (".semc", ".decoded.png", ".beside.png", ".html")
-    }
+    files = {suffix: options.out / f"{stem}{suffix}" for suffix in (".semc", ".decoded.png", ".beside.png", ".html")}
     files[".semc"].write_bytes(data)
     decoded.save(files[".decoded.png"])
     side_by_side(comparison).save(files[".beside.png"])
@@ -85,9 +80,7 @@ def side_by_side(comparison: Comparison, *, width: int = 480) -> Image.Image:
     for index, (name, figures, image) in enumerate(columns):
         start = GAP + index * (width + GAP)
         draw.text((start, 14), name, fill=(20, 20, 24), font=ImageFont.load_default(24))
-        draw.text(
-            (start + width, 18), figures, fill=(90, 94, 104), font=ImageFont.load_default(20), anchor="ra"
-        )
+        draw.text((start + width, 18), figures, fill=(90, 94, 104), font=ImageFont.load_default(20), anchor="ra")
         sheet.paste(image.resize((width, height), Image.Resampling.LANCZOS), (start, CAPTION))
         detail = image.crop((left, top, left + side, top + side))
         sheet.paste(detail.resize((width, width), Image.Resampling.NEAREST), (start, CAPTION + height + GAP))

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import semcomp
-from heads.data import DataConfig
-from heads.file import save_head
+from heads.datasets import DataConfig
 from heads.fit import FitConfig, fit
-from heads.learn import OptimConfig
+from heads.head_file import save_head
+from heads.training import OptimConfig
 
 
 def main(folder: str, minutes: float = 5.0, *, file: str = "my_head.safetensors") -> None:

@@ -26,14 +26,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from heads.cache import to_network
-from heads.data import DataConfig, DataError, Dataset, Sample, find_dataset, read_rgb
-from heads.file import NetworkHead
+from heads.datasets import DataConfig, DataError, Dataset, Sample, find_dataset, read_rgb
+from heads.head_file import NetworkHead
+from heads.latent_cache import to_network
+from heads.layers import count
 from heads.score import Score
-from heads.trunk import count
 from semcomp.eval.codecs import Coder, evenly, find, installed
 from semcomp.eval.size import file_of_size
-from semcomp.semantics import Head, Labels, Segmentation, load_head
+from semcomp.semantics.head import Head, Labels, Segmentation, load_head
 
 DEFAULT_HEADS = {"segment": "objects", "classify": "imagenette"}
 FIGURES = {"segment": "mean IoU", "classify": "top-1"}
@@ -53,7 +53,7 @@ def timed(work: Callable[[], Any], seconds: list[float]) -> Any:
 
 def quality_for(codec: Any, pictures: Sequence[np.ndarray], bpp: float) -> int:
     """The quality whose mean rate over the pictures is nearest to `bpp`; the analysis of each runs once."""
-    from semcomp.image import from_array
+    from semcomp.imaging.picture import from_array
 
     prepared = [(from_array(pixels), codec.analyse(from_array(pixels))) for pixels in pictures]
 
@@ -77,9 +77,16 @@ def answer_of(network: NetworkHead, pixels: np.ndarray) -> Labels | Segmentation
 
 
 def measure(
-    codec: Any, head: Head, dataset: Dataset, samples: Sequence[Sample], *, quality: int,
-    network: NetworkHead | None = None, rivals: Sequence[Coder] = (), quiet: bool = True,
-) -> dict[str, Any]:  # fmt: skip
+    codec: Any,
+    head: Head,
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    *,
+    quality: int,
+    network: NetworkHead | None = None,
+    rivals: Sequence[Coder] = (),
+    quiet: bool = True,
+) -> dict[str, Any]:
     """Scores in percent, "ms" and "bpps" by way at one quality; ways beside latents need the network."""
     coders = {rival.name: rival for rival in rivals if network}
     runs: dict[str, Callable[[bytes], Any]] = {"latents": partial(_from_latents, codec, head)}
@@ -110,11 +117,12 @@ def measure(
         bar.update(len(folder))
     bar.close()
     return {
-        "quality": quality, "bpp": round(float(np.mean(rates["latents"])), 4),
+        "quality": quality,
+        "bpp": round(float(np.mean(rates["latents"])), 4),
         **{way: scores[way].percent for way in runs},
         "ms": {way: round(1000 * float(np.median(seconds)), 2) for way, seconds in times.items()},
         "bpps": {way: round(float(np.mean(values)), 4) for way, values in rates.items()},
-    }  # fmt: skip
+    }
 
 
 def _from_latents(codec: Any, head: Head, data: bytes) -> Labels | Segmentation:
@@ -169,7 +177,7 @@ def arithmetic(codec: Any, head: Head, network: NetworkHead | None) -> dict[str,
 
 def run(options: Namespace) -> tuple[dict[str, Any], str]:
     """The result of `semcomp eval --task`, and the same for a person. Raises SemcompError's."""
-    from semcomp.codec import load
+    from semcomp.codec.codec import load
 
     codec = load(options.model, device=options.device, threads=options.threads)
     dataset, samples = labelled(options.task, options.inputs[0], limit=options.limit)
@@ -189,11 +197,19 @@ def run(options: Namespace) -> tuple[dict[str, Any], str]:
         ]
         originals = on_originals(network, dataset, samples) if network else None
     result = {
-        "command": "eval", "task": options.task, "pictures": len(samples), "figure": FIGURES[options.task],
-        "model_id": codec.model_id.hex(), "head": head.name, "pixels": str(options.pixels) if network else None,
-        "threads": torch.get_num_threads(), "versions": {rival.name: rival.version for rival in rivals},
-        "kmac_per_px": arithmetic(codec, head, network), "rows": rows, "originals": originals,
-    }  # fmt: skip
+        "command": "eval",
+        "task": options.task,
+        "pictures": len(samples),
+        "figure": FIGURES[options.task],
+        "model_id": codec.model_id.hex(),
+        "head": head.name,
+        "pixels": str(options.pixels) if network else None,
+        "threads": torch.get_num_threads(),
+        "versions": {rival.name: rival.version for rival in rivals},
+        "kmac_per_px": arithmetic(codec, head, network),
+        "rows": rows,
+        "originals": originals,
+    }
     return result, table(result)
 
 

@@ -19,19 +19,19 @@ import torch
 import yaml
 from torch import Tensor
 
-from heads.cache import SOURCES, Teacher, default_folder, open_cache, to_network, whole_pictures
-from heads.classify import ClassifierConfig
-from heads.data import DataConfig, DataError, Dataset, find_dataset
-from heads.file import HeadInfo, Network, NetworkHead, build_network, read_head, save_head
-from heads.learn import OptimConfig, learn
+from heads.classifier import ClassifierConfig
+from heads.datasets import DataConfig, DataError, Dataset, find_dataset
+from heads.head_file import HeadInfo, Network, NetworkHead, build_network, read_head, save_head
+from heads.latent_cache import SOURCES, Teacher, default_folder, open_cache, to_network, whole_pictures
+from heads.layers import count
 from heads.probe import probe
 from heads.score import Score
-from heads.segment import SegmenterConfig
+from heads.segmenter import SegmenterConfig
 from heads.squeezenet import SqueezeNet
-from heads.trunk import count
-from heads.unfold import unfolding
+from heads.stem_unfolding import unfolding
+from heads.training import OptimConfig, learn
 from semcomp import config as configuration
-from semcomp.codec import Codec, load
+from semcomp.codec.codec import Codec, load
 from semcomp.errors import SemcompError
 
 
@@ -81,9 +81,15 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
     codec = load(config.model)
     dataset = find_dataset(config.task, config.data)
     crops = open_cache(
-        codec, dataset, config.data, source=config.source, folder=cache or default_folder(), seed=config.seed,
-        teachers=_teachers(config, dataset), quiet=quiet,
-    )  # fmt: skip
+        codec,
+        dataset,
+        config.data,
+        source=config.source,
+        folder=cache or default_folder(),
+        seed=config.seed,
+        teachers=_teachers(config, dataset),
+        quiet=quiet,
+    )
     if config.probe:
         assert crops.features is not None
         scores = probe(crops.features, crops.target, config.data.copies, len(dataset.classes))
@@ -180,9 +186,13 @@ def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, f
     if config.licence:
         origin += f"; {config.licence}"
     return HeadInfo(
-        name=config.name, task=config.task, classes=dataset.classes, palette=dataset.palette,
-        entropy_id=codec.entropy_id.hex(), origin=origin,
-    )  # fmt: skip
+        name=config.name,
+        task=config.task,
+        classes=dataset.classes,
+        palette=dataset.palette,
+        entropy_id=codec.entropy_id.hex(),
+        origin=origin,
+    )
 
 
 def validate(head: NetworkHead, held: Sequence[tuple[Tensor, int, Any]], dataset: Dataset) -> dict[str, Any]:
@@ -212,9 +222,11 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="semcomp-fit-head", epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="semcomp-fit-head",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Train a recognition head on your own pictures. It reads latents and needs no decoded pixel.",
-    )  # fmt: skip
+    )
     parser.add_argument("config", nargs="?", type=Path, help="a YAML file; without one, --data says what to learn")
     parser.add_argument("--data", metavar="FOLDER", help="a folder per class, or images/ + masks/ + classes.txt")
     parser.add_argument("--task", choices=("classify", "segment"), help="what to learn (guessed from the folder)")

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from heads.trunk import Block, LatentStem
-from semcomp.blocks import Pointwise, Up
-from semcomp.precision import stored_fast
+from heads.layers import Block, LatentStem
+from semcomp.networks.blocks import Pointwise, Up
+from semcomp.networks.precision import stored_fast
 
 N = TypeVar("N", bound=nn.Module)
 

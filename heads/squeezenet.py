@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from semcomp.errors import ModelError
-from semcomp.precision import fast_pixels
+from semcomp.networks.precision import fast_pixels
 
 CHANNELS = 512
 SMALLEST = 224

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "load": "semcomp.codec",
-    "Codec": "semcomp.codec",
-    "Encoded": "semcomp.filing",
-    "Latents": "semcomp.symbols",
-    "load_head": "semcomp.semantics",
-    "info": "semcomp.summary",
-    "Info": "semcomp.summary",
+    "load": "semcomp.codec.codec",
+    "Codec": "semcomp.codec.codec",
+    "Encoded": "semcomp.pipeline.rate_control",
+    "Latents": "semcomp.types",
+    "load_head": "semcomp.semantics.head",
+    "info": "semcomp.bitstream.inspect",
+    "Info": "semcomp.bitstream.inspect",
     "SemcompError": "semcomp.errors",
     "FormatError": "semcomp.errors",
     "ModelError": "semcomp.errors",
@@ -53,8 +53,10 @@ __all__ = [  # at most 15; tests/test_public.py guards it
 ]
 
 if TYPE_CHECKING:
-    from semcomp.codec import Codec as Codec
-    from semcomp.codec import load as load
+    from semcomp.bitstream.inspect import Info as Info
+    from semcomp.bitstream.inspect import info as info
+    from semcomp.codec.codec import Codec as Codec
+    from semcomp.codec.codec import load as load
     from semcomp.errors import FormatError as FormatError
     from semcomp.errors import ImageError as ImageError
     from semcomp.errors import MissingExtraError as MissingExtraError
@@ -62,19 +64,15 @@ if TYPE_CHECKING:
     from semcomp.errors import SemcompError as SemcompError
     from semcomp.errors import SemcompWarning as SemcompWarning
     from semcomp.errors import TargetError as TargetError
-    from semcomp.filing import Encoded as Encoded
-    from semcomp.semantics import load_head as load_head
-    from semcomp.summary import Info as Info
-    from semcomp.summary import info as info
-    from semcomp.symbols import Latents as Latents
+    from semcomp.pipeline.rate_control import Encoded as Encoded
+    from semcomp.semantics.head import load_head as load_head
+    from semcomp.types import Latents as Latents
 
 
 def __getattr__(name: str) -> Any:
     """Import the module that holds a public name when the name is first asked for (PEP 562)."""
     if name not in _HOME:
-        raise AttributeError(
-            f"module 'semcomp' has no attribute {name!r}; public names: {', '.join(__all__)}"
-        )
+        raise AttributeError(f"module 'semcomp' has no attribute {name!r}; public names: {', '.join(__all__)}")
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value

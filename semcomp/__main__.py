@@ -1,6 +1,6 @@
 """`python -m semcomp` is `semcomp`."""
 
-from semcomp.cli import main
+from semcomp.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

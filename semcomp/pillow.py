@@ -14,11 +14,11 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from PIL import Image, ImageFile
 
-from semcomp.container import MAGIC, ChunkKind, Container, read, read_header
+from semcomp.bitstream.container import MAGIC, ChunkKind, Container, read, read_header
 from semcomp.errors import FormatError
 
 if TYPE_CHECKING:
-    from semcomp.codec import Codec
+    from semcomp.codec.codec import Codec
 
 FORMAT = "SEMC"
 EXTENSION = ".semc"
@@ -28,7 +28,7 @@ _TARGETS = ("bpp", "max_bytes", "psnr")
 
 @lru_cache(maxsize=1)
 def _codec() -> Codec:
-    from semcomp.codec import load
+    from semcomp.codec.codec import load
 
     return load()
 

@@ -11,21 +11,25 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
-from semcomp.container import Chunk, ChunkKind, Container, Header, read, write
+from semcomp.bitstream.alpha import pack_alpha, unpack_alpha
+from semcomp.bitstream.container import Chunk, ChunkKind, Container, Header, read, write
+from semcomp.codec.codec import Codec
 from semcomp.errors import TargetError
-from semcomp.image import Picture, as_picture, open_picture, pack_alpha, to_pil, unpack_alpha
+from semcomp.imaging.picture import Picture, as_picture, open_picture, to_pil
 
 hypothesis.settings.register_profile("semcomp", deadline=None)  # a busy machine is slow, and that is no defect
 hypothesis.settings.load_profile("semcomp")
 
 
-def texture(kind: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+def texture(kind: int, height: int, width: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Stripes across (0) or along (1), of a random period and colour. uint8 (H, W, 3)."""
     y, x = np.mgrid[0:height, 0:width]
     wave = np.sin((y if kind == 0 else x) * rng.uniform(0.5, 0.9) + rng.uniform(0, 6))
-    return np.clip(128 + 70 * wave[..., None] + rng.normal(0, 15, 3), 0, 255).astype(np.uint8)
+    values: NDArray[np.float64] = 128 + 70 * wave[..., None] + rng.normal(0, 15, 3)
+    return values.clip(0, 255).astype(np.uint8)
 
 
 def stripes_in_folders(root: Path, count: int) -> Path:
@@ -47,19 +51,19 @@ def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def codec() -> Any:
     """The released codec. Tests must not change it."""
-    from semcomp.codec import load
+    from semcomp.codec.codec import load
 
     return load()
 
 
 @pytest.fixture(scope="session")
-def generator_file(codec: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def generator_file(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a generator that is the codec's synthesis with a little disorder added."""
     import torch
 
-    from semcomp.generator import Generator, GeneratorConfig
-    from semcomp.generators import GeneratorInfo, TrainedGenerator, save_generator
-    from semcomp.semantics import default_palette
+    from semcomp.generative.generator_file import GeneratorInfo, TrainedGenerator, save_generator
+    from semcomp.generative.network import Generator, GeneratorConfig
+    from semcomp.semantics.head import default_palette
 
     c = codec.release.config
     torch.manual_seed(0)
@@ -87,13 +91,14 @@ def exported(generator_file: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def photo() -> np.ndarray:
+def photo() -> NDArray[np.uint8]:
     """A small synthetic photograph: smooth shading, edges and some texture, uint8 (H, W, 3)."""
     y, x = np.mgrid[0:90, 0:131].astype(np.float32)
     noise = np.random.default_rng(3).normal(0, 6, (90, 131, 3))
     shading = np.stack([x * 1.5, y * 2, 200 - x], axis=2)
     shading[20:60, 30:80] = (230, 120, 40)
-    return np.clip(shading + noise, 0, 255).astype(np.uint8)
+    values: NDArray[np.float64] = shading + noise
+    return values.clip(0, 255).astype(np.uint8)
 
 
 class StandIn:
@@ -114,14 +119,18 @@ class StandIn:
         if picture.exif and not strip:
             chunks.append(Chunk(ChunkKind.EXIF, picture.exif))
         header = Header(
-            width=picture.width, height=picture.height, mode=picture.mode, quality=quality, symbol_crc=0, z_check=0,
-            entropy_id=self.entropy_id, model_id=self.model_id,
-        )  # fmt: skip
+            width=picture.width,
+            height=picture.height,
+            mode=picture.mode,
+            quality=quality,
+            symbol_crc=0,
+            z_check=0,
+            entropy_id=self.entropy_id,
+            model_id=self.model_id,
+        )
         return write(Container(header, tuple(chunks)))
 
-    def encode_to(
-        self, image: Any, *, bpp: Any = None, max_bytes: Any = None, psnr: Any = None, **options: Any
-    ) -> Any:
+    def encode_to(self, image: Any, *, bpp: Any = None, max_bytes: Any = None, psnr: Any = None, **options: Any) -> Any:
         picture = as_picture(image)
         limit = max_bytes if max_bytes is not None else (bpp or 8) * picture.width * picture.height / 8
         for quality in range(95, 0, -5):
@@ -143,22 +152,17 @@ class StandIn:
         return to_pil(Picture(pixels=picture.pixels, mode=header.mode, alpha=plane, icc=icc, exif=exif))
 
     def describe(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "parameters": 1234,
-            "kmac_per_px": {"analysis": 1.5},
-            "model_id": self.model_id,
-        }
+        return {"name": self.name, "parameters": 1234, "kmac_per_px": {"analysis": 1.5}, "model_id": self.model_id}
 
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    """Put a `StandIn` in the place of `semcomp.codec.load` for one test."""
-    import semcomp.codec
+    """Put a `StandIn` in the place of `semcomp.codec.codec.load` for one test."""
+    import semcomp.codec.codec
     from semcomp.cli.batch import get_codec
 
     codec = StandIn()
-    monkeypatch.setattr(semcomp.codec, "load", lambda name="base", *, device=None, threads=None: codec)
+    monkeypatch.setattr(semcomp.codec.codec, "load", lambda name="base", *, device=None, threads=None: codec)
     get_codec.cache_clear()
     vars(semcomp).pop("load", None)  # the lazy name may hold the real one
     yield codec

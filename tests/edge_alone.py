@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 class Blocker(MetaPathFinder):
     """Some packages cannot be imported."""
 
-    def __init__(self, names: Sequence[str]):
+    def __init__(self, names: Sequence[str]) -> None:
         self.names = names
 
     def find_spec(self, name: str, path: object, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -42,11 +42,11 @@ def main() -> int:
     import numpy as np
     from PIL import Image
 
-    from semcomp import coder
+    from semcomp.bitstream import symbol_stream
     from semcomp.edge import EdgeCodec
-    from semcomp.metrics import psnr_db
+    from semcomp.imaging.metrics import psnr_db
 
-    assert ("constriction" in blocked) <= (not coder.HAS_CONSTRICTION)
+    assert ("constriction" in blocked) <= (not symbol_stream.HAS_CONSTRICTION)
     codec = EdgeCodec(options.directory, threads=2)
     golden = sorted((ROOT / "tests" / "golden").glob("*.semc"))
     for file in golden:
@@ -64,10 +64,19 @@ def main() -> int:
     assert psnr > 25, psnr
     loaded = [name for name in (*blocked, "torch", "safetensors", "tqdm") if name in sys.modules]
     assert not loaded, loaded
-    print(json.dumps({
-        "golden": len(golden), "constriction": coder.HAS_CONSTRICTION, "bytes": len(data), "crc": zlib.crc32(data),
-        "psnr_db": round(psnr, 2), "label": labels.names[0], "classes": segmentation.present,
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "golden": len(golden),
+                "constriction": symbol_stream.HAS_CONSTRICTION,
+                "bytes": len(data),
+                "crc": zlib.crc32(data),
+                "psnr_db": round(psnr, 2),
+                "label": labels.names[0],
+                "classes": segmentation.present,
+            }
+        )
+    )
     return 0
 
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 
 import semcomp.pillow
+from semcomp.codec.codec import Codec
 from semcomp.errors import FormatError
 
 
@@ -22,7 +24,7 @@ def plugin(stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def semc(plugin: Any, photo: np.ndarray, tmp_path: Path) -> Path:
+def semc(plugin: Any, photo: NDArray[np.uint8], tmp_path: Path) -> Path:
     path = tmp_path / "a.semc"
     Image.fromarray(photo).save(path, quality=90)
     return path
@@ -37,7 +39,7 @@ def test_opening_decodes_nothing(semc: Path, plugin: Any, monkeypatch: pytest.Mo
         image.getexif()
 
 
-def test_opening_reads_no_more_than_the_header(plugin: Any, photo: np.ndarray) -> None:
+def test_opening_reads_no_more_than_the_header(plugin: Any, photo: NDArray[np.uint8]) -> None:
     class Counting(io.BytesIO):
         taken = 0
 
@@ -62,7 +64,7 @@ def test_pixels_are_those_of_the_codec(semc: Path, plugin: Any) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
-def test_modes(plugin: Any, photo: np.ndarray, tmp_path: Path, mode: str) -> None:
+def test_modes(plugin: Any, photo: NDArray[np.uint8], tmp_path: Path, mode: str) -> None:
     image = Image.fromarray(photo).convert(mode)
     image.save(tmp_path / "a.semc")
     opened = Image.open(tmp_path / "a.semc")
@@ -71,7 +73,7 @@ def test_modes(plugin: Any, photo: np.ndarray, tmp_path: Path, mode: str) -> Non
     assert np.abs(np.asarray(opened).astype(int) - np.asarray(image)).mean() < 12
 
 
-def test_metadata_goes_through(plugin: Any, photo: np.ndarray, tmp_path: Path) -> None:
+def test_metadata_goes_through(plugin: Any, photo: NDArray[np.uint8], tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010F] = "Maker"
     image = Image.fromarray(photo)
@@ -87,7 +89,7 @@ def test_metadata_goes_through(plugin: Any, photo: np.ndarray, tmp_path: Path) -
     assert again.info.keys() == {"quality"}
 
 
-def test_targets(plugin: Any, photo: np.ndarray) -> None:
+def test_targets(plugin: Any, photo: NDArray[np.uint8]) -> None:
     buffer = io.BytesIO()
     Image.fromarray(photo).save(buffer, "SEMC", max_bytes=4000)
     assert len(buffer.getvalue()) <= 4000
@@ -98,7 +100,7 @@ def test_cut_files(semc: Path) -> None:
     for length in (5, 20, 40, 60, len(data) // 2, len(data) - 1):
         with pytest.raises(FormatError):
             Image.open(io.BytesIO(data[:length])).load()
-    with pytest.raises(Image.UnidentifiedImageError):
+    with pytest.raises(UnidentifiedImageError):
         Image.open(io.BytesIO(data[:3]))
 
 
@@ -110,7 +112,7 @@ def test_verify(semc: Path) -> None:
         Image.open(io.BytesIO(bytes(data))).verify()
 
 
-def test_with_the_real_codec(codec: Any, photo: np.ndarray, tmp_path: Path) -> None:
+def test_with_the_real_codec(codec: Codec, photo: NDArray[np.uint8], tmp_path: Path) -> None:
     semcomp.pillow._codec.cache_clear()
     Image.fromarray(photo).save(tmp_path / "a.semc", quality=80)
     decoded = np.asarray(Image.open(tmp_path / "a.semc"))

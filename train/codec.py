@@ -11,16 +11,16 @@ from pathlib import Path
 import torch
 from lightning.fabric import Fabric
 
-from semcomp.model import CodecConfig, CodecModel
-from semcomp.quantize import QUALITIES
+from semcomp.networks.model import CodecConfig, CodecModel
+from semcomp.networks.rate_table import QUALITIES
 from train.checkpoint import load_state, random_state, restore_random_state, save_state
-from train.data import Photos, find_photos
 from train.log import Log
 from train.loop import begin, make_parser, part_done, run_to_the_end, say_where
 from train.objective import Objective
 from train.optim import OptimConfig, build_optimizers, keep_layout, moving_average, rate_factor, set_rates
-from train.start import start_from
+from train.photos import Photos, find_photos
 from train.validate import Validation
+from train.warm_start import start_from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +100,10 @@ class Trainer:
         cuda = self.device.type == "cuda"
         self.photos = Photos(
             find_photos(config.data.photos)[: config.data.limit],
-            smallest=config.data.crop, device=self.device, quiet=quiet,
-        )  # fmt: skip
+            smallest=config.data.crop,
+            device=self.device,
+            quiet=quiet,
+        )
         self.objective = Objective(CodecModel(config.codec), skip_below=config.skip_below)
         if config.start_from:
             start_from(self.objective, config.start_from)
@@ -116,9 +118,7 @@ class Trainer:
     @property
     def progress(self) -> float:
         """0..1 of the whole run."""
-        return part_done(
-            step=self.step, seconds=self.seconds, steps=self.config.steps, minutes=self.config.minutes
-        )
+        return part_done(step=self.step, seconds=self.seconds, steps=self.config.steps, minutes=self.config.minutes)
 
     def save(self) -> None:
         if self.fabric.is_global_zero:
@@ -129,8 +129,10 @@ class Trainer:
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "sampler": self.sampler.get_state(),
                 "random": random_state(),
-                "step": self.step, "seconds": self.seconds, "validated": self.validated,
-            }  # fmt: skip
+                "step": self.step,
+                "seconds": self.seconds,
+                "validated": self.validated,
+            }
             save_state(self.folder / "state.safetensors", state)
 
     def resume(self) -> None:
@@ -169,10 +171,14 @@ class Trainer:
         self.step += 1
         with torch.no_grad():
             return {
-                "step": self.step, "loss": loss.item(), "norm": norm.item(), "lr_factor": factor,
-                "bpp": (measured.bpp_y + measured.bpp_z).mean().item(), "bpp_z": measured.bpp_z.mean().item(),
+                "step": self.step,
+                "loss": loss.item(),
+                "norm": norm.item(),
+                "lr_factor": factor,
+                "bpp": (measured.bpp_y + measured.bpp_z).mean().item(),
+                "bpp_z": measured.bpp_z.mean().item(),
                 "psnr_db": (10 * torch.log10(255**2 / measured.mse)).mean().item(),
-            }  # fmt: skip
+            }
 
     def run(self, *, max_minutes: float | None = None) -> bool:
         """Train to the end, or until the time is up or a signal asks to stop. True at the end of the run."""
@@ -197,16 +203,15 @@ class Trainer:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = make_parser(
-        "codec", __doc__,
+        "codec",
+        __doc__,
         "examples:\n  python -m train.codec configs/codec_base.yaml --set data.photos=[~/photos]\n"
         "  python -m train.codec configs/codec_base.yaml --max-minutes 60\n"
         "  python -m train.codec configs/codec_base.yaml --resume\n"
         "afterwards:\n  python -m train.export runs/base semcomp/weights/base.safetensors",
-    )  # fmt: skip
-    options = parser.parse_args(arguments)
-    trainer = begin(
-        parser, options, RunConfig, lambda config, folder: Trainer(config, folder, quiet=options.quiet)
     )
+    options = parser.parse_args(arguments)
+    trainer = begin(parser, options, RunConfig, lambda config, folder: Trainer(config, folder, quiet=options.quiet))
     done = trainer.run(max_minutes=options.max_minutes)
     say_where(trainer, done=done)
     return 0

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from semcomp.synthesis import compand
+from semcomp.networks.synthesis import compand
 
 SEEN = 12
 """Channels that y_hat is reduced to, as in HiFiC."""
@@ -25,12 +25,14 @@ class Discriminator(nn.Module):
         super().__init__()
         self.latents = nn.Conv2d(latents, SEEN, 1)
         conditions = 48 + SEEN + classes + 2
-        self.layers = nn.ModuleList([
-            spectral_norm(nn.Conv2d(conditions, width, 3, padding=1)),
-            spectral_norm(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)),
-            spectral_norm(nn.Conv2d(2 * width, 4 * width, 4, stride=2, padding=1)),
-            spectral_norm(nn.Conv2d(4 * width, 4 * width, 3, padding=1)),
-        ])  # fmt: skip
+        self.layers = nn.ModuleList(
+            [
+                spectral_norm(nn.Conv2d(conditions, width, 3, padding=1)),
+                spectral_norm(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)),
+                spectral_norm(nn.Conv2d(2 * width, 4 * width, 4, stride=2, padding=1)),
+                spectral_norm(nn.Conv2d(4 * width, 4 * width, 3, padding=1)),
+            ]
+        )
         self.logits = spectral_norm(nn.Conv2d(4 * width, 1, 1))
 
     def forward(self, x: Tensor, y_hat: Tensor, guide: Tensor, keep: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -18,19 +18,19 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from heads.data import read_rgb
+from heads.datasets import read_rgb
 from semcomp import config as configuration
-from semcomp.codec import Codec
-from semcomp.image import from_array
-from semcomp.latents import Symbols
-from semcomp.model import CodecConfig, CodecModel
-from semcomp.quantize import QUALITIES
-from semcomp.sigma import SCALES, Z_LIMIT, scale_table
-from semcomp.store import Release, parameters, save_release, stored_precision
-from semcomp.tables import TOTAL, Tables, quantize_pmf
+from semcomp.bitstream.frequency_tables import TOTAL, Tables, quantize_pmf
+from semcomp.codec.codec import Codec
+from semcomp.codec.latent_coder import Symbols
+from semcomp.codec.release import Release, parameters, save_release, stored_precision
+from semcomp.imaging.picture import from_array
+from semcomp.networks.model import CodecConfig, CodecModel
+from semcomp.networks.rate_table import QUALITIES
+from semcomp.networks.sigma import SCALES, Z_LIMIT, scale_table
 from train.checkpoint import load_state
 from train.codec import RunConfig
-from train.data import find_photos
+from train.photos import find_photos
 
 PHOTOS = 240
 """Training photos that tables are fitted to."""
@@ -155,9 +155,15 @@ def export(
 
     def release(tables_y: Tables, tables_z: Tables) -> Release:
         return Release(
-            name=name, config=config, weights=weights, sigma=network.sigma_path.released(),
-            tables_y=tables_y, tables_z=tables_z, skip_below=skip_below, origin=origin,
-        )  # fmt: skip
+            name=name,
+            config=config,
+            weights=weights,
+            sigma=network.sigma_path.released(),
+            tables_y=tables_y,
+            tables_z=tables_z,
+            skip_below=skip_below,
+            origin=origin,
+        )
 
     draft = release(uniform_tables(SCALES), uniform_tables(config.nodes * config.hyper))
     first = collect(Codec(draft), pictures[::4], optimise=False, quiet=quiet)
@@ -168,9 +174,11 @@ def export(
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m train.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m train.export",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example:\n  python -m train.export runs/base semcomp/weights/base.safetensors",
-    )  # fmt: skip
+    )
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("output", type=Path, help=".safetensors file to write; its stem is the codec's name")
     parser.add_argument(
@@ -195,9 +203,12 @@ def main(arguments: list[str] | None = None) -> int:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     save_release(release, options.output)
     row = {
-        "file": str(options.output), "bytes": options.output.stat().st_size,
-        "entropy_id": release.entropy_id.hex(), "model_id": release.model_id.hex(), "origin": origin,
-    }  # fmt: skip
+        "file": str(options.output),
+        "bytes": options.output.stat().st_size,
+        "entropy_id": release.entropy_id.hex(),
+        "model_id": release.model_id.hex(),
+        "origin": origin,
+    }
     print(json.dumps(row))
     card = model_card(release, config, state, size=options.output.stat().st_size, tables_from=len(pictures))
     options.output.with_suffix(".md").write_text(card + (f"\n{options.notes.read_text()}" if options.notes else ""))
@@ -207,10 +218,19 @@ def main(arguments: list[str] | None = None) -> int:
 def model_card(release: Release, config: RunConfig, state: dict[str, Any], *, size: int, tables_from: int) -> str:
     """What the run itself knows; `--notes` adds data, licence and figures."""
     return CARD.format(
-        name=release.name, size=size / 1e6, parameters=parameters(release) / 1e6, model_id=release.model_id.hex(),
-        entropy_id=release.entropy_id.hex(), steps=state["step"], batch=config.data.batch, crop=config.data.crop,
-        minutes=state["seconds"] / 60, machine=machine(), tables_from=tables_from, config=configuration.dump(config),
-    )  # fmt: skip
+        name=release.name,
+        size=size / 1e6,
+        parameters=parameters(release) / 1e6,
+        model_id=release.model_id.hex(),
+        entropy_id=release.entropy_id.hex(),
+        steps=state["step"],
+        batch=config.data.batch,
+        crop=config.data.crop,
+        minutes=state["seconds"] / 60,
+        machine=machine(),
+        tables_from=tables_from,
+        config=configuration.dump(config),
+    )
 
 
 def machine() -> str:

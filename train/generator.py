@@ -15,28 +15,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from heads.data import IGNORED, find_dataset
+from heads.datasets import find_dataset
 from heads.depthwise import quick_depthwise
-from semcomp.generative import feather
-from semcomp.generator import Generator, GeneratorConfig
-from semcomp.generators import TrainedGenerator, read_generator_file, save_generator
-from semcomp.model import CodecModel
-from semcomp.store import load_release, save_release
+from semcomp.codec.release import load_release, save_release
+from semcomp.generative.generator_file import TrainedGenerator, read_generator_file, save_generator
+from semcomp.generative.network import Generator, GeneratorConfig
+from semcomp.generative.render import feather
+from semcomp.networks.model import CodecModel
+from semcomp.semantics.results import VOID
 from train.checkpoint import load_state, random_state, restore_random_state, save_state
+from train.conditions import DrawConfig, Sample, draw
+from train.contact_sheet import colours_of, mask_of, to_uint8, write_sheet
 from train.discriminator import Discriminator, feature_distance, hinge_of_discriminator, weighted_mean
 from train.export import with_analysis
 from train.generator_config import RunConfig
 from train.generator_export import card, released
-from train.guided import DrawConfig, Sample, draw
 from train.joint import Crops, LabelledConfig
 from train.log import Log
 from train.loop import begin, make_parser, part_done, run_to_the_end, say_where
-from train.meaning import Meaning
 from train.objective import Objective
 from train.optim import build_optimizers, keep_layout, moving_average, rate_factor, set_rates
 from train.perceptual import find_distance
-from train.sheets import colours_of, mask_of, to_uint8, write_sheet
-from train.start import start_from
+from train.semantic_loss import Meaning
+from train.warm_start import start_from
 
 SURROUNDINGS = 17
 """Side in pixels of the square that a pixel is compared with by `roughness`: just beyond a position of y."""
@@ -60,10 +61,21 @@ class Trainer:
         c, n = self.release.config, config.network
         classes = len(self.dataset.classes)
         sizes = GeneratorConfig(
-            classes=classes, latents=c.latents, c16=c.synthesis_c16, c8=c.synthesis_c8, c4=c.synthesis_c4,
-            blocks16=c.synthesis_blocks16, blocks8=c.synthesis_blocks8, nodes=c.nodes, more16=n.more16, more8=n.more8,
-            more4=n.more4, guide=n.guide, fill=n.fill, blocks_fill=n.blocks_fill,
-        )  # fmt: skip
+            classes=classes,
+            latents=c.latents,
+            c16=c.synthesis_c16,
+            c8=c.synthesis_c8,
+            c4=c.synthesis_c4,
+            blocks16=c.synthesis_blocks16,
+            blocks8=c.synthesis_blocks8,
+            nodes=c.nodes,
+            more16=n.more16,
+            more8=n.more8,
+            more4=n.more4,
+            guide=n.guide,
+            fill=n.fill,
+            blocks_fill=n.blocks_fill,
+        )
         self.generator = Generator(sizes)
         self.generator.synthesis.load_state_dict(self.objective.codec.synthesis.state_dict())
         if config.start_generator:
@@ -99,13 +111,19 @@ class Trainer:
     def save(self) -> None:
         """The state, the generator's file, and with `moves: analysis` the codec's."""
         state = {
-            "generator": self.generator.state_dict(), "average": self.average.module.state_dict(),
-            "averaged": int(self.average.n_averaged), "discriminator": self.discriminator.state_dict(),
+            "generator": self.generator.state_dict(),
+            "average": self.average.module.state_dict(),
+            "averaged": int(self.average.n_averaged),
+            "discriminator": self.discriminator.state_dict(),
             "analysis": self.objective.codec.analysis.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self._all_optimizers()],
-            "sampler": self.sampler.get_state(), "crops": self.crops.rng.bit_generator.state,
-            "random": random_state(), "step": self.step, "seconds": self.seconds, "sheet_at": self.sheet_at,
-        }  # fmt: skip
+            "sampler": self.sampler.get_state(),
+            "crops": self.crops.rng.bit_generator.state,
+            "random": random_state(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "sheet_at": self.sheet_at,
+        }
         save_state(self.folder / "state.safetensors", state)
         self.export(self.folder / "generator.safetensors")
 
@@ -220,9 +238,7 @@ class Trainer:
             weight = feather(keep) * sample.selective[:, None, None, None]
         return made, torch.lerp(made, faithful, weight)
 
-    def _loss(
-        self, sample: Sample, y_hat: Tensor, made: Tensor, shown: Tensor
-    ) -> tuple[Tensor, dict[str, float]]:
+    def _loss(self, sample: Sample, y_hat: Tensor, made: Tensor, shown: Tensor) -> tuple[Tensor, dict[str, float]]:
         """The generator's loss of a batch, and its parts."""
         w = self.config.loss
         weight = sample.keep.float().repeat_interleave(16, 2).repeat_interleave(16, 3)
@@ -246,13 +262,16 @@ class Trainer:
         semantic = torch.zeros(())
         if self.meaning and self.progress >= self.config.semantic_from:
             seen = (weight[:, 0] > 0) if w.adversarial_beyond == 0 else torch.ones_like(weight[:, 0], dtype=torch.bool)
-            semantic = self.meaning(shown, torch.where(seen, sample.label_map, IGNORED))
+            semantic = self.meaning(shown, torch.where(seen, sample.label_map, VOID))
             loss = loss + w.semantic * semantic
         psnr_db = (10 * torch.log10(255**2 / mse.detach().clamp_min(1e-3))).mean()
         row = {
-            "psnr_db": psnr_db.item(), "perceptual": perceptual.mean().item(), "adversarial": adversarial.item(),
-            "matching": matching.item(), "semantic": semantic.item(),
-        }  # fmt: skip
+            "psnr_db": psnr_db.item(),
+            "perceptual": perceptual.mean().item(),
+            "adversarial": adversarial.item(),
+            "matching": matching.item(),
+            "semantic": semantic.item(),
+        }
         return loss, row
 
     def _counted(self, sample: Sample) -> Tensor:
@@ -293,8 +312,9 @@ class Trainer:
             _, shown = self._make(average, batch, y_hat)
         columns = [
             *(to_uint8(value) for value in (batch.x, faithful, shown)),
-            colours_of(batch.label_map, self.dataset.palette), mask_of(batch.keep),
-        ]  # fmt: skip
+            colours_of(batch.label_map, self.dataset.palette),
+            mask_of(batch.keep),
+        ]
         write_sheet(self.folder / "sheets" / f"{self.step:07d}.png", columns, batch.in_words())
 
     def run(self, *, max_minutes: float | None = None) -> bool:
@@ -315,9 +335,14 @@ class Trainer:
     def export(self, path: Path) -> TrainedGenerator:
         """Write the averaged generator in half precision, and with `moves: analysis` the codec beside it."""
         made = released(
-            self.average.module, self.config, self.dataset, self.release, steps=self.step, seconds=self.seconds,
+            self.average.module,
+            self.config,
+            self.dataset,
+            self.release,
+            steps=self.step,
+            seconds=self.seconds,
             perceptual=self.distance.name,
-        )  # fmt: skip
+        )
         save_generator(made, path)
         if self.config.moves == "analysis":
             analysis = self.objective.codec.analysis
@@ -337,11 +362,12 @@ def roughness(x: Tensor) -> Tensor:
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = make_parser(
-        "generator", __doc__,
+        "generator",
+        __doc__,
         "examples:\n  python -m train.generator configs/generator_street.yaml --max-minutes 60\n"
         "  python -m train.generator configs/generator_street.yaml --resume "
         "-o semcomp/weights/generator_street.safetensors",
-    )  # fmt: skip
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="also write the generator and its card here")
     options = parser.parse_args(arguments)
     trainer = begin(parser, options, RunConfig, lambda config, folder: Trainer(config, folder, quiet=options.quiet))

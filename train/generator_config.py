@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from heads.data import DataConfig
-from semcomp.model import STRIDE_Z
-from train.guided import DrawConfig
+from heads.datasets import DataConfig
+from semcomp.networks.model import STRIDE_Z
+from train.conditions import DrawConfig
 from train.optim import OptimConfig
 
 MOVES = ("generator", "analysis")

@@ -3,11 +3,11 @@
 from functools import lru_cache
 from pathlib import Path
 
-from heads.data import Dataset
+from heads.datasets import Dataset
 from semcomp import config as configuration
-from semcomp.generator import Generator, GeneratorConfig, kmac_per_pixel
-from semcomp.generators import GeneratorInfo, TrainedGenerator
-from semcomp.store import Release
+from semcomp.codec.release import Release
+from semcomp.generative.generator_file import GeneratorInfo, TrainedGenerator
+from semcomp.generative.network import Generator, GeneratorConfig, kmac_per_pixel
 from train.export import machine
 from train.generator_config import RunConfig
 
@@ -15,9 +15,15 @@ _cost = lru_cache(maxsize=4)(kmac_per_pixel)
 
 
 def released(
-    network: Generator, config: RunConfig, dataset: Dataset, release: Release, *, steps: int, seconds: float,
+    network: Generator,
+    config: RunConfig,
+    dataset: Dataset,
+    release: Release,
+    *,
+    steps: int,
+    seconds: float,
     perceptual: str,
-) -> TrainedGenerator:  # fmt: skip
+) -> TrainedGenerator:
     """A copy of a network, with what is to be said of it."""
     sizes: GeneratorConfig = network.config
     parameters = sum(p.numel() for p in network.parameters()) / 1e6
@@ -32,9 +38,12 @@ def released(
     if config.licence:
         origin += f"; {config.licence}"
     info = GeneratorInfo(
-        name=config.generator, classes=dataset.classes, palette=dataset.palette, entropy_id=release.entropy_id.hex(),
+        name=config.generator,
+        classes=dataset.classes,
+        palette=dataset.palette,
+        entropy_id=release.entropy_id.hex(),
         origin=origin,
-    )  # fmt: skip
+    )
     copy = Generator(sizes)
     copy.load_state_dict({name: value.cpu() for name, value in network.state_dict().items()})
     return TrainedGenerator(info, copy)

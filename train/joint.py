@@ -27,26 +27,27 @@ import yaml
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from heads.cache import augment, to_network, whole_pictures
-from heads.data import IGNORED, DataConfig, Dataset, find_dataset, read_rgb
+from heads.datasets import DataConfig, Dataset, find_dataset, read_rgb
 from heads.depthwise import quick_depthwise
-from heads.file import NETWORKS, HeadInfo, Network, NetworkHead, build_network
 from heads.fit import validate
+from heads.head_file import NETWORKS, HeadInfo, Network, NetworkHead, build_network
+from heads.latent_cache import augment, to_network, whole_pictures
 from semcomp import config as configuration
-from semcomp.codec import Codec
-from semcomp.interpolation import FINE
-from semcomp.model import STRIDE_Z, CodecConfig, CodecModel
-from semcomp.quantize import QUALITIES
-from semcomp.semantics import load_head
-from semcomp.store import Release, load_release, save_release
+from semcomp.codec.codec import Codec
+from semcomp.codec.release import Release, load_release, save_release
+from semcomp.networks.model import STRIDE_Z, CodecConfig, CodecModel
+from semcomp.networks.rate_table import QUALITIES
+from semcomp.semantics.head import load_head
+from semcomp.semantics.results import VOID
+from semcomp.semantics.upsample import FINE
 from train.checkpoint import load_state, save_state
-from train.data import Photos, find_photos
 from train.export import export, pictures_for_tables, with_analysis
 from train.log import stop_signals
 from train.objective import Objective
 from train.optim import OptimConfig, build_optimizers, moving_average, rate_factor, set_rates
-from train.start import start_from
+from train.photos import Photos, find_photos
 from train.validate import Validation
+from train.warm_start import start_from
 
 MOVES = ("analysis", "everything")
 
@@ -161,9 +162,9 @@ def semantic_loss(logits: Tensor, target: Tensor, *, weight: Tensor | None = Non
     if logits.ndim == 2:
         return F.cross_entropy(logits, target, label_smoothing=0.1)
     target = target[:, FINE // 2 :: FINE, FINE // 2 :: FINE]
-    if (target == IGNORED).all():
+    if (target == VOID).all():
         return 0 * logits.sum()
-    return F.cross_entropy(logits, target, weight=weight, ignore_index=IGNORED)
+    return F.cross_entropy(logits, target, weight=weight, ignore_index=VOID)
 
 
 class Trainer:
@@ -289,11 +290,14 @@ class Trainer:
         for name, crops in self.sets.items():
             head = NetworkHead(
                 HeadInfo(
-                    name=name, task=crops.dataset.task, classes=crops.dataset.classes, palette=crops.dataset.palette,
+                    name=name,
+                    task=crops.dataset.task,
+                    classes=crops.dataset.classes,
+                    palette=crops.dataset.palette,
                     entropy_id=codec.entropy_id.hex(),
                 ),
                 self.heads[name],
-            )  # fmt: skip
+            )
             held = whole_pictures(codec, crops.dataset, crops.config.data, source="latents", quiet=self.quiet)
             answer = validate(head, held, crops.dataset)
             figures[name] = answer["top1"] if crops.dataset.task == "classify" else answer["mean_iou"]
@@ -322,9 +326,11 @@ def _codec_config(source: str) -> CodecConfig:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m train.joint", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m train.joint",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example: python -m train.joint configs/joint.yaml --set gamma=0 --set name=joint_control",
-    )  # fmt: skip
+    )
     parser.add_argument("config", type=Path, help="a YAML file")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any value of the configuration"

@@ -21,8 +21,12 @@ class Log:
         self.every, self.quiet, self.figures, self.rows = every, quiet, figures, []
         self.file = (folder / "log.jsonl").open("a")
         self.board = SummaryWriter(str(folder / "tensorboard"))
-        self.bar = tqdm(total=100, unit="%", disable=quiet or not sys.stderr.isatty(), bar_format=(
-            "{percentage:5.1f}% {bar} {elapsed}<{remaining} {postfix}"))  # fmt: skip
+        self.bar = tqdm(
+            total=100,
+            unit="%",
+            disable=quiet or not sys.stderr.isatty(),
+            bar_format=("{percentage:5.1f}% {bar} {elapsed}<{remaining} {postfix}"),
+        )
 
     def __enter__(self) -> "Log":
         return self

@@ -42,9 +42,13 @@ def part_done(*, step: int, seconds: float, steps: int | None, minutes: float | 
 
 
 def run_to_the_end(
-    run: Run, *, save_minutes: float, max_minutes: float | None, figures: tuple[str, ...] = ("loss", "bpp", "psnr_db"),
+    run: Run,
+    *,
+    save_minutes: float,
+    max_minutes: float | None,
+    figures: tuple[str, ...] = ("loss", "bpp", "psnr_db"),
     after_step: Callable[[Log], None] = lambda log: None,
-) -> bool:  # fmt: skip
+) -> bool:
     """Train to the end, or until the time is up or a signal asks to stop. True at the end of the run."""
     began, last_save = time.monotonic(), time.monotonic()
     before = run.seconds
@@ -67,9 +71,11 @@ def run_to_the_end(
 def make_parser(name: str, doc: str | None, epilog: str) -> argparse.ArgumentParser:
     """The options that every training program has."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m train.{name}", description=doc, epilog=epilog,
+        prog=f"python -m train.{name}",
+        description=doc,
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument("config", type=Path, help="YAML file of the run")
     parser.add_argument("--set", action="append", default=[], metavar="a.b=c", help="change a value of the config")
     parser.add_argument("--max-minutes", type=float, metavar="M", help="save and stop after M minutes")

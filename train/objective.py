@@ -10,9 +10,10 @@ import torch
 from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 from torch import Tensor, nn
 
-from semcomp.model import CodecModel
-from semcomp.quantize import prior_node, round_half_even
-from semcomp.sigma import LOG_STEP, SCALE_MIN, clip_z, scale_table
+from semcomp.networks.model import CodecModel
+from semcomp.networks.rate_table import prior_node
+from semcomp.networks.rounding import round_half_even
+from semcomp.networks.sigma import LOG_STEP, SCALE_MIN, clip_z, scale_table
 
 LIKELIHOOD_FLOOR = 1e-9
 

@@ -63,9 +63,7 @@ def build_optimizers(module: nn.Module, config: OptimConfig) -> list[torch.optim
     optimizers = [torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, weight_decay=0.0, fused=True)]
     if matrices:
         groups = [{"params": matrices, "full_lr": config.muon_lr}]
-        optimizers.append(
-            torch.optim.Muon(groups, lr=config.muon_lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
-        )
+        optimizers.append(torch.optim.Muon(groups, lr=config.muon_lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"))
     return optimizers
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heads.data import read_rgb
+from heads.datasets import read_rgb
 from semcomp.eval.classical import JPEG
 from semcomp.eval.curves import BD_RANGE_DB, mean_curve
-from semcomp.metrics import bd_rate, psnr_db
-from train.data import find_photos
+from semcomp.imaging.metrics import bd_rate, psnr_db
 from train.objective import Objective
+from train.photos import find_photos
 
 
 def jpeg_curve(pictures: Sequence[np.ndarray]) -> tuple[list[float], list[float]]:

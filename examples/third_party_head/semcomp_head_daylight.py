@@ -1,7 +1,7 @@
 """A whole head in thirty lines: bright or dark, from the latents alone. No pixel is decoded."""
 
 import semcomp
-from semcomp.semantics import Head, Labels
+from semcomp.semantics.head import Head, Labels
 
 
 class Daylight(Head):

@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-import traceback
 import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
-from semcomp.cli import EXIT_FAILED, EXIT_OK, UsageError
-from semcomp.cli.files import STREAM, Job, Unusable
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
+from semcomp.cli.paths import STREAM, Job, Unusable
+from semcomp.cli.terminal import json_line, printable
 from semcomp.errors import SemcompError, SemcompWarning
-from semcomp.processes import share_of_threads, spawned
+from semcomp.workers import share_of_threads, spawned
 
 if TYPE_CHECKING:
-    from semcomp.codec import Codec
+    from semcomp.codec.codec import Codec
 
 Record = dict[str, Any]
 Work = Callable[..., Record]
-"""(job, options) -> record; with a `Prepare` also what that returned"""
+"""(job, options) -> record; a command with a `Prepare` also gets what that returned."""
 Prepare = Callable[[Job, Namespace], Any]
 
 
 @lru_cache(maxsize=1)
 def get_codec(model: str, device: str | None, threads: int | None) -> Codec:
-    """The codec of this process, loaded when the first file needs it."""
-    from semcomp.codec import load
+    """Return the codec of this process. It is loaded when the first file needs it."""
+    from semcomp.codec.codec import load
 
     return load(model, device=device, threads=threads)
 
 
 def run_batch(
-    work: Work, jobs: Sequence[Job], unusable: Sequence[Unusable], options: Namespace, *, keys: Sequence[str],
+    work: Work,
+    jobs: Sequence[Job],
+    unusable: Sequence[Unusable],
+    options: Namespace,
+    *,
+    keys: Sequence[str],
     prepare: Prepare | None = None,
-) -> int:  # fmt: skip
+) -> int:
     """Run `work` on every job, print a line or JSON for each, list the failures, return the exit code.
 
     `work` returns the values of `keys`, "line", and "seconds" where call to return is not what to show;
@@ -66,13 +68,13 @@ def run_batch(
     return report.finish()
 
 
-def _one_by_one(
-    work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None
-) -> Iterator[Record]:
+def _one_by_one(work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None) -> Iterator[Record]:
     if prepare is None:
         for job in jobs:
             yield _attempt(work, job, options)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(prepare, jobs[0], options) if jobs else None
         for number, job in enumerate(jobs):
@@ -84,10 +86,10 @@ def _one_by_one(
             yield _attempt(work, job, options, prepared.result)
 
 
-def _in_processes(
-    work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None
-) -> Iterator[Record]:
-    """In the order of the jobs."""
+def _in_processes(work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None) -> Iterator[Record]:
+    """Run the jobs in worker processes; yields the records in the order of the jobs."""
+    from concurrent.futures.process import BrokenProcessPool
+
     workers = min(options.jobs, len(jobs))
     share = Namespace(**{**vars(options), "threads": share_of_threads(options.threads, workers)})
     pool = spawned(workers)
@@ -130,23 +132,28 @@ def _attempt(work: Work, job: Job, options: Namespace, prepared: Callable[[], An
 
 
 def _failure(job: Job, error: BaseException, code: int, *, message: str | None = None) -> Record:
+    import traceback
+
     if message is None:
         message = (error.strerror if isinstance(error, OSError) else None) or str(error)
     trace = "".join(traceback.format_exception(error)) if error.__traceback__ else None
     return {
-        "input": job.source, "output": None, "ok": False, "error": type(error).__name__, "message": message,
-        "exit_code": code, "traceback": trace, "warnings": [],
-    }  # fmt: skip
+        "input": job.source,
+        "output": None,
+        "ok": False,
+        "error": type(error).__name__,
+        "message": message,
+        "exit_code": code,
+        "traceback": trace,
+        "warnings": [],
+    }
 
 
 class _Report:
     """What the user sees: lines or JSON, a progress bar on a terminal, warnings, and the list of failures."""
 
     def __init__(self, options: Namespace, keys: Sequence[str], *, total: int, to_stdout: bool) -> None:
-        self.options, self.keys = (
-            options,
-            ("input", "output", "ok", *keys, "seconds", "warnings", "error", "message"),
-        )
+        self.options, self.keys = (options, ("input", "output", "ok", *keys, "seconds", "warnings", "error", "message"))
         self.out: TextIO = sys.stdout if to_stdout else sys.stderr  # stdout may carry the data itself
         self.failures: list[Record] = []
         self.total = total
@@ -162,21 +169,23 @@ class _Report:
             self.failures.append(record)
         if self.options.json:
             values = {"command": self.options.command, **{key: record.get(key) for key in self.keys}}
-            self._print(json.dumps(values, ensure_ascii=False), self.out)
+            self._write(json_line(values, self.out), self.out)
         elif record["ok"] and not self.options.quiet:
             line = record["line"].replace("{seconds}", f"{record['seconds']:.2f} s")
             where = f" -> {_shown(record['output'])}" if record["output"] else ""
             self._print(f"{_shown(record['input'])}{where}  {line}", self.out)
         for warning in record["warnings"]:
-            self._print(
-                f"semcomp {self.options.command}: {_shown(record['input'])}: warning: {warning}", sys.stderr
-            )
+            self._print(f"semcomp {self.options.command}: {_shown(record['input'])}: warning: {warning}", sys.stderr)
         if self.options.verbose and record.get("traceback"):
-            self._print(record["traceback"].rstrip(), sys.stderr)
+            for line in record["traceback"].splitlines():
+                self._print(line, sys.stderr)
         if self.bar is not None:
             self.bar.update(1)
 
     def _print(self, line: str, stream: TextIO) -> None:
+        self._write(printable(line, stream), stream)
+
+    def _write(self, line: str, stream: TextIO) -> None:
         if self.bar is not None:
             self.bar.write(line, file=stream)
         else:

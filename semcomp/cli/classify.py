@@ -6,11 +6,34 @@ import time
 from argparse import Namespace
 from typing import Any
 
+from semcomp.cli.argument_types import whole_number
 from semcomp.cli.batch import run_batch
-from semcomp.cli.files import IMAGE_SUFFIXES, Job, list_jobs
-from semcomp.cli.reading import Input, get_head, read_latents
+from semcomp.cli.latents_input import Input, get_head, read_latents
+from semcomp.cli.paths import IMAGE_SUFFIXES, Job, list_jobs
+from semcomp.cli.shared_options import NewParser, SharedOptions
 
 KEYS = ("head", "labels")
+
+_EPILOG = """\
+examples:
+  semcomp classify small/*.semc
+  semcomp classify photos/ --top 3 --json           pictures are encoded in memory first
+  semcomp classify --head my.safetensors new/*.semc a head of your own, see semcomp-fit-head
+"""
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.reading, shared.model, shared.output],
+        epilog=_EPILOG,
+        description="Say what .semc files show. Heads read the latents: no pixel is decoded.",
+    )
+    parser.add_argument("--head", default="objects", metavar="NAME", help="a head's name or file (objects)")
+    parser.add_argument(
+        "--top", type=whole_number(1, 1000, "count"), default=5, metavar="N", help="labels for each file (5)"
+    )
+    parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:
@@ -22,7 +45,7 @@ def run(options: Namespace) -> int:
 
 def classify_one(job: Job, options: Namespace, given: Input) -> dict[str, Any]:
     """Run the head on one file's latents; returns the values of `KEYS` and the line to show."""
-    from semcomp.semantics import Segmentation
+    from semcomp.semantics.head import Segmentation
 
     head = get_head(options.head)
     start = time.perf_counter()
@@ -32,6 +55,8 @@ def classify_one(job: Job, options: Namespace, given: Input) -> dict[str, Any]:
     pairs = list(zip(labels.names, labels.scores, strict=True))
     shown = "  ".join(f"{name} {score:.2f}" for name, score in pairs)
     return {
-        "head": head.name, "labels": [{"name": name, "score": round(score, 4)} for name, score in pairs],
-        "seconds": time.perf_counter() - start, "line": shown or "nothing known",
-    }  # fmt: skip
+        "head": head.name,
+        "labels": [{"name": name, "score": round(score, 4)} for name, score in pairs],
+        "seconds": time.perf_counter() - start,
+        "line": shown or "nothing known",
+    }

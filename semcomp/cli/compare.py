@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from argparse import Namespace
 from pathlib import Path
 
-from semcomp.cli import EXIT_OK
 from semcomp.cli.batch import get_codec
 from semcomp.cli.encode import encode_with_target
-from semcomp.cli.files import STREAM, check_target, read_source, write_target
+from semcomp.cli.exit_codes import EXIT_OK
+from semcomp.cli.paths import STREAM, check_target, read_source, write_target
+from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.terminal import say, say_json
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.target, shared.model, shared.output],
+        description="Write one self-contained page: slider, zoomed crops, bytes and PSNR at equal bytes.",
+    )
+    parser.add_argument("input", metavar="IN", help="an image, or - for stdin")
+    parser.add_argument("-o", "--output", metavar="PAGE", help="the page (IN with the suffix .compare.html)")
+    parser.add_argument("-f", "--force", action="store_true", help="overwrite a page that exists")
+    parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:
     """Write the page; returns the exit code."""
-    from semcomp.compare import compare, page
-    from semcomp.image import open_picture
+    from semcomp.eval.compare import compare, page
+    from semcomp.imaging.picture import open_picture
 
     start = time.perf_counter()
-    default = (
-        "stdin.compare.html"
-        if options.input == STREAM
-        else str(Path(options.input).with_suffix(".compare.html"))
-    )
+    default = "stdin.compare.html" if options.input == STREAM else str(Path(options.input).with_suffix(".compare.html"))
     target = options.output or default
     check_target(target, force=options.force)
     picture = open_picture(read_source(options.input), convert=options.convert)
@@ -38,13 +47,18 @@ def run(options: Namespace) -> int:
     out = sys.stderr if target == STREAM else sys.stdout
     if options.json:
         values = {
-            "command": "compare", "input": options.input, "output": target, "ok": True,
-            "width": picture.width, "height": picture.height, "quality": quality,
-            "codecs": [entry.to_dict() for entry in comparison.entries], "seconds": round(seconds, 4),
-        }  # fmt: skip
-        print(json.dumps(values, ensure_ascii=False), file=out)
+            "command": "compare",
+            "input": options.input,
+            "output": target,
+            "ok": True,
+            "width": picture.width,
+            "height": picture.height,
+            "quality": quality,
+            "codecs": [entry.to_dict() for entry in comparison.entries],
+            "seconds": round(seconds, 4),
+        }
+        say_json(values, stream=out)
     elif not options.quiet:
-        print(f"{options.input} -> {target}  {seconds:.2f} s", file=out)
-        for entry in comparison.entries:
-            print("  " + entry.line(), file=out)
+        say(f"{options.input} -> {target}  {seconds:.2f} s", stream=out)
+        say([f"  {entry.line()}" for entry in comparison.entries], stream=out)
     return EXIT_OK

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-import sys
 import time
 from argparse import Namespace
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-from semcomp.cli import EXIT_FAILED, EXIT_OK
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
+from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.terminal import complain, say, say_json
 
 CORE = ("torch", "torchvision", "numpy", "pillow", "safetensors", "constriction", "tqdm", "PyYAML")
 EXTRAS = {
-    "train": (
-        "compressai",
-        "segmentation_models_pytorch",
-        "lpips",
-        "torchmetrics",
-        "tensorboard",
-        "lightning",
-    ),
+    "train": ("compressai", "segmentation_models_pytorch", "lpips", "torchmetrics", "tensorboard", "lightning"),
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "edge": ("onnxruntime",),
     "eval": ("imagecodecs", "matplotlib", "bjontegaard", "lpips", "torchmetrics"),
@@ -31,8 +22,17 @@ EXTRAS = {
 }
 
 
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.output],
+        description="Say what is installed and prove that symbols decode exactly on this machine.",
+    )
+    parser.set_defaults(run=run)
+
+
 def run(options: Namespace) -> int:
-    """Print the report; 0 where every check holds, else 1 or the exit code of the error that stopped it."""
+    """Print the report; returns 0 if every check holds, else 1 or the exit code of the error that stopped it."""
     from semcomp.errors import SemcompError
 
     report: dict[str, Any] = {
@@ -45,12 +45,11 @@ def run(options: Namespace) -> int:
     start = time.perf_counter()
     code = EXIT_OK
     try:
-        from semcomp.codec import load
-        from semcomp.exactness import self_test
+        from semcomp.codec.codec import load
+        from semcomp.codec.self_test import self_test
 
         checks = [
-            {"name": name, "ok": bool(ok), "detail": str(detail)}
-            for name, ok, detail in self_test(load().release)
+            {"name": name, "ok": bool(ok), "detail": str(detail)} for name, ok, detail in self_test(load().release)
         ]
     except SemcompError as error:
         checks = [{"name": "self-test", "ok": False, "detail": str(error)}]
@@ -59,16 +58,19 @@ def run(options: Namespace) -> int:
     report["seconds"] = round(time.perf_counter() - start, 3)
     report["ok"] = all(check["ok"] for check in checks)
     if options.json:
-        print(json.dumps(report, ensure_ascii=False))
+        say_json(report)
     elif not options.quiet:
-        print(describe(report))
+        say(describe(report))
     elif not report["ok"]:
-        print("semcomp doctor: the self-test failed", file=sys.stderr)
+        complain("semcomp doctor: the self-test failed")
     return EXIT_OK if report["ok"] else code or EXIT_FAILED
 
 
 def versions() -> dict[str, str | None]:
-    """Package -> version, null where it is not installed."""
+    """Map each package to its version, or to None where it is not installed."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
     import semcomp
 
     found: dict[str, str | None] = {"semcomp": semcomp.__version__, "python": platform.python_version()}
@@ -81,27 +83,28 @@ def versions() -> dict[str, str | None]:
 
 
 def devices() -> dict[str, Any]:
-    """Where networks could run."""
+    """Describe the devices that networks could run on."""
+    import platform
+
     import torch
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
-        "platform": platform.platform(), "machine": platform.machine(), "cores": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(), "cuda": gpus, "mps": torch.backends.mps.is_available(),
-    }  # fmt: skip
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "cuda": gpus,
+        "mps": torch.backends.mps.is_available(),
+    }
 
 
-def describe(report: dict[str, Any]) -> str:
-    """The report for a person."""
+def describe(report: dict[str, Any]) -> list[str]:
+    """Describe the report in a few lines for a person."""
     where = report["devices"]
     gpus = ", ".join([*where["cuda"], *(["MPS"] if where["mps"] else [])]) or "none"
-    lines = [
-        "versions   "
-        + "  ".join(f"{name} {found or 'MISSING'}" for name, found in report["versions"].items())
-    ]
-    lines.append(
-        f"devices    {where['cores']} cores ({where['machine']}), {where['torch_threads']} used; GPU: {gpus}"
-    )
+    lines = ["versions   " + "  ".join(f"{name} {found or 'MISSING'}" for name, found in report["versions"].items())]
+    lines.append(f"devices    {where['cores']} cores ({where['machine']}), {where['torch_threads']} used; GPU: {gpus}")
     for extra, complete in report["extras"].items():
         state = "installed" if complete else f"not installed: pip install 'semcomp[{extra}]'"
         lines.append(f"extra      {extra:<8}{state}")
@@ -110,4 +113,4 @@ def describe(report: dict[str, Any]) -> str:
         lines.append(f"{'ok' if check['ok'] else 'FAILED':<11}{check['name']}: {check['detail']}")
     verdict = "all is well" if report["ok"] else "something is wrong, see above"
     lines.append(f"{verdict} ({report['seconds']:.1f} s of self-test)")
-    return "\n".join(lines)
+    return lines

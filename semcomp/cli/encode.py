@@ -3,17 +3,70 @@
 from __future__ import annotations
 
 import time
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from semcomp.cli import UsageError, generative
+from semcomp.cli import generative_options
+from semcomp.cli.argument_types import SEMANTICS, semantics_kinds, tag, whole_number
 from semcomp.cli.batch import get_codec, run_batch
-from semcomp.cli.files import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
-from semcomp.cli.reading import get_head
-from semcomp.container import ChunkKind, read_header
+from semcomp.cli.exit_codes import UsageError
+from semcomp.cli.latents_input import get_head
+from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
+from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
 
 KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "ratio", "quality", "psnr_db", "semantics_bytes")
-TARGETS = ("bpp", "max_bytes", "psnr")
+
+_EPILOG = """\
+examples:
+  semcomp encode photo.jpg                          photo.semc, quality 50
+  semcomp encode photo.jpg -q 80 -o best.semc
+  semcomp encode 'photos/**/*.png' -o out/ -j 4     the tree below photos/, mirrored into out/
+  semcomp encode photos/ --max-bytes 20k            each file at most 20,000 bytes (20Ki: 20,480)
+  semcomp encode photo.png --psnr 36                the smallest file of at least 36 dB
+  cat photo.png | semcomp encode - > photo.semc
+  semcomp encode photo.jpg --semantics              labels and a label map go into the file
+  semcomp encode photo.jpg --tag dog=0.98 --tag beach
+  semcomp encode photo.png --mode generative --map  a tiny file; its decoder synthesises the details
+  semcomp encode street.png --keep people,car --head street
+"""
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.batch, shared.target, shared.model, shared.output],
+        epilog=_EPILOG,
+        description="Compress images into .semc files. No option is needed.",
+    )
+    _add_semantics_options(parser)
+    generative_options.add_encode_options(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_semantics_options(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("semantics stored in the file")
+    group.add_argument(
+        "--semantics",
+        nargs="?",
+        const=SEMANTICS,
+        type=semantics_kinds,
+        metavar="labels,map",
+        help="run heads and store labels with scores, a label map, or both (both)",
+    )
+    group.add_argument(
+        "--head", action="append", metavar="NAME", help="head to run: a name or a file; may be repeated (objects)"
+    )
+    group.add_argument(
+        "--grid",
+        type=whole_number(1, 64, "grid"),
+        metavar="N",
+        help="one cell of the map for N x N pixels (4; 8 where the map guides a generator)",
+    )
+    group.add_argument("--label-map", metavar="PNG", help="store this label map: a palette or grey PNG")
+    group.add_argument("--classes", metavar="TXT", help="text file with the names of its classes, one a line")
+    group.add_argument(
+        "--tag", action="append", type=tag, metavar="NAME[=SCORE]", help="store this label; may be repeated"
+    )
 
 
 def run(options: Namespace) -> int:
@@ -22,13 +75,13 @@ def run(options: Namespace) -> int:
         options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc"
     )
     check_semantics(options, len(jobs) + len(unusable))
-    generative.check(options, len(jobs) + len(unusable))
+    generative_options.check(options, len(jobs) + len(unusable))
     return run_batch(encode_one, jobs, unusable, options, keys=KEYS)
 
 
 def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Encode one file and write it; returns the values of `KEYS` and the line to show."""
-    from semcomp.image import open_picture
+    from semcomp.imaging.picture import open_picture
 
     check_target(job.target, force=options.force)
     codec = get_codec(options.model, options.device, options.threads)
@@ -45,14 +98,21 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
         line += f"  quality {quality}" + (f"  {psnr_db:.2f} dB" if psnr_db is not None else "")
     if stored:
         line += f"  of which semantics {stored:,} B"
-    if generative.is_generative(options):
-        line += f"  {generative.kept_in_words(data)}"
+    if generative_options.is_generative(options):
+        line += f"  {generative_options.kept_in_words(data)}"
     return {
         "semantics_bytes": stored,
-        "width": picture.width, "height": picture.height, "input_bytes": len(source), "bytes": len(data),
-        "bpp": round(bpp, 6), "ratio": round(ratio, 4), "quality": quality, "psnr_db": psnr_db,
-        "seconds": time.perf_counter() - start, "line": line,
-    }  # fmt: skip
+        "width": picture.width,
+        "height": picture.height,
+        "input_bytes": len(source),
+        "bytes": len(data),
+        "bpp": round(bpp, 6),
+        "ratio": round(ratio, 4),
+        "quality": quality,
+        "psnr_db": psnr_db,
+        "seconds": time.perf_counter() - start,
+        "line": line,
+    }
 
 
 def target_of(options: Namespace) -> dict[str, Any]:
@@ -66,12 +126,12 @@ def encode_with_target(codec: Any, picture: Any, options: Namespace) -> tuple[by
     more = {"strip": options.strip}
     if (semantics := semantics_of(options)) is not None:
         more["semantics"] = semantics
-    if (request := generative.request_of(options)) is not None:
+    if (request := generative_options.request_of(options)) is not None:
         more["generative"] = request
     if target:
         encoded = codec.encode_to(picture, **more, **target)
         return encoded.data, encoded.quality, encoded.psnr_db
-    quality = options.quality or (generative.QUALITY if getattr(options, "mode", "") == "generative" else 50)
+    quality = options.quality or (generative_options.QUALITY if getattr(options, "mode", "") == "generative" else 50)
     return codec.encode(picture, quality=quality, **more), quality, None
 
 
@@ -85,7 +145,7 @@ def check_semantics(options: Namespace, inputs: int) -> None:
         raise UsageError("labels come either from --tag or from a head: give --semantics map beside --tag")
     if options.label_map and options.semantics and "map" in options.semantics:
         raise UsageError("the map comes either from --label-map or from a head: give --semantics labels beside it")
-    if options.head and not (options.semantics or options.map or generative.is_selective(options)):
+    if options.head and not (options.semantics or options.map or generative_options.is_selective(options)):
         raise UsageError("--head says who makes the semantics: give --semantics too")
     if options.semantics:
         heads = _heads(options)
@@ -103,15 +163,15 @@ def semantics_of(options: Namespace) -> Any:
         return None
     from dataclasses import replace
 
-    from semcomp.payload import CELL, Semantics, from_heads
-    from semcomp.semantics import Labels
+    from semcomp.semantics.head import Labels
+    from semcomp.semantics.stored import CELL, Semantics, from_heads
 
     labels = segmentation = None
     if options.tag:
         given = sorted(dict(options.tag).items(), key=lambda tag: -tag[1])
         labels = Labels(names=tuple(name for name, _ in given), scores=tuple(score for _, score in given))
-    if options.label_map and not generative.is_generative(options):
-        from semcomp.labelpng import read_label_png
+    if options.label_map and not generative_options.is_generative(options):
+        from semcomp.semantics.label_png import read_label_png
 
         segmentation = read_label_png(options.label_map, classes=options.classes)
     cell = options.grid or CELL
@@ -119,9 +179,7 @@ def semantics_of(options: Namespace) -> Any:
     if not options.semantics:
         return own
     heads = _heads(options)
-    describe = from_heads(
-        heads, labels="labels" in options.semantics, label_map="map" in options.semantics, cell=cell
-    )
+    describe = from_heads(heads, labels="labels" in options.semantics, label_map="map" in options.semantics, cell=cell)
 
     def both(latents: Any) -> Semantics:
         made = describe(latents)
@@ -131,6 +189,8 @@ def semantics_of(options: Namespace) -> Any:
 
 
 def semantics_bytes(data: bytes) -> int:
-    """Bytes of the chunks that hold semantics."""
+    """Count the bytes of the chunks that hold semantics."""
+    from semcomp.bitstream.container import ChunkKind, read_header
+
     kinds = (ChunkKind.TAGS, ChunkKind.LABEL_MAP)
     return sum(entry.length for entry in read_header(data)[1] if entry.kind in kinds)

@@ -1,19 +1,33 @@
-"""`semcomp info`: what a file says about itself. Standard library only, so that it answers at once."""
+"""`semcomp info`: what a file says about itself. It imports the standard library alone, so that it answers at once."""
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
-from semcomp.cli import EXIT_FAILED, EXIT_OK
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
+from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.terminal import complain, say, say_json
 from semcomp.errors import SemcompError
-from semcomp.provenance import in_words
-from semcomp.summary import Info, info
+
+if TYPE_CHECKING:
+    from semcomp.bitstream.inspect import Info
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.output], description="Check .semc files and say what is in them. Nothing is decoded."
+    )
+    parser.add_argument("inputs", nargs="+", metavar="FILE", help=".semc files, or - for stdin")
+    parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:
     """Describe every file; returns the exit code."""
+    from semcomp.bitstream.inspect import info
+
     codes = []
     for name in options.inputs:
         try:
@@ -23,25 +37,24 @@ def run(options: Namespace) -> int:
             codes.append(getattr(error, "exit_code", EXIT_FAILED))
             if options.json:
                 failure = {"command": "info", "input": name, "ok": False, "error": type(error).__name__}
-                print(json.dumps({**failure, "message": message}, ensure_ascii=False))
-            print(f"semcomp info: {name}: {message}", file=sys.stderr)
+                say_json({**failure, "message": message})
+            complain(f"semcomp info: {name}: {message}")
             continue
         if options.json:
-            values = {"command": "info", "input": name, "ok": True, **facts.to_dict()}
-            print(json.dumps(values, ensure_ascii=False))
+            say_json({"command": "info", "input": name, "ok": True, **facts.to_dict()})
         elif not options.quiet:
-            print(describe(name, facts, verbose=options.verbose))
+            say(describe(name, facts, verbose=options.verbose))
     if not codes:
         return EXIT_OK
     return codes[0] if len(set(codes)) == 1 else EXIT_FAILED
 
 
-def describe(name: str, facts: Info, *, verbose: bool) -> str:
-    """A few lines for a person."""
+def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:
+    """Describe a file in a few lines for a person."""
+    from semcomp.bitstream.origin import in_words
+
     kept = [
-        what
-        for what, held in (("alpha", facts.has_alpha), ("ICC", facts.has_icc), ("EXIF", facts.has_exif))
-        if held
+        what for what, held in (("alpha", facts.has_alpha), ("ICC", facts.has_icc), ("EXIF", facts.has_exif)) if held
     ]
     lines = [
         f"{name}: {facts.width}x{facts.height} {facts.mode}, quality {facts.quality}, "
@@ -63,5 +76,4 @@ def describe(name: str, facts: Info, *, verbose: bool) -> str:
         lines.append("  note      part of the decoded picture may be synthesised")
     if verbose:
         lines.append(f"  format    version {facts.format_version}, flags {facts.flags:#x}")
-    lines += [f"  lost      {lost}" for lost in facts.lost]
-    return "\n".join(lines)
+    return lines + [f"  lost      {lost}" for lost in facts.lost]

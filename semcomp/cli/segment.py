@@ -9,12 +9,32 @@ from typing import Any
 
 from semcomp.cli.batch import get_codec, run_batch
 from semcomp.cli.decode import image_bytes
-from semcomp.cli.files import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
-from semcomp.cli.reading import Input, get_head, with_latents
-from semcomp.container import MAGIC
+from semcomp.cli.latents_input import Input, get_head, with_latents
+from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
+from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.errors import FormatError, SemcompError, SemcompWarning
 
 KEYS = ("width", "height", "head", "stored", "classes", "bytes")
+
+_EPILOG = """\
+examples:
+  semcomp segment photo.semc                        photo.labels.png: a palette PNG of class numbers
+  semcomp segment small/ -o maps/ --overlay         the pictures under translucent colours, with a legend
+  semcomp segment drive.semc --head street --fresh  run the head even if the file holds a map
+"""
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.reading, shared.written, shared.model, shared.output],
+        epilog=_EPILOG,
+        description="Write the label map of .semc files as PNG.",
+    )
+    parser.add_argument("--head", metavar="NAME", help="a head's name or file (objects)")
+    parser.add_argument("--fresh", action="store_true", help="run the head even where the file holds a map")
+    parser.add_argument("--overlay", action="store_true", help="the picture under the map's colours, with a legend")
+    parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:
@@ -27,17 +47,23 @@ def run(options: Namespace) -> int:
 
 
 def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
-    """The stored label map where there is one to be used, else latents; and what to warn of."""
+    """Read one input.
+
+    Returns:
+        The stored label map, or None if the head has to run; the input with its latents for the head; a warning, or "".
+    """
+    from semcomp.bitstream.container import MAGIC
+
     note = ""
     check_target(job.target, force=options.force)
     data = read_source(job.source)
     if data[: len(MAGIC)] == MAGIC and not options.fresh:
-        from semcomp import payload
-        from semcomp.container import read
+        from semcomp.bitstream.container import read
+        from semcomp.semantics.stored import read_segmentation
 
         container = read(data)
         try:
-            stored = payload.read_segmentation(container)
+            stored = read_segmentation(container)
         except FormatError as error:
             stored, note = None, f"{error}; the head runs instead"
         if stored is not None and options.head in (None, stored.head):
@@ -47,8 +73,8 @@ def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
 
 def segment_one(job: Job, options: Namespace, given: tuple[Any, Input, str]) -> dict[str, Any]:
     """Run the head on one file's latents, or take its stored map; write a PNG. Returns the values of `KEYS`."""
-    from semcomp.labelpng import overlay, palette_png
-    from semcomp.semantics import Segmentation
+    from semcomp.semantics.head import Segmentation
+    from semcomp.semantics.label_png import overlay, palette_png
 
     segmentation, source, note = given
     if note:
@@ -75,10 +101,15 @@ def segment_one(job: Job, options: Namespace, given: tuple[Any, Input, str]) -> 
     ]
     shown = "  ".join(f"{entry['name']} {100 * entry['share']:.0f} %" for entry in classes[:4])
     return {
-        "width": width, "height": height, "head": segmentation.head, "stored": stored, "classes": classes,
-        "bytes": len(output), "seconds": time.perf_counter() - start,
+        "width": width,
+        "height": height,
+        "head": segmentation.head,
+        "stored": stored,
+        "classes": classes,
+        "bytes": len(output),
+        "seconds": time.perf_counter() - start,
         "line": f"{shown}{'  (stored)' if stored else ''}  {{seconds}}",
-    }  # fmt: skip
+    }
 
 
 def _pixels(source: Input, options: Namespace) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from semcomp.edge.tensors import parse_tensors
+from semcomp.edge.safetensors_reader import parse_tensors
 from semcomp.errors import MissingExtraError, ModelError
 
 FORMAT = "semcomp-edge-1"
@@ -133,9 +133,12 @@ def _share_pool(threads: int | None) -> None:
 
 
 _ORT_LEVELS = {
-    "disable": "DISABLE_ALL", "basic": "ENABLE_BASIC", "extended": "ENABLE_EXTENDED", "layout": "ENABLE_LAYOUT",
+    "disable": "DISABLE_ALL",
+    "basic": "ENABLE_BASIC",
+    "extended": "ENABLE_EXTENDED",
+    "layout": "ENABLE_LAYOUT",
     "all": "ENABLE_ALL",
-}  # fmt: skip
+}
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:

@@ -6,22 +6,22 @@ from typing import cast
 
 import numpy as np
 
-from semcomp.answers import Labels, Segmentation
-from semcomp.container import Container
+from semcomp.bitstream.container import Container
 from semcomp.edge.bundle import Bundle
-from semcomp.edge.coder import EdgeCoder
-from semcomp.edge.generators import EdgeGenerator, choose
-from semcomp.edge.heads import EdgeHead
+from semcomp.edge.generator import EdgeGenerator, choose
+from semcomp.edge.head import EdgeHead
+from semcomp.edge.latent_coder import EdgeCoder
 from semcomp.edge.tiling import run_tiled
 from semcomp.errors import ModelError
-from semcomp.filing import FileCodec
-from semcomp.guidance import note_of, stored_guide
-from semcomp.image import Picture
-from semcomp.spans import tile_side
-from semcomp.symbols import STRIDE_Y, STRIDE_Z, Latents, grid
+from semcomp.imaging.picture import Picture
+from semcomp.pipeline.base_codec import BaseCodec
+from semcomp.pipeline.completion import note_of, stored_guide
+from semcomp.pipeline.tiles import tile_side
+from semcomp.semantics.results import Labels, Segmentation
+from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, grid
 
 
-class EdgeCodec(FileCodec):
+class EdgeCodec(BaseCodec):
     """A folder of exported graphs, ready to encode, decode and recognise. Safe to use from several threads.
 
     `encode`, `encode_to`, `decode`, `latents` and `read_symbols` are those of `semcomp.Codec`; latents hold arrays. A
@@ -69,26 +69,40 @@ class EdgeCodec(FileCodec):
             return np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")[None]
 
         return run_tiled(
-            lambda pixels: self.bundle.run("analysis", ("y",), pixels=pixels)[0], region,
-            height=height, width=width, tile=tile_side(height, width), halo=self._reach("analysis"),
-            axis=2, down=STRIDE_Y,
-        )  # fmt: skip
+            lambda pixels: self.bundle.run("analysis", ("y",), pixels=pixels)[0],
+            region,
+            height=height,
+            width=width,
+            tile=tile_side(height, width),
+            halo=self._reach("analysis"),
+            axis=2,
+            down=STRIDE_Y,
+        )
 
     def render(self, latents: Latents) -> np.ndarray:
         y_hat, quality = latents.y_hat, np.array([latents.quality], np.int64)
         rows, columns = y_hat.shape[-2:]
         pixels = run_tiled(
             lambda part: self.bundle.run("synthesis", ("pixels",), y_hat=part, quality=quality)[0],
-            lambda r, c: np.ascontiguousarray(y_hat[..., r, c]), height=rows, width=columns,
-            tile=tile_side(rows * STRIDE_Y, columns * STRIDE_Y) // STRIDE_Y, halo=self._reach("synthesis"),
-            axis=1, up=STRIDE_Y,
-        )  # fmt: skip
+            lambda r, c: np.ascontiguousarray(y_hat[..., r, c]),
+            height=rows,
+            width=columns,
+            tile=tile_side(rows * STRIDE_Y, columns * STRIDE_Y) // STRIDE_Y,
+            halo=self._reach("synthesis"),
+            axis=1,
+            up=STRIDE_Y,
+        )
         return np.ascontiguousarray(pixels[0, : latents.height, : latents.width])
 
     def complete(
-        self, container: Container, latents: Latents, *, generator: str | Path | None, seed: int,
+        self,
+        container: Container,
+        latents: Latents,
+        *,
+        generator: str | Path | None,
+        seed: int,
         relabel: Mapping[str, str] | None,
-    ) -> tuple[np.ndarray, str]:  # fmt: skip
+    ) -> tuple[np.ndarray, str]:
         if not self.generators:
             return super().complete(container, latents, generator=generator, seed=seed, relabel=relabel)
         chosen = choose(self.generators, container, generator)

@@ -1,19 +1,27 @@
-"""Graphs on pictures that do not fit memory at once: the tiles of spans.py, assembled in numpy."""
+"""Graphs on pictures that do not fit memory at once: the tiles of tiles.py, assembled in numpy."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
 
-from semcomp.spans import tiles
+from semcomp.pipeline.tiles import tiles
 
 Input = TypeVar("Input")
 
 
 def run_tiled(
-    network: Callable[[Input], np.ndarray], source: Callable[[slice, slice], Input], *,
-    height: int, width: int, tile: int, halo: int, axis: int, down: int = 1, up: int = 1,
-) -> np.ndarray:  # fmt: skip
+    network: Callable[[Input], np.ndarray],
+    source: Callable[[slice, slice], Input],
+    *,
+    height: int,
+    width: int,
+    tile: int,
+    halo: int,
+    axis: int,
+    down: int = 1,
+    up: int = 1,
+) -> np.ndarray:
     """`network`'s output over a plane of height x width. `axis` is that of the output's rows; columns follow."""
     output: np.ndarray | None = None
     before = (slice(None),) * axis

@@ -60,23 +60,46 @@ class PillowCodec:
 _LIBRARIES = {"jpg": "libjpeg-turbo", "webp": "libwebp", "avif": "libavif", "jpg_2000": "OpenJPEG"}
 
 JPEG = PillowCodec(
-    name="jpeg", label="JPEG", format="JPEG", lowest=1, highest=95, feature="jpg",
+    name="jpeg",
+    label="JPEG",
+    format="JPEG",
+    lowest=1,
+    highest=95,
+    feature="jpg",
     settings=(5, 8, 12, 18, 25, 35, 45, 55, 65, 75, 82, 88, 92, 95),
     options=(("optimize", True), ("subsampling", "4:2:0")),
-)  # fmt: skip
+)
 WEBP = PillowCodec(
-    name="webp", label="WebP", format="WEBP", lowest=0, highest=100, feature="webp",
-    settings=(0, 5, 10, 20, 30, 40, 50, 60, 70, 80, 86, 90, 94, 97, 100), options=(("method", 6),),
-)  # fmt: skip
+    name="webp",
+    label="WebP",
+    format="WEBP",
+    lowest=0,
+    highest=100,
+    feature="webp",
+    settings=(0, 5, 10, 20, 30, 40, 50, 60, 70, 80, 86, 90, 94, 97, 100),
+    options=(("method", 6),),
+)
 AVIF = PillowCodec(
-    name="avif", label="AVIF", format="AVIF", lowest=0, highest=100, feature="avif",
+    name="avif",
+    label="AVIF",
+    format="AVIF",
+    lowest=0,
+    highest=100,
+    feature="avif",
     settings=(5, 15, 25, 35, 45, 55, 65, 75, 82, 88, 93, 97),
     options=(("subsampling", "4:2:0"), ("max_threads", 1)),
-)  # fmt: skip
+)
 JPEG2000 = PillowCodec(
-    name="jpeg2000", label="JPEG 2000", format="JPEG2000", lowest=18, highest=60, feature="jpg_2000", unit="dB",
-    settings=tuple(range(22, 47, 2)), options=(("irreversible", True), ("mct", 1), ("no_jp2", True)),
-)  # fmt: skip
+    name="jpeg2000",
+    label="JPEG 2000",
+    format="JPEG2000",
+    lowest=18,
+    highest=60,
+    feature="jpg_2000",
+    unit="dB",
+    settings=tuple(range(22, 47, 2)),
+    options=(("irreversible", True), ("mct", 1), ("no_jp2", True)),
+)
 PILLOW = (JPEG, WEBP, AVIF, JPEG2000)
 
 

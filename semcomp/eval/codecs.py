@@ -57,7 +57,7 @@ class Semcomp:
 
     @cached_property
     def codec(self) -> Any:
-        from semcomp.codec import load
+        from semcomp.codec.codec import load
 
         return load(self.model, device=self.device)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from semcomp.metrics import bd_rate
+from semcomp.imaging.metrics import bd_rate
 
 BD_RANGE_DB = (26.0, 38.0)
 """PSNR between which files are compared unless told otherwise."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from semcomp.eval.codecs import Coder
 from semcomp.eval.curves import Point
-from semcomp.metrics import ms_ssim, psnr_db, ssim
+from semcomp.imaging.metrics import ms_ssim, psnr_db, ssim
 
 METRICS: dict[str, str] = {"psnr": "psnr_db", "ssim": "ssim", "ms-ssim": "ms_ssim", "lpips": "lpips"}
 """Name on the command line -> key of the figure."""
@@ -21,8 +21,8 @@ _warm: set[str] = set()
 
 def read_pixels(path: str | Path, *, convert: bool = False) -> np.ndarray:
     """uint8 (H, W, 3); transparency is put on white. ImageError where the picture cannot be taken as it is."""
-    from semcomp.compare import on_white
-    from semcomp.image import open_picture, to_pil
+    from semcomp.eval.compare import on_white
+    from semcomp.imaging.picture import open_picture, to_pil
 
     return np.ascontiguousarray(on_white(to_pil(open_picture(path, convert=convert))))
 
@@ -54,8 +54,11 @@ def _point(coder: Coder, pixels: np.ndarray, setting: int, metrics: Sequence[str
 def figure(metric: str, original: np.ndarray, decoded: np.ndarray) -> float | None:
     """One metric by name; None where it is infinite, or not defined for a picture of this size."""
     functions: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-        "psnr": psnr_db, "ssim": ssim, "ms-ssim": ms_ssim, "lpips": lambda x, y: lpips_network()(x, y),
-    }  # fmt: skip
+        "psnr": psnr_db,
+        "ssim": ssim,
+        "ms-ssim": ms_ssim,
+        "lpips": lambda x, y: lpips_network()(x, y),
+    }
     try:
         value = functions[metric](original, decoded)
     except ValueError:

@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from semcomp.compare import data_url
 from semcomp.errors import MissingExtraError
+from semcomp.eval.compare import data_url
 from semcomp.eval.plot import Chart, draw
 from semcomp.eval.published import published
 from semcomp.eval.run import Row
@@ -36,10 +36,14 @@ def chart(result: Result, metric: str, *, footer: str = "") -> Chart:
     brackets = f"; in brackets, bytes at equal quality against {anchor}" if bd else ""
     kodak = result["kodak"] and metric == "psnr_db"
     return Chart(
-        curves={codec["label"]: codec["curve"] for codec in facts.values()}, bd=bd, metric=metric, anchor=anchor,
-        title=f"Mean over {result['pictures']} pictures{brackets}", footer=footer,
+        curves={codec["label"]: codec["curve"] for codec in facts.values()},
+        bd=bd,
+        metric=metric,
+        anchor=anchor,
+        title=f"Mean over {result['pictures']} pictures{brackets}",
+        footer=footer,
         published=published()["curves"] if kodak else {},
-    )  # fmt: skip
+    )
 
 
 def _head(result: Result, title: str, command: str) -> Iterable[str]:
@@ -101,8 +105,14 @@ def _speed(codec: Mapping[str, Any]) -> list[str]:
 
     rates = [_plain(codec.get(f"{direction}_mpx_s")) for direction in ("encode", "decode")]
     return [
-        codec["label"], time("encode"), time("decode"), *rates, mebibytes("peak"), mebibytes("before"), codec["version"]
-    ]  # fmt: skip
+        codec["label"],
+        time("encode"),
+        time("decode"),
+        *rates,
+        mebibytes("peak"),
+        mebibytes("before"),
+        codec["version"],
+    ]
 
 
 def _published(result: Result) -> Iterable[str]:

@@ -111,7 +111,7 @@ def is_whole(path: Path) -> bool:
 
 @lru_cache(maxsize=1)
 def _zoo() -> Any:
-    from semcomp.torchvision_ops import declare_missing_operators
+    from semcomp.torchvision_compat import declare_missing_operators
 
     declare_missing_operators()
     try:

@@ -18,7 +18,7 @@ def backbone_file() -> Path:
     """Where torchvision keeps AlexNet's ImageNet weights once they have been downloaded."""
     import torch
 
-    from semcomp.torchvision_ops import declare_missing_operators
+    from semcomp.torchvision_compat import declare_missing_operators
 
     declare_missing_operators()
     from torchvision.models import AlexNet_Weights

@@ -13,15 +13,22 @@ from semcomp.errors import MissingExtraError
 from semcomp.eval.curves import Curve, rising
 
 COLOURS = {
-    "semcomp": "#c2185b", "AVIF": "#1565c0", "WebP": "#2e7d32", "JPEG 2000": "#8d6e63", "JPEG": "#616161",
-    "JPEG XL": "#ef6c00", "HEIC": "#6a1b9a",
-}  # fmt: skip
+    "semcomp": "#c2185b",
+    "AVIF": "#1565c0",
+    "WebP": "#2e7d32",
+    "JPEG 2000": "#8d6e63",
+    "JPEG": "#616161",
+    "JPEG XL": "#ef6c00",
+    "HEIC": "#6a1b9a",
+}
 OTHERS = ("#00838f", "#9e9d24", "#5d4037", "#ad1457")
 PSNR_RANGE = (24.0, 44.0)
 AXES = {
-    "psnr_db": "RGB PSNR in dB", "ssim": "SSIM, -10 log10 of 1 - SSIM", "ms_ssim": "MS-SSIM, -10 log10 of 1 - MS-SSIM",
+    "psnr_db": "RGB PSNR in dB",
+    "ssim": "SSIM, -10 log10 of 1 - SSIM",
+    "ms_ssim": "MS-SSIM, -10 log10 of 1 - MS-SSIM",
     "lpips": "LPIPS, -10 log10",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +66,14 @@ def draw(chart: Chart, file: Path | BinaryIO, *, format: str = "png") -> None:
     for name, (bpp, db) in lines.items():
         ours = name == "semcomp"
         axes.plot(
-            bpp, db, color=colour(name, lines), linewidth=2.6 if ours else 1.6, marker="o", markersize=3.2,
+            bpp,
+            db,
+            color=colour(name, lines),
+            linewidth=2.6 if ours else 1.6,
+            marker="o",
+            markersize=3.2,
             zorder=3 if ours else 2,
-        )  # fmt: skip
+        )
     for name, curve in chart.published.items():
         bpp, db = rising(curve, chart.metric)
         axes.plot(bpp, db, color="#9aa0ab", linewidth=1, linestyle=":", zorder=1)

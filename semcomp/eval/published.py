@@ -14,7 +14,7 @@ KODAK_PICTURES, KODAK_PIXELS = 24, 768 * 512
 
 @lru_cache(maxsize=1)
 def published() -> dict[str, Any]:
-    """"curves" (bpp and psnr_db by codec) and "table" (BD-rate against JPEG, kMAC a pixel), each with its source."""
+    """ "curves" (bpp and psnr_db by codec) and "table" (BD-rate against JPEG, kMAC a pixel), each with its source."""
     values: dict[str, Any] = json.loads(Path(__file__).with_name("published.json").read_text(encoding="utf-8"))
     return values
 

@@ -16,7 +16,7 @@ from semcomp.errors import SemcompError
 from semcomp.eval.codecs import Coder, choose_settings, find
 from semcomp.eval.memory import peak_of_one
 from semcomp.eval.peers import ARCHITECTURES
-from semcomp.processes import share_of_threads, spawned
+from semcomp.workers import share_of_threads, spawned
 
 ROWS = "rows.jsonl"
 SPEED_ONLY_PICTURES = 3

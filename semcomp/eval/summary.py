@@ -22,9 +22,14 @@ Result = dict[str, Any]
 
 
 def summarise(
-    plan: Plan, rows: Sequence[Row], coders: Mapping[str, Coder], *, anchor: str,
-    limits: tuple[float, float] = BD_RANGE_DB, memory: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Result:  # fmt: skip
+    plan: Plan,
+    rows: Sequence[Row],
+    coders: Mapping[str, Coder],
+    *,
+    anchor: str,
+    limits: tuple[float, float] = BD_RANGE_DB,
+    memory: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Result:
     """The result as plain JSON values. Means are over the pictures that every codec could code."""
     by_codec: dict[str, dict[str, Row]] = {name: {} for name in coders}
     for row in rows:
@@ -46,14 +51,21 @@ def summarise(
     if plan.jobs > 1:
         notes.append(f"times were taken with {plan.jobs} processes side by side: for times alone, use -j 1")
     return {
-        "command": "eval", "date": date.today().isoformat(), "pictures": len(pictures),
+        "command": "eval",
+        "date": date.today().isoformat(),
+        "pictures": len(pictures),
         "pixels": sum(row["width"] * row["height"] for row in first),
-        "file_bytes": sum(row["file_bytes"] for row in first), "metrics": keys, "anchor": anchor,
-        "bd_range_db": list(limits), "threads": plan.share,
+        "file_bytes": sum(row["file_bytes"] for row in first),
+        "metrics": keys,
+        "anchor": anchor,
+        "bd_range_db": list(limits),
+        "threads": plan.share,
         "kodak": is_kodak([(Path(row["picture"]).name, row["width"], row["height"]) for row in first]),
-        "codecs": codecs, "bd_rate": bd, "notes": notes,
+        "codecs": codecs,
+        "bd_rate": bd,
+        "notes": notes,
         "failures": [{key: row[key] for key in ("picture", "codec", "error")} for row in rows if "error" in row],
-    }  # fmt: skip
+    }
 
 
 def _of_codec(
@@ -90,9 +102,11 @@ def _bd_rates(
                 continue
             try:
                 found[key][name] = saving(
-                    codecs[anchor]["curve"], codecs[name]["curve"], metric=key,
+                    codecs[anchor]["curve"],
+                    codecs[name]["curve"],
+                    metric=key,
                     limits=limits if key == "psnr_db" else None,
-                )  # fmt: skip
+                )
             except ValueError as error:
                 found[key][name] = None
                 notes.append(f"no BD-rate of {codecs[name]['label']} by {key}: {error}")

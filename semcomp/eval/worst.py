@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, features
 
-from semcomp.compare import data_url
 from semcomp.errors import SemcompError
 from semcomp.eval.codecs import Coder
+from semcomp.eval.compare import data_url
 from semcomp.eval.curves import mean_curve, rising
 from semcomp.eval.measure import read_pixels
 from semcomp.eval.run import Plan, Row, coder_of, in_processes
 from semcomp.eval.size import file_of_size
-from semcomp.metrics import psnr_db
+from semcomp.imaging.metrics import psnr_db
 
 SIDE = 224
 """Of the crop that is shown, in pixels."""
@@ -105,10 +105,12 @@ def show(exhibit: Exhibit) -> Row:
             continue  # its failure on this picture is in the result already
         psnr = psnr_db(pixels, decoded[name])
         entries[name] = {
-            "label": coder.label, "setting": f"{coder.unit} {setting}", "bytes": len(data),
+            "label": coder.label,
+            "setting": f"{coder.unit} {setting}",
+            "bytes": len(data),
             "bpp": round(8 * len(data) / (pixels.shape[0] * pixels.shape[1]), 4),
             "psnr_db": round(psnr, 2) if np.isfinite(psnr) else None,
-        }  # fmt: skip
+        }
     views = {name: _view(pixels, decoded, name) for name in exhibit.subjects if name in decoded}
     return {"picture": str(exhibit.path), "codecs": entries, "views": views}
 

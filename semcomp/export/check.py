@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semcomp.codec import Codec
+from semcomp.codec.codec import Codec
+from semcomp.codec.self_test import random_z
 from semcomp.edge.client import EdgeCodec
-from semcomp.exactness import random_z
-from semcomp.export.parts import LabelMapPart, Part
-from semcomp.image import Picture, from_array
-from semcomp.semantics import Head
-from semcomp.sigma import clip_z
-from semcomp.symbols import STRIDE_Z, grid
+from semcomp.export.codec_parts import LabelMapPart, Part
+from semcomp.imaging.picture import Picture, from_array
+from semcomp.networks.sigma import clip_z
+from semcomp.semantics.head import Head
+from semcomp.types import STRIDE_Z, grid
 
 QUALITIES = (1, 50, 100)
 TOLERANCE = 1e-3
@@ -87,9 +87,15 @@ def _values(codec: Codec, quality: int) -> dict[str, Tensor]:
     features = network.mean_path.features(z_hat, q)
     mean = network.mean_path.first(features) * network.gain(q)
     return {
-        "pixels": torch.from_numpy(padded)[None], "y": y, "z_hat": z_hat, "features": features, "mean": mean,
-        "residual": residual, "quality": q, "y_hat": codec.coder.dequantize(symbols, quality=quality),
-    }  # fmt: skip
+        "pixels": torch.from_numpy(padded)[None],
+        "y": y,
+        "z_hat": z_hat,
+        "features": features,
+        "mean": mean,
+        "residual": residual,
+        "quality": q,
+        "y_hat": codec.coder.dequantize(symbols, quality=quality),
+    }
 
 
 def _outputs(codec: Codec, edge: EdgeCodec, parts: Sequence[Part], quality: int) -> Iterator[Difference]:

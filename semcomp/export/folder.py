@@ -13,16 +13,16 @@ import numpy as np
 from safetensors.numpy import save
 
 import semcomp
-from semcomp.codec import Codec, load
+from semcomp.codec.codec import Codec, load
 from semcomp.edge.bundle import FORMAT, MANIFEST
 from semcomp.errors import ModelError, TargetError
 from semcomp.export.check import Difference, compare
-from semcomp.export.completion import blend_part, generator_part
+from semcomp.export.codec_parts import PARTS, Part, head_part, label_map_part
+from semcomp.export.generator_parts import blend_part, generator_part
 from semcomp.export.graph import OPSET, PRODUCER, onnx_bytes, require_onnx
 from semcomp.export.int8 import Calibration, can_be_int8, quantised
-from semcomp.export.parts import PARTS, Part, head_part, label_map_part
-from semcomp.generators import TrainedGenerator, generator_names, load_generator
-from semcomp.semantics import Head, head_names, load_head
+from semcomp.generative.generator_file import TrainedGenerator, generator_names, load_generator
+from semcomp.semantics.head import Head, head_names, load_head
 
 TABLES = "tables.safetensors"
 EXPORTERS = ("torch", "onnx", "onnxscript")
@@ -42,11 +42,17 @@ class Exported:
 
 
 def export_onnx(
-    directory: str | Path, *, model: str = "base", parts: Sequence[str] = ALL_PARTS,
-    heads: Sequence[str] | None = None, generators: Sequence[str] | None = None, int8: bool = False,
-    calibration: str | Path | None = None, force: bool = False,
+    directory: str | Path,
+    *,
+    model: str = "base",
+    parts: Sequence[str] = ALL_PARTS,
+    heads: Sequence[str] | None = None,
+    generators: Sequence[str] | None = None,
+    int8: bool = False,
+    calibration: str | Path | None = None,
+    force: bool = False,
     progress: Callable[[str], None] = lambda name: None,
-) -> Exported:  # fmt: skip
+) -> Exported:
     """Write graphs, tables and manifest, and compare onnxruntime with torch.
 
     `parts` are names of ALL_PARTS; `heads` are names or files of heads, None: all that are installed; `generators` the
@@ -86,10 +92,13 @@ def export_onnx(
             files[file] = onnx_bytes(part, properties=ids)
         entries[part.name] = _entry(part, file, files[file])
     manifest = {
-        **_described(codec), **ids, "tables": _stored(TABLES, files[TABLES]), "graphs": entries,
+        **_described(codec),
+        **ids,
+        "tables": _stored(TABLES, files[TABLES]),
+        "graphs": entries,
         "heads": {head.name: _head_entry(head) for head in chosen},
         "generators": {maker.name: _generator_entry(maker) for maker in makers},
-    }  # fmt: skip
+    }
     files[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
     for name, data in files.items():
         part_file = folder / f".{name}.tmp"
@@ -104,9 +113,10 @@ def export_onnx(
             "use the versions of constraints.txt"
         )
     return Exported(
-        sizes={name: len(data) for name, data in files.items()}, differences=tuple(differences),
+        sizes={name: len(data) for name, data in files.items()},
+        differences=tuple(differences),
         int8=tuple(f"{part.name}.onnx" for part in graphs if part.precision == "int8"),
-    )  # fmt: skip
+    )
 
 
 def _graphs(
@@ -123,13 +133,16 @@ def _graphs(
 def _described(codec: Codec) -> dict[str, Any]:
     config = codec.release.config
     return {
-        "format": FORMAT, "name": codec.name,
+        "format": FORMAT,
+        "name": codec.name,
         "producer": {"semcomp": semcomp.__version__, "opset": OPSET, **{name: version(name) for name in EXPORTERS}},
         "sizes": {
-            "latents": config.latents, "hyper": config.hyper, "nodes": config.nodes,
+            "latents": config.latents,
+            "hyper": config.hyper,
+            "nodes": config.nodes,
             "skip_below": codec.release.skip_below,
         },
-    }  # fmt: skip
+    }
 
 
 def _heads(codec: Codec, names: Sequence[str] | None) -> list[Head]:
@@ -175,13 +188,19 @@ def _entry(part: Part, file: str, data: bytes) -> dict[str, Any]:
 
 def _head_entry(head: Head) -> dict[str, Any]:
     return {
-        "graph": f"head_{head.name}", "task": head.task, "classes": list(head.classes),
-        "palette": [list(colour) for colour in head.palette], "origin": head.origin,
-    }  # fmt: skip
+        "graph": f"head_{head.name}",
+        "task": head.task,
+        "classes": list(head.classes),
+        "palette": [list(colour) for colour in head.palette],
+        "origin": head.origin,
+    }
 
 
 def _generator_entry(maker: TrainedGenerator) -> dict[str, Any]:
     return {
-        "graph": f"generator_{maker.name}", "id": maker.generator_id.hex(), "classes": list(maker.info.classes),
-        "palette": [list(colour) for colour in maker.info.palette], "origin": maker.info.origin,
-    }  # fmt: skip
+        "graph": f"generator_{maker.name}",
+        "id": maker.generator_id.hex(),
+        "classes": list(maker.info.classes),
+        "palette": [list(colour) for colour in maker.info.palette],
+        "origin": maker.info.origin,
+    }

@@ -16,7 +16,7 @@ import torch
 
 import semcomp
 from semcomp.errors import MissingExtraError
-from semcomp.export.parts import Part
+from semcomp.export.codec_parts import Part
 
 OPSET = 18
 IR_VERSION = 8
@@ -25,9 +25,7 @@ _SMALLEST = 64
 """Tensors of fewer elements stay as they are."""
 
 
-def onnx_bytes(
-    part: Part, *, properties: dict[str, str], change: Callable[[Any], Any] = lambda model: model
-) -> bytes:
+def onnx_bytes(part: Part, *, properties: dict[str, str], change: Callable[[Any], Any] = lambda model: model) -> bytes:
     """The graph with these metadata properties; the same bytes for the same weights and versions.
 
     `change` gets the traced onnx.ModelProto and gives the one to store (int8.py).
@@ -45,10 +43,16 @@ def traced(part: Part) -> Any:
     }
     with torch.no_grad(), _quiet():
         program: Any = torch.onnx.export(
-            module, part.example(), dynamo=True, opset_version=OPSET, optimize=True, verbose=False,
-            input_names=[value.name for value in part.inputs], output_names=[value.name for value in part.outputs],
+            module,
+            part.example(),
+            dynamo=True,
+            opset_version=OPSET,
+            optimize=True,
+            verbose=False,
+            input_names=[value.name for value in part.inputs],
+            output_names=[value.name for value in part.outputs],
             dynamic_shapes=tuple(shapes.values()),
-        )  # fmt: skip
+        )
         buffer = io.BytesIO()
         program.save(buffer)
     return onnx.load_from_string(buffer.getvalue())
@@ -114,9 +118,7 @@ def _pin(model: Any, part: Part, properties: dict[str, str]) -> None:
     for thing in (*model.graph.node, *model.graph.initializer, *model.graph.input, *model.graph.output):
         thing.doc_string = ""
         del thing.metadata_props[:]
-    for value, described in zip(
-        (*model.graph.input, *model.graph.output), (*part.inputs, *part.outputs), strict=True
-    ):
+    for value, described in zip((*model.graph.input, *model.graph.output), (*part.inputs, *part.outputs), strict=True):
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(described.type))
         value.CopyFrom(helper.make_tensor_value_info(described.name, kind, described.shape))
     helper.set_model_props(model, {"part": part.name, **properties})

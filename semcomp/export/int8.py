@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from semcomp.codec import Codec
+from semcomp.codec.codec import Codec
 from semcomp.errors import ImageError, ModelError
-from semcomp.export.parts import Part
-from semcomp.image import open_picture
+from semcomp.export.codec_parts import Part
+from semcomp.imaging.picture import open_picture
 
 KEPT = (
     *("analysis.linear", "analysis.patches"),
@@ -123,10 +123,17 @@ def quantised(model: Any, inputs: Iterator[dict[str, np.ndarray]], *, kept: Sequ
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         quantize_static(
-            model, path, Reader(), quant_format=QuantFormat.QDQ, op_types_to_quantize=["Conv", "LeakyRelu"],
-            per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+            model,
+            path,
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv", "LeakyRelu"],
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
             nodes_to_exclude=_floating(model, tuple(kept)),
-        )  # fmt: skip
+        )
         return _with_float_sums(onnx.load(path))
 
 

@@ -1,4 +1,4 @@
-// What the Python library wrote, read and written anew: the bytes must be the same. tests/web_fixture.py makes the file
+// What the Python library wrote, read and written anew: the bytes must be the same. tests/web/fixture.py makes the file
 // that SEMCOMP_FIXTURE names.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -6,7 +6,7 @@ import { test } from "node:test";
 import * as core from "../build/core.mjs";
 
 const path = process.env.SEMCOMP_FIXTURE;
-const skip = path ? false : "SEMCOMP_FIXTURE names no fixture: python -m pytest tests/test_web.py makes one";
+const skip = path ? false : "SEMCOMP_FIXTURE names no fixture: python -m pytest tests/web/test_web.py makes one";
 const fixture = path ? JSON.parse(readFileSync(path, "utf8")) : {};
 
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));

@@ -1,0 +1,81 @@
+"""The classifier: latents -> scores of a picture's classes.
+
+stem     B C0 H/16 W/16
+stages   blocks at 1/16, 1/32 and 1/64, each step a 2x2 convolution of stride 2
+logits   B K, from the mean over the last grid
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from heads.layers import Block, pad_to, stem
+from semcomp.networks.blocks import Down
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig:
+    """Sizes of the network."""
+
+    classes: int = 2
+    latents: int = 320
+    """M of the codec."""
+    nodes: int = 12
+    """Rate nodes of the stem's scale and shift."""
+    fine: tuple[int, ...] = (24, 48)
+    """Channels of the stem's blocks, each at half the grid of the one before; the last lies at 1/8."""
+    widths: tuple[int, ...] = (144, 256, 384)
+    """Channels at 1/16, 1/32, 1/64."""
+    blocks: tuple[int, ...] = (0, 2, 1)
+    dropout: float = 0.2
+    rank: int | None = None
+    """Channels in which the two matrices meet that unfold latents; None for one matrix."""
+    companded: bool = True
+    """Read latents through a square root, as the codec's own networks do; else as they are."""
+    source: str = "latents"
+    """latents, or pixels for a network to compare with."""
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.blocks) or len(self.widths) < 2:
+            raise ValueError(f"widths and blocks are of equal length, two or more, not {self.widths} and {self.blocks}")
+
+
+class Classifier(nn.Module):
+    """y_hat (B, M, h, w), quality (B,) -> logits (B, K). With source "pixels", x (B, 3, H, W) instead."""
+
+    def __init__(self, config: ClassifierConfig):
+        super().__init__()
+        self.config = c = config
+        self.stem = stem(
+            c.source,
+            latents=c.latents,
+            channels=c.widths[0],
+            widths=c.fine,
+            nodes=c.nodes,
+            companded=c.companded,
+            rank=c.rank,
+        )
+        self.stages, self.downs = nn.ModuleList(), nn.ModuleList()
+        for number, (width, blocks) in enumerate(zip(c.widths, c.blocks, strict=True)):
+            if number:
+                self.downs.append(Down(c.widths[number - 1], width))
+            self.stages.append(nn.Sequential(*[Block(width) for _ in range(blocks)]))
+        self.norm = nn.BatchNorm2d(c.widths[-1])
+        self.dropout = nn.Dropout(c.dropout)
+        self.linear = nn.Linear(c.widths[-1], c.classes)
+
+    def forward(self, value: Tensor, quality: Tensor) -> Tensor:
+        return self.with_grid(value, quality)[0]
+
+    @property
+    def grid_width(self) -> int:
+        """Channels of the grid that `with_grid` returns."""
+        return self.config.widths[1]
+
+    def with_grid(self, value: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits, and the features at 1/32 (B, C1, h/2, w/2) that they come from: a teacher may guide those."""
+        value, grids = self.stages[0](self.stem(value, quality)), []
+        for down, stage in zip(self.downs, self.stages[1:], strict=True):
+            value = stage(down(pad_to(value, 2)))
+            grids.append(value)
+        return self.linear(self.dropout(self.norm(value).mean((2, 3)))), grids[0]

@@ -1,0 +1,156 @@
+"""Labels for pictures that have none: python -m heads.pseudo_labels photos/ --network net.tflite -o labelled
+
+Asks a large segmentation network about every picture and its mirror image, keeps what it says of both, and ignores the
+rest: where it contradicts itself, it guesses. The folder that it writes is what semcomp-fit-head --data takes.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from heads.datasets import SUFFIXES, DataError, pictures_in, read_rgb
+from semcomp.errors import MissingExtraError, ModelError, SemcompError
+from semcomp.semantics.head import default_palette
+from semcomp.semantics.results import VOID
+
+
+def open_tflite(path: str | Path, *, need: str, **options: Any) -> Any:
+    """An interpreter of a .tflite file. MissingExtraError without ai-edge-litert, ModelError without the file."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise MissingExtraError(f"{need}, which runs a .tflite network,", "judge") from error
+    if not Path(path).is_file():
+        raise ModelError(f"there is no file {path}: give a network as .tflite")
+    try:
+        network = Interpreter(str(path), num_threads=1, **options)
+        network.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"{path} is no .tflite network ({str(error).splitlines()[0]})") from error
+    return network
+
+
+class Labeller:
+    """A segmentation network that takes a picture and gives a class number a pixel."""
+
+    def __init__(self, path: str | Path):
+        self._network = open_tflite(path, need="Labelling")
+        self._input = self._network.get_input_details()[0]
+        self._output = self._network.get_output_details()[0]
+        if self._output["shape"][-1] != self._input["shape"][2] or self._input["dtype"] != np.uint8:
+            raise ModelError(f"{path} does not turn a uint8 picture into a label map of its size")
+
+    def label_map(self, pixels: np.ndarray) -> np.ndarray:
+        """uint8 (H, W, 3) -> uint8 (H, W): the class of picture and mirror image alike, or VOID."""
+        straight, mirrored = self._one(pixels), self._one(pixels[:, ::-1])[:, ::-1]
+        agreed = np.where(straight == mirrored, straight, VOID)
+        size = (pixels.shape[1], pixels.shape[0])
+        return np.asarray(Image.fromarray(agreed).resize(size, Image.Resampling.NEAREST))
+
+    def _one(self, pixels: np.ndarray) -> np.ndarray:
+        """uint8 (h, w), of the network's size."""
+        height, width = (int(side) for side in self._input["shape"][1:3])
+        image = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
+        self._network.set_tensor(self._input["index"], np.asarray(image)[None])
+        self._network.invoke()
+        numbers: np.ndarray = self._network.get_tensor(self._output["index"])
+        return numbers.reshape(height, width).astype(np.uint8)
+
+
+def label(
+    folders: Sequence[Path],
+    network: Path,
+    classes: Path,
+    output: Path,
+    *,
+    without: Sequence[str] = (),
+    limit: int | None = None,
+    quiet: bool = False,
+) -> int:
+    """Write `output`/images (links), masks and classes.txt; a mask that is there already is kept. Returns how many.
+
+    Of each folder (with those below it) at most `limit` pictures, drawn at random, none whose name begins with one of
+    `without`. DataError where a folder holds no picture.
+    """
+    labeller = Labeller(network)
+    # All 256, because Pillow cuts the numbers to the bits that a shorter palette needs.
+    colours = [channel for colour in default_palette(256) for channel in colour]
+    chosen = [(folder, path) for folder in folders for path in _pictures(folder, tuple(without), limit)]
+    for part in ("images", "masks"):
+        (output / part).mkdir(parents=True, exist_ok=True)
+    for folder, path in tqdm(chosen, desc="labels", unit="picture", disable=quiet, leave=False):
+        stem = "-".join(path.relative_to(folder).with_suffix("").parts)
+        image, mask = output / "images" / f"{stem}{path.suffix}", output / "masks" / f"{stem}.png"
+        if not image.is_symlink():
+            image.symlink_to(path.resolve())
+        if not mask.is_file():
+            found = Image.fromarray(labeller.label_map(read_rgb(path)))
+            found.putpalette(colours)
+            unfinished = mask.with_suffix(".part")
+            found.save(unfinished, "PNG", optimize=True)
+            unfinished.rename(mask)
+    shutil.copyfile(classes, output / "classes.txt")
+    return len(chosen)
+
+
+def _pictures(folder: Path, without: tuple[str, ...], limit: int | None) -> list[Path]:
+    found = [path for path in pictures_in(folder, below=True) if not path.name.startswith(without)]
+    if not found:
+        raise DataError(f"no picture below {folder}; known endings: {' '.join(sorted(SUFFIXES))}")
+    order = np.random.default_rng(0).permutation(len(found))[:limit]
+    return [found[k] for k in sorted(order.tolist())]
+
+
+_EPILOG = """\
+examples:
+  python -m heads.pseudo_labels photos/ --network deeplab.tflite --classes classes.txt -o labelled
+  python -m heads.pseudo_labels a/ b/ --network n.tflite --classes c.txt -o out --without clothing- --limit 5000
+  semcomp-fit-head --data labelled --task segment
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m heads.pseudo_labels",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Label pictures with a large segmentation network, to train a head on what it sees.",
+    )
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="pictures, here and below")
+    parser.add_argument("--network", type=Path, required=True, metavar="FILE", help="a segmenter as .tflite")
+    parser.add_argument("--classes", type=Path, required=True, metavar="FILE", help="names of its classes, one a line")
+    parser.add_argument("--without", nargs="*", default=[], metavar="PREFIX", help="leave out files named so")
+    parser.add_argument("--limit", type=int, metavar="N", help="at most so many pictures of each folder")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="images/, masks/, classes.txt")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    o = parser.parse_args(argv)
+    try:
+        count = label(
+            o.folders,
+            o.network,
+            o.classes,
+            o.output,
+            without=o.without,
+            limit=o.limit,
+            quiet=o.quiet or not sys.stderr.isatty(),
+        )
+    except (SemcompError, OSError) as error:
+        print(f"heads.pseudo_labels: {error}", file=sys.stderr)
+        return getattr(error, "exit_code", 1)
+    except KeyboardInterrupt:
+        print("heads.pseudo_labels: interrupted; the same command goes on", file=sys.stderr)
+        return 130
+    print(f"{count} pictures in {o.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""The segmenter: latents -> class scores at a quarter of the picture's resolution.
+
+stem     B C H/16 W/16 ─ block ──────────────────────────── + ─ block ─ shuffle ─► 1/4 ─ depthwise ─► logits
+                            └─ 1/32: blocks, context ─ shuffle ─┘
+logits   B K H/4 W/4
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from heads.layers import Block, Context, pad_to, stem
+from semcomp.networks.blocks import Down, Pointwise, Up, activation_
+from semcomp.semantics.upsample import FINE
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterConfig:
+    """Sizes of the network."""
+
+    classes: int = 2
+    latents: int = 320
+    """M of the codec."""
+    nodes: int = 12
+    """Rate nodes of the stem's scale and shift."""
+    fine: tuple[int, ...] = (16, 36)
+    """Channels of the stem's blocks, each at half the grid of the one before; the last lies at 1/8."""
+    width16: int = 128
+    blocks16: tuple[int, ...] = (0, 1)
+    """At 1/16, before and after the coarse grid."""
+    width32: int = 256
+    blocks32: tuple[int, ...] = (1, 1)
+    """At 1/32, before and after the context."""
+    width4: int = 24
+    rank: int | None = None
+    """Channels in which the two matrices meet that unfold latents; None for one matrix."""
+    companded: bool = True
+    """Read latents through a square root, as the codec's own networks do; else as they are."""
+    source: str = "latents"
+    """latents, or pixels for a network to compare with."""
+
+
+class Segmenter(nn.Module):
+    """y_hat (B, M, h, w), quality (B,) -> logits (B, K, 4h, 4w). With source "pixels", x (B, 3, H, W) instead."""
+
+    def __init__(self, config: SegmenterConfig):
+        super().__init__()
+        self.config = c = config
+        before16, after16 = c.blocks16
+        before32, after32 = c.blocks32
+        self.stem = stem(
+            c.source,
+            latents=c.latents,
+            channels=c.width16,
+            widths=c.fine,
+            nodes=c.nodes,
+            companded=c.companded,
+            rank=c.rank,
+        )
+        self.before = nn.Sequential(*[Block(c.width16) for _ in range(before16)])
+        self.down = Down(c.width16, c.width32)
+        self.coarse = nn.Sequential(
+            *[Block(c.width32) for _ in range(before32)],
+            Context(c.width32),
+            *[Block(c.width32) for _ in range(after32)],
+        )
+        self.up16 = Up(c.width32, c.width16, 2)
+        self.after = nn.Sequential(*[Block(c.width16) for _ in range(after16)])
+        self.norm = nn.BatchNorm2d(c.width16)
+        self.up4 = Up(c.width16, c.width4, 16 // FINE)
+        self.depthwise = nn.Conv2d(c.width4, c.width4, 3, padding=1, groups=c.width4)
+        self.mix = Pointwise(c.width4, c.width4)
+        self.logits = Pointwise(c.width4, c.classes)
+
+    def forward(self, value: Tensor, quality: Tensor) -> Tensor:
+        return self.with_grid(value, quality)[0]
+
+    @property
+    def grid_width(self) -> int:
+        """Channels of the grid that `with_grid` returns."""
+        return self.config.width32
+
+    def with_grid(self, value: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits, and the features at 1/32 (B, C, h/2, w/2) that they come from: a teacher may guide those."""
+        fine = self.before(self.stem(value, quality))
+        rows, columns = fine.shape[2:]
+        coarse = self.coarse(self.down(pad_to(fine, 2)))
+        value = self.after(fine + self.up16(coarse)[..., :rows, :columns])
+        value = self.up4(self.norm(value))
+        return self.logits(value + self.mix(activation_(self.depthwise(value)))), coarse

@@ -1,0 +1,127 @@
+"""What a `.semc` file says about itself, read with the standard library alone: `semcomp.info`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from semcomp.bitstream.container import MAX_PIXELS, VERSION, ChunkKind, Container, read, read_header
+from semcomp.bitstream.label_map_header import LabelMapHead, read_head
+from semcomp.bitstream.origin import Origin, read_origin
+from semcomp.bitstream.tags import Tag, unpack_tags
+from semcomp.errors import FormatError
+
+
+@dataclass(frozen=True)
+class ChunkInfo:
+    """One chunk of a file."""
+
+    kind: str
+    """"SYMBOLS", "ICC" and so on, or "chunk 77" for one that this version does not know."""
+    bytes: int
+    """Length of its body."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Info:
+    """A file's header and chunk table, checked."""
+
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+    mode: str
+    """"RGB" or "L"; alpha is counted apart."""
+    quality: int
+    """1..100."""
+    bytes: int
+    """Size of the whole file."""
+    bpp: float
+    """Bits of the whole file a pixel."""
+    format_version: int
+    """Of the container."""
+    flags: int
+    """Bit 0: part of the decoded picture may be synthesised."""
+    entropy_id: str
+    """Hex: names the tables and the integer path that read the symbols."""
+    model_id: str
+    """Hex: names the weights that the file was made for."""
+    chunks: tuple[ChunkInfo, ...]
+    """In the order of the file."""
+    has_alpha: bool
+    """Whether transparency is kept."""
+    has_icc: bool
+    """Whether a colour profile is kept."""
+    has_exif: bool
+    """Whether EXIF is kept."""
+    labels: tuple[Tag, ...]
+    """What the picture shows, with scores; empty where nothing is stored."""
+    labels_source: str | None
+    """The head that gave the labels, "" for a person, None where there are none."""
+    label_map: LabelMapHead | None
+    """Cell size, classes and source of the stored label map."""
+    synthesised: Origin | None
+    """Which part of the decoded picture is real and which is synthesised; None where all of it is real."""
+    lost: tuple[str, ...]
+    """Damaged optional chunks, which decoding leaves out, each with the reason."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain JSON values, keys in the order of the fields."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))  # tuples become lists
+        return values
+
+
+def info(source: str | PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Info:
+    """Check a `.semc` file (a path, its bytes, or a binary stream) and say what is in it. Nothing is decoded.
+
+    Raises FormatError where the file is damaged, truncated or foreign, or has more than `max_pixels` pixels;
+    OSError where it cannot be read.
+    """
+    if isinstance(source, (str, PathLike)):
+        data = Path(source).read_bytes()
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        data = bytes(source)
+    else:
+        data = source.read()
+    container = read(data, max_pixels=max_pixels)
+    header, table = read_header(data, max_pixels=max_pixels)
+    lost = [f"{entry.name}: {entry.reason}" for entry in container.lost]
+    labels_source, labels = _read(container, ChunkKind.TAGS, unpack_tags, lost) or (None, ())
+    label_map = _read(container, ChunkKind.LABEL_MAP, read_head, lost)
+    return Info(
+        width=header.width,
+        height=header.height,
+        mode=header.mode.name,
+        quality=header.quality,
+        bytes=len(data),
+        bpp=8 * len(data) / (header.width * header.height),
+        format_version=VERSION,
+        flags=header.flags,
+        entropy_id=header.entropy_id.hex(),
+        model_id=header.model_id.hex(),
+        chunks=tuple(ChunkInfo(entry.name, entry.length) for entry in table),
+        has_alpha=container.get(ChunkKind.ALPHA) is not None,
+        has_icc=container.get(ChunkKind.ICC) is not None,
+        has_exif=container.get(ChunkKind.EXIF) is not None,
+        labels=labels,
+        labels_source=labels_source,
+        label_map=label_map,
+        synthesised=read_origin(container),
+        lost=tuple(lost),
+    )
+
+
+def _read(container: Container, kind: ChunkKind, unpack: Callable[[bytes], Any], lost: list[str]) -> Any:
+    """What a chunk holds, or None; one that is malformed counts as lost."""
+    body = container.get(kind)
+    if body is None:
+        return None
+    try:
+        return unpack(body)
+    except FormatError as error:
+        lost.append(f"{kind.name}: {error}")
+        return None

@@ -1,0 +1,171 @@
+"""Options of `encode` and `decode` for pictures that a generator completes, and the arguments that they become."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace, _ArgumentGroup
+from typing import Any
+
+from semcomp.cli.argument_types import box, renaming, whole_number
+from semcomp.cli.exit_codes import UsageError
+
+LARGEST_QUALITY = 15
+"""Largest quality of --mode generative. Above it the faithful decoder is the better choice."""
+QUALITY = 10
+"""Default quality of --mode generative."""
+OWN_GENERATOR = {"street": "street"}
+"""Maps a head to the generator that was trained for its label maps. Other heads use the default generator."""
+
+_whole = whole_number(0, 1 << 31, "whole number")
+
+
+def add_encode_options(parser: ArgumentParser) -> None:
+    """Add --mode, --keep and the options that go with them."""
+    group = parser.add_argument_group("pictures that a generator completes")
+    group.add_argument(
+        "--mode",
+        choices=("faithful", "generative"),
+        default="faithful",
+        help=f"generative: a tiny file whose decoder synthesises the details (quality 1..{LARGEST_QUALITY}, {QUALITY})",
+    )
+    group.add_argument("--map", action="store_true", help="with --mode generative: store a label map that guides it")
+    group.add_argument(
+        "--keep",
+        action="append",
+        metavar="CLASSES",
+        help="code only these classes (people,car); the decoder synthesises the rest from a label map",
+    )
+    group.add_argument("--keep-mask", metavar="PNG", help="code only where this picture is not black")
+    group.add_argument("--keep-box", action="append", type=box, metavar="X,Y,W,H", help="code this box (repeatable)")
+    group.add_argument("--keep-dilate", type=_whole, default=16, metavar="N", help="grow what is kept by N pixels (16)")
+    group.add_argument("--generator", metavar="NAME", help="generator to make the file for: a name or a file")
+
+
+def add_decode_options(parser: ArgumentParser) -> None:
+    """Add --generator and the options that go with it."""
+    add_completion_options(parser).add_argument(
+        "--show-synthesised", action="store_true", help="write an overlay that tints everything that is not real"
+    )
+
+
+def add_completion_options(parser: ArgumentParser) -> _ArgumentGroup:
+    """Add --generator, --seed and --relabel to a new group; returns the group."""
+    group = parser.add_argument_group("pictures that a generator completes")
+    group.add_argument(
+        "--generator",
+        metavar="WHICH",
+        help="faithful: synthesise nothing; realistic; or a generator's name or file (what the file was made for)",
+    )
+    group.add_argument("--seed", type=_whole, default=0, metavar="N", help="seed of the synthesised texture (0)")
+    group.add_argument(
+        "--relabel",
+        action="append",
+        type=renaming,
+        metavar="OLD=NEW",
+        help="synthesise one class of the stored label map as another; may be repeated",
+    )
+    return group
+
+
+def is_selective(options: Namespace) -> bool:
+    """Return whether the options keep only a part of the picture."""
+    return any(getattr(options, name, None) for name in ("keep", "keep_mask", "keep_box"))
+
+
+def is_generative(options: Namespace) -> bool:
+    """Return whether a decoder will synthesise any part of the picture."""
+    return getattr(options, "mode", "faithful") == "generative" or is_selective(options)
+
+
+def check(options: Namespace, inputs: int) -> None:
+    """UsageError where the options contradict each other; a missing generator is found before the first file."""
+    generative = getattr(options, "mode", "faithful") == "generative"
+    if generative and is_selective(options):
+        raise UsageError("--mode generative synthesises the whole picture, --keep all but a part: give one of the two")
+    if options.map and not generative:
+        raise UsageError("--map belongs to --mode generative; with --keep the label map is stored anyway")
+    if not is_generative(options):
+        if options.generator:
+            raise UsageError("--generator says who completes the picture: give --mode generative or --keep too")
+        return
+    if options.keep_mask and inputs > 1:
+        raise UsageError("--keep-mask belongs to one picture, and there are several")
+    if generative and (options.quality or 1) > LARGEST_QUALITY:
+        raise UsageError(f"--mode generative takes a quality from 1 to {LARGEST_QUALITY}, not {options.quality}")
+    if options.semantics and "map" in options.semantics:
+        raise UsageError("the label map that guides the generator is the one that is stored: give --semantics labels")
+    if options.keep and not _words(options):
+        raise UsageError("--keep names no class: write --keep people,car")
+    generator_of(options)
+    if (head := head_of(options)) is not None and head.task != "segment":
+        raise UsageError(f"the head {head.name} gives no label map: choose a --head that segments")
+
+
+def head_of(options: Namespace) -> Any:
+    """Load the head that makes the label map. Returns None if no map is stored, or if the user gives one."""
+    from semcomp.cli.latents_input import get_head
+
+    if options.label_map or not (options.map or is_selective(options)):
+        return None
+    return get_head((options.head or ["objects"])[0])
+
+
+def generator_of(options: Namespace) -> Any:
+    """Load the generator that files are made for. Raises ModelError if it is missing."""
+    from semcomp.generative.generator_file import DEFAULT, load_generator
+
+    return load_generator(options.generator or OWN_GENERATOR.get((options.head or [""])[0], DEFAULT))
+
+
+def request_of(options: Namespace) -> Any:
+    """Build the argument `generative` of `Codec.encode`. Returns None if nothing is synthesised."""
+    if not is_generative(options):
+        return None
+    import numpy as np
+
+    from semcomp.generative.guide import CELL
+    from semcomp.generative.request import Request
+    from semcomp.imaging.picture import open_picture
+
+    segmentation = mask = None
+    if options.label_map:
+        from semcomp.semantics.label_png import read_label_png
+
+        segmentation = read_label_png(options.label_map, classes=options.classes)
+    if options.keep_mask:
+        mask = np.asarray(open_picture(options.keep_mask, convert=True).pixels.any(axis=2))
+    return Request(
+        generator=generator_of(options),
+        head=head_of(options),
+        segmentation=segmentation,
+        keep=_words(options),
+        mask=mask,
+        boxes=tuple(options.keep_box or ()),
+        dilate=options.keep_dilate,
+        cell=options.grid or CELL,
+    )
+
+
+def _words(options: Namespace) -> tuple[str, ...]:
+    return tuple(word for text in options.keep or () for word in text.split(",") if word.strip())
+
+
+def decode_arguments(options: Namespace) -> dict[str, Any]:
+    """Build the arguments of `Codec.decode`; empty if the user asked for nothing."""
+    arguments: dict[str, Any] = {}
+    if options.generator:
+        arguments["generator"] = options.generator
+    if options.seed:
+        arguments["seed"] = options.seed
+    if options.relabel:
+        arguments["relabel"] = dict(options.relabel)
+    return arguments
+
+
+def kept_in_words(data: bytes) -> str:
+    """Say how much of the picture in a file is real."""
+    from semcomp.bitstream.container import read
+    from semcomp.bitstream.origin import read_origin
+
+    origin = read_origin(read(data))
+    assert origin is not None
+    return f"{100 * origin.kept_share:.0f} % kept, the rest for the generator {origin.generator}"

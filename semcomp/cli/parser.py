@@ -1,0 +1,69 @@
+"""Assembles the parser of the whole command line from the parsers of its commands."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
+
+from semcomp.cli.shared_options import shared_options
+from semcomp.cli.terminal import Parser
+
+COMMANDS = {
+    "encode": "images -> .semc",
+    "decode": ".semc -> images",
+    "classify": "what pictures show, from their latents",
+    "segment": "label maps, from latents or stored",
+    "info": "what a .semc file says about itself",
+    "compare": "one page beside JPEG, WebP and AVIF of equal size",
+    "eval": "codecs beside each other on your own pictures",
+    "models": "the codecs, heads and generators at hand",
+    "export": "ONNX graphs for clients without torch",
+    "doctor": "versions, devices, extras, and a one-second self-test of exactness",
+}
+"""Every command in the order of the help, with its line there. Each is a module of this package that defines
+`add_parser(new_parser, shared)` and `run(options)`."""
+
+_EPILOG = """\
+examples:
+  semcomp encode photo.jpg                      photo.semc beside it, at quality 50
+  semcomp encode photos/ -o small/ --bpp 0.5    a folder, mirrored into another one
+  semcomp decode photo.semc                     photo.png
+  semcomp classify small/*.semc                 what they show, without decoding a pixel
+  semcomp segment photo.semc --overlay          what every pixel shows
+  semcomp info photo.semc --json
+  semcomp compare photo.png                     one page beside JPEG, WebP and AVIF of the same size
+  semcomp eval photos/ -o out/                  which codec for these photos? curves, times, a report
+
+exit codes:
+  0 success        1 some inputs failed   2 wrong usage   130 interrupted   143 terminated
+  3 damaged file   4 model missing, or not the one that wrote the file
+  5 a limit that eval was given does not hold
+"""
+
+
+def build_parser(arguments: Sequence[str]) -> ArgumentParser:
+    """Build the parser of the command line.
+
+    Only the command that the arguments name is imported. The other commands have their line in the help and no options.
+
+    Args:
+        arguments: The arguments that the parser will be given.
+    """
+    parser = Parser(
+        prog="semcomp",
+        description="A learned image codec: photo -> .semc -> photo, exact on every machine.",
+        epilog=_EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and stop")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        new_parser = partial(commands.add_parser, name, help=summary, formatter_class=RawDescriptionHelpFormatter)
+        if name == wanted:
+            import_module(f"semcomp.cli.{name}").add_parser(new_parser, shared_options())
+        else:
+            new_parser()
+    return parser

@@ -1,0 +1,1 @@
+"""The torch backend: a release of weights, ready to encode and decode."""

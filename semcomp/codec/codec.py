@@ -1,0 +1,143 @@
+"""Images to `.semc` bytes and back, and to latents.
+
+codec = semcomp.load()
+data = codec.encode(image, quality=50)
+image = codec.decode(data)
+latents = codec.latents(data)            # no pixel is made
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from semcomp.bitstream.container import Container
+from semcomp.codec.latent_coder import LatentCoder, Latents
+from semcomp.codec.release import Release, load_release, parameters
+from semcomp.imaging.picture import Picture
+from semcomp.networks.model import kmac_per_pixel
+from semcomp.networks.precision import fast_pixels
+from semcomp.networks.tiled import run_tiled
+from semcomp.pipeline.base_codec import BaseCodec
+from semcomp.pipeline.tiles import tile_side
+from semcomp.types import STRIDE_Y, STRIDE_Z, grid
+
+
+class Codec(BaseCodec):
+    """One release, ready to encode and decode. Safe to use from several threads."""
+
+    def __init__(self, release: Release, *, device: str | torch.device = "cpu"):
+        self.release, self.device = release, torch.device(device)
+        self.network = release.network().to(self.device)
+        for parameter in self.network.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        self.coder = LatentCoder(release, self.network, device=self.device)
+
+    @property
+    def name(self) -> str:
+        return self.release.name
+
+    @property
+    def entropy_id(self) -> bytes:
+        """8 bytes; a file with another one cannot be read with this codec."""
+        return self.release.entropy_id
+
+    @property
+    def model_id(self) -> bytes:
+        """8 bytes; a file with another one can be read, but was made for another synthesis."""
+        return self.release.model_id
+
+    def describe(self) -> dict[str, Any]:
+        """Name, ids, parameters, thousands of multiply-adds a pixel by part."""
+        parts = kmac_per_pixel(self.release.config)
+        return {
+            "name": self.name,
+            "entropy_id": self.entropy_id.hex(),
+            "model_id": self.model_id.hex(),
+            "parameters": parameters(self.release),
+            "kmac_per_px": {name: round(value, 2) for name, value in parts.items()},
+            "kmac_per_px_encode": round(sum(parts.values()) - parts["synthesis"], 2),
+            "kmac_per_px_decode": round(parts["sigma"] + parts["mean"] + parts["synthesis"], 2),
+            "origin": self.release.origin,
+        }
+
+    @torch.inference_mode()
+    def analyse(self, picture: Picture) -> Tensor:
+        """y (1, M, 4a, 4b) of a picture padded to multiples of 64 by repeating its edge; it serves every quality."""
+        rows, columns = grid(picture.height, picture.width, STRIDE_Z)
+        height, width = rows * STRIDE_Z, columns * STRIDE_Z
+        pixels = torch.from_numpy(picture.pixels)
+
+        def region(rows: slice, columns: slice) -> Tensor:
+            part = pixels[rows, columns].to(self.device).permute(2, 0, 1)[None].float() / 255
+            missing = (rows.stop - rows.start - part.shape[2], columns.stop - columns.start - part.shape[3])
+            part = F.pad(part, (0, missing[1], 0, missing[0]), mode="replicate")
+            return part.contiguous(memory_format=torch.channels_last)
+
+        analysis = self.network.analysis
+        with fast_pixels(self.device):
+            return run_tiled(
+                analysis,
+                region,
+                height=height,
+                width=width,
+                tile=tile_side(height, width),
+                halo=analysis.reach,
+                channels=self.release.config.latents,
+                down=STRIDE_Y,
+            )
+
+    @torch.inference_mode()
+    def render(self, latents: Latents) -> np.ndarray:
+        """uint8 (height, width, 3) from latents: the synthesis alone."""
+        y_hat = latents.y_hat.to(self.device)
+        rows, columns = y_hat.shape[-2:]
+        quality = torch.tensor([latents.quality], device=self.device)
+        synthesis = self.network.synthesis
+
+        def network(part: Tensor) -> Tensor:
+            return synthesis(part, quality).mul_(255).round_().clamp_(0, 255)
+
+        with fast_pixels(self.device):
+            pixels = run_tiled(
+                network,
+                lambda r, c: y_hat[..., r, c],
+                height=rows,
+                width=columns,
+                tile=tile_side(rows * STRIDE_Y, columns * STRIDE_Y) // STRIDE_Y,
+                halo=synthesis.reach,
+                channels=3,
+                up=STRIDE_Y,
+                dtype=torch.uint8,
+            )
+        pixels = pixels[0, :, : latents.height, : latents.width]
+        return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+
+    def complete(
+        self,
+        container: Container,
+        latents: Latents,
+        *,
+        generator: str | Path | None,
+        seed: int,
+        relabel: Mapping[str, str] | None,
+    ) -> tuple[np.ndarray, str]:
+        from semcomp.generative.render import complete
+
+        return complete(self.network.synthesis, container, latents, generator=generator, seed=seed, relabel=relabel)
+
+
+def load(name_or_path: str | Path = "base", *, device: str | None = None, threads: int | None = None) -> Codec:
+    """A codec by the name of its weights inside the package, or by the path of a .safetensors file.
+
+    `device` is torch's name ("cpu", "cuda"); `threads` sets torch's number of threads for this process. Raises
+    ModelError where there are no such weights.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return Codec(load_release(name_or_path), device=device or "cpu")

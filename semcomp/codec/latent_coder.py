@@ -1,0 +1,153 @@
+"""Latents to symbols to bytes, and back: everything between the analysis and whatever reads y_hat.
+
+    y ── gain ──► y - mean ── round ──► symbols ── tables, ANS ──► one stream, z before y
+                    ▲                      │
+    z_hat ──► mean path, two passes ◄──────┘──► y_hat, after the inverse gain
+
+Encoder and decoder run the same `CodecModel.two_passes`; they differ in where a residual comes from. Whatever decides
+bits (`IntegerSigma`, tables, positions) is integer.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from semcomp.bitstream.frequency_tables import MAX_VALUE
+from semcomp.codec.release import Release
+from semcomp.networks.hyperprior import MeanPath
+from semcomp.networks.model import CodecModel
+from semcomp.networks.precision import fast_pixels, stored_fast
+from semcomp.networks.rate_table import RateRows
+from semcomp.networks.sigma import clip_z
+from semcomp.networks.sigma_bytes import fastest
+from semcomp.pipeline.latent_coder import SymbolCoder
+from semcomp.pipeline.rdo import choose_symbols
+from semcomp.types import STRIDE_Y, grid
+from semcomp.types import Latents as Latents
+from semcomp.types import Symbols as Symbols
+
+
+class LatentCoder(SymbolCoder):
+    """A release's tables and integer path, and the float mean path beside them."""
+
+    def __init__(self, release: Release, network: CodecModel, *, device: torch.device):
+        super().__init__(
+            tables_z=release.tables_z, tables_y=release.tables_y, hyper=release.config.hyper, nodes=release.config.nodes
+        )
+        self.release, self.network, self.device = release, network, device
+        self._sigma = fastest(release.sigma, device)
+        self._gain, self._inverse_gain = (
+            RateRows(table, device=device) for table in (network.gain, network.inverse_gain)
+        )
+        self._bits = torch.from_numpy(release.tables_y.bits()).to(device)
+
+    @torch.inference_mode()
+    def quantize(
+        self,
+        y: Tensor,
+        *,
+        height: int,
+        width: int,
+        quality: int,
+        optimise: bool = True,
+        precise: bool = True,
+        keep: np.ndarray | None = None,
+    ) -> tuple[Symbols, Tensor]:
+        """Without `precise` the mean path runs in bfloat16 where the processor has it."""
+        q = self._tensor(quality)
+        scaled = y.to(self.device) * self._gain(q)
+        kept = self._kept(keep, scaled.shape)
+        if kept is not None:
+            scaled = torch.where(kept, scaled, 0.0)
+        z_hat = clip_z(self.network.hyper_analysis(scaled, q))
+        index, (rows, columns) = self._sigma.index(z_hat, quality), grid(height, width, STRIDE_Y)
+        coded = index >= self.release.skip_below
+        coded[..., rows:, :] = False
+        coded[..., columns:] = False
+        if kept is not None:
+            coded &= kept
+        bits = self._bits if optimise else None
+        chosen = torch.zeros_like(scaled)
+
+        def residual(mean: Tensor, mask: Tensor) -> Tensor:
+            part = choose_symbols(scaled - mean, index, coded & mask, bits)
+            chosen.add_(part.clamp_(-MAX_VALUE, MAX_VALUE))
+            return part
+
+        y_hat = self._two_passes(z_hat, q, residual, kept, precise=precise)
+        symbols = Symbols(
+            z=z_hat[0].to("cpu", torch.int16).numpy(),
+            y=chosen[0, :, :rows, :columns].to("cpu", torch.int16).numpy(),
+            index=_masked(index[..., :rows, :columns], coded[..., :rows, :columns]),
+            keep=keep,
+        )
+        return symbols, _cropped(y_hat, rows, columns)
+
+    @torch.inference_mode()
+    def table_numbers(self, z: np.ndarray, *, height: int, width: int, quality: int) -> np.ndarray:
+        rows, columns = grid(height, width, STRIDE_Y)
+        index = self._sigma.index(self._plane(z), quality)[..., :rows, :columns]
+        return _masked(index, index >= self.release.skip_below)
+
+    @torch.inference_mode()
+    def dequantize(self, symbols: Symbols, *, quality: int, precise: bool = True) -> Tensor:
+        """y_hat is channels-last."""
+        channels, rows, columns = symbols.y.shape
+        read = torch.zeros(1, *(4 * side for side in symbols.z.shape[1:]), channels, device=self.device)
+        read = read.permute(0, 3, 1, 2)
+        read[..., :rows, :columns] = torch.from_numpy(symbols.y).to(self.device)
+        y_hat = self._two_passes(
+            self._plane(symbols.z),
+            self._tensor(quality),
+            lambda mean, mask: read,
+            self._kept(symbols.keep, read.shape),
+            precise=precise,
+        )
+        return _cropped(y_hat, rows, columns)
+
+    def _two_passes(
+        self,
+        z_hat: Tensor,
+        quality: Tensor,
+        residual: Callable[[Tensor, Tensor], Tensor],
+        keep: Tensor | None,
+        *,
+        precise: bool,
+    ) -> Tensor:
+        gains = self._gain(quality), self._inverse_gain(quality)
+        if precise:
+            return self.network.two_passes(z_hat, quality, residual, keep, gains=gains)
+        with fast_pixels(self.device):
+            return self.network.two_passes(z_hat, quality, residual, keep, self._fast_mean_path, gains)
+
+    def _kept(self, keep: np.ndarray | None, shape: tuple[int, ...]) -> Tensor | None:
+        """`keep` as bool (1, 1, 4a, 4b), false outside the picture."""
+        if keep is None:
+            return None
+        plane = torch.from_numpy(np.ascontiguousarray(keep)).to(self.device)[None, None]
+        return F.pad(plane, (0, shape[-1] - plane.shape[-1], 0, shape[-2] - plane.shape[-2]))
+
+    @cached_property
+    def _fast_mean_path(self) -> MeanPath:
+        return stored_fast(self.network.mean_path, self.device)
+
+    def _plane(self, symbols: np.ndarray) -> Tensor:
+        return torch.from_numpy(symbols).to(self.device, torch.float32)[None]
+
+    def _tensor(self, quality: int) -> Tensor:
+        return torch.tensor([quality], device=self.device)
+
+
+def _cropped(y_hat: Tensor, rows: int, columns: int) -> Tensor:
+    return y_hat[..., :rows, :columns].contiguous(memory_format=torch.channels_last)
+
+
+def _masked(index: Tensor, coded: Tensor) -> np.ndarray:
+    """int8 (M, rows, columns): table numbers, -1 where nothing is coded."""
+    index, coded = index.contiguous(), coded.contiguous()
+    numbers = (index + 1).mul_(coded.view(torch.int8)).sub_(1)  # torch.where takes six times as long over bytes
+    return numbers[0].cpu().numpy()

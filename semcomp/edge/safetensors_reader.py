@@ -1,0 +1,42 @@
+"""A safetensors file as numpy arrays, for clients that have numpy alone."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from semcomp.errors import ModelError
+
+_TYPES = {
+    "F16": "<f2",
+    "F32": "<f4",
+    "F64": "<f8",
+    "I8": "i1",
+    "I16": "<i2",
+    "I32": "<i4",
+    "I64": "<i8",
+    "U8": "u1",
+    "U16": "<u2",
+    "U32": "<u4",
+}
+
+
+def parse_tensors(data: bytes, *, name: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of a file's bytes. ModelError where they are damaged."""
+    try:
+        length = int.from_bytes(data[:8], "little")
+        if not 2 <= length <= len(data) - 8:
+            raise ValueError(f"its header claims {length} bytes")
+        header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
+        return {key: _array(entry, body) for key, entry in header.items() if key != "__metadata__"}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{name} is no safetensors file ({error}); export it again") from error
+
+
+def _array(entry: dict[str, list[int]], body: bytes) -> np.ndarray:
+    dtype, shape = np.dtype(_TYPES[str(entry["dtype"])]), tuple(entry["shape"])
+    start, end = entry["data_offsets"]
+    if not 0 <= start <= end <= len(body) or end - start != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{shape} at {start}..{end} of {len(body)} bytes")
+    return np.frombuffer(body, dtype, math.prod(shape), start).reshape(shape)

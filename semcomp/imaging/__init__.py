@@ -1,0 +1,1 @@
+"""Pixels in and out: opening images, colour modes, EXIF, and measures of distortion. It needs numpy and Pillow."""

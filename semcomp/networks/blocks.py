@@ -1,0 +1,75 @@
+"""Building blocks of all networks.
+
+Tensors are B C H W, channels-last in memory. `Block` keeps the shape of its input; `Down` and `Up` change the grid.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def activation(value: Tensor) -> Tensor:
+    """Leaky ReLU with slope 0.1, the activation of every network."""
+    return F.leaky_relu(value, 0.1)
+
+
+def activation_(fresh: Tensor) -> Tensor:
+    """`activation` in place. Nobody else may read `fresh`, which is usually the output of a convolution."""
+    return F.leaky_relu_(fresh, 0.1)
+
+
+def sum_(value: Tensor, fresh: Tensor) -> Tensor:
+    """value + fresh. The sum is written into `fresh`, unless autocast has given it a narrower type than the trunk's."""
+    return fresh.add_(value) if fresh.dtype == value.dtype else value + fresh
+
+
+class Pointwise(nn.Module):
+    """1x1 convolution. Its weight is a plain matrix (out, in), because matrix optimizers need one."""
+
+    def __init__(self, inputs: int, outputs: int, *, scale: float = 1.0):
+        super().__init__()
+        template = nn.Linear(inputs, outputs)
+        self.weight = nn.Parameter(template.weight.detach() * scale)
+        self.bias = nn.Parameter(template.bias.detach() * scale)
+
+    def forward(self, value: Tensor) -> Tensor:
+        return F.conv2d(value, self.weight[:, :, None, None], self.bias)
+
+
+class Block(nn.Module):
+    """Residual depthwise-separable convolution, then a residual pointwise MLP. It sees kernel // 2 positions around."""
+
+    def __init__(self, channels: int, *, expansion: int = 2, kernel: int = 3):
+        super().__init__()
+        self.mix = Pointwise(channels, channels)
+        self.depthwise = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels)
+        self.merge = Pointwise(channels, channels)
+        self.expand = Pointwise(channels, expansion * channels)
+        self.project = Pointwise(expansion * channels, channels)
+
+    def forward(self, value: Tensor) -> Tensor:
+        value = sum_(value, self.merge(self.depthwise(activation_(self.mix(value)))))
+        return sum_(value, self.project(activation_(self.expand(value))))
+
+
+class Down(nn.Module):
+    """2x2 convolution of stride 2, which halves the grid."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 2, stride=2)
+
+    def forward(self, value: Tensor) -> Tensor:
+        halved: Tensor = self.conv(value)
+        return halved
+
+
+class Up(nn.Module):
+    """Pointwise layer and pixel shuffle, which make the grid `factor` times finer."""
+
+    def __init__(self, inputs: int, outputs: int, factor: int, *, scale: float = 1.0):
+        super().__init__()
+        self.factor = factor
+        self.conv = Pointwise(inputs, outputs * factor * factor, scale=scale)
+
+    def forward(self, value: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.conv(value), self.factor)

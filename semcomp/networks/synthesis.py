@@ -1,0 +1,64 @@
+"""Synthesis transform g_s: decoded latents -> image.
+
+y_hat  B M H/16 W/16, after the inverse gain
+├─ linear:   M -> 16x16 patches, initialised as the transpose of the analysis' DCT (always float32)
+└─ network:  companded y_hat -> C16 blocks at 1/16 -> C8 blocks at 1/8 -> pointwise renderer at 1/4
+x_hat  B 3 H W, RGB, about [0, 1], not yet clipped
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semcomp.networks.analysis import PATCH, dct_basis
+from semcomp.networks.blocks import Block, Pointwise, Up, activation_
+from semcomp.networks.rate_table import RateTable
+
+
+def compand(value: Tensor, *, scale: float = 8.0) -> Tensor:
+    """Compress the range of linear coefficients for a network: small ones stay linear, large ones grow as a root."""
+    value = scale * value
+    return value * value.abs().add_(1).rsqrt_()
+
+
+class Synthesis(nn.Module):
+    """g_s: y_hat (B, M, H/16, W/16), quality (B,) -> x_hat (B, 3, H, W), float32."""
+
+    def __init__(self, *, latents: int, c16: int, c8: int, c4: int, blocks16: int, blocks8: int, nodes: int):
+        super().__init__()
+        self.reach = blocks16 + (blocks8 + 1) // 2
+        """Receptive field: a 16x16 patch of pixels depends on its position of y_hat and on this many around it."""
+        self.linear = Pointwise(latents, 3 * PATCH * PATCH)
+        self.linear.weight.data = dct_basis(latents).flatten(1).T.contiguous()
+        self.linear.bias.data.fill_(0.5)
+        self.entry = Pointwise(latents, c16)
+        self.rate = RateTable(nodes, c16)
+        self.blocks16 = nn.Sequential(*[Block(c16) for _ in range(blocks16)])
+        self.up8 = Up(c16, c8, 2)
+        self.blocks8 = nn.Sequential(*[Block(c8) for _ in range(blocks8)])
+        self.up4 = Up(c8, c4, 2)
+        self.expand = Pointwise(c4, 2 * c4)
+        self.render = Up(2 * c4, 3, 4, scale=0.05)
+
+    def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
+        features = self.blocks16(self.begin(y_hat, quality))  # B C16 H/16 W/16
+        return self.finish(y_hat, self.blocks8(self.up8(features)))  # B C8 H/8 W/8 -> B 3 H W
+
+    def begin(self, y_hat: Tensor, quality: Tensor) -> Tensor:
+        """Input of the blocks at 1/16, (B, C16, H/16, W/16)."""
+        features: Tensor = self.entry(compand(y_hat)) + self.rate(quality)
+        return features
+
+    def finish(self, y_hat: Tensor, features: Tensor, *, refine: nn.Module | None = None) -> Tensor:
+        """x_hat (B, 3, H, W) from the output of the blocks at 1/8, (B, C8, H/8, W/8), and from the linear path.
+
+        `refine` changes the features at 1/4 before they are rendered.
+        """
+        features = self.up4(features)  # B C4 H/4 W/4
+        if refine is not None:
+            features = refine(features)
+        features = self.expand(activation_(features))  # B 2*C4 H/4 W/4
+        detail = self.render(activation_(features))  # B 3 H W
+        with torch.autocast(y_hat.device.type, enabled=False):
+            x_hat: Tensor = F.pixel_shuffle(self.linear(y_hat.float()), PATCH) + detail.float()
+            return x_hat

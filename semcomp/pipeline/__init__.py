@@ -1,0 +1,1 @@
+"""Encoding and decoding, written once for every backend. No torch is needed."""

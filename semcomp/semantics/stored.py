@@ -1,0 +1,143 @@
+"""What a file can say about its picture besides the picture: labels with scores, and a label map.
+
+    heads = semcomp.semantics.stored.from_heads([semcomp.load_head("objects")])
+    data = codec.encode(image, semantics=heads)
+    labels, segmentation = semcomp.semantics.stored.read(data)
+
+Semantics beside the coded picture are DeepSIC's pre-semantic form (Luo et al. 2018): made once, at encoding time, and
+read without any network. They are optional chunks: damage to them costs the semantics, never the picture.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from semcomp.bitstream.container import MAX_PIXELS, Chunk, ChunkKind, Container
+from semcomp.bitstream.container import read as read_container
+from semcomp.bitstream.label_map import LabelMap, expand, pack_label_map, reduce_map, unpack_label_map
+from semcomp.bitstream.tags import Tag, pack_tags, unpack_tags
+from semcomp.errors import FormatError, ImageError
+from semcomp.semantics.results import Labels, Segmentation
+from semcomp.types import Latents
+
+if TYPE_CHECKING:
+    from semcomp.semantics.head import Head
+
+CELL = 4
+"""Pixels a side of a cell of the stored label map, unless told otherwise."""
+STORED_LABELS = 16
+"""At most so many labels of a head are stored, those of at least LEAST_SCORE."""
+LEAST_SCORE = 0.005
+
+
+@dataclass(frozen=True, kw_only=True)
+class Semantics:
+    """What is stored in a file."""
+
+    labels: Labels | None = None
+    segmentation: Segmentation | None = None
+    cell: int = CELL
+    """The map is stored at one value for `cell` x `cell` pixels, by majority; 1 stores every pixel."""
+
+    def chunks(self, *, width: int, height: int) -> list[Chunk]:
+        """The chunks of a file of this size. ImageError where the map is of another size, or something is too large."""
+        try:
+            return self._chunks(width, height)
+        except ValueError as error:
+            raise ImageError(f"these semantics do not fit into a file: {error}") from error
+
+    def _chunks(self, width: int, height: int) -> list[Chunk]:
+        chunks = []
+        if self.labels is not None:
+            tags = [Tag(name, score) for name, score in zip(self.labels.names, self.labels.scores, strict=True)]
+            chunks.append(Chunk(ChunkKind.TAGS, pack_tags(tags, source=self.labels.head)))
+        if self.segmentation is not None:
+            given = self.segmentation.label_map
+            if given.shape != (height, width):
+                raise ImageError(
+                    f"the label map is {given.shape[1]}x{given.shape[0]}, the picture {width}x{height}; make them equal"
+                )
+            stored = LabelMap(
+                cells=reduce_map(given, self.cell),
+                cell=self.cell,
+                classes=self.segmentation.classes,
+                palette=self.segmentation.palette,
+                source=self.segmentation.head,
+            )
+            chunks.append(Chunk(ChunkKind.LABEL_MAP, pack_label_map(stored, width=width, height=height)))
+        return chunks
+
+
+SemanticsLike = Semantics | Callable[[Latents], Semantics]
+"""Semantics, or what makes them from the latents that a file will hold."""
+
+
+def from_heads(
+    heads: Sequence["Head"], *, labels: bool = True, label_map: bool = True, cell: int = CELL
+) -> Callable[[Latents], Semantics]:
+    """Run heads at encoding time. The first classifier gives the labels, or else the areas of the first segmenter."""
+
+    def describe(latents: Latents) -> Semantics:
+        found: Labels | None = None
+        segmentation: Segmentation | None = None
+        for head in heads:
+            if head.task == "classify" and (not labels or found is not None):
+                continue
+            if head.task == "segment" and segmentation is not None:
+                continue
+            answer: Any = head(latents)
+            if isinstance(answer, Labels):
+                found = answer
+            else:
+                segmentation = answer
+        if labels and found is None and segmentation is not None:
+            found = segmentation.labels(least=LEAST_SCORE)
+        return Semantics(
+            labels=_worth_storing(found) if labels and found is not None else None,
+            segmentation=segmentation if label_map else None,
+            cell=cell,
+        )
+
+    return describe
+
+
+def _worth_storing(labels: Labels) -> Labels:
+    count = sum(score >= LEAST_SCORE for score in labels.scores[:STORED_LABELS])
+    return labels.top(count)
+
+
+def read(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Labels | None, Segmentation | None]:
+    """The labels and the label map that a file holds, None where there is none. FormatError where one is damaged."""
+    container = read_container(data, max_pixels=max_pixels)
+    return read_labels(container), read_segmentation(container)
+
+
+def read_labels(container: Container) -> Labels | None:
+    """The stored labels. FormatError where they are damaged."""
+    body = _body(container, ChunkKind.TAGS)
+    if body is None:
+        return None
+    source, tags = unpack_tags(body)
+    return Labels(names=tuple(t.name for t in tags), scores=tuple(t.score for t in tags), head=source)
+
+
+def read_segmentation(container: Container) -> Segmentation | None:
+    """The stored label map at full resolution. FormatError where it is damaged."""
+    body = _body(container, ChunkKind.LABEL_MAP)
+    if body is None:
+        return None
+    width, height = container.header.width, container.header.height
+    stored = unpack_label_map(body, width=width, height=height)
+    return Segmentation(
+        label_map=expand(stored.cells, stored.cell, width=width, height=height),
+        classes=stored.classes,
+        palette=stored.palette,
+        head=stored.source,
+    )
+
+
+def _body(container: Container, kind: ChunkKind) -> bytes | None:
+    for lost in container.lost:
+        if lost.name == kind.name:
+            raise FormatError(f"{kind.name} is lost: {lost.reason}; copy the file again")
+    return container.get(kind)

@@ -1,0 +1,332 @@
+"""Every benchmark runs on small input through its main and says what it should; no figure is judged."""
+
+import json
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks import common, exactness, fuzz, generative, labelmap, memory, rate, realism, recognition, scaling, speed
+from semcomp.bitstream.container import read
+from semcomp.codec.codec import Codec
+from semcomp.codec.self_test import arrangements
+from semcomp.errors import FormatError, MissingExtraError, SemcompError
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run(
+    codec: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Run]:
+    """Runs a main with the codec at hand: its JSON, which is in the file of -o and on standard output."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    monkeypatch.setattr(common, "load_codec", lambda options, *, threads=None: codec)
+
+    def start(main: Callable[[list[str]], int], *arguments: str) -> dict[str, Any]:
+        output = tmp_path / "result.json"
+        status = main([*arguments, "--json", "-o", str(output)])
+        printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+        assert status == (0 if printed["passed"] else 1)
+        kept = json.loads(output.read_text())
+        assert all(kept[key] == value for key, value in printed.items())
+        assert all(set(check) == {"name", "value", "limit", "passed"} for check in printed["checks"])
+        return printed
+
+    yield start
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def photos(photo: NDArray[np.uint8], tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.fromarray(photo).save(folder / "a.png")
+    Image.fromarray(photo[::-1, :96]).save(folder / "b.png")
+    return folder
+
+
+def failed(result: dict[str, Any]) -> list[str]:
+    return [check["name"] for check in result["checks"] if not check["passed"]]
+
+
+def test_rate(run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("scipy")
+    jpeg, webp = (rate.RIVALS[number] for number in (0, 1))
+    few = [replace(rival, settings=rival.settings[1::4]) for rival in (jpeg, webp)]
+    monkeypatch.setattr(rate, "RIVALS", few)
+    arguments = [str(photos), "--qualities", "10", "50", "90", "--monotone", "1", "--threads", "1"]
+    result = run(rate.main, *arguments)
+    curve = result["curves"]["semcomp"]
+    assert result["photos"] == 2 and curve["setting"] == [10, 50, 90]
+    assert curve["bpp"] == sorted(curve["bpp"]) and curve["psnr_db"] == sorted(curve["psnr_db"])
+    assert set(result["bd_rate"]) == {"semcomp", "WebP"} and "JPEG" in result["bd_rate"]["semcomp"]
+    besides = next(check for check in result["checks"] if "besides" in check["name"])
+    assert 40 <= besides["value"] <= 64
+
+    def forbidden(*_: Any) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(rate, "semcomp_rows", forbidden)
+    monkeypatch.setattr(rate, "sizes_of_all_qualities", forbidden)
+    monkeypatch.setattr(rate, "rival_rows", forbidden)
+    again = run(rate.main, *arguments)
+    assert again["curves"] == result["curves"]
+
+
+@pytest.mark.skipif(find_spec("compressai") is None, reason="CompressAI is not installed")
+def test_speed(run: Run, codec: Codec) -> None:
+    result = run(speed.main, "--threads", "1", "--repeats", "1", "--warmup", "1", "--size", "64", "64")
+    (one,) = result["measured"]
+    assert set(one["ratios"]["encode"]) == {"whole / whole", "networks / whole", "networks / networks"}
+    stages = one["stages_ms"]
+    assert set(stages["encode"]) == {
+        "analysis",
+        "hyper analysis",
+        "sigma path",
+        "mean path",
+        "rounding",
+        "coder",
+        "container",
+        "rest",
+    }
+    assert {"coder", "mean path", "synthesis"} < set(stages["decode"])
+    assert all(value["median"] > -0.001 for part in stages.values() for value in part.values())
+    assert "forward" not in vars(codec.network.hyper_analysis) and result["psnr_db"] > 15
+
+
+def test_scaling(run: Run, photos: Path) -> None:
+    arguments = ["--megapixels", "0.01", "0.02", "--threads", "1", "--repeats", "1"]
+    result = run(scaling.main, str(photos / "a.png"), *arguments)
+    assert [one["megapixels"] for one in result["sizes"]] == pytest.approx([0.01, 0.02], rel=0.05)
+    assert result["threads"][0]["threads"] == 1 and set(result["opening"]) == {"semcomp.info", "Image.open"}
+    assert len(result["coder"]) == 3 and result["symbol_bytes"] > 50
+
+
+@pytest.mark.slow
+def test_memory(run: Run) -> None:
+    result = run(memory.main, "--size", "96", "70", "--threads", "1")
+    assert not failed(result)
+    assert result["encode"]["file_bytes"] > 100
+    assert 50e6 < result["decode"]["peak_bytes"] < 3 * 2**30
+
+
+def test_exactness(run: Run, photos: Path) -> None:
+    result = run(exactness.main, str(photos), "--count", "1", "--qualities", "50")
+    assert not failed(result)
+    assert len(result["arrangements"]) >= 13 and result["elements"] > 1000
+
+
+def test_exactness_notices_a_difference(run: Run, photos: Path, codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = arrangements
+
+    def wrong(*arguments: Any) -> Any:
+        for name, index in real(*arguments):
+            yield name, np.where(np.arange(index.size).reshape(index.shape) % 1000 == 7, index + 1, index)
+
+    monkeypatch.setattr(exactness, "arrangements", wrong)
+    result = run(exactness.main, str(photos), "--count", "1", "--qualities", "50")
+    assert failed(result)
+
+
+def test_fuzz(run: Run) -> None:
+    result = run(fuzz.main, "--count", "40", "--no-truncations")
+    assert sum(result["outcomes"].values()) == 40
+    assert next(check for check in result["checks"] if "other pictures" in check["name"])["passed"]
+
+
+def test_fuzz_notices_a_wrong_picture_and_a_stray_exception(
+    run: Run, codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def careless(data: bytes, **_: Any) -> Image.Image:
+        try:
+            read(data)
+        except FormatError:
+            raise KeyError("stray") from None
+        return Image.new("L", (64, 48), zlib.crc32(data) % 256)
+
+    monkeypatch.setattr(codec, "decode", careless)
+    result = run(fuzz.main, "--count", "20", "--no-truncations")
+    assert not result["passed"] and {"crashed", "another picture"} <= {o.split(": ")[1] for o in result["outcomes"]}
+    assert any("--seed 0 --only" in example for example in result["examples"])
+
+
+def test_a_missing_extra_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "compressai.zoo", None)
+    with pytest.raises(MissingExtraError, match=r"semcomp\[train\]"):
+        speed.Mbt2018Mean()
+
+
+def test_labelmap(run: Run, tmp_path: Path) -> None:
+    mask = np.zeros((48, 64), np.uint8)
+    mask[20:, 10:40] = 3
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    names = tmp_path / "names.txt"
+    names.write_text("0 sky\n1 road\n2 tree\n3 car\n")
+    result = run(labelmap.main, str(tmp_path / "mask.png"), "--cell", "2", "--classes", str(names))
+    assert result["masks"] == 1 and result["classes"] == 4
+    assert 0 < result["bytes_of_head"] < result["bytes"] < result["png_bytes"]
+    assert result["checks"][0]["passed"]  # the map comes back
+
+
+def test_recognition(run: Run, codec: Codec, tmp_path: Path) -> None:
+    from heads import fit
+
+    rng = np.random.default_rng(0)
+    for name, value in (("dark", 40), ("light", 200)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(6):
+            picture = np.clip(rng.normal(value, 20, (64, 64, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(picture).save(tmp_path / "data" / name / f"{number}.png")
+    config = tmp_path / "head.yaml"
+    config.write_text(
+        f"task: classify\ndata: {{folder: {tmp_path / 'data'}, side: 64, copies: 2}}\n"
+        "optim: {minutes: null, epochs: 6, batch: 8}\n"
+    )
+    for source in ("latents", "decoded", "originals"):
+        arguments = [str(config), "--set", f"source={source}", "--cache", str(tmp_path), "--quiet"]
+        assert fit.main([*arguments, "-o", str(tmp_path / f"{source}.safetensors")]) == 0
+    networks = [f"--{name}={tmp_path / name}.safetensors" for name in ("decoded", "originals")]
+    head = str(tmp_path / "latents.safetensors")
+    result = run(recognition.main, str(config), "--head", head, "--bpp", "0.5", "1.0", "--threads", "1", *networks)
+    assert [row["quality"] for row in result["rows"]] == sorted(row["quality"] for row in result["rows"])
+    for row in result["rows"]:
+        assert 0 <= row["latents"] <= 100 and 0 <= row["decoded"] <= 100
+        assert set(row["ms"]) == {"latents", "decoded", "decoding"} and min(row["ms"].values()) > 0
+    assert 0 <= result["originals"] <= 100
+    assert len(result["checks"]) == 6
+
+
+class PatchMeans:
+    """Stands for the network that judges: the mean colour of patches."""
+
+    def __init__(self, path: Path) -> None:
+        assert path.name == "network.tflite"
+
+    def of(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.stack([patch.mean((0, 1)) / 255 for patch in realism.patches_of(pixels, 32)])
+
+
+def test_generative(
+    run: Run, codec: Codec, photo: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from heads.head_file import HeadInfo, NetworkHead, build_network, save_head
+    from heads.segmenter import SegmenterConfig
+    from semcomp.generative.generator_file import GeneratorInfo, TrainedGenerator, save_generator
+    from semcomp.generative.network import Generator, GeneratorConfig
+    from semcomp.semantics.head import Head, Segmentation, default_palette
+
+    classes = ("road", *generative.KEPT)
+    mask = np.zeros(photo.shape[:2], np.uint8)
+    mask[34:58, 50:75] = 2
+    for folder, pixels in (("images", photo), ("masks", mask)):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        for number, turned in enumerate((pixels, pixels[:, ::-1], pixels[::-1])):
+            Image.fromarray(turned).save(tmp_path / "data" / folder / f"{number}.png")
+    (tmp_path / "data" / "classes.txt").write_text("\n".join(classes))
+
+    class Stored(Head):
+        name, task, entropy_id = "stored", "segment", codec.entropy_id
+
+        def answer(self, latents: Any) -> Segmentation:
+            return Segmentation(label_map=mask, classes=classes, palette=default_palette(5), head="stored")
+
+    torch.manual_seed(0)
+    sizes = SegmenterConfig(classes=5, source="pixels")
+    info = HeadInfo(name="judge", task="segment", classes=classes, palette=default_palette(5), entropy_id="00" * 8)
+    save_head(NetworkHead(info, build_network("segment", sizes)), tmp_path / "judge.safetensors")
+    network = Generator(GeneratorConfig(classes=5))
+    network.synthesis.load_state_dict(codec.network.synthesis.state_dict())
+    made = GeneratorInfo(name="g", classes=classes, palette=default_palette(5), entropy_id=codec.entropy_id.hex())
+    save_generator(TrainedGenerator(made, network), tmp_path / "g.safetensors")
+    monkeypatch.setattr(generative, "Features", PatchMeans)
+    monkeypatch.setattr(generative, "load_head", lambda name: Stored())
+    config = tmp_path / "head.yaml"
+    config.write_text(f"task: segment\ndata: {{folder: {tmp_path / 'data'}, side: 64, held_part: 0.7}}\n")
+    result = run(
+        generative.main,
+        str(config),
+        "--judge",
+        str(tmp_path / "judge.safetensors"),
+        "--threads",
+        "1",
+        "--bpp",
+        "0.6",
+        "--generator",
+        str(tmp_path / "g.safetensors"),
+        "--features",
+        str(tmp_path / "network.tflite"),
+        "--sheets",
+        str(tmp_path / "sheets"),
+    )
+    rows = result["global"]
+    assert set(rows) == {
+        "original",
+        "generator",
+        "faithful",
+        "generator, map",
+        "JPEG",
+        "WebP",
+        "AVIF",
+        "AVIF, twice the bytes",
+    }
+    assert rows["faithful"]["bpp"] <= rows["generator"]["bpp"] < rows["AVIF, twice the bytes"]["bpp"]
+    assert rows["original"]["psnr_db"] is None and all({"miou", "kid", "bpp"} <= row.keys() for row in rows.values())
+    assert result["selective"]["pictures"] == 2 and result["selective"]["bytes_percent"] < 100
+    assert len(result["checks"]) == 10
+    with Image.open(tmp_path / "sheets" / "worst.png") as sheet:
+        assert sheet.size == (4 * 131, 2 * 92 + generative.HEADING)
+    alone = run(
+        generative.main,
+        str(tmp_path / "data" / "images"),
+        "--threads",
+        "1",
+        "--bpp",
+        "0.6",
+        "--keep",
+        "car",
+        "--generator",
+        str(tmp_path / "g.safetensors"),
+        "--features",
+        str(tmp_path / "network.tflite"),
+        "--sheets",
+        str(tmp_path / "sheets"),
+        "--limit",
+        "1",
+    )
+    assert alone["pictures"] == alone["selective"]["pictures"] == 1 and "miou" not in alone["global"]["generator"]
+    assert len(alone["checks"]) == 7
+    with pytest.raises(SemcompError, match="has no masks"):
+        generative.find_scenes(tmp_path / "data" / "images", tmp_path / "judge.safetensors")
+    with pytest.raises(SemcompError, match="give --judge"):
+        generative.find_scenes(config, None)
+
+
+def test_kernel_distance() -> None:
+    rng = np.random.default_rng(0)
+    groups = [rng.normal(size=(300, 16)), rng.normal(size=(300, 16)), rng.normal(0.5, 1, (300, 16))]
+    (same, error), (other, _) = (realism.kernel_distance(groups[0], group) for group in groups[1:])
+    assert abs(same) < 0.05 < other and 0 <= error < other
+    assert [patch.shape for patch in realism.patches_of(np.zeros((250, 370, 3), np.uint8))] == [(120, 120, 3)] * 6
+    assert len(realism.patches_of(np.zeros((90, 400, 3), np.uint8))) == 1
+    with pytest.raises(ValueError, match="at least two patches"):
+        realism.kernel_distance(groups[0][:1], groups[1])
+
+
+def test_the_judge_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(MissingExtraError, match=r"semcomp\[judge\]"):
+        realism.Features("network.tflite")

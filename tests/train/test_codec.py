@@ -1,0 +1,236 @@
+"""Training programs on small synthetic photos: configuration, exact resumption, what is logged, export."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+pytest.importorskip("train.codec", reason="needs pip install 'semcomp[train]'", exc_type=ImportError)
+
+from semcomp import config as configuration
+from semcomp.codec.codec import Codec
+from semcomp.codec.release import load_release, save_release
+from semcomp.imaging.metrics import psnr_db
+from semcomp.networks.model import CodecConfig
+from train import codec as program
+from train.checkpoint import load_state, save_state
+from train.export import export, fit_tables_y, fit_tables_z
+from train.export import main as export_main
+from train.objective import PriorBank
+from train.optim import OptimConfig, rate_factor
+from train.photos import Photos, find_photos
+
+SMALL = {
+    "latents": 24,
+    "hyper": 8,
+    "analysis_c8": 12,
+    "analysis_blocks8": 1,
+    "analysis_c16": 16,
+    "analysis_blocks16": 1,
+    "synthesis_c16": 16,
+    "synthesis_blocks16": 1,
+    "synthesis_c8": 12,
+    "synthesis_blocks8": 1,
+    "synthesis_c4": 8,
+    "entropy_width": 16,
+    "nodes": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        small = rng.integers(0, 256, (12, 10 + number, 3), dtype=np.uint8)
+        Image.fromarray(small).resize((150 + 10 * number, 140), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+    return folder
+
+
+def settings(photos: Path, name: str, **changes: str) -> list[str]:
+    values = {
+        "name": name,
+        "codec": json.dumps(SMALL),
+        "data.photos": f"[{photos}]",
+        "data.crop": "64",
+        "data.batch": "2",
+        "validation.photos": "[]",
+        "minutes": "null",
+        "steps": "6",
+        "precision": "32-true",
+        "optim.warmup_steps": "2",
+        **changes,
+    }
+    return [argument for key, value in values.items() for argument in ("--set", f"{key}={value}")]
+
+
+def train(runs: Path, arguments: list[str]) -> dict[str, Any]:
+    config = Path(__file__).parents[2] / "configs" / "codec_base.yaml"
+    assert program.main([str(config), "--runs", str(runs), "--quiet", *arguments]) == 0
+    name = next(a.removeprefix("name=") for a in arguments if a.startswith("name="))
+    return load_state(runs / name / "state.safetensors")
+
+
+def test_a_stopped_run_resumes_exactly(photos: Path, tmp_path: Path) -> None:
+    whole = train(tmp_path, settings(photos, "whole"))
+    part = settings(photos, "part")
+    train(tmp_path, [*part, "--max-minutes", "0"])  # stops after its first step
+    stopped = load_state(tmp_path / "part" / "state.safetensors")
+    assert 0 < stopped["step"] < 6
+    resumed = train(tmp_path, [*part, "--resume"])
+    assert resumed["step"] == whole["step"] == 6
+    for kind in ("objective", "average"):
+        for name, value in whole[kind].items():
+            assert torch.equal(resumed[kind][name], value), f"{kind} {name}"
+
+
+def test_a_run_learns_and_logs(photos: Path, tmp_path: Path) -> None:
+    arguments = settings(
+        photos,
+        "log",
+        steps="101",
+        rounded_from="0.5",
+        **{
+            "validation.photos": f"[{photos}]",
+            "validation.every": "2",
+            "validation.qualities": "[1, 50, 100]",
+            "validation.minutes": "1000",
+        },
+    )
+    train(tmp_path, arguments)
+    rows = [json.loads(line) for line in (tmp_path / "log" / "log.jsonl").read_text().splitlines()]
+    losses = [row["loss"] for row in rows if "loss" in row]
+    assert len(losses) == 2 and losses[1] < losses[0]
+    assert {"quality", "bpp", "bpp_z", "psnr_db", "bd_rate", "step", "minutes"} <= rows[-1].keys()
+    assert rows[-1]["psnr_db"] == sorted(rows[-1]["psnr_db"])
+    assert list((tmp_path / "log" / "tensorboard").iterdir())
+
+
+def test_a_run_is_not_overwritten_and_mistakes_are_named(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tmp_path, settings(photos, "once", steps="1"))
+    with pytest.raises(SystemExit) as stop:
+        train(tmp_path, settings(photos, "once", steps="1"))
+    assert stop.value.code == 2 and "--resume" in capsys.readouterr().err
+    for change, message in (
+        ({"optim.lrr": "1"}, "did you mean optim.lr"),
+        ({"data.crop": "100"}, "multiple of 64"),
+        ({"data.photos": f"[{tmp_path / 'nothing'}]"}, "no photo below"),
+        ({"seed": "high"}, "seed must be int"),
+    ):
+        with pytest.raises(SystemExit):
+            train(tmp_path, settings(photos, "wrong", **change))
+        assert message in capsys.readouterr().err
+
+
+def test_export_makes_a_codec_that_keeps_its_word(photos: Path, tmp_path: Path) -> None:
+    train(tmp_path, settings(photos, "run", steps="60"))
+    weights = tmp_path / "tiny.safetensors"
+    assert export_main([str(tmp_path / "run"), str(weights), "--photos", "4", "--quiet"]) == 0
+    codec = Codec(load_release(weights))
+    assert codec.name == "tiny" and load_release(weights).model_id == codec.model_id
+    picture = np.asarray(Image.open(photos / "0.png"))
+    files = {quality: codec.encode(picture, quality=quality) for quality in (1, 50, 100)}
+    sizes = [len(data) for data in files.values()]
+    assert sizes == sorted(sizes)
+    assert psnr_db(picture, np.asarray(codec.decode(files[100]))) > 25
+    again = train(tmp_path, settings(photos, "again", steps="1", start_from=str(weights), **{"optim.lr": "0.0"}))
+    kept = load_release(weights).weights["synthesis.entry.weight"].float()
+    assert torch.equal(again["objective"]["codec.synthesis.entry.weight"], kept)
+    card = (tmp_path / "tiny.md").read_text()
+    assert "60 steps" in card and codec.model_id.hex() in card
+
+
+def test_tables_follow_the_counts() -> None:
+    torch.manual_seed(0)
+    from semcomp.networks.model import CodecModel
+    from train.export import Histogram
+
+    histogram = Histogram(CodecConfig(**SMALL))
+    histogram.y[20, 1023 - 1 : 1023 + 2] = (1e6, 2e6, 1e6)
+    tables = fit_tables_y(histogram)
+    bits = tables.bits()
+    middle = bits.shape[1] // 2
+    assert bits[20, middle] == pytest.approx(1, abs=0.01) and bits[20, middle + 1] == pytest.approx(2, abs=0.01)
+    histogram.z[5, 127 + 3] = 1000
+    table = fit_tables_z(histogram).frequencies[5]
+    bound = (len(table) - 2) // 2
+    assert bound >= 3 and table.argmax() == bound + 3
+    network = CodecModel(CodecConfig(**SMALL))
+    release = export(
+        network, [np.zeros((64, 64, 3), np.uint8)] * 4, name="untrained", skip_below=4, origin="", quiet=True
+    )
+    assert len(release.tables_y) == 64 and len(release.tables_z) == 32
+
+
+def test_a_damaged_weights_file_is_refused(photos: Path, tmp_path: Path) -> None:
+    import semcomp
+
+    with pytest.raises(semcomp.ModelError, match="no codec called nowhere"):
+        load_release("nowhere")
+    from semcomp.networks.model import CodecModel
+
+    black, network = np.zeros((64, 64, 3), np.uint8), CodecModel(CodecConfig(**SMALL))
+    release = export(network, [black], name="a", skip_below=4, origin="", quiet=True)
+    path = tmp_path / "a.safetensors"
+    save_release(release, path)
+    data = path.read_bytes()
+    for damaged in (data[:1000], b"", data[:40] + b"\xff" * 8 + data[48:]):
+        path.write_bytes(damaged)
+        with pytest.raises(semcomp.ModelError, match="damaged"):
+            load_release(path)
+
+
+def test_checkpoints_hold_nested_state(tmp_path: Path) -> None:
+    state = {"a": [1, 2.5, None, {3: torch.arange(4)}], "b": {"c": torch.zeros(0), "d": "text", "e": True}}
+    save_state(tmp_path / "state.safetensors", state)
+    read = load_state(tmp_path / "state.safetensors")
+    assert read["a"][:3] == [1, 2.5, None] and torch.equal(read["a"][3][3], torch.arange(4))
+    assert read["b"]["c"].shape == (0,) and read["b"]["d"] == "text" and read["b"]["e"] is True
+    with pytest.raises(TypeError, match="set"):
+        save_state(tmp_path / "state.safetensors", {"a": {1, 2}})
+
+
+def test_prior_bank_equals_one_bottleneck_a_node() -> None:
+    from compressai.entropy_models import EntropyBottleneck
+
+    torch.manual_seed(1)
+    bank = PriorBank(5, 3)
+    z = torch.randn(4, 5, 2, 2) * 3
+    node = torch.tensor([2, 0, 2, 1])
+    mixed = bank(z, node)
+    for sample, number in enumerate(node.tolist()):
+        single = EntropyBottleneck(5)
+        rows = slice(5 * number, 5 * number + 5)
+        for kind in ("matrices", "biases", "factors"):
+            for target, source in zip(getattr(single, kind), getattr(bank, kind), strict=True):
+                target.data = source.data[rows]
+        expected, _, _ = single._likelihood(z[sample].flatten(1)[:, None])
+        torch.testing.assert_close(mixed[sample].flatten(1), expected[:, 0])
+
+
+def test_crops_come_from_the_photos_and_repeat_with_the_seed(photos: Path) -> None:
+    source = Photos(find_photos([str(photos)]), smallest=64, device=torch.device("cpu"), quiet=True)
+    draws = [source.batch(6, 64, halve=0.5, generator=torch.Generator().manual_seed(3)) for _ in range(2)]
+    assert torch.equal(*draws) and draws[0].shape == (6, 3, 64, 64)
+    assert 0 <= draws[0].min() < draws[0].max() <= 1
+    with pytest.raises(ValueError, match="no photo has 500"):
+        Photos(find_photos([str(photos)]), smallest=500, device=torch.device("cpu"), quiet=True)
+
+
+def test_the_schedule_warms_up_holds_and_falls() -> None:
+    config = OptimConfig(warmup_steps=10, hold=0.5, last=0.1)
+    assert rate_factor(config, step=0, progress=0) == pytest.approx(0.1)
+    assert rate_factor(config, step=50, progress=0.5) == 1
+    assert rate_factor(config, step=50, progress=0.75) == pytest.approx(0.55)
+    assert rate_factor(config, step=50, progress=1) == pytest.approx(0.1)
+
+
+def test_configs_of_the_repository_are_valid() -> None:
+    for path in sorted((Path(__file__).parents[2] / "configs").glob("codec_*.yaml")):
+        configuration.load(program.RunConfig, path)
