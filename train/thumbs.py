@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from semcomp.config import dump, load
-from semcomp.metrics import psnr_db, ssim
+from semcomp.imaging.metrics import psnr_db, ssim
+from train.checkpoint import load_state, save_state
 from train.thumbs_coders import Coder, CoderConfig
 
 RATES = (0.5, 1.0, 4.0, 16.0)
@@ -80,13 +81,13 @@ def train(config: ThumbsConfig, output: Path) -> Coder:
     optimizer = torch.optim.Adam(coder.parameters(), config.rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
     pixels = np.load(Path(config.data) / "train.npy", mmap_mode="r")
-    state_file, start = output / "state.pt", 0
+    state_file, start = output / "state.safetensors", 0
     if state_file.exists():
-        state = torch.load(state_file, weights_only=True)
+        state = load_state(state_file)
         coder.load_state_dict(state["coder"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
-        start = state["step"]
+        start = int(state["step"])
     for step in range(start, config.steps):
         rows = np.random.default_rng((config.seed, step)).integers(0, len(pixels), config.batch)
         loss = coder.loss(as_input(pixels[np.sort(rows)], config.coder.side))
@@ -96,9 +97,9 @@ def train(config: ThumbsConfig, output: Path) -> Coder:
         optimizer.step()
         schedule.step()
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
-            print(f"{time.strftime('%H:%M:%S')} step {step + 1} loss {float(loss):.4f}", flush=True)
+            print(f"{time.strftime('%H:%M:%S')} step {step + 1} loss {float(loss.detach()):.4f}", flush=True)
             parts = {"coder": coder, "optimizer": optimizer, "schedule": schedule}
-            torch.save({"step": step + 1, **{name: part.state_dict() for name, part in parts.items()}}, state_file)
+            save_state(state_file, {"step": step + 1, **{name: part.state_dict() for name, part in parts.items()}})
     return coder
 
 
