@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from semcomp.config import load
 from semcomp.thumbs.context import FEATURES, SHIFT, TOP, ContextTables, features
 from semcomp.thumbs.transform import COLOUR, DCT
-from semcomp.thumbs.walk import BINS, CodeTables, bins
+from semcomp.thumbs.walk import BINS, HOPELESS, CodeTables, bins
 
 Scales = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
@@ -33,7 +33,7 @@ class ContextConfig:
     steps: int = 300
     batch: int = 16
     rate: float = 4e-3
-    hidden: tuple[int, ...] = (24, 12)
+    hidden: tuple[int, ...] = (16,)
     chroma: float = 0.75
     """Weight of chroma coefficients."""
     lowest: float = 0.5
@@ -98,7 +98,7 @@ class Visit:
     magnitude: np.ndarray
 
 
-def simulate(values: np.ndarray, zones: np.ndarray, scales: Scales, chances: Callable, lowest: int,
+def simulate(values: np.ndarray, prior: np.ndarray, zones: np.ndarray, scales: Scales, chances: Callable, lowest: int,
              limits: tuple[float, float]) -> Iterator[Visit]:
     """Walk all thumbnails of a batch together, as semcomp.thumbs.walk does with one."""
     magnitude = np.abs(values)
@@ -112,7 +112,8 @@ def simulate(values: np.ndarray, zones: np.ndarray, scales: Scales, chances: Cal
             bound, middle = high[cut].copy(), 2 * low[cut] + width[cut]
             scale = scales(bound, middle, plane)
             limit = limit if plane or not number else 0.0
-            asked = ~visited & (bound > plane) & (chances(scale, bound, plane) >= limit)
+            near = (prior[: values.shape[1]][cut[1:]] >= 16 * plane - HOPELESS) | (plane == 0)
+            asked = ~visited & near & (bound > plane) & (chances(scale, bound, plane) >= limit)
             reached = asked & (size >= 1 << plane)
             refined = before & (width[cut] > 1 << plane) if number == 0 else None
             known = low[cut].copy()
@@ -185,7 +186,7 @@ def fit(config: ContextConfig, values: np.ndarray, tables: ContextTables, zones:
 
         loss, total = torch.zeros(()), 0.0
         limits = (config.first, config.second)
-        for visit in simulate(batch, zones, scales, chances_by_laplace, config.planes, limits):
+        for visit in simulate(batch, tables.prior, zones, scales, chances_by_laplace, config.planes, limits):
             asked = torch.from_numpy(visit.asked)
             high = torch.from_numpy(visit.high).float()[asked]
             chance = laplace(estimates[-1][asked], high, visit.plane)
@@ -213,7 +214,7 @@ def count(config: ContextConfig, values: np.ndarray, tables: ContextTables, zone
     for start in range(0, len(values), 16):
         batch = values[start : start + 16]
         limits = (config.first, config.second)
-        for visit in simulate(batch, zones, lambda h, m, p: exact(tables, h, m, p), chances_by_laplace, 0, limits):
+        for visit in simulate(batch, tables.prior, zones, lambda h, m, p: exact(tables, h, m, p), chances_by_laplace, 0, limits):
             _count_visit(seen, visit)
     reach = _shares(seen["reach"], prior_reach)
     beyond = _shares(seen["beyond"].sum(0, keepdims=True), np.full((1, BINS), 0.3))[0]

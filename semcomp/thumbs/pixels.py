@@ -51,7 +51,7 @@ def repair(tables: PixelTables, pixels: np.ndarray, level: int) -> np.ndarray:
         level: How far the code was read, 0 to 25.
     """
     whole = np.clip(np.rint(pixels * UNIT), -4096, 4095)
-    if level <= LAST_LEVEL:
+    if level <= LAST_LEVEL and tables.layers:
         x = to_depth(whole)
         for number, (weight, bias) in enumerate(tables.layers):
             x = _convolve(x, weight, bias[level]).reshape(16, 16, -1)

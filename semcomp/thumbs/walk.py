@@ -13,6 +13,8 @@ import numpy as np
 from semcomp.thumbs.bitcoder import HALF, Exhausted
 from semcomp.thumbs.context import TOP, ContextTables, scales
 
+HOPELESS = 48
+"""A coefficient whose prior is this far below the plane (3 octaves) waits, whatever its neighbours say."""
 BINS = 64
 """Entries of a probability table: the bin of a scale is (scale - 16 plane + 128) / 4."""
 
@@ -100,7 +102,9 @@ class Walk:
         high = self.high[:, :zone, :zone].ravel()
         unknown = (self.low[:, :zone, :zone].ravel() == 0) & ~visited
         chance = self.tables.reach[np.clip(high - self.plane, 1, 3) - 1, bins(scale, self.plane)]
-        places = np.flatnonzero(unknown & (chance >= least) & (high > self.plane))
+        prior = self.tables.context.prior[: len(self.low), :zone, :zone].ravel()
+        near = (prior >= 16 * self.plane - HOPELESS) | (self.plane == 0)
+        places = np.flatnonzero(unknown & near & (chance >= least) & (high > self.plane))
         places = places[np.argsort(-chance[places], kind="stable")]
         self._scale = np.zeros(self.low.shape, dtype=np.int64)
         self._scale[:, :zone, :zone] = scale.reshape(-1, zone, zone)
