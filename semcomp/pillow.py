@@ -1,7 +1,9 @@
 """`import semcomp.pillow` teaches Pillow the format.
 
     Image.open("a.semc")               # reads the header; decodes when pixels are asked for
-    image.save("a.semc", quality=50)   # also max_bytes=, bpp= or psnr= instead of quality, strip=, convert=
+    image.thumbnail((32, 32))          # from the stored thumbnail, where the file carries one: nothing is decoded
+    image.save("a.semc", quality=50)   # also preview=48; max_bytes=, bpp= or psnr= instead of quality, strip=,
+                                       # convert=
 
 The weights "base" are loaded once, when the first picture is decoded or saved.
 """
@@ -24,6 +26,8 @@ FORMAT = "SEMC"
 EXTENSION = ".semc"
 MIME = "image/x-semc"
 _TARGETS = ("bpp", "max_bytes", "psnr")
+_LARGEST_DRAFT = 64
+"""Longest side that a stored thumbnail stands in for: twice its own, as Image.thumbnail asks for with its margin."""
 
 
 @lru_cache(maxsize=1)
@@ -47,6 +51,8 @@ class SemcImageFile(ImageFile.ImageFile):
         self._mode = header.mode.name + ("A" if has_alpha else "")
         self.info["quality"] = header.quality
         self._has_metadata = any(entry.kind in (ChunkKind.ICC, ChunkKind.EXIF) for entry in table)
+        self._has_preview = any(entry.kind == ChunkKind.PREVIEW for entry in table)
+        self._draft: Image.Image | None = None
         self._decoded = False
 
     def _read(self) -> tuple[bytes, Container]:
@@ -55,11 +61,31 @@ class SemcImageFile(ImageFile.ImageFile):
         data = self.fp.read()
         return data, read(data)
 
+    def draft(
+        self, mode: str | None, size: tuple[int, int] | None
+    ) -> tuple[str, tuple[int, int, float, float]] | None:
+        """Take the stored thumbnail where at most 64 pixels a side are wanted; Image.thumbnail calls this.
+
+        Returns:
+            The mode and the box of the draft, or None where the file carries no thumbnail or more pixels are wanted.
+        """
+        if size is None or self._decoded or not self._has_preview or max(size) > _LARGEST_DRAFT:
+            return None
+        from semcomp.thumbs.thumb import thumb_image
+
+        _, container = self._read()
+        code = container.get(ChunkKind.PREVIEW)
+        if code is None:  # it is damaged, so the picture is decoded
+            return None
+        image = thumb_image(code, _LARGEST_DRAFT).convert(self._mode)
+        self._draft, self._size = image, image.size
+        return self._mode, (0, 0, *image.size)
+
     def load(self) -> Any:
         """Decode, once. Raises FormatError, or ModelError where the file needs other tables."""
         if not self._decoded:
-            data, _ = self._read()
-            image = _codec().decode(data)
+            data = b"" if self._draft else self._read()[0]
+            image = self._draft or _codec().decode(data)
             self.info.update(image.info)
             if self.fp is not None and self._exclusive_fp:
                 self.fp.close()
@@ -101,7 +127,7 @@ def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
             image = image.copy()
             value = options[key]
             image.info[key] = value.tobytes() if isinstance(value, Image.Exif) else value
-    rest = {"strip": options.get("strip", False), "convert": options.get("convert", False)}
+    rest = {"strip": options.get("strip", False), "preview": options.get("preview"), "convert": options.get("convert", False)}
     target = {key: options[key] for key in _TARGETS if options.get(key) is not None}
     if target:
         stream.write(_codec().encode_to(image, **target, **rest).data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,6 +15,9 @@ from semcomp.bitstream.label_map_header import LabelMapHead, read_head
 from semcomp.bitstream.origin import Origin, read_origin
 from semcomp.bitstream.tags import Tag, unpack_tags
 from semcomp.errors import FormatError
+
+MAX_PREVIEW = 4096
+"""Bytes of the longest thumbnail that a file may hold."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Info:
     """Cell size, classes and source of the stored label map."""
     synthesised: Origin | None
     """Which part of the decoded picture is real and which is synthesised; None where all of it is real."""
+    preview: str | None
+    """The stored thumbnail as text for `semcomp.thumb_image`, None where there is none."""
     lost: tuple[str, ...]
     """Damaged optional chunks, which decoding leaves out, each with the reason."""
 
@@ -111,8 +117,16 @@ def info(source: str | PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MA
         labels_source=labels_source,
         label_map=label_map,
         synthesised=read_origin(container),
+        preview=_read(container, ChunkKind.PREVIEW, _preview_text, lost),
         lost=tuple(lost),
     )
+
+
+def _preview_text(body: bytes) -> str:
+    """The text form of a thumbnail's code, as semcomp.thumbs.text writes it."""
+    if len(body) > MAX_PREVIEW:
+        raise FormatError(f"it holds {len(body):,} bytes, at most {MAX_PREVIEW:,} fit; encode the picture again")
+    return base64.urlsafe_b64encode(body).decode().rstrip("=")
 
 
 def _read(container: Container, kind: ChunkKind, unpack: Callable[[bytes], Any], lost: list[str]) -> Any:

@@ -25,6 +25,7 @@ examples:
   semcomp encode photo.png --psnr 36                the smallest file of at least 36 dB
   cat photo.png | semcomp encode - > photo.semc
   semcomp encode photo.jpg --semantics              labels and a label map go into the file
+  semcomp encode photo.jpg --preview 48             a thumbnail goes into the file, for a page that loads it
   semcomp encode photo.jpg --tag dog=0.98 --tag beach
   semcomp encode photo.png --mode generative --map  a tiny file; its decoder synthesises the details
   semcomp encode street.png --keep people,car --head street
@@ -39,6 +40,14 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         description="Compress images into .semc files. No option is needed.",
     )
     _add_semantics_options(parser)
+    parser.add_argument(
+        "--preview",
+        nargs="?",
+        const=48,
+        type=whole_number(1, 4096, "preview"),
+        metavar="BYTES",
+        help="store a thumbnail of at most so many bytes, shown while the file loads (48)",
+    )
     generative_options.add_encode_options(parser)
     parser.set_defaults(run=run)
 
@@ -123,7 +132,7 @@ def target_of(options: Namespace) -> dict[str, Any]:
 def encode_with_target(codec: Any, picture: Any, options: Namespace) -> tuple[bytes, int, float | None]:
     """(file, quality, PSNR in dB where it was measured), by quality or by the target of the options."""
     target = target_of(options)
-    more = {"strip": options.strip}
+    more = {"strip": options.strip, "preview": getattr(options, "preview", None)}
     if (semantics := semantics_of(options)) is not None:
         more["semantics"] = semantics
     if (request := generative_options.request_of(options)) is not None:

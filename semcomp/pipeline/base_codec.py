@@ -39,6 +39,7 @@ from semcomp.pipeline.checks import Z_CHECK, _crc, with_checks
 from semcomp.pipeline.completion import made_for
 from semcomp.pipeline.latent_coder import SymbolCoder
 from semcomp.pipeline.rate_control import Encoded, _bisect
+from semcomp.thumbs.stored import preview_chunk
 from semcomp.types import QUALITIES, Latents, Symbols
 
 if TYPE_CHECKING:
@@ -106,20 +107,21 @@ class BaseCodec(ABC):
         convert: bool = False,
         semantics: "SemanticsLike | None" = None,
         generative: "GenerativeLike | None" = None,
+        preview: int | None = None,
     ) -> bytes:
         """The `.semc` file of an image at a quality of 1..100.
 
         `strip` drops the ICC profile, EXIF and XMP, `convert` allows what would change the picture: 16 bits to 8, CMYK
         to RGB, the first frame of an animation. `semantics` are stored in the file (payload.py): labels and a label
         map, or heads that make them. `generative` has the decoder synthesise the picture, or what is not kept of it
-        (generative.py). Raises ImageError where the picture cannot be taken as it is, TargetError for another quality.
+        (generative.py). `preview` stores a thumbnail of at most this many bytes. Raises ImageError where the picture cannot be taken as it is, TargetError for another quality.
         """
         _check_quality(quality)
         picture = self._picture(image, convert)
         y = self.analyse(picture)
         plan = None if generative is None else generative.plan(self, picture, y)
         symbols = self.quantize(y, picture, quality=quality, keep=None if plan is None else plan.keep)
-        return self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan)
+        return self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan, preview=preview)
 
     def encode_to(
         self,
@@ -132,6 +134,7 @@ class BaseCodec(ABC):
         convert: bool = False,
         semantics: "SemanticsLike | None" = None,
         generative: "GenerativeLike | None" = None,
+        preview: int | None = None,
     ) -> Encoded:
         """The best file of at most `bpp` or `max_bytes`, or the smallest of at least `psnr` dB.
 
@@ -150,7 +153,9 @@ class BaseCodec(ABC):
             symbols, y_hat = self.coder.quantize(
                 y, height=picture.height, width=picture.width, quality=quality, keep=keep
             )
-            data = self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan)
+            data = self.pack(
+                picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan, preview=preview
+            )
             db = None
             if psnr is not None:
                 latents = self._wrapped(y_hat, height=picture.height, width=picture.width, quality=quality)
@@ -202,9 +207,11 @@ class BaseCodec(ABC):
         strip: bool = False,
         semantics: "SemanticsLike | None" = None,
         plan: "Plan | None" = None,
+        preview: int | None = None,
     ) -> bytes:
         """The file of symbols and of what else the picture carries. The symbols of a `plan` keep what it keeps."""
-        chunks = [Chunk(ChunkKind.SYMBOLS, self.coder.write(symbols, quality=quality))]
+        chunks = [] if preview is None else [preview_chunk(picture, preview)]
+        chunks.append(Chunk(ChunkKind.SYMBOLS, self.coder.write(symbols, quality=quality)))
         if picture.alpha is not None:
             chunks.append(Chunk(ChunkKind.ALPHA, pack_alpha(picture.alpha)))
         if not strip:
