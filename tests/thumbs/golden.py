@@ -1,0 +1,55 @@
+"""Writes tests/golden/thumbs.json: python -m tests.thumbs.golden. Only a release of new weights may do so."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from semcomp.thumbs.thumb import decode_canvas, thumb
+
+ROOT = Path(__file__).parents[2]
+
+
+def text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def row(code: bytes, picture: Image.Image | None = None, size: int = 0) -> dict[str, Any]:
+    """One code, what it shows, and where there is one the picture that it was made of."""
+    stream = io.BytesIO()
+    if picture is not None:
+        picture.save(stream, "PNG")
+    pixels, ratio = decode_canvas(code)
+    return {
+        "code": text(code),
+        "ratio": list(ratio),
+        "pixels": text(pixels.tobytes()),
+        "picture": text(stream.getvalue()),
+        "bytes": size,
+    }
+
+
+def main() -> None:
+    rng = np.random.default_rng(8)
+    photo = Image.open(ROOT / "examples" / "photo.png").convert("RGB")
+    left = photo.crop((0, 0, photo.width // 2, photo.height)).resize((32, 32), Image.Resampling.BILINEAR)
+    whole = photo.resize((32, 32), Image.Resampling.BILINEAR)
+    shape = whole.copy().convert("RGBA")
+    shape.putalpha(Image.radial_gradient("L").resize((32, 32)))
+    rows = [row(b"")]
+    for picture in (whole, left, shape):
+        rows += [row(thumb(picture, size), picture, size) for size in (1, 2, 5, 24, 48, 128, 700, 4096)]
+    for length in (1, 3, 20, 90, 400, 3000):  # bytes that no encoder wrote
+        rows += [row(bytes([first]) + rng.bytes(length)) for first in (0, 0x46, 0x3E)]
+    body = json.dumps({"rows": rows}, indent=0)
+    (ROOT / "tests" / "golden" / "thumbs.json").write_text(body + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
