@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with np.load(options.pixels / "pixels.npz") as file:
             arrays |= dict(file)
     save_file({k: narrowed(v) for k, v in sorted(arrays.items())}, options.output, metadata={"format": FORMAT})
+    options.output.chmod(0o644)
     print(f"{options.output}: {options.output.stat().st_size:,} bytes")
 
 

@@ -28,6 +28,7 @@ if (!process.argv.includes("--core")) {
   for (const name of ["index.html", "styles.css"]) {
     if (existsSync(join(here, name))) await cp(join(here, name), join(dist, name));
   }
+  await cp(join(here, "../../semcomp/weights/thumbs.safetensors"), join(dist, "thumbs.safetensors"));
   await cp(join(here, "../photo.png"), join(dist, "photo.png")); // the sample that the page offers
   for (const end of ["mjs", "wasm"]) {
     const name = `ort-wasm-simd-threaded.${end}`;
