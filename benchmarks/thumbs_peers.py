@@ -6,14 +6,16 @@ Every peer maps a uint8 image (H, W, 3) and a byte budget to (decoded uint8 imag
 import io
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
 
 
-def _cosines(size: int, count: int) -> np.ndarray:
+def _cosines(size: int, count: int) -> NDArray[Any]:
     """cos(pi k (x + 1/2) / size), shape (count, size)."""
     return np.asarray(np.cos(np.pi * np.arange(count)[:, None] * (np.arange(size) + 0.5) / size))
 
@@ -32,7 +34,7 @@ def _nearest(value: float, top: int) -> int:
     return int(min(max(math.floor(value + 0.5), 0), top))
 
 
-def thumbhash(image: np.ndarray, _: int = 0) -> tuple[np.ndarray, int]:
+def thumbhash(image: NDArray[Any], _: int = 0) -> tuple[NDArray[Any], int]:
     """Encode an opaque image as ThumbHash and decode it at its own size (evanw/thumbhash, 5 bytes and nibbles)."""
     height, width = image.shape[:2]
     r, g, b = np.moveaxis(image.astype(np.float64) / 255, -1, 0)
@@ -61,17 +63,17 @@ def thumbhash(image: np.ndarray, _: int = 0) -> tuple[np.ndarray, int]:
     return np.uint8(np.rint(np.clip(pixels, 0, 1) * 255)), 5 + (nibbles + 1) // 2
 
 
-def _to_linear(pixels: np.ndarray) -> np.ndarray:
+def _to_linear(pixels: NDArray[Any]) -> NDArray[Any]:
     x = pixels.astype(np.float64) / 255
     return np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
 
 
-def _from_linear(x: np.ndarray) -> np.ndarray:
+def _from_linear(x: NDArray[Any]) -> NDArray[Any]:
     x = np.clip(x, 0, 1)
     return np.uint8(np.where(x <= 0.0031308, x * 12.92, 1.055 * x ** (1 / 2.4) - 0.055) * 255 + 0.5)
 
 
-def blurhash(image: np.ndarray, budget: int) -> tuple[np.ndarray, int] | None:
+def blurhash(image: NDArray[Any], budget: int) -> tuple[NDArray[Any], int] | None:
     """Encode as BlurHash with the largest grid that fits, and decode it. A byte is one base-83 character."""
     fitting = [(n, m) for n in range(1, 10) for m in range(1, n + 1) if 6 + 2 * (n * m - 1) <= budget and n - m <= 1]
     if not fitting:
@@ -116,7 +118,7 @@ def _jpegxl(image: Image.Image) -> Iterator[tuple[bytes, int]]:
         yield data, len(data)
 
 
-def ladder(name: str, image: np.ndarray) -> list[tuple[np.ndarray, int]]:
+def ladder(name: str, image: NDArray[Any]) -> list[tuple[NDArray[Any], int]]:
     """Everything that a photo codec makes of an image: (decoded, bytes without headers), one for each quality."""
     makers = {"jpeg": _jpeg, "webp": _webp, "jpegxl": _jpegxl}
     steps = []
@@ -131,7 +133,7 @@ def ladder(name: str, image: np.ndarray) -> list[tuple[np.ndarray, int]]:
     return steps
 
 
-def within(steps: list[tuple[np.ndarray, int]], budget: int) -> tuple[np.ndarray, int] | None:
+def within(steps: list[tuple[NDArray[Any], int]], budget: int) -> tuple[NDArray[Any], int] | None:
     """The largest of a ladder's steps that fits, or None."""
     fitting = [step for step in steps if step[1] <= budget]
     return max(fitting, key=lambda step: step[1]) if fitting else None

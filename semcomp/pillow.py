@@ -27,7 +27,7 @@ EXTENSION = ".semc"
 MIME = "image/x-semc"
 _TARGETS = ("bpp", "max_bytes", "psnr")
 _LARGEST_DRAFT = 64
-"""Longest side that a stored thumbnail stands in for: twice its own, as Image.thumbnail asks for with its margin."""
+"""Longest side that is taken from a stored thumbnail: twice its own, as Image.thumbnail asks for with its margin."""
 
 
 @lru_cache(maxsize=1)
@@ -61,9 +61,7 @@ class SemcImageFile(ImageFile.ImageFile):
         data = self.fp.read()
         return data, read(data)
 
-    def draft(
-        self, mode: str | None, size: tuple[int, int] | None
-    ) -> tuple[str, tuple[int, int, float, float]] | None:
+    def draft(self, mode: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int, float, float]] | None:
         """Take the stored thumbnail where at most 64 pixels a side are wanted; Image.thumbnail calls this.
 
         Returns:
@@ -127,7 +125,9 @@ def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
             image = image.copy()
             value = options[key]
             image.info[key] = value.tobytes() if isinstance(value, Image.Exif) else value
-    rest = {"strip": options.get("strip", False), "preview": options.get("preview"), "convert": options.get("convert", False)}
+    rest = {"strip": options.get("strip", False), "convert": options.get("convert", False)}
+    if options.get("preview") is not None:
+        rest["preview"] = options["preview"]
     target = {key: options[key] for key in _TARGETS if options.get(key) is not None}
     if target:
         stream.write(_codec().encode_to(image, **target, **rest).data)

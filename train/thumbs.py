@@ -10,9 +10,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.config import dump, load
@@ -54,12 +56,12 @@ def from_patches(x: Tensor, side: int) -> Tensor:
     return x.view(-1, n, n, 3, side, side).permute(0, 3, 1, 4, 2, 5).reshape(-1, 3, 32, 32)
 
 
-def as_input(pixels: np.ndarray, side: int) -> Tensor:
+def as_input(pixels: NDArray[Any], side: int) -> Tensor:
     """uint8 (B, 32, 32, 3) -> patches or wholes in [-1, 1]."""
     return to_patches(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1, side)
 
 
-def measure(coder: Coder, pixels: np.ndarray) -> list[dict[str, float]]:
+def measure(coder: Coder, pixels: NDArray[Any]) -> list[dict[str, float]]:
     """Mean SSIM and PSNR of thumbnails at each rate."""
     coder.eval()
     with torch.no_grad():
@@ -98,7 +100,7 @@ def train(config: ThumbsConfig, output: Path) -> Coder:
         schedule.step()
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
             print(f"{time.strftime('%H:%M:%S')} step {step + 1} loss {float(loss.detach()):.4f}", flush=True)
-            parts = {"coder": coder, "optimizer": optimizer, "schedule": schedule}
+            parts: dict[str, Any] = {"coder": coder, "optimizer": optimizer, "schedule": schedule}
             save_state(state_file, {"step": step + 1, **{name: part.state_dict() for name, part in parts.items()}})
     return coder
 

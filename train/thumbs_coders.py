@@ -131,7 +131,7 @@ class Coder(nn.Module):
         )
 
     def decode_stages(self, x: Tensor, count: int) -> list[Tensor]:
-        """The sum of the first 1, 2 ... count stages' outputs. All stages share weights; a gain scales each residual."""
+        """Sums of the first 1, 2 ... count outputs. All stages share weights, and a gain scales each residual."""
         total, state, sums = torch.zeros_like(x), None, []
         for number in range(count):
             last = self.config.stages - 1

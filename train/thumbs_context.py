@@ -1,25 +1,40 @@
-"""Fits the context model of thumbnail codes: python -m train.thumbs_context configs/thumbs_context.yaml -o out/thumbs_code
+"""Fits the context model of thumbnail codes.
+
+    python -m train.thumbs_context configs/thumbs_context.yaml -o out/thumbs_code
 
 The coder's walk is simulated on batches: the network sees the same integer features as in use. Then the network is
 rounded, and the probability tables are counted with the rounded one. It writes code.npz.
 """
 
 import argparse
+import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from semcomp.config import load
-from semcomp.thumbs.context import FEATURES, SHIFT, TOP, ContextTables, features
-from semcomp.thumbs.transform import COLOUR, DCT
-from semcomp.thumbs.walk import BINS, HOPELESS, CodeTables, bins
+from semcomp.thumbs.context import FEATURES, SHIFT, ContextTables, features
+from semcomp.thumbs.context import scales as exact
+from semcomp.thumbs.walk import BINS, CodeTables, bins
+from train.thumbs_simulation import (
+    Visit,
+    chances_by_laplace,
+    coefficients,
+    constants,
+    laplace,
+    simulate,
+    weights_of,
+    zones_of,
+)
 
-Scales = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+Ints = NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,113 +62,25 @@ class ContextConfig:
     """Lowest plane that is simulated while training."""
 
 
-def weights_of(config: ContextConfig) -> np.ndarray:
-    """Weight of every coefficient, float64 (4, 32, 32), by the window of structural similarity (sigma 1.5 pixels)."""
-    square = (np.arange(32)[:, None] ** 2 + np.arange(32)[None] ** 2) / 64**2
-    seen = np.sqrt(1 - config.lowest * np.exp(-4 * np.pi**2 * 1.5**2 * square))
-    channels = np.array([1, config.chroma, config.chroma, config.alpha])
-    return np.asarray(np.round(channels[:, None, None] * seen, 4))
-
-
-def coefficients(pixels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """int32 (N, C, 32, 32) of uint8 (N, 32, 32, 3) or alpha planes (N, 32, 32)."""
-    planes = pixels.astype(np.float64) - 128
-    planes = np.moveaxis(planes @ COLOUR.T, -1, 1) if pixels.ndim == 4 else planes[:, None]
-    scale = weights[:3] if pixels.ndim == 4 else weights[3:]
-    return np.rint(DCT @ planes @ DCT.T * scale).astype(np.int32)
-
-
-def constants(means: np.ndarray) -> dict[str, np.ndarray]:
-    """Prior and look-up tables, of mean magnitudes (4, 32, 32)."""
-    prior = np.clip(np.rint(16 * np.log2(means + 1e-9)), -32, 191).astype(np.int64)
-    x = np.exp2((np.arange(512) - 64) / 16)
-    bound = np.rint(16 * np.clip(1 - x * np.exp(-x) / -np.expm1(-x), 0, 1)).astype(np.int64)
-    inverse = np.rint(2**19 / np.exp2((np.arange(320) - 64) / 16)).astype(np.int64)
-    compand = np.rint(16 * np.log2(1 + np.arange(256) / 4)).astype(np.int64)
-    return {"prior": prior, "bound": bound, "inverse": inverse, "compand": compand}
-
-
-def zones_of(prior: np.ndarray) -> np.ndarray:
-    """Side of the zone on each plane, a multiple of 4: beyond it no coefficient has a prior near the plane."""
-    sides = []
-    for plane in range(TOP):
-        near = (prior[:3] >= 16 * plane - 40).any(0)
-        reach = max(np.flatnonzero(near.any(0)).max(initial=3), np.flatnonzero(near.any(1)).max(initial=3)) + 1
-        sides.append(32 if plane == 0 else max(8, int(-(-reach // 4) * 4)))
-    return np.array(sides)
-
-
-@dataclass(kw_only=True)
-class Visit:
-    """One pass over a batch: what was asked, and what is known before and after."""
-
-    plane: int
-    asked: np.ndarray
-    reached: np.ndarray
-    high: np.ndarray
-    middle: np.ndarray
-    scale: np.ndarray
-    refined: np.ndarray | None
-    known: np.ndarray
-    magnitude: np.ndarray
-
-
-def simulate(values: np.ndarray, prior: np.ndarray, zones: np.ndarray, scales: Scales, chances: Callable, lowest: int,
-             limits: tuple[float, float]) -> Iterator[Visit]:
-    """Walk all thumbnails of a batch together, as semcomp.thumbs.walk does with one."""
-    magnitude = np.abs(values)
-    high, low, width = np.full(values.shape, TOP), np.zeros_like(values), np.zeros_like(values)
-    for plane in range(TOP - 1, lowest - 1, -1):
-        cut = np.s_[:, :, : zones[plane], : zones[plane]]
-        size = magnitude[cut]
-        before = low[cut] > 0
-        visited = before.copy()
-        for number, limit in enumerate(limits):
-            bound, middle = high[cut].copy(), 2 * low[cut] + width[cut]
-            scale = scales(bound, middle, plane)
-            limit = limit if plane or not number else 0.0
-            near = (prior[: values.shape[1]][cut[1:]] >= 16 * plane - HOPELESS) | (plane == 0)
-            asked = ~visited & near & (bound > plane) & (chances(scale, bound, plane) >= limit)
-            reached = asked & (size >= 1 << plane)
-            refined = before & (width[cut] > 1 << plane) if number == 0 else None
-            known = low[cut].copy()
-            yield Visit(plane=plane, asked=asked, reached=reached, high=bound, middle=middle, scale=scale,
-                        refined=refined, known=known, magnitude=size)
-            visited |= asked
-            high[cut] = np.where(asked & ~reached, plane, high[cut])
-            told = reached | before if number == 0 else reached
-            low[cut] = np.where(told, size >> plane << plane, low[cut])
-            width[cut] = np.where(told, 1 << plane, width[cut])
-
-
-def laplace(scale: Tensor, high: Tensor, plane: int) -> Tensor:
-    """P(magnitude >= 2^plane | < 2^high) of a Laplace distribution with mean magnitude 2^(scale / 16)."""
-    mean = torch.exp2(scale / 16 - plane).clamp(1e-2, 1e4)
-    ends = torch.exp(-torch.exp2(high - plane) / mean)
-    return ((torch.exp(-1 / mean) - ends) / (1 - ends).clamp_min(1e-6)).clamp(1e-5, 1 - 1e-5)
-
-
-def chances_by_laplace(scale: np.ndarray, high: np.ndarray, plane: int) -> np.ndarray:
-    return laplace(torch.from_numpy(scale).float(), torch.from_numpy(high).float(), plane).numpy()
-
-
 class Network(nn.Sequential):
     """Features (..., 19) -> offset of the scale from the prior, in 1/16 octave."""
 
     def __init__(self, hidden: Sequence[int]):
         sizes = [FEATURES, *hidden, 1]
         layers: list[nn.Module] = []
-        for number, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for number, (a, b) in enumerate(itertools.pairwise(sizes)):
             layers += [nn.Linear(a, b), nn.ReLU()] if number + 2 < len(sizes) else [nn.Linear(a, b)]
         super().__init__(*layers)
-        nn.init.zeros_(self[-1].weight)
-        nn.init.zeros_(self[-1].bias)
+        last = self[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
-    def offset(self, x: np.ndarray) -> Tensor:
+    def offset(self, x: NDArray[Any]) -> Tensor:
         result: Tensor = self(torch.from_numpy(x).float() / SHIFT)[..., 0] * 16
         return result
 
-    def rounded(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    def rounded(self) -> tuple[tuple[NDArray[Any], NDArray[Any]], ...]:
         """Integer weights: inputs are taken as they are, hidden values are 64 times, the output is in 1/16 octave."""
         linear = [layer for layer in self if isinstance(layer, nn.Linear)]
         pairs = []
@@ -165,7 +92,7 @@ class Network(nn.Sequential):
         return tuple(pairs)
 
 
-def fit(config: ContextConfig, values: np.ndarray, tables: ContextTables, zones: np.ndarray) -> Network:
+def fit(config: ContextConfig, values: NDArray[Any], tables: ContextTables, zones: NDArray[Any]) -> Network:
     """Train the network on the bits that it costs; each plane counts by the share of the code that it adds."""
     torch.manual_seed(1)
     network = Network(config.hidden)
@@ -179,10 +106,11 @@ def fit(config: ContextConfig, values: np.ndarray, tables: ContextTables, zones:
             batch = batch.swapaxes(2, 3)
         estimates: list[Tensor] = []
 
-        def scales(high: np.ndarray, middle: np.ndarray, plane: int, into: list[Tensor] = estimates) -> np.ndarray:
+        def scales(high: Ints, middle: Ints, plane: int, into: list[Tensor] = estimates) -> Ints:
             prior = tables.prior[: high.shape[1], : high.shape[2], : high.shape[2]]
             into.append(network.offset(features(tables, high, middle, plane)) + torch.from_numpy(prior))
-            return np.floor(into[-1].detach().numpy()).astype(np.int64)
+            whole: Ints = np.floor(into[-1].detach().numpy()).astype(np.int64)
+            return whole
 
         loss, total = torch.zeros(()), 0.0
         limits = (config.first, config.second)
@@ -200,21 +128,26 @@ def fit(config: ContextConfig, values: np.ndarray, tables: ContextTables, zones:
         schedule.step()
         mean = total if not mean else 0.95 * mean + 0.05 * total
         if step % 20 == 19:
-            print(f"{time.strftime('%H:%M:%S')} step {step + 1} loss {float(loss.detach()):.3f} bits {mean:.0f}", flush=True)
+            print(
+                f"{time.strftime('%H:%M:%S')} step {step + 1} loss {float(loss.detach()):.3f} bits {mean:.0f}",
+                flush=True,
+            )
     return network
 
 
-def count(config: ContextConfig, values: np.ndarray, tables: ContextTables, zones: np.ndarray) -> dict[str, np.ndarray]:
+def count(config: ContextConfig, values: Ints, tables: ContextTables, zones: Ints) -> dict[str, Ints]:
     """Probability tables of the rounded network, counted over thumbnails."""
-    from semcomp.thumbs.context import scales as exact
-
     middle_bin = (np.arange(BINS) * 4 - 126) / 16
     seen = {name: np.zeros((3, BINS, 2)) for name in ("reach", "beyond", "refine", "centre")}
-    prior_reach = np.stack([laplace(torch.from_numpy(middle_bin * 16), torch.tensor(float(h)), 0).numpy() for h in (1, 2, 9)])
+    prior_reach = np.stack(
+        [laplace(torch.from_numpy(middle_bin * 16), torch.tensor(float(h)), 0).numpy() for h in (1, 2, 9)]
+    )
     for start in range(0, len(values), 16):
         batch = values[start : start + 16]
         limits = (config.first, config.second)
-        for visit in simulate(batch, tables.prior, zones, lambda h, m, p: exact(tables, h, m, p), chances_by_laplace, 0, limits):
+        for visit in simulate(
+            batch, tables.prior, zones, lambda h, m, p: exact(tables, h, m, p), chances_by_laplace, 0, limits
+        ):
             _count_visit(seen, visit)
     reach = _shares(seen["reach"], prior_reach)
     beyond = _shares(seen["beyond"].sum(0, keepdims=True), np.full((1, BINS), 0.3))[0]
@@ -226,7 +159,7 @@ def count(config: ContextConfig, values: np.ndarray, tables: ContextTables, zone
     return {**result, "centre": np.rint(256 * centre).astype(np.int64)}
 
 
-def _count_visit(seen: dict[str, np.ndarray], visit: Visit) -> None:
+def _count_visit(seen: dict[str, NDArray[Any]], visit: Visit) -> None:
     slot = bins(visit.scale, visit.plane)
     case = np.clip(visit.high - visit.plane, 1, 3) - 1
     for bit in (0, 1):
@@ -256,7 +189,7 @@ def _count_visit(seen: dict[str, np.ndarray], visit: Visit) -> None:
         np.add.at(seen["centre"][..., 1], (after[visit.refined], slot[visit.refined]), 1)
 
 
-def _shares(counts: np.ndarray, prior: np.ndarray) -> np.ndarray:
+def _shares(counts: NDArray[Any], prior: NDArray[Any]) -> NDArray[Any]:
     """Share of ones, drawn towards a prior that weighs 20 counts."""
     return np.asarray((counts[..., 1] + 20 * prior) / (counts.sum(-1) + 20))
 
@@ -268,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the file")
     options = parser.parse_args(arguments)
     config = load(ContextConfig, options.config, overrides=options.set)
-    weights = weights_of(config)
+    weights = weights_of(chroma=config.chroma, lowest=config.lowest, alpha=config.alpha)
     pixels = np.load(Path(config.data) / "train.npy", mmap_mode="r")[:: config.take_every]
     values = coefficients(pixels, weights)
     alpha = coefficients(np.load(Path(config.data) / "alpha.npy"), weights)
@@ -279,25 +212,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = fit(config, values, ContextTables(**parts, layers=()), zones)
     tables = ContextTables(**parts, layers=network.rounded())
     counted = count(config, values[:: max(1, len(values) // 480)], tables, zones)
-    layers = {f"layer{n}.{kind}": v for n, pair in enumerate(tables.layers) for kind, v in zip(("weight", "bias"), pair, strict=True)}
+    layers = {
+        f"layer{n}.{kind}": v
+        for n, pair in enumerate(tables.layers)
+        for kind, v in zip(("weight", "bias"), pair, strict=True)
+    }
     thresholds = np.rint(65536 * np.array([config.first, config.second])).astype(np.int64)
     options.output.mkdir(parents=True, exist_ok=True)
-    np.savez(options.output / "code.npz", weights=weights, zones=zones, thresholds=thresholds, **parts, **counted, **layers)
+    np.savez(
+        options.output / "code.npz", weights=weights, zones=zones, thresholds=thresholds, **parts, **counted, **layers
+    )
 
 
-def read_code(path: Path) -> tuple[np.ndarray, CodeTables]:
+def read_code(path: Path) -> tuple[NDArray[Any], CodeTables]:
     """Weights (4, 32, 32) and tables from code.npz."""
     with np.load(path) as file:
         a = dict(file)
     numbers = range(sum(name.endswith("bias") for name in a))
     context = ContextTables(
-        prior=a["prior"], bound=a["bound"], inverse=a["inverse"], compand=a["compand"],
+        prior=a["prior"],
+        bound=a["bound"],
+        inverse=a["inverse"],
+        compand=a["compand"],
         layers=tuple((a[f"layer{n}.weight"], a[f"layer{n}.bias"]) for n in numbers),
     )
     first, second = a["thresholds"].tolist()
     return a["weights"], CodeTables(
-        context=context, zones=a["zones"], reach=a["reach"], beyond=a["beyond"], refine=a["refine"], first=first,
-        second=second, centre=a["centre"],
+        context=context,
+        zones=a["zones"],
+        reach=a["reach"],
+        beyond=a["beyond"],
+        refine=a["refine"],
+        first=first,
+        second=second,
+        centre=a["centre"],
     )
 
 

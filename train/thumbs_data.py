@@ -7,8 +7,10 @@ label maps. dev.npy chooses between variants; held.npy is only measured.
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from train.data import find_photos
@@ -23,7 +25,7 @@ HELD_COUNT = 200
 """Thumbnails in held.npy."""
 
 
-def thumbnail(image: Image.Image, box: tuple[float, float, float, float] | None = None) -> np.ndarray:
+def thumbnail(image: Image.Image, box: tuple[float, float, float, float] | None = None) -> NDArray[Any]:
     """Scale an RGB image, or a box of it, to uint8 (32, 32, 3) with Pillow's area-aware bilinear filter."""
     return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box))
 
@@ -45,7 +47,7 @@ def random_box(size: tuple[int, int], rng: np.random.Generator) -> tuple[float, 
     return left, top, left + width, top + height
 
 
-def crops(paths: Sequence[Path], count: int, *, seed: int) -> Iterator[np.ndarray]:
+def crops(paths: Sequence[Path], count: int, *, seed: int) -> Iterator[NDArray[Any]]:
     """`count` thumbnails of each image: the centred square, the whole image squeezed, then random boxes."""
     rng = np.random.default_rng(seed)
     for path in paths:
@@ -60,7 +62,7 @@ def spread(paths: Sequence[Path], count: int) -> list[Path]:
     return [paths[int(k * len(paths) / count)] for k in range(count)]
 
 
-def silhouettes(folder: Path) -> Iterator[np.ndarray]:
+def silhouettes(folder: Path) -> Iterator[NDArray[Any]]:
     """Alpha planes uint8 (32, 32): the objects of label maps that cover 5 to 80 % of their image."""
     for path in sorted(folder.glob("*.png")):
         with Image.open(path) as opened:

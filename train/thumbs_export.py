@@ -1,4 +1,6 @@
-"""Writes the weights file of thumbnails: python -m train.thumbs_export out/thumbs_code out/thumbs_pixels -o semcomp/weights/thumbs.safetensors
+"""Writes the weights file of thumbnails.
+
+    python -m train.thumbs_export out/thumbs_code out/thumbs_pixels -o semcomp/weights/thumbs.safetensors
 
 The result holds int16 and int32 arrays alone. Without a folder for pixels the network is left out.
 """
@@ -6,17 +8,19 @@ The result holds int16 and int32 arrays alone. Without a folder for pixels the n
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from semcomp.thumbs.tables import FORMAT, WEIGHT_UNIT
 
 
-def narrowed(values: np.ndarray) -> np.ndarray:
+def narrowed(values: NDArray[Any]) -> NDArray[Any]:
     """int16 where every value fits, int32 otherwise."""
     whole = np.rint(values).astype(np.int64)
-    fits = -32768 <= int(whole.min()) and int(whole.max()) <= 32767
+    fits = int(whole.min()) >= -32768 and int(whole.max()) <= 32767
     return np.ascontiguousarray(whole.astype(np.int16 if fits else np.int32))
 
 

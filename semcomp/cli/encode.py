@@ -132,7 +132,9 @@ def target_of(options: Namespace) -> dict[str, Any]:
 def encode_with_target(codec: Any, picture: Any, options: Namespace) -> tuple[bytes, int, float | None]:
     """(file, quality, PSNR in dB where it was measured), by quality or by the target of the options."""
     target = target_of(options)
-    more = {"strip": options.strip, "preview": getattr(options, "preview", None)}
+    more = {"strip": options.strip}
+    if getattr(options, "preview", None):
+        more["preview"] = options.preview
     if (semantics := semantics_of(options)) is not None:
         more["semantics"] = semantics
     if (request := generative_options.request_of(options)) is not None:

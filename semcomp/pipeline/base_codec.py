@@ -114,14 +114,17 @@ class BaseCodec(ABC):
         `strip` drops the ICC profile, EXIF and XMP, `convert` allows what would change the picture: 16 bits to 8, CMYK
         to RGB, the first frame of an animation. `semantics` are stored in the file (payload.py): labels and a label
         map, or heads that make them. `generative` has the decoder synthesise the picture, or what is not kept of it
-        (generative.py). `preview` stores a thumbnail of at most this many bytes. Raises ImageError where the picture cannot be taken as it is, TargetError for another quality.
+        (generative.py). `preview` stores a thumbnail of at most this many bytes.
+        Raises ImageError where the picture cannot be taken as it is, TargetError for another quality.
         """
         _check_quality(quality)
         picture = self._picture(image, convert)
         y = self.analyse(picture)
         plan = None if generative is None else generative.plan(self, picture, y)
         symbols = self.quantize(y, picture, quality=quality, keep=None if plan is None else plan.keep)
-        return self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan, preview=preview)
+        return self.pack(
+            picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan, preview=preview
+        )
 
     def encode_to(
         self,

@@ -5,8 +5,10 @@ State arrays are (N, C, Z, Z). Every step is exact in integers, or in float64 th
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 FEATURES = 19
 """Inputs of the network for one coefficient."""
@@ -20,15 +22,15 @@ TOP = 13
 class ContextTables:
     """Constants of the context model; all integers, read from the weights file."""
 
-    prior: np.ndarray
+    prior: NDArray[Any]
     """Mean magnitude of each coefficient as 16 log2, shape (4, 32, 32)."""
-    bound: np.ndarray
+    bound: NDArray[Any]
     """Expected normalised magnitude of a coefficient below 2^h: index 16 h - prior + 64, shape (512,)."""
-    inverse: np.ndarray
+    inverse: NDArray[Any]
     """2^19 / 2^(prior / 16): index prior + 64, shape (320,)."""
-    compand: np.ndarray
+    compand: NDArray[Any]
     """Companded normalised magnitude, shape (256,)."""
-    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+    layers: tuple[tuple[NDArray[Any], NDArray[Any]], ...]
     """Weights (out, in) and biases (out,) of the network, scaled by 64; float64 that holds integers."""
 
     @property
@@ -37,7 +39,7 @@ class ContextTables:
         return int(self.compand[16])
 
 
-def activity(tables: ContextTables, high: np.ndarray, middle: np.ndarray, zone: int) -> np.ndarray:
+def activity(tables: ContextTables, high: NDArray[Any], middle: NDArray[Any], zone: int) -> NDArray[Any]:
     """Companded magnitude of each coefficient relative to its prior, int64 (N, C, Z, Z).
 
     Args:
@@ -49,10 +51,11 @@ def activity(tables: ContextTables, high: np.ndarray, middle: np.ndarray, zone: 
     prior = tables.prior[: high.shape[1], :zone, :zone].astype(np.int64)
     below = tables.bound[np.clip(16 * high - prior + 64, 0, 511)]
     known = np.minimum((middle * tables.inverse[prior + 64]) >> 16, 255)
-    return tables.compand[np.where(middle > 0, known, below)]
+    result: NDArray[np.int64] = tables.compand[np.where(middle > 0, known, below)]
+    return result
 
 
-def features(tables: ContextTables, high: np.ndarray, middle: np.ndarray, plane: int) -> np.ndarray:
+def features(tables: ContextTables, high: NDArray[Any], middle: NDArray[Any], plane: int) -> NDArray[Any]:
     """The network's inputs: float64 (N, C, Z, Z, FEATURES) that holds integers."""
     count, channels, zone, _ = high.shape
     act = activity(tables, high, middle, zone)
@@ -91,7 +94,7 @@ def features(tables: ContextTables, high: np.ndarray, middle: np.ndarray, plane:
     return out
 
 
-def scales(tables: ContextTables, high: np.ndarray, middle: np.ndarray, plane: int) -> np.ndarray:
+def scales(tables: ContextTables, high: NDArray[Any], middle: NDArray[Any], plane: int) -> NDArray[Any]:
     """Estimated scale of every coefficient as 16 log2 of its expected magnitude, int64 (N, C, Z, Z)."""
     x = features(tables, high, middle, plane)
     for number, (weight, bias) in enumerate(tables.layers):
@@ -99,4 +102,5 @@ def scales(tables: ContextTables, high: np.ndarray, middle: np.ndarray, plane: i
         if number + 1 < len(tables.layers):
             x = np.maximum(x, 0)
     zone = high.shape[-1]
-    return x[..., 0].astype(np.int64) + tables.prior[: high.shape[1], :zone, :zone]
+    result: NDArray[np.int64] = x[..., 0].astype(np.int64) + tables.prior[: high.shape[1], :zone, :zone]
+    return result

@@ -4,8 +4,10 @@ Shapes: the canvas (32, 32, 3) becomes 16x16 positions with 12 channels (row, co
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 LEVELS = 26
 """How far a code was read: two passes on each of 13 planes."""
@@ -21,28 +23,29 @@ SCALE = 1024.0
 class PixelTables:
     """Weights (9 * in, out) in the order (row, column, channel), and biases (LEVELS, out); float64 integers."""
 
-    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+    layers: tuple[tuple[NDArray[Any], NDArray[Any]], ...]
 
 
-def to_depth(pixels: np.ndarray) -> np.ndarray:
+def to_depth(pixels: NDArray[Any]) -> NDArray[Any]:
     """(32, 32, 3) -> (16, 16, 12)."""
     return pixels.reshape(16, 2, 16, 2, 3).transpose(0, 2, 1, 3, 4).reshape(16, 16, 12)
 
 
-def from_depth(blocks: np.ndarray) -> np.ndarray:
+def from_depth(blocks: NDArray[Any]) -> NDArray[Any]:
     """(16, 16, 12) -> (32, 32, 3)."""
     return blocks.reshape(16, 16, 2, 2, 3).transpose(0, 2, 1, 3, 4).reshape(32, 32, 3)
 
 
-def _convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def _convolve(x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any]) -> NDArray[Any]:
     """3x3 convolution with zeros around, exact in float64."""
     height, width, _ = x.shape
     padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
     taps = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3)]
-    return np.floor((np.concatenate(taps, -1).reshape(height * width, -1) @ weight + bias) / SCALE)
+    result: NDArray[Any] = np.floor((np.concatenate(taps, -1).reshape(height * width, -1) @ weight + bias) / SCALE)
+    return result
 
 
-def repair(tables: PixelTables, pixels: np.ndarray, level: int) -> np.ndarray:
+def repair(tables: PixelTables, pixels: NDArray[Any], level: int) -> NDArray[Any]:
     """Repaired uint8 pixels (32, 32, 3) of a decoded canvas that is centred on 0.
 
     Args:
@@ -58,4 +61,5 @@ def repair(tables: PixelTables, pixels: np.ndarray, level: int) -> np.ndarray:
             if number + 1 < len(tables.layers):
                 x = np.maximum(x, 0)
         whole = whole + from_depth(x)
-    return np.uint8(np.clip(np.floor((whole + 128 * UNIT + UNIT / 2) / UNIT), 0, 255))
+    shown: NDArray[np.uint8] = np.clip(np.floor((whole + 128 * UNIT + UNIT / 2) / UNIT), 0, 255).astype(np.uint8)
+    return shown

@@ -9,8 +9,10 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.errors import ModelError
 from semcomp.thumbs.context import ContextTables
@@ -28,7 +30,7 @@ _TYPES = {"I16": "<i2", "I32": "<i4"}
 class ThumbTables:
     """Everything that encoder and decoder share."""
 
-    weights: np.ndarray
+    weights: NDArray[Any]
     """Weight of each coefficient, float64 (4, 32, 32)."""
     code: CodeTables
     pixels: PixelTables
@@ -51,13 +53,13 @@ def parse(data: bytes, *, name: str = "the file") -> ThumbTables:
         raise ModelError(f"{name} does not hold the tables of thumbnails ({error}); install semcomp again") from error
 
 
-def _layers(arrays: dict[str, np.ndarray], prefix: str) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+def _layers(arrays: dict[str, NDArray[Any]], prefix: str) -> tuple[tuple[NDArray[Any], NDArray[Any]], ...]:
     count = sum(key.startswith(prefix) and key.endswith("bias") for key in arrays)
     pairs = ((arrays[f"{prefix}{n}.weight"], arrays[f"{prefix}{n}.bias"]) for n in range(count))
     return tuple((weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in pairs)
 
 
-def _build(arrays: dict[str, np.ndarray]) -> ThumbTables:
+def _build(arrays: dict[str, NDArray[Any]]) -> ThumbTables:
     first, second = arrays["thresholds"].tolist()
     context = ContextTables(
         prior=arrays["prior"],

@@ -1,12 +1,15 @@
 """Thumbnails as short codes: `thumb` writes one, `thumb_image` shows it. Any prefix of a code is a coarser thumbnail.
 
-    image ── squeeze to 32x32 ──► canvas ── DCT ──► integers ── walk, range coder ──► header byte + code
-    code ── walk ──► integers ── inverse DCT, network ──► canvas ── stretch to the aspect ratio ──► image
+image ── squeeze to 32x32 ──► canvas ── DCT ──► integers ── walk, range coder ──► header byte + code
+code ── walk ──► integers ── inverse DCT, network ──► canvas ── stretch to the aspect ratio ──► image
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.errors import TargetError
@@ -85,7 +88,7 @@ def thumb_image(code: bytes | str, size: int = SIDE) -> Image.Image:
     return image if target == image.size else image.resize(target, Image.Resampling.BICUBIC)
 
 
-def canvas(picture: Picture) -> tuple[np.ndarray, np.ndarray | None]:
+def canvas(picture: Picture) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Squeeze an image into uint8 pixels (32, 32, 3) and float alpha (32, 32), or None for an opaque image.
 
     Transparent places take the mean colour of what is visible, which costs the fewest bits.
@@ -100,16 +103,16 @@ def canvas(picture: Picture) -> tuple[np.ndarray, np.ndarray | None]:
     return np.clip(visible + (1 - small)[..., None] * mean, 0, 255), small * 255
 
 
-def _squeeze(pixels: np.ndarray) -> np.ndarray:
+def _squeeze(pixels: NDArray[Any]) -> NDArray[Any]:
     image = Image.fromarray(pixels)
     return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
 
 
-def _squeeze_plane(plane: np.ndarray) -> np.ndarray:
+def _squeeze_plane(plane: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(Image.fromarray(plane).resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.float64)
 
 
-def decode_canvas(code: bytes) -> tuple[np.ndarray, tuple[int, int]]:
+def decode_canvas(code: bytes) -> tuple[NDArray[Any], tuple[int, int]]:
     """uint8 canvas (32, 32, 3 or 4) of a code, and its (width, height) ratio. Raises FormatError."""
     ratio, has_alpha = header.unpack(code[0]) if code else ((1, 1), False)
     tables = released()

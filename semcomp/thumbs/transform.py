@@ -4,7 +4,10 @@ The colour transform is the 3-point DCT over R, G, B; the spatial transform is t
 Chroma and the lowest frequencies have smaller weights: structural similarity depends less on them.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 SIDE = 32
 """Side of the canvas in pixels."""
@@ -14,10 +17,10 @@ COLOUR = np.array(
 """Rows are luma and two chroma directions, orthonormal."""
 
 
-def dct_matrix(size: int = SIDE) -> np.ndarray:
+def dct_matrix(size: int = SIDE) -> NDArray[Any]:
     """Orthonormal DCT-II, shape (size, size): row = frequency."""
     k, n = np.arange(size)[:, None], np.arange(size)[None]
-    matrix: np.ndarray = np.cos(np.pi * k * (2 * n + 1) / (2 * size)) * np.sqrt(2 / size)
+    matrix: NDArray[Any] = np.cos(np.pi * k * (2 * n + 1) / (2 * size)) * np.sqrt(2 / size)
     matrix[0] /= np.sqrt(2)
     return matrix
 
@@ -25,7 +28,7 @@ def dct_matrix(size: int = SIDE) -> np.ndarray:
 DCT = dct_matrix()
 
 
-def forward(pixels: np.ndarray, alpha: np.ndarray | None, weights: np.ndarray) -> np.ndarray:
+def forward(pixels: NDArray[Any], alpha: NDArray[Any] | None, weights: NDArray[Any]) -> NDArray[Any]:
     """Integer coefficients int64 (C, 32, 32) of one canvas.
 
     Args:
@@ -37,11 +40,13 @@ def forward(pixels: np.ndarray, alpha: np.ndarray | None, weights: np.ndarray) -
     if alpha is not None:
         planes = np.concatenate([planes, alpha[None].astype(np.float64) - 128])
     limit = 2**13 - 1
-    return np.clip(np.rint(DCT @ planes @ DCT.T * weights[: len(planes)]), -limit, limit).astype(np.int64)
+    values = np.rint(DCT @ planes @ DCT.T * weights[: len(planes)])
+    whole: NDArray[np.int64] = np.clip(values, -limit, limit).astype(np.int64)
+    return whole
 
 
-def inverse(coefficients: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def inverse(coefficients: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     """Pixels float64 (32, 32, 3), or (32, 32, 4) with alpha, centred on 0, of coefficients (C, 32, 32)."""
-    planes = DCT.T @ (coefficients / weights[: len(coefficients)]) @ DCT
+    planes: NDArray[Any] = DCT.T @ (coefficients / weights[: len(coefficients)]) @ DCT
     colour = np.moveaxis(planes[:3], 0, -1) @ COLOUR
     return np.concatenate([colour, np.moveaxis(planes[3:], 0, -1)], -1)

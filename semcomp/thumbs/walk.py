@@ -6,9 +6,10 @@ then the less likely ones follow after a second estimate. Unlikely ones wait for
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.thumbs.bitcoder import HALF, Exhausted
 from semcomp.thumbs.context import TOP, ContextTables, scales
@@ -24,19 +25,19 @@ class CodeTables:
     """Constants of the code; all integers, read from the weights file."""
 
     context: ContextTables
-    zones: np.ndarray
+    zones: NDArray[Any]
     """Side of the coded zone on each plane, shape (13,)."""
-    reach: np.ndarray
+    reach: NDArray[Any]
     """P(magnitude >= 2^p | < 2^h) of 65,536, by h - p = 1, 2, more and bin: shape (3, BINS)."""
-    beyond: np.ndarray
+    beyond: NDArray[Any]
     """P(magnitude >= 2^(j+1) | >= 2^j, < 2^h) where h > j + 1: shape (BINS,)."""
-    refine: np.ndarray
+    refine: NDArray[Any]
     """P(next bit is 1), by how many bits are known (1, 2, more) and bin: shape (3, BINS)."""
     first: int
     """Least probability that is asked about in a plane's first pass."""
     second: int
     """Least probability that is asked about in a plane's second pass."""
-    centre: np.ndarray
+    centre: NDArray[Any]
     """Where in its interval a magnitude is shown, of 256, by known bits (1, 2, more) and bin: shape (3, BINS)."""
 
 
@@ -46,7 +47,7 @@ class BitCoder(Protocol):
     def code(self, bit: int, probability: int) -> int: ...
 
 
-def bins(scale: np.ndarray, plane: int) -> np.ndarray:
+def bins(scale: NDArray[Any], plane: int) -> NDArray[Any]:
     """Index into a probability table."""
     return np.clip((scale - 16 * plane + 128) >> 2, 0, BINS - 1)
 
@@ -54,7 +55,7 @@ def bins(scale: np.ndarray, plane: int) -> np.ndarray:
 class Walk:
     """State of a thumbnail's coefficients while they are written or read, each array of shape (C, 32, 32)."""
 
-    def __init__(self, tables: CodeTables, channels: int, values: np.ndarray | None = None):
+    def __init__(self, tables: CodeTables, channels: int, values: NDArray[Any] | None = None):
         shape = (channels, 32, 32)
         self.tables = tables
         self.high = np.full(shape, TOP)
@@ -90,13 +91,14 @@ class Walk:
         places, probabilities = self._likely(zone, least, visited)
         self._ask(coder, index[places], probabilities)
 
-    def _estimate(self, zone: int) -> np.ndarray:
+    def _estimate(self, zone: int) -> NDArray[Any]:
         """Scales of the zone, (C, zone, zone)."""
         cut = np.s_[None, :, :zone, :zone]
         middle = 2 * self.low[cut[1:]] + self.width[cut[1:]]
-        return scales(self.tables.context, self.high[cut[1:]][None], middle[None], self.plane)[0]
+        estimate: NDArray[np.int64] = scales(self.tables.context, self.high[cut[1:]][None], middle[None], self.plane)[0]
+        return estimate
 
-    def _likely(self, zone: int, least: int, visited: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    def _likely(self, zone: int, least: int, visited: NDArray[Any]) -> tuple[NDArray[Any], list[int]]:
         """Flat places in the zone that are to be asked about, the likeliest first, and their probabilities."""
         scale = self._estimate(zone).ravel()
         high = self.high[:, :zone, :zone].ravel()
@@ -110,7 +112,7 @@ class Walk:
         self._scale[:, :zone, :zone] = scale.reshape(-1, zone, zone)
         return places, chance[places].tolist()
 
-    def _ask(self, coder: BitCoder, index: np.ndarray, probabilities: list[int]) -> None:
+    def _ask(self, coder: BitCoder, index: NDArray[Any], probabilities: list[int]) -> None:
         """Tell of each coefficient whether it reaches the plane, and if so how far and its sign."""
         plane, code = self.plane, coder.code
         threshold = 1 << plane
@@ -138,7 +140,7 @@ class Walk:
         while width[place] > 1 << self.plane:
             self._halve(coder, place, value, scale)
 
-    def _refine(self, coder: BitCoder, index: np.ndarray) -> None:
+    def _refine(self, coder: BitCoder, index: NDArray[Any]) -> None:
         values = self._values.ravel()[index].tolist()
         scale = self._scale.ravel()[index].tolist()
         for place, value, size in zip(index.tolist(), values, scale, strict=True):
@@ -154,7 +156,7 @@ class Walk:
             low[place] = bottom + half
         width[place] = half
 
-    def shown(self) -> np.ndarray:
+    def shown(self) -> NDArray[Any]:
         """Most likely value of every coefficient times 256, int64 (C, 32, 32)."""
         scale = self._estimate(32)
         floor = np.maximum(self.low, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def test_every_prefix_decodes_and_longer_ones_are_better(small: NDArray[np.uint8
         assert pixels.shape == (32, 32, 3) and ratio == (1, 1)
         errors.append(psnr_db(small, pixels))
     assert errors[-1] > 32 and errors[40] > errors[10] > errors[3]
-    assert min(b - a for a, b in zip(errors[4:], errors[5:], strict=False)) > -1.5
+    assert min(b - a for a, b in itertools.pairwise(errors)) > -1.5
 
 
 def test_a_short_code_is_the_beginning_of_a_long_one(small: NDArray[np.uint8]) -> None:
@@ -59,9 +60,7 @@ def test_the_whole_code_is_nearly_exact(small: NDArray[np.uint8]) -> None:
     assert thumb_image(code + b"more", 32).tobytes() == thumb_image(code, 32).tobytes()
 
 
-@pytest.mark.parametrize(
-    "size", [(300, 200), (200, 300), (64, 64), (1600, 900), (500, 53), (1, 1), (1, 900), (33, 32)]
-)
+@pytest.mark.parametrize("size", [(300, 200), (200, 300), (64, 64), (1600, 900), (500, 53), (1, 1), (1, 900), (33, 32)])
 def test_the_aspect_ratio_is_kept(size: tuple[int, int]) -> None:
     image = Image.effect_noise(size, 80).convert("RGB")
     shown = thumb_image(thumb(image, 24), 200)
