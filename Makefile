@@ -1,4 +1,5 @@
-# make demo · make web · make test · make test-edge · make test-web · make lint · make benchmarks · make figures
+# make demo · make web · make test · make test-edge · make test-web · make lint · make docs · make release-check · make benchmarks
+# make figures
 # Each builds .venv by itself on a fresh machine; choose the interpreter with PYTHON=python3.12.
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo web test test-edge test-web web-tools lint clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap bench-edge \
+.PHONY: demo web test test-edge test-web web-tools lint docs docs-serve release-check clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap bench-edge \
   bench-web bench-generative bench-photos
 
 demo: $(VENV)/.core
@@ -50,6 +51,21 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_structure.py tests/test_style.py
+
+# The release as a user gets it: archives with sound metadata and contents, installed into an empty environment, where the
+# self-test passes and the demo runs.
+RELEASE_VENV := build/release-venv
+
+release-check: $(VENV)/.release
+	rm -rf dist build
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m tests.release.contents dist/*.whl dist/*.tar.gz
+	$(PYTHON) -m venv $(RELEASE_VENV)
+	$(RELEASE_VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt dist/*.whl
+	cp examples/demo.py examples/photo.png $(RELEASE_VENV)
+	cd $(RELEASE_VENV) && bin/semcomp doctor && bin/python demo.py --out out
 
 # Lets malloc keep its memory: without, a third of a training's time goes to page faults.
 TRAINING := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456
@@ -169,6 +185,14 @@ $(VENV)/.core: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.core
 	$(PIP) --editable '.[train,dev,export]'
+	touch $@
+
+$(VENV)/.release: $(VENV)/.core
+	$(PIP) --editable '.[release]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.core
+	$(PIP) --editable '.[docs]'
 	touch $@
 
 $(VENV)/.eval: $(VENV)/.core

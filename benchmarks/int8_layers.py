@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import common
 from benchmarks.edge_int8 import QUALITIES
@@ -33,7 +34,7 @@ LAYERS = {
 CROP = 256
 
 
-def crops_of(paths: Sequence[Path]) -> list[np.ndarray]:
+def crops_of(paths: Sequence[Path]) -> list[NDArray[np.uint8]]:
     """The middle of every photo, at most 256x256."""
     crops = []
     for path in paths:
@@ -43,7 +44,7 @@ def crops_of(paths: Sequence[Path]) -> list[np.ndarray]:
     return crops
 
 
-def curve_of(client: EdgeCodec, crops: Sequence[np.ndarray]) -> Curve:
+def curve_of(client: EdgeCodec, crops: Sequence[NDArray[np.uint8]]) -> Curve:
     """Mean bpp and PSNR of files that the client writes and reads."""
     rows = []
     for pixels in crops:

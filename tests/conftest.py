@@ -107,8 +107,8 @@ class StandIn:
     name, entropy_id, model_id = "stand-in", b"ENTROPY!", b"MODEL-ID"
     release = None
 
-    def encode(self, image: Any, *, quality: int = 50, strip: bool = False, convert: bool = False) -> bytes:
-        picture = as_picture(image, convert=convert)
+    def encode(self, image: Any, *, quality: int = 50, strip: bool = False, **reading: bool) -> bytes:
+        picture = as_picture(image, **reading)
         buffer = io.BytesIO()
         Image.fromarray(picture.pixels).save(buffer, "JPEG", quality=quality)
         chunks = [Chunk(ChunkKind.SYMBOLS, buffer.getvalue())]
@@ -118,6 +118,8 @@ class StandIn:
             chunks.append(Chunk(ChunkKind.ICC, picture.icc))
         if picture.exif and not strip:
             chunks.append(Chunk(ChunkKind.EXIF, picture.exif))
+        if picture.xmp and not strip:
+            chunks.append(Chunk(ChunkKind.XMP, picture.xmp))
         header = Header(
             width=picture.width,
             height=picture.height,
@@ -149,7 +151,8 @@ class StandIn:
         header = container.header
         plane = unpack_alpha(alpha, width=header.width, height=header.height) if alpha else None
         icc, exif = container.get(ChunkKind.ICC), container.get(ChunkKind.EXIF)
-        return to_pil(Picture(pixels=picture.pixels, mode=header.mode, alpha=plane, icc=icc, exif=exif))
+        xmp = container.get(ChunkKind.XMP)
+        return to_pil(Picture(pixels=picture.pixels, mode=header.mode, alpha=plane, icc=icc, exif=exif, xmp=xmp))
 
     def describe(self) -> dict[str, Any]:
         return {"name": self.name, "parameters": 1234, "kmac_per_px": {"analysis": 1.5}, "model_id": self.model_id}

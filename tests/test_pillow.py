@@ -13,7 +13,11 @@ from PIL import Image, UnidentifiedImageError
 
 import semcomp.pillow
 from semcomp.codec.codec import Codec
-from semcomp.errors import FormatError
+from semcomp.errors import FormatError, ImageError
+from semcomp.imaging.color_space import ADOBE_RGB
+from tests.imaging.files import png
+
+EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x0f\0\2\0\0\0\6\0\0\0\x1a\0\0\0\0Maker\0"
 
 
 @pytest.fixture
@@ -118,3 +122,59 @@ def test_with_the_real_codec(codec: Codec, photo: NDArray[np.uint8], tmp_path: P
     decoded = np.asarray(Image.open(tmp_path / "a.semc"))
     expected = codec.decode((tmp_path / "a.semc").read_bytes())
     np.testing.assert_array_equal(decoded, np.asarray(expected))
+
+
+def test_records_are_in_info_at_open_without_decoding(
+    plugin: Any, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Image.fromarray(photo)
+    source.info |= {"icc_profile": b"profile", "exif": EXIF, "xmp": b"<x:xmpmeta/>"}
+    data = plugin.encode(source)
+    monkeypatch.setattr(plugin, "decode", lambda data: pytest.fail("decoded too early"))
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.info["icc_profile"] == b"profile" and image.info["xmp"] == b"<x:xmpmeta/>"
+        assert image.info["exif"] == EXIF and image.getexif()[0x010F] == "Maker"
+
+
+def test_saving_elsewhere_keeps_the_profile(plugin: Any, photo: NDArray[np.uint8], tmp_path: Path) -> None:
+    Image.fromarray(photo).save(tmp_path / "a.semc", icc_profile=b"profile")
+    image = Image.open(tmp_path / "a.semc")
+    image.save(tmp_path / "b.png", icc_profile=image.info.get("icc_profile"))
+    with Image.open(tmp_path / "b.png") as saved:
+        assert saved.info["icc_profile"] == b"profile"
+
+
+def test_a_damaged_record_is_left_out_at_open(plugin: Any, photo: NDArray[np.uint8]) -> None:
+    source = Image.fromarray(photo)
+    source.info["icc_profile"] = b"profile"
+    data = plugin.encode(source)
+    assert data.endswith(b"profile")
+    assert "icc_profile" not in Image.open(io.BytesIO(data[:-1] + b"E")).info
+
+
+def test_a_grey_picture_with_a_profile_of_rgb_opens_as_rgb(plugin: Any, photo: NDArray[np.uint8]) -> None:
+    source = Image.fromarray(photo).convert("L").convert("RGB")
+    source.info["icc_profile"] = ADOBE_RGB.profile(grey=False)
+    image = Image.open(io.BytesIO(plugin.encode(source)))
+    assert image.mode == "RGB"
+    image.load()
+    assert image.mode == "RGB" and np.asarray(image).shape == (90, 131, 3)
+
+
+def test_depth_is_noticed_when_a_record_is_passed_too(plugin: Any, tmp_path: Path) -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (8, 9, 3), dtype=np.uint16)
+    (tmp_path / "deep.png").write_bytes(png(deep, bits=16, color_type=2))
+    with pytest.raises(ImageError, match="16 bits a channel"):
+        Image.open(tmp_path / "deep.png").save(tmp_path / "a.semc")
+    with pytest.raises(ImageError, match="16 bits a channel"):
+        Image.open(tmp_path / "deep.png").save(tmp_path / "a.semc", icc_profile=b"profile")
+    Image.open(tmp_path / "deep.png").save(tmp_path / "a.semc", convert=True, icc_profile=b"profile")
+    with Image.open(tmp_path / "a.semc") as image:
+        assert image.info["icc_profile"] == b"profile"
+
+
+def test_options_of_reading(plugin: Any, photo: NDArray[np.uint8]) -> None:
+    source = Image.fromarray(photo)
+    buffer = io.BytesIO()
+    source.save(buffer, "SEMC", icc_profile=ADOBE_RGB.profile(grey=False), convert_colour=True)
+    assert "icc_profile" not in Image.open(buffer).info

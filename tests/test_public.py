@@ -63,7 +63,7 @@ def test_all_errors_derive_from_one() -> None:
             "from semcomp.cli.parser import build_parser; build_parser(['encode']).format_help()",
             ("torch", "numpy", "PIL", "tqdm"),
         ),
-        ("import semcomp.cli.info", ("torch", "numpy", "PIL", "tqdm")),
+        ("import semcomp.cli.commands.info", ("torch", "numpy", "PIL", "tqdm")),
         ("import semcomp.pillow", ("torch", "numpy")),
         ("import semcomp.imaging.picture", ("torch",)),
         ("import semcomp.bitstream.frequency_tables, semcomp.bitstream.symbol_stream", ("torch",)),

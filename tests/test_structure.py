@@ -19,19 +19,14 @@ LONG_FILES = {
 NOT_YET_SPLIT = frozenset(
     [
         "benchmarks/figures.py",
-        "benchmarks/fuzz.py",
-        "benchmarks/generative.py",
         "heads/fit.py",
-        "train/generator.py",
-        "train/joint.py",
-        "benchmarks/edge.py:main",
-        "benchmarks/generative.py:main",
         "semcomp/bitstream/container.py:_parse_head",
-        "semcomp/cli/parser.py:build_parser",
         "semcomp/export/folder.py:export_onnx",
     ]
 )
 """Files and functions that are still to be split. An entry leaves this list and never comes back."""
+TOO_MANY_YET: dict[str, int] = {}
+"""Packages above the limit, with the number of modules that they may have until some are merged."""
 
 
 def sources() -> list[str]:
@@ -57,7 +52,7 @@ def test_the_top_of_semcomp_holds_few_modules() -> None:
 )
 def test_a_package_holds_few_modules(package: str) -> None:
     modules = [path for path in (ROOT / package).glob("*.py") if path.stem != "__init__"]
-    assert len(modules) <= MODULES_A_PACKAGE
+    assert len(modules) <= TOO_MANY_YET.get(package, MODULES_A_PACKAGE)
 
 
 @pytest.mark.parametrize("path", sources())

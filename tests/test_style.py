@@ -17,7 +17,7 @@ OPENINGS = re.compile(r"(Of|From|At|By|As|The same)\b")
 """A docstring that opens with one of these has no subject in its first words."""
 PHRASES = re.compile(
     r"\b(that of|those of|so many|of such|as of|anew|lies|stands(?! for\b)"
-    r"|is no(?! (longer|more|less|later|larger|smaller)\b))\b",
+    r"|(?<!there )is no(?! (longer|more|less|later|larger|smaller)\b))\b",
     re.IGNORECASE,
 )
 NOT_YET = frozenset(
@@ -45,15 +45,6 @@ NOT_YET = frozenset(
         "semcomp/bitstream/regions.py",
         "semcomp/bitstream/symbol_stream.py",
         "semcomp/bitstream/tags.py",
-        "semcomp/cli/argument_types.py",
-        "semcomp/cli/batch.py",
-        "semcomp/cli/decode.py",
-        "semcomp/cli/edge.py",
-        "semcomp/cli/encode.py",
-        "semcomp/cli/export.py",
-        "semcomp/cli/generative_options.py",
-        "semcomp/cli/latents_input.py",
-        "semcomp/cli/paths.py",
         "semcomp/codec/release.py",
         "semcomp/codec/self_test.py",
         "semcomp/edge/client.py",
@@ -77,31 +68,15 @@ NOT_YET = frozenset(
         "semcomp/generative/network.py",
         "semcomp/generative/request.py",
         "semcomp/generative/selection.py",
-        "semcomp/imaging/metrics.py",
-        "semcomp/imaging/picture.py",
-        "semcomp/networks/checkerboard.py",
-        "semcomp/networks/packed_conv.py",
-        "semcomp/networks/sigma.py",
         "semcomp/networks/sigma_bytes.py",
-        "semcomp/networks/tiled.py",
         "semcomp/pipeline/base_codec.py",
-        "semcomp/pipeline/completion.py",
         "semcomp/pipeline/tiles.py",
         "semcomp/semantics/class_names.py",
         "semcomp/semantics/head.py",
-        "semcomp/semantics/label_png.py",
+        "semcomp/semantics/mask_file.py",
         "semcomp/semantics/stored.py",
         "semcomp/types.py",
         "semcomp/weights/files.py",
-        "train/codec.py",
-        "train/conditions.py",
-        "train/generator.py",
-        "train/generator_config.py",
-        "train/joint.py",
-        "train/objective.py",
-        "train/photos.py",
-        "train/semantic_loss.py",
-        "train/warm_start.py",
     ]
 )
 """Files that are still to be rewritten. A file leaves this list and never comes back."""

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from semcomp.bitstream.container import MAX_PIXELS, VERSION, ChunkKind, Container, read, read_header
 from semcomp.bitstream.label_map_header import LabelMapHead, read_head
 from semcomp.bitstream.origin import Origin, read_origin
+from semcomp.bitstream.profile_name import profile_name
 from semcomp.bitstream.tags import Tag, unpack_tags
 from semcomp.errors import FormatError
 
@@ -62,6 +63,10 @@ class Info:
     """Whether a colour profile is kept."""
     has_exif: bool
     """Whether EXIF is kept."""
+    has_xmp: bool
+    """Whether XMP is kept."""
+    color_space: str
+    """Name of the stored ICC profile, "sRGB" if there is none."""
     labels: tuple[Tag, ...]
     """What the picture shows, with scores; empty where nothing is stored."""
     labels_source: str | None
@@ -113,6 +118,8 @@ def info(source: str | PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MA
         has_alpha=container.get(ChunkKind.ALPHA) is not None,
         has_icc=container.get(ChunkKind.ICC) is not None,
         has_exif=container.get(ChunkKind.EXIF) is not None,
+        has_xmp=container.get(ChunkKind.XMP) is not None,
+        color_space=profile_name(container.get(ChunkKind.ICC)),
         labels=labels,
         labels_source=labels_source,
         label_map=label_map,

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from semcomp.cli.argument_types import job_count
-from semcomp.cli.decode import format_name, image_bytes
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError
 from semcomp.cli.generative_options import add_completion_options, decode_arguments
+from semcomp.cli.output_formats import format_name, image_bytes
 from semcomp.cli.paths import check_target, read_source, write_target
 from semcomp.cli.shared_options import add_quality, written_options
 from semcomp.cli.terminal import Parser, complain, say
@@ -30,7 +30,7 @@ examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Build the parser. The options are spelled and explained as those of `semcomp` are."""
+    """Build the parser. Its options have the names and explanations that they have in `semcomp`."""
     parser = Parser(
         prog="python -m semcomp.edge",
         description="Run the torch-free client on one file.",
@@ -49,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code, which means what that of `semcomp` means."""
+    """Run one command; returns the exit code. `semcomp` has the same codes."""
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from semcomp.cli.argument_types import box, renaming, whole_number
 from semcomp.cli.exit_codes import UsageError
+from semcomp.cli.failures import check_readable, concerning
 
 LARGEST_QUALITY = 15
 """Largest quality of --mode generative. Above it the faithful decoder is the better choice."""
@@ -77,7 +78,13 @@ def is_generative(options: Namespace) -> bool:
 
 
 def check(options: Namespace, inputs: int) -> None:
-    """UsageError where the options contradict each other; a missing generator is found before the first file."""
+    """Check the options before the first file is read.
+
+    Raises:
+        UsageError: The options contradict each other.
+        Fault: A file that they name cannot be read.
+        ModelError: The generator is missing.
+    """
     generative = getattr(options, "mode", "faithful") == "generative"
     if generative and is_selective(options):
         raise UsageError("--mode generative synthesises the whole picture, --keep all but a part: give one of the two")
@@ -87,6 +94,7 @@ def check(options: Namespace, inputs: int) -> None:
         if options.generator:
             raise UsageError("--generator says who completes the picture: give --mode generative or --keep too")
         return
+    check_readable(options.keep_mask, what="the mask")
     if options.keep_mask and inputs > 1:
         raise UsageError("--keep-mask belongs to one picture, and there are several")
     if generative and (options.quality or 1) > LARGEST_QUALITY:
@@ -128,11 +136,10 @@ def request_of(options: Namespace) -> Any:
 
     segmentation = mask = None
     if options.label_map:
-        from semcomp.semantics.label_png import read_label_png
-
-        segmentation = read_label_png(options.label_map, classes=options.classes)
+        segmentation = given_label_map(options)
     if options.keep_mask:
-        mask = np.asarray(open_picture(options.keep_mask, convert=True).pixels.any(axis=2))
+        with concerning(options.keep_mask, what="the mask"):
+            mask = np.asarray(open_picture(options.keep_mask, convert=True).pixels.any(axis=2))
     return Request(
         generator=generator_of(options),
         head=head_of(options),
@@ -143,6 +150,14 @@ def request_of(options: Namespace) -> Any:
         dilate=options.keep_dilate,
         cell=options.grid or CELL,
     )
+
+
+def given_label_map(options: Namespace) -> Any:
+    """Read the label map of --label-map. Raises Fault, which names the file."""
+    from semcomp.semantics.label_png import read_label_png
+
+    with concerning(options.label_map, what="the label map"):
+        return read_label_png(options.label_map, classes=options.classes)
 
 
 def _words(options: Namespace) -> tuple[str, ...]:

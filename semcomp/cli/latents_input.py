@@ -42,7 +42,7 @@ def read_latents(job: Job, options: Namespace) -> Input:
 
 
 def with_latents(data: bytes, options: Namespace) -> Input:
-    """Entropy-decode the bytes of a .semc file, or encode those of a picture as far as its latents."""
+    """Entropy-decode the bytes of a .semc file, or encode a picture as far as its latents."""
     from semcomp.bitstream.container import MAGIC
 
     codec = get_codec(options.model, options.device, options.threads)

@@ -9,8 +9,10 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from semcomp.cli.argument_types import SEMANTICS
-from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UsageError
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
+from semcomp.cli.failures import explain
 from semcomp.cli.parser import build_parser
+from semcomp.cli.signals import Terminated
 from semcomp.cli.terminal import complain, say
 
 
@@ -19,27 +21,43 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Args:
         argv: The arguments after the program's name. None reads the command line, and sets up this process for one
-            command.
+            command: its signals, its threads and its garbage collector.
 
     Returns:
         The exit code.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = build_parser(arguments)
-    options = parser.parse_args(_separate_semantics(arguments))
-    if argv is None:
-        from semcomp.workers import for_one_command
+    try:
+        if argv is None:
+            _own_this_process()
+        parser = build_parser(arguments)
+        options = parser.parse_args(_separate_semantics(arguments))
+        if options.version:
+            import semcomp
 
-        for_one_command()
-    if options.version:
-        import semcomp
+            say(f"semcomp {semcomp.__version__}")
+            return EXIT_OK
+        if options.command is None:
+            parser.print_help(sys.stderr)
+            return EXIT_USAGE
+        return _explained(options)
+    except KeyboardInterrupt:
+        complain("semcomp: interrupted")
+        return EXIT_INTERRUPTED
+    except Terminated as signal:
+        complain("semcomp: terminated")
+        return signal.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout at exit
+        return EXIT_FAILED
 
-        say(f"semcomp {semcomp.__version__}")
-        return EXIT_OK
-    if options.command is None:
-        parser.print_help(sys.stderr)
-        return EXIT_USAGE
-    return _guarded(options)
+
+def _own_this_process() -> None:
+    from semcomp.cli.signals import raise_on_termination
+    from semcomp.workers import for_one_command
+
+    raise_on_termination()
+    for_one_command()
 
 
 def _separate_semantics(arguments: Sequence[str]) -> list[str]:
@@ -51,31 +69,24 @@ def _separate_semantics(arguments: Sequence[str]) -> list[str]:
     return separated
 
 
-def _guarded(options: Namespace) -> int:
-    """Run the command; every error becomes a sentence on stderr and an exit code."""
-    from semcomp.errors import SemcompError
-
-    prefix = f"semcomp {options.command}:"
+def _explained(options: Namespace) -> int:
+    """Run the command; an error becomes a sentence on stderr and an exit code."""
     try:
         return _with_warnings_shown(options)
-    except UsageError as error:
-        complain(f"{prefix} {error}")
-        return EXIT_USAGE
-    except KeyboardInterrupt:
-        complain("semcomp: interrupted")
-        return EXIT_INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout at exit
-        return EXIT_FAILED
-    except (SemcompError, OSError) as error:
-        if options.verbose:
-            raise
-        complain(f"{prefix} {error}")
-        return getattr(error, "exit_code", EXIT_FAILED)
+        raise
+    except Exception as error:
+        failure = explain(error)
+        if options.verbose and failure.exit_code != EXIT_USAGE:
+            import traceback
+
+            say(traceback.format_exc().splitlines(), stream=sys.stderr)
+        complain(f"semcomp {options.command}: {failure.message}")
+        return failure.exit_code
 
 
 def _with_warnings_shown(options: Namespace) -> int:
-    """Run the command and print semcomp's warnings; without --verbose those of other libraries are dropped."""
+    """Run the command and print semcomp's warnings; without --verbose it drops what other libraries warn of."""
     from semcomp.errors import SemcompWarning
 
     def show(message: Warning | str, *_: object) -> None:

@@ -23,7 +23,7 @@ COMMANDS = {
     "export": "ONNX graphs for clients without torch",
     "doctor": "versions, devices, extras, and a one-second self-test of exactness",
 }
-"""Every command in the order of the help, with its line there. Each is a module of this package that defines
+"""Every command in the order of the help, with its line there. Each is a module of `commands` that defines
 `add_parser(new_parser, shared)` and `run(options)`."""
 
 _EPILOG = """\
@@ -65,7 +65,7 @@ def build_parser(arguments: Sequence[str]) -> ArgumentParser:
     for name, summary in COMMANDS.items():
         new_parser = partial(commands.add_parser, name, help=summary, formatter_class=RawDescriptionHelpFormatter)
         if name == wanted:
-            import_module(f"semcomp.cli.{name}").add_parser(new_parser, shared_options())
+            import_module(f"semcomp.cli.commands.{name}").add_parser(new_parser, shared_options())
         else:
             new_parser()
     return parser

@@ -32,7 +32,7 @@ class SharedOptions(NamedTuple):
     convert: ArgumentParser
     """--convert"""
     target: ArgumentParser
-    """--convert, --strip, and one of --quality, --bpp, --max-bytes, --psnr"""
+    """--convert, --convert-colour, --keep-hidden-colour, --strip, and one of --quality, --bpp, --max-bytes, --psnr"""
     batch: ArgumentParser
     """Inputs, --output, --force, --jobs: commands that write one file for each input"""
     reading: ArgumentParser
@@ -113,5 +113,11 @@ def _target(convert: ArgumentParser) -> ArgumentParser:
     exclusive.add_argument("--bpp", type=positive_number, metavar="X", help="at most X bits a pixel")
     exclusive.add_argument("--max-bytes", type=size_in_bytes, metavar="SIZE", help="at most this size, such as 20k")
     exclusive.add_argument("--psnr", type=positive_number, metavar="X", help="at least X dB, in the smallest file")
-    parent.add_argument("--strip", action="store_true", help="drop the ICC profile and EXIF")
+    parent.add_argument("--strip", action="store_true", help="drop the ICC profile, EXIF and XMP")
+    parent.add_argument(
+        "--convert-colour", action="store_true", help="convert the colours to sRGB instead of keeping their profile"
+    )
+    parent.add_argument(
+        "--keep-hidden-colour", action="store_true", help="keep the colours of fully transparent pixels"
+    )
     return parent

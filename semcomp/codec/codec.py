@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from semcomp.bitstream.container import Container
+from semcomp.codec.device import checked_device
 from semcomp.codec.latent_coder import LatentCoder, Latents
 from semcomp.codec.release import Release, load_release, parameters
 from semcomp.imaging.picture import Picture
@@ -140,4 +141,4 @@ def load(name_or_path: str | Path = "base", *, device: str | None = None, thread
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    return Codec(load_release(name_or_path), device=device or "cpu")
+    return Codec(load_release(name_or_path), device=checked_device(device or "cpu"))

@@ -16,7 +16,7 @@ from semcomp.errors import SemcompError
 from semcomp.eval.codecs import Coder, choose_settings, find
 from semcomp.eval.memory import peak_of_one
 from semcomp.eval.peers import ARCHITECTURES
-from semcomp.workers import share_of_threads, spawned
+from semcomp.workers import share_of_threads, signals_blocked, worker_pool
 
 ROWS = "rows.jsonl"
 SPEED_ONLY_PICTURES = 3
@@ -130,12 +130,11 @@ def in_processes(
 
 
 def _pooled(work: Callable[[J], Row], jobs: Sequence[J], processes: int) -> Iterator[Row]:
-    pool = spawned(processes)
-    try:
-        for future in as_completed([pool.submit(work, job) for job in jobs]):
+    with worker_pool(processes) as pool:
+        with signals_blocked():
+            futures = [pool.submit(work, job) for job in jobs]
+        for future in as_completed(futures):
             yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def with_bar(rows: Iterable[Row], *, total: int, done: int, shown: bool) -> Iterator[Row]:
@@ -192,7 +191,7 @@ def peaks(plan: Plan, rows: Sequence[Row], coders: dict[str, Coder], *, progress
 
 
 def _peak(job: Job) -> Row:
-    with spawned(1) as pool:
+    with worker_pool(1) as pool:
         return pool.submit(peak_job, job).result()
 
 

@@ -105,20 +105,26 @@ class BaseCodec(ABC):
         quality: int = 50,
         strip: bool = False,
         convert: bool = False,
+        convert_colour: bool = False,
+        keep_hidden_colour: bool = False,
         semantics: "SemanticsLike | None" = None,
         generative: "GenerativeLike | None" = None,
         preview: int | None = None,
     ) -> bytes:
         """The `.semc` file of an image at a quality of 1..100.
 
-        `strip` drops the ICC profile, EXIF and XMP, `convert` allows what would change the picture: 16 bits to 8, CMYK
-        to RGB, the first frame of an animation. `semantics` are stored in the file (payload.py): labels and a label
-        map, or heads that make them. `generative` has the decoder synthesise the picture, or what is not kept of it
-        (generative.py). `preview` stores a thumbnail of at most this many bytes.
-        Raises ImageError where the picture cannot be taken as it is, TargetError for another quality.
+        `strip` drops the ICC profile, EXIF and XMP. `convert` allows what would change the picture: 16 bits to 8, CMYK
+        to RGB, the first frame of an animation. `convert_colour` converts the colours to sRGB instead of keeping their
+        profile. `keep_hidden_colour` keeps the colours under alpha 0, which are blanked otherwise. `semantics` are
+        stored in the file (payload.py): labels and a label map, or heads that make them. `generative` has
+        the decoder synthesise the picture, or what is not kept of it (generative.py). `preview` stores a thumbnail of
+        at most this many bytes. Raises ImageError where the picture cannot be taken as it is, TargetError for another
+        quality.
         """
         _check_quality(quality)
-        picture = self._picture(image, convert)
+        picture = self._picture(
+            image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
+        )
         y = self.analyse(picture)
         plan = None if generative is None else generative.plan(self, picture, y)
         symbols = self.quantize(y, picture, quality=quality, keep=None if plan is None else plan.keep)
@@ -135,6 +141,8 @@ class BaseCodec(ABC):
         psnr: float | None = None,
         strip: bool = False,
         convert: bool = False,
+        convert_colour: bool = False,
+        keep_hidden_colour: bool = False,
         semantics: "SemanticsLike | None" = None,
         generative: "GenerativeLike | None" = None,
         preview: int | None = None,
@@ -146,7 +154,9 @@ class BaseCodec(ABC):
         """
         if sum(target is not None for target in (bpp, max_bytes, psnr)) != 1:
             raise TargetError("give exactly one of bpp, max_bytes and psnr")
-        picture = self._picture(image, convert)
+        picture = self._picture(
+            image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
+        )
         pixels = picture.width * picture.height
         y = self.analyse(picture)
         plan = None if generative is None else generative.plan(self, picture, y)
@@ -182,8 +192,12 @@ class BaseCodec(ABC):
             )
         return best
 
-    def _picture(self, image: ImageLike, convert: bool) -> Picture:
-        picture = as_picture(image, convert=convert)
+    def _picture(
+        self, image: ImageLike, *, convert: bool = False, convert_colour: bool = False, keep_hidden_colour: bool = False
+    ) -> Picture:
+        picture = as_picture(
+            image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
+        )
         if max(picture.width, picture.height) > MAX_SIDE or picture.width * picture.height > MAX_PIXELS:
             raise ImageError(
                 f"{picture.width}x{picture.height} is beyond the format's limit of {MAX_SIDE:,} pixels a side and "
@@ -324,7 +338,7 @@ class BaseCodec(ABC):
         With `precise` exactly so; without, a few symbols may lie one step off those of the file.
         """
         _check_quality(quality)
-        picture = self._picture(image, convert)
+        picture = self._picture(image, convert=convert)
         return self.latents_from(self.analyse(picture), picture, quality=quality, precise=precise)
 
     def latents_from(self, y: Any, picture: Picture, *, quality: int, precise: bool = False) -> Latents:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import common, exactness, fuzz, generative, labelmap, memory, rate, realism, recognition, scaling, speed
+from benchmarks.scenes import find_scenes
+from benchmarks.sheets import HEADING
 from semcomp.bitstream.container import read
 from semcomp.codec.codec import Codec
 from semcomp.codec.self_test import arrangements
@@ -288,7 +290,7 @@ def test_generative(
     assert result["selective"]["pictures"] == 2 and result["selective"]["bytes_percent"] < 100
     assert len(result["checks"]) == 10
     with Image.open(tmp_path / "sheets" / "worst.png") as sheet:
-        assert sheet.size == (4 * 131, 2 * 92 + generative.HEADING)
+        assert sheet.size == (4 * 131, 2 * 92 + HEADING)
     alone = run(
         generative.main,
         str(tmp_path / "data" / "images"),
@@ -310,9 +312,9 @@ def test_generative(
     assert alone["pictures"] == alone["selective"]["pictures"] == 1 and "miou" not in alone["global"]["generator"]
     assert len(alone["checks"]) == 7
     with pytest.raises(SemcompError, match="has no masks"):
-        generative.find_scenes(tmp_path / "data" / "images", tmp_path / "judge.safetensors")
+        find_scenes(tmp_path / "data" / "images", tmp_path / "judge.safetensors")
     with pytest.raises(SemcompError, match="give --judge"):
-        generative.find_scenes(config, None)
+        find_scenes(config, None)
 
 
 def test_kernel_distance() -> None:

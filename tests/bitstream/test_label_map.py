@@ -124,7 +124,7 @@ def test_everything_besides_the_cells_comes_back() -> None:
 # void: cells of which nothing is known
 
 
-def with_void(shape, classes, share=0.3):
+def with_void(shape: tuple[int, ...], classes: int, share: float = 0.3) -> NDArray[np.uint8]:
     rng = np.random.default_rng(5)
     cells = rng.integers(0, classes, shape).astype(np.uint8)
     cells[rng.random(shape) < share] = VOID
@@ -135,7 +135,7 @@ def with_void(shape, classes, share=0.3):
 @pytest.mark.parametrize("plain", BOTH)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (2, 9), (17, 23)])
 @pytest.mark.parametrize("classes", [1, 2, 11, 254, 255])
-def test_void_cells_survive(shape, classes, plain):
+def test_void_cells_survive(shape: tuple[int, int], classes: int, plain: bool) -> None:
     cells = with_void(shape, classes)
     data = pack(cells, classes=classes)
     found = unpack(data, shape, plain=plain)
@@ -143,26 +143,26 @@ def test_void_cells_survive(shape, classes, plain):
     assert data[0] == 2 and found.has_void and read_head(data).has_void
 
 
-def test_a_map_without_void_keeps_its_bytes():
+def test_a_map_without_void_keeps_its_bytes() -> None:
     data = pack(street(15, 20), classes=11)
     assert data[0] == 1 and not read_head(data).has_void
 
 
 @pytest.mark.parametrize("shape", [(9, 2), (12, 20)])
-def test_the_specification_reads_void_as_one_class_more(shape):
+def test_the_specification_reads_void_as_one_class_more(shape: tuple[int, int]) -> None:
     cells = with_void(shape, 4)
     words = words_of(pack(cells, classes=4))
     found = np.array(read_by_the_book(words, rows=shape[0], columns=shape[1], classes=5))
     assert np.array_equal(np.where(found == 4, VOID, found), cells)
 
 
-def test_void_votes_and_loses_a_tie():
+def test_void_votes_and_loses_a_tie() -> None:
     pixels = np.array([[VOID, VOID, VOID, 3], [VOID, 1, 3, VOID]], np.uint8)
     assert np.array_equal(reduce_map(pixels, 2), [[VOID, 3]])
     assert np.array_equal(expand(reduce_map(pixels, 2), 2, 4, 2)[0], [VOID, VOID, 3, 3])
 
 
-def test_a_body_that_claims_void_and_has_none_is_refused():
+def test_a_body_that_claims_void_and_has_none_is_refused() -> None:
     data = bytearray(pack(np.zeros((2, 3), np.uint8), classes=2))
     wide = pack(np.array([[0, 0, 0], [0, 0, 2]], np.uint8), classes=3)
     data[0] = 2
@@ -171,7 +171,7 @@ def test_a_body_that_claims_void_and_has_none_is_refused():
             unpack(body, (2, 3))
 
 
-def test_golden_bytes_with_void():
+def test_golden_bytes_with_void() -> None:
     cells = np.array([[0, 0, VOID, VOID], [0, 1, 1, VOID], [VOID, VOID, 1, VOID]], np.uint8)
     names, palette = ("a", "b"), ((0, 0, 0), (1, 1, 1))
     written = LabelMap(cells=cells, cell=8, classes=names, palette=palette, source="s")

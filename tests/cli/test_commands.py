@@ -59,6 +59,8 @@ INFO_KEYS = {
     "has_alpha",
     "has_icc",
     "has_exif",
+    "has_xmp",
+    "color_space",
     "labels",
     "labels_source",
     "label_map",
@@ -151,7 +153,7 @@ class TestEncode:
         assert len(out.splitlines()) == 2
         lines = err.splitlines()
         assert lines[0] == "semcomp encode: 2 of 4 failed:"
-        assert any("photos/broken.png: the image is damaged" in line for line in lines)
+        assert any("photos/broken.png: the image is truncated" in line for line in lines)
         assert "  missing.png: no such file or folder" in lines
 
     def test_two_sources_of_one_target(self, folder: Path, stand_in: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -368,7 +370,7 @@ class TestDecode:
         image.info["icc_profile"] = b"profile"
         Path("m.semc").write_bytes(stand_in.encode(image))
         assert main(["decode", "m.semc", "-o", "m.bmp"]) == 0
-        assert "warning: bmp holds no icc profile: left out" in capsys.readouterr().err
+        assert "warning: bmp holds no ICC profile: left out" in capsys.readouterr().err
 
     def test_exit_codes(self, semc: Path, stand_in: Any, capsys: pytest.CaptureFixture[str]) -> None:
         data = (semc / "in/a.semc").read_bytes()

@@ -28,7 +28,7 @@ from semcomp.imaging.picture import from_array
 from semcomp.pipeline.completion import Plan
 from semcomp.pipeline.rdo import choose_symbols
 from semcomp.semantics.head import Segmentation, default_palette
-from semcomp.workers import spawned
+from semcomp.workers import worker_pool
 
 for name in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(name)
@@ -105,7 +105,7 @@ def _with_one_pool(folder: Path, pixels: NDArray[np.uint8]) -> tuple[list[int], 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
 def test_graphs_may_share_one_pool_of_threads(edge: EdgeCodec, folder: Path, photo: NDArray[np.uint8]) -> None:
-    with spawned(1) as process:
+    with worker_pool(1) as process:
         (before, after), data, refusals = process.submit(_with_one_pool, folder, photo).result()
     assert after == before  # six graphs, and no thread more than the pool's
     assert data == edge.encode(photo, quality=60)

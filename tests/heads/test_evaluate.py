@@ -14,7 +14,7 @@ from PIL import Image
 from heads import evaluate
 from heads.datasets import DataError
 from heads.head_file import HeadInfo, NetworkHead, build_network, save_head
-from semcomp.cli import eval as command
+from semcomp.cli.commands import eval as command
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -184,7 +185,7 @@ def test_void_is_ignored_and_numbers_are_kept(mask_folders: Path) -> None:
     assert set(np.unique(mask)) == {0, 1, VOID} and (mask[:2] == VOID).all()
 
 
-def masks_of(folder: Path, numbers: np.ndarray, classes: str, **config: Any) -> Any:
+def masks_of(folder: Path, numbers: NDArray[np.integer[Any]], classes: str, **config: Any) -> Any:
     """A data set of one image and its mask, twice."""
     for part in ("images", "masks"):
         (folder / part).mkdir()
@@ -199,7 +200,8 @@ def masks_of(folder: Path, numbers: np.ndarray, classes: str, **config: Any) -> 
 def test_255_is_void_and_so_is_the_number_that_is_said_to_be(tmp_path: Path, dtype: Any) -> None:
     numbers = np.array([[0, 1, 2, 255]] * 2, dtype)
     first, second = tmp_path / "a", tmp_path / "b"
-    first.mkdir(), second.mkdir()
+    first.mkdir()
+    second.mkdir()
     dataset = masks_of(first, numbers, "road\ncar\nsky\n")
     assert dataset.classes == ("road", "car", "sky")
     assert dataset.mask(dataset.train[0]).tolist() == [[0, 1, 2, VOID]] * 2

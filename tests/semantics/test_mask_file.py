@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.errors import ImageError
@@ -53,7 +54,7 @@ def test_numbers_of_few_bits_are_not_scaled(tmp_path: Path, bits: int) -> None:
     assert np.array_equal(read_mask(path), numbers != 0)
 
 
-def grey_png(numbers: np.ndarray, bits: int) -> bytes:
+def grey_png(numbers: NDArray[np.integer[Any]], bits: int) -> bytes:
     """A grey PNG of 1, 2 or 4 bits, which Pillow does not write."""
     import struct
     import zlib

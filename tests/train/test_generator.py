@@ -29,6 +29,7 @@ from train.conditions import DrawConfig, draw, hardened
 from train.discriminator import Discriminator, feature_distance, hinge_of_discriminator
 from train.export import export
 from train.generator_config import RunConfig
+from train.generator_loss import roughness
 from train.objective import Objective
 from train.perceptual import FIRES, SqueezeNetDistance
 from train.semantic_loss import Meaning
@@ -220,7 +221,7 @@ def test_bfloat16_and_a_second_leg(data: Path) -> None:
     [
         ({"moves": "all"}, "moves is one of generator, analysis"),
         ({"data.side": 80}, "multiple of"),
-        ({"draw.low": 2.0}, "draw.low is a part from 0 to 1"),
+        ({"draw.low": 2.0}, "draw.low is a share from 0 to 1"),
         ({"loss.gan": 1.0}, "unknown key loss.gan"),
         ({"loss.semantic": 1.0}, "semantic and loss.semantic go together"),
         ({"steps": "null"}, "either minutes or steps"),
@@ -343,9 +344,9 @@ def test_what_is_not_kept_is_learned_by_its_mean_alone(data: Path) -> None:
 
 def test_roughness_is_of_texture_alone() -> None:
     even = torch.full((1, 3, 64, 64), 0.4)
-    assert program.roughness(even).max() < 1e-6
+    assert roughness(even).max() < 1e-6
     board = even + 0.1 * ((torch.arange(64)[:, None] + torch.arange(64)) % 2)
-    assert torch.allclose(program.roughness(board).mean(), torch.tensor((0.05 * 255) ** 2), rtol=0.02)
+    assert torch.allclose(roughness(board).mean(), torch.tensor((0.05 * 255) ** 2), rtol=0.02)
 
 
 def test_configs_of_the_repository_are_valid() -> None:

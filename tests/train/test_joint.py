@@ -104,5 +104,7 @@ def test_mistakes_are_named(
 ) -> None:
     config = data / "empty.yaml"
     config.write_text("")
-    assert main([str(config), *(a for k, v in change.items() for a in ("--set", f"{k}={v}"))]) == 2
+    with pytest.raises(SystemExit) as stop:
+        main([str(config), *(a for k, v in change.items() for a in ("--set", f"{k}={v}"))])
+    assert stop.value.code == 2
     assert message in capsys.readouterr().err

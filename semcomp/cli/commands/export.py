@@ -82,7 +82,7 @@ def _checked_parts(options: Namespace) -> tuple[str, ...]:
 
     parts = ALL_PARTS if options.parts == ("all",) else options.parts
     if unknown := [part for part in parts if part not in ALL_PARTS]:
-        raise UsageError(f"there is no part {unknown[0]}; give all, or some of {','.join(ALL_PARTS)}")
+        raise UsageError(f"the part {unknown[0]} does not exist: give all, or some of {','.join(ALL_PARTS)}")
     if options.calibration and not options.int8:
         raise UsageError("--calibration belongs to --int8: give both, or neither")
     if options.int8 and not options.calibration:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from semcomp.cli.argument_types import whole_number
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
-from semcomp.cli.paths import IMAGE_SUFFIXES, STREAM, Job, check_target, list_jobs, read_source, write_target
+from semcomp.cli.failures import explain
+from semcomp.cli.inputs import IMAGE_SUFFIXES
+from semcomp.cli.paths import STREAM, check_target, list_jobs, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.cli.terminal import complain, say, say_json
 from semcomp.errors import FormatError, SemcompError
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 _EPILOG = """\
 examples:
@@ -63,36 +62,41 @@ def run(options: Namespace) -> int:
         raise UsageError("-o belongs to --show: a text goes to stdout, so write > file instead")
     if not options.inputs:
         raise UsageError("give at least one photo, or --show TEXT")
-    jobs, unusable = list_jobs(options.inputs, read_suffixes=(*IMAGE_SUFFIXES, ".semc"))
-    codes = [_fail(options, entry.source, EXIT_FAILED, "OSError", entry.reason) for entry in unusable]
-    codes += [_one(job, options, alone=len(jobs) + len(unusable) == 1) for job in jobs]
-    failures = {code for code in codes if code}
-    return EXIT_OK if not failures else failures.pop() if len(failures) == 1 == len(codes) else EXIT_FAILED
+    plan = list_jobs(options.inputs, read_suffixes=(*IMAGE_SUFFIXES, ".semc"))
+    for note in plan.notes:
+        complain(f"semcomp thumb: {note}")
+    alone = len(plan.jobs) + len(plan.unusable) == 1
+    codes = [_fail(entry.source, FileNotFoundError(entry.reason), options) for entry in plan.unusable]
+    codes += [_print(job.source, options, alone=alone) for job in plan.jobs]
+    failed = {code for code in codes if code != EXIT_OK}
+    return failed.pop() if len(failed) == 1 else EXIT_FAILED if failed else EXIT_OK
 
 
-def _one(job: Job, options: Namespace, *, alone: bool) -> int:
+def _print(name: str, options: Namespace, *, alone: bool) -> int:
+    """Print the thumbnail of one file; returns its exit code."""
     from semcomp.thumbs.text import data_uri, to_text
     from semcomp.thumbs.thumb import thumb_image
 
     try:
-        code = _code_of(read_source(job.source), options.bytes)
+        code = _code_of(read_source(name), options.bytes)
         text = data_uri(thumb_image(code, options.size)) if options.uri else to_text(code)
     except (SemcompError, OSError) as error:
-        message = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        return _fail(options, job.source, getattr(error, "exit_code", EXIT_FAILED), type(error).__name__, message)
+        return _fail(name, error, options)
     if options.json:
         key = "uri" if options.uri else "thumb"
-        say_json({"command": "thumb", "input": job.source, "ok": True, key: text, "bytes": len(code)})
+        say_json({"command": "thumb", "input": name, "ok": True, key: text, "bytes": len(code)})
     else:
-        say(text if alone else f"{text}\t{job.source}")
+        say(text if alone else f"{text}  {name}")
     return EXIT_OK
 
 
-def _fail(options: Namespace, name: str, code: int, kind: str, message: str) -> int:
+def _fail(name: str, error: Exception, options: Namespace) -> int:
+    failure = explain(error)
     if options.json:
-        say_json({"command": "thumb", "input": name, "ok": False, "error": kind, "message": message})
-    complain(f"semcomp thumb: {name}: {message}")
-    return code
+        values = {"command": "thumb", "input": name, "ok": False, "error": failure.kind, "message": failure.message}
+        say_json(values)
+    complain(f"semcomp thumb: {name}: {failure.message}")
+    return failure.exit_code
 
 
 def _code_of(data: bytes, max_bytes: int) -> bytes:
@@ -111,32 +115,18 @@ def _code_of(data: bytes, max_bytes: int) -> bytes:
 
 
 def _show(options: Namespace) -> int:
+    from semcomp.cli.output_formats import format_name, image_bytes
     from semcomp.thumbs.thumb import thumb_image
 
     if options.inputs:
         raise UsageError("--show draws a text: give no photos beside it")
     if options.output is None:
         raise UsageError("--show needs -o: a file such as small.png, or - for stdout")
+    name = "png" if options.output == STREAM else format_name(Path(options.output).suffix)
     check_target(options.output, force=options.force)
     image = thumb_image(options.show, options.size)
-    write_target(options.output, _encoded(image, options.output), force=options.force)
+    write_target(options.output, image_bytes(image, name=name), force=options.force)
     if options.json and options.output != STREAM:
         size = {"width": image.width, "height": image.height}
         say_json({"command": "thumb", "output": options.output, "ok": True, **size})
     return EXIT_OK
-
-
-def _encoded(image: Image.Image, target: str) -> bytes:
-    """The bytes of an image file in the format of the target's suffix; PNG for stdout."""
-    import io
-    from pathlib import Path
-
-    from PIL import Image
-
-    suffix = ".png" if target == STREAM else Path(target).suffix.lower()
-    kind = Image.registered_extensions().get(suffix)
-    if kind not in ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"):
-        raise UsageError(f"{target} does not end in an image's suffix: write .png, .jpg or .webp")
-    stream = io.BytesIO()
-    (image.convert("RGB") if kind == "JPEG" else image).save(stream, kind)
-    return stream.getvalue()

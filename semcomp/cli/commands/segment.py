@@ -8,8 +8,9 @@ from argparse import Namespace
 from typing import Any
 
 from semcomp.cli.batch import get_codec, run_batch
-from semcomp.cli.decode import image_bytes
 from semcomp.cli.latents_input import Input, get_head, with_latents
+from semcomp.cli.output_formats import image_bytes
+from semcomp.cli.own_outputs import mark
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.errors import FormatError, SemcompError, SemcompWarning
@@ -40,10 +41,10 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 def run(options: Namespace) -> int:
     """Segment every input; returns the exit code."""
     suffix = ".overlay.png" if options.overlay else ".labels.png"
-    jobs, unusable = plan_jobs(
+    plan = plan_jobs(
         options.inputs, output=options.output, read_suffixes=(".semc", *IMAGE_SUFFIXES), write_suffix=suffix
     )
-    return run_batch(segment_one, jobs, unusable, options, keys=KEYS, prepare=prepare)
+    return run_batch(segment_one, plan, options, keys=KEYS, prepare=prepare)
 
 
 def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
@@ -88,9 +89,9 @@ def segment_one(job: Job, options: Namespace, given: tuple[Any, Input, str]) -> 
         if not isinstance(segmentation, Segmentation):
             raise SemcompError(f"the head {head.name} gives labels, no label map: use semcomp classify")
     if options.overlay:
-        output = image_bytes(overlay(segmentation, _pixels(source, options)), name="png")
+        output = mark(image_bytes(overlay(segmentation, _pixels(source, options)), name="png"), "overlay")
     else:
-        output = palette_png(segmentation)
+        output = mark(palette_png(segmentation), "label map")
     write_target(job.target, output, force=options.force)
     height, width = segmentation.label_map.shape
     shares = segmentation.labels(least=0.0)

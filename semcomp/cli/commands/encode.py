@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semcomp.cli import generative_options
 from semcomp.cli.argument_types import SEMANTICS, semantics_kinds, tag, whole_number
 from semcomp.cli.batch import get_codec, run_batch
 from semcomp.cli.exit_codes import UsageError
+from semcomp.cli.failures import check_readable
 from semcomp.cli.latents_input import get_head
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
+
+if TYPE_CHECKING:
+    from semcomp.imaging.picture import Picture
 
 KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "ratio", "quality", "psnr_db", "semantics_bytes")
 
@@ -80,23 +84,19 @@ def _add_semantics_options(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Encode every input; returns the exit code."""
-    jobs, unusable = plan_jobs(
-        options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc"
-    )
-    check_semantics(options, len(jobs) + len(unusable))
-    generative_options.check(options, len(jobs) + len(unusable))
-    return run_batch(encode_one, jobs, unusable, options, keys=KEYS)
+    plan = plan_jobs(options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc")
+    check_semantics(options, len(plan.jobs) + len(plan.unusable))
+    generative_options.check(options, len(plan.jobs) + len(plan.unusable))
+    return run_batch(encode_one, plan, options, keys=KEYS)
 
 
 def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Encode one file and write it; returns the values of `KEYS` and the line to show."""
-    from semcomp.imaging.picture import open_picture
-
     check_target(job.target, force=options.force)
     codec = get_codec(options.model, options.device, options.threads)
-    start = time.perf_counter()  # loading the weights is no part of the first file
+    start = time.perf_counter()  # the time of loading the weights does not count for the first file
     source = read_source(job.source)
-    picture = open_picture(source, convert=options.convert)
+    picture = read_picture(source, options)
     data, quality, psnr_db = encode_with_target(codec, picture, options)
     write_target(job.target, data, force=options.force)
     bpp, ratio = 8 * len(data) / (picture.width * picture.height), len(source) / len(data)
@@ -124,13 +124,25 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     }
 
 
+def read_picture(source: bytes, options: Namespace) -> Picture:
+    """Read the bytes of an image file as --convert, --convert-colour and --keep-hidden-colour say."""
+    from semcomp.imaging.picture import open_picture
+
+    return open_picture(
+        source,
+        convert=options.convert,
+        convert_colour=options.convert_colour,
+        keep_hidden_colour=options.keep_hidden_colour,
+    )
+
+
 def target_of(options: Namespace) -> dict[str, Any]:
-    """The one target that was given, as a keyword for `Codec.encode_to`; empty where there is none."""
+    """Return the target of the options as a keyword of `Codec.encode_to`; empty if there is none."""
     return {name: getattr(options, name) for name in TARGETS if getattr(options, name) is not None}
 
 
 def encode_with_target(codec: Any, picture: Any, options: Namespace) -> tuple[bytes, int, float | None]:
-    """(file, quality, PSNR in dB where it was measured), by quality or by the target of the options."""
+    """Encode by the quality or the target of the options. Returns the file, its quality, and the PSNR if measured."""
     target = target_of(options)
     more = {"strip": options.strip}
     if getattr(options, "preview", None):
@@ -147,7 +159,12 @@ def encode_with_target(codec: Any, picture: Any, options: Namespace) -> tuple[by
 
 
 def check_semantics(options: Namespace, inputs: int) -> None:
-    """UsageError where the options contradict each other; a missing head is found before the first file."""
+    """Check the options before the first file is read.
+
+    Raises:
+        UsageError: The options contradict each other.
+        Fault: A file that they name cannot be read.
+    """
     if options.label_map and inputs > 1:
         raise UsageError("--label-map belongs to one picture, and there are several")
     if options.classes and not options.label_map:
@@ -158,6 +175,8 @@ def check_semantics(options: Namespace, inputs: int) -> None:
         raise UsageError("the map comes either from --label-map or from a head: give --semantics labels beside it")
     if options.head and not (options.semantics or options.map or generative_options.is_selective(options)):
         raise UsageError("--head says who makes the semantics: give --semantics too")
+    check_readable(options.label_map, what="the label map")
+    check_readable(options.classes, what="the list of classes")
     if options.semantics:
         heads = _heads(options)
         if "map" in options.semantics and all(head.task != "segment" for head in heads):
@@ -169,7 +188,7 @@ def _heads(options: Namespace) -> list[Any]:
 
 
 def semantics_of(options: Namespace) -> Any:
-    """What goes into the file, for `Codec.encode`; None where nothing was asked for."""
+    """Build the argument `semantics` of `Codec.encode`. Returns None if the user asked for nothing."""
     if not any(getattr(options, name, None) for name in ("semantics", "tag", "label_map")):
         return None
     from dataclasses import replace
@@ -182,9 +201,7 @@ def semantics_of(options: Namespace) -> Any:
         given = sorted(dict(options.tag).items(), key=lambda tag: -tag[1])
         labels = Labels(names=tuple(name for name, _ in given), scores=tuple(score for _, score in given))
     if options.label_map and not generative_options.is_generative(options):
-        from semcomp.semantics.label_png import read_label_png
-
-        segmentation = read_label_png(options.label_map, classes=options.classes)
+        segmentation = generative_options.given_label_map(options)
     cell = options.grid or CELL
     own = Semantics(labels=labels, segmentation=segmentation, cell=cell)
     if not options.semantics:

@@ -39,8 +39,8 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 def run(options: Namespace) -> int:
     """Classify every input; returns the exit code."""
     get_head(options.head)  # a head that is not there is one error, not one a file
-    jobs, unusable = list_jobs(options.inputs, read_suffixes=(".semc", *IMAGE_SUFFIXES))
-    return run_batch(classify_one, jobs, unusable, options, keys=KEYS, prepare=read_latents)
+    plan = list_jobs(options.inputs, read_suffixes=(".semc", *IMAGE_SUFFIXES))
+    return run_batch(classify_one, plan, options, keys=KEYS, prepare=read_latents)
 
 
 def classify_one(job: Job, options: Namespace, given: Input) -> dict[str, Any]:

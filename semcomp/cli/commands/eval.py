@@ -9,7 +9,9 @@ from typing import Any
 
 from semcomp.cli.argument_types import name_list, number_list, number_range
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
-from semcomp.cli.paths import IMAGE_SUFFIXES, list_jobs, write_target
+from semcomp.cli.inputs import is_pipe
+from semcomp.cli.own_outputs import mark
+from semcomp.cli.paths import IMAGE_SUFFIXES, STREAM, list_jobs, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.cli.terminal import complain, say, say_document, say_json
 from semcomp.errors import SemcompError
@@ -174,9 +176,13 @@ def _plan(options: Namespace, names: tuple[str, ...]) -> Any:
     from semcomp.eval.codecs import evenly
     from semcomp.eval.run import Plan
 
-    jobs, unusable = list_jobs(options.inputs, read_suffixes=IMAGE_SUFFIXES)
+    jobs, unusable, notes = list_jobs(options.inputs, read_suffixes=IMAGE_SUFFIXES)
     if unusable or not jobs:
         raise SemcompError(f"{unusable[0].source}: {unusable[0].reason}" if unusable else "no picture found")
+    if any(job.source == STREAM or is_pipe(Path(job.source)) for job in jobs):
+        raise UsageError("eval reads every picture several times, and a pipe can be read once: save it to a file")
+    for note in notes:
+        complain(f"semcomp eval: {note}")
     paths = [Path(job.source) for job in jobs]
     if options.limit:
         paths = list(evenly(paths, options.limit))
@@ -208,13 +214,17 @@ def _report(options: Namespace, plan: Any, rows: Any, coders: Any, result: dict[
 
 def _plots(result: dict[str, Any], folder: Path, command: str) -> None:
     """A PNG a metric, where matplotlib is installed."""
+    from io import BytesIO
+
     from semcomp.errors import MissingExtraError
     from semcomp.eval.page import chart
     from semcomp.eval.plot import draw
 
     for metric in result["metrics"]:
         try:
-            draw(chart(result, metric, footer=f"{command}, {result['date']}"), folder / f"{metric}.png")
+            plot = BytesIO()
+            draw(chart(result, metric, footer=f"{command}, {result['date']}"), plot, format="png")
+            write_target(str(folder / f"{metric}.png"), mark(plot.getvalue(), "plot"), force=True)
         except MissingExtraError as error:
             complain(f"semcomp eval: no plots: {error}")
             return

@@ -7,6 +7,8 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
+from semcomp.cli.failures import explain
+from semcomp.cli.paths import STREAM, list_jobs
 from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.cli.terminal import complain, say, say_json
 from semcomp.errors import SemcompError
@@ -20,46 +22,56 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser = new_parser(
         parents=[shared.output], description="Check .semc files and say what is in them. Nothing is decoded."
     )
-    parser.add_argument("inputs", nargs="+", metavar="FILE", help=".semc files, or - for stdin")
+    parser.add_argument("inputs", nargs="+", metavar="FILE", help=".semc files, folders, globs, or - for stdin")
     parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:
     """Describe every file; returns the exit code."""
+    plan = list_jobs(options.inputs, read_suffixes=(".semc",))
+    for note in plan.notes:
+        complain(f"semcomp info: {note}")
+    codes = [_fail(entry.source, FileNotFoundError(entry.reason), options) for entry in plan.unusable]
+    codes += [_show(job.source, options) for job in plan.jobs]
+    failed = {code for code in codes if code != EXIT_OK}
+    return failed.pop() if len(failed) == 1 else EXIT_FAILED if failed else EXIT_OK
+
+
+def _show(name: str, options: Namespace) -> int:
+    """Describe one file; returns its exit code."""
     from semcomp.bitstream.inspect import info
 
-    codes = []
-    for name in options.inputs:
-        try:
-            facts = info(sys.stdin.buffer if name == "-" else name)
-        except (SemcompError, OSError) as error:
-            message = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            codes.append(getattr(error, "exit_code", EXIT_FAILED))
-            if options.json:
-                failure = {"command": "info", "input": name, "ok": False, "error": type(error).__name__}
-                say_json({**failure, "message": message})
-            complain(f"semcomp info: {name}: {message}")
-            continue
-        if options.json:
-            say_json({"command": "info", "input": name, "ok": True, **facts.to_dict()})
-        elif not options.quiet:
-            say(describe(name, facts, verbose=options.verbose))
-    if not codes:
-        return EXIT_OK
-    return codes[0] if len(set(codes)) == 1 else EXIT_FAILED
+    try:
+        facts = info(sys.stdin.buffer if name == STREAM else name)
+    except (SemcompError, OSError) as error:
+        return _fail(name, error, options)
+    if options.json:
+        say_json({"command": "info", "input": name, "ok": True, **facts.to_dict()})
+    elif not options.quiet:
+        say(describe(name, facts, verbose=options.verbose))
+    return EXIT_OK
+
+
+def _fail(name: str, error: Exception, options: Namespace) -> int:
+    failure = explain(error)
+    if options.json:
+        values = {"command": "info", "input": name, "ok": False, "error": failure.kind, "message": failure.message}
+        say_json(values)
+    complain(f"semcomp info: {name}: {failure.message}")
+    return failure.exit_code
 
 
 def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:
     """Describe a file in a few lines for a person."""
     from semcomp.bitstream.origin import in_words
 
-    kept = [
-        what for what, held in (("alpha", facts.has_alpha), ("ICC", facts.has_icc), ("EXIF", facts.has_exif)) if held
-    ]
+    held = {"alpha": facts.has_alpha, "ICC": facts.has_icc, "EXIF": facts.has_exif, "XMP": facts.has_xmp}
+    kept = [what for what, is_held in held.items() if is_held]
     lines = [
         f"{name}: {facts.width}x{facts.height} {facts.mode}, quality {facts.quality}, "
         f"{facts.bytes:,} B, {facts.bpp:.3f} bpp",
         f"  keeps     {', '.join(kept) or 'pixels only'}",
+        f"  colours   {facts.color_space}",
         f"  chunks    {', '.join(f'{chunk.kind} {chunk.bytes:,} B' for chunk in facts.chunks)}",
         f"  model     {facts.model_id}  entropy {facts.entropy_id}",
     ]

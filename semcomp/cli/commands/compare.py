@@ -8,7 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from semcomp.cli.batch import get_codec
-from semcomp.cli.encode import encode_with_target
+from semcomp.cli.commands.encode import encode_with_target, read_picture
 from semcomp.cli.exit_codes import EXIT_OK
 from semcomp.cli.paths import STREAM, check_target, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
@@ -30,13 +30,12 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 def run(options: Namespace) -> int:
     """Write the page; returns the exit code."""
     from semcomp.eval.compare import compare, page
-    from semcomp.imaging.picture import open_picture
 
     start = time.perf_counter()
     default = "stdin.compare.html" if options.input == STREAM else str(Path(options.input).with_suffix(".compare.html"))
     target = options.output or default
     check_target(target, force=options.force)
-    picture = open_picture(read_source(options.input), convert=options.convert)
+    picture = read_picture(read_source(options.input), options)
     codec = get_codec(options.model, options.device, options.threads)
     data, quality, _ = encode_with_target(codec, picture, options)
     comparison = compare(picture, data, codec.decode(data), quality=quality)
