@@ -5,8 +5,8 @@
     image.save("a.semc", quality=50)   # max_bytes=, bpp= or psnr= may take the place of quality
 
 `save` also takes preview=, strip=, convert=, convert_colour= and keep_hidden_colour= of `Codec.encode`, and
-icc_profile=, exif= and xmp= as other formats of Pillow do. The weights "base" are loaded once, when the first picture is
-decoded or saved.
+icc_profile=, exif= and xmp= as other formats of Pillow do. The weights "base" are loaded once, when the first picture
+is decoded or saved.
 """
 
 from __future__ import annotations
