@@ -90,6 +90,11 @@ def peers(originals: NDArray[Any]) -> dict[str, dict[int, Any]]:
     return table
 
 
+def with_sizes(table: dict[str, Any]) -> dict[str, dict[int, Any]]:
+    """Rows of an earlier result; JSON has turned their sizes into text."""
+    return {name: {int(size): row for size, row in rows.items()} for name, rows in table.items()}
+
+
 def targets(result: dict[str, Any]) -> list[dict[str, Any]]:
     """Each goal beside what was reached."""
     rows, hashed = result["ours"]["rows"], result["peers"]["thumbhash"][24]
@@ -144,9 +149,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, help="JSON file for the result")
     parser.add_argument("--sheet", type=Path, help="PNG file for 40 thumbnails to look at")
     parser.add_argument("--limit", type=int, help="measure only so many thumbnails")
+    parser.add_argument("--peers", type=Path, metavar="JSON", help="take the peers from an earlier result")
     options = parser.parse_args(arguments)
     originals = np.load(options.held)[: options.limit]
-    result: dict[str, Any] = {"thumbnails": len(originals), "ours": ours(originals), "peers": peers(originals)}
+    earlier = json.loads(options.peers.read_text(encoding="utf-8"))["peers"] if options.peers else None
+    rivals = with_sizes(earlier) if earlier else peers(originals)
+    result: dict[str, Any] = {"thumbnails": len(originals), "ours": ours(originals), "peers": rivals}
     result["targets"] = targets(result)
     if options.output:
         options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

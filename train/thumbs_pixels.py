@@ -26,6 +26,7 @@ from semcomp.thumbs.pixels import LEVELS, SCALE, UNIT
 from semcomp.thumbs.transform import inverse
 from train.checkpoint import load_state, save_state
 from train.thumbs_context import read_code
+from train.thumbs_export import LIFT
 from train.thumbs_simulation import coefficients
 
 
@@ -107,7 +108,8 @@ def make_samples(config: PixelsConfig) -> dict[str, NDArray[Any]]:
     rows = np.sort(rng.choice(len(pixels), config.samples, replace=False))
     original = pixels[rows]
     shown, level = cut(coefficients(original, weights), tables.context.prior[:3], rng)
-    canvases = np.stack([inverse(values / 256, weights) for values in shown])
+    pairs = zip(shown, LIFT[level], strict=True)
+    canvases = np.stack([inverse(values / 256, weights, float(lift)) for values, lift in pairs])
     decoded = np.clip(np.rint(canvases * UNIT), -4096, 4095).astype(np.int16)
     return {"decoded": decoded, "original": original, "level": level}
 

@@ -21,8 +21,8 @@ from semcomp.thumbs.walk import CodeTables
 
 FILE = Path(__file__).parents[1] / "weights" / "thumbs.safetensors"
 FORMAT = "semcomp-thumbs-1"
-WEIGHT_UNIT = 10_000
-"""Coefficient weights are stored as integers in this unit."""
+WEIGHT_UNIT, LIFT_UNIT = 10_000, 256
+"""Coefficient weights and gains are stored as integers in these units."""
 _TYPES = {"I16": "<i2", "I32": "<i4"}
 
 
@@ -32,6 +32,8 @@ class ThumbTables:
 
     weights: NDArray[Any]
     """Weight of each coefficient, float64 (4, 32, 32)."""
+    lift: NDArray[Any]
+    """Gain of the higher frequencies at each level of a code, float64 (26,)."""
     code: CodeTables
     pixels: PixelTables
 
@@ -79,7 +81,8 @@ def _build(arrays: dict[str, NDArray[Any]]) -> ThumbTables:
         second=second,
     )
     weights = arrays["weights"] / WEIGHT_UNIT
-    return ThumbTables(weights=weights, code=code, pixels=PixelTables(layers=_layers(arrays, "pixels")))
+    lift = arrays["lift"] / LIFT_UNIT
+    return ThumbTables(weights=weights, lift=lift, code=code, pixels=PixelTables(layers=_layers(arrays, "pixels")))
 
 
 @lru_cache(maxsize=1)

@@ -118,7 +118,7 @@ def decode_canvas(code: bytes) -> tuple[NDArray[Any], tuple[int, int]]:
     tables = released()
     walk = Walk(tables.code, 4 if has_alpha else 3)
     walk.run(BitDecoder(code[1:]))
-    planes = inverse(walk.shown() / 256, tables.weights)
+    planes = inverse(walk.shown() / 256, tables.weights, float(tables.lift[walk.level]))
     pixels = repair(tables.pixels, planes[..., :3], walk.level)
     if has_alpha:
         alpha = np.uint8(np.clip(np.floor(planes[..., 3:] + 128.5), 0, 255))

@@ -64,7 +64,7 @@ export function decodeThumb(code: Uint8Array, tables: ThumbTables): Thumb {
   const channels = hasAlpha ? 4 : 3;
   const walk = new Walk(tables, channels, code.subarray(1));
   walk.run();
-  const planes = inverseDct(walk.shown(), channels, tables.weights);
+  const planes = inverseDct(walk.shown(), channels, tables.weights, tables.lift[walk.level]! / 256);
   const colours = repair(tables, toColours(planes), walk.level);
   const rgba = new Uint8ClampedArray(4 * AREA);
   for (let i = 0; i < AREA; i++) {
@@ -74,8 +74,8 @@ export function decodeThumb(code: Uint8Array, tables: ThumbTables): Thumb {
   return { rgba, ratio, hasAlpha };
 }
 
-/** Planes (channels, 32, 32) of values that are 256 times the coefficients. */
-function inverseDct(values: Float64Array, channels: number, weights: Float64Array): Float64Array {
+/** Planes (channels, 32, 32) of values that are 256 times the coefficients; `lift` is the gain of higher frequencies. */
+function inverseDct(values: Float64Array, channels: number, weights: Float64Array, lift: number): Float64Array {
   const planes = new Float64Array(channels * AREA);
   const half = new Float64Array(AREA);
   for (let c = 0; c < channels; c++) {
@@ -86,7 +86,7 @@ function inverseDct(values: Float64Array, channels: number, weights: Float64Arra
         const place = c * AREA + u * SIDE + v;
         if (!values[place]) continue;
         empty = false;
-        const value = values[place]! / 256 / weights[place]!;
+        const value = (values[place]! / 256 / weights[place]!) * (c < 3 && u * u + v * v > 2 ? lift : 1);
         for (let x = 0; x < SIDE; x++) half[u * SIDE + x]! += value * DCT[v * SIDE + x]!;
       }
       if (empty) continue;

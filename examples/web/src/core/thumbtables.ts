@@ -12,6 +12,8 @@ export interface Layer {
 export interface ThumbTables {
   /** Weight of each coefficient, (4, 32, 32). */
   weights: Float64Array;
+  /** Gain of the higher frequencies at each level, times 256. */
+  lift: Int32Array;
   prior: Int32Array;
   bound: Int32Array;
   inverse: Int32Array;
@@ -76,7 +78,7 @@ function build(bytes: Uint8Array): ThumbTables {
     return found;
   };
   const [stored] = take("weights");
-  const names = ["prior", "bound", "inverse", "compand", "zones", "reach", "beyond", "refine", "centre", "thresholds"] as const;
+  const names = ["lift", "prior", "bound", "inverse", "compand", "zones", "reach", "beyond", "refine", "centre", "thresholds"] as const;
   const arrays = Object.fromEntries(names.map((name) => [name, take(name)[0]])) as Record<(typeof names)[number], Int32Array>;
   const weights = Float64Array.from(stored, (value) => value / WEIGHT_UNIT);
   return { weights, ...arrays, context: layers("layer"), pixels: layers("pixels") };
