@@ -1,7 +1,10 @@
-"""Trains one of the source's four coders: python -m train.thumbs configs/thumbs_fc.yaml -o out/thumbs_fc
+"""Trains one of the source's four coders.
+
+    python -m train.thumbs configs/thumbs_fc_whole.yaml -o out/thumbs_fc_whole
+    python -m train.thumbs --table out/thumbs_*
 
 A run that was stopped goes on where it stopped. At its end it measures held.npy at 0.5, 1, 4 and 16 bits a pixel and
-writes result.json.
+writes result.json. The second command prints the results of finished runs as a table.
 """
 
 import argparse
@@ -105,12 +108,31 @@ def train(config: ThumbsConfig, output: Path) -> Coder:
     return coder
 
 
+def as_table(folders: Sequence[Path]) -> str:
+    """Markdown of SSIM and PSNR at every rate, one row a run; a run without a result is left out."""
+    lines = ["| coder | steps | parameters | " + " | ".join(f"{rate:g} bpp" for rate in RATES) + " |"]
+    lines.append("|" + "---|" * (3 + len(RATES)))
+    for file in (folder / "result.json" for folder in folders):
+        if not file.exists():
+            continue
+        run = json.loads(file.read_text(encoding="utf-8"))
+        cells = " | ".join(f"{row['ssim']:.4f}, {row['psnr']:.2f} dB" for row in run["rates"])
+        lines.append(f"| {run['name']} | {run['steps']} | {run['parameters']:,} | {cells} |")
+    return "\n".join(lines)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("config", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for state and result")
+    parser.add_argument("config", type=Path, nargs="?")
+    parser.add_argument("-o", "--output", type=Path, help="folder for state and result")
+    parser.add_argument("--table", type=Path, nargs="+", metavar="FOLDER", help="print the results of these runs")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the file")
     options = parser.parse_args(arguments)
+    if options.table:
+        print(as_table(options.table))
+        return
+    if options.config is None or options.output is None:
+        parser.error("give a configuration and -o FOLDER, or --table FOLDER ...")
     config = load(ThumbsConfig, options.config, overrides=options.set)
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "config.yaml").write_text(dump(config), encoding="utf-8")
