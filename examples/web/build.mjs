@@ -19,7 +19,7 @@ await build({
 if (!process.argv.includes("--core")) {
   await rm(dist, { recursive: true, force: true });
   await mkdir(join(dist, "ort"), { recursive: true });
-  const entryPoints = { worker: "src/core/worker.ts", api: "src/api.ts" };
+  const entryPoints = { worker: "src/core/worker.ts", api: "src/api.ts", thumb: "src/thumb.ts" };
   if (existsSync(join(here, "src/page/main.ts"))) entryPoints.page = "src/page/main.ts";
   await build({
     ...common, entryPoints, outdir: dist, minify: true, sourcemap: true, platform: "browser",

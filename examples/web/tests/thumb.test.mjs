@@ -50,7 +50,7 @@ test("damaged tables are refused in words", () => {
 test("decoder and weights stay below 200 KB", async () => {
   const { build } = await import("esbuild");
   const made = await build({
-    entryPoints: [new URL("../src/core/thumb.ts", import.meta.url).pathname],
+    entryPoints: [new URL("../src/thumb.ts", import.meta.url).pathname],
     bundle: true, minify: true, format: "esm", write: false,
   });
   assert.ok(made.outputFiles[0].contents.length + weights.length < 200_000);
