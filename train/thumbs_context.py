@@ -52,7 +52,7 @@ class ContextConfig:
     chroma: float = 0.75
     """Weight of chroma coefficients."""
     lowest: float = 0.5
-    """How far the weight of the lowest frequencies falls, from 0 (not at all) to 1."""
+    """How far the weight of luma's lowest frequencies falls, from 0 (not at all) to 1."""
     alpha: float = 0.6
     """Weight of alpha's coefficients."""
     first: float = 0.12

@@ -20,11 +20,14 @@ Chances = Callable[[NDArray[Any], NDArray[Any], int], NDArray[Any]]
 
 
 def weights_of(*, chroma: float, lowest: float, alpha: float) -> NDArray[Any]:
-    """Weight of every coefficient, float64 (4, 32, 32), by the window of structural similarity (sigma 1.5 pixels)."""
+    """Weight of every coefficient, float64 (4, 32, 32).
+
+    Luma's follow the window of structural similarity (sigma 1.5 pixels), which hardly sees the lowest frequencies.
+    """
     square = (np.arange(32)[:, None] ** 2 + np.arange(32)[None] ** 2) / 64**2
-    seen = np.sqrt(1 - lowest * np.exp(-4 * np.pi**2 * 1.5**2 * square))
-    channels = np.array([1, chroma, chroma, alpha])
-    return np.asarray(np.round(channels[:, None, None] * seen, 4))
+    luma = np.sqrt(1 - lowest * np.exp(-4 * np.pi**2 * 1.5**2 * square))
+    flat = (np.full((32, 32), value) for value in (chroma, chroma, alpha))
+    return np.asarray(np.round(np.stack([luma, *flat]), 4))
 
 
 def coefficients(pixels: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:

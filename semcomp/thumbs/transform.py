@@ -1,7 +1,7 @@
 """Pixels of the 32x32 canvas <-> weighted integer coefficients.
 
 The colour transform is the 3-point DCT over R, G, B; the spatial transform is the 32-point DCT in both directions.
-Chroma and the lowest frequencies have smaller weights: structural similarity depends less on them.
+Chroma and luma's lowest frequencies have smaller weights: structural similarity depends less on them.
 """
 
 from typing import Any
