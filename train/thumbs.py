@@ -22,7 +22,7 @@ from torch import Tensor
 
 from semcomp.config import dump, load
 from semcomp.imaging.metrics import psnr_db, ssim
-from train.checkpoint import load_state, save_state
+from train.checkpoint import load_state, random_state, restore_random_state, save_state
 from train.thumbs_coders import Coder, CoderConfig
 
 RATES = (0.5, 1.0, 4.0, 16.0)
@@ -92,6 +92,7 @@ def train(config: ThumbsConfig, output: Path) -> Coder:
         coder.load_state_dict(state["coder"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
+        restore_random_state(state["random"])
         start = int(state["step"])
     for step in range(start, config.steps):
         rows = np.random.default_rng((config.seed, step)).integers(0, len(pixels), config.batch)
@@ -104,7 +105,8 @@ def train(config: ThumbsConfig, output: Path) -> Coder:
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
             print(f"{time.strftime('%H:%M:%S')} step {step + 1} loss {float(loss.detach()):.4f}", flush=True)
             parts: dict[str, Any] = {"coder": coder, "optimizer": optimizer, "schedule": schedule}
-            save_state(state_file, {"step": step + 1, **{name: part.state_dict() for name, part in parts.items()}})
+            states = {name: part.state_dict() for name, part in parts.items()}
+            save_state(state_file, {"step": step + 1, "random": random_state(), **states})
     return coder
 
 
