@@ -17,7 +17,7 @@ from semcomp.imaging.picture import ImageLike, Picture, as_picture
 from semcomp.thumbs import header
 from semcomp.thumbs.bitcoder import BitDecoder, BitEncoder
 from semcomp.thumbs.pixels import repair
-from semcomp.thumbs.tables import released
+from semcomp.thumbs.tables import ThumbTables, released
 from semcomp.thumbs.text import from_text
 from semcomp.thumbs.transform import SIDE, forward, inverse
 from semcomp.thumbs.walk import Walk
@@ -112,10 +112,13 @@ def _squeeze_plane(plane: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(Image.fromarray(plane).resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.float64)
 
 
-def decode_canvas(code: bytes) -> tuple[NDArray[Any], tuple[int, int]]:
-    """uint8 canvas (32, 32, 3 or 4) of a code, and its (width, height) ratio. Raises FormatError."""
+def decode_canvas(code: bytes, tables: ThumbTables | None = None) -> tuple[NDArray[Any], tuple[int, int]]:
+    """uint8 canvas (32, 32, 3 or 4) of a code, and its (width, height) ratio. Raises FormatError.
+
+    `tables` are the released ones unless others are given.
+    """
     ratio, has_alpha = header.unpack(code[0]) if code else ((1, 1), False)
-    tables = released()
+    tables = tables or released()
     walk = Walk(tables.code, 4 if has_alpha else 3)
     walk.run(BitDecoder(code[1:]))
     planes = inverse(walk.shown() / 256, tables.weights, float(tables.lift[walk.level]))

@@ -6,23 +6,30 @@ import base64
 import io
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 import semcomp
 from semcomp.errors import FormatError, ModelError, TargetError
 from semcomp.imaging.metrics import psnr_db, ssim
 from semcomp.thumbs import header
 from semcomp.thumbs.bitcoder import BitDecoder, BitEncoder, Exhausted
-from semcomp.thumbs.tables import FILE, parse
+from semcomp.thumbs.pixels import PixelTables, repair
+from semcomp.thumbs.tables import FILE, parse, released
 from semcomp.thumbs.text import data_uri, from_text, to_text
 from semcomp.thumbs.thumb import canvas, decode_canvas, thumb, thumb_image
+from tests.thumbs.golden import made_up_network
+from train.thumbs_pixels import Repair, blocks, planes
 
 ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "examples" / "photo.png"
@@ -182,6 +189,33 @@ def test_golden_codes_show_the_same_pixels() -> None:
         pixels, ratio = decode_canvas(base64.b64decode(row["code"]))
         assert list(ratio) == row["ratio"]
         assert pixels.tobytes() == base64.b64decode(row["pixels"])
+
+
+def test_a_network_repairs_the_same_pixels_as_everywhere() -> None:
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    tables = replace(released(), pixels=made_up_network())
+    codes = [row["code"] for row in golden["rows"] if row["picture"] == 0]
+    assert len(codes) == len(golden["repaired"]) > 4
+    for code, wanted in zip(codes, golden["repaired"], strict=True):
+        assert decode_canvas(base64.b64decode(code), tables)[0].tobytes() == base64.b64decode(wanted)
+
+
+def test_the_integer_network_follows_the_trained_one() -> None:
+    torch.manual_seed(3)
+    network = Repair(8, 3)
+    torch.nn.init.normal_(cast(Tensor, network.convolutions[-1].weight), std=0.05)
+    arrays = network.rounded()
+    layers = tuple(
+        (arrays[f"pixels{n}.weight"].astype(float), arrays[f"pixels{n}.bias"].astype(float)) for n in range(3)
+    )
+    drawn = np.random.default_rng(1).normal(0, 40, (32, 32, 3))
+    shown = repair(PixelTables(layers=layers), drawn, 9)
+    x = blocks(torch.from_numpy(drawn).float().view(1, 32, 32, 3) / 128)
+    with torch.no_grad():
+        wanted = planes(x + network(x, torch.tensor([9])))[0].permute(1, 2, 0).numpy() * 128 + 128
+    assert np.abs(shown - wanted.clip(0, 255)).max() < 2
+    assert np.abs(shown - np.clip(drawn + 128, 0, 255)).mean() > 2
+    assert np.array_equal(repair(PixelTables(layers=layers), drawn, 25), repair(PixelTables(layers=()), drawn, 25))
 
 
 def test_golden_pictures_give_the_same_codes() -> None:

@@ -7,7 +7,7 @@ import { decodeThumb, readThumbTables, thumbFromText } from "../build/core.mjs";
 const file = (path) => readFileSync(new URL(path, import.meta.url));
 const weights = new Uint8Array(file("../../../semcomp/weights/thumbs.safetensors"));
 const tables = readThumbTables(weights);
-const { rows } = JSON.parse(file("../../../tests/golden/thumbs.json"));
+const { rows, repaired } = JSON.parse(file("../../../tests/golden/thumbs.json"));
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
 
 test("golden codes show the pixels of the library", () => {
@@ -21,6 +21,30 @@ test("golden codes show the pixels of the library", () => {
     const shown = thumb.rgba.filter((_, i) => i % 4 < channels);
     assert.deepEqual([...shown], [...wanted]);
   }
+});
+
+/** The network of tests/thumbs/golden.py. */
+function madeUpNetwork() {
+  let state = 7;
+  const next = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return ((state >>> 16) % 401) - 200;
+  };
+  return [[12, 8], [8, 12]].map(([inputs, outputs]) => ({
+    weight: Float64Array.from({ length: 9 * inputs * outputs }, next),
+    bias: Float64Array.from({ length: 26 * outputs }, next),
+    columns: outputs,
+  }));
+}
+
+test("a network repairs the same pixels as in the library", () => {
+  const others = { ...tables, pixels: madeUpNetwork() };
+  const codes = rows.filter((row) => row.picture === 0);
+  assert.equal(codes.length, repaired.length);
+  codes.forEach(({ code }, number) => {
+    const shown = decodeThumb(bytes(code), others).rgba.filter((_, i) => i % 4 < 3);
+    assert.deepEqual([...shown], [...bytes(repaired[number])]);
+  });
 });
 
 test("every beginning of a code decodes", () => {
