@@ -25,8 +25,7 @@ from benchmarks.common import Check, at_least, at_most
 from benchmarks.realism import Features, Vectors, kernel_distance
 from benchmarks.scenes import Scene, find_scenes
 from benchmarks.sheets import COLUMNS, write_sheets
-from heads.evaluate import answer_of, quality_for
-from heads.head_file import NetworkHead
+from heads.evaluate import PixelNetwork, answer_of, quality_for
 from heads.score import Score
 from semcomp.bitstream.container import read
 from semcomp.errors import ImageError, TargetError
@@ -68,7 +67,7 @@ class Method:
 class Judges:
     """The two networks that look at decoded pictures; either may be missing."""
 
-    def __init__(self, segmenter: NetworkHead | None, features: Features | None):
+    def __init__(self, segmenter: PixelNetwork | None, features: Features | None):
         self.segmenter, self.features = segmenter, features
 
     def method(self) -> Method:

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from semcomp.bitstream.container import CELL, MAX_SIDE, Chunk, ChunkKind, Container, read, read_header, write
+from semcomp.bitstream.container import MAX_SIDE, Chunk, ChunkKind, Container, read, read_header, write
 from semcomp.codec.codec import Codec
-from semcomp.codec.latent_coder import Symbols
 from semcomp.imaging.picture import Picture, from_array, open_picture
 from semcomp.networks.sigma import Z_LIMIT
 from semcomp.pipeline.checks import with_checks
+from semcomp.types import STRIDE_Z, Symbols
 
 SIZE = (64, 48)
 
@@ -187,7 +187,7 @@ def claim_most(rng: random.Random, data: bytes) -> bytes:
         chunks = [replace(chunk, data=b"") if chunk.kind == ChunkKind.SYMBOLS else chunk for chunk in chunks]
     cells = len(write(Container(container.header, tuple(chunks))))
     columns = rng.choice((1, cells, rng.randint(1, cells)))
-    width, height = columns * CELL, cells // columns * CELL
+    width, height = columns * STRIDE_Z, cells // columns * STRIDE_Z
     header = replace(container.header, width=min(width, MAX_SIDE), height=min(height, MAX_SIDE))
     return write(Container(header, tuple(chunks)))
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from benchmarks import common
 from heads.datasets import find_dataset, read_rgb
-from heads.fit import FitConfig
-from heads.head_file import NetworkHead, read_head
+from heads.evaluate import PixelNetwork
+from heads.fit_config import FitConfig
+from heads.head_file import read_head
 from semcomp import config as configuration
 from semcomp.errors import SemcompError
 
@@ -28,7 +29,7 @@ class Scene:
         return read_rgb(self.path)
 
 
-def find_scenes(source: Path, judge: Path | None) -> tuple[list[Scene], NetworkHead | None]:
+def find_scenes(source: Path, judge: Path | None) -> tuple[list[Scene], PixelNetwork | None]:
     """Photos of a folder, or a configuration's validation images with their masks and the network that judges them.
 
     Raises:

@@ -34,7 +34,9 @@ from benchmarks.common import at_least, at_most
 from semcomp.bitstream.symbol_stream import SymbolReader
 from semcomp.codec import latent_coder as latents_module
 from semcomp.errors import MissingExtraError
-from semcomp.pipeline import base_codec, checks
+from semcomp.pipeline import base_codec as encoder_module
+from semcomp.pipeline import base_decoder as decoder_module
+from semcomp.pipeline import checks as checks_module
 from semcomp.pipeline import latent_coder as symbols_module
 
 ENTROPY_STAGES = ("coder", "container")
@@ -52,12 +54,12 @@ def stages_of(codec: Any) -> list[tuple[str, Any, str]]:
         ("coder", symbols_module, "encode_symbols"),
         ("coder", SymbolReader, "read"),
         ("coder", codec.coder, "z_index"),
-        ("container", base_codec, "write"),
-        ("container", base_codec, "read"),
-        ("container", base_codec, "_crc"),
-        ("container", checks, "_crc"),
+        ("container", encoder_module, "write"),
+        ("container", decoder_module, "read"),
+        ("container", checks_module, "header_crc"),
+        ("container", decoder_module, "header_crc"),
         ("synthesis", codec, "render"),
-        ("picture", base_codec, "to_pil"),
+        ("picture", decoder_module, "to_pil"),
     ]
 
 

@@ -1,7 +1,7 @@
 """Trains a head: semcomp-fit-head --data FOLDER --task classify, or python -m heads.fit configs/head_street.yaml
 
-The pictures are encoded once (cache.py), then a small network learns to read the latents. The same program trains the
-networks that heads are compared with: the same size on decoded pictures or on originals, and a teacher to distil from.
+The pictures are encoded once (latent_cache.py), then a small network learns to read the latents. The program also
+trains the networks that heads are compared with, of equal size on decoded pictures or on originals, and teachers.
 """
 
 import argparse
@@ -10,69 +10,46 @@ import json
 import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import yaml
+from numpy.typing import NDArray
 from torch import Tensor
 
 from heads.classifier import ClassifierConfig
-from heads.datasets import DataConfig, DataError, Dataset, find_dataset
-from heads.head_file import HeadInfo, Network, NetworkHead, build_network, read_head, save_head
-from heads.latent_cache import SOURCES, Teacher, default_folder, open_cache, to_network, whole_pictures
+from heads.datasets import DataError, Dataset, find_dataset
+from heads.fit_config import FitConfig
+from heads.head_file import (
+    HeadInfo,
+    Network,
+    NetworkClassifier,
+    NetworkHead,
+    NetworkSegmenter,
+    build_head,
+    build_network,
+    read_head,
+    save_head,
+)
+from heads.latent_cache import Teacher, default_folder, open_cache, to_network, whole_pictures
 from heads.layers import count
 from heads.probe import probe
 from heads.score import Score
 from heads.segmenter import SegmenterConfig
 from heads.squeezenet import SqueezeNet
 from heads.stem_unfolding import unfolding
-from heads.training import OptimConfig, learn
+from heads.training import learn
 from semcomp import config as configuration
 from semcomp.codec.codec import Codec, load
 from semcomp.errors import SemcompError
 
-
-@dataclass(frozen=True, kw_only=True)
-class FitConfig:
-    """A whole training."""
-
-    name: str = "head"
-    task: str = "classify"
-    """classify or segment."""
-    model: str = "base"
-    """The codec."""
-    source: str = "latents"
-    """latents; or decoded or originals, for a network of equal size that sees pixels."""
-    data: DataConfig = field(default_factory=DataConfig)
-    classify: ClassifierConfig = field(default_factory=ClassifierConfig)
-    segment: SegmenterConfig = field(default_factory=SegmenterConfig)
-    optim: OptimConfig = field(default_factory=OptimConfig)
-    start_from: str | None = None
-    """File of a head with the same sizes and classes, to train further; for a head on latents also of a network that
-    sees pixels, whose filters and trunk it takes over."""
-    teacher: str | None = None
-    """File of a head that was trained on originals, to distil from."""
-    features: str | None = None
-    """SqueezeNet's weights (squeezenet.py): its features of the originals guide the network's at 1/32."""
-    probe: bool = False
-    """Distil also from a linear classifier on those features (probe.py)."""
-    licence: str = ""
-    """Of the data, and what it allows: a sentence for the head's file."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.task not in ("classify", "segment"):
-            raise ValueError(f"task is classify or segment, not {self.task!r}")
-        if self.source not in SOURCES:
-            raise ValueError(f"source is one of {', '.join(SOURCES)}, not {self.source!r}")
-        if self.probe and (self.task != "classify" or not self.features or self.teacher):
-            raise ValueError("probe is for a classifier that has features and no other teacher")
+TrainedHead = NetworkClassifier | NetworkSegmenter
 
 
-def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None, quiet: bool = False) -> NetworkHead:
+def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None, quiet: bool = False) -> TrainedHead:
     """Train a head. Ctrl-C ends the training early and keeps what was learned.
 
     DataError (exit code 2) where the data does not fit together, ModelError for a codec or teacher that is not there.
@@ -104,7 +81,7 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
         rows = learn(
             network, crops, config.optim, task=config.task, classes=len(dataset.classes), seed=config.seed, quiet=quiet
         )
-    head = NetworkHead(_info(config, codec, dataset, network, further), network)
+    head = build_head(_info(config, codec, dataset, network, further), network)
     figures = validate(head, held, dataset)
     figures |= {"steps": len(rows), "seconds": round(rows[-1]["seconds"], 1), "train_loss": rows[-1]["loss"]}
     if log:
@@ -112,7 +89,7 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
         log.write_text("".join(json.dumps(row) + "\n" for row in [*rows, figures]))
     minutes = figures["seconds"] / 60
     origin = f"{head.info.origin}; {minutes:.1f} minutes; {_in_words(figures)}"
-    return NetworkHead(replace(head.info, origin=origin), network)
+    return build_head(replace(head.info, origin=origin), network)
 
 
 def _take_over(network: Network, before: NetworkHead, dataset: Dataset, *, file: str) -> None:
@@ -134,14 +111,14 @@ def _take_over(network: Network, before: NetworkHead, dataset: Dataset, *, file:
 
 
 def _teachers(config: FitConfig, dataset: Dataset) -> dict[str, Teacher]:
-    """By the name of the cache's array that they fill."""
+    """The teachers, by the name of the cache's array that they fill."""
     teachers = {}
     if config.teacher:
         head = read_head(config.teacher)
         if head.classes != dataset.classes or head.network.config.source != "pixels":
             raise DataError(f"the teacher {config.teacher} must see pixels and know the same classes in the same order")
 
-        def scores(crop: np.ndarray) -> np.ndarray:
+        def scores(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
             logits = head.logits(to_network(crop[None]), 1)[0]
             return (logits if logits.ndim == 1 else logits.permute(1, 2, 0)).half().numpy()
 
@@ -149,7 +126,7 @@ def _teachers(config: FitConfig, dataset: Dataset) -> dict[str, Teacher]:
     if config.features:
         network, side = SqueezeNet(config.features), config.data.side // 32
 
-        def grid(crop: np.ndarray) -> np.ndarray:
+        def grid(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
             return network.grid(to_network(crop[None]), side)[0].permute(1, 2, 0).half().numpy()
 
         teachers["features"] = Teacher(grid, _digest(config.features))
@@ -165,7 +142,7 @@ def _network(config: FitConfig, codec: Codec, dataset: Dataset) -> Network:
     c = codec.release.config
     source = "latents" if config.source == "latents" else "pixels"
     sizes = replace(sizes, classes=len(dataset.classes), latents=c.latents, nodes=c.nodes, source=source)
-    return build_network(config.task, sizes)
+    return build_network(sizes)
 
 
 def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, further: str) -> HeadInfo:
@@ -195,12 +172,15 @@ def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, f
     )
 
 
-def validate(head: NetworkHead, held: Sequence[tuple[Tensor, int, Any]], dataset: Dataset) -> dict[str, Any]:
+def validate(head: TrainedHead, held: Sequence[tuple[Tensor, int, Any]], dataset: Dataset) -> dict[str, Any]:
     """top1 in percent, or mean_iou and pixel_accuracy, over pictures at the qualities that they were drawn at."""
     score = Score(dataset.task, dataset.classes)
     for value, quality, truth in held:
-        height, width = truth.shape if dataset.task == "segment" else (0, 0)  # labels need no size
-        score.add(head.read(value.float(), quality, height=height, width=width), truth)
+        if isinstance(head, NetworkSegmenter):
+            height, width = truth.shape
+            score.add(head.read(value.float(), quality, height=height, width=width), truth)
+        else:
+            score.add(head.read(value.float(), quality), truth)
     return score.figures
 
 
@@ -230,6 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("config", nargs="?", type=Path, help="a YAML file; without one, --data says what to learn")
     parser.add_argument("--data", metavar="FOLDER", help="a folder per class, or images/ + masks/ + classes.txt")
     parser.add_argument("--task", choices=("classify", "segment"), help="what to learn (guessed from the folder)")
+    parser.add_argument("--void", type=int, metavar="N", help="number in masks that means: nothing is known (255)")
     parser.add_argument("--minutes", type=float, metavar="M", help="time to train, encoding not counted (10)")
     parser.add_argument("--model", metavar="NAME", help="codec: a name or a .safetensors path (base)")
     parser.add_argument(
@@ -292,6 +273,8 @@ def _configure(options: argparse.Namespace) -> FitConfig:
         raise ValueError("give --data FOLDER, or a YAML file")
     elif options.task:
         changes.append(f"task={options.task}")
+    if options.void is not None:
+        changes.append(f"data.void={options.void}")
     if options.minutes is not None:
         changes += [f"optim.minutes={options.minutes}", "optim.epochs=null"]
     if options.model:

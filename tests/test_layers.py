@@ -57,9 +57,12 @@ WITHOUT_TORCH = (
 STANDARD_LIBRARY_ONLY = (
     "__init__",
     "errors",
+    "types",
     "bitstream/__init__",
     "bitstream/container",
+    "bitstream/header",
     "bitstream/fields",
+    "bitstream/source",
     "bitstream/inspect",
     "bitstream/tags",
     "bitstream/class_tables",

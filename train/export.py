@@ -23,12 +23,12 @@ from heads.datasets import read_rgb
 from semcomp import config as configuration
 from semcomp.bitstream.frequency_tables import TOTAL, Tables, quantize_pmf
 from semcomp.codec.codec import Codec
-from semcomp.codec.latent_coder import Symbols
 from semcomp.codec.release import Release, parameters, save_release, stored_precision
 from semcomp.imaging.picture import from_array
 from semcomp.networks.model import CodecConfig, CodecModel
 from semcomp.networks.rate_table import QUALITIES
 from semcomp.networks.sigma import SCALES, Z_LIMIT, scale_table
+from semcomp.types import Symbols
 from train.checkpoint import load_state
 from train.codec import RunConfig
 from train.photos import find_photos

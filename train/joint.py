@@ -16,6 +16,7 @@ gradient.
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from heads.datasets import Dataset, find_dataset
 from heads.depthwise import quick_depthwise
 from heads.fit import validate
-from heads.head_file import NETWORKS, HeadInfo, Network, NetworkHead, build_network
+from heads.head_file import TASKS, HeadInfo, Network, NetworkHead, build_head, build_network
 from heads.latent_cache import whole_pictures
 from semcomp import config as configuration
 from semcomp.codec.codec import Codec
@@ -68,8 +69,8 @@ def head_of(dataset: Dataset, codec: CodecModel, start: str | None = None) -> Ne
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
         return network
-    sizes = {"classes": len(dataset.classes), "latents": codec.config.latents, "nodes": codec.config.nodes}
-    return build_network(dataset.task, NETWORKS[dataset.task][1](**sizes))
+    c, sizes = codec.config, TASKS[dataset.task].sizes()
+    return build_network(replace(sizes, classes=len(dataset.classes), latents=c.latents, nodes=c.nodes))
 
 
 class Trainer(BaseTrainer):
@@ -224,7 +225,7 @@ class Trainer(BaseTrainer):
                 entropy_id=codec.entropy_id.hex(),
             )
             held = whole_pictures(codec, crops.dataset, crops.config.data, source="latents", quiet=self.quiet)
-            answer = validate(NetworkHead(info, self.networks[name]), held, crops.dataset)
+            answer = validate(build_head(info, self.networks[name]), held, crops.dataset)
             figures[name] = answer["top1"] if crops.dataset.task == "classify" else answer["mean_iou"]
         return figures
 

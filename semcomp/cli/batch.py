@@ -32,9 +32,13 @@ Prepare = Callable[[Job, Namespace], Any]
 @lru_cache(maxsize=1)
 def get_codec(model: str, device: str | None, threads: int | None) -> Codec:
     """Return the codec of this process. It is loaded when the first file needs it."""
+    import torch
+
     from semcomp.codec.codec import load
 
-    return load(model, device=device, threads=threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load(model, device=device)
 
 
 def run_batch(

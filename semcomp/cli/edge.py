@@ -24,8 +24,8 @@ _EPILOG = """\
 examples:
   python -m semcomp.edge edge/ encode photo.jpg -q 60     photo.semc
   python -m semcomp.edge edge/ decode photo.semc          photo.png
-  python -m semcomp.edge edge/ classify photo.semc        what it shows, without decoding a pixel
-  python -m semcomp.edge edge/ segment photo.semc         photo.labels.png
+  python -m semcomp.edge edge/ classify photo.semc --head imagenette    what it shows, without decoding a pixel
+  python -m semcomp.edge edge/ segment photo.semc --head street         photo.labels.png
 """
 
 
@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("file", metavar="FILE", help="a picture to encode, else a .semc file; - for stdin")
     add_quality(parser, "quality of encode (50)")
     add_completion_options(parser)
-    parser.add_argument("--head", metavar="NAME", help="head of classify and segment (the first that fits)")
+    parser.add_argument("--head", metavar="NAME", help="head of classify and segment, needed for both")
     parser.add_argument("--threads", type=job_count, metavar="N", help="CPU threads in total (every core)")
     return parser
 
@@ -81,7 +81,9 @@ def run(options: argparse.Namespace) -> int:
     if options.command == "classify":
         labels = codec.classify(data, head=options.head)
         for label, score in zip(labels.names, labels.scores, strict=True):
-            say(f"{score:.4f}  {label}")
+            say(f"{label} covers {100 * score:.1f} %" if labels.areas else f"{score:.4f}  {label}")
+        if not labels.names:
+            say("nothing known")
         return EXIT_OK
     if options.command == "encode":
         output = codec.encode(data, quality=options.quality or 50)

@@ -19,10 +19,12 @@ from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_USAGE, UsageError
 from semcomp.errors import SemcompError
 
 _FLAGS = (
+    ("convert_colour=True", "--convert-colour"),
     ("convert=True", "--convert"),
     ("force=True", "--force"),
     ("generator='faithful'", "--generator faithful"),
     ("strip=True", "--strip"),
+    ("void=", "--void "),
 )
 """What the library calls an argument, and the option that sets it."""
 _PACKAGES = {"PIL": "pillow", "yaml": "PyYAML", "constriction": "constriction"}

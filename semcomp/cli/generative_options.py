@@ -35,7 +35,7 @@ def add_encode_options(parser: ArgumentParser) -> None:
         metavar="CLASSES",
         help="code only these classes (people,car); the decoder synthesises the rest from a label map",
     )
-    group.add_argument("--keep-mask", metavar="PNG", help="code only where this picture is not black")
+    group.add_argument("--keep-mask", metavar="PNG", help="code only where this image is not zero")
     group.add_argument("--keep-box", action="append", type=box, metavar="X,Y,W,H", help="code this box (repeatable)")
     group.add_argument("--keep-dilate", type=_whole, default=16, metavar="N", help="grow what is kept by N pixels (16)")
     group.add_argument("--generator", metavar="NAME", help="generator to make the file for: a name or a file")
@@ -103,18 +103,22 @@ def check(options: Namespace, inputs: int) -> None:
         raise UsageError("the label map that guides the generator is the one that is stored: give --semantics labels")
     if options.keep and not _words(options):
         raise UsageError("--keep names no class: write --keep people,car")
+    from semcomp.semantics.head import Segmenter
+
     generator_of(options)
-    if (head := head_of(options)) is not None and head.task != "segment":
+    if (head := head_of(options)) is not None and not isinstance(head, Segmenter):
         raise UsageError(f"the head {head.name} gives no label map: choose a --head that segments")
 
 
 def head_of(options: Namespace) -> Any:
     """Load the head that makes the label map. Returns None if no map is stored, or if the user gives one."""
-    from semcomp.cli.latents_input import get_head
+    from semcomp.cli.latents_input import get_head, heads_in_words
 
     if options.label_map or not (options.map or is_selective(options)):
         return None
-    return get_head((options.head or ["objects"])[0])
+    if not options.head:
+        raise UsageError(f"a label map is needed: {heads_in_words()}; or give a --label-map")
+    return get_head(options.head[0])
 
 
 def generator_of(options: Namespace) -> Any:
@@ -128,18 +132,17 @@ def request_of(options: Namespace) -> Any:
     """Build the argument `generative` of `Codec.encode`. Returns None if nothing is synthesised."""
     if not is_generative(options):
         return None
-    import numpy as np
-
-    from semcomp.generative.guide import CELL
+    from semcomp.generative.guide import GUIDE_CELL
     from semcomp.generative.request import Request
-    from semcomp.imaging.picture import open_picture
 
     segmentation = mask = None
     if options.label_map:
         segmentation = given_label_map(options)
     if options.keep_mask:
+        from semcomp.semantics.mask_file import read_mask
+
         with concerning(options.keep_mask, what="the mask"):
-            mask = np.asarray(open_picture(options.keep_mask, convert=True).pixels.any(axis=2))
+            mask = read_mask(options.keep_mask)
     return Request(
         generator=generator_of(options),
         head=head_of(options),
@@ -148,7 +151,7 @@ def request_of(options: Namespace) -> Any:
         mask=mask,
         boxes=tuple(options.keep_box or ()),
         dilate=options.keep_dilate,
-        cell=options.grid or CELL,
+        cell=options.grid or GUIDE_CELL,
     )
 
 
@@ -157,7 +160,7 @@ def given_label_map(options: Namespace) -> Any:
     from semcomp.semantics.label_png import read_label_png
 
     with concerning(options.label_map, what="the label map"):
-        return read_label_png(options.label_map, classes=options.classes)
+        return read_label_png(options.label_map, classes=options.classes, void=options.void)
 
 
 def _words(options: Namespace) -> tuple[str, ...]:

@@ -54,9 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _own_this_process() -> None:
     from semcomp.cli.signals import raise_on_termination
-    from semcomp.workers import for_one_command
+    from semcomp.workers import for_one_command, wait_passively
 
     raise_on_termination()
+    wait_passively()
     for_one_command()
 
 

@@ -7,28 +7,30 @@ data = codec.encode("street.png", quality=40, generative=request)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.bitstream.generator_note import GeneratorNote
 from semcomp.errors import ImageError, ModelError
 from semcomp.generative.generator_file import TrainedGenerator
-from semcomp.generative.guide import CELL
+from semcomp.generative.guide import GUIDE_CELL
 from semcomp.generative.selection import box_mask, positions
 from semcomp.imaging.picture import Picture
 from semcomp.pipeline.base_codec import BaseCodec
-from semcomp.pipeline.completion import Plan
+from semcomp.pipeline.completion import GenerativePlan
 from semcomp.semantics.class_names import class_numbers
 from semcomp.semantics.head import Head, Segmentation
 from semcomp.types import STRIDE_Y
 
 DILATE = 16
-"""Pixels by which a kept region grows before it is coded, so that the band of blending lies outside what was asked."""
+"""Pixels by which a kept region grows before it is coded, so that the band of blending is outside what was asked."""
 
 
 HEAD_QUALITY = 75
-"""At which a head reads the picture, whatever is coded of it."""
+"""Quality at which a head reads the picture, whatever is coded of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,18 +44,18 @@ class Request:
     """A label map of one's own instead."""
     keep: tuple[str, ...] = ()
     """Classes of the label map, in plain words."""
-    mask: np.ndarray | None = None
+    mask: NDArray[Any] | None = None
     """bool (H, W) of pixels to keep."""
     boxes: tuple[tuple[int, int, int, int], ...] = ()
     """x, y, w, h in pixels, to keep."""
     dilate: int = DILATE
-    cell: int = CELL
+    cell: int = GUIDE_CELL
 
     @property
     def selective(self) -> bool:
         return bool(self.keep) or self.mask is not None or bool(self.boxes)
 
-    def plan(self, codec: BaseCodec, picture: Picture, y: Tensor) -> Plan:
+    def plan(self, codec: BaseCodec, picture: Picture, y: Tensor) -> GenerativePlan:
         """What to store of a picture with analysis `y`. ImageError where the request does not fit the picture."""
         if codec.entropy_id.hex() != self.generator.info.entropy_id:
             raise ModelError(
@@ -63,7 +65,7 @@ class Request:
         segmentation = self.segmentation
         size = (picture.height, picture.width)
         if segmentation is None and self.head is not None:
-            latents = codec.latents_from(y, picture, quality=HEAD_QUALITY)
+            latents = codec.latents_of_analysis(y, picture, quality=HEAD_QUALITY)
             answer = self.head(latents)
             if not isinstance(answer, Segmentation):
                 raise ImageError(f"the head {self.head.name} gives labels, no label map: choose one that segments")
@@ -78,9 +80,9 @@ class Request:
         note = GeneratorNote(
             name=self.generator.name, generator_id=self.generator.generator_id, guided=segmentation is not None
         )
-        return Plan(note=note, keep=self._kept(segmentation, size), segmentation=segmentation, cell=self.cell)
+        return GenerativePlan(note=note, keep=self._kept(segmentation, size), segmentation=segmentation, cell=self.cell)
 
-    def _kept(self, segmentation: Segmentation | None, size: tuple[int, int]) -> np.ndarray | None:
+    def _kept(self, segmentation: Segmentation | None, size: tuple[int, int]) -> NDArray[Any] | None:
         if not self.selective:
             return None
         mask = box_mask(self.boxes, width=size[1], height=size[0])

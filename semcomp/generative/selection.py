@@ -1,26 +1,29 @@
-"""From what a caller wants to keep, in pixels, to positions of y."""
+"""Turns what a caller wants to keep, in pixels, into positions of y."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from semcomp.bitstream.regions import POSITION, grid_of
+from semcomp.bitstream.regions import grid_of
 from semcomp.errors import ImageError
+from semcomp.types import STRIDE_Y
 
 
-def box_mask(boxes: Sequence[tuple[int, int, int, int]], *, width: int, height: int) -> np.ndarray:
+def box_mask(boxes: Sequence[tuple[int, int, int, int]], *, width: int, height: int) -> NDArray[Any]:
     """bool (height, width): inside any of the boxes x, y, w, h in pixels. ImageError for one outside the picture."""
     mask = np.zeros((height, width), bool)
     for x, y, w, h in boxes:
         if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-            raise ImageError(f"the box {x},{y},{w},{h} lies outside the picture of {width}x{height}")
+            raise ImageError(f"the box {x},{y},{w},{h} is outside the picture of {width}x{height}")
         mask[max(0, y) : y + h, max(0, x) : x + w] = True
     return mask
 
 
-def positions(mask: np.ndarray, *, dilate: int) -> np.ndarray:
+def positions(mask: NDArray[Any], *, dilate: int) -> NDArray[Any]:
     """bool (rows, columns): positions that hold a pixel of `mask` (H, W), or one at most `dilate` pixels from it.
 
     ImageError where that is none, or all of them.
@@ -29,15 +32,15 @@ def positions(mask: np.ndarray, *, dilate: int) -> np.ndarray:
         raise ImageError("nothing is to be kept: the mask is empty; keep something else, or choose --mode generative")
     grown = _grow(_grow(mask, dilate).T, dilate).T
     rows, columns = grid_of(mask.shape[1], mask.shape[0])
-    padded = np.zeros((POSITION * rows, POSITION * columns), bool)
+    padded = np.zeros((STRIDE_Y * rows, STRIDE_Y * columns), bool)
     padded[: mask.shape[0], : mask.shape[1]] = grown
-    keep = padded.reshape(rows, POSITION, columns, POSITION).any(axis=(1, 3))
+    keep: NDArray[np.bool_] = padded.reshape(rows, STRIDE_Y, columns, STRIDE_Y).any(axis=(1, 3))
     if keep.all():
         raise ImageError("everything is to be kept: the mask is full; encode the picture without --keep")
     return keep
 
 
-def _grow(mask: np.ndarray, by: int) -> np.ndarray:
+def _grow(mask: NDArray[Any], by: int) -> NDArray[Any]:
     """Along the rows: true where a pixel at most `by` columns away is."""
     if not by:
         return mask
@@ -45,5 +48,5 @@ def _grow(mask: np.ndarray, by: int) -> np.ndarray:
     np.cumsum(mask, axis=1, out=total[:, 1:])
     column = np.arange(mask.shape[1])
     last, first = np.minimum(column + by + 1, mask.shape[1]), np.maximum(column - by, 0)
-    grown: np.ndarray = total[:, last] > total[:, first]
+    grown: NDArray[Any] = total[:, last] > total[:, first]
     return grown

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,7 @@ class Opened:
 def open_image(source: ImageFile | Image.Image, *, convert: bool, max_pixels: int) -> Opened:
     """Read an image file or take over a PIL image. `picture.open_picture` describes arguments and errors."""
     if isinstance(source, Image.Image):
-        with pillow_errors(b""), pillow_warnings():
+        with pillow_errors(b""), pillow_warnings(), _closed_is_said(source):
             facts, stream = facts_behind(source)
             return _opened(source, facts, stream, convert=convert, max_pixels=max_pixels, own=False)
     with _stream_of(source) as stream:
@@ -69,6 +69,20 @@ def open_image(source: ImageFile | Image.Image, *, convert: bool, max_pixels: in
             _know_heif(head)
             with Image.open(stream) as image:
                 return _opened(image, facts, stream, convert=convert, max_pixels=max_pixels, own=True)
+
+
+@contextmanager
+def _closed_is_said(image: Image.Image) -> Iterator[None]:
+    """Say that a PIL image is closed, for which Pillow raises whatever comes first."""
+    try:
+        yield
+    except (AssertionError, AttributeError, ValueError) as error:
+        if getattr(image, "fp", None) is None and (getattr(image, "tile", None) or "closed" in str(error)):
+            raise ImageError(
+                "the PIL image was closed before its pixels were read: encode it inside its `with` block, or call "
+                "its load() there"
+            ) from error
+        raise
 
 
 @contextmanager
@@ -179,6 +193,8 @@ def _alpha_of_png(image: Image.Image, facts: FileFacts, stream: BinaryIO | None)
     """Alpha (H, W) of a PNG with a transparent grey level or RGB colour, compared in the depth of the file."""
     png = facts.png
     transparent = png.transparent_samples() if png else None
+    if png is None and image.format == "PNG" and image.mode == "L":
+        return _alpha_of_shallow_grey(np.asarray(image), image.info.get("transparency"))
     if png is None or transparent is None or (image.mode not in ("1", "L", "RGB", "I", "I;16")):
         return None
     samples = np.asarray(image)
@@ -193,6 +209,20 @@ def _alpha_of_png(image: Image.Image, facts: FileFacts, stream: BinaryIO | None)
         else:
             transparent = tuple(value >> 8 for value in transparent)
     return alpha_of_samples(samples, transparent)
+
+
+def _alpha_of_shallow_grey(levels: NDArray[np.uint8], transparent: Any) -> NDArray[np.uint8] | None:
+    """Alpha of a loaded PNG of unknown depth: Pillow scales grey of 2 and 4 bits to 8, and not the transparent level.
+
+    The level is scaled where it is not among the pixels as it is, and the pixels have the steps of that depth.
+    """
+    if not isinstance(transparent, int):
+        return None
+    for bits, step in ((8, 1), (4, 17), (2, 85)):
+        level = transparent * step
+        if transparent < 1 << bits and (levels == level).any() and not (levels % step).any():
+            return alpha_of_samples(levels, (level,))
+    return None
 
 
 def _low_bytes(stream: BinaryIO | None) -> NDArray[np.uint8] | None:

@@ -173,7 +173,7 @@ def kmac_per_pixel(config: CodecConfig) -> dict[str, float]:
     }
     counts = {}
     for name, run in parts.items():
-        with FlopCounterMode(display=False) as counter:  # type: ignore[no-untyped-call]
-            run()
+        with FlopCounterMode(display=False) as counter:
+            run()  # type: ignore[no-untyped-call]
         counts[name] = counter.get_total_flops() / 2 / side**2 / 1000
     return counts

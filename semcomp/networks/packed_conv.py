@@ -69,7 +69,7 @@ class PackedConvolution(nn.Module):
 def can_pack() -> bool:
     """Whether this build of torch has the operators."""
     names = ("_convolution_pointwise", "_reorder_convolution_weight")
-    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    available = torch.backends.mkldnn.is_available()
     return bool(available) and all(hasattr(torch.ops.mkldnn, name) for name in names)
 
 

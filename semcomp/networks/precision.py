@@ -30,7 +30,7 @@ def _cpu_has(*features: str) -> bool:
 
 def sums_products_of_bytes() -> bool:
     """Whether the processor sums products of bytes in 32 bits in one step, and torch uses that."""
-    in_use = torch.backends.mkldnn.is_available() and hasattr(torch, "_int_mm")  # type: ignore[no-untyped-call]
+    in_use = torch.backends.mkldnn.is_available() and hasattr(torch, "_int_mm")
     return bool(in_use) and _cpu_has("avx512_vnni", "avx_vnni", "amx_int8")
 
 

@@ -32,7 +32,7 @@ class ByteSigma:
         self._missing = _MIDDLE * self.weight2.sum(1, dtype=torch.int32).view(4, -1, 4)
 
     def index(self, z_hat: Tensor, quality: int) -> Tensor:
-        """Table numbers, equal to those of `IntegerSigma.index`."""
+        """Table numbers, which are equal to what `IntegerSigma.index` returns."""
         height, width = z_hat.shape[2:]
         hidden = torch._int_mm(self.weight1, _around(z_hat)).add_(self.bias1[quality - 1, :, None])
         hidden = hidden.bitwise_right_shift_(SHIFT1).clamp_(-_MIDDLE, _MIDDLE - 1).to(torch.int8)

@@ -46,7 +46,7 @@ def read_label_png(path: str | Path, *, classes: str | Path | None = None, void:
     if highest >= len(names):
         raise ImageError(
             f"{path} holds class {highest}, and {classes} names {len(names)} classes, the first being 0; "
-            f"name that class, or give --void {highest} if it means that nothing is known"
+            f"name that class, or give void={highest} if it means that nothing is known"
         )
     if len(names) > MAX_CLASSES:
         raise ImageError(f"{classes or path} has {len(names)} classes; a label map has at most {MAX_CLASSES}")

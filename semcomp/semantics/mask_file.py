@@ -29,7 +29,7 @@ def read_numbers(path: str | Path) -> NDArray[np.int64]:
         The numbers as int64, shape (H, W).
 
     Raises:
-        ImageError: The file is missing, is no image, has several channels, or its format changes numbers.
+        ImageError: The file is missing, is not an image, has several channels, or its format changes numbers.
     """
     image, layout = _load(path)
     if not _is_one_number(image):
@@ -48,7 +48,7 @@ def read_mask(path: str | Path) -> NDArray[np.bool_]:
         bool, shape (H, W).
 
     Raises:
-        ImageError: The file is missing, is no image, or its format changes numbers.
+        ImageError: The file is missing, is not an image, or its format changes numbers.
     """
     image, layout = _load(path)
     if _is_one_number(image) and not _is_drawing(image):

@@ -11,7 +11,7 @@ from semcomp.bitstream.label_map_header import VOID as VOID
 
 Palette = tuple[tuple[int, int, int], ...]
 
-LEAST_AREA = 0.005
+LEAST_AREA = 0.01
 """Smallest share of an image that a class must cover to be listed as a label."""
 
 

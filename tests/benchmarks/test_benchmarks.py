@@ -225,11 +225,11 @@ def test_generative(
 ) -> None:
     import torch
 
-    from heads.head_file import HeadInfo, NetworkHead, build_network, save_head
+    from heads.head_file import HeadInfo, build_head, build_network, save_head
     from heads.segmenter import SegmenterConfig
     from semcomp.generative.generator_file import GeneratorInfo, TrainedGenerator, save_generator
     from semcomp.generative.network import Generator, GeneratorConfig
-    from semcomp.semantics.head import Head, Segmentation, default_palette
+    from semcomp.semantics.head import Segmentation, Segmenter, default_palette
 
     classes = ("road", *generative.KEPT)
     mask = np.zeros(photo.shape[:2], np.uint8)
@@ -240,8 +240,8 @@ def test_generative(
             Image.fromarray(turned).save(tmp_path / "data" / folder / f"{number}.png")
     (tmp_path / "data" / "classes.txt").write_text("\n".join(classes))
 
-    class Stored(Head):
-        name, task, entropy_id = "stored", "segment", codec.entropy_id
+    class Stored(Segmenter):
+        name, entropy_id = "stored", codec.entropy_id
 
         def answer(self, latents: Any) -> Segmentation:
             return Segmentation(label_map=mask, classes=classes, palette=default_palette(5), head="stored")
@@ -249,7 +249,7 @@ def test_generative(
     torch.manual_seed(0)
     sizes = SegmenterConfig(classes=5, source="pixels")
     info = HeadInfo(name="judge", task="segment", classes=classes, palette=default_palette(5), entropy_id="00" * 8)
-    save_head(NetworkHead(info, build_network("segment", sizes)), tmp_path / "judge.safetensors")
+    save_head(build_head(info, build_network(sizes)), tmp_path / "judge.safetensors")
     network = Generator(GeneratorConfig(classes=5))
     network.synthesis.load_state_dict(codec.network.synthesis.state_dict())
     made = GeneratorInfo(name="g", classes=classes, palette=default_palette(5), entropy_id=codec.entropy_id.hex())

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 import semcomp
 from semcomp.bitstream.container import (
-    CELL,
     MAX_CHUNKS,
     MAX_HEADER_BYTES,
     MAX_SIDE,
@@ -32,6 +31,7 @@ from semcomp.bitstream.container import (
 )
 from semcomp.bitstream.fields import pack_varint, unpack_varint
 from semcomp.errors import FormatError
+from semcomp.types import STRIDE_Z
 
 GOLDEN = bytes.fromhex(
     "89534d43 01 c002 c001 00 32 1111111111111111 2222222222222222 efbeadde 341207 05 7317c6fd a84a8f777a7a797979"
@@ -106,7 +106,7 @@ def test_reads_what_it_wrote(container: Container) -> None:
 def sides(draw: st.DrawFn) -> Sequence[int]:
     """Width and height up to the largest, of at most 2**15 cells: as large as a file of a test can be."""
     one = draw(st.integers(1, MAX_SIDE))
-    other = draw(st.integers(1, min(MAX_SIDE, 2**15 // -(-one // CELL) * CELL)))
+    other = draw(st.integers(1, min(MAX_SIDE, 2**15 // -(-one // STRIDE_Z) * STRIDE_Z)))
     return draw(st.permutations((one, other)))
 
 
@@ -151,7 +151,7 @@ def test_everything_besides_the_symbols_takes_at_most_46_bytes(sides: tuple[int,
 
 def test_largest_head_stays_within_the_bytes_that_are_read_for_it() -> None:
     chunks = [SYMBOLS] + [Chunk(4095 - i, b"") for i in range(MAX_CHUNKS - 1)]
-    data = write(padded(Container(header(width=MAX_SIDE, height=CELL, flags=4095), (*chunks[:-1],))))
+    data = write(padded(Container(header(width=MAX_SIDE, height=STRIDE_Z, flags=4095), (*chunks[:-1],))))
     assert len(read(data).chunks) == MAX_CHUNKS
     rows = [(tag(chunk.kind, required=chunk.required), 2**32 - 1, 0) for chunk in chunks[:-1]]
     rows.append((tag(chunks[-1].kind, last=True, required=False), 2**32 - 1, 0))
@@ -275,7 +275,7 @@ def test_refusals_say_what_it_is(data: bytes, message: str) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (raw([EMPTY, EMPTY_LAST]), "kind 1 stands twice"),
+        (raw([EMPTY, EMPTY_LAST]), "kind 1 comes twice"),
         (raw([(tag(7, last=True, required=False), 0, 0)]), "no SYMBOLS chunk"),
         (raw([(tag(1, last=True, required=False), 0, 0)]), "SYMBOLS is marked as optional"),
         (raw([(tag(2), 0, 0), EMPTY_LAST]), "needs chunk 2, .* upgrade"),

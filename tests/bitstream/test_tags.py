@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from semcomp.bitstream import tags
 from semcomp.bitstream.fields import pack_string, unpack_string
-from semcomp.bitstream.tags import MAX_TAGS, Tag, pack_tags, unpack_tags
+from semcomp.bitstream.tags import MAX_TAGS, Tag, are_areas, pack_tags, unpack_tags
 from semcomp.errors import FormatError
 
 # version 1, source "head", two tags: "cat" 1.0, "Hündchen" 0.5
@@ -54,7 +54,7 @@ def test_a_score_is_a_share(score: float) -> None:
 @pytest.mark.parametrize(
     ("given_tags", "source", "message"),
     [
-        ([Tag("a", 0.1), Tag("a", 0.2)], "", "'a' stands twice"),
+        ([Tag("a", 0.1), Tag("a", 0.2)], "", "'a' is given twice"),
         ([Tag(str(number), 0) for number in range(257)], "", "257 tags, at most 256"),
         ([Tag("x" * 201, 0)], "", "201 bytes"),
         ([], "é" * 101, "202 bytes"),
@@ -77,7 +77,7 @@ def test_a_tag_has_a_name() -> None:
     ("body", "message"),
     [
         ("", "empty"),
-        ("02 00 00", "version 2 .* upgrade semcomp"),
+        ("03 00 00", "version 3 .* upgrade semcomp"),
         ("01", "number at byte 1 is cut off"),
         ("01 00", "number at byte 2 is cut off"),
         ("01 00 8000", "minimal"),
@@ -94,7 +94,7 @@ def test_a_tag_has_a_name() -> None:
         ("01 00 01 00 0000", "tag 0 .* has no name"),
         ("01 00 01 0161", "cut off at byte 5, in a score"),
         ("01 00 01 0161 00", "cut off at byte 6, in a score"),
-        ("01 00 02 0161 0000 0161 0100", "'a' stands twice"),
+        ("01 00 02 0161 0000 0161 0100", "'a' is given twice"),
         ("01 00 01 0161 0000 00", "1 bytes follow the tags, which end at byte 7"),
     ],
 )
@@ -148,3 +148,10 @@ def test_strings_say_where_they_end(text: str, offset: int) -> None:
 
 def test_examples_in_the_docstrings() -> None:
     assert doctest.testmod(tags).failed == 0
+
+
+def test_areas_have_a_version_of_their_own() -> None:
+    tags = [Tag("person", 0.25)]
+    plain, areas = pack_tags(tags, source="street"), pack_tags(tags, source="street", areas=True)
+    assert (plain[0], areas[0]) == (1, 2) and plain[1:] == areas[1:]
+    assert unpack_tags(areas) == unpack_tags(plain) and are_areas(areas) and not are_areas(plain)

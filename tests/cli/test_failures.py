@@ -81,10 +81,10 @@ class TestOptionsThatNameFiles:
         assert main(["encode", "a.png", *arguments]) == 1
         assert capsys.readouterr().err.startswith(f"semcomp encode: {said}")
 
-    @pytest.mark.parametrize("option", ["--label-map", "--keep-mask"])
-    def test_a_file_that_is_not_a_picture(self, folder: Path, stand_in: Any, capsys: Any, option: str) -> None:
+    @pytest.mark.parametrize("options", [["--label-map"], ["--head", "street", "--keep-mask"]])
+    def test_a_file_that_is_not_a_picture(self, folder: Path, stand_in: Any, capsys: Any, options: list[str]) -> None:
         Path("text.png").write_text("no picture")
-        assert main(["encode", "a.png", option, "text.png"]) == 1
+        assert main(["encode", "a.png", *options, "text.png"]) == 1
         err = capsys.readouterr().err
         assert "text.png" in err and "internal error" not in err
 
@@ -162,3 +162,4 @@ def test_without_torch_the_package_is_named(folder: Path, capsys: Any, monkeypat
 
 def test_python_words_become_options() -> None:
     assert in_flags("pass convert=True, or generator='faithful'") == "pass --convert, or --generator faithful"
+    assert in_flags("leave out convert_colour=True") == "leave out --convert-colour"

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import semcomp
-from heads.classifier import Classifier, ClassifierConfig
-from heads.head_file import HeadInfo, NetworkHead, save_head
-from heads.segmenter import Segmenter, SegmenterConfig
+from heads.classifier import ClassifierConfig, ClassifierNetwork
+from heads.head_file import HeadInfo, build_head, save_head
+from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from semcomp.cli.batch import get_codec
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
-from semcomp.semantics.results import Labels, Segmentation
+from semcomp.semantics.results import VOID, Labels, Segmentation
 from semcomp.semantics.stored import read as read_semantics
 
 NAMES = ("road", "car", "sky")
@@ -33,11 +33,11 @@ def files(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recognise")
     torch.manual_seed(0)
     common: dict[str, Any] = {"classes": NAMES, "entropy_id": codec.entropy_id.hex()}
-    classifier = Classifier(ClassifierConfig(classes=3, latents=320, widths=(8, 8), blocks=(1, 1)))
-    save_head(NetworkHead(HeadInfo(name="c", task="classify", **common), classifier), folder / "c.safetensors")
-    segmenter = Segmenter(SegmenterConfig(classes=3, latents=320, width16=8, width32=8, width4=4))
+    classifier = ClassifierNetwork(ClassifierConfig(classes=3, latents=320, widths=(8, 8), blocks=(1, 1)))
+    save_head(build_head(HeadInfo(name="c", task="classify", **common), classifier), folder / "c.safetensors")
+    segmenter = SegmenterNetwork(SegmenterConfig(classes=3, latents=320, width16=8, width32=8, width4=4))
     info = HeadInfo(name="s", task="segment", palette=PALETTE, **common)
-    save_head(NetworkHead(info, segmenter), folder / "s.safetensors")
+    save_head(build_head(info, segmenter), folder / "s.safetensors")
     rng = np.random.default_rng(0)
     for name, shape in (("a", (70, 90, 3)), ("b", (40, 33, 3))):
         small = rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)
@@ -78,7 +78,26 @@ class TestClassify:
     def test_a_segmenter_classifies_by_area(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["classify", "a.semc", "--head", "s.safetensors", "--json"]) == 0
         (row,) = records(capsys.readouterr().out)
-        assert 0 < sum(label["score"] for label in row["labels"]) <= 1.001
+        assert 0 < sum(label["score"] for label in row["labels"]) <= 1.001 and row["scores_are"] == "areas"
+        assert main(["classify", "a.semc", "--head", "s.safetensors"]) == 0
+        first = row["labels"][0]
+        assert f"{first['name']} covers {100 * first['score']:.0f} %" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("command", ["classify", "segment --fresh", "encode --semantics", "encode --keep red -f"])
+    def test_no_head_is_asked_by_itself(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+        name, *more = command.split()
+        assert main([name, "a.png", *more]) == 2
+        err = capsys.readouterr().err
+        assert "--head NAME" in err and "imagenette, objects (experimental), street" in err
+
+    @pytest.mark.parametrize("head", ["objects", "street", "imagenette"])
+    def test_a_head_that_knows_nothing_says_so(self, head: str, capsys: pytest.CaptureFixture[str]) -> None:
+        photo = str(Path(__file__).parents[2] / "examples" / "photo.png")
+        assert main(["classify", photo, "--head", head]) == 0
+        assert "nothing known" in capsys.readouterr().out
+        assert main(["classify", photo, "--head", head, "--json"]) == 0
+        (row,) = records(capsys.readouterr().out)
+        assert row["labels"] == [] and row["ok"]
 
     def test_processes_give_the_same(self, capsys: pytest.CaptureFixture[str]) -> None:
         arguments = ["classify", "a.semc", "b.semc", "--head", "c.safetensors", "--json"]
@@ -158,6 +177,8 @@ class TestStored:
             with Image.open(target) as image:
                 return row["stored"], np.asarray(image)
 
+        assert main(["segment", "a.png", "-o", str(tmp_path / "z.png")]) == 1
+        assert "no label map is stored here: give --head NAME" in capsys.readouterr().err
         stored, label_map = segment()
         assert stored and np.array_equal(label_map, segmentation.label_map)
         fresh, again = segment("--fresh", "--head", "s.safetensors")
@@ -179,11 +200,36 @@ class TestStored:
         capsys.readouterr()
         assert main(["info", str(file)]) == 0
         text = capsys.readouterr().out
-        assert "dog 0.98" in text and "paper, ink" in text
+        assert "dog 0.98" in text and "paper, ink" in text and "void" not in text
+
+    @pytest.mark.parametrize("void", [None, 7])
+    def test_void_of_a_map_of_ones_own(
+        self, void: int | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file, mask = tmp_path / "x.semc", np.zeros((70, 90), np.uint8)
+        mask[20:, 40:] = 1
+        mask[:8] = void or 255
+        Image.fromarray(mask).save(tmp_path / "m.png")
+        (tmp_path / "c.txt").write_bytes("paper\r\nink\r\n".encode("utf-8-sig"))
+        own = ["--label-map", str(tmp_path / "m.png"), "--classes", str(tmp_path / "c.txt")]
+        own += ["--void", str(void)] if void else []
+        assert main(["encode", "a.png", "-o", str(file), *own]) == 0
+        _, segmentation = read_semantics(file.read_bytes())
+        assert segmentation is not None and segmentation.classes == ("paper", "ink")
+        assert (segmentation.label_map[:8] == VOID).all() and (segmentation.label_map[8:] != VOID).all()
+        capsys.readouterr()
+        assert main(["info", str(file)]) == 0
+        assert "paper, ink, and void" in capsys.readouterr().out
+        assert main(["segment", str(file), "-o", str(tmp_path / "y.png"), "--json"]) == 0
+        assert records(capsys.readouterr().out)[0]["unknown"] == pytest.approx(8 / 70, abs=1e-3)
+        with Image.open(tmp_path / "y.png") as image:
+            assert (np.asarray(image.convert("RGBA"))[:8, :, 3] == 0).all()
 
     @pytest.mark.parametrize(
         "arguments",
         [
+            ["a.png", "--void", "3"],
+            ["a.png", "--semantics"],
             ["a.png", "--tag", "dog=2"],
             ["a.png", "--classes", "c.txt"],
             ["a.png", "--head", "c.safetensors"],
@@ -242,18 +288,20 @@ def test_models_lists_the_heads(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"street", "objects", "imagenette"} <= heads.keys()
     assert heads["street"]["task"] == "segment" and len(heads["street"]["classes"]) == 11
     assert heads["imagenette"]["task"] == "classify" and "tench" in heads["imagenette"]["classes"]
+    assert [name for name, row in heads.items() if row["experimental"]] == ["objects"]
+    assert "photos of animals" in heads["street"]["limits"]
 
 
 @pytest.mark.parametrize("name", ["street", "objects", "imagenette"])
 def test_embedded_heads_fit_the_embedded_codec(codec: Codec, name: str) -> None:
     head = semcomp.load_head(name)
     assert head.entropy_id == codec.entropy_id and head.origin
-    answer = head(codec.latents_of(np.zeros((40, 56, 3), np.uint8), quality=50))
+    answer = head(codec.latents_of_image(np.zeros((40, 56, 3), np.uint8), quality=50))
     if head.task == "segment":
         assert (
             isinstance(answer, Segmentation)
             and answer.label_map.shape == (40, 56)
-            and answer.label_map.max() < len(head.classes)
+            and set(np.unique(answer.label_map)) <= {*range(len(head.classes)), VOID}
         )
     else:
-        assert isinstance(answer, Labels) and len(answer.names) == len(head.classes) == 10
+        assert isinstance(answer, Labels) and len(answer.names) in (0, 10) and len(head.classes) == 10

@@ -264,5 +264,5 @@ def test_latents_for_heads_lie_near_those_that_are_rendered(codec: Codec, photo:
     gain = codec.network.gain(torch.tensor([80]))
     error = ((quick.y_hat - precise.y_hat) * gain).abs()  # in rounding steps
     assert error.mean() < 0.01 and error.max() < 1
-    same = codec.latents_of(photo, quality=80, precise=True)
+    same = codec.latents_of_image(photo, quality=80, precise=True)
     assert torch.equal(same.y_hat, precise.y_hat)

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from semcomp.bitstream.container import Chunk, ChunkKind, Container, read, smallest_file, write
 from semcomp.bitstream.symbol_stream import SymbolReader, encode_symbols
 from semcomp.codec.codec import Codec
-from semcomp.codec.latent_coder import Symbols
 from semcomp.errors import FormatError
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
 from semcomp.networks.sigma import Z_LIMIT
 from semcomp.pipeline import base_codec
 from semcomp.pipeline.checks import with_checks
+from semcomp.types import Symbols
 
 
-def rewritten(codec: Codec, data: bytes, z: NDArray[np.uint8]) -> bytes:
+def rewritten(codec: Codec, data: bytes, z: NDArray[np.int16]) -> bytes:
     """The file with another z and no y coded but zeros, every checksum right."""
     header = read(data).header
     numbers = codec.release.sigma.index_numpy(np.clip(z, -Z_LIMIT, Z_LIMIT), header.quality)

@@ -198,7 +198,7 @@ def test_a_generator_that_is_missing_or_another(
     tmp_path: Path,
 ) -> None:
     data = codec.encode(photo, quality=8, generative=Request(generator=maker))
-    with pytest.raises(ModelError, match=r"no generator called untrained.* --generator faithful"):
+    with pytest.raises(ModelError, match=r'no generator called untrained.* generator "faithful"'):
         codec.decode(data)
     other = tmp_path / "other.safetensors"
     network = load_generator(generator_file).network
@@ -221,7 +221,7 @@ def test_a_generator_that_is_missing_or_another(
         ({"mask": np.zeros((90, 131), bool)}, "the mask is empty"),
         ({"mask": np.ones((90, 131), bool)}, "the mask is full"),
         ({"mask": np.ones((9, 13), bool)}, "the mask is 13x9, the picture 131x90"),
-        ({"boxes": ((500, 0, 10, 10),)}, "lies outside the picture"),
+        ({"boxes": ((500, 0, 10, 10),)}, "is outside the picture"),
         ({"keep": ("road", "car", "sky")}, "everything is to be kept"),
     ],
 )
@@ -300,13 +300,13 @@ def test_global_mode(folder: Path, generator_file: Path, capsys: pytest.CaptureF
         (["--generator", "street"], 2, "give --mode generative or --keep too"),
         (["--mode", "generative", "-q", "50"], 2, "a quality from 1 to 15, not 50"),
         (["--keep", ","], 2, "names no class"),
-        (["--keep-box", "1,2,3"], 2, "is no box"),
-        (["--keep", "car", "--semantics", "map"], 2, "give --semantics labels"),
+        (["--keep-box", "1,2,3"], 2, "is not a box"),
+        (["--keep", "car", "--semantics", "map", "--head", "street"], 2, "give --semantics labels"),
         (["--keep", "car", "--generator", "nowhere"], 4, "no generator called nowhere"),
         (["--keep", "car", "--head", "imagenette"], 2, "gives no label map"),
         (["--keep", "car", "--head", "nowhere"], 4, "no head called nowhere"),
         (["--keep", "dragon", "--label-map", "map.png"], 1, "no class is called 'dragon'"),
-        (["--keep-box", "900,900,9,9", "--label-map", "map.png"], 1, "lies outside the picture"),
+        (["--keep-box", "900,900,9,9", "--label-map", "map.png"], 1, "is outside the picture"),
     ],
 )
 def test_wrong_usage_is_one_sentence(

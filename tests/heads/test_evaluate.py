@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +14,7 @@ from PIL import Image
 
 from heads import evaluate
 from heads.datasets import DataError
-from heads.head_file import HeadInfo, NetworkHead, build_network, save_head
-from semcomp.cli.commands import eval as command
+from heads.head_file import HeadInfo, build_head, build_network, save_head
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
 
@@ -45,7 +45,7 @@ def networks(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> dict[str
             classes=2, widths=(16, 16), blocks=(1, 1), source="latents" if source == "latents" else "pixels"
         )
         paths[source] = folder / f"{source}.safetensors"
-        save_head(NetworkHead(info, build_network("classify", config)), paths[source])
+        save_head(build_head(info, build_network(config)), paths[source])
     return paths
 
 
@@ -55,7 +55,7 @@ def tasks(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     import semcomp.codec.codec
 
     points = [SimpleNamespace(name=task, load=lambda: evaluate.run) for task in ("segment", "classify")]
-    monkeypatch.setattr(command, "entry_points", lambda *, group: points)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda *, group: points)
     monkeypatch.setattr(semcomp.codec.codec, "load", lambda name="base", *, device=None, threads=None: codec)
 
 
@@ -96,3 +96,5 @@ def test_networks_that_do_not_fit_are_refused(
     assert main([*given, str(networks["latents"]), "--pixels", str(networks["latents"])]) == DataError.exit_code
     assert "reads latents; train a network that reads pixels" in capsys.readouterr().err
     assert main(["eval", str(labelled / "no"), "--task", "classify"]) == 2
+    assert main(["eval", str(labelled), "--task", "classify"]) == DataError.exit_code
+    assert "needs --head NAME" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from heads import fit as program
-from heads.classifier import Classifier, ClassifierConfig
+from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.datasets import DataConfig, DataError, find_dataset
 from heads.depthwise import quick_depthwise
 from heads.head_file import FORMAT, HeadInfo, build_network, embedded, read_head, save_head
@@ -23,7 +23,7 @@ from heads.inference import for_inference
 from heads.latent_cache import Cache, augment, open_cache
 from heads.layers import count
 from heads.score import Score, confusion, iou, mean_iou
-from heads.segmenter import Segmenter, SegmenterConfig
+from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from heads.squeezenet import SqueezeNet
 from heads.training import OptimConfig, epoch, learn, pixels_of, repeats, seen_more
 from semcomp.codec.codec import Codec
@@ -105,13 +105,13 @@ def test_networks_take_every_size(source: str, height: int, width: int) -> None:
     value = torch.rand(2, 40, height, width) if source == "latents" else torch.rand(2, 3, 16 * height, 16 * width)
     quality = torch.tensor([1, 100])
     small = ClassifierConfig(classes=5, latents=40, widths=(8, 12), blocks=(1, 1), source=source)
-    assert Classifier(small).eval()(value, quality).shape == (2, 5)
+    assert ClassifierNetwork(small).eval()(value, quality).shape == (2, 5)
     maps = SegmenterConfig(classes=5, latents=40, width16=8, width32=12, width4=4, source=source)
-    assert Segmenter(maps).eval()(value, quality).shape == (2, 5, 4 * height, 4 * width)
+    assert SegmenterNetwork(maps).eval()(value, quality).shape == (2, 5, 4 * height, 4 * width)
 
 
 def test_embedded_sizes_keep_to_the_budget() -> None:
-    defaults = [Classifier(ClassifierConfig(classes=10)), Segmenter(SegmenterConfig(classes=21))]
+    defaults = [ClassifierNetwork(ClassifierConfig(classes=10)), SegmenterNetwork(SegmenterConfig(classes=21))]
     for network in (*defaults, *(read_head(WEIGHTS / f"{name}.safetensors").network for name in embedded())):
         size = count(network, source="latents", latents=320)
         assert size["parameters_m"] <= 3 and size["kmac_per_px"] <= 2.5
@@ -120,7 +120,7 @@ def test_embedded_sizes_keep_to_the_budget() -> None:
 @pytest.mark.parametrize("task", ["classify", "segment"])
 def test_a_network_as_it_runs_answers_as_it_was_trained(task: str) -> None:
     config: Any = ClassifierConfig(classes=5, rank=48) if task == "classify" else SegmenterConfig(classes=5)
-    network: Any = build_network(task, config)
+    network: Any = build_network(config)
     y_hat, quality = 3 * torch.randn(1, 320, 9, 7, generator=torch.Generator().manual_seed(0)), torch.tensor([40])
     for norm in (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)):
         assert norm.running_mean is not None and norm.running_var is not None
@@ -145,7 +145,7 @@ def test_a_network_as_it_runs_answers_as_it_was_trained(task: str) -> None:
 
 
 def test_quality_reaches_the_answer() -> None:
-    network = Classifier(ClassifierConfig(classes=3, latents=8, widths=(8, 8), blocks=(1, 1))).eval()
+    network = ClassifierNetwork(ClassifierConfig(classes=3, latents=8, widths=(8, 8), blocks=(1, 1))).eval()
     torch.nn.init.normal_(network.get_parameter("stem.rate.weight"))
     y_hat = torch.rand(1, 8, 4, 4)
     assert not torch.allclose(network(y_hat, torch.tensor([1])), network(y_hat, torch.tensor([100])))
@@ -360,7 +360,9 @@ def test_natural_scores_are_free_of_weights_and_repeats() -> None:
     answers = {}
     for natural in (False, True):
         torch.manual_seed(0)
-        network = Segmenter(SegmenterConfig(classes=2, fine=(8, 8), width16=16, width32=16, width4=8, source="pixels"))
+        network = SegmenterNetwork(
+            SegmenterConfig(classes=2, fine=(8, 8), width16=16, width32=16, width4=8, source="pixels")
+        )
         o = OptimConfig(
             minutes=None, epochs=40, batch=32, lr=1e-2, warmup_steps=1, balance=0.5, repeat=0.5, natural=natural
         )
@@ -403,12 +405,12 @@ def test_a_file_comes_back_as_it_was(classifier_file: Path, codec: Codec, tmp_pa
     save_head(head, tmp_path / "again.safetensors")
     again = read_head(tmp_path / "again.safetensors")
     assert again.info == head.info
-    latents = codec.latents_of(np.zeros((33, 17, 3), np.uint8), quality=20)
+    latents = codec.latents_of_image(np.zeros((33, 17, 3), np.uint8), quality=20)
     assert again(latents) == head(latents)
 
 
 def test_latents_of_another_codec_are_refused(classifier_file: Path, codec: Codec) -> None:
-    latents = replace(codec.latents_of(np.zeros((16, 16, 3), np.uint8)), entropy_id=b"another!")
+    latents = replace(codec.latents_of_image(np.zeros((16, 16, 3), np.uint8)), entropy_id=b"another!")
     with pytest.raises(ModelError, match=r"was trained on latents with entropy id .* semcomp-fit-head"):
         load_head(classifier_file)(latents)
 

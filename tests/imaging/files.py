@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
@@ -27,23 +28,37 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""First column and row, and steps across and down, of the passes of an interlaced PNG."""
+
+
 def png(
-    samples: NDArray[Any], *, bits: int, color_type: int, extra: Sequence[tuple[bytes, bytes]] = (), end: bool = True
+    samples: NDArray[Any],
+    *,
+    bits: int,
+    color_type: int,
+    extra: Sequence[tuple[bytes, bytes]] = (),
+    interlaced: bool = False,
 ) -> bytes:
     """A PNG of samples (H, W) or (H, W, channels) in the depth of the file, with chunks before its pixels."""
     height, width = samples.shape[:2]
-    rows = samples.reshape(height, -1)
-    if bits == 16:
-        packed = [row.astype(">u2").tobytes() for row in rows]
-    elif bits == 8:
-        packed = [row.astype(np.uint8).tobytes() for row in rows]
+    passes = [samples[y::down, x::across] for x, y, across, down in ADAM7] if interlaced else [samples]
+    rows = b"".join(_packed(part, bits) for part in passes if part.size)
+    parts = [SIGNATURE, chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, interlaced))]
+    parts += [chunk(kind, body) for kind, body in extra]
+    parts += [chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    return b"".join(parts)
+
+
+def _packed(samples: NDArray[Any], bits: int) -> bytes:
+    """Rows of samples as a PNG stores them, each behind its filter 0."""
+    rows = samples.reshape(len(samples), -1)
+    if bits >= 8:
+        packed = [row.astype(">u2" if bits == 16 else np.uint8).tobytes() for row in rows]
     else:
         planes = (rows.astype(np.uint8)[:, :, None] >> np.arange(bits - 1, -1, -1)) & 1
         packed = [np.packbits(row.reshape(-1)).tobytes() for row in planes]
-    parts = [SIGNATURE, chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0))]
-    parts += [chunk(kind, body) for kind, body in extra]
-    parts.append(chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in packed))))
-    return b"".join(parts) + (chunk(b"IEND", b"") if end else b"")
+    return b"".join(b"\0" + row for row in packed)
 
 
 def with_chunks(data: bytes, *extra: tuple[bytes, bytes]) -> bytes:
@@ -94,3 +109,45 @@ def srgb_of(profile: bytes | None, colours: NDArray[np.uint8]) -> NDArray[np.uin
     assert shown is not None
     first: NDArray[np.uint8] = np.asarray(shown)[0]
     return first
+
+
+def jp2(samples: NDArray[Any], **options: Any) -> bytes:
+    """A JPEG 2000 file of samples in their own depth."""
+    imagecodecs = pytest.importorskip("imagecodecs")
+    return bytes(imagecodecs.jpeg2k_encode(samples, level=0, **options))
+
+
+def tiff(samples: NDArray[Any], *, photometric: int) -> bytes:
+    """An uncompressed little-endian TIFF with its directory behind a long strip of pixels."""
+    height, width = samples.shape[:2]
+    channels = samples.shape[2] if samples.ndim == 3 else 1
+    bits, kind = samples.itemsize * 8, {"u": 1, "i": 2, "f": 3}[samples.dtype.kind]
+    pixels = samples.astype(samples.dtype.newbyteorder("<")).tobytes()
+    tags = [(256, 4, 1, width), (257, 4, 1, height), (259, 3, 1, 1), (262, 3, 1, photometric), (273, 4, 1, 8)]
+    tags += [(277, 3, 1, channels), (278, 4, 1, height), (279, 4, 1, len(pixels)), (339, 3, 1, kind)]
+    directory = 8 + len(pixels) + 2 * channels
+    if channels == 1:
+        tags.append((258, 3, 1, bits))
+    else:
+        tags += [(258, 3, channels, 8 + len(pixels)), (339, 3, channels, directory - 2 * channels)]
+        tags = [tag for tag in tags if tag != (339, 3, 1, kind)][:-1]
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
+    head = b"II*\0" + struct.pack("<I", directory)
+    depths = struct.pack(f"<{channels}H", *[bits] * channels)
+    return head + pixels + depths + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def heic(samples: NDArray[np.uint16], *, bits: int) -> bytes:
+    """A HEIC file of 10 or 12 bits of 16-bit samples (H, W, 3)."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    buffer = io.BytesIO()
+    image = pillow_heif.from_bytes(mode="RGB;16", size=samples.shape[1::-1], data=samples.tobytes())
+    pillow_heif.options.SAVE_HDR_TO_12_BIT = bits == 12
+    image.save(buffer, quality=-1)
+    return buffer.getvalue()
+
+
+def deep_avif(samples: NDArray[np.uint16], *, bits: int) -> bytes:
+    """An AVIF of 10 or 12 bits of 16-bit samples (H, W, 3)."""
+    imagecodecs = pytest.importorskip("imagecodecs")
+    return bytes(imagecodecs.avif_encode(samples >> (16 - bits), bitspersample=bits, level=100))

@@ -71,7 +71,7 @@ def test_the_number_of_void_can_be_chosen(tmp_path: Path, void: int) -> None:
 @pytest.mark.parametrize(
     ("numbers", "options", "message"),
     [
-        (np.array([[0, 3]], np.uint8), {"names": "a\nb\n"}, "holds class 3, .*names 2 classes.*--void 3"),
+        (np.array([[0, 3]], np.uint8), {"names": "a\nb\n"}, "holds class 3, .*names 2 classes.*void=3"),
         (np.array([[0, 255]], np.uint8), {"names": "a\nb\n", "void": 254}, "holds class 255"),
         (np.array([[0, 400]], np.uint16), {}, "401 classes; a label map has at most 255"),
         (np.array([[-1, 0]], np.int32), {}, "holds class -1"),

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 import semcomp
 from semcomp.bitstream.container import Chunk, ChunkKind, Container, read, write
 from semcomp.codec.codec import Codec
-from semcomp.codec.latent_coder import Latents
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompError, SemcompWarning
-from semcomp.semantics.head import Head, Labels, Segmentation, default_palette, head_names, load_head
+from semcomp.semantics.head import Classifier, Labels, Segmentation, Segmenter, default_palette, head_names, load_head
 from semcomp.semantics.stored import Semantics, from_heads
 from semcomp.semantics.stored import read as read_semantics
+from semcomp.types import Latents
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -37,10 +37,10 @@ def halves(height: int, width: int) -> Segmentation:
     return Segmentation(label_map=label_map, classes=("road", "car", "sky"), palette=default_palette(3), head="halves")
 
 
-class Halves(Head):
+class Halves(Segmenter):
     """A segmenter that always answers the same."""
 
-    name, task, classes = "halves", "segment", ("road", "car", "sky")
+    name, classes = "halves", ("road", "car", "sky")
 
     def __init__(self, entropy_id: bytes) -> None:
         self.entropy_id = entropy_id
@@ -49,10 +49,10 @@ class Halves(Head):
         return halves(latents.height, latents.width)
 
 
-class Always(Head):
+class Always(Classifier):
     """A classifier that always answers the same."""
 
-    name, task, classes = "always", "classify", ("tiger", "lily")
+    name, classes = "always", ("tiger", "lily")
 
     def __init__(self, entropy_id: bytes) -> None:
         self.entropy_id = entropy_id

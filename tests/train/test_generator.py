@@ -12,7 +12,7 @@ from PIL import Image
 pytest.importorskip("train.generator", reason="needs pip install 'semcomp[train]'", exc_type=ImportError)
 
 from heads.datasets import DataConfig, find_dataset
-from heads.head_file import HeadInfo, NetworkHead, build_network, save_head
+from heads.head_file import HeadInfo, build_head, build_network, save_head
 from heads.segmenter import SegmenterConfig
 from heads.squeezenet import SqueezeNet
 from semcomp import config as configuration
@@ -84,7 +84,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     info = HeadInfo(name="tiny", task="segment", classes=("dark", "grey", "light"), entropy_id="00" * 8)
     for name in ("segmenter", "another"):
-        save_head(NetworkHead(info, build_network("segment", SegmenterConfig(**sizes))), root / f"{name}.safetensors")
+        save_head(build_head(info, build_network(SegmenterConfig(**sizes))), root / f"{name}.safetensors")
     return root
 
 

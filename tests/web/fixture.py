@@ -30,6 +30,7 @@ from semcomp.errors import FormatError
 from semcomp.generative.guide import guide_of
 from semcomp.generative.noise import noise_at, noise_tile
 from semcomp.pipeline.rdo import choose_symbols
+from semcomp.semantics.limits import NEVER, Limits
 from semcomp.semantics.results import Segmentation
 from semcomp.types import rate_node
 
@@ -225,7 +226,7 @@ def damaged_bodies(rng: np.random.Generator) -> list[dict[str, Any]]:
                 data[at] ^= 1 << int(rng.integers(8))
             else:
                 del data[at:]
-            found: NDArray[np.int32] | None = None
+            found: NDArray[Any] | None = None
             with suppress(FormatError):
                 if kind == "map":
                     found = unpack_label_map(bytes(data), width=88, height=54).cells
@@ -250,9 +251,34 @@ def keeps(rng: np.random.Generator) -> list[dict[str, Any]]:
 
 def labels() -> list[dict[str, Any]]:
     rows = []
-    for source, tags in (("", []), ("imagenette", [Tag("gas pump", 0.75), Tag("Hühnerhund", 0.1), Tag("x", 0.0)])):
+    named = [Tag("gas pump", 0.75), Tag("Hühnerhund", 0.1), Tag("x", 0.0)]
+    for source, tags, areas in (("", [], False), ("imagenette", named, False), ("street", named, True)):
         shown = [{"name": tag.name, "score": tag.score} for tag in tags]
-        rows.append({"source": source, "labels": shown, "body": text(pack_tags(tags, source=source))})
+        body = text(pack_tags(tags, source=source, areas=areas))
+        rows.append({"source": source, "labels": shown, "areas": areas, "body": body})
+    return rows
+
+
+def limits(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Scores of images of odd sizes, limits of every kind, and the classes that may be said."""
+    names = ("background", "cat", "dog")
+    every = [
+        Limits(),
+        Limits(area=0.02),
+        Limits(area=0.05, confidence=(0.0, 0.7, NEVER)),
+        Limits(energy=1.5),
+        Limits(energy=6.0, area=0.01, confidence=(0.5, 0.9, 0.95)),
+    ]
+    rows = []
+    for width, height in ((64, 48), (61, 47), (16, 5), (130, 90)):
+        shape = (1, 3, 4 * -(-height // 16), 4 * -(-width // 16))
+        coarse = rng.normal(0, 3, (1, 3, *(-(-side // 4) for side in shape[2:])))
+        logits = coarse.repeat(4, 2).repeat(4, 3).astype(np.float32)
+        logits += rng.normal(0, 1, shape).astype(np.float32)
+        for given in every:
+            said = given.said(logits, height=height, width=width)
+            row = {"width": width, "height": height, "dims": list(shape), "logits": text(logits, "<f4")}
+            rows.append(row | {"classes": names, "limits": given.to_dict(names), "said": said.tolist()})
     return rows
 
 
@@ -345,6 +371,7 @@ def make() -> dict[str, Any]:
         "bodies": damaged_bodies(rng),
         "keeps": keeps(rng),
         "tags": labels(),
+        "limits": limits(rng),
         "generator": {
             "name": note.name,
             "id": note.generator_id.hex(),

@@ -8,16 +8,16 @@ from typing import Any
 
 from semcomp.cli.argument_types import whole_number
 from semcomp.cli.batch import run_batch
-from semcomp.cli.latents_input import Input, get_head, read_latents
+from semcomp.cli.latents_input import HEAD_HELP, Input, asked_head, get_head, in_words, read_latents
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, list_jobs
 from semcomp.cli.shared_options import NewParser, SharedOptions
 
-KEYS = ("head", "labels")
+KEYS = ("head", "labels", "scores_are")
 
 _EPILOG = """\
 examples:
-  semcomp classify small/*.semc
-  semcomp classify photos/ --top 3 --json           pictures are encoded in memory first
+  semcomp classify --head imagenette small/*.semc
+  semcomp classify --head street drive/ --top 3 --json   pictures are encoded in memory first
   semcomp classify --head my.safetensors new/*.semc a head of your own, see semcomp-fit-head
 """
 
@@ -27,9 +27,9 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser = new_parser(
         parents=[shared.reading, shared.model, shared.output],
         epilog=_EPILOG,
-        description="Say what .semc files show. Heads read the latents: no pixel is decoded.",
+        description="Say what .semc files show, or that nothing is known. Heads read the latents: no pixel is decoded.",
     )
-    parser.add_argument("--head", default="objects", metavar="NAME", help="a head's name or file (objects)")
+    parser.add_argument("--head", metavar="NAME", help=HEAD_HELP)
     parser.add_argument(
         "--top", type=whole_number(1, 1000, "count"), default=5, metavar="N", help="labels for each file (5)"
     )
@@ -38,7 +38,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 
 def run(options: Namespace) -> int:
     """Classify every input; returns the exit code."""
-    get_head(options.head)  # a head that is not there is one error, not one a file
+    asked_head(options.head, "no head is asked by itself")  # a missing head is one error, not one for each file
     plan = list_jobs(options.inputs, read_suffixes=(".semc", *IMAGE_SUFFIXES))
     return run_batch(classify_one, plan, options, keys=KEYS, prepare=read_latents)
 
@@ -53,10 +53,10 @@ def classify_one(job: Job, options: Namespace, given: Input) -> dict[str, Any]:
     answer = head(given.latents)
     labels = (answer.labels() if isinstance(answer, Segmentation) else answer).top(options.top)
     pairs = list(zip(labels.names, labels.scores, strict=True))
-    shown = "  ".join(f"{name} {score:.2f}" for name, score in pairs)
     return {
         "head": head.name,
         "labels": [{"name": name, "score": round(score, 4)} for name, score in pairs],
+        "scores_are": "areas" if labels.areas else "probabilities",
         "seconds": time.perf_counter() - start,
-        "line": shown or "nothing known",
+        "line": in_words(labels.names, labels.scores, areas=labels.areas),
     }

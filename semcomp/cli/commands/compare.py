@@ -29,7 +29,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 
 def run(options: Namespace) -> int:
     """Write the page; returns the exit code."""
-    from semcomp.eval.compare import compare, page
+    from semcomp.eval.compare import at_equal_bytes, comparison_page
 
     start = time.perf_counter()
     default = "stdin.compare.html" if options.input == STREAM else str(Path(options.input).with_suffix(".compare.html"))
@@ -38,9 +38,9 @@ def run(options: Namespace) -> int:
     picture = read_picture(read_source(options.input), options)
     codec = get_codec(options.model, options.device, options.threads)
     data, quality, _ = encode_with_target(codec, picture, options)
-    comparison = compare(picture, data, codec.decode(data), quality=quality)
+    comparison = at_equal_bytes(picture, data, codec.decode(data), quality=quality)
     name = Path(options.input).name if options.input != STREAM else "stdin"
-    write_target(target, page(comparison, title=name).encode(), force=options.force)
+    write_target(target, comparison_page(comparison, title=name).encode(), force=options.force)
     seconds = time.perf_counter() - start
 
     out = sys.stderr if target == STREAM else sys.stdout

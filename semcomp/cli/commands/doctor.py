@@ -12,9 +12,17 @@ from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
 from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.cli.terminal import complain, say, say_json
 
-CORE = ("torch", "torchvision", "numpy", "pillow", "safetensors", "constriction", "tqdm", "PyYAML")
+CORE = ("torch", "numpy", "pillow", "safetensors", "constriction", "tqdm", "PyYAML")
 EXTRAS = {
-    "train": ("compressai", "segmentation_models_pytorch", "lpips", "torchmetrics", "tensorboard", "lightning"),
+    "train": (
+        "torchvision",
+        "compressai",
+        "segmentation_models_pytorch",
+        "lpips",
+        "torchmetrics",
+        "tensorboard",
+        "lightning",
+    ),
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "edge": ("onnxruntime",),
     "eval": ("imagecodecs", "matplotlib", "bjontegaard", "lpips", "torchmetrics"),

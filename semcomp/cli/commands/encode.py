@@ -11,7 +11,7 @@ from semcomp.cli.argument_types import SEMANTICS, semantics_kinds, tag, whole_nu
 from semcomp.cli.batch import get_codec, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import check_readable
-from semcomp.cli.latents_input import get_head
+from semcomp.cli.latents_input import HEAD_HELP, get_head, heads_in_words
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
 
@@ -28,7 +28,7 @@ examples:
   semcomp encode photos/ --max-bytes 20k            each file at most 20,000 bytes (20Ki: 20,480)
   semcomp encode photo.png --psnr 36                the smallest file of at least 36 dB
   cat photo.png | semcomp encode - > photo.semc
-  semcomp encode photo.jpg --semantics              labels and a label map go into the file
+  semcomp encode drive.jpg --semantics --head street     labels and a label map go into the file
   semcomp encode photo.jpg --preview 48             a thumbnail goes into the file, for a page that loads it
   semcomp encode photo.jpg --tag dog=0.98 --tag beach
   semcomp encode photo.png --mode generative --map  a tiny file; its decoder synthesises the details
@@ -50,7 +50,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         const=48,
         type=whole_number(1, 4096, "preview"),
         metavar="BYTES",
-        help="store a thumbnail of at most so many bytes, shown while the file loads (48)",
+        help="store a thumbnail of at most this many bytes, shown while the file loads (48)",
     )
     generative_options.add_encode_options(parser)
     parser.set_defaults(run=run)
@@ -66,9 +66,7 @@ def _add_semantics_options(parser: ArgumentParser) -> None:
         metavar="labels,map",
         help="run heads and store labels with scores, a label map, or both (both)",
     )
-    group.add_argument(
-        "--head", action="append", metavar="NAME", help="head to run: a name or a file; may be repeated (objects)"
-    )
+    group.add_argument("--head", action="append", metavar="NAME", help=f"{HEAD_HELP}; may be repeated")
     group.add_argument(
         "--grid",
         type=whole_number(1, 64, "grid"),
@@ -77,6 +75,9 @@ def _add_semantics_options(parser: ArgumentParser) -> None:
     )
     group.add_argument("--label-map", metavar="PNG", help="store this label map: a palette or grey PNG")
     group.add_argument("--classes", metavar="TXT", help="text file with the names of its classes, one a line")
+    group.add_argument(
+        "--void", type=int, default=255, metavar="N", help="number in --label-map that means: nothing is known (255)"
+    )
     group.add_argument(
         "--tag", action="append", type=tag, metavar="NAME[=SCORE]", help="store this label; may be repeated"
     )
@@ -169,6 +170,8 @@ def check_semantics(options: Namespace, inputs: int) -> None:
         raise UsageError("--label-map belongs to one picture, and there are several")
     if options.classes and not options.label_map:
         raise UsageError("--classes names the classes of a --label-map")
+    if options.void != 255 and not options.label_map:
+        raise UsageError("--void says which number of a --label-map means that nothing is known")
     if options.tag and options.semantics and "labels" in options.semantics:
         raise UsageError("labels come either from --tag or from a head: give --semantics map beside --tag")
     if options.label_map and options.semantics and "map" in options.semantics:
@@ -178,13 +181,17 @@ def check_semantics(options: Namespace, inputs: int) -> None:
     check_readable(options.label_map, what="the label map")
     check_readable(options.classes, what="the list of classes")
     if options.semantics:
+        from semcomp.semantics.head import Segmenter
+
+        if not options.head:
+            raise UsageError(f"--semantics runs a head: {heads_in_words()}")
         heads = _heads(options)
-        if "map" in options.semantics and all(head.task != "segment" for head in heads):
+        if "map" in options.semantics and not any(isinstance(head, Segmenter) for head in heads):
             raise UsageError(f"{heads[0].name} gives no label map: give --semantics labels, or a --head that segments")
 
 
 def _heads(options: Namespace) -> list[Any]:
-    return [get_head(name) for name in options.head or ["objects"]]
+    return [get_head(name) for name in options.head]
 
 
 def semantics_of(options: Namespace) -> Any:
@@ -194,7 +201,7 @@ def semantics_of(options: Namespace) -> Any:
     from dataclasses import replace
 
     from semcomp.semantics.head import Labels
-    from semcomp.semantics.stored import CELL, Semantics, from_heads
+    from semcomp.semantics.stored import LABEL_CELL, Semantics, from_heads
 
     labels = segmentation = None
     if options.tag:
@@ -202,7 +209,7 @@ def semantics_of(options: Namespace) -> Any:
         labels = Labels(names=tuple(name for name, _ in given), scores=tuple(score for _, score in given))
     if options.label_map and not generative_options.is_generative(options):
         segmentation = generative_options.given_label_map(options)
-    cell = options.grid or CELL
+    cell = options.grid or LABEL_CELL
     own = Semantics(labels=labels, segmentation=segmentation, cell=cell)
     if not options.semantics:
         return own

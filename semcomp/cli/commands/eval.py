@@ -82,7 +82,8 @@ def _add_limit_options(parser: ArgumentParser) -> None:
 def _add_recognition_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("recognition: accuracy against bytes")
     group.add_argument("--task", metavar="TASK", help="segment or classify: IN is a folder of labelled pictures")
-    group.add_argument("--head", metavar="NAME", help="head that reads latents: a name or a file (the task's own)")
+    group.add_argument("--void", type=int, default=255, metavar="N", help="number in masks that is not counted (255)")
+    group.add_argument("--head", metavar="NAME", help="head that reads latents: a name or a file")
     group.add_argument("--pixels", metavar="FILE", help="network that reads pixels, trained with --set source=decoded")
     group.add_argument(
         "--bpp", type=number_list, default=(0.15, 0.3, 0.6), metavar="A,B", help="rates to compare at (0.15,0.3,0.6)"
@@ -174,7 +175,7 @@ def _check_options(options: Namespace, names: tuple[str, ...], subject: str) -> 
 
 def _plan(options: Namespace, names: tuple[str, ...]) -> Any:
     from semcomp.eval.codecs import evenly
-    from semcomp.eval.run import Plan
+    from semcomp.eval.run import EvalPlan
 
     jobs, unusable, notes = list_jobs(options.inputs, read_suffixes=IMAGE_SUFFIXES)
     if unusable or not jobs:
@@ -186,7 +187,7 @@ def _plan(options: Namespace, names: tuple[str, ...]) -> Any:
     paths = [Path(job.source) for job in jobs]
     if options.limit:
         paths = list(evenly(paths, options.limit))
-    return Plan(
+    return EvalPlan(
         paths=tuple(paths),
         codecs=tuple(names),
         metrics=options.metrics,
@@ -200,7 +201,7 @@ def _plan(options: Namespace, names: tuple[str, ...]) -> Any:
 
 
 def _report(options: Namespace, plan: Any, rows: Any, coders: Any, result: dict[str, Any], bars: bool) -> str:
-    from semcomp.eval.page import page
+    from semcomp.eval.page import report_page
     from semcomp.eval.worst import exhibits, show_all
 
     ranked: dict[str, list[tuple[str, float]]] = {}
@@ -209,7 +210,7 @@ def _report(options: Namespace, plan: Any, rows: Any, coders: Any, result: dict[
         ranked, made = exhibits(rows, coders, plan, anchor=options.anchor, count=options.worst)
     shown = show_all(made, jobs=plan.jobs, progress=bars)
     title = ", ".join(Path(name).name or name for name in options.inputs)
-    return page(result, title=title, command=_command(options), worst=ranked, shown=shown)
+    return report_page(result, title=title, command=_command(options), worst=ranked, shown=shown)
 
 
 def _plots(result: dict[str, Any], folder: Path, command: str) -> None:

@@ -64,6 +64,7 @@ def _fail(name: str, error: Exception, options: Namespace) -> int:
 def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:
     """Describe a file in a few lines for a person."""
     from semcomp.bitstream.origin import in_words
+    from semcomp.cli.latents_input import in_words as labels_in_words
 
     held = {"alpha": facts.has_alpha, "ICC": facts.has_icc, "EXIF": facts.has_exif, "XMP": facts.has_xmp}
     kept = [what for what, is_held in held.items() if is_held]
@@ -76,10 +77,11 @@ def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:
         f"  model     {facts.model_id}  entropy {facts.entropy_id}",
     ]
     if facts.labels_source is not None:
-        labels = "  ".join(f"{label.name} {label.score:.2f}" for label in facts.labels) or "nothing known"
-        lines.insert(1, f"  shows     {labels}  (by {facts.labels_source or 'hand'})")
+        shown, scores = [label.name for label in facts.labels], [label.score for label in facts.labels]
+        labels = labels_in_words(shown, scores, areas=facts.labels_are_areas)
+        lines.insert(1, f"  shows     {labels}  (by {_source(facts.labels_source)})")
     if facts.label_map is not None:
-        names = ", ".join(facts.label_map.classes)
+        names = ", ".join(facts.label_map.classes) + (", and void" if facts.label_map.has_void else "")
         lines.insert(-2, f"  map       {facts.label_map.cell}x{facts.label_map.cell} pixels a cell: {names}")
     if facts.synthesised is not None:
         real, made = in_words(facts.synthesised)
@@ -91,3 +93,9 @@ def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:
     if verbose:
         lines.append(f"  format    version {facts.format_version}, flags {facts.flags:#x}")
     return lines + [f"  lost      {lost}" for lost in facts.lost]
+
+
+def _source(name: str) -> str:
+    from semcomp.cli.latents_input import is_experimental
+
+    return (f"{name}, experimental" if is_experimental(name) else name) or "hand"

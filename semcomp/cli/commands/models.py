@@ -64,9 +64,11 @@ def _of_head(head: Head) -> dict[str, Any]:
         "kind": "head",
         "name": head.name,
         "task": head.task,
+        "experimental": head.limits.experimental,
         "entropy_id": head.entropy_id.hex(),
         "classes": list(head.classes),
         "origin": head.origin,
+        "limits": head.limits.measured,
     }
 
 

@@ -8,18 +8,20 @@ from argparse import Namespace
 from typing import Any
 
 from semcomp.cli.batch import get_codec, run_batch
-from semcomp.cli.latents_input import Input, get_head, with_latents
+from semcomp.cli.exit_codes import UsageError
+from semcomp.cli.latents_input import HEAD_HELP, Input, get_head, heads_in_words, with_latents
 from semcomp.cli.output_formats import image_bytes
 from semcomp.cli.own_outputs import mark
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.errors import FormatError, SemcompError, SemcompWarning
 
-KEYS = ("width", "height", "head", "stored", "classes", "bytes")
+KEYS = ("width", "height", "head", "stored", "classes", "unknown", "bytes")
 
 _EPILOG = """\
 examples:
-  semcomp segment photo.semc                        photo.labels.png: a palette PNG of class numbers
+  semcomp segment photo.semc                        the stored map, as photo.labels.png of class numbers
+  semcomp segment drive/ --head street -o maps/     what a head sees; 255 and transparent where nothing is known
   semcomp segment small/ -o maps/ --overlay         the pictures under translucent colours, with a legend
   semcomp segment drive.semc --head street --fresh  run the head even if the file holds a map
 """
@@ -32,7 +34,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         epilog=_EPILOG,
         description="Write the label map of .semc files as PNG.",
     )
-    parser.add_argument("--head", metavar="NAME", help="a head's name or file (objects)")
+    parser.add_argument("--head", metavar="NAME", help=f"{HEAD_HELP} (the stored map)")
     parser.add_argument("--fresh", action="store_true", help="run the head even where the file holds a map")
     parser.add_argument("--overlay", action="store_true", help="the picture under the map's colours, with a legend")
     parser.set_defaults(run=run)
@@ -40,6 +42,10 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 
 def run(options: Namespace) -> int:
     """Segment every input; returns the exit code."""
+    if options.head:
+        get_head(options.head)  # a missing head is one error, not one for each file
+    elif options.fresh:
+        raise UsageError(f"--fresh runs a head: {heads_in_words()}")
     suffix = ".overlay.png" if options.overlay else ".labels.png"
     plan = plan_jobs(
         options.inputs, output=options.output, read_suffixes=(".semc", *IMAGE_SUFFIXES), write_suffix=suffix
@@ -66,9 +72,13 @@ def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
         try:
             stored = read_segmentation(container)
         except FormatError as error:
+            if options.head is None:
+                raise
             stored, note = None, f"{error}; the head runs instead"
         if stored is not None and options.head in (None, stored.head):
             return stored, Input(data, None, None), note
+    if options.head is None:
+        raise SemcompError(f"no label map is stored here: {heads_in_words()}")
     return None, with_latents(data, options), note
 
 
@@ -83,7 +93,7 @@ def segment_one(job: Job, options: Namespace, given: tuple[Any, Input, str]) -> 
     stored = segmentation is not None
     start = time.perf_counter()
     if not stored:
-        head = get_head(options.head or "objects")
+        head = get_head(options.head)
         assert source.latents is not None
         segmentation = head(source.latents)
         if not isinstance(segmentation, Segmentation):
@@ -100,13 +110,14 @@ def segment_one(job: Job, options: Namespace, given: tuple[Any, Input, str]) -> 
         for name, share in zip(shares.names, shares.scores, strict=True)
         if share
     ]
-    shown = "  ".join(f"{entry['name']} {100 * entry['share']:.0f} %" for entry in classes[:4])
+    shown = "  ".join(f"{entry['name']} {100 * entry['share']:.0f} %" for entry in classes[:4]) or "nothing known"
     return {
         "width": width,
         "height": height,
         "head": segmentation.head,
         "stored": stored,
         "classes": classes,
+        "unknown": round(segmentation.void_share, 4),
         "bytes": len(output),
         "seconds": time.perf_counter() - start,
         "line": f"{shown}{'  (stored)' if stored else ''}  {{seconds}}",
