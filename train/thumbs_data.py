@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from train.data import find_photos
+from train.photos import find_photos
 
 SIDE = 32
 """Side of a thumbnail in pixels."""

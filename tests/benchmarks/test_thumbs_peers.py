@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from benchmarks.thumbs_peers import blurhash, ladder, thumbhash, within
 
 
-def gradient(height: int = 32, width: int = 32) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def gradient(height: int = 32, width: int = 32) -> NDArray[np.uint8]:
     y, x = np.mgrid[0:height, 0:width]
-    return np.stack([255 * x // width, 255 * y // height, np.full_like(x, 60)], -1).astype(np.uint8)
+    planes = [255 * x // width, 255 * y // height, np.full_like(x, 60)]
+    pixels: NDArray[np.uint8] = np.stack(planes, -1).astype(np.uint8)
+    return pixels
 
 
 def test_thumbhash_has_its_published_length() -> None:

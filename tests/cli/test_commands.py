@@ -66,6 +66,7 @@ INFO_KEYS = {
     "labels_are_areas",
     "label_map",
     "synthesised",
+    "preview",
     "lost",
 }
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from semcomp.config import load
 from semcomp.thumbs.context import TOP, scales
 from semcomp.thumbs.tables import released
 from semcomp.thumbs.transform import forward
 from semcomp.thumbs.walk import Walk
-from train import thumbs
+from train import thumbs, thumbs_data
 from train.checkpoint import save_state
 from train.thumbs_coders import KINDS, Coder, CoderConfig, binarize
 from train.thumbs_simulation import chances_by_laplace, coefficients, laplace, simulate
@@ -57,6 +58,26 @@ def test_every_coder_decodes_at_every_rate(kind: str, side: int) -> None:
     outputs = coder.decode_at(x)
     assert [output.shape for output in outputs] == [x.shape] * 3
     assert not torch.equal(outputs[0], outputs[1])
+
+
+def test_the_data_program_keeps_its_sets_apart(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    photos = [("photos", 110), ("imagenette/train", 105), ("imagenette/val", 210), ("val", 3)]
+    for folder, count in photos:
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        for number in range(count):
+            colours = Image.fromarray(rng.integers(0, 256, (2, 2, 3), np.uint8))
+            colours.resize((80, 70), Image.Resampling.NEAREST).save(tmp_path / "data" / folder / f"{number:03}.png")
+    (tmp_path / "data" / "objects").mkdir()
+    mask = np.zeros((40, 60), np.uint8)
+    mask[10:30, 20:40] = 7
+    Image.fromarray(mask).save(tmp_path / "data" / "objects" / "a.png")
+    thumbs_data.main(["--data", str(tmp_path / "data"), "-o", str(tmp_path / "out")])
+    sets = {name: np.load(tmp_path / "out" / f"{name}.npy") for name in ("train", "dev", "held", "alpha")}
+    assert {name: len(values) for name, values in sets.items()} == {"train": 140, "dev": 200, "held": 200, "alpha": 1}
+    assert all(values.shape[1:3] == (32, 32) and values.dtype == np.uint8 for values in sets.values())
+    seen = {values.tobytes() for values in sets["train"]}
+    assert not seen & {values.tobytes() for values in (*sets["dev"], *sets["held"])}
 
 
 @pytest.mark.parametrize("side", [8, 32])
