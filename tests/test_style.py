@@ -60,6 +60,19 @@ def problems_of(source: str) -> list[str]:
     return found
 
 
+def prose_pages() -> list[str]:
+    """The pages that people read. The notebook keeps what its day wrote, and style.md quotes what is banned."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    names = (page.relative_to(ROOT).as_posix() for page in pages)
+    return sorted(name for name in names if "/notebook/" not in name and name != "docs/project/style.md")
+
+
+@pytest.mark.parametrize("path", prose_pages())
+def test_a_page_has_no_banned_phrase(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert not [match[0] for match in PHRASES.finditer(text)]
+
+
 def files() -> list[str]:
     """Every source file that the style holds for, as "semcomp/imaging/picture.py"."""
     return sorted(path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.bitstream.container import MAGIC, MAX_SIDE
-from semcomp.errors import ImageError
+from semcomp.errors import ImageError, SemcompWarning
 from semcomp.imaging.color_modes import HOW_TO_CONVERT, RECOLOURED, bits_per_channel, plain_mode
 from semcomp.imaging.exif import (
     PILLOW_ERRORS,
@@ -38,6 +39,7 @@ _STILL_WITH_FRAMES = ("MPO", "PSD")
 """Formats whose further frames are views or layers of one still picture, which is frame 0."""
 
 
+_EXTENDED_XMP = b"HasExtendedXMP"
 _PROFILE_NOT_READ = ("JPEG2000", "BMP")
 """Formats whose ICC profile Pillow leaves in the file."""
 
@@ -171,6 +173,9 @@ def _records_of(image: Image.Image, facts: FileFacts, own: bool) -> tuple[bytes 
             exif = record_of(image.getexif())
     if isinstance(xmp, str):
         xmp = xmp.encode()
+    if isinstance(xmp, bytes) and _EXTENDED_XMP in xmp:
+        text = "the extended XMP of the image, in segments of its own, is left out; the main packet is kept"
+        warnings.warn(text, SemcompWarning, stacklevel=2)
     return icc or None, exif if isinstance(exif, bytes) else None, xmp if isinstance(xmp, bytes) and xmp else None
 
 
