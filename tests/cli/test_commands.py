@@ -36,6 +36,7 @@ ENCODE_KEYS = {
     "quality",
     "psnr_db",
     "semantics_bytes",
+    "found_share",
     "seconds",
     "warnings",
     "error",
