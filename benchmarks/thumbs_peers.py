@@ -60,7 +60,7 @@ def thumbhash(image: NDArray[Any], _: int = 0) -> tuple[NDArray[Any], int]:
     blue = decoded["l"] - 2 / 3 * decoded["p"]
     red = (3 * decoded["l"] - blue + decoded["q"]) / 2
     pixels = np.stack([red, red - decoded["q"], blue], -1)
-    return np.uint8(np.rint(np.clip(pixels, 0, 1) * 255)), 5 + (nibbles + 1) // 2
+    return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8), 5 + (nibbles + 1) // 2
 
 
 def _to_linear(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -70,7 +70,7 @@ def _to_linear(pixels: NDArray[Any]) -> NDArray[Any]:
 
 def _from_linear(x: NDArray[Any]) -> NDArray[Any]:
     x = np.clip(x, 0, 1)
-    return np.uint8(np.where(x <= 0.0031308, x * 12.92, 1.055 * x ** (1 / 2.4) - 0.055) * 255 + 0.5)
+    return (np.where(x <= 0.0031308, x * 12.92, 1.055 * x ** (1 / 2.4) - 0.055) * 255 + 0.5).astype(np.uint8)
 
 
 def blurhash(image: NDArray[Any], budget: int) -> tuple[NDArray[Any], int] | None:
@@ -114,7 +114,7 @@ def _jpegxl(image: Image.Image) -> Iterator[tuple[bytes, int]]:
     import imagecodecs
 
     for distance in (25, 20, 16, 13, 10, 8, 6, 4.5, 3.4, 2.5, 1.8, 1.2, 0.8, 0.5, 0.3, 0.15, 0.07):
-        data = imagecodecs.jpegxl_encode(np.asarray(image), distance=distance, effort=7, usecontainer=False)
+        data = bytes(imagecodecs.jpegxl_encode(np.asarray(image), distance=distance, effort=7, usecontainer=False))
         yield data, len(data)
 
 

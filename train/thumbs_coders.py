@@ -5,6 +5,7 @@ Shapes: B batch, S side in pixels (32 whole, 8 patch-wise). x (B, 3, S, S) in [-
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -102,7 +103,7 @@ class Recurrent(Convolutional):
         super().__init__(channels)
         self.before, self.behind = Memory(channels), Memory(channels)
 
-    def forward(self, x: Tensor, state: tuple | None) -> tuple[Tensor, tuple]:  # type: ignore[override]
+    def forward(self, x: Tensor, state: tuple[Any, Any] | None) -> tuple[Tensor, tuple[Any, Any]]:  # type: ignore[override]
         first, second = state or (None, None)
         hidden, first = self.before(self.encoder(x), first)
         bits = binarize(self.to_bits(hidden), training=self.training)

@@ -35,7 +35,7 @@ def coefficients(pixels: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     planes = pixels.astype(np.float64) - 128
     planes = np.moveaxis(planes @ COLOUR.T, -1, 1) if pixels.ndim == 4 else planes[:, None]
     scale = weights[:3] if pixels.ndim == 4 else weights[3:]
-    return np.rint(DCT @ planes @ DCT.T * scale).astype(np.int32)
+    return np.asarray(np.rint(DCT @ planes @ DCT.T * scale), np.int32)
 
 
 def constants(means: NDArray[Any]) -> dict[str, NDArray[Any]]:
