@@ -18,7 +18,6 @@ from heads.head_file import Network
 from heads.latent_cache import Cache, to_network
 from heads.segmenter import SegmenterNetwork
 from heads.squeezenet import CHANNELS
-from heads.stem_unfolding import seen
 from heads.warp import draw, warped
 from semcomp.networks.blocks import Pointwise
 from semcomp.networks.precision import fast_pixels
@@ -142,9 +141,8 @@ def _loss(
         share = float(rng.beta(o.mixup, o.mixup))
         other = torch.from_numpy(rng.permutation(len(chosen)))
         value = torch.lerp(value[other], value, share)
-    value = seen(network.stem, value, places)  # a mixture as one
     with fast_pixels(value.device):
-        logits, grid = network.with_grid(value, quality)
+        logits, grid = network.after_stem(network.stem(value, quality, places))
         guided = None if guide is None else guide(grid)
     logits = logits.float()
     extra = torch.zeros(())
