@@ -78,9 +78,7 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
         _take_over(network, before, dataset, file=config.start_from)
         start, further = before.network.stem, f"trained further from {Path(config.start_from).stem}: {before.origin}"
     with unfolding(network.stem, codec, crops, start=start):
-        rows = learn(
-            network, crops, config.optim, task=config.task, classes=len(dataset.classes), seed=config.seed, quiet=quiet
-        )
+        rows = learn(network, crops, config.optim, classes=len(dataset.classes), seed=config.seed, quiet=quiet)
     head = build_head(_info(config, codec, dataset, network, further), network)
     figures = validate(head, held, dataset)
     figures |= {"steps": len(rows), "seconds": round(rows[-1]["seconds"], 1), "train_loss": rows[-1]["loss"]}

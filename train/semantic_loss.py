@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from heads.class_balance import class_weights, pixels_of
 from heads.datasets import Dataset
 from heads.head_file import read_head
-from heads.training import class_weights, pixels_of
 from semcomp.semantics.results import VOID
 from semcomp.semantics.upsample import FINE
 from train.trainer import channels_last

@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from heads import fit as program
+from heads.class_balance import epoch, pixels_of, repeats, seen_more
 from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.datasets import DataConfig, DataError, find_dataset
 from heads.depthwise import quick_depthwise
@@ -25,7 +26,7 @@ from heads.layers import count
 from heads.score import Score, confusion, iou, mean_iou
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from heads.squeezenet import SqueezeNet
-from heads.training import OptimConfig, epoch, learn, pixels_of, repeats, seen_more
+from heads.training import OptimConfig, learn
 from semcomp.codec.codec import Codec
 from semcomp.errors import ModelError
 from semcomp.networks.precision import fast_pixels
@@ -366,7 +367,7 @@ def test_natural_scores_are_free_of_weights_and_repeats() -> None:
         o = OptimConfig(
             minutes=None, epochs=40, batch=32, lr=1e-2, warmup_steps=1, balance=0.5, repeat=0.5, natural=natural
         )
-        learn(network, crops, o, task="segment", classes=2, seed=0, quiet=True)
+        learn(network, crops, o, classes=2, seed=0, quiet=True)
         with torch.no_grad():
             logits = network.eval()(torch.zeros(1, 3, 64, 64), torch.tensor([50]))
         answers[natural] = float(logits.softmax(1)[:, 1].mean())
