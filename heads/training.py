@@ -94,7 +94,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         loss = self.objective.loss(chosen)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.objective.network.parameters(), self.o.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
