@@ -1,0 +1,200 @@
+"""What a network sees before it predicts a pixel: integers, the same on every machine.
+
+The functions run on numpy arrays and on torch tensors alike: ``xp`` is the module, numpy or torch. Planes are int32.
+
+    lattice   (C, B, h, w)   one value a cell, B images of equal size
+    padded    (C, B, h + 4, w + 4)   the same with its edges repeated REACH times
+    features  (F, N)   int32 in -127..127, N = B h w cells in order image, row, column
+
+Every prediction is scaled by the activity of its surroundings: k grows by one when differences double. Differences are
+multiplied by 16 and shifted right by k, so that the networks see the same numbers at every contrast, and their output
+is shifted back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from semcomp.lossless.geometry import PASSES, REACH, Neighbour, known_before, window
+
+FEATURE_LIMIT = 127
+FLAG = 64
+"""What a flag that is set has as its value."""
+ACTIVITIES = 9
+"""k is 0..8."""
+LEVEL_CLASSES = 3
+"""Levels 0 (full size), 1, and all coarser ones."""
+BOX_SHIFT = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowConfig:
+    """How many pixels the networks look at; windows are filled up to whole rings of equal distance."""
+
+    luma: int = 24
+    """Luma around a luma pixel."""
+    chroma_of_luma: int = 4
+    """Pixels whose two colour differences a luma network sees."""
+    chroma: int = 12
+    """Pixels whose two colour differences a chroma network sees."""
+    luma_of_chroma: int = 12
+    """Luma around a chroma pixel, which has luma on its own lattice too."""
+    errors: int = 4
+    """Pixels whose prediction errors are seen."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of one pass."""
+
+    luma: tuple[Neighbour, ...]
+    chroma_of_luma: tuple[Neighbour, ...]
+    chroma: tuple[Neighbour, ...]
+    luma_of_chroma: tuple[Neighbour, ...]
+    errors: tuple[Neighbour, ...]
+    lattices: int
+
+    @property
+    def luma_features(self) -> int:
+        """Number of features of the luma network."""
+        common = self.lattices + LEVEL_CLASSES + ACTIVITIES
+        return len(self.luma) + 2 * len(self.chroma_of_luma) + 2 * len(self.errors) + common
+
+    @property
+    def chroma_features(self) -> int:
+        """Number of features of the chroma network."""
+        common = self.lattices + LEVEL_CLASSES + ACTIVITIES
+        return 2 * len(self.chroma) + len(self.luma_of_chroma) + 2 + 2 * len(self.errors) + common
+
+
+def windows_of(config: WindowConfig) -> dict[str, Windows]:
+    """The windows of every pass."""
+    windows = {}
+    for target in PASSES:
+        known = known_before(target)
+        windows[target] = Windows(
+            luma=window(target, config.luma, known),
+            chroma_of_luma=window(target, config.chroma_of_luma, known),
+            chroma=window(target, config.chroma, known),
+            luma_of_chroma=window(target, config.luma_of_chroma, (*known, target)),
+            errors=window(target, config.errors, known),
+            lattices=len(known),
+        )
+    return windows
+
+
+@dataclass
+class Known:
+    """What is known of a level: planes and prediction errors of each lattice, with their edges repeated."""
+
+    planes: dict[str, Any] = field(default_factory=dict)
+    """(3, B, h + 4, w + 4)"""
+    errors: dict[str, Any] = field(default_factory=dict)
+    """(2, B, h + 4, w + 4): |error| of luma, and of both colour differences together."""
+    boxes: dict[str, Any] = field(default_factory=dict)
+    """(2, B, h, w): errors summed over 5x5 cells, >> BOX_SHIFT."""
+
+    def add(self, xp: Any, lattice: str, planes: Any, errors: Any) -> None:
+        """Enter a lattice, planes (3, B, h, w) and errors (2, B, h, w)."""
+        self.planes[lattice] = padded(xp, planes)
+        self.errors[lattice] = padded(xp, errors)
+        self.boxes[lattice] = box_sums(self.errors[lattice]) >> BOX_SHIFT
+
+    def add_luma(self, xp: Any, lattice: str, luma: Any) -> None:
+        """Enter the luma (1, B, h, w) of a lattice whose colour differences are about to be coded."""
+        self.planes[lattice] = padded(xp, luma)
+
+
+def padded(xp: Any, lattice: Any) -> Any:
+    """Repeat the edges of (C, B, h, w) REACH times on each side."""
+    top, bottom = lattice[:, :, :1], lattice[:, :, -1:]
+    lattice = xp.concatenate([top] * REACH + [lattice] + [bottom] * REACH, 2)
+    left, right = lattice[..., :1], lattice[..., -1:]
+    return xp.concatenate([left] * REACH + [lattice] + [right] * REACH, 3)
+
+
+def box_sums(lattice: Any) -> Any:
+    """Sums over 5x5 cells of a padded lattice, of the size of the unpadded one."""
+    rows = lattice.shape[2] - 2 * REACH
+    columns = lattice.shape[3] - 2 * REACH
+    sums = sum(lattice[:, :, row : row + rows] for row in range(2 * REACH + 1))
+    return sum(sums[..., column : column + columns] for column in range(2 * REACH + 1))
+
+
+def gather(xp: Any, lattices: dict[str, Any], channel: int, pixels: tuple[Neighbour, ...], rows: slice) -> Any:
+    """The values of some neighbours, (pixels, N), for the cells of ``rows``."""
+    views = []
+    for lattice, row, column in pixels:
+        plane = lattices[lattice][channel]
+        columns = plane.shape[2] - 2 * REACH
+        top, left = rows.start + REACH + row, REACH + column
+        views.append(plane[:, top : top + rows.stop - rows.start, left : left + columns])
+    return xp.stack(views).reshape(len(views), -1)
+
+
+def total(xp: Any, values: Any) -> Any:
+    """Sum over the first axis, int32."""
+    return values.sum(0, dtype=xp.int32)
+
+
+def mean_of_four(xp: Any, values: Any) -> Any:
+    """The traditional prediction: the rounded mean of the four nearest pixels."""
+    return (total(xp, values[:4]) + 2) >> 2
+
+
+def activity(xp: Any, size: Any) -> Any:
+    """k = 0..8 for sums of eight magnitudes: 0 below 8, then one more at every doubling."""
+    return total(xp, xp.stack([(size >= 8 << step) for step in range(ACTIVITIES - 1)]))
+
+
+def scaled(xp: Any, values: Any, k: Any) -> Any:
+    """Differences as features: times 16, shifted by the activity, limited."""
+    return xp.clip((values << 4) >> k, -FEATURE_LIMIT, FEATURE_LIMIT)
+
+
+def flags(xp: Any, level: int, k: Any) -> Any:
+    """(12, N): which class of levels, and which activity."""
+    like = xp.zeros_like(k)
+    classes = [like + (FLAG if number == min(level, LEVEL_CLASSES - 1) else 0) for number in range(LEVEL_CLASSES)]
+    return xp.stack([*classes, *((k == number) * FLAG + like for number in range(ACTIVITIES))])
+
+
+def _surroundings(xp: Any, known: Known, channel: int, rows: slice) -> Any:
+    return xp.stack([boxes[channel][:, rows].reshape(-1) for boxes in known.boxes.values()])
+
+
+def luma_step(xp: Any, known: Known, windows: Windows, *, level: int, rows: slice) -> tuple[Any, Any, Any]:
+    """Features of a luma network for the cells of ``rows``, its initial prediction (N,), and the activity k (N,)."""
+    values = gather(xp, known.planes, 0, windows.luma, rows)
+    prediction = mean_of_four(xp, values)
+    values = values - prediction
+    k = activity(xp, total(xp, xp.abs(values[:8])))
+    parts = [values]
+    for channel in (1, 2):
+        chroma = gather(xp, known.planes, channel, windows.chroma_of_luma, rows)
+        parts.append(chroma - mean_of_four(xp, chroma))
+    parts += [gather(xp, known.errors, channel, windows.errors, rows) for channel in (0, 1)]
+    parts.append(_surroundings(xp, known, 0, rows))
+    return xp.concatenate([scaled(xp, xp.concatenate(parts), k), flags(xp, level, k)]), prediction, k
+
+
+def chroma_step(
+    xp: Any, known: Known, windows: Windows, luma: Any, error: Any, *, level: int, rows: slice
+) -> tuple[Any, Any, Any, Any]:
+    """Features of a chroma network, the initial predictions of both colour differences, and the activity k.
+
+    ``luma`` (N,) is the luma of the predicted pixels and ``error`` (N,) what it was off its prediction. The known
+    planes must hold luma on the predicted lattice already.
+    """
+    first = gather(xp, known.planes, 1, windows.chroma, rows)
+    second = gather(xp, known.planes, 2, windows.chroma, rows)
+    around = gather(xp, known.planes, 0, windows.luma_of_chroma, rows) - luma
+    predictions = mean_of_four(xp, first), mean_of_four(xp, second)
+    first, second = first - predictions[0], second - predictions[1]
+    size = total(xp, xp.abs(first[:4])) + total(xp, xp.abs(second[:4])) + (total(xp, xp.abs(around[:8])) >> 2)
+    k = activity(xp, size)
+    parts = [first, second, around, xp.stack([error, xp.abs(error)])]
+    parts += [gather(xp, known.errors, channel, windows.errors, rows) for channel in (1, 0)]
+    parts.append(_surroundings(xp, known, 1, rows))
+    return xp.concatenate([scaled(xp, xp.concatenate(parts), k), flags(xp, level, k)]), *predictions, k

@@ -1,0 +1,94 @@
+"""One step of an image: what the networks' outputs say about a pixel. It runs on numpy and on torch, see features.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from semcomp.lossless.features import Known, Windows, chroma_step, luma_step
+
+SCALES = 64
+"""Scales of a prediction, six to an octave of the standard deviation."""
+PHASES = 8
+"""Where between two integers the mean is, in eighths."""
+STEPS_PER_OCTAVE = 6
+FIRST_SCALE = 12
+"""The scale of an output of 0 at activity 0."""
+MEAN_LIMIT = 4096
+"""Means are at most this far from the initial prediction, in eighths."""
+
+
+class Networks(Protocol):
+    """The networks of a backend, on its arrays."""
+
+    xp: Any
+    """numpy or torch"""
+    windows: dict[str, Windows]
+
+    def run(self, name: str, features: Any) -> Any:
+        """Outputs of one network for features (F, N): (2, N) of "luma11", (5, N) of "chroma11", and so on."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is expected of pixels: the integers that symbols are counted from, and table numbers, (N,) int32 each."""
+
+    mean: Any
+    table: Any
+    """scale * PHASES + phase"""
+
+
+def predicted(xp: Any, initial: Any, eighths: Any, scale: Any, k: Any) -> Prediction:
+    """The mean lies ``eighths`` of a pixel from the initial prediction; the network's scale is in quarters."""
+    eighths = xp.clip(eighths, -MEAN_LIMIT, MEAN_LIMIT) + 4
+    scale = xp.clip((scale + 4 * (STEPS_PER_OCTAVE * k + FIRST_SCALE) + 2) >> 2, 0, SCALES - 1)
+    return Prediction(initial + (eighths >> 3), scale * PHASES + (eighths & 7))
+
+
+def in_eighths(output: Any, k: Any) -> Any:
+    """A network's mean, which is in the unit of its features, in eighths of a pixel."""
+    return ((output << k) + 4) >> 3
+
+
+def luma_prediction(networks: Networks, known: Known, target: str, *, level: int, rows: slice) -> Prediction:
+    """The prediction of luma on lattice ``target`` in some rows of cells."""
+    xp = networks.xp
+    features, initial, k = luma_step(xp, known, networks.windows[target], level=level, rows=rows)
+    output = networks.run("luma" + target, features)
+    return predicted(xp, initial, in_eighths(output[0], k), output[1], k)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChromaOutputs:
+    """The predictions of both colour differences. The second waits for the first."""
+
+    xp: Any
+    initial: tuple[Any, Any]
+    k: Any
+    output: Any
+    """(5, N): mean and scale of the first, mean and scale of the second, and the weight of the first one's error"""
+    cells: slice
+    """Where these cells are among those of the step."""
+
+    def first(self) -> Prediction:
+        """The prediction of the first colour difference."""
+        mean = in_eighths(self.output[0], self.k)
+        return predicted(self.xp, self.initial[0], mean, self.output[1], self.k)
+
+    def second(self, error: Any) -> Prediction:
+        """The prediction of the second one, given the first one's errors (N,)."""
+        moved = in_eighths(self.output[2], self.k) + ((self.output[4] * error + 8) >> 4)
+        return predicted(self.xp, self.initial[1], moved, self.output[3], self.k)
+
+
+def chroma_outputs(
+    networks: Networks, known: Known, target: str, luma: Any, error: Any, *, level: int, rows: slice, columns: int
+) -> ChromaOutputs:
+    """Run the chroma network of lattice ``target``; ``luma`` and its ``error`` (N,) are those of the whole step."""
+    cells = slice(rows.start * columns, rows.stop * columns)
+    windows = networks.windows[target]
+    features, *initial, k = chroma_step(
+        networks.xp, known, windows, luma[cells], error[cells], level=level, rows=rows
+    )
+    output = networks.run("chroma" + target, features)
+    return ChromaOutputs(xp=networks.xp, initial=(initial[0], initial[1]), k=k, output=output, cells=cells)

@@ -1,0 +1,147 @@
+"""The order of an image: from one pixel to all of them, one level of 2x after the other. Encoder and decoder run it.
+
+Each level has three passes, each pass has three steps: luma, then the two colour differences. A step predicts all its
+pixels at once, and then codes them at once. The code runs on numpy and on torch: see features.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semcomp.lossless.features import Known
+from semcomp.lossless.geometry import OFFSETS, PASSES, level_sizes
+from semcomp.lossless.step import Networks, Prediction, chroma_outputs, luma_prediction
+
+Int32 = NDArray[np.int32]
+
+CELLS_AT_ONCE = 1 << 15
+"""Cells that are predicted together, so that what they need fits into a processor's cache."""
+
+
+class SymbolCoder(Protocol):
+    """Writes or reads the symbols of one step after the other."""
+
+    def code(self, channel: int, tables: Int32, symbols: Int32 | None) -> Int32:
+        """Code one step of ``channel`` (0 luma, 1 and 2 colour differences).
+
+        ``tables`` (N,) has the number of every symbol's table. A writer gets ``symbols`` (N,) and returns them, a
+        reader gets None and returns what it has read.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cells:
+    """The cells of a step: the rows that have pixels, all columns, and the columns that have pixels."""
+
+    rows: int
+    columns: int
+    existing: int
+
+    def grid(self, flat: Any) -> Any:
+        """(N,) to (rows, columns)"""
+        return flat.reshape(self.rows, self.columns)
+
+    def pixels(self, flat: Any) -> Any:
+        """(N,) to the values of existing pixels"""
+        return self.grid(flat)[:, : self.existing].reshape(-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """One image on its way: the networks that predict it, and the coder that writes or reads it."""
+
+    networks: Networks
+    coder: SymbolCoder
+    channels: int
+    """1 for grey, 3 for colour"""
+
+    def run(self, height: int, width: int, first: Int32, truth: Int32 | None) -> Int32:
+        """Code an image whose top left pixel is ``first`` (C,).
+
+        Args:
+            height: Rows of the image.
+            width: Columns of the image.
+            first: Values of the top left pixel in every channel.
+            truth: The planes (C, height, width) for a writer, None for a reader.
+
+        Returns:
+            int32 (C, height, width): the planes.
+        """
+        xp, sizes = self.networks.xp, level_sizes(height, width)
+        planes = xp.zeros((3, 1, 1), dtype=xp.int32)  # a grey image has colour differences of 0
+        planes[: self.channels] = xp.asarray(first.astype(np.int32)).reshape(self.channels, 1, 1)
+        errors = xp.zeros((2, 1, 1), dtype=xp.int32)
+        for level in range(len(sizes) - 2, -1, -1):
+            shown = None if truth is None else truth[:, :: 1 << level, :: 1 << level]
+            planes, errors = self._level(level, sizes[level], planes, errors, shown)
+        return np.asarray(planes[: self.channels])
+
+    def _level(
+        self, level: int, size: tuple[int, int], coarse: Any, errors: Any, truth: Int32 | None
+    ) -> tuple[Any, Any]:
+        """Planes (C, h, w) and errors (2, h, w) of a level from those of the next coarser one."""
+        xp, known = self.networks.xp, Known()
+        known.add(xp, "00", coarse[:, None], errors[:, None])
+        rows, columns = coarse.shape[1:]
+        fine = xp.zeros((3, 2 * rows, 2 * columns), dtype=xp.int32)
+        fine_errors = xp.zeros((2, 2 * rows, 2 * columns), dtype=xp.int32)
+        fine[:, ::2, ::2], fine_errors[:, ::2, ::2] = coarse, errors
+        for target in PASSES:
+            down, right = OFFSETS[target]
+            cells = _Cells(
+                rows=(size[0] + 1 - down) // 2, columns=columns, existing=(size[1] + 1 - right) // 2
+            )
+            values, off = coarse + 0, xp.zeros((2, rows, columns), dtype=xp.int32)
+            if cells.rows and cells.existing:
+                shown = None if truth is None else truth[:, down::2, right::2]
+                self._pass(known, target, level, cells, values, off, shown)
+            known.add(xp, target, values[:, None], off[:, None])
+            fine[:, down::2, right::2], fine_errors[:, down::2, right::2] = values, off
+        return fine[:, : size[0], : size[1]], fine_errors[:, : size[0], : size[1]]
+
+    def _pass(
+        self, known: Known, target: str, level: int, cells: _Cells, values: Any, off: Any, truth: Int32 | None
+    ) -> None:
+        """Code the pixels of one lattice, and enter them and their errors into ``values`` and ``off``."""
+        xp, networks = self.networks.xp, self.networks
+        bands = _bands(cells)
+        parts = [luma_prediction(networks, known, target, level=level, rows=rows) for rows in bands]
+        error = self._code(0, _joined(xp, parts), cells, values, truth)
+        off[0, : cells.rows] = cells.grid(xp.abs(error))
+        if self.channels == 1:
+            return
+        known.add_luma(xp, target, values[:1, None])
+        luma = values[0, : cells.rows].reshape(-1)
+        waiting = [
+            chroma_outputs(networks, known, target, luma, error, level=level, rows=rows, columns=cells.columns)
+            for rows in bands
+        ]
+        first = self._code(1, _joined(xp, [band.first() for band in waiting]), cells, values, truth)
+        parts = [band.second(first[band.cells]) for band in waiting]
+        second = self._code(2, _joined(xp, parts), cells, values, truth)
+        off[1, : cells.rows] = cells.grid(xp.abs(first) + xp.abs(second))
+
+    def _code(self, channel: int, prediction: Prediction, cells: _Cells, values: Any, truth: Int32 | None) -> Any:
+        """Code one step, enter its pixels into ``values``, and return their errors (N,), 0 where no pixel exists."""
+        xp = self.networks.xp
+        mean, tables = np.asarray(cells.pixels(prediction.mean)), np.asarray(cells.pixels(prediction.table))
+        symbols = None if truth is None else truth[channel].reshape(-1) - mean
+        symbols = self.coder.code(channel, tables, symbols)
+        values[channel, : cells.rows, : cells.existing] = xp.asarray(symbols + mean).reshape(cells.rows, -1)
+        error = xp.zeros((cells.rows, cells.columns), dtype=xp.int32)
+        error[:, : cells.existing] = xp.asarray(symbols).reshape(cells.rows, -1)
+        return error.reshape(-1)
+
+
+def _bands(cells: _Cells) -> list[slice]:
+    """Rows of cells in runs of about CELLS_AT_ONCE cells."""
+    step = max(1, CELLS_AT_ONCE // cells.columns)
+    return [slice(top, min(top + step, cells.rows)) for top in range(0, cells.rows, step)]
+
+
+def _joined(xp: Any, parts: list[Prediction]) -> Prediction:
+    return Prediction(xp.concatenate([part.mean for part in parts]), xp.concatenate([part.table for part in parts]))

@@ -1,0 +1,200 @@
+"""The lossless networks in training: real-valued parameters, rounded on every use to the integers of a release.
+
+semcomp/lossless/network.py has the integer form. The forward pass multiplies in bfloat16 where asked to: weights and
+hidden values are integers that bfloat16 holds exactly, only sums lose their low bits. Gradients pass rounding straight
+through from the first step.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from semcomp.lossless.features import WindowConfig, windows_of
+from semcomp.lossless.model import NAMES, OUTPUTS
+from semcomp.lossless.network import (
+    BLOCK_SHIFT,
+    HIDDEN_LIMIT,
+    INPUT_SHIFT,
+    OUTPUT_SHIFT,
+    WEIGHT_LIMIT,
+    Block,
+    IntegerNetwork,
+)
+
+_UNIT = 64
+"""An int8 weight of 64 is a real weight of 1."""
+_INPUT_BIAS_UNIT = 64 << INPUT_SHIFT
+_BLOCK_BIAS_UNIT = 32 << BLOCK_SHIFT
+_OUTPUT_BIAS_UNIT = 8 << OUTPUT_SHIFT
+
+
+@dataclass(frozen=True, kw_only=True)
+class LosslessConfig:
+    """Sizes of the networks."""
+
+    windows: WindowConfig = WindowConfig()
+    width: int = 96
+    """Hidden values."""
+    inner: int = 48
+    """Hidden values between the two layers of a block."""
+    blocks: int = 2
+
+
+class _Rounded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, unit: float, limit: float) -> Tensor:
+        ctx.unit = unit
+        return (value * unit).round_().clamp_(-limit, limit)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return gradient.float() * ctx.unit, None, None
+
+
+class _Activated(torch.autograd.Function):
+    """clip(sums >> shift, 0, 255); the gradient passes inside the limits."""
+
+    @staticmethod
+    def forward(ctx: Any, sums: Tensor, shift: int) -> Tensor:
+        hidden = (sums * 2.0**-shift).floor_().clamp_(0, HIDDEN_LIMIT)
+        ctx.save_for_backward(hidden)
+        ctx.shift = shift
+        return hidden
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (hidden,) = ctx.saved_tensors
+        inside = ((hidden > 0) & (hidden < HIDDEN_LIMIT)).to(gradient.dtype)
+        return gradient * inside.mul_(2.0**-ctx.shift), None
+
+
+class IntegerLinear(nn.Module):
+    """A weight matrix (O, I) that is used as int8."""
+
+    def __init__(self, inputs: int, outputs: int, *, gain: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) * gain / math.sqrt(inputs))
+
+    def integers(self) -> Tensor:
+        """The int8 weights as floats, with straight-through gradients."""
+        return _Rounded.apply(self.weight, _UNIT, WEIGHT_LIMIT)
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.integers().to(values.dtype) @ values
+
+
+class IntegerBias(nn.Module):
+    """A bias (O, 1) that is used as int32."""
+
+    def __init__(self, outputs: int, *, unit: int, initial: float):
+        super().__init__()
+        self.bias = nn.Parameter(torch.full((outputs, 1), initial))
+        self.unit = unit
+
+    def integers(self) -> Tensor:
+        """The int32 biases as floats, with straight-through gradients."""
+        return _Rounded.apply(self.bias, self.unit, 1 << 22)
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values + self.integers().to(values.dtype)
+
+
+class DenseResidualBlock(nn.Module):
+    """A branch of one dense layer and a branch of two, added before the non-linearity."""
+
+    def __init__(self, width: int, inner: int):
+        super().__init__()
+        self.direct = IntegerLinear(width, width, gain=0.5)
+        self.inner = IntegerLinear(width, inner, gain=1.4)
+        self.inner_bias = IntegerBias(inner, unit=_BLOCK_BIAS_UNIT, initial=0.4)
+        self.outer = IntegerLinear(inner, width, gain=0.7)
+        self.bias = IntegerBias(width, unit=_BLOCK_BIAS_UNIT, initial=0.0)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        inner = _Activated.apply(self.inner_bias(self.inner(hidden)), BLOCK_SHIFT)
+        sums: Tensor = self.bias(self.direct(hidden) + self.outer(inner))
+        return _Activated.apply(sums, BLOCK_SHIFT)
+
+    def released(self) -> Block:
+        """The integers."""
+        return Block(
+            direct=_int8(self.direct),
+            inner=_int8(self.inner),
+            inner_bias=_int32(self.inner_bias),
+            outer=_int8(self.outer),
+            bias=_int32(self.bias),
+        )
+
+
+class TrainableNetwork(nn.Module):
+    """Features (F, N) to outputs (O, N), float32 integers."""
+
+    def __init__(self, inputs: int, outputs: int, config: LosslessConfig):
+        super().__init__()
+        self.entry = IntegerLinear(inputs, config.width, gain=1.4)
+        self.entry_bias = IntegerBias(config.width, unit=_INPUT_BIAS_UNIT, initial=0.5)
+        self.blocks = nn.ModuleList(DenseResidualBlock(config.width, config.inner) for _ in range(config.blocks))
+        self.from_hidden = IntegerLinear(config.width, outputs, gain=0.02)
+        self.from_features = IntegerLinear(inputs, outputs, gain=0.02)
+        self.bias = IntegerBias(outputs, unit=_OUTPUT_BIAS_UNIT, initial=0.0)
+
+    def forward(self, features: Tensor) -> Tensor:
+        hidden = _Activated.apply(self.entry_bias(self.entry(features)), INPUT_SHIFT)
+        for block in self.blocks:
+            hidden = block(hidden)
+        sums = (self.from_hidden(hidden) + 2 * self.from_features(features)).float()
+        return straight_floor(self.bias(sums) * 2.0**-OUTPUT_SHIFT)
+
+    def released(self) -> IntegerNetwork:
+        """The integers. ModelError where a sum could leave what float32 holds exactly."""
+        return IntegerNetwork(
+            entry=_int8(self.entry),
+            entry_bias=_int32(self.entry_bias),
+            blocks=tuple(block.released() for block in self.blocks if isinstance(block, DenseResidualBlock)),
+            from_hidden=_int8(self.from_hidden),
+            from_features=_int8(self.from_features),
+            bias=_int32(self.bias),
+        )
+
+
+def trainable_networks(config: LosslessConfig) -> nn.ModuleDict:
+    """The six networks by name."""
+    windows = windows_of(config.windows)
+    networks = {}
+    for name in NAMES:
+        kind, target = name[:-2], name[-2:]
+        inputs = windows[target].luma_features if kind == "luma" else windows[target].chroma_features
+        networks[name] = TrainableNetwork(inputs, OUTPUTS[kind], config)
+    return nn.ModuleDict(networks)
+
+
+class _Floor(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        return value.floor()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+def straight_floor(value: Tensor) -> Tensor:
+    """Largest integer not above a value; the gradient passes unchanged."""
+    return _Floor.apply(value)
+
+
+@torch.no_grad()
+def _int8(layer: IntegerLinear) -> NDArray[np.int8]:
+    return layer.integers().numpy().astype(np.int8)
+
+
+@torch.no_grad()
+def _int32(layer: IntegerBias) -> NDArray[np.int32]:
+    return layer.integers()[:, 0].numpy().astype(np.int32)
