@@ -58,13 +58,13 @@ class Windows:
     @property
     def luma_features(self) -> int:
         """Number of features of the luma network."""
-        common = self.lattices + LEVEL_CLASSES + ACTIVITIES
+        common = 2 * self.lattices + LEVEL_CLASSES + ACTIVITIES
         return len(self.luma) + 2 * len(self.chroma_of_luma) + 2 * len(self.errors) + common
 
     @property
     def chroma_features(self) -> int:
         """Number of features of the chroma network."""
-        common = self.lattices + LEVEL_CLASSES + ACTIVITIES
+        common = 2 * self.lattices + LEVEL_CLASSES + ACTIVITIES
         return 2 * len(self.chroma) + len(self.luma_of_chroma) + 2 + 2 * len(self.errors) + common
 
 
@@ -160,8 +160,9 @@ def flags(xp: Any, level: int, k: Any) -> Any:
     return xp.stack([*classes, *((k == number) * FLAG + like for number in range(ACTIVITIES))])
 
 
-def _surroundings(xp: Any, known: Known, channel: int, rows: slice) -> Any:
-    return xp.stack([boxes[channel][:, rows].reshape(-1) for boxes in known.boxes.values()])
+def _surroundings(xp: Any, known: Known, rows: slice) -> Any:
+    """(2 lattices, N): how large errors are around, of luma and of the colour differences."""
+    return xp.stack([boxes[channel][:, rows].reshape(-1) for boxes in known.boxes.values() for channel in (0, 1)])
 
 
 def luma_step(xp: Any, known: Known, windows: Windows, *, level: int, rows: slice) -> tuple[Any, Any, Any]:
@@ -175,7 +176,7 @@ def luma_step(xp: Any, known: Known, windows: Windows, *, level: int, rows: slic
         chroma = gather(xp, known.planes, channel, windows.chroma_of_luma, rows)
         parts.append(chroma - mean_of_four(xp, chroma))
     parts += [gather(xp, known.errors, channel, windows.errors, rows) for channel in (0, 1)]
-    parts.append(_surroundings(xp, known, 0, rows))
+    parts.append(_surroundings(xp, known, rows))
     return xp.concatenate([scaled(xp, xp.concatenate(parts), k), flags(xp, level, k)]), prediction, k
 
 
@@ -196,5 +197,5 @@ def chroma_step(
     k = activity(xp, size)
     parts = [first, second, around, xp.stack([error, xp.abs(error)])]
     parts += [gather(xp, known.errors, channel, windows.errors, rows) for channel in (1, 0)]
-    parts.append(_surroundings(xp, known, 1, rows))
+    parts.append(_surroundings(xp, known, rows))
     return xp.concatenate([scaled(xp, xp.concatenate(parts), k), flags(xp, level, k)]), *predictions, k

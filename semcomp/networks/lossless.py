@@ -30,9 +30,10 @@ from semcomp.lossless.network import (
 
 _UNIT = 64
 """An int8 weight of 64 is a real weight of 1."""
-_INPUT_BIAS_UNIT = 64 << INPUT_SHIFT
-_BLOCK_BIAS_UNIT = 32 << BLOCK_SHIFT
-_OUTPUT_BIAS_UNIT = 8 << OUTPUT_SHIFT
+_HIDDEN_UNIT = 32
+"""A hidden value of 32 is a real value of 1, and so is a feature of 16."""
+_OUTPUT_UNIT = 8
+"""An output of 8 is a real bias of 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,27 +60,27 @@ class _Rounded(torch.autograd.Function):
 
 
 class _Activated(torch.autograd.Function):
-    """clip(sums >> shift, 0, 255); the gradient passes inside the limits."""
+    """clip(floor(sums), 0, 255); the gradient passes inside the limits."""
 
     @staticmethod
-    def forward(ctx: Any, sums: Tensor, shift: int) -> Tensor:
-        hidden = (sums * 2.0**-shift).floor_().clamp_(0, HIDDEN_LIMIT)
+    def forward(ctx: Any, sums: Tensor) -> Tensor:
+        hidden = sums.floor().clamp_(0, HIDDEN_LIMIT)
         ctx.save_for_backward(hidden)
-        ctx.shift = shift
         return hidden
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (hidden,) = ctx.saved_tensors
-        inside = ((hidden > 0) & (hidden < HIDDEN_LIMIT)).to(gradient.dtype)
-        return gradient * inside.mul_(2.0**-ctx.shift), None
+        # The gradient of hardtanh; comparisons of bfloat16 take several times as long.
+        return torch.ops.aten.hardtanh_backward(gradient, hidden, 0.0, float(HIDDEN_LIMIT))
 
 
 class IntegerLinear(nn.Module):
-    """A weight matrix (O, I) that is used as int8."""
+    """A weight matrix (O, I) that is used as int8, and the shift of the sums that it goes into."""
 
-    def __init__(self, inputs: int, outputs: int, *, gain: float):
+    def __init__(self, inputs: int, outputs: int, *, gain: float, shift: int):
         super().__init__()
+        self.shift = shift
         self.weight = nn.Parameter(torch.randn(outputs, inputs) * gain / math.sqrt(inputs))
 
     def integers(self) -> Tensor:
@@ -87,23 +88,23 @@ class IntegerLinear(nn.Module):
         return _Rounded.apply(self.weight, _UNIT, WEIGHT_LIMIT)
 
     def forward(self, values: Tensor) -> Tensor:
-        return self.integers().to(values.dtype) @ values
+        return (self.integers() * 2.0**-self.shift).to(values.dtype) @ values
 
 
 class IntegerBias(nn.Module):
     """A bias (O, 1) that is used as int32."""
 
-    def __init__(self, outputs: int, *, unit: int, initial: float):
+    def __init__(self, outputs: int, *, unit: int, initial: float, shift: int):
         super().__init__()
         self.bias = nn.Parameter(torch.full((outputs, 1), initial))
-        self.unit = unit
+        self.unit, self.shift = unit << shift, shift
 
     def integers(self) -> Tensor:
         """The int32 biases as floats, with straight-through gradients."""
         return _Rounded.apply(self.bias, self.unit, 1 << 22)
 
     def forward(self, values: Tensor) -> Tensor:
-        return values + self.integers().to(values.dtype)
+        return values + (self.integers() * 2.0**-self.shift).to(values.dtype)
 
 
 class DenseResidualBlock(nn.Module):
@@ -111,16 +112,16 @@ class DenseResidualBlock(nn.Module):
 
     def __init__(self, width: int, inner: int):
         super().__init__()
-        self.direct = IntegerLinear(width, width, gain=0.5)
-        self.inner = IntegerLinear(width, inner, gain=1.4)
-        self.inner_bias = IntegerBias(inner, unit=_BLOCK_BIAS_UNIT, initial=0.4)
-        self.outer = IntegerLinear(inner, width, gain=0.7)
-        self.bias = IntegerBias(width, unit=_BLOCK_BIAS_UNIT, initial=0.0)
+        self.direct = IntegerLinear(width, width, gain=0.5, shift=BLOCK_SHIFT)
+        self.inner = IntegerLinear(width, inner, gain=1.4, shift=BLOCK_SHIFT)
+        self.inner_bias = IntegerBias(inner, unit=_HIDDEN_UNIT, shift=BLOCK_SHIFT, initial=0.4)
+        self.outer = IntegerLinear(inner, width, gain=0.7, shift=BLOCK_SHIFT)
+        self.bias = IntegerBias(width, unit=_HIDDEN_UNIT, shift=BLOCK_SHIFT, initial=0.0)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        inner = _Activated.apply(self.inner_bias(self.inner(hidden)), BLOCK_SHIFT)
+        inner = _Activated.apply(self.inner_bias(self.inner(hidden)))
         sums: Tensor = self.bias(self.direct(hidden) + self.outer(inner))
-        return _Activated.apply(sums, BLOCK_SHIFT)
+        return _Activated.apply(sums)
 
     def released(self) -> Block:
         """The integers."""
@@ -138,19 +139,19 @@ class TrainableNetwork(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, config: LosslessConfig):
         super().__init__()
-        self.entry = IntegerLinear(inputs, config.width, gain=1.4)
-        self.entry_bias = IntegerBias(config.width, unit=_INPUT_BIAS_UNIT, initial=0.5)
+        self.entry = IntegerLinear(inputs, config.width, gain=1.4, shift=INPUT_SHIFT)
+        self.entry_bias = IntegerBias(config.width, unit=_HIDDEN_UNIT, shift=INPUT_SHIFT, initial=1.0)
         self.blocks = nn.ModuleList(DenseResidualBlock(config.width, config.inner) for _ in range(config.blocks))
-        self.from_hidden = IntegerLinear(config.width, outputs, gain=0.02)
-        self.from_features = IntegerLinear(inputs, outputs, gain=0.02)
-        self.bias = IntegerBias(outputs, unit=_OUTPUT_BIAS_UNIT, initial=0.0)
+        self.from_hidden = IntegerLinear(config.width, outputs, gain=0.02, shift=OUTPUT_SHIFT)
+        self.from_features = IntegerLinear(inputs, outputs, gain=0.02, shift=OUTPUT_SHIFT - 1)
+        self.bias = IntegerBias(outputs, unit=_OUTPUT_UNIT, shift=OUTPUT_SHIFT, initial=0.0)
 
     def forward(self, features: Tensor) -> Tensor:
-        hidden = _Activated.apply(self.entry_bias(self.entry(features)), INPUT_SHIFT)
+        hidden = _Activated.apply(self.entry_bias(self.entry(features)))
         for block in self.blocks:
             hidden = block(hidden)
-        sums = (self.from_hidden(hidden) + 2 * self.from_features(features)).float()
-        return straight_floor(self.bias(sums) * 2.0**-OUTPUT_SHIFT)
+        sums = self.from_hidden(hidden) + self.from_features(features)  # whose shift is smaller: it counts twice
+        return straight_floor(self.bias(sums.float()))
 
     def released(self) -> IntegerNetwork:
         """The integers. ModelError where a sum could leave what float32 holds exactly."""
