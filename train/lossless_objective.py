@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from semcomp.bitstream.frequency_tables import Tables, quantize_pmf
-from semcomp.lossless.features import Known, chroma_step, luma_step, windows_of
+from semcomp.lossless.features import Known, chroma_step, limited_errors, luma_step, windows_of
 from semcomp.lossless.geometry import OFFSETS, PASSES
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import FIRST_SCALE, MEAN_LIMIT, PHASES, SCALES, STEPS_PER_OCTAVE
@@ -80,16 +80,16 @@ class LosslessObjective(nn.Module):
         """Bits by channel and level ("luma0", "first0", "second0", ...) of crops.
 
         Args:
-            planes: int32 (3, B, H, W), luma and colour differences; the sides are multiples of 2 ** levels.
+            planes: int16 (3, B, H, W), luma and colour differences; the sides are multiples of 2 ** levels.
             levels: How many levels are coded; the pixels that are left cost nothing.
             dtype: What networks multiply in: torch.bfloat16 or torch.float32.
         """
         coarse = planes[:, :, :: 1 << levels, :: 1 << levels]
-        errors = torch.zeros((2, *coarse.shape[1:]), dtype=torch.int32)
+        errors = torch.zeros((2, *coarse.shape[1:]), dtype=torch.int16)
         bits: dict[str, Tensor] = {}
         for level in range(levels - 1, -1, -1):
             fine = planes[:, :, :: 1 << level, :: 1 << level]
-            fine_errors = torch.empty((2, *fine.shape[1:]), dtype=torch.int32)
+            fine_errors = torch.empty((2, *fine.shape[1:]), dtype=torch.int16)
             fine_errors[..., ::2, ::2] = errors
             known = Known()
             known.add(torch, "00", coarse, errors)
@@ -115,9 +115,9 @@ class LosslessObjective(nn.Module):
         features, middle, last, k = chroma_step(torch, known, windows, luma, error, level=level, rows=rows)
         output = self._run("chroma" + target, features, dtype)
         off = self._cost(1, level, bits, first - middle, _eighths(output[0], k), output[1], k)
-        moved = _eighths(output[2], k) + straight_floor((output[4] * off + 8) * 2.0**-4)
+        moved = _eighths(output[2], k) + straight_floor((output[4] * off.float() + 8) * 2.0**-4)
         rest = self._cost(2, level, bits, second - last, moved, output[3], k)
-        return torch.stack([error.abs(), off.abs() + rest.abs()]).view(2, *values.shape[1:])
+        return limited_errors(torch, torch.stack([error, off.abs() + rest.abs()])).view(2, *values.shape[1:])
 
     def _run(self, name: str, features: Tensor, dtype: torch.dtype) -> Tensor:
         network = self.networks[name]
@@ -128,14 +128,14 @@ class LosslessObjective(nn.Module):
         self, channel: int, level: int, bits: dict[str, Tensor], distance: Tensor, eighths: Tensor, scale: Tensor,
         k: Tensor,
     ) -> Tensor:  # fmt: skip
-        """Add the bits of one step; returns its symbols, int32."""
+        """Add the bits of one step; returns its symbols."""
         eighths = eighths.clamp(-MEAN_LIMIT, MEAN_LIMIT)
         scale = (scale + 4 * (STEPS_PER_OCTAVE * k + FIRST_SCALE) + 2) * 0.25
         scale = straight_floor(scale.clamp(0, SCALES - 1))
         name = ("luma", "first", "second")[channel] + str(level)
         cost = self.mixture.bits(channel, distance - eighths / PHASES, scale).sum()
         bits[name] = bits[name] + cost if name in bits else cost
-        return distance - ((eighths.detach().int() + 4) >> 3)
+        return distance - ((eighths.detach().to(distance.dtype) + 4) >> 3)
 
     def released(self, *, origin: str = "") -> LosslessModel:
         """The integers: networks, and tables as the mixture says."""

@@ -126,7 +126,7 @@ class Crops:
         self.compressed = load_pool(config.compressed, smallest=config.crop, shrink=True, cache=folder / "compressed")
 
     def batch(self, seed: int) -> Tensor:
-        """int32 (3, B, crop, crop): luma and colour differences. A seed always gives the same batch."""
+        """int16 (3, B, crop, crop): luma and colour differences. A seed always gives the same batch."""
         config, rng = self.config, np.random.default_rng(seed)
         planes = []
         for _ in range(config.batch):
@@ -135,4 +135,4 @@ class Crops:
             if rng.random() < config.noise:
                 crop = noisy(crop, rng)
             planes.append(forward(crop, ColourTransform.YCOCG))
-        return torch.from_numpy(np.stack(planes, 1))
+        return torch.from_numpy(np.stack(planes, 1).astype(np.int16))

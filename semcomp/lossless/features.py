@@ -1,10 +1,11 @@
 """What a network sees before it predicts a pixel: integers, the same on every machine.
 
-The functions run on numpy arrays and on torch tensors alike: ``xp`` is the module, numpy or torch. Planes are int32.
+The functions run on numpy arrays and on torch tensors alike: ``xp`` is the module, numpy or torch. Planes are int16,
+and nothing that is computed from them here leaves 16 bits; int32 gives the same numbers.
 
     lattice   (C, B, h, w)   one value a cell, B images of equal size
     padded    (C, B, h + 4, w + 4)   the same with its edges repeated REACH times
-    features  (F, N)   int32 in -127..127, N = B h w cells in order image, row, column
+    features  (F, N)   integers in -127..127, N = B h w cells in order image, row, column
 
 Every prediction is scaled by the activity of its surroundings: k grows by one when differences double. Differences are
 multiplied by 16 and shifted right by k, so that the networks see the same numbers at every contrast, and their output
@@ -25,6 +26,8 @@ ACTIVITIES = 9
 """k is 0..8."""
 LEVEL_CLASSES = 3
 """Levels 0 (full size), 1, and all coarser ones."""
+ERROR_LIMIT = 255
+"""Larger errors are seen as this one."""
 BOX_SHIFT = 3
 
 
@@ -91,7 +94,7 @@ class Known:
     planes: dict[str, Any] = field(default_factory=dict)
     """(3, B, h + 4, w + 4)"""
     errors: dict[str, Any] = field(default_factory=dict)
-    """(2, B, h + 4, w + 4): |error| of luma, and of both colour differences together."""
+    """(2, B, h + 4, w + 4): |error| of luma, and of both colour differences together, at most ERROR_LIMIT."""
     boxes: dict[str, Any] = field(default_factory=dict)
     """(2, B, h, w): errors summed over 5x5 cells, >> BOX_SHIFT."""
 
@@ -133,24 +136,29 @@ def gather(xp: Any, lattices: dict[str, Any], channel: int, pixels: tuple[Neighb
     return xp.stack(views).reshape(len(views), -1)
 
 
-def total(xp: Any, values: Any) -> Any:
-    """Sum over the first axis, int32."""
-    return values.sum(0, dtype=xp.int32)
+def total(values: Any) -> Any:
+    """Sum over the first axis."""
+    return values.sum(0, dtype=values.dtype)
 
 
-def mean_of_four(xp: Any, values: Any) -> Any:
+def mean_of_four(values: Any) -> Any:
     """The traditional prediction: the rounded mean of the four nearest pixels."""
-    return (total(xp, values[:4]) + 2) >> 2
+    return (total(values[:4]) + 2) >> 2
 
 
 def activity(xp: Any, size: Any) -> Any:
     """k = 0..8 for sums of eight magnitudes: 0 below 8, then one more at every doubling."""
-    return total(xp, xp.stack([(size >= 8 << step) for step in range(ACTIVITIES - 1)]))
+    return xp.stack([size >= 8 << step for step in range(ACTIVITIES - 1)]).sum(0, dtype=size.dtype)
 
 
 def scaled(xp: Any, values: Any, k: Any) -> Any:
     """Differences as features: times 16, shifted by the activity, limited."""
     return xp.clip((values << 4) >> k, -FEATURE_LIMIT, FEATURE_LIMIT)
+
+
+def limited_errors(xp: Any, errors: Any) -> Any:
+    """Magnitudes of errors, as later predictions see them."""
+    return xp.clip(xp.abs(errors), 0, ERROR_LIMIT)
 
 
 def flags(xp: Any, level: int, k: Any) -> Any:
@@ -168,13 +176,13 @@ def _surroundings(xp: Any, known: Known, rows: slice) -> Any:
 def luma_step(xp: Any, known: Known, windows: Windows, *, level: int, rows: slice) -> tuple[Any, Any, Any]:
     """Features of a luma network for the cells of ``rows``, its initial prediction (N,), and the activity k (N,)."""
     values = gather(xp, known.planes, 0, windows.luma, rows)
-    prediction = mean_of_four(xp, values)
+    prediction = mean_of_four(values)
     values = values - prediction
-    k = activity(xp, total(xp, xp.abs(values[:8])))
+    k = activity(xp, total(xp.abs(values[:8])))
     parts = [values]
     for channel in (1, 2):
         chroma = gather(xp, known.planes, channel, windows.chroma_of_luma, rows)
-        parts.append(chroma - mean_of_four(xp, chroma))
+        parts.append(chroma - mean_of_four(chroma))
     parts += [gather(xp, known.errors, channel, windows.errors, rows) for channel in (0, 1)]
     parts.append(_surroundings(xp, known, rows))
     return xp.concatenate([scaled(xp, xp.concatenate(parts), k), flags(xp, level, k)]), prediction, k
@@ -191,9 +199,9 @@ def chroma_step(
     first = gather(xp, known.planes, 1, windows.chroma, rows)
     second = gather(xp, known.planes, 2, windows.chroma, rows)
     around = gather(xp, known.planes, 0, windows.luma_of_chroma, rows) - luma
-    predictions = mean_of_four(xp, first), mean_of_four(xp, second)
+    predictions = mean_of_four(first), mean_of_four(second)
     first, second = first - predictions[0], second - predictions[1]
-    size = total(xp, xp.abs(first[:4])) + total(xp, xp.abs(second[:4])) + (total(xp, xp.abs(around[:8])) >> 2)
+    size = total(xp.abs(first[:4])) + total(xp.abs(second[:4])) + (total(xp.abs(around[:8])) >> 2)
     k = activity(xp, size)
     parts = [first, second, around, xp.stack([error, xp.abs(error)])]
     parts += [gather(xp, known.errors, channel, windows.errors, rows) for channel in (1, 0)]

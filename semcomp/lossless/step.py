@@ -1,4 +1,4 @@
-"""One step of an image: what the networks' outputs say about a pixel. It runs on numpy and on torch, see features.py."""
+"""One step of an image: what the networks' outputs say about a pixel, on numpy and on torch alike (features.py)."""
 
 from __future__ import annotations
 
@@ -87,8 +87,6 @@ def chroma_outputs(
     """Run the chroma network of lattice ``target``; ``luma`` and its ``error`` (N,) are those of the whole step."""
     cells = slice(rows.start * columns, rows.stop * columns)
     windows = networks.windows[target]
-    features, *initial, k = chroma_step(
-        networks.xp, known, windows, luma[cells], error[cells], level=level, rows=rows
-    )
+    features, *initial, k = chroma_step(networks.xp, known, windows, luma[cells], error[cells], level=level, rows=rows)
     output = networks.run("chroma" + target, features)
     return ChromaOutputs(xp=networks.xp, initial=(initial[0], initial[1]), k=k, output=output, cells=cells)

@@ -20,6 +20,7 @@ from semcomp.errors import FormatError, ImageError, ModelError
 from semcomp.lossless.banks import AdaptiveBank
 from semcomp.lossless.colour import ColourTransform, forward, inverse
 from semcomp.lossless.model import ID_BYTES, LosslessModel
+from semcomp.lossless.step import Networks
 from semcomp.lossless.walk import Walk
 
 Pixels = NDArray[np.uint8]
@@ -71,13 +72,19 @@ class StepReader:
 
 
 def encode_lossless(
-    pixels: Pixels, *, model: LosslessModel, transform: ColourTransform = ColourTransform.YCOCG, plain: bool = False
+    pixels: Pixels,
+    *,
+    model: LosslessModel,
+    networks: Networks | None = None,
+    transform: ColourTransform = ColourTransform.YCOCG,
+    plain: bool = False,
 ) -> bytes:
     """Encode an 8-bit image exactly.
 
     Args:
         pixels: uint8, (H, W) for grey or (H, W, 3) for RGB.
         model: The networks and tables.
+        networks: The model's networks on another backend. None runs them on numpy.
         transform: How RGB becomes luma and two colour differences.
         plain: Use the plain Python entropy coder even where constriction is installed. The bytes are the same.
 
@@ -91,11 +98,13 @@ def encode_lossless(
         raise ImageError(f"pixels are {pixels.dtype} {pixels.shape}, expected uint8 (H, W) or (H, W, 3)")
     height, width = pixels.shape[:2]
     if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE and height * width <= MAX_PIXELS):
-        raise ImageError(f"the image is {width}x{height}, expected 1..{MAX_SIDE} a side and at most {MAX_PIXELS} pixels")
+        raise ImageError(
+            f"the image is {width}x{height}, expected 1..{MAX_SIDE} a side and at most {MAX_PIXELS} pixels"
+        )
     grey = pixels.ndim == 2
     planes = pixels[None].astype(np.int32) if grey else forward(pixels, transform)
     writer = StepWriter(model)
-    Walk(networks=model, coder=writer, channels=len(planes)).run(height, width, planes[:, 0, 0], planes)
+    Walk(networks=networks or model, coder=writer, channels=len(planes)).run(height, width, planes[:, 0, 0], planes)
     head = bytes([VERSION, GREY if grey else 1 + transform]) + pack_varint(width) + pack_varint(height)
     head += model.id + zlib.crc32(np.ascontiguousarray(pixels)).to_bytes(4, "little")
     head += b"".join(pack_varint(_zigzag(int(value))) for value in planes[:, 0, 0])
@@ -103,13 +112,19 @@ def encode_lossless(
 
 
 def decode_lossless(
-    data: bytes, *, model: LosslessModel, plain: bool = False, max_pixels: int = MAX_PIXELS
+    data: bytes,
+    *,
+    model: LosslessModel,
+    networks: Networks | None = None,
+    plain: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> Pixels:
     """Decode what :func:`encode_lossless` wrote.
 
     Args:
         data: The bytes.
         model: The networks and tables that wrote them.
+        networks: The model's networks on another backend. None runs them on numpy.
         plain: Use the plain Python entropy coder even where constriction is installed.
         max_pixels: Larger images are refused.
 
@@ -128,6 +143,8 @@ def decode_lossless(
     height, at = unpack_varint(data, offset=at)
     if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE and height * width <= max_pixels):
         raise FormatError(f"the lossless image claims {width}x{height}, at most {max_pixels} pixels are allowed")
+    if len(data) < at + ID_BYTES + 4:
+        raise FormatError(f"the lossless pixels are cut off in their header, at byte {len(data)}; copy the file again")
     wanted, crc, at = data[at : at + ID_BYTES], data[at + ID_BYTES : at + ID_BYTES + 4], at + ID_BYTES + 4
     if wanted != model.id:
         raise ModelError(f"model {wanted.hex()} wrote the lossless pixels, this one is {model.id.hex()}")
@@ -138,7 +155,7 @@ def decode_lossless(
     if np.abs(first).max() > 255:
         raise FormatError(f"the first pixel is {first.tolist()}, which no 8-bit image has; copy the file again")
     reader = StepReader(model, data[at:], plain=plain)
-    planes = Walk(networks=model, coder=reader, channels=channels).run(height, width, first, None)
+    planes = Walk(networks=networks or model, coder=reader, channels=channels).run(height, width, first, None)
     reader.finish()
     image = planes[0] if channels == 1 else inverse(planes, ColourTransform(data[1] - 1))
     if image.min() < 0 or image.max() > 255 or zlib.crc32(image.astype(np.uint8)).to_bytes(4, "little") != crc:

@@ -12,12 +12,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from semcomp.lossless.features import Known
+from semcomp.errors import FormatError
+from semcomp.lossless.features import Known, limited_errors
 from semcomp.lossless.geometry import OFFSETS, PASSES, level_sizes
 from semcomp.lossless.step import Networks, Prediction, chroma_outputs, luma_prediction
 
 Int32 = NDArray[np.int32]
 
+VALUE_LIMIT = 255
+"""Luma and colour differences of 8-bit pixels are at most this large."""
 CELLS_AT_ONCE = 1 << 15
 """Cells that are predicted together, so that what they need fits into a processor's cache."""
 
@@ -72,13 +75,13 @@ class Walk:
             int32 (C, height, width): the planes.
         """
         xp, sizes = self.networks.xp, level_sizes(height, width)
-        planes = xp.zeros((3, 1, 1), dtype=xp.int32)  # a grey image has colour differences of 0
+        planes = xp.zeros((3, 1, 1), dtype=xp.int16)  # a grey image has colour differences of 0
         planes[: self.channels] = xp.asarray(first.astype(np.int32)).reshape(self.channels, 1, 1)
-        errors = xp.zeros((2, 1, 1), dtype=xp.int32)
+        errors = xp.zeros((2, 1, 1), dtype=xp.int16)
         for level in range(len(sizes) - 2, -1, -1):
             shown = None if truth is None else truth[:, :: 1 << level, :: 1 << level]
             planes, errors = self._level(level, sizes[level], planes, errors, shown)
-        return np.asarray(planes[: self.channels])
+        return np.asarray(planes[: self.channels], np.int32)
 
     def _level(
         self, level: int, size: tuple[int, int], coarse: Any, errors: Any, truth: Int32 | None
@@ -87,15 +90,13 @@ class Walk:
         xp, known = self.networks.xp, Known()
         known.add(xp, "00", coarse[:, None], errors[:, None])
         rows, columns = coarse.shape[1:]
-        fine = xp.zeros((3, 2 * rows, 2 * columns), dtype=xp.int32)
-        fine_errors = xp.zeros((2, 2 * rows, 2 * columns), dtype=xp.int32)
+        fine = xp.zeros((3, 2 * rows, 2 * columns), dtype=xp.int16)
+        fine_errors = xp.zeros((2, 2 * rows, 2 * columns), dtype=xp.int16)
         fine[:, ::2, ::2], fine_errors[:, ::2, ::2] = coarse, errors
         for target in PASSES:
             down, right = OFFSETS[target]
-            cells = _Cells(
-                rows=(size[0] + 1 - down) // 2, columns=columns, existing=(size[1] + 1 - right) // 2
-            )
-            values, off = coarse + 0, xp.zeros((2, rows, columns), dtype=xp.int32)
+            cells = _Cells(rows=(size[0] + 1 - down) // 2, columns=columns, existing=(size[1] + 1 - right) // 2)
+            values, off = coarse + 0, xp.zeros((2, rows, columns), dtype=xp.int16)
             if cells.rows and cells.existing:
                 shown = None if truth is None else truth[:, down::2, right::2]
                 self._pass(known, target, level, cells, values, off, shown)
@@ -111,7 +112,7 @@ class Walk:
         bands = _bands(cells)
         parts = [luma_prediction(networks, known, target, level=level, rows=rows) for rows in bands]
         error = self._code(0, _joined(xp, parts), cells, values, truth)
-        off[0, : cells.rows] = cells.grid(xp.abs(error))
+        off[0, : cells.rows] = cells.grid(limited_errors(xp, error))
         if self.channels == 1:
             return
         known.add_luma(xp, target, values[:1, None])
@@ -123,7 +124,7 @@ class Walk:
         first = self._code(1, _joined(xp, [band.first() for band in waiting]), cells, values, truth)
         parts = [band.second(first[band.cells]) for band in waiting]
         second = self._code(2, _joined(xp, parts), cells, values, truth)
-        off[1, : cells.rows] = cells.grid(xp.abs(first) + xp.abs(second))
+        off[1, : cells.rows] = cells.grid(limited_errors(xp, xp.abs(first) + xp.abs(second)))
 
     def _code(self, channel: int, prediction: Prediction, cells: _Cells, values: Any, truth: Int32 | None) -> Any:
         """Code one step, enter its pixels into ``values``, and return their errors (N,), 0 where no pixel exists."""
@@ -131,8 +132,11 @@ class Walk:
         mean, tables = np.asarray(cells.pixels(prediction.mean)), np.asarray(cells.pixels(prediction.table))
         symbols = None if truth is None else truth[channel].reshape(-1) - mean
         symbols = self.coder.code(channel, tables, symbols)
-        values[channel, : cells.rows, : cells.existing] = xp.asarray(symbols + mean).reshape(cells.rows, -1)
-        error = xp.zeros((cells.rows, cells.columns), dtype=xp.int32)
+        coded = symbols + mean
+        if np.abs(coded).max() > VALUE_LIMIT:
+            raise FormatError("a decoded value is beyond what 8-bit pixels can give; copy the file again")
+        values[channel, : cells.rows, : cells.existing] = xp.asarray(coded).reshape(cells.rows, -1)
+        error = xp.zeros((cells.rows, cells.columns), dtype=xp.int16)
         error[:, : cells.existing] = xp.asarray(symbols).reshape(cells.rows, -1)
         return error.reshape(-1)
 

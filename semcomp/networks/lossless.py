@@ -8,7 +8,7 @@ through from the first step.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ _OUTPUT_UNIT = 8
 class LosslessConfig:
     """Sizes of the networks."""
 
-    windows: WindowConfig = WindowConfig()
+    windows: WindowConfig = field(default_factory=WindowConfig)
     width: int = 96
     """Hidden values."""
     inner: int = 48

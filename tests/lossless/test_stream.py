@@ -1,0 +1,98 @@
+"""Lossless files give back every pixel, at every size and on every backend, and damage is noticed."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from semcomp.errors import FormatError, ImageError, ModelError
+from semcomp.lossless import stream
+from semcomp.lossless.colour import ColourTransform
+from semcomp.lossless.model import LosslessModel
+from semcomp.lossless.stream import decode_lossless, encode_lossless
+from tests.lossless.conftest import photo
+
+SIDES = (1, 2, 3, 4, 5, 7, 8, 9, 16, 17)
+
+
+@pytest.mark.parametrize(("height", "width"), list(itertools.product(SIDES, SIDES)))
+def test_every_small_size_comes_back_exactly(model: LosslessModel, height: int, width: int) -> None:
+    pixels = photo(height, width, seed=height * 100 + width)
+    assert np.array_equal(decode_lossless(encode_lossless(pixels, model=model), model=model), pixels)
+    grey = np.ascontiguousarray(pixels[..., 1])
+    assert np.array_equal(decode_lossless(encode_lossless(grey, model=model), model=model), grey)
+
+
+@pytest.mark.parametrize("transform", ColourTransform)
+def test_noise_comes_back_under_every_transform(model: LosslessModel, transform: ColourTransform) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (61, 83, 3)).astype(np.uint8)
+    data = encode_lossless(pixels, model=model, transform=transform)
+    assert np.array_equal(decode_lossless(data, model=model), pixels)
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_flat_images_come_back_and_are_small(model: LosslessModel, value: int) -> None:
+    pixels = np.full((64, 64, 3), value, np.uint8)
+    data = encode_lossless(pixels, model=model)
+    assert np.array_equal(decode_lossless(data, model=model), pixels)
+    assert len(data) < pixels.size / 4
+
+
+def test_bands_do_not_change_a_byte(model: LosslessModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = photo(70, 45)
+    whole = encode_lossless(pixels, model=model)
+    monkeypatch.setattr("semcomp.lossless.walk.CELLS_AT_ONCE", 50)
+    assert encode_lossless(pixels, model=model) == whole
+
+
+def test_plain_coder_reads_and_writes_the_same_bytes(model: LosslessModel) -> None:
+    pixels = photo(33, 29)
+    data = encode_lossless(pixels, model=model)
+    assert encode_lossless(pixels, model=model, plain=True) == data
+    assert np.array_equal(decode_lossless(data, model=model, plain=True), pixels)
+
+
+def test_a_changed_weight_is_another_model(model: LosslessModel) -> None:
+    pixels = photo(20, 20)
+    data = encode_lossless(pixels, model=model)
+    networks = dict(model.networks)
+    network = networks["luma11"]
+    entry = network.entry.copy()
+    entry[0, 0] += 1
+    networks["luma11"] = type(network)(**{**vars(network), "entry": entry})
+    other = LosslessModel(config=model.config, networks=networks, banks=model.banks)
+    with pytest.raises(ModelError, match=other.id.hex()):
+        decode_lossless(data, model=other)
+
+
+def test_a_cut_file_is_refused_at_every_length(model: LosslessModel) -> None:
+    data = encode_lossless(photo(9, 11), model=model)
+    for length in range(len(data)):
+        with pytest.raises(FormatError):
+            decode_lossless(data[:length], model=model)
+
+
+def test_changed_bytes_are_never_taken_for_the_image(model: LosslessModel) -> None:
+    pixels = photo(24, 18)
+    data, rng = encode_lossless(pixels, model=model), np.random.default_rng(3)
+    for _ in range(200):
+        damaged = bytearray(data)
+        damaged[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        with pytest.raises((FormatError, ModelError)):
+            decode_lossless(bytes(damaged), model=model)
+
+
+def test_a_giant_claim_is_refused_before_memory_is_taken(model: LosslessModel) -> None:
+    data = bytes([stream.VERSION, 0]) + b"\xff\xff\x3f" * 2 + model.id + bytes(10)
+    with pytest.raises(FormatError, match="1048575x1048575"):
+        decode_lossless(data, model=model)
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((4, 4), np.uint16), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4), np.uint8)]
+)
+def test_other_pixels_are_refused_in_words(model: LosslessModel, pixels: np.ndarray) -> None:
+    with pytest.raises(ImageError, match="expected"):
+        encode_lossless(pixels, model=model)
