@@ -136,8 +136,8 @@ class LosslessTrainer:
         factor = self.rate_factor()
         for group in self.optimizer.param_groups:
             group["lr"] = optim.lr * factor
-        planes = self.crops.batch(self.config.seed * 1_000_000_007 + self.step)
-        bits = self.objective(planes, levels=self.levels, dtype=self.dtype)
+        planes, differences = self.crops.batch(self.config.seed * 1_000_000_007 + self.step)
+        bits = self.objective(planes, levels=self.levels, dtype=self.dtype, differences=differences)
         loss = torch.stack(list(bits.values())).sum() / planes.numel()
         self.optimizer.zero_grad()
         loss.backward()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from semcomp.bitstream.frequency_tables import Tables, quantize_pmf
-from semcomp.lossless.features import Known, chroma_step, limited_errors, luma_step, windows_of
+from semcomp.lossless.features import Known, Place, chroma_step, limited_errors, luma_step, windows_of
 from semcomp.lossless.geometry import OFFSETS, PASSES
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import FIRST_SCALE, MEAN_LIMIT, PHASES, SCALES, STEPS_PER_OCTAVE
@@ -76,13 +76,16 @@ class LosslessObjective(nn.Module):
         self.mixture = Mixture()
         self.windows = windows_of(config.windows)
 
-    def forward(self, planes: Tensor, *, levels: int, dtype: torch.dtype) -> dict[str, Tensor]:
+    def forward(
+        self, planes: Tensor, *, levels: int, dtype: torch.dtype, differences: bool = False
+    ) -> dict[str, Tensor]:
         """Bits by channel and level ("luma0", "first0", "second0", ...) of crops.
 
         Args:
             planes: int16 (3, B, H, W), luma and colour differences; the sides are multiples of 2 ** levels.
             levels: How many levels are coded; the pixels that are left cost nothing.
             dtype: What networks multiply in: torch.bfloat16 or torch.float32.
+            differences: The planes are green and differences to green, and not YCoCg-R.
         """
         coarse = planes[:, :, :: 1 << levels, :: 1 << levels]
         errors = torch.zeros((2, *coarse.shape[1:]), dtype=torch.int16)
@@ -91,32 +94,32 @@ class LosslessObjective(nn.Module):
             fine = planes[:, :, :: 1 << level, :: 1 << level]
             fine_errors = torch.empty((2, *fine.shape[1:]), dtype=torch.int16)
             fine_errors[..., ::2, ::2] = errors
-            known = Known()
+            known, place = Known(), Place(level=level, differences=differences)
             known.add(torch, "00", coarse, errors)
             for target in PASSES:
                 down, right = OFFSETS[target]
                 values = fine[..., down::2, right::2]
-                off = self._pass(known, target, level, values, bits, dtype)
+                off = self._pass(known, target, place, values, bits, dtype)
                 known.add(torch, target, values, off)
                 fine_errors[..., down::2, right::2] = off
             coarse, errors = fine, fine_errors
         return bits
 
     def _pass(
-        self, known: Known, target: str, level: int, values: Tensor, bits: dict[str, Tensor], dtype: torch.dtype
+        self, known: Known, target: str, place: Place, values: Tensor, bits: dict[str, Tensor], dtype: torch.dtype
     ) -> Tensor:
         """Add the bits of one lattice, (3, B, h, w); returns its errors (2, B, h, w)."""
         rows, windows = slice(0, values.shape[2]), self.windows[target]
         luma, first, second = values.reshape(3, -1)
-        features, initial, k = luma_step(torch, known, windows, level=level, rows=rows)
+        features, initial, k = luma_step(torch, known, windows, place=place, rows=rows)
         output = self._run("luma" + target, features, dtype)
-        error = self._cost(0, level, bits, luma - initial, _eighths(output[0], k), output[1], k)
+        error = self._cost(0, place.level, bits, luma - initial, _eighths(output[0], k), output[1], k)
         known.add_luma(torch, target, values[:1])
-        features, middle, last, k = chroma_step(torch, known, windows, luma, error, level=level, rows=rows)
+        features, middle, last, k = chroma_step(torch, known, windows, luma, error, place=place, rows=rows)
         output = self._run("chroma" + target, features, dtype)
-        off = self._cost(1, level, bits, first - middle, _eighths(output[0], k), output[1], k)
+        off = self._cost(1, place.level, bits, first - middle, _eighths(output[0], k), output[1], k)
         moved = _eighths(output[2], k) + straight_floor((output[4] * off.float() + 8) * 2.0**-4)
-        rest = self._cost(2, level, bits, second - last, moved, output[3], k)
+        rest = self._cost(2, place.level, bits, second - last, moved, output[3], k)
         return limited_errors(torch, torch.stack([error, off.abs() + rest.abs()])).view(2, *values.shape[1:])
 
     def _run(self, name: str, features: Tensor, dtype: torch.dtype) -> Tensor:

@@ -37,6 +37,10 @@ class LosslessDataConfig:
     """Share of the crops that come from lossless photos."""
     noise: float = 0.2
     """Share of the crops that get sensor noise."""
+    differences: float = 0.1
+    """Share of the batches that are green and differences to green, and not YCoCg-R."""
+    grey: float = 0.05
+    """Share of the crops that lose their colour."""
     crop: int = 128
     """Side of a crop, a power of two."""
     batch: int = 8
@@ -125,14 +129,18 @@ class Crops:
         self.exact = load_pool(config.exact, smallest=config.crop, shrink=False, cache=folder / "exact")
         self.compressed = load_pool(config.compressed, smallest=config.crop, shrink=True, cache=folder / "compressed")
 
-    def batch(self, seed: int) -> Tensor:
-        """int16 (3, B, crop, crop): luma and colour differences. A seed always gives the same batch."""
+    def batch(self, seed: int) -> tuple[Tensor, bool]:
+        """Planes int16 (3, B, crop, crop), and whether they are green and differences to green, for a number."""
         config, rng = self.config, np.random.default_rng(seed)
-        planes = []
+        planes, differences = [], bool(rng.random() < config.differences)
+        transform = ColourTransform.GREEN if differences else ColourTransform.YCOCG
         for _ in range(config.batch):
             pool = self.exact if rng.random() < config.exact_share else self.compressed
             crop = pool.crop(config.crop, rng)
             if rng.random() < config.noise:
                 crop = noisy(crop, rng)
-            planes.append(forward(crop, ColourTransform.YCOCG))
-        return torch.from_numpy(np.stack(planes, 1).astype(np.int16))
+            values = forward(crop, transform)
+            if rng.random() < config.grey:
+                values[1:] = 0
+            planes.append(values)
+        return torch.from_numpy(np.stack(planes, 1).astype(np.int16)), differences

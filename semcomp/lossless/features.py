@@ -26,6 +26,8 @@ ACTIVITIES = 9
 """k is 0..8."""
 LEVEL_CLASSES = 3
 """Levels 0 (full size), 1, and all coarser ones."""
+FLAGS = LEVEL_CLASSES + ACTIVITIES + 1
+"""Features that are flags, the colour transform's among them."""
 ERROR_LIMIT = 255
 """Larger errors are seen as this one."""
 BOX_SHIFT = 3
@@ -41,7 +43,7 @@ class WindowConfig:
     """Pixels whose two colour differences a luma network sees."""
     chroma: int = 12
     """Pixels whose two colour differences a chroma network sees."""
-    luma_of_chroma: int = 12
+    luma_of_chroma: int = 20
     """Luma around a chroma pixel, which has luma on its own lattice too."""
     errors: int = 4
     """Pixels whose prediction errors are seen."""
@@ -61,13 +63,13 @@ class Windows:
     @property
     def luma_features(self) -> int:
         """Number of features of the luma network."""
-        common = 2 * self.lattices + LEVEL_CLASSES + ACTIVITIES
+        common = 2 * self.lattices + FLAGS
         return len(self.luma) + 2 * len(self.chroma_of_luma) + 2 * len(self.errors) + common
 
     @property
     def chroma_features(self) -> int:
         """Number of features of the chroma network."""
-        common = 2 * self.lattices + LEVEL_CLASSES + ACTIVITIES
+        common = 2 * self.lattices + FLAGS
         return 2 * len(self.chroma) + len(self.luma_of_chroma) + 2 + 2 * len(self.errors) + common
 
 
@@ -161,11 +163,23 @@ def limited_errors(xp: Any, errors: Any) -> Any:
     return xp.clip(xp.abs(errors), 0, ERROR_LIMIT)
 
 
-def flags(xp: Any, level: int, k: Any) -> Any:
-    """(12, N): which class of levels, and which activity."""
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What a step is told besides pixels: where it is, and what the planes mean."""
+
+    level: int
+    """0 is the full size."""
+    differences: bool
+    """The planes are green and differences to green. Otherwise they are YCoCg-R, or grey."""
+
+
+def flags(xp: Any, place: Place, k: Any) -> Any:
+    """(FLAGS, N): which class of levels, which activity, and which colour transform."""
     like = xp.zeros_like(k)
-    classes = [like + (FLAG if number == min(level, LEVEL_CLASSES - 1) else 0) for number in range(LEVEL_CLASSES)]
-    return xp.stack([*classes, *((k == number) * FLAG + like for number in range(ACTIVITIES))])
+    level = min(place.level, LEVEL_CLASSES - 1)
+    rows = [like + FLAG * (number == level) for number in range(LEVEL_CLASSES)]
+    rows += [(k == number) * FLAG + like for number in range(ACTIVITIES)]
+    return xp.stack([*rows, like + FLAG * place.differences])
 
 
 def _surroundings(xp: Any, known: Known, rows: slice) -> Any:
@@ -173,7 +187,7 @@ def _surroundings(xp: Any, known: Known, rows: slice) -> Any:
     return xp.stack([boxes[channel][:, rows].reshape(-1) for boxes in known.boxes.values() for channel in (0, 1)])
 
 
-def luma_step(xp: Any, known: Known, windows: Windows, *, level: int, rows: slice) -> tuple[Any, Any, Any]:
+def luma_step(xp: Any, known: Known, windows: Windows, *, place: Place, rows: slice) -> tuple[Any, Any, Any]:
     """Features of a luma network for the cells of ``rows``, its initial prediction (N,), and the activity k (N,)."""
     values = gather(xp, known.planes, 0, windows.luma, rows)
     prediction = mean_of_four(values)
@@ -185,11 +199,11 @@ def luma_step(xp: Any, known: Known, windows: Windows, *, level: int, rows: slic
         parts.append(chroma - mean_of_four(chroma))
     parts += [gather(xp, known.errors, channel, windows.errors, rows) for channel in (0, 1)]
     parts.append(_surroundings(xp, known, rows))
-    return xp.concatenate([scaled(xp, xp.concatenate(parts), k), flags(xp, level, k)]), prediction, k
+    return xp.concatenate([scaled(xp, xp.concatenate(parts), k), flags(xp, place, k)]), prediction, k
 
 
 def chroma_step(
-    xp: Any, known: Known, windows: Windows, luma: Any, error: Any, *, level: int, rows: slice
+    xp: Any, known: Known, windows: Windows, luma: Any, error: Any, *, place: Place, rows: slice
 ) -> tuple[Any, Any, Any, Any]:
     """Features of a chroma network, the initial predictions of both colour differences, and the activity k.
 
@@ -206,4 +220,4 @@ def chroma_step(
     parts = [first, second, around, xp.stack([error, xp.abs(error)])]
     parts += [gather(xp, known.errors, channel, windows.errors, rows) for channel in (1, 0)]
     parts.append(_surroundings(xp, known, rows))
-    return xp.concatenate([scaled(xp, xp.concatenate(parts), k), flags(xp, level, k)]), *predictions, k
+    return xp.concatenate([scaled(xp, xp.concatenate(parts), k), flags(xp, place, k)]), *predictions, k

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from semcomp.lossless.features import Known, Windows, chroma_step, luma_step
+from semcomp.lossless.features import Known, Place, Windows, chroma_step, luma_step
 
 SCALES = 64
 """Scales of a prediction, six to an octave of the standard deviation."""
@@ -50,10 +50,10 @@ def in_eighths(output: Any, k: Any) -> Any:
     return ((output << k) + 4) >> 3
 
 
-def luma_prediction(networks: Networks, known: Known, target: str, *, level: int, rows: slice) -> Prediction:
+def luma_prediction(networks: Networks, known: Known, target: str, *, place: Place, rows: slice) -> Prediction:
     """The prediction of luma on lattice ``target`` in some rows of cells."""
     xp = networks.xp
-    features, initial, k = luma_step(xp, known, networks.windows[target], level=level, rows=rows)
+    features, initial, k = luma_step(xp, known, networks.windows[target], place=place, rows=rows)
     output = networks.run("luma" + target, features)
     return predicted(xp, initial, in_eighths(output[0], k), output[1], k)
 
@@ -82,11 +82,11 @@ class ChromaOutputs:
 
 
 def chroma_outputs(
-    networks: Networks, known: Known, target: str, luma: Any, error: Any, *, level: int, rows: slice, columns: int
+    networks: Networks, known: Known, target: str, luma: Any, error: Any, *, place: Place, rows: slice, columns: int
 ) -> ChromaOutputs:
     """Run the chroma network of lattice ``target``; ``luma`` and its ``error`` (N,) are those of the whole step."""
     cells = slice(rows.start * columns, rows.stop * columns)
     windows = networks.windows[target]
-    features, *initial, k = chroma_step(networks.xp, known, windows, luma[cells], error[cells], level=level, rows=rows)
+    features, *initial, k = chroma_step(networks.xp, known, windows, luma[cells], error[cells], place=place, rows=rows)
     output = networks.run("chroma" + target, features)
     return ChromaOutputs(xp=networks.xp, initial=(initial[0], initial[1]), k=k, output=output, cells=cells)

@@ -104,7 +104,9 @@ def encode_lossless(
     grey = pixels.ndim == 2
     planes = pixels[None].astype(np.int32) if grey else forward(pixels, transform)
     writer = StepWriter(model)
-    Walk(networks=networks or model, coder=writer, channels=len(planes)).run(height, width, planes[:, 0, 0], planes)
+    differences = not grey and transform != ColourTransform.YCOCG
+    walk = Walk(networks=networks or model, coder=writer, channels=len(planes), differences=differences)
+    walk.run(height, width, planes[:, 0, 0], planes)
     head = bytes([VERSION, GREY if grey else 1 + transform]) + pack_varint(width) + pack_varint(height)
     head += model.id + zlib.crc32(np.ascontiguousarray(pixels)).to_bytes(4, "little")
     head += b"".join(pack_varint(_zigzag(int(value))) for value in planes[:, 0, 0])
@@ -155,7 +157,9 @@ def decode_lossless(
     if np.abs(first).max() > 255:
         raise FormatError(f"the first pixel is {first.tolist()}, which no 8-bit image has; copy the file again")
     reader = StepReader(model, data[at:], plain=plain)
-    planes = Walk(networks=networks or model, coder=reader, channels=channels).run(height, width, first, None)
+    differences = data[1] not in (GREY, 1 + ColourTransform.YCOCG)
+    walk = Walk(networks=networks or model, coder=reader, channels=channels, differences=differences)
+    planes = walk.run(height, width, first, None)
     reader.finish()
     image = planes[0] if channels == 1 else inverse(planes, ColourTransform(data[1] - 1))
     if image.min() < 0 or image.max() > 255 or zlib.crc32(image.astype(np.uint8)).to_bytes(4, "little") != crc:

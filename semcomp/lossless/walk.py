@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.errors import FormatError
-from semcomp.lossless.features import Known, limited_errors
+from semcomp.lossless.features import Known, Place, limited_errors
 from semcomp.lossless.geometry import OFFSETS, PASSES, level_sizes
 from semcomp.lossless.step import Networks, Prediction, chroma_outputs, luma_prediction
 
@@ -61,6 +61,8 @@ class Walk:
     coder: SymbolCoder
     channels: int
     """1 for grey, 3 for colour"""
+    differences: bool = False
+    """The planes are green and differences to green."""
 
     def run(self, height: int, width: int, first: Int32, truth: Int32 | None) -> Int32:
         """Code an image whose top left pixel is ``first`` (C,).
@@ -87,7 +89,7 @@ class Walk:
         self, level: int, size: tuple[int, int], coarse: Any, errors: Any, truth: Int32 | None
     ) -> tuple[Any, Any]:
         """Planes (C, h, w) and errors (2, h, w) of a level from those of the next coarser one."""
-        xp, known = self.networks.xp, Known()
+        xp, known, place = self.networks.xp, Known(), Place(level=level, differences=self.differences)
         known.add(xp, "00", coarse[:, None], errors[:, None])
         rows, columns = coarse.shape[1:]
         fine = xp.zeros((3, 2 * rows, 2 * columns), dtype=xp.int16)
@@ -99,18 +101,18 @@ class Walk:
             values, off = coarse + 0, xp.zeros((2, rows, columns), dtype=xp.int16)
             if cells.rows and cells.existing:
                 shown = None if truth is None else truth[:, down::2, right::2]
-                self._pass(known, target, level, cells, values, off, shown)
+                self._pass(known, target, place, cells, values, off, shown)
             known.add(xp, target, values[:, None], off[:, None])
             fine[:, down::2, right::2], fine_errors[:, down::2, right::2] = values, off
         return fine[:, : size[0], : size[1]], fine_errors[:, : size[0], : size[1]]
 
     def _pass(
-        self, known: Known, target: str, level: int, cells: _Cells, values: Any, off: Any, truth: Int32 | None
+        self, known: Known, target: str, place: Place, cells: _Cells, values: Any, off: Any, truth: Int32 | None
     ) -> None:
         """Code the pixels of one lattice, and enter them and their errors into ``values`` and ``off``."""
         xp, networks = self.networks.xp, self.networks
         bands = _bands(cells)
-        parts = [luma_prediction(networks, known, target, level=level, rows=rows) for rows in bands]
+        parts = [luma_prediction(networks, known, target, place=place, rows=rows) for rows in bands]
         error = self._code(0, _joined(xp, parts), cells, values, truth)
         off[0, : cells.rows] = cells.grid(limited_errors(xp, error))
         if self.channels == 1:
@@ -118,7 +120,7 @@ class Walk:
         known.add_luma(xp, target, values[:1, None])
         luma = values[0, : cells.rows].reshape(-1)
         waiting = [
-            chroma_outputs(networks, known, target, luma, error, level=level, rows=rows, columns=cells.columns)
+            chroma_outputs(networks, known, target, luma, error, place=place, rows=rows, columns=cells.columns)
             for rows in bands
         ]
         first = self._code(1, _joined(xp, [band.first() for band in waiting]), cells, values, truth)
