@@ -20,10 +20,10 @@ from semcomp.errors import ModelError
 from semcomp.lossless.banks import CHANNELS, TABLES
 from semcomp.lossless.features import WindowConfig, Windows, windows_of
 from semcomp.lossless.geometry import PASSES
+from semcomp.lossless.head import ID_BYTES
 from semcomp.lossless.network import Block, IntegerNetwork
 
 FORMAT = "semcomp-lossless-1"
-ID_BYTES = 8
 OUTPUTS = {"luma": 2, "chroma": 5}
 NAMES = tuple(kind + target for target in PASSES for kind in OUTPUTS)
 

@@ -14,6 +14,9 @@ PHASES = 8
 STEPS_PER_OCTAVE = 6
 FIRST_SCALE = 12
 """The scale of an output of 0 at activity 0."""
+COARSER = (0, 10, 14, 17, 19, 21, 22, 23, 25)
+"""Scales to go down where symbols count steps of 1, 3, 5, ... 17: six times the binary logarithm, rounded."""
+MAX_NEAR = len(COARSER) - 1
 MEAN_LIMIT = 4096
 """Means are at most this far from the initial prediction, in eighths."""
 
@@ -43,6 +46,14 @@ def predicted(xp: Any, initial: Any, eighths: Any, scale: Any, k: Any) -> Predic
     eighths = xp.clip(eighths, -MEAN_LIMIT, MEAN_LIMIT) + 4
     scale = xp.clip((scale + 4 * (STEPS_PER_OCTAVE * k + FIRST_SCALE) + 2) >> 2, 0, SCALES - 1)
     return Prediction(initial + (eighths >> 3), scale * PHASES + (eighths & 7))
+
+
+def coarser_tables(tables: Any, near: int) -> Any:
+    """Table numbers for symbols that count steps of 2 near + 1: a smaller scale, and a phase nearer to the middle."""
+    step = 2 * near + 1
+    scale, phase = tables // PHASES, tables % PHASES
+    scale = (scale - COARSER[near]).clip(0, SCALES - 1)
+    return scale * PHASES + (2 * (phase - PHASES // 2) + step) // (2 * step) + PHASES // 2
 
 
 def in_eighths(output: Any, k: Any) -> Any:

@@ -1,10 +1,4 @@
-"""A lossless image as bytes: a short header, the words of the entropy coder, and a checksum of the pixels.
-
-    version u8, form u8, width varint, height varint, model id 8 bytes, CRC-32 of the pixels u32,
-    first pixel: zigzag varint of each channel, words of the symbol stream
-
-``form`` is 0 for grey and 1 + the number of the colour transform for RGB.
-"""
+"""Lossless and near-lossless images as bytes: a header (head.py), and the words of the entropy coder."""
 
 from __future__ import annotations
 
@@ -13,23 +7,19 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from semcomp.bitstream.fields import check_version, pack_varint, unpack_varint
 from semcomp.bitstream.frequency_tables import Tables
 from semcomp.bitstream.symbol_stream import SymbolReader, encode_symbols
 from semcomp.errors import FormatError, ImageError, ModelError
 from semcomp.lossless.banks import AdaptiveBank
-from semcomp.lossless.colour import ColourTransform, forward, inverse
-from semcomp.lossless.model import ID_BYTES, LosslessModel
-from semcomp.lossless.step import Networks
+from semcomp.lossless.colour import ColourTransform, Planes, forward, inverse
+from semcomp.lossless.general import decode_general, encode_general, has_webp, looks_drawn
+from semcomp.lossless.head import MAX_PIXELS, MAX_SIDE, Form, Head, channels_of, unpack_head
+from semcomp.lossless.model import LosslessModel
+from semcomp.lossless.step import MAX_NEAR, Networks
 from semcomp.lossless.walk import Walk
 
 Pixels = NDArray[np.uint8]
 Int32 = NDArray[np.int32]
-
-VERSION = 1
-GREY = 0
-MAX_PIXELS = 178_000_000
-MAX_SIDE = 1 << 20
 
 
 class StepWriter:
@@ -76,41 +66,53 @@ def encode_lossless(
     *,
     model: LosslessModel,
     networks: Networks | None = None,
-    transform: ColourTransform = ColourTransform.YCOCG,
+    near: int = 0,
+    transform: ColourTransform | None = None,
+    general: bool = True,
     plain: bool = False,
 ) -> bytes:
-    """Encode an 8-bit image exactly.
+    """Encode an 8-bit image exactly, or so that no value is off by more than ``near``.
 
     Args:
         pixels: uint8, (H, W) for grey or (H, W, 3) for RGB.
         model: The networks and tables.
         networks: The model's networks on another backend. None runs them on numpy.
-        transform: How RGB becomes luma and two colour differences.
+        near: The largest error of any channel of any pixel, 0..8.
+        transform: How RGB becomes luma and two colour differences. None takes YCoCg-R, and GREEN with ``near``.
+        general: Store a drawn image as lossless WebP where that is smaller.
         plain: Use the plain Python entropy coder even where constriction is installed. The bytes are the same.
 
     Returns:
-        The bytes. :func:`decode_lossless` gives back every pixel.
+        The bytes for :func:`decode_lossless`.
 
     Raises:
         ImageError: The pixels are not of such a type or shape.
+        ValueError: ``near`` is out of its range, or the transform would let errors add up.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
-        raise ImageError(f"pixels are {pixels.dtype} {pixels.shape}, expected uint8 (H, W) or (H, W, 3)")
-    height, width = pixels.shape[:2]
-    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE and height * width <= MAX_PIXELS):
-        raise ImageError(
-            f"the image is {width}x{height}, expected 1..{MAX_SIDE} a side and at most {MAX_PIXELS} pixels"
-        )
+    _check(pixels, near, transform)
+    if transform is None:
+        transform = ColourTransform.GREEN if near else ColourTransform.YCOCG
     grey = pixels.ndim == 2
+    form = Form.GREY if grey else Form.RGB + transform
     planes = pixels[None].astype(np.int32) if grey else forward(pixels, transform)
+    first = planes[:, 0, 0].copy()
+    if near and not grey:
+        planes = forward(pixels, ColourTransform.NONE)
     writer = StepWriter(model)
-    differences = not grey and transform != ColourTransform.YCOCG
-    walk = Walk(networks=networks or model, coder=writer, channels=len(planes), differences=differences)
-    walk.run(height, width, planes[:, 0, 0], planes)
-    head = bytes([VERSION, GREY if grey else 1 + transform]) + pack_varint(width) + pack_varint(height)
-    head += model.id + zlib.crc32(np.ascontiguousarray(pixels)).to_bytes(4, "little")
-    head += b"".join(pack_varint(_zigzag(int(value))) for value in planes[:, 0, 0])
-    return head + writer.finish(plain=plain)
+    walk = _walk(networks or model, writer, form, near)
+    coded = walk.run(pixels.shape[0], pixels.shape[1], first, planes)
+    image = _pixels_of(coded, form) if near else pixels
+    head = Head(
+        form=form,
+        near=near,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        model_id=model.id,
+        crc=zlib.crc32(np.ascontiguousarray(image, np.uint8)),
+        first=tuple(first.tolist()),
+    )
+    data = head.pack() + writer.finish(plain=plain)
+    return _smaller(data, pixels, model) if general and looks_drawn(pixels) and has_webp() else data
 
 
 def decode_lossless(
@@ -137,39 +139,60 @@ def decode_lossless(
         FormatError: The bytes are damaged, or of another version.
         ModelError: Another model wrote them.
     """
-    check_version(data, VERSION, "lossless pixels")
-    if len(data) < 2 or not GREY <= data[1] <= 1 + max(ColourTransform):
-        raise FormatError("the form of the lossless pixels is missing or unknown (byte 1); copy the file again")
-    channels = 1 if data[1] == GREY else 3
-    width, at = unpack_varint(data, offset=2)
-    height, at = unpack_varint(data, offset=at)
-    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE and height * width <= max_pixels):
-        raise FormatError(f"the lossless image claims {width}x{height}, at most {max_pixels} pixels are allowed")
-    if len(data) < at + ID_BYTES + 4:
-        raise FormatError(f"the lossless pixels are cut off in their header, at byte {len(data)}; copy the file again")
-    wanted, crc, at = data[at : at + ID_BYTES], data[at + ID_BYTES : at + ID_BYTES + 4], at + ID_BYTES + 4
-    if wanted != model.id:
-        raise ModelError(f"model {wanted.hex()} wrote the lossless pixels, this one is {model.id.hex()}")
-    first = np.zeros(channels, np.int32)
-    for channel in range(channels):
-        value, at = unpack_varint(data, offset=at)
-        first[channel] = _unzigzag(value)
-    if np.abs(first).max() > 255:
-        raise FormatError(f"the first pixel is {first.tolist()}, which no 8-bit image has; copy the file again")
-    reader = StepReader(model, data[at:], plain=plain)
-    differences = data[1] not in (GREY, 1 + ColourTransform.YCOCG)
-    walk = Walk(networks=networks or model, coder=reader, channels=channels, differences=differences)
-    planes = walk.run(height, width, first, None)
-    reader.finish()
-    image = planes[0] if channels == 1 else inverse(planes, ColourTransform(data[1] - 1))
-    if image.min() < 0 or image.max() > 255 or zlib.crc32(image.astype(np.uint8)).to_bytes(4, "little") != crc:
+    head, at = unpack_head(data, max_pixels=max_pixels)
+    if head.form in (Form.GENERAL, Form.GENERAL_GREY):
+        image = decode_general(data[at:], width=head.width, height=head.height)
+        image = image[..., 0] if head.form == Form.GENERAL_GREY else image
+    else:
+        if head.model_id != model.id:
+            raise ModelError(f"model {head.model_id.hex()} wrote the lossless pixels, this one is {model.id.hex()}")
+        reader = StepReader(model, data[at:], plain=plain)
+        walk = _walk(networks or model, reader, head.form, head.near)
+        planes = walk.run(head.height, head.width, np.array(head.first, np.int32), None)
+        reader.finish()
+        image = _pixels_of(planes, head.form)
+    if zlib.crc32(np.ascontiguousarray(image)) != head.crc:
         raise FormatError("the decoded pixels do not match their checksum; copy the file again")
+    return image
+
+
+def _check(pixels: Pixels, near: int, transform: ColourTransform | None) -> None:
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
+        raise ImageError(f"pixels are {pixels.dtype} {pixels.shape}, expected uint8 (H, W) or (H, W, 3)")
+    height, width = pixels.shape[:2]
+    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE and height * width <= MAX_PIXELS):
+        raise ImageError(
+            f"the image is {width}x{height}, expected 1..{MAX_SIDE} pixels a side and at most {MAX_PIXELS} in all"
+        )
+    if not 0 <= near <= MAX_NEAR:
+        raise ValueError(f"near is {near}, expected 0..{MAX_NEAR}")
+    if near and transform not in (None, ColourTransform.GREEN):
+        raise ValueError(f"near needs the transform GREEN, not {transform!r}: errors of others add up")
+
+
+def _walk(networks: Networks, coder: StepWriter | StepReader, form: int, near: int) -> Walk:
+    differences = form not in (Form.GREY, Form.RGB + ColourTransform.YCOCG)
+    return Walk(networks=networks, coder=coder, channels=channels_of(form), differences=differences, near=near)
+
+
+def _pixels_of(planes: Planes, form: int) -> Pixels:
+    """The image of decoded planes. FormatError where a value is not that of an 8-bit pixel."""
+    image = planes[0] if form == Form.GREY else inverse(planes, ColourTransform(form - Form.RGB))
+    if image.min() < 0 or image.max() > 255:
+        raise FormatError("the decoded values are not those of 8-bit pixels; copy the file again")
     return image.astype(np.uint8)
 
 
-def _zigzag(value: int) -> int:
-    return value << 1 if value >= 0 else (-value << 1) - 1
-
-
-def _unzigzag(value: int) -> int:
-    return -(value >> 1) - 1 if value & 1 else value >> 1
+def _smaller(data: bytes, pixels: Pixels, model: LosslessModel) -> bytes:
+    """The given bytes, or those of the general coder where they are fewer."""
+    head = Head(
+        form=Form.GENERAL_GREY if pixels.ndim == 2 else Form.GENERAL,
+        near=0,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        model_id=model.id,
+        crc=zlib.crc32(np.ascontiguousarray(pixels)),
+        first=(),
+    )
+    general = head.pack() + encode_general(pixels)
+    return general if len(general) < len(data) else data

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from semcomp.errors import FormatError
 from semcomp.lossless.features import Known, Place, limited_errors
 from semcomp.lossless.geometry import OFFSETS, PASSES, level_sizes
-from semcomp.lossless.step import Networks, Prediction, chroma_outputs, luma_prediction
+from semcomp.lossless.step import Networks, Prediction, chroma_outputs, coarser_tables, luma_prediction
 
 Int32 = NDArray[np.int32]
 
@@ -63,6 +63,9 @@ class Walk:
     """1 for grey, 3 for colour"""
     differences: bool = False
     """The planes are green and differences to green."""
+    near: int = 0
+    """Pixels may be off by this much. Colour then needs ``differences``: red and blue are coded as differences to the
+    green that a decoder has, so that their errors do not add up."""
 
     def run(self, height: int, width: int, first: Int32, truth: Int32 | None) -> Int32:
         """Code an image whose top left pixel is ``first`` (C,).
@@ -71,7 +74,8 @@ class Walk:
             height: Rows of the image.
             width: Columns of the image.
             first: Values of the top left pixel in every channel.
-            truth: The planes (C, height, width) for a writer, None for a reader.
+            truth: The planes (C, height, width) for a writer, None for a reader. With ``near`` they are green, red
+                and blue themselves.
 
         Returns:
             int32 (C, height, width): the planes.
@@ -130,16 +134,20 @@ class Walk:
 
     def _code(self, channel: int, prediction: Prediction, cells: _Cells, values: Any, truth: Int32 | None) -> Any:
         """Code one step, enter its pixels into ``values``, and return their errors (N,), 0 where no pixel exists."""
-        xp = self.networks.xp
+        xp, step = self.networks.xp, 2 * self.near + 1
         mean, tables = np.asarray(cells.pixels(prediction.mean)), np.asarray(cells.pixels(prediction.table))
-        symbols = None if truth is None else truth[channel].reshape(-1) - mean
-        symbols = self.coder.code(channel, tables, symbols)
-        coded = symbols + mean
-        if np.abs(coded).max() > VALUE_LIMIT:
+        luma = np.asarray(cells.pixels(values[0, : cells.rows].reshape(-1)), np.int32)
+        green = luma if self.near and channel else 0
+        symbols = None if truth is None else (truth[channel].reshape(-1) - green - mean + self.near) // step
+        symbols = self.coder.code(channel, coarser_tables(tables, self.near), symbols)
+        coded = mean + step * symbols
+        if self.near:
+            coded = np.clip(coded, -green, VALUE_LIMIT - green)
+        elif np.abs(coded).max() > VALUE_LIMIT:
             raise FormatError("a decoded value is beyond what 8-bit pixels can give; copy the file again")
         values[channel, : cells.rows, : cells.existing] = xp.asarray(coded).reshape(cells.rows, -1)
         error = xp.zeros((cells.rows, cells.columns), dtype=xp.int16)
-        error[:, : cells.existing] = xp.asarray(symbols).reshape(cells.rows, -1)
+        error[:, : cells.existing] = xp.asarray(coded - mean).reshape(cells.rows, -1)
         return error.reshape(-1)
 
 

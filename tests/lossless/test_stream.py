@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from semcomp.errors import FormatError, ImageError, ModelError
-from semcomp.lossless import stream
 from semcomp.lossless.colour import ColourTransform
+from semcomp.lossless.head import VERSION, Form
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.stream import decode_lossless, encode_lossless
 from tests.lossless.conftest import photo
@@ -35,7 +35,7 @@ def test_noise_comes_back_under_every_transform(model: LosslessModel, transform:
 @pytest.mark.parametrize("value", [0, 255])
 def test_flat_images_come_back_and_are_small(model: LosslessModel, value: int) -> None:
     pixels = np.full((64, 64, 3), value, np.uint8)
-    data = encode_lossless(pixels, model=model)
+    data = encode_lossless(pixels, model=model, general=False)
     assert np.array_equal(decode_lossless(data, model=model), pixels)
     assert len(data) < pixels.size / 4
 
@@ -85,7 +85,7 @@ def test_changed_bytes_are_never_taken_for_the_image(model: LosslessModel) -> No
 
 
 def test_a_giant_claim_is_refused_before_memory_is_taken(model: LosslessModel) -> None:
-    data = bytes([stream.VERSION, 0]) + b"\xff\xff\x3f" * 2 + model.id + bytes(10)
+    data = bytes([VERSION, 0, 0]) + b"\xff\xff\x3f" * 2 + model.id + bytes(10)
     with pytest.raises(FormatError, match="1048575x1048575"):
         decode_lossless(data, model=model)
 
@@ -96,3 +96,39 @@ def test_a_giant_claim_is_refused_before_memory_is_taken(model: LosslessModel) -
 def test_other_pixels_are_refused_in_words(model: LosslessModel, pixels: np.ndarray) -> None:
     with pytest.raises(ImageError, match="expected"):
         encode_lossless(pixels, model=model)
+
+
+@pytest.mark.parametrize("near", [1, 2, 5, 8])
+def test_near_lossless_keeps_its_promise_and_saves_bytes(model: LosslessModel, near: int) -> None:
+    pixels = photo(67, 50)
+    pixels[:5], pixels[5:9] = 0, 255  # at both ends of the range errors are cut off
+    for image in (pixels, np.ascontiguousarray(pixels[..., 2])):
+        exact, data = encode_lossless(image, model=model), encode_lossless(image, model=model, near=near)
+        decoded = decode_lossless(data, model=model)
+        off = np.abs(decoded.astype(int) - image)
+        assert 0 < off.max() <= near
+        assert len(data) < len(exact)
+
+
+def test_near_lossless_refuses_what_would_break_its_promise(model: LosslessModel) -> None:
+    with pytest.raises(ValueError, match=r"0\.\.8"):
+        encode_lossless(photo(8, 8), model=model, near=9)
+    with pytest.raises(ValueError, match="add up"):
+        encode_lossless(photo(8, 8), model=model, near=1, transform=ColourTransform.YCOCG)
+
+
+def test_drawn_images_take_the_general_coder_and_come_back_exactly(model: LosslessModel) -> None:
+    pixels = np.zeros((60, 80, 3), np.uint8)
+    pixels[10:30, 20:50] = (200, 30, 5)
+    pixels[::7] = 255
+    for image, form in ((pixels, Form.GENERAL), (pixels[..., 0].copy(), Form.GENERAL_GREY)):
+        data = encode_lossless(image, model=model)
+        assert data[1] == form
+        assert np.array_equal(decode_lossless(data, model=model), image)
+        assert len(data) < len(encode_lossless(image, model=model, general=False))
+        with pytest.raises(FormatError):
+            decode_lossless(data[:-9], model=model)
+
+
+def test_photos_do_not_take_the_general_coder(model: LosslessModel) -> None:
+    assert encode_lossless(photo(50, 50), model=model)[1] == Form.RGB + ColourTransform.YCOCG
