@@ -6,6 +6,7 @@ The first channel keeps the range of the pixels, the other two have one bit more
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ class ColourTransform(IntEnum):
     """YCoCg-R (Malvar and Sullivan 2003), the transform that the networks are trained with."""
 
 
-def forward(rgb: NDArray[np.integer], transform: ColourTransform) -> Planes:
+def forward(rgb: NDArray[np.integer[Any]], transform: ColourTransform) -> Planes:
     """(H, W, 3) pixels to (3, H, W) planes.
 
     >>> forward(np.array([[[10, 20, 31]]], np.uint8), ColourTransform.YCOCG)[:, 0, 0].tolist()

@@ -114,7 +114,7 @@ def load_model(path: str | Path) -> LosslessModel:
 
 
 def _network(arrays: dict[str, NDArray[Any]], name: str) -> IntegerNetwork:
-    blocks = []
+    blocks: list[Block] = []
     while f"{name}.blocks.{len(blocks)}.direct" in arrays:
         prefix = f"{name}.blocks.{len(blocks)}."
         blocks.append(Block(**{part.name: arrays[prefix + part.name] for part in fields(Block)}))

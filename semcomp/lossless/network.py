@@ -104,7 +104,8 @@ class IntegerNetwork:
             sums = block.direct.astype(np.int64) @ hidden + block.outer.astype(np.int64) @ inner
             hidden = activate(sums, block.bias, BLOCK_SHIFT)
         sums = self.from_hidden.astype(np.int64) @ hidden + 2 * (self.from_features.astype(np.int64) @ x)
-        return (sums + self.bias[:, None]) >> OUTPUT_SHIFT
+        outputs: NDArray[np.int64] = (sums + self.bias[:, None]) >> OUTPUT_SHIFT
+        return outputs
 
 
 def _bound(bias: Int32, *products: tuple[Int8, int]) -> int:

@@ -24,9 +24,13 @@ MEAN_LIMIT = 4096
 class Networks(Protocol):
     """The networks of a backend, on its arrays."""
 
-    xp: Any
-    """numpy or torch"""
-    windows: dict[str, Windows]
+    @property
+    def xp(self) -> Any:
+        """numpy or torch"""
+
+    @property
+    def windows(self) -> dict[str, Windows]:
+        """The windows of every pass."""
 
     def run(self, name: str, features: Any) -> Any:
         """Outputs of one network for features (F, N): (2, N) of "luma11", (5, N) of "chroma11", and so on."""

@@ -108,7 +108,7 @@ def encode_lossless(
         width=pixels.shape[1],
         height=pixels.shape[0],
         model_id=model.id,
-        crc=zlib.crc32(np.ascontiguousarray(image, np.uint8)),
+        crc=zlib.crc32(image.tobytes()),
         first=tuple(first.tolist()),
     )
     data = head.pack() + writer.finish(plain=plain)
@@ -151,7 +151,7 @@ def decode_lossless(
         planes = walk.run(head.height, head.width, np.array(head.first, np.int32), None)
         reader.finish()
         image = _pixels_of(planes, head.form)
-    if zlib.crc32(np.ascontiguousarray(image)) != head.crc:
+    if zlib.crc32(image.tobytes()) != head.crc:
         raise FormatError("the decoded pixels do not match their checksum; copy the file again")
     return image
 
@@ -191,7 +191,7 @@ def _smaller(data: bytes, pixels: Pixels, model: LosslessModel) -> bytes:
         width=pixels.shape[1],
         height=pixels.shape[0],
         model_id=model.id,
-        crc=zlib.crc32(np.ascontiguousarray(pixels)),
+        crc=zlib.crc32(pixels.tobytes()),
         first=(),
     )
     general = head.pack() + encode_general(pixels)

@@ -72,7 +72,18 @@ class _Activated(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (hidden,) = ctx.saved_tensors
         # The gradient of hardtanh; comparisons of bfloat16 take several times as long.
-        return torch.ops.aten.hardtanh_backward(gradient, hidden, 0.0, float(HIDDEN_LIMIT))
+        inside: Tensor = torch.ops.aten.hardtanh_backward(gradient, hidden, 0.0, float(HIDDEN_LIMIT))
+        return inside
+
+
+def _rounded(value: Tensor, unit: float, limit: float) -> Tensor:
+    result: Tensor = _Rounded.apply(value, unit, limit)  # type: ignore[no-untyped-call]
+    return result
+
+
+def _activated(sums: Tensor) -> Tensor:
+    result: Tensor = _Activated.apply(sums)  # type: ignore[no-untyped-call]
+    return result
 
 
 class IntegerLinear(nn.Module):
@@ -85,10 +96,11 @@ class IntegerLinear(nn.Module):
 
     def integers(self) -> Tensor:
         """The int8 weights as floats, with straight-through gradients."""
-        return _Rounded.apply(self.weight, _UNIT, WEIGHT_LIMIT)
+        return _rounded(self.weight, _UNIT, WEIGHT_LIMIT)
 
     def forward(self, values: Tensor) -> Tensor:
-        return (self.integers() * 2.0**-self.shift).to(values.dtype) @ values
+        weight = (self.integers() * 2.0**-self.shift).to(values.dtype)
+        return weight @ values
 
 
 class IntegerBias(nn.Module):
@@ -101,7 +113,7 @@ class IntegerBias(nn.Module):
 
     def integers(self) -> Tensor:
         """The int32 biases as floats, with straight-through gradients."""
-        return _Rounded.apply(self.bias, self.unit, 1 << 22)
+        return _rounded(self.bias, self.unit, 1 << 22)
 
     def forward(self, values: Tensor) -> Tensor:
         return values + (self.integers() * 2.0**-self.shift).to(values.dtype)
@@ -119,9 +131,9 @@ class DenseResidualBlock(nn.Module):
         self.bias = IntegerBias(width, unit=_HIDDEN_UNIT, shift=BLOCK_SHIFT, initial=0.0)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        inner = _Activated.apply(self.inner_bias(self.inner(hidden)))
+        inner = _activated(self.inner_bias(self.inner(hidden)))
         sums: Tensor = self.bias(self.direct(hidden) + self.outer(inner))
-        return _Activated.apply(sums)
+        return _activated(sums)
 
     def released(self) -> Block:
         """The integers."""
@@ -147,7 +159,7 @@ class TrainableNetwork(nn.Module):
         self.bias = IntegerBias(outputs, unit=_OUTPUT_UNIT, shift=OUTPUT_SHIFT, initial=0.0)
 
     def forward(self, features: Tensor) -> Tensor:
-        hidden = _Activated.apply(self.entry_bias(self.entry(features)))
+        hidden = _activated(self.entry_bias(self.entry(features)))
         for block in self.blocks:
             hidden = block(hidden)
         sums = self.from_hidden(hidden) + self.from_features(features)  # whose shift is smaller: it counts twice
@@ -188,7 +200,8 @@ class _Floor(torch.autograd.Function):
 
 def straight_floor(value: Tensor) -> Tensor:
     """Largest integer not above a value; the gradient passes unchanged."""
-    return _Floor.apply(value)
+    result: Tensor = _Floor.apply(value)  # type: ignore[no-untyped-call]
+    return result
 
 
 @torch.no_grad()

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.lossless.features import Windows
 from semcomp.lossless.model import LosslessModel
-from semcomp.lossless.network import BLOCK_SHIFT, HIDDEN_LIMIT, INPUT_SHIFT, OUTPUT_SHIFT, IntegerNetwork
+from semcomp.lossless.network import BLOCK_SHIFT, HIDDEN_LIMIT, INPUT_SHIFT, OUTPUT_SHIFT, Int8, Int32, IntegerNetwork
 from semcomp.networks.precision import sums_products_of_bytes
 
 _MIDDLE = 128
@@ -31,7 +33,7 @@ class _Layer:
     shift: int
 
     @classmethod
-    def of(cls, weight: np.ndarray, bias: np.ndarray, shift: int, *, hidden: bool) -> _Layer:
+    def of(cls, weight: Int8, bias: Int32, shift: int, *, hidden: bool) -> _Layer:
         """``hidden``: the values that the layer sees are hidden ones, with _MIDDLE taken off."""
         missing = _MIDDLE * weight.astype(np.int64).sum(1) if hidden else 0
         total = torch.from_numpy((bias + missing - (_MIDDLE << shift)).astype(np.int32))
@@ -73,7 +75,7 @@ class _FloatNetwork:
     """One network in float32."""
 
     def __init__(self, network: IntegerNetwork):
-        def tensor(array: np.ndarray) -> Tensor:
+        def tensor(array: NDArray[Any]) -> Tensor:
             values = torch.from_numpy(array.astype(np.float32))
             return values if values.ndim == 2 else values[:, None]
 
