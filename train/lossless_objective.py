@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from semcomp.bitstream.frequency_tables import Tables, quantize_pmf
-from semcomp.lossless.features import Known, Place, chroma_step, limited_errors, luma_step, windows_of
+from semcomp.lossless.features import Known, Place, chroma_step, luma_step, windows_of
 from semcomp.lossless.geometry import OFFSETS, PASSES
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import FIRST_SCALE, MEAN_LIMIT, PHASES, SCALES, STEPS_PER_OCTAVE
@@ -120,7 +120,7 @@ class LosslessObjective(nn.Module):
         off = self._cost(1, place.level, bits, first - middle, _eighths(output[0], k), output[1], k)
         moved = _eighths(output[2], k) + straight_floor((output[4] * off.float() + 8) * 2.0**-4)
         rest = self._cost(2, place.level, bits, second - last, moved, output[3], k)
-        return limited_errors(torch, torch.stack([error, off.abs() + rest.abs()])).view(2, *values.shape[1:])
+        return place.limited(torch, torch.stack([error, off.abs() + rest.abs()])).view(2, *values.shape[1:])
 
     def _run(self, name: str, features: Tensor, dtype: torch.dtype) -> Tensor:
         network = self.networks[name]

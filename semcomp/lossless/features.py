@@ -1,7 +1,7 @@
 """What a network sees before it predicts a pixel: integers, the same on every machine.
 
-The functions run on numpy arrays and on torch tensors alike: ``xp`` is the module, numpy or torch. Planes are int16,
-and nothing that is computed from them here leaves 16 bits; int32 gives the same numbers.
+The functions run on numpy arrays and on torch tensors alike: ``xp`` is the module, numpy or torch. Planes of 8-bit
+images are int16, and nothing that is computed from them here leaves 16 bits. Planes of 16-bit images are int32.
 
     lattice   (C, B, h, w)   one value a cell, B images of equal size
     padded    (C, B, h + 4, w + 4)   the same with its edges repeated REACH times
@@ -23,13 +23,11 @@ FEATURE_LIMIT = 127
 FLAG = 64
 """What a flag that is set has as its value."""
 ACTIVITIES = 9
-"""k is 0..8."""
+"""Flags of k, which is 0..8 for 8-bit images. 16-bit images have k up to 16, and the last flag for all above 8."""
 LEVEL_CLASSES = 3
 """Levels 0 (full size), 1, and all coarser ones."""
 FLAGS = LEVEL_CLASSES + ACTIVITIES + 1
 """Features that are flags, the colour transform's among them."""
-ERROR_LIMIT = 255
-"""Larger errors are seen as this one."""
 BOX_SHIFT = 3
 
 
@@ -89,6 +87,27 @@ def windows_of(config: WindowConfig) -> dict[str, Windows]:
     return windows
 
 
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What a step is told besides pixels: where it is, and what the planes mean."""
+
+    level: int
+    """0 is the full size."""
+    differences: bool
+    """The planes are green and differences to green. Otherwise they are YCoCg-R, or grey."""
+    bits: int = 8
+    """Depth of the image's samples, 8 or 16."""
+
+    @property
+    def value_limit(self) -> int:
+        """The largest magnitude of luma and colour differences."""
+        return (1 << self.bits) - 1
+
+    def limited(self, xp: Any, errors: Any) -> Any:
+        """Magnitudes of errors, as later predictions see them."""
+        return xp.clip(xp.abs(errors), 0, self.value_limit)
+
+
 @dataclass
 class Known:
     """What is known of a level: planes and prediction errors of each lattice, with their edges repeated."""
@@ -96,7 +115,7 @@ class Known:
     planes: dict[str, Any] = field(default_factory=dict)
     """(3, B, h + 4, w + 4)"""
     errors: dict[str, Any] = field(default_factory=dict)
-    """(2, B, h + 4, w + 4): |error| of luma, and of both colour differences together, at most ERROR_LIMIT."""
+    """(2, B, h + 4, w + 4): |error| of luma, and of both colour differences together, at most `Place.value_limit`."""
     boxes: dict[str, Any] = field(default_factory=dict)
     """(2, B, h, w): errors summed over 5x5 cells, >> BOX_SHIFT."""
 
@@ -148,9 +167,9 @@ def mean_of_four(values: Any) -> Any:
     return (total(values[:4]) + 2) >> 2
 
 
-def activity(xp: Any, size: Any) -> Any:
-    """k = 0..8 for sums of eight magnitudes: 0 below 8, then one more at every doubling."""
-    return xp.stack([size >= 8 << step for step in range(ACTIVITIES - 1)]).sum(0, dtype=size.dtype)
+def activity(xp: Any, size: Any, bits: int) -> Any:
+    """k = 0..bits for sums of eight magnitudes: 0 below 8, then one more at every doubling."""
+    return xp.stack([size >= 8 << step for step in range(bits)]).sum(0, dtype=size.dtype)
 
 
 def scaled(xp: Any, values: Any, k: Any) -> Any:
@@ -158,27 +177,13 @@ def scaled(xp: Any, values: Any, k: Any) -> Any:
     return xp.clip((values << 4) >> k, -FEATURE_LIMIT, FEATURE_LIMIT)
 
 
-def limited_errors(xp: Any, errors: Any) -> Any:
-    """Magnitudes of errors, as later predictions see them."""
-    return xp.clip(xp.abs(errors), 0, ERROR_LIMIT)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """What a step is told besides pixels: where it is, and what the planes mean."""
-
-    level: int
-    """0 is the full size."""
-    differences: bool
-    """The planes are green and differences to green. Otherwise they are YCoCg-R, or grey."""
-
-
 def flags(xp: Any, place: Place, k: Any) -> Any:
     """(FLAGS, N): which class of levels, which activity, and which colour transform."""
     like = xp.zeros_like(k)
     level = min(place.level, LEVEL_CLASSES - 1)
     rows = [like + FLAG * (number == level) for number in range(LEVEL_CLASSES)]
-    rows += [(k == number) * FLAG + like for number in range(ACTIVITIES)]
+    known = xp.clip(k, 0, ACTIVITIES - 1)
+    rows += [(known == number) * FLAG + like for number in range(ACTIVITIES)]
     return xp.stack([*rows, like + FLAG * place.differences])
 
 
@@ -192,7 +197,7 @@ def luma_step(xp: Any, known: Known, windows: Windows, *, place: Place, rows: sl
     values = gather(xp, known.planes, 0, windows.luma, rows)
     prediction = mean_of_four(values)
     values = values - prediction
-    k = activity(xp, total(xp.abs(values[:8])))
+    k = activity(xp, total(xp.abs(values[:8])), place.bits)
     parts = [values]
     for channel in (1, 2):
         chroma = gather(xp, known.planes, channel, windows.chroma_of_luma, rows)
@@ -216,7 +221,7 @@ def chroma_step(
     predictions = mean_of_four(first), mean_of_four(second)
     first, second = first - predictions[0], second - predictions[1]
     size = total(xp.abs(first[:4])) + total(xp.abs(second[:4])) + (total(xp.abs(around[:8])) >> 2)
-    k = activity(xp, size)
+    k = activity(xp, size, place.bits)
     parts = [first, second, around, xp.stack([error, xp.abs(error)])]
     parts += [gather(xp, known.errors, channel, windows.errors, rows) for channel in (1, 0)]
     parts.append(_surroundings(xp, known, rows))

@@ -40,6 +40,10 @@ class Head:
 
     form: int
     near: int
+    bits: int
+    """8 or 16"""
+    shift: int
+    """Low bits that are zero in every sample of 16 bits."""
     width: int
     height: int
     model_id: bytes
@@ -55,9 +59,10 @@ class Head:
 
     def pack(self) -> bytes:
         """The header as bytes."""
-        head = bytes([VERSION, self.form, self.near]) + pack_varint(self.width) + pack_varint(self.height)
+        depth = self.bits + self.shift
+        head = bytes([VERSION, self.form, self.near, depth]) + pack_varint(self.width) + pack_varint(self.height)
         head += self.model_id + self.crc.to_bytes(_CRC_BYTES, "little")
-        return head + b"".join(pack_varint(_zigzag(value)) for value in self.first)
+        return head + b"".join(pack_varint(zigzag(value)) for value in self.first)
 
 
 def channels_of(form: int) -> int:
@@ -72,13 +77,16 @@ def channels_of(form: int) -> int:
 def unpack_head(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Head, int]:
     """The header, and where the words begin. FormatError where a field is missing or out of its range."""
     check_version(data, VERSION, "lossless pixels")
-    if len(data) < 3:
+    if len(data) < 4:
         raise FormatError(f"the lossless pixels are cut off in their header, at byte {len(data)}; {_AGAIN}")
-    form, near = data[1], data[2]
+    form, near, depth = data[1], data[2], data[3]
     channels = channels_of(form)
     if near > MAX_NEAR or (near and form not in (Form.GREY, Form.RGB + ColourTransform.GREEN)):
         raise FormatError(f"lossless pixels of form {form} cannot be {near} off (byte 2); {_AGAIN}")
-    width, at = unpack_varint(data, offset=3)
+    if depth != 8 and (not 16 <= depth < 32 or near or form in (Form.GENERAL, Form.GENERAL_GREY)):
+        raise FormatError(f"lossless pixels of form {form} cannot have depth {depth} (byte 3); {_AGAIN}")
+    bits = 8 if depth == 8 else 16
+    width, at = unpack_varint(data, offset=4)
     height, at = unpack_varint(data, offset=at)
     if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE and height * width <= max_pixels):
         raise FormatError(f"the lossless image claims {width}x{height}, at most {max_pixels} pixels are allowed")
@@ -89,16 +97,23 @@ def unpack_head(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Head, int
     first = []
     for _ in range(channels):
         value, end = unpack_varint(data, offset=end)
-        first.append(_unzigzag(value))
-    if any(abs(value) > 255 for value in first):
-        raise FormatError(f"the first pixel is {first}, which no 8-bit image has; {_AGAIN}")
-    head = Head(form=form, near=near, width=width, height=height, model_id=model_id, crc=crc, first=tuple(first))
+        first.append(unzigzag(value))
+    if any(abs(value) >= 1 << bits for value in first):
+        raise FormatError(f"the first pixel is {first}, which no {bits}-bit image has; {_AGAIN}")
+    kept = {"form": form, "near": near, "bits": bits, "shift": depth - bits, "width": width, "height": height}
+    head = Head(**kept, model_id=model_id, crc=crc, first=tuple(first))
     return head, end
 
 
-def _zigzag(value: int) -> int:
+def zigzag(value: int) -> int:
+    """Integers as non-negative ones: 0, -1, 1, -2, ... are 0, 1, 2, 3, ...
+
+    >>> [zigzag(value) for value in (0, -1, 1, -2)]
+    [0, 1, 2, 3]
+    """
     return value << 1 if value >= 0 else (-value << 1) - 1
 
 
-def _unzigzag(value: int) -> int:
+def unzigzag(value: int) -> int:
+    """:func:`zigzag` undone."""
     return -(value >> 1) - 1 if value & 1 else value >> 1

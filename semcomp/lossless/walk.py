@@ -13,14 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.errors import FormatError
-from semcomp.lossless.features import Known, Place, limited_errors
+from semcomp.lossless.features import Known, Place
 from semcomp.lossless.geometry import OFFSETS, PASSES, level_sizes
-from semcomp.lossless.step import Networks, Prediction, chroma_outputs, coarser_tables, luma_prediction
+from semcomp.lossless.step import (
+    Networks,
+    Prediction,
+    chroma_outputs,
+    coarser_tables,
+    luma_prediction,
+    without_low_bits,
+)
 
 Int32 = NDArray[np.int32]
 
-VALUE_LIMIT = 255
-"""Luma and colour differences of 8-bit pixels are at most this large."""
 CELLS_AT_ONCE = 1 << 15
 """Cells that are predicted together, so that what they need fits into a processor's cache."""
 
@@ -34,6 +39,9 @@ class SymbolCoder(Protocol):
         ``tables`` (N,) has the number of every symbol's table. A writer gets ``symbols`` (N,) and returns them, a
         reader gets None and returns what it has read.
         """
+
+    def code_bits(self, count: Int32, values: Int32 | None) -> Int32:
+        """Code ``count`` (N,) bits of each value as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +71,8 @@ class Walk:
     """1 for grey, 3 for colour"""
     differences: bool = False
     """The planes are green and differences to green."""
+    bits: int = 8
+    """Depth of the samples, 8 or 16."""
     near: int = 0
     """Pixels may be off by this much. Colour then needs ``differences``: red and blue are coded as differences to the
     green that a decoder has, so that their errors do not add up."""
@@ -81,28 +91,33 @@ class Walk:
             int32 (C, height, width): the planes.
         """
         xp, sizes = self.networks.xp, level_sizes(height, width)
-        planes = xp.zeros((3, 1, 1), dtype=xp.int16)  # a grey image has colour differences of 0
+        planes = xp.zeros((3, 1, 1), dtype=self._kind)  # a grey image has colour differences of 0
         planes[: self.channels] = xp.asarray(first.astype(np.int32)).reshape(self.channels, 1, 1)
-        errors = xp.zeros((2, 1, 1), dtype=xp.int16)
+        errors = xp.zeros((2, 1, 1), dtype=self._kind)
         for level in range(len(sizes) - 2, -1, -1):
             shown = None if truth is None else truth[:, :: 1 << level, :: 1 << level]
             planes, errors = self._level(level, sizes[level], planes, errors, shown)
         return np.asarray(planes[: self.channels], np.int32)
 
+    @property
+    def _kind(self) -> Any:
+        """Type of the planes."""
+        return self.networks.xp.int16 if self.bits == 8 else self.networks.xp.int32
+
     def _level(
         self, level: int, size: tuple[int, int], coarse: Any, errors: Any, truth: Int32 | None
     ) -> tuple[Any, Any]:
         """Planes (C, h, w) and errors (2, h, w) of a level from those of the next coarser one."""
-        xp, known, place = self.networks.xp, Known(), Place(level=level, differences=self.differences)
+        xp, known, place = self.networks.xp, Known(), Place(level=level, differences=self.differences, bits=self.bits)
         known.add(xp, "00", coarse[:, None], errors[:, None])
         rows, columns = coarse.shape[1:]
-        fine = xp.zeros((3, 2 * rows, 2 * columns), dtype=xp.int16)
-        fine_errors = xp.zeros((2, 2 * rows, 2 * columns), dtype=xp.int16)
+        fine = xp.zeros((3, 2 * rows, 2 * columns), dtype=self._kind)
+        fine_errors = xp.zeros((2, 2 * rows, 2 * columns), dtype=self._kind)
         fine[:, ::2, ::2], fine_errors[:, ::2, ::2] = coarse, errors
         for target in PASSES:
             down, right = OFFSETS[target]
             cells = _Cells(rows=(size[0] + 1 - down) // 2, columns=columns, existing=(size[1] + 1 - right) // 2)
-            values, off = coarse + 0, xp.zeros((2, rows, columns), dtype=xp.int16)
+            values, off = coarse + 0, xp.zeros((2, rows, columns), dtype=self._kind)
             if cells.rows and cells.existing:
                 shown = None if truth is None else truth[:, down::2, right::2]
                 self._pass(known, target, place, cells, values, off, shown)
@@ -117,8 +132,8 @@ class Walk:
         xp, networks = self.networks.xp, self.networks
         bands = _bands(cells)
         parts = [luma_prediction(networks, known, target, place=place, rows=rows) for rows in bands]
-        error = self._code(0, _joined(xp, parts), cells, values, truth)
-        off[0, : cells.rows] = cells.grid(limited_errors(xp, error))
+        error = self._code(0, _joined(xp, parts), place, cells, values, truth)
+        off[0, : cells.rows] = cells.grid(place.limited(xp, error))
         if self.channels == 1:
             return
         known.add_luma(xp, target, values[:1, None])
@@ -127,28 +142,38 @@ class Walk:
             chroma_outputs(networks, known, target, luma, error, place=place, rows=rows, columns=cells.columns)
             for rows in bands
         ]
-        first = self._code(1, _joined(xp, [band.first() for band in waiting]), cells, values, truth)
+        first = self._code(1, _joined(xp, [band.first() for band in waiting]), place, cells, values, truth)
         parts = [band.second(first[band.cells]) for band in waiting]
-        second = self._code(2, _joined(xp, parts), cells, values, truth)
-        off[1, : cells.rows] = cells.grid(limited_errors(xp, xp.abs(first) + xp.abs(second)))
+        second = self._code(2, _joined(xp, parts), place, cells, values, truth)
+        off[1, : cells.rows] = cells.grid(place.limited(xp, xp.abs(first) + xp.abs(second)))
 
-    def _code(self, channel: int, prediction: Prediction, cells: _Cells, values: Any, truth: Int32 | None) -> Any:
+    def _code(
+        self, channel: int, prediction: Prediction, place: Place, cells: _Cells, values: Any, truth: Int32 | None
+    ) -> Any:
         """Code one step, enter its pixels into ``values``, and return their errors (N,), 0 where no pixel exists."""
         xp, step = self.networks.xp, 2 * self.near + 1
         mean, tables = np.asarray(cells.pixels(prediction.mean)), np.asarray(cells.pixels(prediction.table))
         luma = np.asarray(cells.pixels(values[0, : cells.rows].reshape(-1)), np.int32)
         green = luma if self.near and channel else 0
         symbols = None if truth is None else (truth[channel].reshape(-1) - green - mean + self.near) // step
-        symbols = self.coder.code(channel, coarser_tables(tables, self.near), symbols)
-        coded = mean + step * symbols
+        coded = mean + step * self._symbols(channel, coarser_tables(tables, self.near), symbols)
         if self.near:
-            coded = np.clip(coded, -green, VALUE_LIMIT - green)
-        elif np.abs(coded).max() > VALUE_LIMIT:
-            raise FormatError("a decoded value is beyond what 8-bit pixels can give; copy the file again")
+            coded = np.clip(coded, -green, place.value_limit - green)
+        elif np.abs(coded).max() > place.value_limit:
+            raise FormatError(f"a decoded value is beyond what {self.bits}-bit pixels give; copy the file again")
         values[channel, : cells.rows, : cells.existing] = xp.asarray(coded).reshape(cells.rows, -1)
-        error = xp.zeros((cells.rows, cells.columns), dtype=xp.int16)
+        error = xp.zeros((cells.rows, cells.columns), dtype=self._kind)
         error[:, : cells.existing] = xp.asarray(coded - mean).reshape(cells.rows, -1)
         return error.reshape(-1)
+
+    def _symbols(self, channel: int, tables: Int32, symbols: Int32 | None) -> Int32:
+        """Write or read symbols; the low bits of widely spread ones are stored as they are."""
+        if self.bits == 8:
+            return self.coder.code(channel, tables, symbols)
+        tables, low = without_low_bits(tables)
+        high = self.coder.code(channel, tables, None if symbols is None else symbols >> low)
+        rest = self.coder.code_bits(low, None if symbols is None else symbols & ((1 << low) - 1))
+        return (high << low) + rest
 
 
 def _bands(cells: _Cells) -> list[slice]:

@@ -85,13 +85,13 @@ def test_changed_bytes_are_never_taken_for_the_image(model: LosslessModel) -> No
 
 
 def test_a_giant_claim_is_refused_before_memory_is_taken(model: LosslessModel) -> None:
-    data = bytes([VERSION, 0, 0]) + b"\xff\xff\x3f" * 2 + model.id + bytes(10)
+    data = bytes([VERSION, 0, 0, 8]) + b"\xff\xff\x3f" * 2 + model.id + bytes(10)
     with pytest.raises(FormatError, match="1048575x1048575"):
         decode_lossless(data, model=model)
 
 
 @pytest.mark.parametrize(
-    "pixels", [np.zeros((4, 4), np.uint16), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4), np.uint8)]
+    "pixels", [np.zeros((4, 4), np.float32), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4), np.uint8)]
 )
 def test_other_pixels_are_refused_in_words(model: LosslessModel, pixels: np.ndarray) -> None:
     with pytest.raises(ImageError, match="expected"):
@@ -132,3 +132,39 @@ def test_drawn_images_take_the_general_coder_and_come_back_exactly(model: Lossle
 
 def test_photos_do_not_take_the_general_coder(model: LosslessModel) -> None:
     assert encode_lossless(photo(50, 50), model=model)[1] == Form.RGB + ColourTransform.YCOCG
+
+
+def deep(kind: str) -> np.ndarray:
+    """uint16 (40, 31, 3): a photo with real low bits, noise of all 16 bits, or extremes side by side."""
+    rng = np.random.default_rng(4)
+    if kind == "photo":
+        return photo(40, 31).astype(np.uint16) * 256 + rng.integers(0, 256, (40, 31, 3)).astype(np.uint16)
+    if kind == "12 bits":
+        return (photo(40, 31).astype(np.uint16) * 16 + rng.integers(0, 16, (40, 31, 3)).astype(np.uint16)) << 4
+    if kind == "noise":
+        return rng.integers(0, 65536, (40, 31, 3)).astype(np.uint16)
+    return (rng.integers(0, 8, (40, 31, 3)) // 7 * 65535).astype(np.uint16)
+
+
+@pytest.mark.parametrize("kind", ["photo", "12 bits", "noise", "extremes"])
+def test_16_bits_come_back_exactly(model: LosslessModel, kind: str) -> None:
+    pixels = deep(kind)
+    for image in (pixels, np.ascontiguousarray(pixels[..., 0])):
+        data = encode_lossless(image, model=model)
+        decoded = decode_lossless(data, model=model)
+        assert decoded.dtype == np.uint16
+        assert np.array_equal(decoded, image)
+
+
+def test_16_bits_of_which_12_are_used_cost_no_more_than_12(model: LosslessModel) -> None:
+    pixels = deep("12 bits")
+    assert len(encode_lossless(pixels, model=model)) <= 2 + len(encode_lossless(pixels >> 4, model=model))
+
+
+def test_damaged_16_bits_are_never_taken_for_the_image(model: LosslessModel) -> None:
+    data, rng = encode_lossless(deep("extremes")[:12, :9], model=model), np.random.default_rng(3)
+    for _ in range(150):
+        damaged = bytearray(data)
+        damaged[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        with pytest.raises((FormatError, ModelError)):
+            decode_lossless(bytes(damaged), model=model)
