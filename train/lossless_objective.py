@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from semcomp.bitstream.frequency_tables import Tables, quantize_pmf
 from semcomp.lossless.features import Known, Place, chroma_step, luma_step, windows_of
+from semcomp.lossless.fits import LumaFit
 from semcomp.lossless.geometry import OFFSETS, PASSES
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import FIRST_SCALE, MEAN_LIMIT, PHASES, SCALES, STEPS_PER_OCTAVE
@@ -111,7 +112,8 @@ class LosslessObjective(nn.Module):
         """Add the bits of one lattice, (3, B, h, w); returns its errors (2, B, h, w)."""
         rows, windows = slice(0, values.shape[2]), self.windows[target]
         luma, first, second = values.reshape(3, -1)
-        features, initial, k = luma_step(torch, known, windows, place=place, rows=rows)
+        fit = LumaFit(torch, known.planes, target, bits=8)
+        features, initial, k = luma_step(torch, known, windows, fit, place=place, rows=rows)
         output = self._run("luma" + target, features, dtype)
         error = self._cost(0, place.level, bits, luma - initial, _eighths(output[0], k), output[1], k)
         known.add_luma(torch, target, values[:1])

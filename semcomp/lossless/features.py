@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from semcomp.lossless.fits import CHROMA_FITS, CHROMA_PIXELS, LUMA_FITS, WIDE, LumaFit, chroma_fit
 from semcomp.lossless.geometry import PASSES, REACH, Neighbour, known_before, window
 
 FEATURE_LIMIT = 127
@@ -28,6 +29,8 @@ LEVEL_CLASSES = 3
 """Levels 0 (full size), 1, and all coarser ones."""
 FLAGS = LEVEL_CLASSES + ACTIVITIES + 1
 """Features that are flags, the colour transform's among them."""
+ROOMS = 6
+"""Features that say how far red, green and blue are from their limits."""
 BOX_SHIFT = 3
 
 
@@ -41,8 +44,8 @@ class WindowConfig:
     """Pixels whose two colour differences a luma network sees."""
     chroma: int = 12
     """Pixels whose two colour differences a chroma network sees."""
-    luma_of_chroma: int = 20
-    """Luma around a chroma pixel, which has luma on its own lattice too."""
+    luma_of_chroma: int = 8
+    """Luma on a chroma pixel's own lattice. Luma of the chroma window is seen too."""
     errors: int = 4
     """Pixels whose prediction errors are seen."""
 
@@ -56,19 +59,22 @@ class Windows:
     chroma: tuple[Neighbour, ...]
     luma_of_chroma: tuple[Neighbour, ...]
     errors: tuple[Neighbour, ...]
+    fit: tuple[Neighbour, ...]
+    """Luma that the edges' direction is learned from."""
     lattices: int
 
     @property
     def luma_features(self) -> int:
         """Number of features of the luma network."""
         common = 2 * self.lattices + FLAGS
-        return len(self.luma) + 2 * len(self.chroma_of_luma) + 2 * len(self.errors) + common
+        return len(self.luma) + 2 * len(self.chroma_of_luma) + 2 * len(self.errors) + ROOMS + LUMA_FITS + common
 
     @property
     def chroma_features(self) -> int:
         """Number of features of the chroma network."""
         common = 2 * self.lattices + FLAGS
-        return 2 * len(self.chroma) + len(self.luma_of_chroma) + 2 + 2 * len(self.errors) + common
+        windows = 2 * len(self.chroma) + len(self.luma_of_chroma) + 2 * len(self.errors)
+        return windows + 2 + ROOMS + CHROMA_FITS + common
 
 
 def windows_of(config: WindowConfig) -> dict[str, Windows]:
@@ -80,8 +86,9 @@ def windows_of(config: WindowConfig) -> dict[str, Windows]:
             luma=window(target, config.luma, known),
             chroma_of_luma=window(target, config.chroma_of_luma, known),
             chroma=window(target, config.chroma, known),
-            luma_of_chroma=window(target, config.luma_of_chroma, (*known, target)),
+            luma_of_chroma=window(target, config.chroma, known) + window(target, config.luma_of_chroma, (target,)),
             errors=window(target, config.errors, known),
+            fit=window(target, WIDE, known),
             lattices=len(known),
         )
     return windows
@@ -192,19 +199,34 @@ def _surroundings(xp: Any, known: Known, rows: slice) -> Any:
     return xp.stack([boxes[channel][:, rows].reshape(-1) for boxes in known.boxes.values() for channel in (0, 1)])
 
 
-def luma_step(xp: Any, known: Known, windows: Windows, *, place: Place, rows: slice) -> tuple[Any, Any, Any]:
+def rooms(xp: Any, place: Place, luma: Any, first: Any, second: Any) -> Any:
+    """(6, N): how far red, green and blue are from the least and from the largest value, by what is expected of them.
+
+    Many photos have channels that are cut off at 0 or at 255, which differences do not show.
+    """
+    if place.differences:
+        red, green, blue = first + luma, luma, second + luma
+    else:
+        middle = luma - (second >> 1)
+        blue = middle - (first >> 1)
+        red, green = blue + first, second + middle
+    colours = xp.stack([red, green, blue])
+    return xp.concatenate([colours, place.value_limit - colours])
+
+
+def luma_step(
+    xp: Any, known: Known, windows: Windows, fit: LumaFit, *, place: Place, rows: slice
+) -> tuple[Any, Any, Any]:
     """Features of a luma network for the cells of ``rows``, its initial prediction (N,), and the activity k (N,)."""
     values = gather(xp, known.planes, 0, windows.luma, rows)
-    prediction = mean_of_four(values)
-    values = values - prediction
-    k = activity(xp, total(xp.abs(values[:8])), place.bits)
-    parts = [values]
-    for channel in (1, 2):
-        chroma = gather(xp, known.planes, channel, windows.chroma_of_luma, rows)
-        parts.append(chroma - mean_of_four(chroma))
+    mean = mean_of_four(values)
+    offset, lines = fit.run(windows.fit, values[:4], k := _luma_activity(xp, values - mean, place), rows)
+    chroma = [gather(xp, known.planes, channel, windows.chroma_of_luma, rows) for channel in (1, 2)]
+    means = [mean_of_four(part) for part in chroma]
+    parts = [values - mean, chroma[0] - means[0], chroma[1] - means[1]]
     parts += [gather(xp, known.errors, channel, windows.errors, rows) for channel in (0, 1)]
-    parts.append(_surroundings(xp, known, rows))
-    return xp.concatenate([scaled(xp, xp.concatenate(parts), k), flags(xp, place, k)]), prediction, k
+    parts += [_surroundings(xp, known, rows), rooms(xp, place, mean, *means)]
+    return _features(xp, parts, lines, place, k), mean + offset, k
 
 
 def chroma_step(
@@ -218,11 +240,26 @@ def chroma_step(
     first = gather(xp, known.planes, 1, windows.chroma, rows)
     second = gather(xp, known.planes, 2, windows.chroma, rows)
     around = gather(xp, known.planes, 0, windows.luma_of_chroma, rows) - luma
-    predictions = mean_of_four(first), mean_of_four(second)
-    first, second = first - predictions[0], second - predictions[1]
+    means = mean_of_four(first), mean_of_four(second)
+    first, second = first - means[0], second - means[1]
     size = total(xp.abs(first[:4])) + total(xp.abs(second[:4])) + (total(xp.abs(around[:8])) >> 2)
     k = activity(xp, size, place.bits)
+    slopes, lines = chroma_fit(xp, *(scaled(xp, part[:CHROMA_PIXELS], k) for part in (first, second, around)))
+    initial = [mean + ((128 - slope * total(around[:4])) >> 8) for mean, slope in zip(means, slopes, strict=True)]
     parts = [first, second, around, xp.stack([error, xp.abs(error)])]
     parts += [gather(xp, known.errors, channel, windows.errors, rows) for channel in (1, 0)]
-    parts.append(_surroundings(xp, known, rows))
-    return xp.concatenate([scaled(xp, xp.concatenate(parts), k), flags(xp, place, k)]), *predictions, k
+    parts += [_surroundings(xp, known, rows), rooms(xp, place, luma, *means)]
+    return _features(xp, parts, lines, place, k), initial[0], initial[1], k
+
+
+def _luma_activity(xp: Any, values: Any, place: Place) -> Any:
+    return activity(xp, total(xp.abs(values[:8])), place.bits)
+
+
+def _features(xp: Any, parts: list[Any], lines: tuple[Any, ...], place: Place, k: Any) -> Any:
+    """Scaled differences, fits, and flags in one array (F, N)."""
+    values = scaled(xp, xp.concatenate(parts), k)
+    fitted = xp.zeros_like(values[: len(lines)])
+    for number, line in enumerate(lines):
+        fitted[number] = line
+    return xp.concatenate([values, fitted, flags(xp, place, k)])

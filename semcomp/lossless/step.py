@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from semcomp.lossless.features import Known, Place, Windows, chroma_step, luma_step
+from semcomp.lossless.fits import LumaFit
 
 SCALES = 64
 """Scales of a prediction, six to an octave of the standard deviation."""
@@ -82,10 +83,12 @@ def in_eighths(xp: Any, output: Any, k: Any) -> Any:
     return ((xp.clip(output, -OUTPUT_LIMIT, OUTPUT_LIMIT) << k) + 4) >> 3
 
 
-def luma_prediction(networks: Networks, known: Known, target: str, *, place: Place, rows: slice) -> Prediction:
+def luma_prediction(
+    networks: Networks, known: Known, fit: LumaFit, target: str, *, place: Place, rows: slice
+) -> Prediction:
     """The prediction of luma on lattice ``target`` in some rows of cells."""
     xp = networks.xp
-    features, initial, k = luma_step(xp, known, networks.windows[target], place=place, rows=rows)
+    features, initial, k = luma_step(xp, known, networks.windows[target], fit, place=place, rows=rows)
     output = networks.run("luma" + target, features)
     return predicted(xp, initial, in_eighths(xp, output[0], k), output[1], k, place.bits)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from semcomp.errors import FormatError
 from semcomp.lossless.features import Known, Place
+from semcomp.lossless.fits import LumaFit
 from semcomp.lossless.geometry import OFFSETS, PASSES, level_sizes
 from semcomp.lossless.step import (
     Networks,
@@ -131,7 +132,8 @@ class Walk:
         """Code the pixels of one lattice, and enter them and their errors into ``values`` and ``off``."""
         xp, networks = self.networks.xp, self.networks
         bands = _bands(cells)
-        parts = [luma_prediction(networks, known, target, place=place, rows=rows) for rows in bands]
+        fit = LumaFit(xp, known.planes, target, bits=self.bits)
+        parts = [luma_prediction(networks, known, fit, target, place=place, rows=rows) for rows in bands]
         error = self._code(0, _joined(xp, parts), place, cells, values, truth)
         off[0, : cells.rows] = cells.grid(place.limited(xp, error))
         if self.channels == 1:
