@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from semcomp.bitstream.frequency_tables import Tables, quantize_pmf
-from semcomp.lossless.features import Known, Place, chroma_step, luma_step, windows_of
+from semcomp.lossless.features import chroma_step, luma_step, windows_of
 from semcomp.lossless.fits import LumaFit
-from semcomp.lossless.geometry import OFFSETS, PASSES
+from semcomp.lossless.geometry import KINDS, OFFSETS, PASSES
+from semcomp.lossless.known import CHANNELS, Known, Place
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import FIRST_SCALE, MEAN_LIMIT, PHASES, SCALES, STEPS_PER_OCTAVE
 from semcomp.networks.lossless import LosslessConfig, TrainableNetwork, straight_floor, trainable_networks
 
 SMALLEST_SIGMA = 0.09
-CHANNELS = 3
 MAX_BOUND = 160
 _FLOOR = 1e-7
 """Probability that every symbol has, so that no symbol has an infinite cost."""
@@ -89,19 +89,19 @@ class LosslessObjective(nn.Module):
             differences: The planes are green and differences to green, and not YCoCg-R.
         """
         coarse = planes[:, :, :: 1 << levels, :: 1 << levels]
-        errors = torch.zeros((2, *coarse.shape[1:]), dtype=torch.int16)
+        errors = torch.zeros_like(coarse)
         bits: dict[str, Tensor] = {}
         for level in range(levels - 1, -1, -1):
             fine = planes[:, :, :: 1 << level, :: 1 << level]
-            fine_errors = torch.empty((2, *fine.shape[1:]), dtype=torch.int16)
+            fine_errors = torch.empty_like(fine)
             fine_errors[..., ::2, ::2] = errors
-            known, place = Known(), Place(level=level, differences=differences)
-            known.add(torch, "00", coarse, errors)
+            known, place = Known(torch), Place(level=level, differences=differences)
+            known.add("00", coarse, errors)
             for target in PASSES:
                 down, right = OFFSETS[target]
                 values = fine[..., down::2, right::2]
                 off = self._pass(known, target, place, values, bits, dtype)
-                known.add(torch, target, values, off)
+                known.add(target, values, off)
                 fine_errors[..., down::2, right::2] = off
             coarse, errors = fine, fine_errors
         return bits
@@ -109,20 +109,21 @@ class LosslessObjective(nn.Module):
     def _pass(
         self, known: Known, target: str, place: Place, values: Tensor, bits: dict[str, Tensor], dtype: torch.dtype
     ) -> Tensor:
-        """Add the bits of one lattice, (3, B, h, w); returns its errors (2, B, h, w)."""
+        """Add the bits of one lattice, (3, B, h, w); returns its errors of the same shape."""
         rows, windows = slice(0, values.shape[2]), self.windows[target]
-        luma, first, second = values.reshape(3, -1)
         fit = LumaFit(torch, known.planes, target, bits=8)
-        features, initial, k = luma_step(torch, known, windows, fit, place=place, rows=rows)
-        output = self._run("luma" + target, features, dtype)
-        error = self._cost(0, place.level, bits, luma - initial, _eighths(output[0], k), output[1], k)
-        known.add_luma(torch, target, values[:1])
-        features, middle, last, k = chroma_step(torch, known, windows, luma, error, place=place, rows=rows)
-        output = self._run("chroma" + target, features, dtype)
-        off = self._cost(1, place.level, bits, first - middle, _eighths(output[0], k), output[1], k)
-        moved = _eighths(output[2], k) + straight_floor((output[4] * off.float() + 8) * 2.0**-4)
-        rest = self._cost(2, place.level, bits, second - last, moved, output[3], k)
-        return place.limited(torch, torch.stack([error, off.abs() + rest.abs()])).view(2, *values.shape[1:])
+        flat = tuple(values.reshape(CHANNELS, -1))
+        errors: tuple[Tensor, ...] = ()
+        for channel, kind in enumerate(KINDS):
+            if channel == 0:
+                step = luma_step(known, windows, fit, place=place, rows=rows)
+            else:
+                step = chroma_step(known, windows, flat[:channel], errors, place=place, rows=rows)
+            output = self._run(kind + target, step.features, dtype)
+            distance = flat[channel] - step.initial
+            errors += (self._cost(channel, place.level, bits, distance, output, step.k),)
+            known.add_values(target, values[: channel + 1])
+        return place.limited(torch, torch.stack(errors)).view_as(values)
 
     def _run(self, name: str, features: Tensor, dtype: torch.dtype) -> Tensor:
         network = self.networks[name]
@@ -130,17 +131,16 @@ class LosslessObjective(nn.Module):
         return network(features.to(dtype))
 
     def _cost(
-        self, channel: int, level: int, bits: dict[str, Tensor], distance: Tensor, eighths: Tensor, scale: Tensor,
-        k: Tensor,
-    ) -> Tensor:  # fmt: skip
+        self, channel: int, level: int, bits: dict[str, Tensor], distance: Tensor, output: Tensor, k: Tensor
+    ) -> Tensor:
         """Add the bits of one step; returns its symbols."""
-        eighths = eighths.clamp(-MEAN_LIMIT, MEAN_LIMIT)
-        scale = (scale + 4 * (STEPS_PER_OCTAVE * k + FIRST_SCALE) + 2) * 0.25
+        eighths = straight_floor((output[0] * torch.exp2(k.float()) + 4) * 2.0**-3).clamp(-MEAN_LIMIT, MEAN_LIMIT)
+        scale = (output[1] + 4 * (STEPS_PER_OCTAVE * k + FIRST_SCALE) + 2) * 0.25
         scale = straight_floor(scale.clamp(0, SCALES - 1))
-        name = ("luma", "first", "second")[channel] + str(level)
+        name = KINDS[channel] + str(level)
         cost = self.mixture.bits(channel, distance - eighths / PHASES, scale).sum()
         bits[name] = bits[name] + cost if name in bits else cost
-        return distance - ((eighths.detach().to(distance.dtype) + 4) >> 3)
+        return (distance - ((eighths.detach().int() + 4) >> 3)).to(torch.int16)
 
     def released(self, *, origin: str = "") -> LosslessModel:
         """The integers: networks, and tables as the mixture says."""
@@ -149,8 +149,3 @@ class LosslessObjective(nn.Module):
         }
         banks = tuple(self.mixture.tables(channel) for channel in range(CHANNELS))
         return LosslessModel(config=self.config.windows, networks=networks, banks=banks, origin=origin)
-
-
-def _eighths(output: Tensor, k: Tensor) -> Tensor:
-    """A network's mean in eighths of a pixel, as the integer form computes it."""
-    return straight_floor((output * torch.exp2(k.float()) + 4) * 2.0**-3)

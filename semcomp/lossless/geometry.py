@@ -17,6 +17,8 @@ OFFSETS = {"00": (0, 0), "11": (1, 1), "01": (0, 1), "10": (1, 0)}
 """Row and column of each lattice's pixel in its cell."""
 PASSES = ("11", "01", "10")
 """The lattices of a level in the order in which they are coded."""
+KINDS = ("luma", "first", "second")
+"""Names of the planes: luma and two colour differences."""
 REACH = 2
 """Windows look at most this many cells away."""
 

@@ -1,4 +1,4 @@
-"""The released lossless model: six integer networks and three banks of tables, in one safetensors file."""
+"""The released lossless model: nine integer networks and three banks of tables, in one safetensors file."""
 
 from __future__ import annotations
 
@@ -19,13 +19,20 @@ from semcomp.bitstream.frequency_tables import Tables
 from semcomp.errors import ModelError
 from semcomp.lossless.banks import CHANNELS, TABLES
 from semcomp.lossless.features import WindowConfig, Windows, windows_of
-from semcomp.lossless.geometry import PASSES
+from semcomp.lossless.geometry import KINDS, PASSES
 from semcomp.lossless.head import ID_BYTES
 from semcomp.lossless.network import Block, IntegerNetwork
 
 FORMAT = "semcomp-lossless-1"
-OUTPUTS = {"luma": 2, "chroma": 5}
-NAMES = tuple(kind + target for target in PASSES for kind in OUTPUTS)
+OUTPUTS = 2
+"""Mean and scale."""
+NAMES = tuple(kind + target for target in PASSES for kind in KINDS)
+"""The networks: one for each plane and lattice."""
+
+
+def inputs_of(name: str, windows: Mapping[str, Windows]) -> int:
+    """Number of features of a network."""
+    return windows[name[-2:]].features(KINDS.index(name[:-2]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +41,7 @@ class LosslessModel:
 
     config: WindowConfig
     networks: Mapping[str, IntegerNetwork]
-    """By name: "luma11", "chroma11", ..."""
+    """By name: "luma11", "first11", ..."""
     banks: tuple[Tables, ...]
     """The tables that a file starts from: one bank of 512 for luma and one for each colour difference."""
     origin: str = ""
@@ -45,9 +52,7 @@ class LosslessModel:
         if set(self.networks) != set(NAMES):
             raise ModelError(f"the lossless model has the networks {sorted(self.networks)}, expected {sorted(NAMES)}")
         for name, network in self.networks.items():
-            windows = self.windows[name[-2:]]
-            inputs = windows.luma_features if name.startswith("luma") else windows.chroma_features
-            wanted = (OUTPUTS[name[:-2]], inputs)
+            wanted = (OUTPUTS, inputs_of(name, self.windows))
             if network.from_features.shape != wanted:
                 raise ModelError(f"network {name} maps {network.from_features.shape[::-1]}, expected {wanted[::-1]}")
         if [len(bank) for bank in self.banks] != [TABLES] * CHANNELS:

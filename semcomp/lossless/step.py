@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from semcomp.lossless.features import Known, Place, Windows, chroma_step, luma_step
-from semcomp.lossless.fits import LumaFit
+from semcomp.lossless.features import Step, Windows
 
 SCALES = 64
 """Scales of a prediction, six to an octave of the standard deviation."""
@@ -22,8 +21,6 @@ MEAN_LIMIT = 4096
 """Means of 8-bit images are at most this far from the initial prediction, in eighths."""
 OUTPUT_LIMIT = 8191
 """Larger means of a network are taken for this one, so that their shift by k stays below 2^31."""
-WEIGHT_LIMIT = 127
-"""So are larger weights of an error."""
 
 
 class Networks(Protocol):
@@ -38,7 +35,7 @@ class Networks(Protocol):
         """The windows of every pass."""
 
     def run(self, name: str, features: Any) -> Any:
-        """Outputs of one network for features (F, N): (2, N) of "luma11", (5, N) of "chroma11", and so on."""
+        """Mean and scale (2, N) that one network, "luma11" for example, gives for features (F, N)."""
 
 
 @dataclass(frozen=True)
@@ -83,49 +80,8 @@ def in_eighths(xp: Any, output: Any, k: Any) -> Any:
     return ((xp.clip(output, -OUTPUT_LIMIT, OUTPUT_LIMIT) << k) + 4) >> 3
 
 
-def luma_prediction(
-    networks: Networks, known: Known, fit: LumaFit, target: str, *, place: Place, rows: slice
-) -> Prediction:
-    """The prediction of luma on lattice ``target`` in some rows of cells."""
-    xp = networks.xp
-    features, initial, k = luma_step(xp, known, networks.windows[target], fit, place=place, rows=rows)
-    output = networks.run("luma" + target, features)
-    return predicted(xp, initial, in_eighths(xp, output[0], k), output[1], k, place.bits)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChromaOutputs:
-    """The predictions of both colour differences. The second waits for the first."""
-
-    xp: Any
-    initial: tuple[Any, Any]
-    k: Any
-    output: Any
-    """(5, N): mean and scale of the first, mean and scale of the second, and the weight of the first one's error"""
-    cells: slice
-    """Where these cells are among those of the step."""
-    bits: int
-
-    def first(self) -> Prediction:
-        """The prediction of the first colour difference."""
-        mean = in_eighths(self.xp, self.output[0], self.k)
-        return predicted(self.xp, self.initial[0], mean, self.output[1], self.k, self.bits)
-
-    def second(self, error: Any) -> Prediction:
-        """The prediction of the second one, given the first one's errors (N,)."""
-        weight = self.xp.clip(self.output[4], -WEIGHT_LIMIT, WEIGHT_LIMIT)
-        moved = in_eighths(self.xp, self.output[2], self.k) + ((weight * error + 8) >> 4)
-        return predicted(self.xp, self.initial[1], moved, self.output[3], self.k, self.bits)
-
-
-def chroma_outputs(
-    networks: Networks, known: Known, target: str, luma: Any, error: Any, *, place: Place, rows: slice, columns: int
-) -> ChromaOutputs:
-    """Run the chroma network of lattice ``target``; ``luma`` and its ``error`` (N,) are those of the whole step."""
-    cells = slice(rows.start * columns, rows.stop * columns)
-    windows = networks.windows[target]
-    features, *initial, k = chroma_step(networks.xp, known, windows, luma[cells], error[cells], place=place, rows=rows)
-    output = networks.run("chroma" + target, features)
-    return ChromaOutputs(
-        xp=networks.xp, initial=(initial[0], initial[1]), k=k, output=output, cells=cells, bits=place.bits
-    )
+def prediction_of(networks: Networks, name: str, step: Step, bits: int) -> Prediction:
+    """Run the network ``name`` on the features of a step."""
+    output = networks.run(name, step.features)
+    mean = in_eighths(networks.xp, output[0], step.k)
+    return predicted(networks.xp, step.initial, mean, output[1], step.k, bits)

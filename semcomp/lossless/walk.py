@@ -13,17 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.errors import FormatError
-from semcomp.lossless.features import Known, Place
+from semcomp.lossless.features import chroma_step, luma_step
 from semcomp.lossless.fits import LumaFit
-from semcomp.lossless.geometry import OFFSETS, PASSES, level_sizes
-from semcomp.lossless.step import (
-    Networks,
-    Prediction,
-    chroma_outputs,
-    coarser_tables,
-    luma_prediction,
-    without_low_bits,
-)
+from semcomp.lossless.geometry import KINDS, OFFSETS, PASSES, level_sizes
+from semcomp.lossless.known import Known, Place
+from semcomp.lossless.step import Networks, Prediction, coarser_tables, prediction_of, without_low_bits
 
 Int32 = NDArray[np.int32]
 
@@ -94,7 +88,7 @@ class Walk:
         xp, sizes = self.networks.xp, level_sizes(height, width)
         planes = xp.zeros((3, 1, 1), dtype=self._kind)  # a grey image has colour differences of 0
         planes[: self.channels] = xp.asarray(first.astype(np.int32)).reshape(self.channels, 1, 1)
-        errors = xp.zeros((2, 1, 1), dtype=self._kind)
+        errors = xp.zeros((3, 1, 1), dtype=self._kind)
         for level in range(len(sizes) - 2, -1, -1):
             shown = None if truth is None else truth[:, :: 1 << level, :: 1 << level]
             planes, errors = self._level(level, sizes[level], planes, errors, shown)
@@ -108,21 +102,21 @@ class Walk:
     def _level(
         self, level: int, size: tuple[int, int], coarse: Any, errors: Any, truth: Int32 | None
     ) -> tuple[Any, Any]:
-        """Planes (C, h, w) and errors (2, h, w) of a level from those of the next coarser one."""
-        xp, known, place = self.networks.xp, Known(), Place(level=level, differences=self.differences, bits=self.bits)
-        known.add(xp, "00", coarse[:, None], errors[:, None])
+        """Planes and errors (3, h, w) of a level from those of the next coarser one."""
+        xp, known = self.networks.xp, Known(self.networks.xp, bits=self.bits)
+        place = Place(level=level, differences=self.differences, bits=self.bits)
+        known.add("00", coarse[:, None], errors[:, None])
         rows, columns = coarse.shape[1:]
-        fine = xp.zeros((3, 2 * rows, 2 * columns), dtype=self._kind)
-        fine_errors = xp.zeros((2, 2 * rows, 2 * columns), dtype=self._kind)
+        fine, fine_errors = (xp.zeros((3, 2 * rows, 2 * columns), dtype=self._kind) for _ in range(2))
         fine[:, ::2, ::2], fine_errors[:, ::2, ::2] = coarse, errors
         for target in PASSES:
             down, right = OFFSETS[target]
             cells = _Cells(rows=(size[0] + 1 - down) // 2, columns=columns, existing=(size[1] + 1 - right) // 2)
-            values, off = coarse + 0, xp.zeros((2, rows, columns), dtype=self._kind)
+            values, off = coarse + 0, xp.zeros((3, rows, columns), dtype=self._kind)
             if cells.rows and cells.existing:
                 shown = None if truth is None else truth[:, down::2, right::2]
                 self._pass(known, target, place, cells, values, off, shown)
-            known.add(xp, target, values[:, None], off[:, None])
+            known.add(target, values[:, None], off[:, None])
             fine[:, down::2, right::2], fine_errors[:, down::2, right::2] = values, off
         return fine[:, : size[0], : size[1]], fine_errors[:, : size[0], : size[1]]
 
@@ -130,24 +124,23 @@ class Walk:
         self, known: Known, target: str, place: Place, cells: _Cells, values: Any, off: Any, truth: Int32 | None
     ) -> None:
         """Code the pixels of one lattice, and enter them and their errors into ``values`` and ``off``."""
-        xp, networks = self.networks.xp, self.networks
-        bands = _bands(cells)
+        xp, windows = self.networks.xp, self.networks.windows[target]
         fit = LumaFit(xp, known.planes, target, bits=self.bits)
-        parts = [luma_prediction(networks, known, fit, target, place=place, rows=rows) for rows in bands]
-        error = self._code(0, _joined(xp, parts), place, cells, values, truth)
-        off[0, : cells.rows] = cells.grid(place.limited(xp, error))
-        if self.channels == 1:
-            return
-        known.add_luma(xp, target, values[:1, None])
-        luma = values[0, : cells.rows].reshape(-1)
-        waiting = [
-            chroma_outputs(networks, known, target, luma, error, place=place, rows=rows, columns=cells.columns)
-            for rows in bands
-        ]
-        first = self._code(1, _joined(xp, [band.first() for band in waiting]), place, cells, values, truth)
-        parts = [band.second(first[band.cells]) for band in waiting]
-        second = self._code(2, _joined(xp, parts), place, cells, values, truth)
-        off[1, : cells.rows] = cells.grid(place.limited(xp, xp.abs(first) + xp.abs(second)))
+        before: list[tuple[Any, Any]] = []
+        for channel in range(self.channels):
+            parts = []
+            for rows in _bands(cells):
+                if channel == 0:
+                    step = luma_step(known, windows, fit, place=place, rows=rows)
+                else:
+                    span = slice(rows.start * cells.columns, rows.stop * cells.columns)
+                    done, errors = (tuple(flat[span] for flat in kind) for kind in zip(*before, strict=True))
+                    step = chroma_step(known, windows, done, errors, place=place, rows=rows)
+                parts.append(prediction_of(self.networks, KINDS[channel] + target, step, self.bits))
+            error = self._code(channel, _joined(xp, parts), place, cells, values, truth)
+            off[channel, : cells.rows] = cells.grid(place.limited(xp, error))
+            before.append((values[channel, : cells.rows].reshape(-1), error))
+            known.add_values(target, values[: channel + 1, None])
 
     def _code(
         self, channel: int, prediction: Prediction, place: Place, cells: _Cells, values: Any, truth: Int32 | None

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from semcomp.lossless.features import WindowConfig, windows_of
-from semcomp.lossless.model import NAMES, OUTPUTS
+from semcomp.lossless.model import NAMES, OUTPUTS, inputs_of
 from semcomp.lossless.network import (
     BLOCK_SHIFT,
     HIDDEN_LIMIT,
@@ -41,9 +41,9 @@ class LosslessConfig:
     """Sizes of the networks."""
 
     windows: WindowConfig = field(default_factory=WindowConfig)
-    width: int = 96
+    width: int = 80
     """Hidden values."""
-    inner: int = 48
+    inner: int = 40
     """Hidden values between the two layers of a block."""
     blocks: int = 2
 
@@ -178,14 +178,9 @@ class TrainableNetwork(nn.Module):
 
 
 def trainable_networks(config: LosslessConfig) -> nn.ModuleDict:
-    """The six networks by name."""
+    """The nine networks by name."""
     windows = windows_of(config.windows)
-    networks = {}
-    for name in NAMES:
-        kind, target = name[:-2], name[-2:]
-        inputs = windows[target].luma_features if kind == "luma" else windows[target].chroma_features
-        networks[name] = TrainableNetwork(inputs, OUTPUTS[kind], config)
-    return nn.ModuleDict(networks)
+    return nn.ModuleDict({name: TrainableNetwork(inputs_of(name, windows), OUTPUTS, config) for name in NAMES})
 
 
 class _Floor(torch.autograd.Function):

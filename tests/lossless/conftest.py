@@ -7,7 +7,7 @@ import pytest
 
 from semcomp.bitstream.frequency_tables import Tables, quantize_pmf
 from semcomp.lossless.features import WindowConfig, windows_of
-from semcomp.lossless.model import NAMES, OUTPUTS, LosslessModel
+from semcomp.lossless.model import NAMES, OUTPUTS, LosslessModel, inputs_of
 from semcomp.lossless.network import Block, IntegerNetwork
 from semcomp.lossless.step import PHASES, SCALES, STEPS_PER_OCTAVE
 
@@ -53,11 +53,8 @@ def laplace_tables() -> Tables:
 @pytest.fixture(scope="session")
 def model() -> LosslessModel:
     rng, config = np.random.default_rng(5), WindowConfig()
-    windows, networks = windows_of(config), {}
-    for name in NAMES:
-        kind, target = name[:-2], windows[name[-2:]]
-        inputs = target.luma_features if kind == "luma" else target.chroma_features
-        networks[name] = random_network(inputs, OUTPUTS[kind], rng)
+    windows = windows_of(config)
+    networks = {name: random_network(inputs_of(name, windows), OUTPUTS, rng) for name in NAMES}
     return LosslessModel(config=config, networks=networks, banks=(laplace_tables(),) * 3)
 
 

@@ -27,7 +27,7 @@ def test_float32_computes_the_integers(model: LosslessModel) -> None:
 
 
 def test_the_comparison_notices_a_weight_that_is_off_by_one(model: LosslessModel) -> None:
-    network = model.networks["chroma10"]
+    network = model.networks["second10"]
     bias = network.bias.copy()
     bias[0] += 32
     other = IntegerNetwork(**{**vars(network), "bias": bias})

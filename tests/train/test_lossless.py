@@ -111,7 +111,7 @@ def test_a_run_learns_and_leaves_a_model_that_codes(folders: Path) -> None:
 
 
 def test_windows_of_another_size_train_too() -> None:
-    config = LosslessConfig(windows=WindowConfig(luma=12, chroma=4, luma_of_chroma=4), width=16, inner=8, blocks=2)
+    config = LosslessConfig(windows=WindowConfig(luma=12, chroma=8, own_lattice=4), width=16, inner=8, blocks=2)
     model = LosslessObjective(config).released()
     pixels = photo(20, 30)
     assert np.array_equal(decode_lossless(encode_lossless(pixels, model=model), model=model), pixels)
