@@ -1,4 +1,5 @@
-# make demo · make web · make test · make test-edge · make test-web · make lint · make benchmarks · make figures
+# make demo · make web · make test · make test-edge · make test-web · make lint · make docs · make release-check · make benchmarks
+# make figures
 # Each builds .venv by itself on a fresh machine; choose the interpreter with PYTHON=python3.12.
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo web test test-edge test-web web-tools lint clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz bench-recognition bench-labelmap bench-edge \
+.PHONY: demo web test test-edge test-web web-tools lint docs docs-serve release-check clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
   bench-web bench-generative bench-photos
 
 demo: $(VENV)/.core
@@ -50,6 +51,29 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_structure.py tests/test_style.py
+
+# The documentation, in docs-site/: built without a warning, or not at all. Some of its pages come from the code.
+docs: $(VENV)/.docs $(VENV)/.dev
+	$(BIN)/python -m tools.reference --check
+	$(BIN)/zensical build --clean --strict --config-file mkdocs.yml
+
+docs-serve: $(VENV)/.docs
+	$(BIN)/zensical serve --config-file mkdocs.yml
+
+# The release as a user gets it: archives with sound metadata and contents, installed into an empty environment, where the
+# self-test passes and the demo runs.
+RELEASE_VENV := build/release-venv
+
+release-check: $(VENV)/.release
+	rm -rf dist build
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m tests.release.contents dist/*.whl dist/*.tar.gz
+	$(PYTHON) -m venv $(RELEASE_VENV)
+	$(RELEASE_VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt dist/*.whl
+	cp examples/demo.py examples/photo.png $(RELEASE_VENV)
+	cd $(RELEASE_VENV) && bin/semcomp doctor && bin/python demo.py --out out
 
 # Lets malloc keep its memory: without, a third of a training's time goes to page faults.
 TRAINING := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456
@@ -97,7 +121,7 @@ out/street_decoded.safetensors:
 out/street_watching.safetensors: $(VENV)/.core
 	$(TRAINING) $(BIN)/python -m heads.fit configs/street_watching.yaml -o $@
 
-# The measurements behind the README's figures, on an idle machine; with fewer photos: make bench-rate BENCH_ARGS='--limit 8'
+# The measurements behind the figures of README and docs, on an idle machine; with fewer photos: make bench-rate BENCH_ARGS='--limit 8'
 BENCH := $(BIN)/python -m benchmarks
 PHOTOS ?= data/val
 
@@ -117,6 +141,9 @@ bench-memory: $(VENV)/.eval
 
 bench-exactness: $(VENV)/.eval
 	$(BENCH).exactness $(PHOTOS) -o out/exactness.json $(BENCH_ARGS)
+
+bench-contention: $(VENV)/.eval
+	$(BENCH).contention -o out/contention.json $(BENCH_ARGS)
 
 bench-fuzz: $(VENV)/.eval
 	$(BENCH).fuzz -j 2 -o out/fuzz.json $(BENCH_ARGS)
@@ -149,7 +176,7 @@ bench-photos: $(VENV)/.judge
 	$(BENCH).generative $(PHOTOS) --generator photos --head objects --keep person,car,dog,cat \
 	  --bpp 0.09 -o out/photos.json --sheets out/photos $(BENCH_ARGS)
 
-# The README's figures and their captions, each from its measurement, made first; the last one from a network that sees
+# The figures of README and docs with their captions, each from its measurement, made first; the last one from a network that sees
 # pixels, trained where it is missing: make figures PIXELS=mine.safetensors. A goal that is missed keeps no figure back.
 PIXELS ?= out/street_decoded.safetensors
 
@@ -159,7 +186,7 @@ figures: $(VENV)/.eval $(PIXELS)
 	$(BENCH).figures
 
 clean:
-	rm -rf $(VENV) $(EDGE_VENV) $(WEB)/node_modules $(WEB)/dist $(WEB)/build out build dist semcomp.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(EDGE_VENV) $(WEB)/node_modules $(WEB)/dist $(WEB)/build out build dist docs-site semcomp.egg-info .pytest_cache .ruff_cache .mypy_cache
 
 # Stamps: an environment is built once, and again when what it is built from changes.
 $(VENV)/.core: pyproject.toml constraints.txt
@@ -169,6 +196,14 @@ $(VENV)/.core: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.core
 	$(PIP) --editable '.[train,dev,export]'
+	touch $@
+
+$(VENV)/.release: $(VENV)/.core
+	$(PIP) --editable '.[release]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.core
+	$(PIP) --editable '.[docs]'
 	touch $@
 
 $(VENV)/.eval: $(VENV)/.core

@@ -92,10 +92,14 @@ def progress(items: Iterable[T], *, total: int, label: str, options: argparse.Na
 
 
 def load_codec(options: argparse.Namespace, *, threads: int | None = None) -> Any:
-    """The codec of --model."""
+    """The codec of --model. torch runs on `threads` threads where a number is given."""
+    import torch
+
     from semcomp.codec.codec import load
 
-    return load(options.model, threads=threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load(options.model)
 
 
 def picture_of_size(photo: Path, width: int, height: int) -> Any:

@@ -14,17 +14,19 @@ and for --int8: semcomp export onnx -o out/edge8 --int8 --calibration data/photo
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import common, edge_int8
-from benchmarks.common import at_least, at_most
+from benchmarks.common import Check, at_least, at_most
 from benchmarks.edge_int8 import sizes_of
 from semcomp.bitstream.container import read
 from semcomp.codec.self_test import QUALITIES
@@ -35,7 +37,7 @@ from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
 from semcomp.semantics.head import load_head
 from semcomp.types import STRIDE_Y, Symbols, grid
-from semcomp.workers import spawned
+from semcomp.workers import worker_pool
 
 CLIENT_LIMIT, SYNTHESIS_LIMIT = 12e6, 6e6
 ENTROPY = ("hyper", "sigma", "mean_first", "mean_second")
@@ -57,7 +59,7 @@ def differing(a: Symbols, b: Symbols) -> int:
 
 
 def exactness(
-    codec: Any, clients: dict[str, EdgeCodec], pixels: np.ndarray, quality: int, tally: dict[str, int]
+    codec: Any, clients: dict[str, EdgeCodec], pixels: NDArray[np.uint8], quality: int, tally: dict[str, int]
 ) -> dict[str, Any]:
     """Count the differences of one photo at one quality; bytes and PSNR of both writers, symbols chosen differently."""
     picture, client = from_array(pixels), next(iter(clients.values()))
@@ -135,7 +137,7 @@ def speed(options: argparse.Namespace, directories: Mapping[str, Path], threads:
     return rows
 
 
-def table_of(tally: dict[str, int], rows: dict[str, Any], sizes: dict[str, int], what: str) -> str:
+def table_of(tally: dict[str, int], rows: dict[int, dict[str, Any]], sizes: dict[str, int], what: str) -> str:
     """The result as text."""
     lines = [what, "", f"{'differing symbols':<48}"]
     lines += [f"  {name:<46}{count:>10,}" for name, count in tally.items()]
@@ -152,23 +154,69 @@ def table_of(tally: dict[str, int], rows: dict[str, Any], sizes: dict[str, int],
     return "\n".join(lines)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the benchmark; the exit status."""
+def options_of(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
     parser = common.make_parser("edge", __doc__, "python -m benchmarks.edge data/val --int8 out/edge8 -o out/edge.json")
     parser.add_argument("photos", nargs="*", type=Path, default=[Path("data/val")], help="default: data/val")
     parser.add_argument("--graphs", type=Path, default=Path("out/edge"), metavar="DIR", help="default: out/edge")
     parser.add_argument("--int8", type=Path, metavar="DIR", help="int8 graphs, to be compared with those of --graphs")
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="photos, evenly spaced (default: 20)")
-    parser.add_argument("--pictures", type=int, metavar="N", help="of each head's validation set (default: all)")
+    parser.add_argument("--pictures", type=int, metavar="N", help="images of each head's validation set (default: all)")
     parser.add_argument("--qualities", type=int, nargs="+", default=QUALITIES, help="default: 1 13 50 87 100")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of the timing (default: 1 2)")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="threads of the timing (default: 1 2)")
     parser.add_argument("--size", type=int, nargs=2, default=(768, 512), metavar=("W", "H"), help="default: 768 512")
-    parser.add_argument("--repeats", type=int, default=15, help="of every timing (default: 15)")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--repeats", type=int, default=15, help="repeats of every timing (default: 15)")
+    return parser.parse_args(arguments)
 
-    codec, clients = common.load_codec(options), clients_of(options.graphs)
+
+@dataclass(kw_only=True)
+class Result:
+    """The measurements of one run."""
+
+    readers: int
+    differing: dict[str, int]
+    """Differing symbols by reader."""
+    written: list[dict[str, Any]]
+    """One row for each photo and quality, see `exactness`."""
+    sizes: dict[str, int]
+    """Bytes of each file of the export."""
+    small: int
+    """Bytes of everything that a client with one head needs."""
+    speed: dict[int, dict[str, dict[str, Any]]]
+    """Rows of `speed` by number of threads."""
+    int8: dict[str, Any] | None
+
+    def bytes_of(self, writer: str) -> int:
+        """Bytes of all files of the library or of the client."""
+        return sum(row[writer]["bytes"] for row in self.written)
+
+    def total(self, key: str) -> int:
+        """The sum of `chosen` or `elements` over all files."""
+        return sum(row[key] for row in self.written)
+
+    def checks(self) -> list[Check]:
+        """What has to hold."""
+        more = 100 * (self.bytes_of("client") / self.bytes_of("library") - 1)
+        lost = max(row["library"]["psnr_db"] - row["client"]["psnr_db"] for row in self.written)
+        what = f"differing symbols over {self.readers} readers, {2 * len(self.written)} files"
+        most = max(self.speed)
+        checks = [
+            at_most(what, sum(self.differing.values()), 0, ""),
+            at_most("analysis, entropy and the smallest head", self.small, CLIENT_LIMIT, " bytes"),
+            at_most("synthesis", self.sizes["synthesis"], SYNTHESIS_LIMIT, " bytes"),
+            at_most("bytes of the client's files against the library's, percent more", more, 0.5, ""),
+            at_most("PSNR that the client's encoder loses at worst", lost, 0.05, " dB"),
+        ]
+        for name in ("encode", "decode", "latents"):
+            times = self.speed[most][name]["float_times_as_fast"][1]
+            checks.append(at_least(f"{name} on {most} threads, times as fast as the library", times, 1, ""))
+        return checks + (edge_int8.checks_of(self.int8, self.speed[most]) if self.int8 else [])
+
+
+def measure(codec: Any, paths: Sequence[Path], options: argparse.Namespace) -> Result:
+    """Exactness on every photo, then speed, then the int8 graphs."""
+    clients = clients_of(options.graphs)
     client = next(iter(clients.values()))
-    paths = common.spread(common.find_photos(options.photos), options.limit)
     names = ["numpy, int64", "torch", "torch, plain coder", *clients]
     names.insert(4, f"{next(iter(clients))}, plain coder")
     tally, written = dict.fromkeys(names, 0), []
@@ -176,66 +224,48 @@ def main(arguments: list[str] | None = None) -> int:
         with Image.open(path) as image:
             pixels = np.array(image.convert("RGB"))
         written += [exactness(codec, clients, pixels, quality, tally) for quality in options.qualities]
-    sizes = sizes_of(client)
     directories = {"float": options.graphs, **({"int8": options.int8} if options.int8 else {})}
     rows = {}
     for threads in options.threads:
-        with spawned(1) as process:  # a process has one pool of threads for all clients
+        with worker_pool(1) as process:  # a process has one pool of threads for all clients
             rows[threads] = process.submit(speed, options, directories, threads).result()
     int8: dict[str, Any] | None = None
     if options.int8:
         pair = {name: EdgeCodec(directory, threads=torch.get_num_threads()) for name, directory in directories.items()}
         int8 = edge_int8.compare(codec, pair, paths, pictures=options.pictures, options=options)
-
+    sizes = sizes_of(client)
     heads = [sizes[head["graph"]] for head in client.bundle.heads.values()]
     small = sum(sizes[name] for name in ("analysis", *ENTROPY, "tables")) + min(heads, default=0)
-    total = {name: sum(row[name]["bytes"] for row in written) for name in ("library", "client")}
-    lost = max(row["library"]["psnr_db"] - row["client"]["psnr_db"] for row in written)
-    chosen, elements = (sum(row[key] for row in written) for key in ("chosen", "elements"))
-    most = max(options.threads)
-    checks = [
-        at_most(f"differing symbols over {len(tally)} readers, {2 * len(written)} files", sum(tally.values()), 0, ""),
-        at_most("analysis, entropy and the smallest head", small, CLIENT_LIMIT, " bytes"),
-        at_most("synthesis", sizes["synthesis"], SYNTHESIS_LIMIT, " bytes"),
-        at_most(
-            "bytes of the client's files against the library's, percent more",
-            100 * (total["client"] / total["library"] - 1),
-            0.5,
-            "",
-        ),
-        at_most("PSNR that the client's encoder loses at worst", lost, 0.05, " dB"),
-        *(
-            at_least(
-                f"{name} on {most} threads, times as fast as the library",
-                rows[most][name]["float_times_as_fast"][1],
-                1,
-                "",
-            )
-            for name in ("encode", "decode", "latents")
-        ),
-    ]
-    if int8:
-        checks += edge_int8.checks_of(int8, rows[most])
-    what = (
-        f"{len(paths)} photos x {len(options.qualities)} qualities; the two encoders chose {chosen:,} of {elements:,} "
-        "symbols differently"
-    )
+    return Result(readers=len(tally), differing=tally, written=written, sizes=sizes, small=small, speed=rows, int8=int8)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the benchmark and returns the exit status."""
+    options = options_of(arguments)
+    codec = common.load_codec(options)
+    paths = common.spread(common.find_photos(options.photos), options.limit)
+    found = measure(codec, paths, options)
+    chosen, elements = found.total("chosen"), found.total("elements")
+    what = f"{len(paths)} photos x {len(options.qualities)} qualities; "
+    what += f"the two encoders chose {chosen:,} of {elements:,} symbols differently"
     result = {
         "model": codec.name,
         "model_id": codec.model_id.hex(),
         "photos": len(paths),
-        "differing": tally,
+        "differing": found.differing,
         "qualities": list(options.qualities),
-        "speed": {str(n): row for n, row in rows.items()},
-        "sizes": sizes,
+        "speed": {str(n): row for n, row in found.speed.items()},
+        "sizes": found.sizes,
         "chosen_differently": chosen,
         "elements": elements,
-        "bytes": total,
+        "bytes": {name: found.bytes_of(name) for name in ("library", "client")},
         "size": list(options.size),
-        "int8": int8,
+        "int8": found.int8,
     }
-    table = table_of(tally, rows, sizes, what) + (f"\n\n{edge_int8.table_of(int8)}" if int8 else "")
-    return common.finish("edge", options, result=result, checks=checks, table=table)
+    table = table_of(found.differing, found.speed, found.sizes, what)
+    if found.int8:
+        table += f"\n\n{edge_int8.table_of(found.int8)}"
+    return common.finish("edge", options, result=result, checks=found.checks(), table=table)
 
 
 if __name__ == "__main__":

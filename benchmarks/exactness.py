@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import common
@@ -56,7 +57,7 @@ class Tallies:
     """Table numbers that a path without integers computes differently in another order."""
 
 
-def check_file(codec: Any, pixels: np.ndarray, y: torch.Tensor, quality: int, tallies: Tallies) -> None:
+def check_file(codec: Any, pixels: NDArray[np.uint8], y: torch.Tensor, quality: int, tallies: Tallies) -> None:
     """Write one file, and read and write it again in every way."""
     picture = from_array(pixels)
     written = codec.quantize(y, picture, quality=quality)

@@ -1,22 +1,19 @@
-"""The README's figures, each with a record beside it of what it shows: command, data, date, ids of the weights.
+"""The figures of README and docs, each with a record beside it: command, data, date, ids of the weights.
 
-    rate          docs/rate.png         from out/rate.json (make bench-rate)
-    peers         docs/peers.png        the same file, beside what others published
-    recognition   docs/recognition.png  from out/segment.json (semcomp eval --task segment -o out)
-    beside        docs/beside.png       examples/demo.py
-    generative    docs/generative.png   from a street scene of data/val
-    random        docs/random.jpg       from out/photos (make bench-photos), ten photos
-    worst         docs/worst.jpg        the same, those that look least like their originals
-    page          docs/page.png         from out/web (make test-web)
+    rate          docs/figures/rate.png         from out/rate.json (make bench-rate)
+    peers         docs/figures/peers.png        the same file, beside what others published
+    recognition   docs/figures/recognition.png  from out/segment.json (semcomp eval --task segment -o out)
+    beside        docs/figures/beside.png       examples/demo.py
+    generative    docs/figures/generative.png   from a street scene of data/val
+    random        docs/figures/random.jpg       from out/photos (make bench-photos), ten photos
+    worst         docs/figures/worst.jpg        the same, those that look least like their originals
+    page          docs/figures/page.png         from out/web (make test-web)
 
-A figure whose measurements are missing is left as it is, and said. The caption below each figure in the README is
-written from its record; a test compares the ids with those of the weights that are there.
+A figure whose measurements are missing stays as it is, and the program says so. The captions below the figures are
+written from the records. A test compares the ids with those of the weights that are there.
 """
 
 import argparse
-import hashlib
-import json
-import re
 import shutil
 import subprocess
 import sys
@@ -29,13 +26,14 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import common
+from benchmarks.figure_records import Record, caption, measured, measured_on, weights_id, write_captions
 from heads.datasets import read_rgb
 from semcomp.errors import MissingExtraError, SemcompError
 from semcomp.eval.codecs import CLASSICAL
 from semcomp.eval.plot import COLOURS, Chart, draw
 from semcomp.eval.published import published
 
-DOCS, OUT, README = common.ROOT / "docs", common.ROOT / "out", common.ROOT / "README.md"
+FIGURES_DIR, OUT = common.ROOT / "docs" / "figures", common.ROOT / "out"
 STREET = common.ROOT / "data/val/cid22/1475938.png"
 RATE = "python -m benchmarks.rate data/val -o out/rate.json --monotone 3"
 RECOGNITION = "semcomp eval data/camvid --task segment --head street --pixels out/street_decoded.safetensors -o out"
@@ -43,47 +41,6 @@ SHEETS = (
     "python -m benchmarks.generative data/val --generator photos --head objects --keep person,car,dog,cat "
     "--bpp 0.09 -o out/photos.json --sheets out/photos"
 )
-Record = dict[str, Any]
-
-
-def weights_id(name: str) -> str:
-    """What tells one release of embedded weights from another: a codec's model id, the hash of a head's file."""
-    from semcomp.codec.release import load_release
-    from semcomp.weights.files import WEIGHTS
-
-    if name == "base":
-        return load_release(name).model_id.hex()
-    return hashlib.sha256((WEIGHTS / f"{name}.safetensors").read_bytes()).hexdigest()[:16]
-
-
-def outdated(record: Record, current: Callable[[str], str] = weights_id) -> list[str]:
-    """The weights of a record that have been replaced since."""
-    return [name for name, known in record["weights"].items() if current(name) != known]
-
-
-def caption(record: Record) -> str:
-    """The line below a figure in the README."""
-    weights = ", ".join(f"{name} `{value}`" for name, value in record["weights"].items())
-    return f"*`{record['command']}`; {record['data']}; {record['date']}; {weights}*"
-
-
-def with_caption(readme: str, name: str, text: str) -> str:
-    """The README with the caption below a figure put there or replaced; as it was where it does not show the figure."""
-    image = rf"(!\[[^\]]*\]\(docs/{re.escape(name)}\.\w+\)\n)(?:\n\*`[^\n]*\*\n)?"
-    return re.sub(image, lambda match: f"{match[1]}\n{text}\n", readme)
-
-
-def measured(path: Path) -> Record:
-    """A result that a program has written. SemcompError where it is not there."""
-    if not path.is_file():
-        raise SemcompError(f"{path.relative_to(common.ROOT)} is not there: run its measurement first")
-    result: Record = json.loads(path.read_text(encoding="utf-8"))
-    return {"date": measured_on(path), **result}
-
-
-def measured_on(path: Path) -> str:
-    """The day on which a file was written, in ISO form."""
-    return date.fromtimestamp(path.stat().st_mtime).isoformat()
 
 
 def rate(target: Path) -> Record:
@@ -206,7 +163,7 @@ def generative(target: Path) -> Record:
 
     pixels = read_rgb(STREET)
     codec, head, generator = load(), load_head("street"), load_generator("street")
-    found = head(codec.latents_of(pixels))
+    found = head(codec.latents_of_image(pixels))
     assert isinstance(found, Segmentation)
     whole = codec.encode(pixels, quality=8, generative=Request(generator=generator))
     part = codec.encode(pixels, quality=40, generative=Request(generator=generator, head=head, keep=("car", "sign")))
@@ -302,16 +259,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in options.names or FIGURES:
         try:
             suffix, make = FIGURES[name]
-            picture = DOCS / f"{name}{suffix}"
+            picture = FIGURES_DIR / f"{name}{suffix}"
             record = make(picture)
         except SemcompError as error:
             sys.stderr.write(f"{name}: {error}\n")
             status = 1
             continue
-        common.write_json(DOCS / f"{name}.json", record)
-        text = README.read_text(encoding="utf-8")
-        README.write_text(with_caption(text, name, caption(record)), encoding="utf-8")
-        common.say(f"docs/{picture.name}: {caption(record)}")
+        common.write_json(FIGURES_DIR / f"{name}.json", record)
+        write_captions(name, caption(record))
+        common.say(f"docs/figures/{picture.name}: {caption(record)}")
     return status
 
 

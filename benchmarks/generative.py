@@ -10,27 +10,25 @@ Selective: the bytes of files that keep some classes, and PSNR inside what was a
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from numpy.typing import NDArray
+from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
-from benchmarks.realism import Features, kernel_distance
-from heads.datasets import find_dataset, read_rgb
-from heads.evaluate import answer_of, quality_for
-from heads.fit import FitConfig
-from heads.head_file import NetworkHead, read_head
+from benchmarks.realism import Features, Vectors, kernel_distance
+from benchmarks.scenes import Scene, find_scenes
+from benchmarks.sheets import COLUMNS, write_sheets
+from heads.evaluate import PixelNetwork, answer_of, quality_for
 from heads.score import Score
-from semcomp import config as configuration
 from semcomp.bitstream.container import read
-from semcomp.errors import ImageError, SemcompError, TargetError
+from semcomp.errors import ImageError, TargetError
 from semcomp.eval.compare import RIVALS, rival_at_size
 from semcomp.generative.generator_file import load_generator
 from semcomp.generative.request import Request
@@ -40,11 +38,6 @@ from semcomp.semantics.head import load_head
 from semcomp.semantics.stored import read_segmentation
 
 KEPT = ("pedestrian", "car", "bicyclist", "signsymbol")
-SHOWN = 10
-"""Pictures on each contact sheet."""
-HEADING = 48
-"""Height of a contact sheet's headings, in pixels."""
-COLUMNS = ("original", "generator", "faithful", "AVIF")
 
 
 @dataclass
@@ -54,9 +47,9 @@ class Method:
     score: Score | None
     bpp: list[float] = field(default_factory=list)
     psnr_db: list[float] = field(default_factory=list)
-    features: list[np.ndarray] = field(default_factory=list)
+    features: list[Vectors] = field(default_factory=list)
 
-    def row(self, originals: Sequence[np.ndarray]) -> dict[str, Any]:
+    def row(self, originals: Sequence[Vectors]) -> dict[str, Any]:
         """The figures of all pictures."""
         mean_db = float(np.mean(self.psnr_db))
         row: dict[str, Any] = {
@@ -74,14 +67,16 @@ class Method:
 class Judges:
     """The two networks that look at decoded pictures; either may be missing."""
 
-    def __init__(self, segmenter: NetworkHead | None, features: Features | None):
+    def __init__(self, segmenter: PixelNetwork | None, features: Features | None):
         self.segmenter, self.features = segmenter, features
 
     def method(self) -> Method:
         """A way of storing the pictures, none of which has been looked at."""
-        return Method(self.segmenter and Score("segment", self.segmenter.classes))
+        return Method(Score("segment", self.segmenter.classes) if self.segmenter else None)
 
-    def look(self, method: Method, scene: "Scene", original: np.ndarray, decoded: np.ndarray, size: int) -> None:
+    def look(
+        self, method: Method, scene: Scene, original: NDArray[np.uint8], decoded: NDArray[np.uint8], size: int
+    ) -> None:
         """Add one picture whose file has `size` bytes."""
         method.bpp.append(8 * size / (original.shape[0] * original.shape[1]))
         method.psnr_db.append(psnr_db(original, decoded))
@@ -91,49 +86,18 @@ class Judges:
             method.features.append(self.features.of(decoded))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scene:
-    """A picture, and its mask where there is one."""
-
-    path: Path
-    truth: Callable[[], np.ndarray] | None = None
-
-    def pixels(self) -> np.ndarray:
-        """uint8 (H, W, 3)."""
-        return read_rgb(self.path)
-
-
-def find_scenes(source: Path, judge: Path | None) -> tuple[list[Scene], NetworkHead | None]:
-    """Photos of a folder; or a configuration's validation pictures with their masks, and the network that judges them.
-
-    SemcompError where the one has a judge, the other none, or a judge that does not fit.
-    """
-    if source.is_dir():
-        if judge is not None:
-            raise SemcompError(f"{source} has no masks, so --judge has nothing to do: name a segmenter's configuration")
-        return [Scene(path=path) for path in common.find_photos([source])], None
-    if judge is None:
-        raise SemcompError(f"give --judge a network that sees pixels, to find the classes of {source}")
-    config = configuration.load(FitConfig, source)
-    dataset = find_dataset("segment", replace(config.data, hold_out=None))
-    network = read_head(judge)
-    if network.classes != dataset.classes or network.network.config.source != "pixels":
-        raise SemcompError(f"{judge} must see pixels and know {', '.join(dataset.classes)}")
-    return [Scene(path=sample.image, truth=partial(dataset.mask, sample)) for sample in dataset.val], network
-
-
 def global_rows(
     codec: Any, scenes: Sequence[Scene], judges: Judges, options: argparse.Namespace
-) -> tuple[dict[str, dict[str, Any]], list[tuple[float, list[np.ndarray]]]]:
+) -> tuple[dict[str, dict[str, Any]], list[tuple[float, list[NDArray[np.uint8]]]]]:
     """Figures by method, and for every picture how far from the original it looks, beside what the sheets show."""
     generator, head = load_generator(options.generator), load_head(options.head)
     plain, guided = Request(generator=generator), Request(generator=generator, head=head)
     quality = quality_for(codec, [scene.pixels() for scene in common.spread(scenes, 24)], options.bpp)
     methods: dict[str, Method] = defaultdict(judges.method)
-    originals: list[np.ndarray] = []
-    shown: list[tuple[float, list[np.ndarray]]] = []
+    originals: list[Vectors] = []
+    shown: list[tuple[float, list[NDArray[np.uint8]]]] = []
 
-    def decoded(data: bytes, how: str) -> np.ndarray:
+    def decoded(data: bytes, how: str) -> NDArray[np.uint8]:
         return np.asarray(codec.decode(data, generator=how))
 
     for scene in common.progress(scenes, total=len(scenes), label="global", options=options):
@@ -163,7 +127,7 @@ def global_rows(
     return {name: method.row(originals) for name, method in methods.items()}, shown
 
 
-def of_size(codec: Any, pixels: np.ndarray, request: Request, size: int) -> bytes:
+def of_size(codec: Any, pixels: NDArray[np.uint8], request: Request, size: int) -> bytes:
     """The best file of at most `size` bytes, or where there is none the smallest."""
     try:
         return bytes(codec.encode_to(pixels, max_bytes=size, generative=request).data)
@@ -206,25 +170,6 @@ def selective_row(codec: Any, scenes: Sequence[Scene], options: argparse.Namespa
     }
 
 
-def write_sheets(folder: Path, shown: Sequence[tuple[float, list[np.ndarray]]]) -> None:
-    """worst.png and random.png: SHOWN pictures each, a row for each, below the names of COLUMNS."""
-    order = np.argsort([-distance for distance, _ in shown], kind="stable")[:SHOWN]
-    drawn = np.random.default_rng(0).permutation(len(shown))[:SHOWN]
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, chosen in (("worst", order), ("random", drawn)):
-        rows = [[Image.fromarray(picture) for picture in shown[number][1]] for number in chosen.tolist()]
-        width = max(row[0].width for row in rows)
-        sheet = Image.new("RGB", (len(COLUMNS) * width, HEADING + sum(row[0].height + 2 for row in rows)), "white")
-        drawing, font, top = ImageDraw.Draw(sheet), ImageFont.load_default(HEADING // 2), HEADING
-        for number, heading in enumerate(COLUMNS):
-            drawing.text(((number + 0.5) * width, HEADING / 2), heading, fill="black", font=font, anchor="mm")
-        for row in rows:
-            for number, picture in enumerate(row):
-                sheet.paste(picture, (number * width, top))
-            top += row[0].height + 2
-        sheet.save(folder / f"{name}.png")
-
-
 def checks_of(rows: dict[str, dict[str, Any]], selective: dict[str, Any], options: argparse.Namespace) -> list[Check]:
     """What has to hold."""
     generator = rows["generator"]
@@ -248,8 +193,28 @@ def checks_of(rows: dict[str, dict[str, Any]], selective: dict[str, Any], option
     return checks
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The program."""
+def table_of(pictures: int, rows: dict[str, dict[str, Any]], selective: dict[str, Any]) -> str:
+    """The result as text."""
+    lines = [f"{pictures} pictures; PSNR in dB, mIoU in %, kernel distance over patches", ""]
+    lines.append(f"{'':<24}{'bpp':>8}{'PSNR':>8}{'mIoU':>8}{'KID':>10}{'+-':>9}")
+    for name, row in rows.items():
+        kid = f"{row['kid']:10.4f}{row['kid_error']:9.4f}" if "kid" in row else ""
+        db = "" if row["psnr_db"] is None else f"{row['psnr_db']:.2f}"
+        miou = f"{row['miou']:.2f}" if "miou" in row else ""
+        lines.append(f"{name:<24}{row['bpp']:8.4f}{db:>8}{miou:>8}{kid}")
+    if selective["pictures"]:
+        lines += [
+            "",
+            (
+                f"selective, quality {selective['quality']}, {selective['pictures']} pictures: "
+                f"{selective['bytes_percent']:.1f} % of the bytes, {selective['psnr_lost_db']:.2f} dB lost inside"
+            ),
+        ]
+    return "\n".join(lines)
+
+
+def options_of(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
     parser = common.make_parser(
         "generative",
         __doc__,
@@ -277,7 +242,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, metavar="N", help="take only N pictures")
     parser.add_argument("--sheets", type=Path, default=Path("out/generative"), help="folder of the contact sheets")
     parser.add_argument("--threads", type=int, default=2, help="threads of every network (2)")
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the benchmark and returns the exit status."""
+    options = options_of(arguments)
     codec = common.load_codec(options, threads=options.threads)
     found, judge = find_scenes(options.source, options.judge)
     scenes = common.spread(found, options.limit or len(found))
@@ -286,21 +256,6 @@ def main(arguments: list[str] | None = None) -> int:
         rows, shown = global_rows(codec, scenes, judges, options)
         selective = selective_row(codec, scenes, options)
     write_sheets(options.sheets, shown)
-    lines = [f"{len(scenes)} pictures; PSNR in dB, mIoU in %, kernel distance over patches", ""]
-    lines.append(f"{'':<24}{'bpp':>8}{'PSNR':>8}{'mIoU':>8}{'KID':>10}{'+-':>9}")
-    for name, row in rows.items():
-        kid = f"{row['kid']:10.4f}{row['kid_error']:9.4f}" if "kid" in row else ""
-        db = "" if row["psnr_db"] is None else f"{row['psnr_db']:.2f}"
-        miou = f"{row['miou']:.2f}" if "miou" in row else ""
-        lines.append(f"{name:<24}{row['bpp']:8.4f}{db:>8}{miou:>8}{kid}")
-    if selective["pictures"]:
-        lines += [
-            "",
-            (
-                f"selective, quality {selective['quality']}, {selective['pictures']} pictures: "
-                f"{selective['bytes_percent']:.1f} % of the bytes, {selective['psnr_lost_db']:.2f} dB lost inside"
-            ),
-        ]
     result = {
         "model_id": codec.model_id.hex(),
         "generator": options.generator,
@@ -310,7 +265,11 @@ def main(arguments: list[str] | None = None) -> int:
         "selective": selective,
     }
     return common.finish(
-        "generative", options, result=result, checks=checks_of(rows, selective, options), table="\n".join(lines)
+        "generative",
+        options,
+        result=result,
+        checks=checks_of(rows, selective, options),
+        table=table_of(len(scenes), rows, selective),
     )
 
 

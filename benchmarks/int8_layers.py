@@ -1,4 +1,4 @@
-"""What each group of layers costs in 8 bits: the measurement behind KEPT of semcomp/export/int8.py.
+"""What each group of layers costs in 8 bits: the measurement behind FLOAT_LAYERS of semcomp/export/int8.py.
 
 Some photos calibrate, others are written and read by the client, whole files, once with float graphs and once for each
 group with that group alone in 8 bits. BD-rate is that of mean curves over QUALITIES, where they overlap.
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import common
 from benchmarks.edge_int8 import QUALITIES
@@ -22,7 +23,7 @@ from semcomp.edge.bundle import MANIFEST
 from semcomp.eval.curves import Curve, mean_curve, saving
 from semcomp.export.codec_parts import PARTS
 from semcomp.export.graph import finished, traced
-from semcomp.export.int8 import KEPT, Calibration, quantised
+from semcomp.export.int8 import FLOAT_LAYERS, Calibration, quantised
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array, open_picture
 
@@ -33,7 +34,7 @@ LAYERS = {
 CROP = 256
 
 
-def crops_of(paths: Sequence[Path]) -> list[np.ndarray]:
+def crops_of(paths: Sequence[Path]) -> list[NDArray[np.uint8]]:
     """The middle of every photo, at most 256x256."""
     crops = []
     for path in paths:
@@ -43,7 +44,7 @@ def crops_of(paths: Sequence[Path]) -> list[np.ndarray]:
     return crops
 
 
-def curve_of(client: EdgeCodec, crops: Sequence[np.ndarray]) -> Curve:
+def curve_of(client: EdgeCodec, crops: Sequence[NDArray[np.uint8]]) -> Curve:
     """Mean bpp and PSNR of files that the client writes and reads."""
     rows = []
     for pixels in crops:
@@ -87,8 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
         part = build(codec)
         model = traced(part)
         groups = {layer: [f"{name}.{other}" for other in layers if other != layer] for layer in layers}
-        for group, kept in {**groups, "all but KEPT": list(KEPT)}.items():
-            graph = finished(quantised(model, calibration.inputs(part), kept=kept), part, properties={})
+        for group, kept in {**groups, "all but FLOAT_LAYERS": list(FLOAT_LAYERS)}.items():
+            graph = finished(quantised(model, calibration.inputs(part), float_layers=kept), part, properties={})
             with tempfile.TemporaryDirectory() as folder:
                 curve = curve_of(with_graph(options.graphs, Path(folder), name, graph), crops)
             lost = [round(a - b, 3) for a, b in zip(anchor["psnr_db"], curve["psnr_db"], strict=True)]

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import mean, median
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import common
@@ -50,7 +51,7 @@ class Row:
         return 100 * (1 - self.bytes / self.png)
 
 
-def measure(mask: np.ndarray, *, cell: int, classes: tuple[str, ...], palette: np.ndarray) -> Row:
+def measure(mask: NDArray[np.uint8], *, cell: int, classes: tuple[str, ...], palette: NDArray[np.uint8]) -> Row:
     """Write and read one mask, uint8 (H, W)."""
     height, width = mask.shape
     cells = reduce_map(mask, cell)
@@ -75,7 +76,7 @@ def measure(mask: np.ndarray, *, cell: int, classes: tuple[str, ...], palette: n
     )
 
 
-def png_bytes(cells: np.ndarray, palette: np.ndarray) -> int:
+def png_bytes(cells: NDArray[np.uint8], palette: NDArray[np.uint8]) -> int:
     """Size of a palette PNG."""
     image = Image.fromarray(cells)
     image.putpalette(palette.tobytes())
@@ -84,7 +85,7 @@ def png_bytes(cells: np.ndarray, palette: np.ndarray) -> int:
     return len(buffer.getvalue())
 
 
-def webp_bytes(cells: np.ndarray, palette: np.ndarray) -> int:
+def webp_bytes(cells: NDArray[np.uint8], palette: NDArray[np.uint8]) -> int:
     """Size of a lossless WebP of the colours; it makes a palette of its own."""
     buffer = io.BytesIO()
     Image.fromarray(palette[cells]).save(buffer, "WEBP", lossless=True, quality=100, method=6)

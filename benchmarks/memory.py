@@ -62,7 +62,8 @@ def run_child(job: list[str], arguments: list[str]) -> dict[str, Any]:
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, stdout=subprocess.PIPE, check=False)
     if done.returncode:
         raise SystemExit(done.returncode)
-    return json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
 
 
 def main(arguments: list[str] | None = None) -> int:

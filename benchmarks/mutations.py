@@ -14,14 +14,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from semcomp.bitstream.container import CELL, MAX_SIDE, Chunk, ChunkKind, Container, read, read_header, write
+from semcomp.bitstream.container import MAX_SIDE, Chunk, ChunkKind, Container, read, read_header, write
 from semcomp.codec.codec import Codec
-from semcomp.codec.latent_coder import Symbols
 from semcomp.imaging.picture import Picture, from_array, open_picture
 from semcomp.networks.sigma import Z_LIMIT
 from semcomp.pipeline.checks import with_checks
+from semcomp.types import STRIDE_Z, Symbols
 
 SIZE = (64, 48)
 
@@ -50,7 +51,7 @@ class Mutation:
     """Width and height that a forged file claims."""
 
 
-def base_files(codec: Codec, pixels: np.ndarray) -> list[Base]:
+def base_files(codec: Codec, pixels: NDArray[np.uint8]) -> list[Base]:
     """Small files of several kinds, from pixels (h, w, 3) of at least 64x48."""
     width, height = SIZE
     rng = np.random.default_rng(0)
@@ -186,7 +187,7 @@ def claim_most(rng: random.Random, data: bytes) -> bytes:
         chunks = [replace(chunk, data=b"") if chunk.kind == ChunkKind.SYMBOLS else chunk for chunk in chunks]
     cells = len(write(Container(container.header, tuple(chunks))))
     columns = rng.choice((1, cells, rng.randint(1, cells)))
-    width, height = columns * CELL, cells // columns * CELL
+    width, height = columns * STRIDE_Z, cells // columns * STRIDE_Z
     header = replace(container.header, width=min(width, MAX_SIDE), height=min(height, MAX_SIDE))
     return write(Container(header, tuple(chunks)))
 
@@ -215,7 +216,9 @@ def z_beyond_its_range(rng: random.Random, codec: Codec, data: bytes) -> bytes:
     return _rewritten(codec, container, replace(symbols, z=z))
 
 
-def _scatter(rng: random.Random, symbols: np.ndarray, places: np.ndarray, limit: int) -> np.ndarray:
+def _scatter(
+    rng: random.Random, symbols: NDArray[np.int16], places: NDArray[np.signedinteger[Any]], limit: int
+) -> NDArray[np.int16]:
     """A copy with values of up to `limit`, itself among them, at some of the places (flat)."""
     symbols = symbols.copy()
     if places.size:

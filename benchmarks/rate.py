@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import common
@@ -41,13 +42,13 @@ Row = list[float]
 RIVALS = PILLOW
 
 
-def rival_rows(rival: PillowCodec, pixels: np.ndarray) -> dict[str, Row]:
+def rival_rows(rival: PillowCodec, pixels: NDArray[np.uint8]) -> dict[str, Row]:
     """One row a setting."""
     files = {str(setting): rival.encode(pixels, setting) for setting in rival.settings}
     return {setting: [len(data), psnr_db(pixels, rival.decode(data))] for setting, data in files.items()}
 
 
-def semcomp_rows(codec: Any, pixels: np.ndarray, qualities: Sequence[int]) -> dict[str, Row]:
+def semcomp_rows(codec: Any, pixels: NDArray[np.uint8], qualities: Sequence[int]) -> dict[str, Row]:
     """One row a quality, of whole files that are decoded again; the analysis runs once."""
     picture = from_array(pixels)
     y = codec.analyse(picture)
@@ -62,7 +63,7 @@ def semcomp_rows(codec: Any, pixels: np.ndarray, qualities: Sequence[int]) -> di
     return rows
 
 
-def sizes_of_all_qualities(codec: Any, pixels: np.ndarray) -> dict[str, Row]:
+def sizes_of_all_qualities(codec: Any, pixels: NDArray[np.uint8]) -> dict[str, Row]:
     """Bytes alone, of every quality from 1 to 100."""
     picture = from_array(pixels)
     y = codec.analyse(picture)
@@ -85,7 +86,7 @@ class Results:
         self,
         series: str,
         paths: dict[str, Path],
-        rows_of: Callable[[np.ndarray], dict[str, Row]],
+        rows_of: Callable[[NDArray[np.uint8]], dict[str, Row]],
         options: argparse.Namespace,
     ) -> list[tuple[int, dict[str, Row]]]:
         """(pixels, rows) of each photo; photos run side by side, each on one thread."""

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import common
@@ -51,7 +52,7 @@ def rounds(work: Work, *, repeats: int, label: str, options: argparse.Namespace)
     return {name: quartiles(values) for name, values in times.items()}
 
 
-def both_ways(codec: Any, pixels: np.ndarray, quality: int) -> tuple[Work, bytes]:
+def both_ways(codec: Any, pixels: NDArray[np.uint8], quality: int) -> tuple[Work, bytes]:
     """Encoding and decoding, and the file."""
     data = codec.encode(pixels, quality=quality)
     return {"encode": lambda: codec.encode(pixels, quality=quality), "decode": lambda: codec.decode(data)}, data

@@ -25,15 +25,19 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from benchmarks import common
 from benchmarks.common import at_least, at_most
-from semcomp import types as symbols_module
+from semcomp.bitstream.symbol_stream import SymbolReader
 from semcomp.codec import latent_coder as latents_module
 from semcomp.errors import MissingExtraError
-from semcomp.pipeline import base_codec as filing_module
+from semcomp.pipeline import base_codec as encoder_module
+from semcomp.pipeline import base_decoder as decoder_module
+from semcomp.pipeline import checks as checks_module
+from semcomp.pipeline import latent_coder as symbols_module
 
 ENTROPY_STAGES = ("coder", "container")
 NETWORK_STAGES = ("analysis", "hyper analysis", "sigma path", "mean path", "synthesis")
@@ -48,13 +52,14 @@ def stages_of(codec: Any) -> list[tuple[str, Any, str]]:
         ("mean path", codec.network, "two_passes"),
         ("rounding", latents_module, "choose_symbols"),
         ("coder", symbols_module, "encode_symbols"),
-        ("coder", symbols_module.SymbolReader, "read"),
+        ("coder", SymbolReader, "read"),
         ("coder", codec.coder, "z_index"),
-        ("container", filing_module, "write"),
-        ("container", filing_module, "read"),
-        ("container", filing_module, "_crc"),
+        ("container", encoder_module, "write"),
+        ("container", decoder_module, "read"),
+        ("container", checks_module, "header_crc"),
+        ("container", decoder_module, "header_crc"),
         ("synthesis", codec, "render"),
-        ("picture", filing_module, "to_pil"),
+        ("picture", decoder_module, "to_pil"),
     ]
 
 
@@ -102,10 +107,12 @@ class Mbt2018Mean:
         self.model.update()
 
     def encode(self, x: Tensor) -> dict[str, Any]:
-        return self.model.compress(x)
+        coded: dict[str, Any] = self.model.compress(x)
+        return coded
 
     def decode(self, coded: dict[str, Any]) -> Tensor:
-        return self.model.decompress(coded["strings"], coded["shape"])["x_hat"]
+        x_hat: Tensor = self.model.decompress(coded["strings"], coded["shape"])["x_hat"]
+        return x_hat
 
     def encode_networks(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Analysis, hyper analysis, hyper synthesis: y, rounded z."""
@@ -117,12 +124,13 @@ class Mbt2018Mean:
     def decode_networks(self, y: Tensor, z: Tensor) -> Tensor:
         """Hyper synthesis, synthesis."""
         self.model.h_s(z)
-        return self.model.g_s(y)
+        x_hat: Tensor = self.model.g_s(y)
+        return x_hat
 
 
 @torch.inference_mode()
 def measure(
-    codec: Any, mbt: Mbt2018Mean, pixels: np.ndarray, options: argparse.Namespace, threads: int
+    codec: Any, mbt: Mbt2018Mean, pixels: NDArray[np.uint8], options: argparse.Namespace, threads: int
 ) -> dict[str, Any]:
     """Times in ms of every run, by what was run, and of every stage of semcomp."""
     torch.set_num_threads(threads)
@@ -241,7 +249,7 @@ def main(arguments: list[str] | None = None) -> int:
     return common.finish("speed", options, result=result, checks=checks, table=table_of(measured, size))
 
 
-def _psnr(codec: Any, pixels: np.ndarray, quality: int) -> float:
+def _psnr(codec: Any, pixels: NDArray[np.uint8], quality: int) -> float:
     from semcomp.imaging.metrics import psnr_db
 
     decoded: Image.Image = codec.decode(codec.encode(pixels, quality=quality))

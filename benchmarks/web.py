@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import common
@@ -52,7 +53,7 @@ class Browser:
         self.jobs.append({**job, "save": name})
         return name
 
-    def photo(self, name: str, pixels: np.ndarray, quality: int, **options: Any) -> str:
+    def photo(self, name: str, pixels: NDArray[np.uint8], quality: int, **options: Any) -> str:
         """A job that encodes uint8 (H, W, 3)."""
         height, width = pixels.shape[:2]
         return self.add(
@@ -71,7 +72,7 @@ class Browser:
         path.write_bytes(data)
         return self.add(name, do="open", file=str(path), **options)
 
-    def pixels(self, pixels: np.ndarray, name: str) -> Path:
+    def pixels(self, pixels: NDArray[np.uint8], name: str) -> Path:
         path = self.folder / f"{name}.pixels"
         if not path.exists():
             opaque = np.full((*pixels.shape[:2], 1), 255, np.uint8)
@@ -87,7 +88,7 @@ class Browser:
         self.jobs = []
         return {**result, "rows": dict(zip(names, result["rows"], strict=True))}
 
-    def saved(self, name: str, end: str, dtype: str) -> np.ndarray:
+    def saved(self, name: str, end: str, dtype: str) -> NDArray[np.uint8]:
         return np.fromfile(self.folder / f"{name}.{end}", dtype)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import semcomp
-from semcomp.eval.compare import Comparison, compare, interesting_crops, page
+from semcomp.eval.compare import Comparison, at_equal_bytes, comparison_page, interesting_crops
 from semcomp.imaging.picture import open_picture
 
 HERE = Path(__file__).resolve().parent
@@ -43,13 +43,13 @@ def main(argv: list[str] | None = None) -> None:
     decoded = codec.decode(data)
     done = time.perf_counter()
 
-    comparison = compare(picture, data, decoded, quality=options.quality)
+    comparison = at_equal_bytes(picture, data, decoded, quality=options.quality)
     stem = options.photo.stem
     files = {suffix: options.out / f"{stem}{suffix}" for suffix in (".semc", ".decoded.png", ".beside.png", ".html")}
     files[".semc"].write_bytes(data)
     decoded.save(files[".decoded.png"])
     side_by_side(comparison).save(files[".beside.png"])
-    files[".html"].write_text(page(comparison, title=options.photo.name), encoding="utf-8")
+    files[".html"].write_text(comparison_page(comparison, title=options.photo.name), encoding="utf-8")
 
     size = options.photo.stat().st_size
     print(f"{options.photo.name}: {picture.width}x{picture.height}, {size:,} B as a file")

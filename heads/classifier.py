@@ -40,7 +40,7 @@ class ClassifierConfig:
             raise ValueError(f"widths and blocks are of equal length, two or more, not {self.widths} and {self.blocks}")
 
 
-class Classifier(nn.Module):
+class ClassifierNetwork(nn.Module):
     """y_hat (B, M, h, w), quality (B,) -> logits (B, K). With source "pixels", x (B, 3, H, W) instead."""
 
     def __init__(self, config: ClassifierConfig):

@@ -3,8 +3,9 @@
     classify   FOLDER/<class>/*.jpg, or FOLDER/train/<class>/ and FOLDER/val/<class>/
     segment    FOLDER/images/, FOLDER/masks/, FOLDER/classes.txt, or the same two below FOLDER/train/ and FOLDER/val/
 
-A mask is a palette or grey PNG of the picture's size, with the class number in every pixel. classes.txt holds a name a
-line, or a number (a class folder's name) and then the name.
+A mask is a palette or grey PNG of the picture's size, with the class number in every pixel. Pixels of `void`, and those
+of no class, are neither trained on nor counted. classes.txt holds a name a line, or a number (a class folder's name)
+and then the name; an empty line keeps its number and names no class.
 """
 
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from semcomp.errors import SemcompError
+from semcomp.errors import ImageError, SemcompError
+from semcomp.semantics.class_names import read_lines
 from semcomp.semantics.head import Palette, default_palette
+from semcomp.semantics.mask_file import read_numbers
+from semcomp.semantics.results import VOID
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm"}
-IGNORED = 255
-"""In masks: not trained on, not counted."""
 
 
 class DataError(SemcompError):
@@ -44,6 +46,8 @@ class DataConfig:
     """Part to validate on where there is neither val/ nor hold_out."""
     ignore: tuple[str, ...] = ("void", "ignore", "unlabeled", "unlabelled")
     """Classes of masks that are neither trained on nor counted."""
+    void: int = 255
+    """Number in masks that means "nothing is known here": neither trained on nor counted."""
     palette: tuple[str, ...] = ()
     """Colours of the classes as #rrggbb; empty for Pascal VOC's."""
     limit: int | None = None
@@ -89,18 +93,23 @@ class Dataset:
     palette: Palette
     train: tuple[Sample, ...]
     val: tuple[Sample, ...]
+    void: int = VOID
+    """Number in masks that means "nothing is known here"."""
     numbers: np.ndarray
-    """uint8 (256,): what a number in a mask stands for, IGNORED for none of the classes"""
+    """Lookup table, uint8 (256,): maps a number in a mask to a class, or to VOID for none of the classes."""
 
     def mask(self, sample: Sample) -> np.ndarray:
-        """uint8 (H, W) of class numbers and IGNORED."""
+        """Read a mask: uint8 (H, W) of class numbers and VOID. DataError for a file that is no mask."""
         assert isinstance(sample.target, Path)
-        with Image.open(sample.target) as image:
-            if image.mode not in ("P", "L", "1"):
-                raise DataError(
-                    f"{sample.target} is a {image.mode} picture; a mask is a palette or grey PNG of class numbers"
-                )
-            return self.numbers[np.asarray(image).astype(np.uint8)]
+        try:
+            numbers = read_numbers(sample.target)
+        except ImageError as error:
+            raise DataError(str(error)) from error
+        numbers = np.where(numbers == self.void, VOID, numbers)
+        if numbers.min() < 0 or numbers.max() > VOID:
+            wrong = numbers.min() if numbers.min() < 0 else numbers.max()
+            raise DataError(f"{sample.target} holds the number {wrong}; a mask holds 0..255, or data.void where void")
+        return self.numbers[numbers]
 
     def truth(self, sample: Sample) -> Any:
         """The number of a picture's class, or its mask."""
@@ -157,14 +166,18 @@ def _images_and_masks(config: DataConfig) -> Dataset:
         images, masks = _existing(str(base / "images"), "images"), _existing(str(base / "masks"), "masks")
         classes, own_val = config.classes or str(root / "classes.txt"), root / "val"
     lines = _lines(classes, None)
-    if not lines:
+    if not any(lines):
         raise DataError(f"no classes: write a classes.txt with a name a line into {root or images.parent}")
-    numbered = all(line.split()[0].isdecimal() and " " in line for line in lines)
+    numbered = all(line.split()[0].isdecimal() and " " in line for line in lines if line)
     pairs = [
-        (int(line.split()[0]), line.split(maxsplit=1)[1]) if numbered else (k, line) for k, line in enumerate(lines)
+        (int(line.split()[0]), line.split(maxsplit=1)[1]) if numbered else (k, line)
+        for k, line in enumerate(lines)
+        if line
     ]
-    wanted = [(number, name) for number, name in pairs if name.lower() not in config.ignore]
-    numbers = np.full(256, IGNORED, np.uint8)
+    wanted = [(number, name) for number, name in pairs if name.lower() not in config.ignore and number != config.void]
+    if beyond := [number for number, _ in wanted if number >= VOID]:
+        raise DataError(f"{classes} numbers a class {beyond[0]}; class numbers are 0..{VOID - 1}")
+    numbers = np.full(VOID + 1, VOID, np.uint8)
     for k, (number, _) in enumerate(wanted):
         numbers[number] = k
     names = tuple(name for _, name in wanted)
@@ -184,7 +197,9 @@ def _images_and_masks(config: DataConfig) -> Dataset:
     palette = tuple(_colour(text) for text in config.palette) or default_palette(len(names))
     if len(palette) != len(names):
         raise DataError(f"data.palette holds {len(palette)} colours for {len(names)} classes")
-    return Dataset(task="segment", classes=names, palette=palette, train=kept, val=held, numbers=numbers)
+    return Dataset(
+        task="segment", classes=names, palette=palette, train=kept, val=held, void=config.void, numbers=numbers
+    )
 
 
 def _colour(text: str) -> tuple[int, int, int]:
@@ -230,7 +245,10 @@ def _lines(path: str | Path | None, default: Path | None) -> list[str]:
         if path:
             raise DataError(f"there is no file {file}")
         return []
-    return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        return read_lines(file)
+    except ImageError as error:
+        raise DataError(str(error)) from error
 
 
 def pictures_in(folder: Path, *, below: bool = False) -> list[Path]:

@@ -24,18 +24,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from heads.datasets import DataConfig, DataError, Dataset, Sample, find_dataset, read_rgb
-from heads.head_file import NetworkHead
+from heads.head_file import NetworkClassifier, NetworkHead, NetworkSegmenter
 from heads.latent_cache import to_network
 from heads.layers import count
 from heads.score import Score
 from semcomp.eval.codecs import Coder, evenly, find, installed
 from semcomp.eval.size import file_of_size
-from semcomp.semantics.head import Head, Labels, Segmentation, load_head
+from semcomp.semantics.head import Head, Labels, Segmentation, head_names, load_head
+from semcomp.semantics.results import VOID
 
-DEFAULT_HEADS = {"segment": "objects", "classify": "imagenette"}
+PixelNetwork = NetworkClassifier | NetworkSegmenter
+"""A network that sees pixels, in the form of a head."""
 FIGURES = {"segment": "mean IoU", "classify": "top-1"}
 SEEK = 24
 """Pictures on which the quality of a rate is sought."""
@@ -71,9 +74,12 @@ def quality_for(codec: Any, pictures: Sequence[np.ndarray], bpp: float) -> int:
     return min((low, high), key=lambda quality: abs(rate(quality) - bpp))
 
 
-def answer_of(network: NetworkHead, pixels: np.ndarray) -> Labels | Segmentation:
-    """What a network answers that sees pixels (H, W, 3)."""
-    return network.read(to_network(pixels[None]), 1, height=pixels.shape[0], width=pixels.shape[1])
+def answer_of(network: PixelNetwork, pixels: NDArray[np.uint8]) -> Labels | Segmentation:
+    """Ask a network that sees pixels, uint8 (H, W, 3)."""
+    value = to_network(pixels[None])
+    if isinstance(network, NetworkClassifier):
+        return network.read(value, 1)
+    return network.read(value, 1, height=pixels.shape[0], width=pixels.shape[1])
 
 
 def measure(
@@ -83,7 +89,7 @@ def measure(
     samples: Sequence[Sample],
     *,
     quality: int,
-    network: NetworkHead | None = None,
+    network: PixelNetwork | None = None,
     rivals: Sequence[Coder] = (),
     quiet: bool = True,
 ) -> dict[str, Any]:
@@ -129,11 +135,11 @@ def _from_latents(codec: Any, head: Head, data: bytes) -> Labels | Segmentation:
     return head(codec.latents(data))
 
 
-def _through(codec: Any, network: NetworkHead, data: bytes) -> Labels | Segmentation:
+def _through(codec: Any, network: PixelNetwork, data: bytes) -> Labels | Segmentation:
     return answer_of(network, np.asarray(codec.decode(data)))
 
 
-def on_originals(network: NetworkHead, dataset: Dataset, samples: Sequence[Sample]) -> float:
+def on_originals(network: PixelNetwork, dataset: Dataset, samples: Sequence[Sample]) -> float:
     """Score of a network on pictures that were never compressed."""
     score = Score(dataset.task, dataset.classes)
     for sample in samples:
@@ -141,9 +147,9 @@ def on_originals(network: NetworkHead, dataset: Dataset, samples: Sequence[Sampl
     return score.percent
 
 
-def labelled(task: str, folder: str, *, limit: int | None) -> tuple[Dataset, list[Sample]]:
-    """The pictures of folder/val, or all where there is no such part; at most `limit` of them, evenly spaced."""
-    dataset = find_dataset(task, DataConfig(folder=folder))
+def labelled(task: str, folder: str, *, limit: int | None, void: int = VOID) -> tuple[Dataset, list[Sample]]:
+    """List the images of folder/val, or all where there is no such part; at most `limit` of them, evenly spaced."""
+    dataset = find_dataset(task, DataConfig(folder=folder, void=void))
     own = (Path(folder).expanduser() / "val").is_dir()
     samples = dataset.val if own else sorted((*dataset.train, *dataset.val), key=lambda sample: sample.image)
     return dataset, list(evenly(samples, limit or len(samples)))
@@ -161,7 +167,7 @@ def must_know(head: Head, dataset: Dataset, what: str) -> None:
         )
 
 
-def arithmetic(codec: Any, head: Head, network: NetworkHead | None) -> dict[str, float]:
+def arithmetic(codec: Any, head: Head, network: PixelNetwork | None) -> dict[str, float]:
     """Thousands of multiply-adds a pixel of the picture by way; a classical decoder's are not counted."""
     parts: Mapping[str, float] = codec.describe()["kmac_per_px"]
     entropy = parts["sigma"] + parts["mean"]
@@ -179,9 +185,13 @@ def run(options: Namespace) -> tuple[dict[str, Any], str]:
     """The result of `semcomp eval --task`, and the same for a person. Raises SemcompError's."""
     from semcomp.codec.codec import load
 
-    codec = load(options.model, device=options.device, threads=options.threads)
-    dataset, samples = labelled(options.task, options.inputs[0], limit=options.limit)
-    head = load_head(options.head or DEFAULT_HEADS[options.task])
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    codec = load(options.model, device=options.device)
+    dataset, samples = labelled(options.task, options.inputs[0], limit=options.limit, void=options.void)
+    if not options.head:
+        raise DataError(f"--task {options.task} needs --head NAME; there are {', '.join(head_names())}")
+    head = load_head(options.head)
     must_know(head, dataset, "head")
     network = _pixel_network(options.pixels, dataset) if options.pixels else None
     usual = [name for name in ("jpeg", "webp", "avif") if name in installed()]
@@ -213,10 +223,10 @@ def run(options: Namespace) -> tuple[dict[str, Any], str]:
     return result, table(result)
 
 
-def _pixel_network(path: str, dataset: Dataset) -> NetworkHead:
+def _pixel_network(path: str, dataset: Dataset) -> PixelNetwork:
     network = load_head(path)
     source = network.network.config.source if isinstance(network, NetworkHead) else "latents"
-    if not isinstance(network, NetworkHead) or source != "pixels":
+    if not isinstance(network, NetworkClassifier | NetworkSegmenter) or source != "pixels":
         raise DataError(
             f"{path} reads {source}; train a network that reads pixels: "
             "semcomp-fit-head CONFIG --set source=decoded (or source=originals)"

@@ -21,7 +21,17 @@ from torch import Tensor
 
 from heads.classifier import ClassifierConfig
 from heads.datasets import DataConfig, DataError, Dataset, find_dataset
-from heads.head_file import HeadInfo, Network, NetworkHead, build_network, read_head, save_head
+from heads.head_file import (
+    HeadInfo,
+    Network,
+    NetworkClassifier,
+    NetworkHead,
+    NetworkSegmenter,
+    build_head,
+    build_network,
+    read_head,
+    save_head,
+)
 from heads.latent_cache import SOURCES, Teacher, default_folder, open_cache, to_network, whole_pictures
 from heads.layers import count
 from heads.probe import probe
@@ -33,6 +43,8 @@ from heads.training import OptimConfig, learn
 from semcomp import config as configuration
 from semcomp.codec.codec import Codec, load
 from semcomp.errors import SemcompError
+
+TrainedHead = NetworkClassifier | NetworkSegmenter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +84,7 @@ class FitConfig:
             raise ValueError("probe is for a classifier that has features and no other teacher")
 
 
-def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None, quiet: bool = False) -> NetworkHead:
+def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None, quiet: bool = False) -> TrainedHead:
     """Train a head. Ctrl-C ends the training early and keeps what was learned.
 
     DataError (exit code 2) where the data does not fit together, ModelError for a codec or teacher that is not there.
@@ -104,7 +116,7 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
         rows = learn(
             network, crops, config.optim, task=config.task, classes=len(dataset.classes), seed=config.seed, quiet=quiet
         )
-    head = NetworkHead(_info(config, codec, dataset, network, further), network)
+    head = build_head(_info(config, codec, dataset, network, further), network)
     figures = validate(head, held, dataset)
     figures |= {"steps": len(rows), "seconds": round(rows[-1]["seconds"], 1), "train_loss": rows[-1]["loss"]}
     if log:
@@ -112,7 +124,7 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
         log.write_text("".join(json.dumps(row) + "\n" for row in [*rows, figures]))
     minutes = figures["seconds"] / 60
     origin = f"{head.info.origin}; {minutes:.1f} minutes; {_in_words(figures)}"
-    return NetworkHead(replace(head.info, origin=origin), network)
+    return build_head(replace(head.info, origin=origin), network)
 
 
 def _take_over(network: Network, before: NetworkHead, dataset: Dataset, *, file: str) -> None:
@@ -165,7 +177,7 @@ def _network(config: FitConfig, codec: Codec, dataset: Dataset) -> Network:
     c = codec.release.config
     source = "latents" if config.source == "latents" else "pixels"
     sizes = replace(sizes, classes=len(dataset.classes), latents=c.latents, nodes=c.nodes, source=source)
-    return build_network(config.task, sizes)
+    return build_network(sizes)
 
 
 def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, further: str) -> HeadInfo:
@@ -195,12 +207,15 @@ def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, f
     )
 
 
-def validate(head: NetworkHead, held: Sequence[tuple[Tensor, int, Any]], dataset: Dataset) -> dict[str, Any]:
+def validate(head: TrainedHead, held: Sequence[tuple[Tensor, int, Any]], dataset: Dataset) -> dict[str, Any]:
     """top1 in percent, or mean_iou and pixel_accuracy, over pictures at the qualities that they were drawn at."""
     score = Score(dataset.task, dataset.classes)
     for value, quality, truth in held:
-        height, width = truth.shape if dataset.task == "segment" else (0, 0)  # labels need no size
-        score.add(head.read(value.float(), quality, height=height, width=width), truth)
+        if isinstance(head, NetworkSegmenter):
+            height, width = truth.shape
+            score.add(head.read(value.float(), quality, height=height, width=width), truth)
+        else:
+            score.add(head.read(value.float(), quality), truth)
     return score.figures
 
 
@@ -230,6 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("config", nargs="?", type=Path, help="a YAML file; without one, --data says what to learn")
     parser.add_argument("--data", metavar="FOLDER", help="a folder per class, or images/ + masks/ + classes.txt")
     parser.add_argument("--task", choices=("classify", "segment"), help="what to learn (guessed from the folder)")
+    parser.add_argument("--void", type=int, metavar="N", help="number in masks that means: nothing is known (255)")
     parser.add_argument("--minutes", type=float, metavar="M", help="time to train, encoding not counted (10)")
     parser.add_argument("--model", metavar="NAME", help="codec: a name or a .safetensors path (base)")
     parser.add_argument(
@@ -292,6 +308,8 @@ def _configure(options: argparse.Namespace) -> FitConfig:
         raise ValueError("give --data FOLDER, or a YAML file")
     elif options.task:
         changes.append(f"task={options.task}")
+    if options.void is not None:
+        changes.append(f"data.void={options.void}")
     if options.minutes is not None:
         changes += [f"optim.minutes={options.minutes}", "optim.epochs=null"]
     if options.model:

@@ -1,98 +1,72 @@
 """The file of a trained head, and the head that it becomes.
 
 Half-precision weights in safetensors; the metadata holds the task, the sizes of the network, the classes with their
-colours, and the entropy id of the codec whose latents it reads.
+colours, and the entropy id of the codec whose latents it reads. When the head keeps quiet is written beside it
+(semcomp.semantics.limits), so that measuring it again changes no weights' id.
 """
 
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from heads.classifier import Classifier, ClassifierConfig
+from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.inference import for_inference
-from heads.segmenter import Segmenter, SegmenterConfig
-from semcomp.codec.latent_coder import Latents
+from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from semcomp.config import build
 from semcomp.networks.precision import fast_pixels
-from semcomp.semantics.head import Head, Labels, Palette, Segmentation
+from semcomp.semantics.head import Classifier, Head, Labels, Palette, Segmentation, Segmenter
+from semcomp.semantics.limits import NO_LIMITS, Limits, read_limits, write_limits
 from semcomp.semantics.upsample import full_resolution
+from semcomp.types import Latents
 from semcomp.weights.files import WEIGHTS, stored
 
 FORMAT = "semcomp-head-1"
-NETWORKS: dict[str, tuple[type, type]] = {
-    "classify": (Classifier, ClassifierConfig),
-    "segment": (Segmenter, SegmenterConfig),
-}
+Network = ClassifierNetwork | SegmenterNetwork
+Sizes = ClassifierConfig | SegmenterConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadInfo:
-    """Everything about a head but its weights."""
+    """Everything about a head but its weights and limits. ValueError for a task that does not exist."""
 
     name: str
     task: str
-    """A key of NETWORKS."""
+    """A key of TASKS."""
     classes: tuple[str, ...]
     palette: Palette = ()
-    """One RGB colour a class; empty for a classifier."""
+    """One RGB colour for each class; empty for a classifier."""
     entropy_id: str
-    """Hex, of the codec."""
+    """Hex, names the codec."""
     origin: str = ""
     """Data, command and minutes, in words."""
 
     def __post_init__(self) -> None:
-        if self.task not in NETWORKS:
-            raise ValueError(f"task is one of {', '.join(NETWORKS)}, not {self.task!r}")
-
-
-Network = Classifier | Segmenter
-
-
-def build_network(task: str, config: ClassifierConfig | SegmenterConfig) -> Network:
-    """An untrained network."""
-    network: Network = NETWORKS[task][0](config)
-    return network
+        if self.task not in TASKS:
+            raise ValueError(f"task is one of {', '.join(TASKS)}, not {self.task!r}")
 
 
 class NetworkHead(Head):
-    """A head with one of this package's networks. Runs where the latents are. Safe to use from several threads."""
+    """A head with one of this package's networks. It runs where the latents are, and several threads may share it."""
 
-    def __init__(self, info: HeadInfo, network: Network):
-        self.info: HeadInfo = info
+    def __init__(self, info: HeadInfo, network: Network, limits: Limits = NO_LIMITS):
+        self.info, self.limits = info, limits
         self.network: Network = network.float().eval().requires_grad_(False)
-        self.name, self.task, self.classes = info.name, info.task, info.classes
-        self.entropy_id, self.origin, self.palette = bytes.fromhex(info.entropy_id), info.origin, info.palette
+        self.name, self.classes, self.origin = info.name, info.classes, info.origin
+        self.entropy_id = bytes.fromhex(info.entropy_id)
         self._running: dict[torch.device, Network] = {}
-
-    def answer(self, latents: Latents) -> Labels | Segmentation:
-        return self.read(latents.y_hat, latents.quality, height=latents.height, width=latents.width)
-
-    @torch.inference_mode()
-    def read(self, value: Tensor, quality: int, *, height: int, width: int) -> Labels | Segmentation:
-        """What a picture of that size shows; `value` as of `logits`."""
-        logits = self.logits(value, quality)
-        if self.task == "classify":
-            return labels_of(logits[0], self.classes, head=self.name)
-        return Segmentation(
-            label_map=full_resolution(logits.cpu().numpy(), height=height, width=width),
-            classes=self.classes,
-            palette=self.info.palette,
-            head=self.name,
-        )
 
     def exported(self) -> nn.Module:
         return self.network
 
     @torch.inference_mode()
     def logits(self, value: Tensor, quality: int) -> Tensor:
-        """float32 scores for y_hat (1, M, h, w), or for pixels (1, 3, H, W) where the network reads pixels.
+        """Run the network: y_hat (1, M, h, w), or pixels (1, 3, H, W) where it reads pixels -> float32 scores.
 
         The network is taken as it was at the first call on a device.
         """
@@ -104,35 +78,92 @@ class NetworkHead(Head):
             return self._running[device](value, torch.tensor([quality], device=device)).float()
 
 
-def labels_of(logits: Tensor, classes: tuple[str, ...], *, head: str) -> Labels:
-    """Every class with its probability, the best first. logits (K,)."""
-    return Labels.ranked(classes, logits.softmax(0).tolist(), head=head)
+class NetworkClassifier(NetworkHead, Classifier):
+    """A classifier with a network."""
+
+    def answer(self, latents: Latents) -> Labels:
+        return self.read(latents.y_hat, latents.quality)
+
+    @torch.inference_mode()
+    def read(self, value: Tensor, quality: int) -> Labels:
+        """Label an image; `value` is what `logits` takes."""
+        logits = self.logits(value, quality)[0]
+        labels = Labels.ranked(self.classes, logits.softmax(0).tolist(), head=self.name)
+        return self.limits.quiet_labels(labels, float(logits.logsumexp(0)))
+
+
+class NetworkSegmenter(NetworkHead, Segmenter):
+    """A segmenter with a network."""
+
+    def __init__(self, info: HeadInfo, network: Network, limits: Limits = NO_LIMITS):
+        super().__init__(info, network, limits)
+        self.palette = info.palette
+
+    def answer(self, latents: Latents) -> Segmentation:
+        return self.read(latents.y_hat, latents.quality, height=latents.height, width=latents.width)
+
+    @torch.inference_mode()
+    def read(self, value: Tensor, quality: int, *, height: int, width: int) -> Segmentation:
+        """Segment an image of that size; `value` is what `logits` takes."""
+        logits = self.logits(value, quality).cpu().numpy()
+        label_map = full_resolution(logits, height=height, width=width)
+        return Segmentation(
+            label_map=self.limits.quiet(label_map, logits, height=height, width=width),
+            classes=self.classes,
+            palette=self.palette,
+            head=self.name,
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """What belongs to a word for a task in files and configurations."""
+
+    network: type[ClassifierNetwork] | type[SegmenterNetwork]
+    sizes: type[ClassifierConfig] | type[SegmenterConfig]
+    head: type[NetworkClassifier] | type[NetworkSegmenter]
+
+
+TASKS = {
+    "classify": Task(ClassifierNetwork, ClassifierConfig, NetworkClassifier),
+    "segment": Task(SegmenterNetwork, SegmenterConfig, NetworkSegmenter),
+}
+
+
+def build_network(sizes: Sizes) -> Network:
+    """Make an untrained network."""
+    return ClassifierNetwork(sizes) if isinstance(sizes, ClassifierConfig) else SegmenterNetwork(sizes)
+
+
+def build_head(info: HeadInfo, network: Network, limits: Limits = NO_LIMITS) -> NetworkClassifier | NetworkSegmenter:
+    """Make the head of a task from its network."""
+    return TASKS[info.task].head(info, network, limits)
 
 
 def save_head(head: NetworkHead, path: Path) -> None:
-    """Write the file: half precision, counters of the batch norms left out."""
-    config = head.network.config
+    """Write the file, and the limits beside it where there are any. Counters of the batch norms are left out."""
     state = {n: t.half().contiguous() for n, t in head.network.state_dict().items() if t.is_floating_point()}
     metadata = {
         "format": FORMAT,
         "info": json.dumps(asdict(head.info), ensure_ascii=False),
-        "network": json.dumps(asdict(config)),
+        "network": json.dumps(asdict(head.network.config)),
     }
     save_file(state, path, metadata=metadata)
+    if head.limits != NO_LIMITS:
+        write_limits(head.limits, path, head.classes)
 
 
-def read_head(path: str | Path) -> NetworkHead:
-    """The head of a file. ModelError where it is damaged or of another version."""
+def read_head(path: str | Path) -> NetworkClassifier | NetworkSegmenter:
+    """Read the head of a file, with its limits. ModelError where it is damaged or has another version."""
     with stored(path, kind="head", form=FORMAT, again="train the head") as (metadata, state):
         values = json.loads(metadata["info"])
         values["palette"] = tuple(tuple(colour) for colour in values["palette"])
         info = HeadInfo(**{**values, "classes": tuple(values["classes"])})
-        config: Any = build(NETWORKS[info.task][1], json.loads(metadata["network"]))
-        network = build_network(info.task, config)
+        network = build_network(build(TASKS[info.task].sizes, json.loads(metadata["network"])))
         missing, unexpected = network.load_state_dict(state, strict=False)
         if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
             raise ValueError(f"weights {[*unexpected, *missing][:3]} do not fit the network")
-        return NetworkHead(info, network)
+        return build_head(info, network, read_limits(path, info.classes))
 
 
 def embedded() -> Iterator[str]:
@@ -143,16 +174,16 @@ def embedded() -> Iterator[str]:
                 yield path.stem
 
 
-def street() -> NetworkHead:
-    """CamVid's 11 classes."""
+def street() -> Head:
+    """Load the head of CamVid's 11 classes."""
     return read_head(WEIGHTS / "street.safetensors")
 
 
-def objects() -> NetworkHead:
-    """The 21 classes of Pascal VOC, distilled."""
+def objects() -> Head:
+    """Load the head of Pascal VOC's 21 classes, which was distilled. It is experimental."""
     return read_head(WEIGHTS / "objects.safetensors")
 
 
-def imagenette() -> NetworkHead:
-    """Imagenette's 10 classes."""
+def imagenette() -> Head:
+    """Load the head of Imagenette's 10 classes."""
     return read_head(WEIGHTS / "imagenette.safetensors")

@@ -22,12 +22,11 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from heads.datasets import IGNORED, DataConfig, Dataset, Sample, read_rgb
+from heads.datasets import DataConfig, Dataset, Sample, read_rgb
 from semcomp.codec.codec import Codec
+from semcomp.errors import MissingExtraError
+from semcomp.semantics.results import VOID
 from semcomp.torchvision_compat import declare_missing_operators
-
-declare_missing_operators()
-from torchvision.transforms.v2 import functional as transforms  # noqa: E402
 
 VERSION = 2
 SOURCES = ("latents", "decoded", "originals")
@@ -79,7 +78,7 @@ def given(codec: Codec, pixels: np.ndarray, *, quality: int, source: str) -> np.
     """What a network is given of one picture (H, W, 3): float16 (h, w, M), or uint8 (H, W, 3)."""
     if source == "originals":
         return pixels
-    latents = codec.latents_of(pixels, quality=quality, precise=source == "decoded")
+    latents = codec.latents_of_image(pixels, quality=quality, precise=source == "decoded")
     if source == "decoded":
         return codec.render(latents)
     return latents.y_hat[0].permute(1, 2, 0).half().cpu().numpy()
@@ -207,7 +206,7 @@ def augment(
     """A random crop of side S, uint8 (S, S, 3), and of its mask, uint8 (S, S).
 
     With a mask the crop is scaled by `zoom`, so that things keep about their size; without, it shows `area` of the
-    picture, whatever its size. A mask that is smaller than the window is filled up with IGNORED, or enlarged.
+    picture, whatever its size. A mask that is smaller than the window is filled up with VOID, or enlarged.
     """
     height, width = pixels.shape[:2]
     if mask is None:
@@ -223,7 +222,7 @@ def augment(
         if any(short):
             edges = ((0, short[0]), (0, short[1]))
             pixels = np.pad(pixels, (*edges, (0, 0)), mode="reflect" if min(height, width) > max(short) else "edge")
-            mask = np.pad(mask, edges, constant_values=IGNORED)
+            mask = np.pad(mask, edges, constant_values=VOID)
             height, width = mask.shape
     top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
     flip = rng.random() < 0.5
@@ -236,9 +235,20 @@ def augment(
     return crop, mask
 
 
+def _transforms() -> Any:
+    """Import torchvision's transforms, which only training needs."""
+    declare_missing_operators()
+    try:
+        from torchvision.transforms.v2 import functional
+    except ImportError as error:
+        raise MissingExtraError("Training a head", "train") from error
+    return functional
+
+
 def recolour(crop: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:
     """Brightness, contrast and saturation changed by up to `most`, each. uint8 (H, W, 3)."""
     tensor = torch.from_numpy(crop.copy()).permute(2, 0, 1)
+    transforms = _transforms()
     for change in (transforms.adjust_brightness, transforms.adjust_contrast, transforms.adjust_saturation):
         tensor = change(tensor, 1 + float(rng.uniform(-most, most)))
     return tensor.permute(1, 2, 0).contiguous().numpy()

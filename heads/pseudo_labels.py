@@ -15,9 +15,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from heads.datasets import IGNORED, SUFFIXES, DataError, pictures_in, read_rgb
+from heads.datasets import SUFFIXES, DataError, pictures_in, read_rgb
 from semcomp.errors import MissingExtraError, ModelError, SemcompError
 from semcomp.semantics.head import default_palette
+from semcomp.semantics.results import VOID
 
 
 def open_tflite(path: str | Path, *, need: str, **options: Any) -> Any:
@@ -47,9 +48,9 @@ class Labeller:
             raise ModelError(f"{path} does not turn a uint8 picture into a label map of its size")
 
     def label_map(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 (H, W, 3) -> uint8 (H, W): the class of picture and mirror image alike, or IGNORED."""
+        """uint8 (H, W, 3) -> uint8 (H, W): the class of picture and mirror image alike, or VOID."""
         straight, mirrored = self._one(pixels), self._one(pixels[:, ::-1])[:, ::-1]
-        agreed = np.where(straight == mirrored, straight, IGNORED)
+        agreed = np.where(straight == mirrored, straight, VOID)
         size = (pixels.shape[1], pixels.shape[0])
         return np.asarray(Image.fromarray(agreed).resize(size, Image.Resampling.NEAREST))
 

@@ -1,25 +1,51 @@
-"""How right answers are, whoever gives them."""
+"""How often answers are right: top-1 for labels, mean IoU for label maps."""
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from heads.metrics import confusion, mean_iou
-from semcomp.semantics.head import Labels, Segmentation
+from semcomp.semantics.results import VOID, Labels, Segmentation
+
+
+def confusion(truth: NDArray[np.uint8], answer: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+    """Count pixels by true class (rows) and answer (columns), int64 (K, K + 1).
+
+    The last column counts pixels of which the answer is VOID. Pixels whose truth is VOID are not counted.
+    """
+    counted = truth != VOID
+    said = np.minimum(answer[counted], classes)
+    pairs = truth[counted].astype(np.int64) * (classes + 1) + said
+    return np.bincount(pairs, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
+
+
+def iou(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Intersection over union of each class, (K,), from a matrix of `confusion`. NaN where a class occurs nowhere."""
+    hit = np.diag(matrix).astype(np.float64)
+    union = matrix.sum(0)[: len(hit)] + matrix.sum(1) - hit
+    return np.divide(hit, union, out=np.full(len(hit), np.nan), where=union > 0)
+
+
+def mean_iou(matrix: NDArray[np.int64]) -> float:
+    """Mean IoU in percent over the classes that occur."""
+    return float(100 * np.nanmean(iou(matrix)))
 
 
 class Score:
-    """Accumulates answers about pictures: top-1 or mean IoU, in percent."""
+    """Accumulates answers about images: top-1 or mean IoU, in percent."""
 
     def __init__(self, task: str, classes: tuple[str, ...]):
         self.task, self.classes = task, classes
         self.right = self.count = 0
-        self.matrix = np.zeros((len(classes),) * 2, np.int64)
+        self.matrix = np.zeros((len(classes), len(classes) + 1), np.int64)
 
     def add(self, answer: Labels | Segmentation, truth: Any) -> None:
-        """`truth` is a class's number, or a mask (H, W). Classes have the same order; letters may differ in case."""
+        """Count one answer. An answer that knows nothing is wrong.
+
+        `truth` is the number of a class, or a mask (H, W). Classes have the same order; letters may differ in case.
+        """
         if isinstance(answer, Labels):
-            self.right += answer.names[0].lower() == self.classes[truth].lower()
+            self.right += [name.lower() for name in answer.names[:1]] == [self.classes[truth].lower()]
             self.count += 1
         else:
             self.matrix += confusion(truth, answer.label_map, len(self.classes))

@@ -40,7 +40,7 @@ class SegmenterConfig:
     """latents, or pixels for a network to compare with."""
 
 
-class Segmenter(nn.Module):
+class SegmenterNetwork(nn.Module):
     """y_hat (B, M, h, w), quality (B,) -> logits (B, K, 4h, 4w). With source "pixels", x (B, 3, H, W) instead."""
 
     def __init__(self, config: SegmenterConfig):

@@ -12,16 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from heads.datasets import IGNORED
 from heads.depthwise import quick_depthwise
 from heads.head_file import Network
 from heads.latent_cache import Cache, to_network
-from heads.segmenter import Segmenter
+from heads.segmenter import SegmenterNetwork
 from heads.squeezenet import CHANNELS
 from heads.stem_unfolding import seen
 from heads.warp import draw, warped
 from semcomp.networks.blocks import Pointwise
 from semcomp.networks.precision import fast_pixels
+from semcomp.semantics.results import VOID
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ def learn(
         if not rows:
             raise
     if o.natural and counted is not None:
-        assert isinstance(network, Segmenter)
+        assert isinstance(network, SegmenterNetwork)
         network.logits.bias.data -= counted.log()
     return rows
 
@@ -164,7 +164,7 @@ def _loss(
     # Half resolution is enough to learn from; which pixel of each 2x2 is taken changes from step to step.
     down, right = rng.integers(2, size=2)
     fine = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
-    loss = F.cross_entropy(fine, target[:, down::2, right::2], weight=weights, ignore_index=IGNORED)
+    loss = F.cross_entropy(fine, target[:, down::2, right::2], weight=weights, ignore_index=VOID)
     if teacher is not None:
         loss = torch.lerp(loss, _divergence(logits, teacher, o.temperature), o.distil)
     return loss + extra

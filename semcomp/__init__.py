@@ -4,7 +4,7 @@
     data = codec.encode(image, quality=50)    # PIL image, uint8 HWC array, float BCHW tensor, path -> bytes
     image = codec.decode(data)                # -> PIL.Image
     latents = codec.latents(data)             # entropy decoding only: what recognition heads read
-    semcomp.load_head("objects")(latents)     # what the picture shows; no pixel is decoded
+    semcomp.load_head("street")(latents)      # what the picture shows; no pixel is decoded
     semcomp.info(data)                        # what the file says about itself; torch is not imported
 
 `import semcomp` imports nothing heavy: every name is resolved when it is first used.

@@ -6,8 +6,10 @@
      ├─ ImageError          an input image cannot be encoded as it is                (exit code 1)
      ├─ TargetError         a size, rate or quality that cannot be met, or makes no
      │                      sense; also a ValueError                                 (exit code 1)
-     └─ MissingExtraError   an optional dependency is not installed; also an
-                            ImportError                                              (exit code 1)
+     ├─ MissingExtraError   an optional dependency is not installed; also an
+     │                      ImportError                                              (exit code 1)
+     └─ FileError           a file cannot be read or written; also an OSError        (exit code 1)
+         └─ MissingFileError    there is no such file; also a FileNotFoundError      (exit code 1)
 
 A message says what happened, the value that was seen, and what to do next.
 """
@@ -51,6 +53,45 @@ class MissingExtraError(SemcompError, ImportError):
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         return type(self), (self.feature, self.extra)  # survives the trip out of a worker process
+
+
+class FileError(SemcompError, OSError):
+    """A file cannot be read or written. ``errno``, ``strerror`` and ``filename`` come from the system's error."""
+
+    def __init__(self, message: str, cause: OSError | None = None) -> None:
+        super().__init__(message)
+        if cause is not None:
+            self.errno, self.strerror, self.filename = cause.errno, cause.strerror, cause.filename
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[type[FileError], tuple[str]]:
+        return type(self), (str(self),)  # survives the trip out of a worker process
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """There is no file at the path that was given."""
+
+
+def file_error(path: object, error: OSError, *, verb: str = "read") -> FileError:
+    """The system's error as one of this package.
+
+    Args:
+        path: The file, as the caller named it.
+        error: What the system raised.
+        verb: What was tried, such as "read" or "written", for the sentence "... cannot be ...".
+
+    Returns:
+        A MissingFileError for a FileNotFoundError, else a FileError. The caller raises it.
+
+    Example:
+        >>> print(file_error("a.semc", FileNotFoundError(2, "No such file or directory")))
+        a.semc cannot be read: no such file or directory
+    """
+    kind = MissingFileError if isinstance(error, FileNotFoundError) else FileError
+    reason = error.strerror or str(error)
+    return kind(f"{path} cannot be {verb}: {reason[:1].lower()}{reason[1:]}", error)
 
 
 class SemcompWarning(UserWarning):

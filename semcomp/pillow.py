@@ -1,21 +1,24 @@
 """`import semcomp.pillow` teaches Pillow the format.
 
-    Image.open("a.semc")               # reads the header; decodes when pixels are asked for
-    image.save("a.semc", quality=50)   # also max_bytes=, bpp= or psnr= instead of quality, strip=, convert=
+    Image.open("a.semc")               # reads the header and the metadata; decodes when pixels are asked for
+    image.save("a.semc", quality=50)   # max_bytes=, bpp= or psnr= may take the place of quality
 
-The weights "base" are loaded once, when the first picture is decoded or saved.
+`save` also takes strip=, convert=, convert_colour= and keep_hidden_colour= of `Codec.encode`, and icc_profile=, exif=
+and xmp= as other formats of Pillow do. The weights "base" are loaded once, when the first picture is decoded or saved.
 """
 
 from __future__ import annotations
 
 import io
+import zlib
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from PIL import Image, ImageFile
 
-from semcomp.bitstream.container import MAGIC, ChunkKind, Container, read, read_header
+from semcomp.bitstream.container import MAGIC, ChunkEntry, ChunkKind, ColorMode, read, read_header
 from semcomp.errors import FormatError
+from semcomp.imaging.exif import EXIF_PREFIX
 
 if TYPE_CHECKING:
     from semcomp.codec.codec import Codec
@@ -24,6 +27,13 @@ FORMAT = "SEMC"
 EXTENSION = ".semc"
 MIME = "image/x-semc"
 _TARGETS = ("bpp", "max_bytes", "psnr")
+_FLAGS = ("strip", "convert", "convert_colour", "keep_hidden_colour")
+_RECORDS: dict[int, tuple[str, bytes]] = {
+    ChunkKind.ICC: ("icc_profile", b""),
+    ChunkKind.EXIF: ("exif", EXIF_PREFIX),
+    ChunkKind.XMP: ("xmp", b""),
+}
+"""Chunk -> key in `Image.info`, and what Pillow expects in front of the value."""
 
 
 @lru_cache(maxsize=1)
@@ -42,48 +52,49 @@ class SemcImageFile(ImageFile.ImageFile):
     def _open(self) -> None:
         assert self.fp is not None
         header, table = read_header(cast(BinaryIO, self.fp))
-        has_alpha = any(entry.kind == ChunkKind.ALPHA for entry in table)
         self._size = (header.width, header.height)
-        self._mode = header.mode.name + ("A" if has_alpha else "")
         self.info["quality"] = header.quality
-        self._has_metadata = any(entry.kind in (ChunkKind.ICC, ChunkKind.EXIF) for entry in table)
+        for entry in table:
+            if entry.kind in _RECORDS and (body := self._body(entry)):
+                key, prefix = _RECORDS[entry.kind]
+                self.info[key] = prefix + body
+        is_grey = header.mode == ColorMode.L and self.info.get("icc_profile", b"")[16:20] != b"RGB "
+        has_alpha = any(entry.kind == ChunkKind.ALPHA for entry in table)
+        self._mode = ("L" if is_grey else "RGB") + ("A" if has_alpha else "")
         self._decoded = False
 
-    def _read(self) -> tuple[bytes, Container]:
+    def _body(self, entry: ChunkEntry) -> bytes:
+        """The body of a chunk; empty where it is damaged or cut off, which `load` reports."""
+        assert self.fp is not None
+        self.fp.seek(entry.offset)
+        data = self.fp.read(entry.length)
+        return data if len(data) == entry.length and zlib.crc32(data) == entry.crc else b""
+
+    def _data(self) -> bytes:
         assert self.fp is not None
         self.fp.seek(0)
-        data = self.fp.read()
-        return data, read(data)
+        return self.fp.read()
 
     def load(self) -> Any:
-        """Decode, once. Raises FormatError, or ModelError where the file needs other tables."""
+        """Decode, once. Raises FormatError, or ModelError if the file needs other tables."""
         if not self._decoded:
-            data, _ = self._read()
-            image = _codec().decode(data)
+            image = _codec().decode(self._data())
             self.info.update(image.info)
+            self._mode = image.mode
             if self.fp is not None and self._exclusive_fp:
                 self.fp.close()
-            # What ImageFile decodes from here on is a plain block of pixels.
+            # ImageFile decodes a plain block of pixels from here on.
             self.fp = io.BytesIO(image.tobytes())
             self.tile = [ImageFile._Tile("raw", (0, 0, *self.size), 0, self.mode)]
             self._decoded = True
         return super().load()
 
     def load_seek(self, pos: int) -> None:
-        """Nothing: the pixels lie in memory."""
-
-    def getexif(self) -> Image.Exif:
-        """EXIF, for which the file is read but not decoded."""
-        if self._has_metadata and not self._decoded and "exif" not in self.info:
-            _, container = self._read()
-            exif = container.get(ChunkKind.EXIF)
-            if exif:
-                self.info["exif"] = b"Exif\x00\x00" + exif
-        return super().getexif()
+        """Do nothing: the pixels are in memory."""
 
     def verify(self) -> None:
-        """Check every checksum without decoding; FormatError where one is wrong, even an optional chunk's."""
-        _, container = self._read()
+        """Check every checksum without decoding. Raises FormatError if one is wrong, even of an optional chunk."""
+        container = read(self._data())
         if container.lost:
             name, reason = container.lost[0]
             raise FormatError(f"{name} is damaged: {reason}; copy the file again")
@@ -96,17 +107,28 @@ def _accept(prefix: bytes) -> bool:
 
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     options = image.encoderinfo
-    for key in ("icc_profile", "exif"):
-        if key in options and options[key] != image.info.get(key):
-            image = image.copy()
-            value = options[key]
-            image.info[key] = value.tobytes() if isinstance(value, Image.Exif) else value
-    rest = {"strip": options.get("strip", False), "convert": options.get("convert", False)}
+    image = _with_records(image, {key: options[key] for key, _ in _RECORDS.values() if key in options})
+    flags: dict[str, Any] = {key: bool(options.get(key, False)) for key in _FLAGS}
     target = {key: options[key] for key in _TARGETS if options.get(key) is not None}
     if target:
-        stream.write(_codec().encode_to(image, **target, **rest).data)
+        stream.write(_codec().encode_to(image, **target, **flags).data)
     else:
-        stream.write(_codec().encode(image, quality=options.get("quality", 50), **rest))
+        stream.write(_codec().encode(image, quality=options.get("quality", 50), **flags))
+
+
+def _with_records(image: Image.Image, records: dict[str, Any]) -> Image.Image:
+    """The image with other records in `info`. A copy still knows the file that it was opened from."""
+    if all(value == image.info.get(key) for key, value in records.items()):
+        return image
+    copied: Any = image.copy()
+    for key, value in records.items():
+        copied.info[key] = value.tobytes() if isinstance(value, Image.Exif) else value
+    for name in ("filename", "tag_v2"):
+        if hasattr(image, name):
+            setattr(copied, name, getattr(image, name))
+    if image.format != "TIFF":  # the records of a TIFF file are its tags
+        copied.format = image.format
+    return cast(Image.Image, copied)
 
 
 Image.register_open(FORMAT, SemcImageFile, _accept)

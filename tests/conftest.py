@@ -11,10 +11,12 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.bitstream.alpha import pack_alpha, unpack_alpha
 from semcomp.bitstream.container import Chunk, ChunkKind, Container, Header, read, write
+from semcomp.codec.codec import Codec
 from semcomp.errors import TargetError
 from semcomp.imaging.picture import Picture, as_picture, open_picture, to_pil
 
@@ -22,11 +24,12 @@ hypothesis.settings.register_profile("semcomp", deadline=None)  # a busy machine
 hypothesis.settings.load_profile("semcomp")
 
 
-def texture(kind: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+def texture(kind: int, height: int, width: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Stripes across (0) or along (1), of a random period and colour. uint8 (H, W, 3)."""
     y, x = np.mgrid[0:height, 0:width]
     wave = np.sin((y if kind == 0 else x) * rng.uniform(0.5, 0.9) + rng.uniform(0, 6))
-    return np.clip(128 + 70 * wave[..., None] + rng.normal(0, 15, 3), 0, 255).astype(np.uint8)
+    values: NDArray[np.float64] = 128 + 70 * wave[..., None] + rng.normal(0, 15, 3)
+    return values.clip(0, 255).astype(np.uint8)
 
 
 def stripes_in_folders(root: Path, count: int) -> Path:
@@ -54,7 +57,7 @@ def codec() -> Any:
 
 
 @pytest.fixture(scope="session")
-def generator_file(codec: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def generator_file(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a generator that is the codec's synthesis with a little disorder added."""
     import torch
 
@@ -88,13 +91,14 @@ def exported(generator_file: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def photo() -> np.ndarray:
+def photo() -> NDArray[np.uint8]:
     """A small synthetic photograph: smooth shading, edges and some texture, uint8 (H, W, 3)."""
     y, x = np.mgrid[0:90, 0:131].astype(np.float32)
     noise = np.random.default_rng(3).normal(0, 6, (90, 131, 3))
     shading = np.stack([x * 1.5, y * 2, 200 - x], axis=2)
     shading[20:60, 30:80] = (230, 120, 40)
-    return np.clip(shading + noise, 0, 255).astype(np.uint8)
+    values: NDArray[np.float64] = shading + noise
+    return values.clip(0, 255).astype(np.uint8)
 
 
 class StandIn:
@@ -103,8 +107,8 @@ class StandIn:
     name, entropy_id, model_id = "stand-in", b"ENTROPY!", b"MODEL-ID"
     release = None
 
-    def encode(self, image: Any, *, quality: int = 50, strip: bool = False, convert: bool = False) -> bytes:
-        picture = as_picture(image, convert=convert)
+    def encode(self, image: Any, *, quality: int = 50, strip: bool = False, **reading: bool) -> bytes:
+        picture = as_picture(image, **reading)
         buffer = io.BytesIO()
         Image.fromarray(picture.pixels).save(buffer, "JPEG", quality=quality)
         chunks = [Chunk(ChunkKind.SYMBOLS, buffer.getvalue())]
@@ -114,6 +118,8 @@ class StandIn:
             chunks.append(Chunk(ChunkKind.ICC, picture.icc))
         if picture.exif and not strip:
             chunks.append(Chunk(ChunkKind.EXIF, picture.exif))
+        if picture.xmp and not strip:
+            chunks.append(Chunk(ChunkKind.XMP, picture.xmp))
         header = Header(
             width=picture.width,
             height=picture.height,
@@ -145,7 +151,8 @@ class StandIn:
         header = container.header
         plane = unpack_alpha(alpha, width=header.width, height=header.height) if alpha else None
         icc, exif = container.get(ChunkKind.ICC), container.get(ChunkKind.EXIF)
-        return to_pil(Picture(pixels=picture.pixels, mode=header.mode, alpha=plane, icc=icc, exif=exif))
+        xmp = container.get(ChunkKind.XMP)
+        return to_pil(Picture(pixels=picture.pixels, mode=header.mode, alpha=plane, icc=icc, exif=exif, xmp=xmp))
 
     def describe(self) -> dict[str, Any]:
         return {"name": self.name, "parameters": 1234, "kmac_per_px": {"analysis": 1.5}, "model_id": self.model_id}

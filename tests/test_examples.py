@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from semcomp.codec.codec import Codec
 from tests.conftest import stripes_in_folders
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def run_demo(out: Path, capsys: Any) -> None:
+def run_demo(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     demo = runpy.run_path(str(EXAMPLES / "demo.py"))
     demo["main"](["--out", str(out)])
     printed = capsys.readouterr().out
@@ -30,11 +31,11 @@ def run_demo(out: Path, capsys: Any) -> None:
         assert decoded.size == photo.size
 
 
-def test_demo_with_a_stand_in(stand_in: Any, tmp_path: Path, capsys: Any) -> None:
+def test_demo_with_a_stand_in(stand_in: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_demo(tmp_path, capsys)
 
 
-def test_demo(codec: Any, tmp_path: Path, capsys: Any) -> None:
+def test_demo(codec: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_demo(tmp_path, capsys)
 
 
@@ -44,7 +45,7 @@ def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_train_head_then_classify_folder(
-    codec: Any, stripes: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+    codec: Codec, stripes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
@@ -59,7 +60,7 @@ def test_train_head_then_classify_folder(
     assert sum(int(line.split()[0]) for line in lines[12:]) == 12
 
 
-def test_index_labels(codec: Any, tmp_path: Path, capsys: Any) -> None:
+def test_index_labels(codec: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from semcomp.semantics.head import Labels
     from semcomp.semantics.stored import Semantics
 

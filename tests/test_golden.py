@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from semcomp.codec.codec import Codec
+
 GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(GOLDEN.glob("*.semc"))
 LARGEST_DIFFERENCE = 2  # of 255: float networks round differently from machine to machine
 MEAN_DIFFERENCE = 0.05
 
 
-def test_there_are_golden_files():
+def test_there_are_golden_files() -> None:
     assert len(FILES) >= 8
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_golden_file(codec, file: Path):
+def test_golden_file(codec: Codec, file: Path) -> None:
     data = file.read_bytes()
     with np.load(file.with_suffix(".npz")) as expected:
         for plain in (False, True):

@@ -8,10 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 
 import semcomp.pillow
-from semcomp.errors import FormatError
+from semcomp.codec.codec import Codec
+from semcomp.errors import FormatError, ImageError
+from semcomp.imaging.color_space import ADOBE_RGB
+from tests.imaging.files import png
+
+EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x0f\0\2\0\0\0\6\0\0\0\x1a\0\0\0\0Maker\0"
 
 
 @pytest.fixture
@@ -22,7 +28,7 @@ def plugin(stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def semc(plugin: Any, photo: np.ndarray, tmp_path: Path) -> Path:
+def semc(plugin: Any, photo: NDArray[np.uint8], tmp_path: Path) -> Path:
     path = tmp_path / "a.semc"
     Image.fromarray(photo).save(path, quality=90)
     return path
@@ -37,7 +43,7 @@ def test_opening_decodes_nothing(semc: Path, plugin: Any, monkeypatch: pytest.Mo
         image.getexif()
 
 
-def test_opening_reads_no_more_than_the_header(plugin: Any, photo: np.ndarray) -> None:
+def test_opening_reads_no_more_than_the_header(plugin: Any, photo: NDArray[np.uint8]) -> None:
     class Counting(io.BytesIO):
         taken = 0
 
@@ -62,7 +68,7 @@ def test_pixels_are_those_of_the_codec(semc: Path, plugin: Any) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
-def test_modes(plugin: Any, photo: np.ndarray, tmp_path: Path, mode: str) -> None:
+def test_modes(plugin: Any, photo: NDArray[np.uint8], tmp_path: Path, mode: str) -> None:
     image = Image.fromarray(photo).convert(mode)
     image.save(tmp_path / "a.semc")
     opened = Image.open(tmp_path / "a.semc")
@@ -71,7 +77,7 @@ def test_modes(plugin: Any, photo: np.ndarray, tmp_path: Path, mode: str) -> Non
     assert np.abs(np.asarray(opened).astype(int) - np.asarray(image)).mean() < 12
 
 
-def test_metadata_goes_through(plugin: Any, photo: np.ndarray, tmp_path: Path) -> None:
+def test_metadata_goes_through(plugin: Any, photo: NDArray[np.uint8], tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010F] = "Maker"
     image = Image.fromarray(photo)
@@ -87,7 +93,7 @@ def test_metadata_goes_through(plugin: Any, photo: np.ndarray, tmp_path: Path) -
     assert again.info.keys() == {"quality"}
 
 
-def test_targets(plugin: Any, photo: np.ndarray) -> None:
+def test_targets(plugin: Any, photo: NDArray[np.uint8]) -> None:
     buffer = io.BytesIO()
     Image.fromarray(photo).save(buffer, "SEMC", max_bytes=4000)
     assert len(buffer.getvalue()) <= 4000
@@ -98,7 +104,7 @@ def test_cut_files(semc: Path) -> None:
     for length in (5, 20, 40, 60, len(data) // 2, len(data) - 1):
         with pytest.raises(FormatError):
             Image.open(io.BytesIO(data[:length])).load()
-    with pytest.raises(Image.UnidentifiedImageError):
+    with pytest.raises(UnidentifiedImageError):
         Image.open(io.BytesIO(data[:3]))
 
 
@@ -110,9 +116,65 @@ def test_verify(semc: Path) -> None:
         Image.open(io.BytesIO(bytes(data))).verify()
 
 
-def test_with_the_real_codec(codec: Any, photo: np.ndarray, tmp_path: Path) -> None:
+def test_with_the_real_codec(codec: Codec, photo: NDArray[np.uint8], tmp_path: Path) -> None:
     semcomp.pillow._codec.cache_clear()
     Image.fromarray(photo).save(tmp_path / "a.semc", quality=80)
     decoded = np.asarray(Image.open(tmp_path / "a.semc"))
     expected = codec.decode((tmp_path / "a.semc").read_bytes())
     np.testing.assert_array_equal(decoded, np.asarray(expected))
+
+
+def test_records_are_in_info_at_open_without_decoding(
+    plugin: Any, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Image.fromarray(photo)
+    source.info |= {"icc_profile": b"profile", "exif": EXIF, "xmp": b"<x:xmpmeta/>"}
+    data = plugin.encode(source)
+    monkeypatch.setattr(plugin, "decode", lambda data: pytest.fail("decoded too early"))
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.info["icc_profile"] == b"profile" and image.info["xmp"] == b"<x:xmpmeta/>"
+        assert image.info["exif"] == EXIF and image.getexif()[0x010F] == "Maker"
+
+
+def test_saving_elsewhere_keeps_the_profile(plugin: Any, photo: NDArray[np.uint8], tmp_path: Path) -> None:
+    Image.fromarray(photo).save(tmp_path / "a.semc", icc_profile=b"profile")
+    image = Image.open(tmp_path / "a.semc")
+    image.save(tmp_path / "b.png", icc_profile=image.info.get("icc_profile"))
+    with Image.open(tmp_path / "b.png") as saved:
+        assert saved.info["icc_profile"] == b"profile"
+
+
+def test_a_damaged_record_is_left_out_at_open(plugin: Any, photo: NDArray[np.uint8]) -> None:
+    source = Image.fromarray(photo)
+    source.info["icc_profile"] = b"profile"
+    data = plugin.encode(source)
+    assert data.endswith(b"profile")
+    assert "icc_profile" not in Image.open(io.BytesIO(data[:-1] + b"E")).info
+
+
+def test_a_grey_picture_with_a_profile_of_rgb_opens_as_rgb(plugin: Any, photo: NDArray[np.uint8]) -> None:
+    source = Image.fromarray(photo).convert("L").convert("RGB")
+    source.info["icc_profile"] = ADOBE_RGB.profile(grey=False)
+    image = Image.open(io.BytesIO(plugin.encode(source)))
+    assert image.mode == "RGB"
+    image.load()
+    assert image.mode == "RGB" and np.asarray(image).shape == (90, 131, 3)
+
+
+def test_depth_is_noticed_when_a_record_is_passed_too(plugin: Any, tmp_path: Path) -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (8, 9, 3), dtype=np.uint16)
+    (tmp_path / "deep.png").write_bytes(png(deep, bits=16, color_type=2))
+    with pytest.raises(ImageError, match="16 bits a channel"):
+        Image.open(tmp_path / "deep.png").save(tmp_path / "a.semc")
+    with pytest.raises(ImageError, match="16 bits a channel"):
+        Image.open(tmp_path / "deep.png").save(tmp_path / "a.semc", icc_profile=b"profile")
+    Image.open(tmp_path / "deep.png").save(tmp_path / "a.semc", convert=True, icc_profile=b"profile")
+    with Image.open(tmp_path / "a.semc") as image:
+        assert image.info["icc_profile"] == b"profile"
+
+
+def test_options_of_reading(plugin: Any, photo: NDArray[np.uint8]) -> None:
+    source = Image.fromarray(photo)
+    buffer = io.BytesIO()
+    source.save(buffer, "SEMC", icc_profile=ADOBE_RGB.profile(grey=False), convert_colour=True)
+    assert "icc_profile" not in Image.open(buffer).info

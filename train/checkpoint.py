@@ -1,4 +1,7 @@
-"""Training state on disk: one safetensors file, no pickle. Tensors by path, everything else as JSON in the header."""
+"""Training state on disk: one safetensors file, no pickle.
+
+The file holds tensors by path. Everything else is JSON in its header.
+"""
 
 import json
 from pathlib import Path
@@ -37,7 +40,7 @@ def _fill(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write nested dictionaries, lists, tensors and scalars; the file is replaced in one step."""
+    """Writes nested dictionaries, lists, tensors and scalars. The file is replaced in one step."""
     tensors: dict[str, Tensor] = {}
     tree = _strip(state, "", tensors)
     temporary = path.with_suffix(".tmp")
@@ -46,18 +49,20 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """What `save_state` wrote, on the CPU."""
+    """Reads what `save_state` wrote. Tensors are on the CPU."""
     with safe_open(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return _fill(json.loads(file.metadata()["tree"]), tensors)
+        state: dict[str, Any] = _fill(json.loads(file.metadata()["tree"]), tensors)
+        return state
 
 
 def random_state() -> dict[str, Any]:
-    """State of torch's global generators."""
+    """The state of torch's global generators."""
     return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
+    """Takes over what `random_state` returned."""
     torch.set_rng_state(state["cpu"])
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,42 +1,43 @@
 """Trains the codec: python -m train.codec configs/codec_base.yaml
 
-One model for every rate: each crop of a batch draws its own quality. Everything that a run needs stands in its YAML
-file, every value can be set on the command line, and a run that was stopped goes on where it stopped.
+One model serves every rate, because each crop of a batch draws its own quality. The YAML file holds everything that a
+run needs, and every value can be set on the command line. A run that was stopped continues where it stopped.
 """
 
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from lightning.fabric import Fabric
 
 from semcomp.networks.model import CodecConfig, CodecModel
 from semcomp.networks.rate_table import QUALITIES
-from train.checkpoint import load_state, random_state, restore_random_state, save_state
+from train.command_line import begin, make_parser, say_where
 from train.log import Log
-from train.loop import begin, make_parser, part_done, run_to_the_end, say_where
 from train.objective import Objective
 from train.optim import OptimConfig, build_optimizers, keep_layout, moving_average, rate_factor, set_rates
 from train.photos import Photos, find_photos
+from train.trainer import BaseTrainer, averaged, channels_last, clip_gradient
 from train.validate import Validation
 from train.warm_start import start_from
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """What is trained on."""
+    """The photos that the codec learns on, and how crops are cut."""
 
     photos: tuple[str, ...] = ("data/photos",)
     """Folders of photos, searched with their subfolders."""
     limit: int | None = None
-    """Take only so many photos."""
+    """Largest number of photos that are used."""
     crop: int = 256
     """Side of a crop, a multiple of 64."""
     batch: int = 8
     """Crops a step and device."""
     halve: float = 0.2
-    """Part of the crops that are shown at half their resolution."""
+    """Share of crops that show a photo at half its resolution."""
 
     def __post_init__(self) -> None:
         if self.crop % 64:
@@ -45,12 +46,12 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationConfig:
-    """The line that is written while training."""
+    """The line of rate and distortion that is written while training."""
 
     photos: tuple[str, ...] = ()
-    """Folders of lossless photos; none, no validation."""
+    """Folders of lossless photos. Without one there is no validation."""
     every: int = 5
-    """Take every fifth of them."""
+    """Every fifth photo is used."""
     qualities: tuple[int, ...] = (1, 20, 40, 60, 80, 100)
     minutes: float = 10.0
     """Time between two lines."""
@@ -69,11 +70,11 @@ class RunConfig:
     minutes: float | None = None
     steps: int | None = None
     rounded_from: float = 1.0
-    """From this part of the run on, the rate is that of rounded symbols instead of noisy ones (soft, then hard:
-    Guo et al. 2021); 1 never. The released run began at 0.75 and lost by it: while the learning rate fell to its end,
-    z grew from .015 to .024 bpp, and BD-rate went from -55.3 to -54.8 %."""
+    """Share of the run after which the rate counts rounded symbols instead of noisy ones (soft, then hard: Guo et al.
+    2021). 1 means never. The released run used 0.75 and lost by it: while the learning rate fell to its end, z grew
+    from 0.015 to 0.024 bpp, and BD-rate went from -55.3 to -54.8 %."""
     skip_below: int = 4
-    """Elements whose table number is smaller are never coded: their sigma is below 0.18."""
+    """Elements with a smaller table number are never coded. Their sigma is below 0.18."""
     seed: int = 0
     precision: str = "bf16-mixed"
     """Lightning Fabric's name: bf16-mixed or 32-true."""
@@ -88,13 +89,16 @@ class RunConfig:
             raise ValueError("give the length of the run as either minutes or steps")
 
 
-class Trainer:
-    """State of a run, and its loop."""
+class Trainer(BaseTrainer):
+    """Trains a codec."""
 
     def __init__(self, config: RunConfig, folder: Path, *, quiet: bool = False):
-        self.config, self.folder, self.quiet = config, folder, quiet
+        super().__init__(
+            folder, steps=config.steps, minutes=config.minutes, save_minutes=config.save_minutes, quiet=quiet
+        )
+        self.config = config
         torch.manual_seed(config.seed)
-        self.fabric = Fabric(precision=config.precision)
+        self.fabric = Fabric(precision=cast("Any", config.precision))
         self.fabric.launch()
         self.device = self.fabric.device
         cuda = self.device.type == "cuda"
@@ -107,52 +111,40 @@ class Trainer:
         self.objective = Objective(CodecModel(config.codec), skip_below=config.skip_below)
         if config.start_from:
             start_from(self.objective, config.start_from)
-        self.objective.to(self.device, memory_format=torch.channels_last)
+        channels_last(self.objective, self.device)
         self.average = moving_average(self.objective, config.optim)
         self.optimizers = build_optimizers(self.objective, config.optim)
-        module = torch.compile(self.objective) if cuda and config.compile else self.objective
+        module: Any = torch.compile(self.objective) if cuda and config.compile else self.objective
         self.wrapped, *self.wrapped_optimizers = self.fabric.setup(module, *self.optimizers)
         self.sampler = torch.Generator().manual_seed(config.seed * 1000 + 1 + self.fabric.global_rank)
-        self.step, self.seconds, self.validated = 0, 0.0, 0.0
-
-    @property
-    def progress(self) -> float:
-        """0..1 of the whole run."""
-        return part_done(step=self.step, seconds=self.seconds, steps=self.config.steps, minutes=self.config.minutes)
+        self.validated = 0.0
+        self.validation: Validation | None = None
 
     def save(self) -> None:
         if self.fabric.is_global_zero:
-            state = {
-                "objective": self.objective.state_dict(),
-                "average": self.average.module.state_dict(),
-                "averaged": int(self.average.n_averaged),
-                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-                "sampler": self.sampler.get_state(),
-                "random": random_state(),
-                "step": self.step,
-                "seconds": self.seconds,
-                "validated": self.validated,
-            }
-            save_state(self.folder / "state.safetensors", state)
+            super().save()
 
-    def resume(self) -> None:
-        """Continue exactly where `save` was called. ValueError if nothing was saved."""
-        path = self.folder / "state.safetensors"
-        if not path.exists():
-            raise ValueError(f"nothing to resume: there is no {path}")
-        state = load_state(path)
+    def state(self) -> dict[str, Any]:
+        return {
+            "objective": self.objective.state_dict(),
+            "average": averaged(self.average, Objective).state_dict(),
+            "averaged": int(self.average.n_averaged),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "sampler": self.sampler.get_state(),
+            "validated": self.validated,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
         self.objective.load_state_dict(state["objective"])
-        self.average.module.load_state_dict(state["average"])
+        averaged(self.average, Objective).load_state_dict(state["average"])
         self.average.n_averaged.fill_(state["averaged"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
             keep_layout(optimizer)
         self.sampler.set_state(state["sampler"])
-        restore_random_state(state["random"])
-        self.step, self.seconds, self.validated = state["step"], state["seconds"], state["validated"]
+        self.validated = state["validated"]
 
     def train_step(self) -> dict[str, float]:
-        """One batch. Returns the figures of the log."""
         config = self.config
         factor = rate_factor(config.optim, step=self.step, progress=self.progress)
         set_rates(self.optimizers, factor)
@@ -161,9 +153,7 @@ class Trainer:
         measured = self.wrapped(x, quality, self.progress >= config.rounded_from)
         loss = self.objective.loss(measured, quality)
         self.fabric.backward(loss)
-        norm = torch.nn.utils.clip_grad_norm_(self.objective.parameters(), config.optim.clip)
-        if not torch.isfinite(norm):
-            raise FloatingPointError(f"the gradient is {float(norm)} at step {self.step}; lower optim.lr")
+        norm = clip_gradient(self.objective.parameters(), config.optim.clip, step=self.step)
         for optimizer in self.wrapped_optimizers:
             optimizer.step()
             optimizer.zero_grad()
@@ -181,27 +171,21 @@ class Trainer:
             }
 
     def run(self, *, max_minutes: float | None = None) -> bool:
-        """Train to the end, or until the time is up or a signal asks to stop. True at the end of the run."""
-        validation = None
         v = self.config.validation
         if v.photos and self.fabric.is_global_zero:
-            validation = Validation(v.photos, every=v.every, qualities=v.qualities)
+            self.validation = Validation(v.photos, every=v.every, qualities=v.qualities)
+        return super().run(max_minutes=max_minutes)
 
-        def after_step(log: Log) -> None:
-            due = self.seconds - self.validated >= 60 * v.minutes or self.progress >= 1
-            if validation and due:
-                self.validated = self.seconds
-                log.write({"step": self.step, "minutes": round(self.seconds / 60, 2), **self.validate(validation)})
-
-        return run_to_the_end(
-            self, save_minutes=self.config.save_minutes, max_minutes=max_minutes, after_step=after_step
-        )
-
-    def validate(self, validation: Validation) -> dict[str, object]:
-        return validation.run(self.average.module, device=self.device)
+    def after_step(self, log: Log) -> None:
+        due = self.seconds - self.validated >= 60 * self.config.validation.minutes or self.progress >= 1
+        if self.validation and due:
+            self.validated = self.seconds
+            row = self.validation.run(averaged(self.average, Objective), device=self.device)
+            log.write({"step": self.step, "minutes": round(self.seconds / 60, 2), **row})
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line and returns the exit code."""
     parser = make_parser(
         "codec",
         __doc__,

@@ -1,4 +1,4 @@
-"""What a generator is trained on: crops with their label maps, a quality, and a mask of what is kept, all drawn."""
+"""The conditions that a generator is trained on: each crop gets a quality, a label map and a mask of what is kept."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,32 +13,32 @@ from semcomp.networks.rate_table import QUALITIES
 
 @dataclass(frozen=True, kw_only=True)
 class DrawConfig:
-    """How conditions are drawn for every crop."""
+    """How conditions are drawn. Every value is a share from 0 to 1, except `low_quality`."""
 
     low: float = 0.7
-    """Part of the crops at a quality of 1..low_quality; the others draw from all."""
+    """Share of crops with a quality of 1..low_quality. The others draw from all qualities."""
     low_quality: int = 15
     selective: float = 0.5
-    """Part of the crops of which only a part is kept."""
+    """Share of crops that are kept only in part."""
     boxes: float = 0.4
-    """Part of those that keep a box; the others keep some of their classes."""
+    """Share of these that keep a box. The others keep some of their classes."""
     no_map: float = 0.4
-    """Part of the crops without a map among those that are coded whole."""
+    """Share without a map among the crops that are coded whole."""
     no_map_selective: float = 0.1
-    """The same among the others."""
+    """Share without a map among the crops that are kept in part."""
     hard: float = 0.5
-    """Part of the maps that are as a file stores them: one class a cell."""
+    """Share of maps with one class a cell, as a file stores them."""
     dilate: float = 0.7
-    """Part of the kept classes that are grown by a position, as a file does."""
+    """Share of kept classes that are grown by one position, as in a file."""
 
     def __post_init__(self) -> None:
         for name in ("low", "selective", "boxes", "no_map", "no_map_selective", "hard", "dilate"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"draw.{name} is a part from 0 to 1, not {getattr(self, name)}")
+                raise ValueError(f"draw.{name} is a share from 0 to 1, not {getattr(self, name)}")
 
 
 class Sample(NamedTuple):
-    """One batch."""
+    """One batch with its conditions."""
 
     x: Tensor
     """(B, 3, H, W) in [0, 1]"""
@@ -54,17 +54,18 @@ class Sample(NamedTuple):
     """bool (B,)"""
 
     def in_words(self) -> list[str]:
-        """A note for each crop."""
+        """One note for each crop."""
         unguided = self.guide[:, -1].flatten(1).any(1).tolist()
         pairs = zip(self.quality.tolist(), unguided, strict=True)
         return [f"quality {quality}{', no map' if without else ''}" for quality, without in pairs]
 
     def to(self, device: torch.device) -> "Sample":
+        """A copy on another device."""
         return Sample(*(value.to(device) for value in self))
 
 
 def draw(x: Tensor, label_map: Tensor, *, classes: int, config: DrawConfig, generator: torch.Generator) -> Sample:
-    """Conditions for crops x (B, 3, H, W) with label maps (B, H, W)."""
+    """Draws conditions for crops x (B, 3, H, W) with label maps (B, H, W)."""
     batch, (rows, columns) = len(x), (x.shape[2] // 16, x.shape[3] // 16)
 
     def chance(part: float) -> bool:
@@ -93,13 +94,13 @@ def draw(x: Tensor, label_map: Tensor, *, classes: int, config: DrawConfig, gene
 
 
 def hardened(guide: Tensor) -> Tensor:
-    """The class that covers most of each cell, alone: (K+1, h, w) -> the same shape."""
+    """Keeps in each cell only the class that covers most of it: (K+1, h, w) -> (K+1, h, w)."""
     winner = F.one_hot(guide.argmax(0), len(guide)).permute(2, 0, 1)
     return winner * (guide.sum(0, keepdim=True) > 0).float()
 
 
 def some_classes(label_map: Tensor, classes: int, dilate: bool, generator: torch.Generator) -> Tensor | None:
-    """Positions, bool (rows, columns), that hold any of some of the classes of a map (H, W); None without classes."""
+    """Picks some classes of a map (H, W). Returns the positions that show one, bool (rows, columns), or None."""
     present = [number for number in label_map.unique().tolist() if number < classes]
     if not present:
         return None
@@ -113,7 +114,7 @@ def some_classes(label_map: Tensor, classes: int, dilate: bool, generator: torch
 
 
 def some_box(rows: int, columns: int, generator: torch.Generator) -> Tensor:
-    """Positions, bool (rows, columns), inside a random box of at most three quarters of each side."""
+    """Draws a box of at most three quarters of each side. Returns its positions, bool (rows, columns)."""
     plane = torch.zeros(rows, columns, dtype=torch.bool)
     spans = []
     for size in (rows, columns):

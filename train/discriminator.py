@@ -15,11 +15,14 @@ from torch.nn.utils.parametrizations import spectral_norm
 from semcomp.networks.synthesis import compand
 
 SEEN = 12
-"""Channels that y_hat is reduced to, as in HiFiC."""
+"""Number of channels that y_hat is reduced to, as in HiFiC."""
 
 
 class Discriminator(nn.Module):
-    """D. x (B, 3, H, W), y_hat (B, M, h, w), guide (B, K+1, 2h, 2w), keep (B, 1, h, w) -> logits, features."""
+    """Tells real images from made ones, patch by patch.
+
+    x (B, 3, H, W), y_hat (B, M, h, w), guide (B, K+1, 2h, 2w), keep (B, 1, h, w) -> logits, features of each layer.
+    """
 
     def __init__(self, *, latents: int, classes: int, width: int):
         super().__init__()
@@ -49,7 +52,7 @@ class Discriminator(nn.Module):
 
 
 def hinge_of_discriminator(real: Tensor, made: Tensor, weight: Tensor) -> Tensor:
-    """Lim and Ye 2017; logits of both, and what each patch counts (B, 1, H/16, W/16)."""
+    """The hinge loss (Lim and Ye 2017) of logits, under a weight for each patch (B, 1, H/16, W/16)."""
     return weighted_mean(F.relu(1 - real), weight) + weighted_mean(F.relu(1 + made), weight)
 
 
@@ -60,6 +63,6 @@ def feature_distance(made: list[Tensor], real: list[Tensor], weight: Tensor) -> 
 
 
 def weighted_mean(value: Tensor, weight: Tensor) -> Tensor:
-    """Mean of (B, C, h, w) under weights (B, 1, H/16, W/16) of the places; 0 where all of them are 0."""
+    """The mean of (B, C, h, w) under weights (B, 1, H/16, W/16) of the positions; 0 if all weights are 0."""
     weight = F.interpolate(weight, size=value.shape[2:], mode="nearest")
     return (value * weight).sum() / (weight.sum() * value.shape[1]).clamp_min(1)

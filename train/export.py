@@ -1,7 +1,7 @@
 """Turns a training run into released weights: python -m train.export runs/base semcomp/weights/base.safetensors
 
-In this order: averaged weights, rounding to what is stored, integer tables fitted to the latents of exactly that
-model. The tables come from training photos: a histogram for every table, smoothed by the density it stands for.
+The program averages the weights, rounds them to what is stored, and fits integer tables to the latents of exactly
+this model. The tables come from training photos: each is a histogram, smoothed by the density that it replaces.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
@@ -22,25 +23,28 @@ from heads.datasets import read_rgb
 from semcomp import config as configuration
 from semcomp.bitstream.frequency_tables import TOTAL, Tables, quantize_pmf
 from semcomp.codec.codec import Codec
-from semcomp.codec.latent_coder import Symbols
 from semcomp.codec.release import Release, parameters, save_release, stored_precision
 from semcomp.imaging.picture import from_array
 from semcomp.networks.model import CodecConfig, CodecModel
 from semcomp.networks.rate_table import QUALITIES
 from semcomp.networks.sigma import SCALES, Z_LIMIT, scale_table
+from semcomp.types import Symbols
 from train.checkpoint import load_state
 from train.codec import RunConfig
 from train.photos import find_photos
 
 PHOTOS = 240
-"""Training photos that tables are fitted to."""
+"""Number of training photos that tables are fitted to."""
 Y_WIDTH = 1023
-"""Largest magnitude of y that is counted; a table never reaches that far."""
+"""Largest magnitude of y that is counted. No table reaches this far."""
 PRIOR_WEIGHT = 300.0
-"""Symbols that the ideal density is worth beside the counted ones."""
+"""Weight of the ideal density, in counted symbols."""
 TAIL = 2e-6
-"""Probability that a table leaves to its escape, where nothing else is known."""
+"""Smallest probability of a table's escape."""
 
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Frequencies = NDArray[np.uint32]
 
 CARD = """# {name}
 
@@ -61,27 +65,27 @@ A codec for photographs, one model for every quality. {size:.1f} MB, {parameters
 
 
 class Histogram:
-    """Counts of the symbols of y by table, and of z by rate node and channel."""
+    """Counts of symbols: y by table, z by rate node and channel."""
 
     def __init__(self, config: CodecConfig):
         self.config = config
         self.y = np.zeros((SCALES, 2 * Y_WIDTH + 1))
         self.z = np.zeros((config.nodes * config.hyper, 2 * Z_LIMIT + 1))
 
-    def add(self, symbols: Symbols, z_index: np.ndarray) -> None:
-        """Count a picture; `z_index` holds the table of every element of z (`LatentCoder.z_index`)."""
+    def add(self, symbols: Symbols, z_index: NDArray[np.integer[Any]]) -> None:
+        """Counts an image. `z_index` holds the table number of every element of z (`LatentCoder.z_index`)."""
         coded = symbols.index >= 0
         values = np.clip(symbols.y[coded].astype(np.int64), -Y_WIDTH, Y_WIDTH) + Y_WIDTH
         self.y += _counts(symbols.index[coded].astype(np.int64), values, self.y.shape)
         self.z += _counts(z_index.astype(np.int64), symbols.z.astype(np.int64).ravel() + Z_LIMIT, self.z.shape)
 
 
-def _counts(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _counts(rows: Integers, columns: Integers, shape: tuple[int, ...]) -> Integers:
     return np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).reshape(shape)
 
 
-def _table(counts: np.ndarray, density: np.ndarray) -> tuple[int, np.ndarray]:
-    """(bound, frequencies) from counts of -W..W and a symmetrical density on the same support."""
+def _table(counts: Floats, density: Floats) -> tuple[int, Frequencies]:
+    """Returns (bound, frequencies). `counts` and the symmetrical `density` have the support -W..W."""
     width = len(counts) // 2
     mass = counts + PRIOR_WEIGHT * density / density.sum()
     tails = np.cumsum(mass[::-1])[::-1][width + 1 :] + np.cumsum(mass)[:width][::-1]  # mass at |v| >= 1, 2, ...
@@ -91,13 +95,13 @@ def _table(counts: np.ndarray, density: np.ndarray) -> tuple[int, np.ndarray]:
     return bound, quantize_pmf(np.append(inside, escape))
 
 
-def _stack(rows: Sequence[tuple[int, np.ndarray]]) -> Tables:
+def _stack(rows: Sequence[tuple[int, Frequencies]]) -> Tables:
     bounds = np.array([bound for bound, _ in rows], np.int16)
     return Tables.from_arrays(bounds, np.concatenate([frequencies for _, frequencies in rows]))
 
 
 def fit_tables_y(histogram: Histogram) -> Tables:
-    """64 tables; each is smoothed by the Gaussian of its sigma."""
+    """Fits the 64 tables of y. Each is smoothed by the Gaussian with its sigma."""
     normal = torch.distributions.Normal(0.0, 1.0)
     values = torch.arange(-Y_WIDTH, Y_WIDTH + 1, dtype=torch.float64)
     rows = []
@@ -108,7 +112,7 @@ def fit_tables_y(histogram: Histogram) -> Tables:
 
 
 def fit_tables_z(histogram: Histogram) -> Tables:
-    """One table a rate node and channel; each borrows from its neighbours in rate, and from a Laplacian."""
+    """Fits one table for each rate node and channel. Each borrows from its neighbours in rate, and from a Laplacian."""
     values = np.arange(-Z_LIMIT, Z_LIMIT + 1)
     counts = histogram.z.reshape(histogram.config.nodes, histogram.config.hyper, -1)
     shared = counts.copy()
@@ -124,12 +128,12 @@ def fit_tables_z(histogram: Histogram) -> Tables:
 
 
 def uniform_tables(count: int) -> Tables:
-    """Tables that stand in before any symbol was seen."""
+    """Placeholder tables, used before any symbol was counted."""
     return _stack([(0, np.array([TOTAL // 2, TOTAL // 2], np.uint32))] * count)
 
 
-def collect(codec: Codec, pictures: Sequence[np.ndarray], *, optimise: bool, quiet: bool) -> Histogram:
-    """Counts over pictures, each at qualities spread over the whole range."""
+def collect(codec: Codec, pictures: Sequence[NDArray[np.uint8]], *, optimise: bool, quiet: bool) -> Histogram:
+    """Counts symbols over images, each at qualities that are spread over the whole range."""
     histogram = Histogram(codec.release.config)
     per_picture = 8
     for number, pixels in enumerate(tqdm(pictures, desc="fitting tables", disable=quiet)):
@@ -143,9 +147,9 @@ def collect(codec: Codec, pictures: Sequence[np.ndarray], *, optimise: bool, qui
 
 
 def export(
-    network: CodecModel, pictures: Sequence[np.ndarray], *, name: str, skip_below: int, origin: str, quiet: bool
+    network: CodecModel, pictures: Sequence[NDArray[np.uint8]], *, name: str, skip_below: int, origin: str, quiet: bool
 ) -> Release:
-    """A release with tables fitted to `pictures` (uint8 H W 3)."""
+    """Makes a release with tables fitted to `pictures`, uint8 (H, W, 3)."""
     weights = {
         key: stored_precision(key, value)
         for key, value in network.state_dict().items()
@@ -173,6 +177,7 @@ def export(
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line and returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m train.export",
         description=__doc__,
@@ -216,7 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def model_card(release: Release, config: RunConfig, state: dict[str, Any], *, size: int, tables_from: int) -> str:
-    """What the run itself knows; `--notes` adds data, licence and figures."""
+    """The model card with what the run itself knows. `--notes` adds data, licence and figures."""
     return CARD.format(
         name=release.name,
         size=size / 1e6,
@@ -234,26 +239,26 @@ def model_card(release: Release, config: RunConfig, state: dict[str, Any], *, si
 
 
 def machine() -> str:
-    """What this runs on, in words."""
+    """Describes this machine in words."""
     if torch.cuda.is_available():
         return f"one {torch.cuda.get_device_name()}"
     return f"{torch.get_num_threads()} cores of a {platform.machine()} processor, no GPU"
 
 
 def with_analysis(release: Release, analysis: nn.Module, *, name: str, origin: str) -> Release:
-    """A release with another analysis: its files stay valid, and whatever decodes is as it was."""
+    """A copy of a release with another analysis. Its files stay valid, and decoding does not change."""
     moved = {f"analysis.{key}": stored_precision(key, value) for key, value in analysis.state_dict().items()}
     return replace(release, name=name, weights={**release.weights, **moved}, origin=origin)
 
 
-def pictures_for_tables(folders: Sequence[str], *, count: int = PHOTOS) -> list[np.ndarray]:
-    """About `count` of the photos below the folders, evenly spaced, uint8 (H, W, 3): what tables are fitted to."""
+def pictures_for_tables(folders: Sequence[str], *, count: int = PHOTOS) -> list[NDArray[np.uint8]]:
+    """Reads about `count` photos below the folders, evenly spaced, uint8 (H, W, 3), to fit tables to."""
     paths = find_photos(folders)
     return [_middle(read_rgb(path)) for path in paths[:: max(1, len(paths) // count)]]
 
 
-def _middle(pixels: np.ndarray, side: int = 512) -> np.ndarray:
-    """The middle of a photo: enough for counting, and every photo counts alike."""
+def _middle(pixels: NDArray[np.uint8], side: int = 512) -> NDArray[np.uint8]:
+    """The middle of a photo. It is enough for counting, and gives every photo the same weight."""
     top, left = max(0, pixels.shape[0] - side) // 2, max(0, pixels.shape[1] - side) // 2
     return np.ascontiguousarray(pixels[top : top + side, left : left + side])
 

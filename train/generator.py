@@ -1,152 +1,112 @@
 """Trains a generator: python -m train.generator configs/generator_street.yaml
 
-It starts as the released synthesis and learns, on low qualities and on pictures of which only a part is kept, to make
-what is missing look real: squared error, a perceptual distance, and a discriminator that knows latents, map and mask
-(Agustsson et al. 2019; Mentzer et al. 2020, HiFiC; Muckley et al. 2023, MS-ILLM). The encoder stays as it is unless
-`moves: analysis` lets it learn along; whatever decodes faithfully stays in either case.
+It starts as the released synthesis. On low qualities and on images that are kept only in part, it learns to make what
+is missing look real. Its loss is a squared error, a perceptual distance, and the verdict of a discriminator that knows
+latents, map and mask (Agustsson et al. 2019; Mentzer et al. 2020, HiFiC; Muckley et al. 2023, MS-ILLM). The encoder
+stays unless `moves: analysis` lets it learn along. Everything that decodes faithfully stays in either case.
 """
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from heads.datasets import IGNORED, find_dataset
+from heads.datasets import find_dataset
 from heads.depthwise import quick_depthwise
 from semcomp.codec.release import load_release, save_release
-from semcomp.generative.generator_file import TrainedGenerator, read_generator_file, save_generator
-from semcomp.generative.network import Generator, GeneratorConfig
+from semcomp.generative.generator_file import TrainedGenerator, save_generator
+from semcomp.generative.network import Generator
 from semcomp.generative.render import feather
-from semcomp.networks.model import CodecModel
-from train.checkpoint import load_state, random_state, restore_random_state, save_state
+from train.adversary import Adversary, Rendered
+from train.checkpoint import random_state, restore_random_state
+from train.command_line import begin, make_parser, say_where
 from train.conditions import DrawConfig, Sample, draw
 from train.contact_sheet import colours_of, mask_of, to_uint8, write_sheet
-from train.discriminator import Discriminator, feature_distance, hinge_of_discriminator, weighted_mean
+from train.crops import Crops, LabelledConfig
 from train.export import with_analysis
 from train.generator_config import RunConfig
 from train.generator_export import card, released
-from train.joint import Crops, LabelledConfig
+from train.generator_loss import GeneratorLoss
+from train.generator_networks import frozen_objective, new_discriminator, new_generator
 from train.log import Log
-from train.loop import begin, make_parser, part_done, run_to_the_end, say_where
-from train.objective import Objective
 from train.optim import build_optimizers, keep_layout, moving_average, rate_factor, set_rates
 from train.perceptual import find_distance
 from train.semantic_loss import Meaning
-from train.warm_start import start_from
-
-SURROUNDINGS = 17
-"""Side in pixels of the square that a pixel is compared with by `roughness`: just beyond a position of y."""
-FIGURES = ("loss", "psnr_db", "perceptual", "adversarial", "discriminator")
+from train.trainer import BaseTrainer, averaged, channels_last, clip_gradient
 
 
-class Trainer:
-    """State of a run, and its loop."""
+class Trainer(BaseTrainer):
+    """Trains a generator against its adversary."""
+
+    figures = ("loss", "psnr_db", "perceptual", "adversarial", "discriminator")
 
     def __init__(self, config: RunConfig, folder: Path, *, quiet: bool = False):
-        self.config, self.folder, self.quiet = config, folder, quiet
+        super().__init__(
+            folder, steps=config.steps, minutes=config.minutes, save_minutes=config.save_minutes, quiet=quiet
+        )
+        self.config = config
         torch.manual_seed(config.seed)
         self.device = torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.dataset = find_dataset("segment", config.data)
         labelled = LabelledConfig(data=config.data, batch=config.batch)
         self.crops = Crops(self.dataset, labelled, seed=config.seed * 100 + 1)
         self.release = load_release(config.start_from)
-        self.objective = Objective(CodecModel(self.release.config), skip_below=config.skip_below)
-        start_from(self.objective, config.start_from)
-        self.objective.requires_grad_(False).to(self.device, memory_format=torch.channels_last)
-        c, n = self.release.config, config.network
-        classes = len(self.dataset.classes)
-        sizes = GeneratorConfig(
-            classes=classes,
-            latents=c.latents,
-            c16=c.synthesis_c16,
-            c8=c.synthesis_c8,
-            c4=c.synthesis_c4,
-            blocks16=c.synthesis_blocks16,
-            blocks8=c.synthesis_blocks8,
-            nodes=c.nodes,
-            more16=n.more16,
-            more8=n.more8,
-            more4=n.more4,
-            guide=n.guide,
-            fill=n.fill,
-            blocks_fill=n.blocks_fill,
-        )
-        self.generator = Generator(sizes)
-        self.generator.synthesis.load_state_dict(self.objective.codec.synthesis.state_dict())
-        if config.start_generator:
-            self._take_over(read_generator_file(config.start_generator))
-        self.discriminator = Discriminator(latents=c.latents, classes=classes, width=n.discriminator)
-        for network in (self.generator, self.discriminator):
-            network.to(self.device, memory_format=torch.channels_last)
+        self.objective = frozen_objective(config, self.release, self.device)
+        self.generator = new_generator(config, self.objective, self.dataset.classes)
+        discriminator = new_discriminator(config, self.objective, self.dataset.classes)
+        for network in (self.generator, discriminator):
+            channels_last(network, self.device)
+        self.adversary = Adversary(discriminator, lr=config.discriminator_lr, beyond=config.loss.adversarial_beyond)
         self.average = moving_average(self.generator, config.optim)
         self.optimizers = build_optimizers(self.generator, config.optim)
         if config.moves == "analysis":
             self.objective.codec.analysis.requires_grad_(True)
             self.optimizers += build_optimizers(self.objective.codec.analysis, config.optim)
-        self.judge = torch.optim.AdamW(
-            self.discriminator.parameters(), lr=config.discriminator_lr, betas=(0.5, 0.9), weight_decay=0.0
-        )
         self.filler = torch.optim.AdamW(self.generator.fill.parameters(), lr=config.fill_lr, weight_decay=0.0)
-        self.distance = find_distance(config.perceptual, device=self.device)
-        self.meaning = Meaning(config.semantic, self.dataset, self.device) if config.semantic else None
+        meaning = Meaning(config.semantic, self.dataset, self.device) if config.semantic else None
+        self.loss = GeneratorLoss(
+            config, distance=find_distance(config.perceptual, device=self.device), meaning=meaning
+        )
         self.sampler = torch.Generator().manual_seed(config.seed * 1000 + 1)
-        self.step, self.seconds, self.sheet_at = 0, 0.0, 0.0
+        self.sheet_at = 0.0
 
-    def _take_over(self, before: TrainedGenerator) -> None:
-        if before.info.classes != self.dataset.classes or before.network.config != self.generator.config:
-            raise ValueError(f"{self.config.start_generator} has other classes or sizes than this run")
-        self.generator.load_state_dict(before.network.state_dict())
-
-    @property
-    def progress(self) -> float:
-        """0..1 of the whole run."""
-        c = self.config
-        return part_done(step=self.step, seconds=self.seconds, steps=c.steps, minutes=c.minutes)
-
-    def save(self) -> None:
-        """The state, the generator's file, and with `moves: analysis` the codec's."""
-        state = {
+    def state(self) -> dict[str, Any]:
+        return {
             "generator": self.generator.state_dict(),
-            "average": self.average.module.state_dict(),
+            "average": averaged(self.average, Generator).state_dict(),
             "averaged": int(self.average.n_averaged),
-            "discriminator": self.discriminator.state_dict(),
+            "discriminator": self.adversary.network.state_dict(),
             "analysis": self.objective.codec.analysis.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self._all_optimizers()],
             "sampler": self.sampler.get_state(),
             "crops": self.crops.rng.bit_generator.state,
-            "random": random_state(),
-            "step": self.step,
-            "seconds": self.seconds,
             "sheet_at": self.sheet_at,
         }
-        save_state(self.folder / "state.safetensors", state)
-        self.export(self.folder / "generator.safetensors")
 
-    def resume(self) -> None:
-        """Continue exactly where `save` was called. ValueError if nothing was saved."""
-        path = self.folder / "state.safetensors"
-        if not path.exists():
-            raise ValueError(f"nothing to resume: there is no {path}")
-        state = load_state(path)
+    def restore(self, state: dict[str, Any]) -> None:
         self.generator.load_state_dict(state["generator"])
-        self.average.module.load_state_dict(state["average"])
+        averaged(self.average, Generator).load_state_dict(state["average"])
         self.average.n_averaged.fill_(state["averaged"])
-        self.discriminator.load_state_dict(state["discriminator"])
+        self.adversary.network.load_state_dict(state["discriminator"])
         self.objective.codec.analysis.load_state_dict(state["analysis"])
         for optimizer, saved in zip(self._all_optimizers(), state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
             keep_layout(optimizer)
         self.sampler.set_state(state["sampler"])
         self.crops.rng.bit_generator.state = state["crops"]
-        restore_random_state(state["random"])
-        self.step, self.seconds, self.sheet_at = state["step"], state["seconds"], state["sheet_at"]
+        self.sheet_at = state["sheet_at"]
+
+    def save(self) -> None:
+        """Writes the state, the generator's file, and with `moves: analysis` the codec's."""
+        super().save()
+        self.export(self.folder / "generator.safetensors")
 
     def _all_optimizers(self) -> list[torch.optim.Optimizer]:
-        return [*self.optimizers, self.judge, self.filler]
+        return [*self.optimizers, self.adversary.optimizer, self.filler]
 
     def _autocast(self) -> AbstractContextManager[object]:
         if not self.config.bfloat16:
@@ -159,37 +119,33 @@ class Trainer:
         return quick_depthwise(self.generator, self.objective.codec)
 
     def _draw(self, config: DrawConfig) -> Sample:
-        """The next batch under conditions drawn as told."""
+        """The next batch, under conditions that are drawn as `config` says."""
         x, label_map = self.crops.batch()
         classes = len(self.dataset.classes)
         return draw(x, label_map, classes=classes, config=config, generator=self.sampler).to(self.device)
 
     def train_step(self) -> dict[str, float]:
-        """One batch. Returns the figures of the log."""
         config = self.config
         if self.step < config.fill_steps:
             return self._fill_step()
         self.generator.fill.requires_grad_(config.fill_steps == 0)
         factor = rate_factor(config.optim, step=self.step, progress=self.progress)
         set_rates(self.optimizers, factor)
-        for group in self.judge.param_groups:
-            group["lr"] = config.discriminator_lr * factor
+        self.adversary.set_rate(factor)
         sample = self._draw(config.draw)
         with self._quick(), self._autocast():
             y_hat, rate = self._encode(sample)
-            made, shown = self._make(self.generator, sample, y_hat)
-            loss, row = self._loss(sample, y_hat, made, shown)
+            rendered = self._render(self.generator, sample, y_hat)
+            loss, row = self.loss(rendered, self.adversary, progress=self.progress)
             loss = loss + config.loss.rate * rate
         loss.backward()
         moving = [p for p in (*self.generator.parameters(), *self.objective.parameters()) if p.requires_grad]
-        norm = torch.nn.utils.clip_grad_norm_(moving, config.optim.clip)
-        if not torch.isfinite(norm):
-            raise FloatingPointError(f"the gradient is {float(norm)} at step {self.step}; lower optim.lr")
+        norm = clip_gradient(moving, config.optim.clip, step=self.step)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
         self.average.update_parameters(self.generator)
-        row["discriminator"] = self._teach(sample, y_hat.detach(), shown.detach())
+        row["discriminator"] = self.adversary.teach(rendered.detached(), autocast=self._autocast())
         self.step += 1
         return {"step": self.step, "loss": loss.item(), "norm": norm.item(), "lr_factor": factor, **row}
 
@@ -225,90 +181,33 @@ class Trainer:
             coded = self.objective.encode(sample.x, sample.quality, sample.keep)
         return coded.y_hat, torch.zeros((), device=self.device)
 
-    def _make(self, generator: Generator, sample: Sample, y_hat: Tensor) -> tuple[Tensor, Tensor]:
-        """The generator's picture, and what a decoder shows: the synthesis where a part is kept."""
+    def _render(self, generator: Generator, sample: Sample, y_hat: Tensor) -> Rendered:
+        """The generator's image, and what a decoder shows: the synthesis where something is kept."""
         keep = sample.keep.float()
         noise = generator.draw_noise(len(y_hat), *y_hat.shape[2:])
         made = generator(y_hat, sample.quality, sample.guide, keep, noise)
         if not sample.selective.any():
-            return made, made
+            return Rendered(sample, y_hat, made, made)
         with torch.no_grad():
             faithful = self.objective.codec.synthesis(y_hat, sample.quality)
             weight = feather(keep) * sample.selective[:, None, None, None]
-        return made, torch.lerp(made, faithful, weight)
+        return Rendered(sample, y_hat, made, torch.lerp(made, faithful, weight))
 
-    def _loss(self, sample: Sample, y_hat: Tensor, made: Tensor, shown: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """The generator's loss of a batch, and its parts."""
-        w = self.config.loss
-        weight = sample.keep.float().repeat_interleave(16, 2).repeat_interleave(16, 3)
-        error = (made - sample.x).square().mean(1, keepdim=True) * 255**2
-        mse = (error * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp_min(1)
-        beyond = (error * (1 - weight)).mean((1, 2, 3))
-        perceptual = self.distance(made, sample.x, weight + w.perceptual_beyond * (1 - weight))
-        keep, counted = sample.keep.float(), self._counted(sample)
-        self.discriminator.requires_grad_(False)
-        logits, features = self.discriminator(shown, y_hat.detach(), sample.guide, keep)
-        with torch.no_grad():
-            _, wanted = self.discriminator(sample.x, y_hat, sample.guide, keep)
-        self.discriminator.requires_grad_(True)
-        adversarial, matching = -weighted_mean(logits, counted), feature_distance(features, wanted, counted)
-        counts = float(self.progress >= self.config.adversarial_from)
-        loss = (torch.where(sample.selective, w.mse_kept, w.mse) * mse).mean() + w.perceptual * perceptual.mean()
-        loss = loss + w.mse_beyond * beyond.mean()
-        if w.rough_beyond:
-            loss = loss + w.rough_beyond * (roughness(made) * (1 - weight)).mean()
-        loss = loss + counts * (w.adversarial * adversarial + w.feature_matching * matching)
-        semantic = torch.zeros(())
-        if self.meaning and self.progress >= self.config.semantic_from:
-            seen = (weight[:, 0] > 0) if w.adversarial_beyond == 0 else torch.ones_like(weight[:, 0], dtype=torch.bool)
-            semantic = self.meaning(shown, torch.where(seen, sample.label_map, IGNORED))
-            loss = loss + w.semantic * semantic
-        psnr_db = (10 * torch.log10(255**2 / mse.detach().clamp_min(1e-3))).mean()
-        row = {
-            "psnr_db": psnr_db.item(),
-            "perceptual": perceptual.mean().item(),
-            "adversarial": adversarial.item(),
-            "matching": matching.item(),
-            "semantic": semantic.item(),
-        }
-        return loss, row
-
-    def _counted(self, sample: Sample) -> Tensor:
-        """How much each patch counts in the adversarial losses, (B, 1, H/16, W/16)."""
-        keep = sample.keep.float()
-        return keep + self.config.loss.adversarial_beyond * (1 - keep)
-
-    def _teach(self, sample: Sample, y_hat: Tensor, shown: Tensor) -> float:
-        """One step of the discriminator. Returns its loss."""
-        keep = sample.keep.float()
-        with self._autocast():
-            real, _ = self.discriminator(sample.x, y_hat, sample.guide, keep)
-            made, _ = self.discriminator(shown, y_hat, sample.guide, keep)
-            loss = hinge_of_discriminator(real, made, self._counted(sample))
-        loss.backward()
-        self.judge.step()
-        self.judge.zero_grad()
-        return loss.item()
+    def after_step(self, log: Log) -> None:
+        if self.seconds - self.sheet_at >= 60 * self.config.sheet_minutes or self.progress >= 1:
+            self.sheet_at = self.seconds
+            state = random_state()
+            self.write_sheet()
+            restore_random_state(state)
 
     @torch.no_grad()
     def write_sheet(self) -> None:
-        """The first crops of the validation pictures, under conditions that are the same on every sheet."""
-        rng = torch.Generator().manual_seed(0)
-        xs, maps = [], []
-        count = self.config.sheet_pictures
-        for entry in self.dataset.val[:: max(1, len(self.dataset.val) // count)][:count]:
-            crops = Crops(replace(self.dataset, train=(entry,)), LabelledConfig(data=self.config.data, batch=1), seed=0)
-            x, label_map = crops.batch()
-            xs.append(x)
-            maps.append(label_map)
-        batch = draw(
-            torch.cat(xs), torch.cat(maps), classes=len(self.dataset.classes), config=self.config.draw, generator=rng
-        ).to(self.device)
-        average = self.average.module.eval()
+        """Draws the first crops of the validation images, under conditions that are equal on every sheet."""
+        batch = self._validation_sample()
         with self._autocast():
             y_hat, _ = self._encode(batch)
             faithful = self.objective.codec.synthesis(y_hat, batch.quality)
-            _, shown = self._make(average, batch, y_hat)
+            shown = self._render(averaged(self.average, Generator).eval(), batch, y_hat).shown
         columns = [
             *(to_uint8(value) for value in (batch.x, faithful, shown)),
             colours_of(batch.label_map, self.dataset.palette),
@@ -316,31 +215,28 @@ class Trainer:
         ]
         write_sheet(self.folder / "sheets" / f"{self.step:07d}.png", columns, batch.in_words())
 
-    def run(self, *, max_minutes: float | None = None) -> bool:
-        """Train to the end, or until the time is up or a signal asks to stop. True at the end of the run."""
-
-        def after_step(log: Log) -> None:
-            if self.seconds - self.sheet_at >= 60 * self.config.sheet_minutes or self.progress >= 1:
-                self.sheet_at = self.seconds
-                state = random_state()
-                self.write_sheet()
-                restore_random_state(state)
-
-        c = self.config
-        return run_to_the_end(
-            self, save_minutes=c.save_minutes, max_minutes=max_minutes, figures=FIGURES, after_step=after_step
-        )
+    def _validation_sample(self) -> Sample:
+        xs, maps = [], []
+        count, entries = self.config.sheet_pictures, self.dataset.val
+        for entry in entries[:: max(1, len(entries) // count)][:count]:
+            crops = Crops(replace(self.dataset, train=(entry,)), LabelledConfig(data=self.config.data, batch=1), seed=0)
+            x, label_map = crops.batch()
+            xs.append(x)
+            maps.append(label_map)
+        classes, rng = len(self.dataset.classes), torch.Generator().manual_seed(0)
+        sample = draw(torch.cat(xs), torch.cat(maps), classes=classes, config=self.config.draw, generator=rng)
+        return sample.to(self.device)
 
     def export(self, path: Path) -> TrainedGenerator:
-        """Write the averaged generator in half precision, and with `moves: analysis` the codec beside it."""
+        """Writes the averaged generator in half precision, and with `moves: analysis` the codec beside it."""
         made = released(
-            self.average.module,
+            averaged(self.average, Generator),
             self.config,
             self.dataset,
             self.release,
             steps=self.step,
             seconds=self.seconds,
-            perceptual=self.distance.name,
+            perceptual=self.loss.distance.name,
         )
         save_generator(made, path)
         if self.config.moves == "analysis":
@@ -352,14 +248,8 @@ class Trainer:
         return made
 
 
-def roughness(x: Tensor) -> Tensor:
-    """Squared difference between each pixel and the mean of its surroundings, on the 0-255 scale: (B, 1, H, W)."""
-    around = F.avg_pool2d(x.detach(), SURROUNDINGS, 1, SURROUNDINGS // 2, count_include_pad=False)
-    return (x - around).square().mean(1, keepdim=True) * 255**2
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """Runs the command line and returns the exit code."""
     parser = make_parser(
         "generator",
         __doc__,

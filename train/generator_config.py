@@ -12,7 +12,7 @@ MOVES = ("generator", "analysis")
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
-    """Sizes beyond those of the codec's synthesis."""
+    """Sizes of a generator, in addition to the codec's synthesis."""
 
     more16: int = 0
     more8: int = 3
@@ -26,28 +26,31 @@ class NetworkConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Weights; each sample's loss is their sum."""
+    """Weights of the losses. A crop's loss is the weighted sum."""
 
     mse: float
-    """Of the squared error on the 0-255 scale, where the whole crop is coded."""
+    """Weight of the squared error on the 0-255 scale, for crops that are coded whole."""
     mse_kept: float
-    """The same inside what is kept, where only a part is."""
+    """Weight of the squared error inside what is kept, for crops that are kept in part."""
     perceptual: float
+    """Weight of the perceptual distance."""
     perceptual_beyond: float = 0.0
-    """How much a pixel that is not kept counts in the perceptual distance, beside 1 for one that is."""
+    """Weight of a pixel that is not kept in the perceptual distance. A kept one has weight 1."""
     mse_beyond: float = 0.0
-    """Of the squared error of what is not kept: with it alone, the mean of what may be there."""
+    """Weight of the squared error of what is not kept. This loss alone teaches the mean of what may be there."""
     rough_beyond: float = 0.0
-    """Of the squared difference there between a pixel and the mean of its surroundings: what is not known is soft."""
+    """Weight of the roughness of what is not kept: it makes unknown parts soft."""
     adversarial: float
+    """Weight of the discriminator's verdict."""
     feature_matching: float
+    """Weight of the distance of the discriminator's features."""
     adversarial_beyond: float = 1.0
-    """How much a patch that is not kept counts in both, and for the discriminator, beside 1 for one that is. 0 leaves
-    it out of the semantic loss too."""
+    """Weight of a patch that is not kept in both, and for the discriminator. A kept one has weight 1. 0 also leaves
+    the patch out of the semantic loss."""
     semantic: float = 0.0
-    """Of the cross entropy of what `semantic` of the run finds in the picture that is shown."""
+    """Weight of the cross entropy of what the segmenters in `semantic` of the run find."""
     rate: float = 1.0
-    """Of rate and distortion of the faithful codec, with `moves: analysis`."""
+    """Weight of the faithful codec's rate and distortion, with `moves: analysis`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +60,13 @@ class RunConfig:
     name: str
     """The run's folder below runs/."""
     generator: str
-    """Name of the generator that it makes."""
+    """Name of the generator that the run makes."""
     start_from: str = "base"
     """Released weights of a codec, by name or path."""
     start_generator: str | None = None
     """File of a generator to train further, with the same sizes and classes."""
     moves: str = "generator"
-    """generator; or analysis, which learns along: then the codec is written beside the generator."""
+    """What learns besides the generator: generator (nothing), or analysis, and then the codec is written too."""
     data: DataConfig
     """Pictures with label maps."""
     batch: int = 4
@@ -71,19 +74,20 @@ class RunConfig:
     draw: DrawConfig = field(default_factory=DrawConfig)
     loss: LossConfig
     fill_steps: int = 0
-    """Steps at the beginning that teach the fill alone: latents of what is not kept, as the analysis gives them. Then
-    it stays: a discriminator that moves it makes squares of 16 pixels. 0: it learns with everything else."""
+    """Number of first steps that train only the fill: it learns the latents of what is not kept, as the analysis gives
+    them. Then it stays, because a discriminator that moves it makes squares of 16 pixels. With 0 it learns with
+    everything else."""
     fill_lr: float = 2e-3
     semantic: tuple[str, ...] = ()
     """Files of segmenters that see pixels and know the same classes (heads.fit with source=decoded or originals)."""
     semantic_from: float = 0.0
-    """From this part of the run on it counts."""
+    """Share of the run after which the segmenters count."""
     adversarial_from: float = 0.1
-    """From this part of the run on, the discriminator counts; it learns from the beginning."""
+    """Share of the run after which the discriminator counts. It learns from the beginning."""
     optim: OptimConfig = field(default_factory=OptimConfig)
     discriminator_lr: float = 2e-4
     perceptual: str = "data/weights/squeezenet_v1_0.npz"
-    """SqueezeNet's weights, where LPIPS has no backbone on this machine (perceptual.py)."""
+    """SqueezeNet's weights, used if LPIPS has no backbone on this machine (perceptual.py)."""
     minutes: float | None = None
     steps: int | None = None
     skip_below: int = 4
@@ -92,9 +96,9 @@ class RunConfig:
     sheet_pictures: int = 6
     save_minutes: float = 5.0
     device: str | None = None
-    """torch's name; CUDA where there is one."""
+    """The device in torch's words. Without it, CUDA if there is a GPU, else the CPU."""
     licence: str = ""
-    """Of the data, and what it allows: a sentence for the generator's card."""
+    """The licence of the data, a sentence for the generator's card."""
     seed: int = 0
 
     def __post_init__(self) -> None:

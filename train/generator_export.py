@@ -1,4 +1,4 @@
-"""What a generator's training leaves: the generator as it is released, and its card."""
+"""The results of a generator's training: the generator as it is released, and its card."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +24,7 @@ def released(
     seconds: float,
     perceptual: str,
 ) -> TrainedGenerator:
-    """A copy of a network, with what is to be said of it."""
+    """A copy of a network, with a description of how it was made."""
     sizes: GeneratorConfig = network.config
     parameters = sum(p.numel() for p in network.parameters()) / 1e6
     origin = (
@@ -50,7 +50,7 @@ def released(
 
 
 def card(made: TrainedGenerator, config: RunConfig, file: Path) -> str:
-    """A model card: what the generator is, what it was made from, and how to make it again."""
+    """The model card: what the generator is, and how it was made."""
     origin = "\n".join(f"- {part}" for part in made.info.origin.split("; "))
     return (
         f"# Generator {made.name}\n\nSynthesises what a file does not hold, {file.stat().st_size / 1e6:.1f} MB, id "

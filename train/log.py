@@ -1,4 +1,4 @@
-"""What a run tells: log.jsonl, TensorBoard, a bar on a terminal; and how it is asked to stop."""
+"""The log of a run (log.jsonl, TensorBoard, a bar on a terminal), and the signals that stop it."""
 
 import contextlib
 import json
@@ -6,19 +6,21 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 
 class Log:
-    """log.jsonl, TensorBoard, and a bar where the terminal is one."""
+    """Writes log.jsonl and TensorBoard, and shows a bar if standard error is a terminal."""
 
     def __init__(
         self, folder: Path, *, quiet: bool, every: int = 50, figures: tuple[str, ...] = ("loss", "bpp", "psnr_db")
     ):
         from torch.utils.tensorboard import SummaryWriter
 
-        self.every, self.quiet, self.figures, self.rows = every, quiet, figures, []
+        self.every, self.quiet, self.figures = every, quiet, figures
+        self.rows: list[dict[str, float]] = []
         self.file = (folder / "log.jsonl").open("a")
         self.board = SummaryWriter(str(folder / "tensorboard"))
         self.bar = tqdm(
@@ -37,6 +39,7 @@ class Log:
         self.bar.close()
 
     def step(self, row: dict[str, float], *, progress: float) -> None:
+        """Adds the figures of a step. Their means are written after every `every` steps."""
         if self.rows and self.rows[0].keys() != row.keys():
             self.rows = []  # another phase of the run begins
         self.rows.append(row)
@@ -53,8 +56,8 @@ class Log:
         figures = " ".join(f"{key} {mean[key]:.3f}" for key in self.figures if key in mean)
         self.bar.set_postfix_str(f"step {row['step']} {figures}")
 
-    def write(self, row: dict[str, object]) -> None:
-        """A validation line: to the log and the terminal."""
+    def write(self, row: dict[str, Any]) -> None:
+        """Writes a line of validation to the log and the terminal."""
         self.file.write(json.dumps(row) + "\n")
         self.file.flush()
         self.board.add_scalar("validation/bd_rate", row["bd_rate"], row["step"])
@@ -66,7 +69,7 @@ class Log:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """A list that fills when Ctrl-C or SIGTERM comes."""
+    """Yields a list that receives the numbers of Ctrl-C and SIGTERM, instead of ending the program."""
     received: list[int] = []
 
     def note(number: int, _frame: object) -> None:

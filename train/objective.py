@@ -1,7 +1,7 @@
 """Rate and distortion in training.
 
-The likelihoods are CompressAI's; they train the networks and stay out of everything that is installed to encode or
-decode. Export replaces them by integer tables.
+The likelihoods are CompressAI's. They train the networks; nothing that encodes or decodes imports them. Export replaces
+them by integer tables.
 """
 
 from typing import NamedTuple
@@ -18,8 +18,8 @@ from semcomp.networks.sigma import LOG_STEP, SCALE_MIN, clip_z, scale_table
 LIKELIHOOD_FLOOR = 1e-9
 
 
-class PriorBank(EntropyBottleneck):
-    """One factorized prior of z (Ballé et al. 2018) a rate node, evaluated for a batch of mixed nodes at once."""
+class PriorBank(EntropyBottleneck):  # type: ignore[misc]
+    """A factorized prior of z (Ballé et al. 2018) for each rate node, evaluated for a batch of mixed nodes at once."""
 
     def __init__(self, channels: int, nodes: int):
         super().__init__(channels * nodes, init_scale=2)
@@ -37,37 +37,38 @@ class PriorBank(EntropyBottleneck):
         return logits
 
     def _pick(self, parameter: Tensor) -> Tensor:
-        return parameter.unflatten(0, (self.nodes, -1))[self._chosen].flatten(0, 1)
+        chosen: Tensor = parameter.unflatten(0, (self.nodes, -1))[self._chosen]
+        return chosen.flatten(0, 1)
 
     def forward(self, z: Tensor, node: Tensor) -> Tensor:
         """z (B, Z, h, w), noisy or rounded, node (B,) -> likelihoods of the same shape."""
         self._chosen = node
-        likelihood, _, _ = self._likelihood(z.flatten(2).flatten(0, 1)[:, None])
+        likelihood: Tensor = self._likelihood(z.flatten(2).flatten(0, 1)[:, None])[0]
         return likelihood.reshape(z.shape)
 
 
 class Measured(NamedTuple):
-    """What one batch gave, per sample (B,)."""
+    """Rate and distortion of each image of a batch, (B,)."""
 
     bpp_y: Tensor
     bpp_z: Tensor
     mse: Tensor
-    """on the 0-255 scale"""
+    """Mean squared error on the 0-255 scale."""
 
 
 class Coded(NamedTuple):
-    """Latents of one batch on their way through the codec, (B, M, h, w) but for z."""
+    """The latents of a batch between analysis and synthesis, (B, M, h, w) except z."""
 
     y_scaled: Tensor
-    """after the gain, zero where nothing is kept"""
+    """y after the gain; 0 where nothing is kept."""
     mean: Tensor
-    """before rounding, with the gain applied"""
-    index: Tensor
-    """table numbers"""
+    """The mean that is subtracted before rounding, with the gain applied."""
+    index: Tensor  # type: ignore[assignment]
+    """Table numbers."""
     z: Tensor
-    """(B, Z, h/4, w/4), not rounded"""
+    """z, (B, Z, h/4, w/4), not rounded."""
     y_hat: Tensor
-    """after the inverse gain"""
+    """y_hat after the inverse gain."""
 
 
 class Objective(nn.Module):
@@ -110,11 +111,11 @@ class Objective(nn.Module):
     def measure(
         self, x: Tensor, quality: Tensor, rounded: bool = False, keep: Tensor | None = None
     ) -> tuple[Measured, Tensor]:
-        """Rate and distortion of what `encode` takes, and y_hat (B, M, H/16, W/16).
+        """Rate and distortion of a batch, and y_hat (B, M, H/16, W/16). Shapes are as for `encode`.
 
-        The rate is that of additive noise (Ballé et al. 2017), or with `rounded` that of the integers themselves.
+        The rate counts values with additive noise (Ballé et al. 2017), or the integers themselves with `rounded`.
         The reconstruction always sees rounded values. With `keep`, elements outside cost nothing, and the distortion
-        is that of what is kept.
+        counts only what is kept.
         """
         codec = self.codec
         y_scaled, mean, index, z, y_hat = self.encode(x, quality, keep)

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimConfig:
-    """How parameters move."""
+    """Learning rates and their schedule."""
 
     lr: float = 1e-3
     """AdamW's, for everything that Muon does not take."""
@@ -24,20 +26,20 @@ class OptimConfig:
     their noise alone costs more than what a run of minutes learns."""
     prior_lr: float = 5e-3
     """AdamW's, for the priors of z."""
-    betas: tuple[float, ...] = (0.9, 0.98)
+    betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 1.0
     """Largest norm of the gradient."""
     warmup_steps: int = 300
     hold: float = 0.3
-    """Part of the run at the full rate, before the cosine begins."""
+    """Share of the run at the full rate, before the cosine begins."""
     last: float = 0.01
-    """Final rate, as a part of the full one."""
+    """Final rate / full rate."""
     ema: float = 0.999
     """Decay of the moving average of the weights, which is what is validated and released."""
 
 
 def rate_factor(config: OptimConfig, *, step: int, progress: float) -> float:
-    """Factor on the learning rates at `progress` 0..1 of the run."""
+    """The factor on the learning rates when the share `progress` of the run is done."""
     warmup = min(1.0, (step + 1) / config.warmup_steps)
     if progress <= config.hold:
         return warmup
@@ -47,7 +49,10 @@ def rate_factor(config: OptimConfig, *, step: int, progress: float) -> float:
 
 def build_optimizers(module: nn.Module, config: OptimConfig) -> list[torch.optim.Optimizer]:
     """AdamW, and Muon for the matrices inside the networks; their rates are set by `set_rates`."""
-    matrices, linear, prior, others = [], [], [], []
+    matrices: list[nn.Parameter] = []
+    linear: list[nn.Parameter] = []
+    prior: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -60,7 +65,9 @@ def build_optimizers(module: nn.Module, config: OptimConfig) -> list[torch.optim
             (matrices if inner and config.muon_lr else others).append(parameter)
     groups = [{"params": others, "full_lr": config.lr}, {"params": linear, "full_lr": config.linear_lr}]
     groups.append({"params": prior, "full_lr": config.prior_lr})
-    optimizers = [torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, weight_decay=0.0, fused=True)]
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, weight_decay=0.0, fused=True)
+    ]
     if matrices:
         groups = [{"params": matrices, "full_lr": config.muon_lr}]
         optimizers.append(torch.optim.Muon(groups, lr=config.muon_lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"))
@@ -68,7 +75,7 @@ def build_optimizers(module: nn.Module, config: OptimConfig) -> list[torch.optim
 
 
 def set_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
-    """Every group's learning rate becomes `factor` of its full one."""
+    """Sets every group's learning rate to `factor` times its full one."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = group["full_lr"] * factor
@@ -76,7 +83,7 @@ def set_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
 
 @torch.no_grad()
 def keep_layout(optimizer: torch.optim.Optimizer) -> None:
-    """Lay loaded moments out as their parameters are: the fused AdamW walks both through memory in step."""
+    """Gives loaded moments the memory layout of their parameters: the fused AdamW reads both in step."""
     for parameter, state in optimizer.state.items():
         for name, value in state.items():
             if value.shape == parameter.shape:
@@ -84,10 +91,10 @@ def keep_layout(optimizer: torch.optim.Optimizer) -> None:
 
 
 def moving_average(module: nn.Module, config: OptimConfig) -> AveragedModel:
-    """A copy of the module that follows it; the decay grows from 0.1 so that the first steps are forgotten."""
+    """A copy of the module that follows it. The decay grows from 0.1, so that the first steps are forgotten."""
 
     @torch.no_grad()
-    def follow(averages: list[Tensor], values: list[Tensor], count: Tensor | int) -> None:
+    def follow(averages: Tensors, values: Tensors, count: Tensor | int) -> None:
         count = int(count)
         decay = min(config.ema, (1 + count) / (10 + count))
         torch._foreach_lerp_(averages, values, 1 - decay)

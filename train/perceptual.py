@@ -1,7 +1,7 @@
-"""How different two pictures look: LPIPS where its own backbone is on this machine, else features of SqueezeNet v1.0.
+"""The perceptual distance of two images: LPIPS if its backbone is on this machine, else features of SqueezeNet v1.0.
 
 Both compare unit-normalised features of several layers (Zhang et al. 2018). The second has none of the weights that
-LPIPS learned from people's answers: it is not LPIPS, and is called by its own name wherever it is reported.
+LPIPS learned from people's answers. It is not LPIPS, and every report calls it by its own name.
 """
 
 from pathlib import Path
@@ -14,17 +14,17 @@ from torch import Tensor
 from heads.squeezenet import SqueezeNet
 
 FIRES = (3, 4, 6, 8, 9)
-"""Fire modules that are compared: two at 1/4, two at 1/8, one at 1/16."""
+"""Numbers of the fire modules whose features are compared: two at 1/4, two at 1/8, one at 1/16."""
 LPIPS_BACKBONES = {"alex": "alexnet-owt-*.pth", "vgg": "vgg16-*.pth", "squeeze": "squeezenet1_1-*.pth"}
 
 
 class Distance(Protocol):
-    """(B, 3, H, W) twice, RGB in about [0, 1], and weights (B, 1, H, W) in [0, 1] -> (B,)."""
+    """A distance of images: (B, 3, H, W) twice, RGB in about [0, 1], and weights (B, 1, H, W) in [0, 1] -> (B,)."""
 
     name: str
 
     def __call__(self, made: Tensor, original: Tensor, weight: Tensor) -> Tensor:
-        """Gradients pass to `made`."""
+        """The weighted distance of each image. Gradients pass to `made`."""
 
 
 class SqueezeNetDistance:
@@ -46,7 +46,7 @@ class SqueezeNetDistance:
 
 
 class LpipsDistance:
-    """LPIPS, with a map of it for every position."""
+    """LPIPS, computed for every position and averaged under the weights."""
 
     def __init__(self, backbone: str, device: torch.device):
         import lpips
@@ -59,9 +59,10 @@ class LpipsDistance:
 
 
 def find_distance(weights: str | Path, *, device: torch.device) -> Distance:
-    """LPIPS where the package and a backbone are on this machine, else SqueezeNet of `weights`.
+    """LPIPS if the package and a backbone are on this machine, else the SqueezeNet in `weights`. Downloads nothing.
 
-    Nothing is downloaded. ModelError where neither is there.
+    Raises:
+        ModelError: Neither is there.
     """
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     for backbone, pattern in LPIPS_BACKBONES.items():

@@ -1,7 +1,7 @@
 """Photos in memory, and crops of them.
 
-Every photo is decoded once into one flat uint8 buffer (H W 3 after one another), which lies on the GPU when there is
-one; crops are cut where the buffer lies.
+Every photo is decoded once into one flat uint8 buffer, which is on the GPU if there is one. Crops are cut on the same
+device.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,11 @@ from heads.datasets import SUFFIXES, read_rgb
 
 
 def find_photos(folders: Sequence[str]) -> list[Path]:
-    """Every picture below the folders, sorted. ValueError where there is none."""
+    """Every image below the folders, sorted.
+
+    Raises:
+        ValueError: A folder holds no image.
+    """
     paths = []
     for folder in folders:
         found = sorted(p for p in Path(folder).expanduser().rglob("*") if p.suffix.lower() in SUFFIXES)
@@ -28,7 +32,7 @@ def find_photos(folders: Sequence[str]) -> list[Path]:
 
 
 class Photos:
-    """A set of photos that is drawn from at random, in proportion to area."""
+    """Photos from which crops are drawn at random, in proportion to area."""
 
     def __init__(self, paths: Sequence[Path], *, smallest: int, device: torch.device, quiet: bool = False):
         with ThreadPoolExecutor(4) as pool:

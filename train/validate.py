@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from heads.datasets import read_rgb
@@ -15,8 +17,8 @@ from train.objective import Objective
 from train.photos import find_photos
 
 
-def jpeg_curve(pictures: Sequence[np.ndarray]) -> tuple[list[float], list[float]]:
-    """Mean bpp and mean PSNR of JPEG at each of its settings."""
+def jpeg_curve(pictures: Sequence[NDArray[np.uint8]]) -> tuple[list[float], list[float]]:
+    """JPEG's mean bpp and mean PSNR at each of its settings."""
     rows = []
     for picture in pictures:
         pixels, files = picture.shape[0] * picture.shape[1], [JPEG.encode(picture, q) for q in JPEG.settings]
@@ -26,7 +28,7 @@ def jpeg_curve(pictures: Sequence[np.ndarray]) -> tuple[list[float], list[float]
 
 
 class Validation:
-    """Photos, and JPEG's curve on them."""
+    """Validation photos with JPEG's curve on them."""
 
     def __init__(self, folders: Sequence[str], *, every: int, qualities: Sequence[int]):
         paths: list[Path] = find_photos(folders)[::every]
@@ -36,8 +38,8 @@ class Validation:
         self.jpeg = jpeg_curve(self.pictures)
 
     @torch.no_grad()
-    def run(self, objective: Objective, *, device: torch.device) -> dict[str, object]:
-        """bpp, of which z, and PSNR at each quality, and BD-rate against JPEG in percent."""
+    def run(self, objective: Objective, *, device: torch.device) -> dict[str, Any]:
+        """Measures bpp, the share of z in it and PSNR at each quality, and BD-rate against JPEG in percent."""
         objective.eval()
         rows = []
         for quality in self.qualities:
@@ -48,7 +50,7 @@ class Validation:
         return {"quality": list(self.qualities), "bpp": bpp, "bpp_z": bpp_z, "psnr_db": db, "bd_rate": round(rate, 2)}
 
     @staticmethod
-    def _one(objective: Objective, picture: np.ndarray, quality: int, device: torch.device) -> list[float]:
+    def _one(objective: Objective, picture: NDArray[np.uint8], quality: int, device: torch.device) -> list[float]:
         x = to_tensor(picture, device)
         with torch.autocast(device.type, dtype=torch.bfloat16):
             measured = objective(x, torch.tensor([quality], device=device), rounded=True)
@@ -56,6 +58,6 @@ class Validation:
         return [measured.bpp_y.item() + bpp_z, bpp_z, 10 * torch.log10(255**2 / measured.mse).item()]
 
 
-def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
+def to_tensor(picture: NDArray[np.uint8], device: torch.device) -> Tensor:
     """uint8 H W 3 -> float32 (1, 3, H, W) in [0, 1]."""
     return torch.tensor(picture, device=device).permute(2, 0, 1)[None].float() / 255

@@ -1,4 +1,4 @@
-"""Where a run begins: from nothing, from another run's averaged weights, or from released weights."""
+"""The weights that a run starts with: another run's averaged weights, or released weights."""
 
 from pathlib import Path
 
@@ -8,11 +8,17 @@ from train.objective import Objective
 
 
 def start_from(objective: Objective, source: str) -> None:
-    """Load the weights that a run starts from.
+    """Loads the weights that a run starts with.
 
-    `source` is another run's state.safetensors, a released .safetensors file, or a release's name. A release has no
-    training priors of z (its tables took their place); they start anew and settle within some hundred steps.
-    ValueError where the sizes differ.
+    A release has no training priors of z, because its tables replace them. They start untrained and settle within a
+    few hundred steps.
+
+    Args:
+        objective: Receives the weights.
+        source: Another run's state.safetensors, a released .safetensors file, or the name of a release.
+
+    Raises:
+        ValueError: The sizes differ.
     """
     path = Path(source)
     if path.name == "state.safetensors":

@@ -1,13 +1,13 @@
 """A whole head in thirty lines: bright or dark, from the latents alone. No pixel is decoded."""
 
 import semcomp
-from semcomp.semantics.head import Head, Labels
+from semcomp.semantics.head import Classifier, Labels
 
 
-class Daylight(Head):
+class Daylight(Classifier):
     """Reads the brightness of a picture off the part of the decoder that is linear in the latents."""
 
-    name, task, classes = "daylight", "classify", ("bright", "dark")
+    name, classes = "daylight", ("bright", "dark")
 
     def __init__(self) -> None:
         codec = semcomp.load()

@@ -1,8 +1,8 @@
-"""Adaptive coding: every symbol under frequencies of its own, which follow what was coded before it.
+"""Adaptive coding: the frequencies of every symbol follow from the symbols before it.
 
-:class:`Counts` makes the frequencies, integers computed from integers, so that every machine has the same.
-:class:`Writer` and :class:`Reader` turn symbols into the words of ans.py and back. Reading uses constriction
-where it is installed; it needs all of a row, which would be too much to keep until the last symbol is written first.
+`Counts` computes the frequencies with integers from integers, so every machine gets equal ones. `Writer` and `Reader`
+turn symbols into the words of ans.py and back. The reader uses constriction where it is installed. The writer does
+not: it would have to keep whole rows of frequencies, because the last symbol is written first.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from bisect import bisect_right
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.bitstream import ans
 from semcomp.bitstream.frequency_tables import PRECISION, TOTAL
@@ -23,99 +24,104 @@ except ImportError:  # no wheel for aarch64 or musl
 
 HAS_CONSTRICTION = constriction is not None
 _STEP = 16
-"""What a symbol adds to its count: halving a count keeps fractions of a symbol."""
+"""What a symbol adds to its count. It is more than 1, so that a halved count keeps fractions of a symbol."""
 _FINE_WEIGHT = 6 * _STEP
-"""Of the coarse context's expectation, against the counts of the fine one."""
+"""Weight of the coarse context's expectation, against the counts of the fine context."""
 _FINE_LIMIT = 200 * _STEP
 _WORD_MASK = (1 << 32) - 1
 
 
 class Counts:
-    """How often each of A symbols came in a coarse and in a fine context, and the frequencies that follow from it.
+    """Counts of A symbols in coarse and fine contexts, and the frequencies that follow from them.
 
-    Shares are mixed as by Dirichlet priors: the coarse context starts from a guess that weighs as much as A symbols,
-    the fine one from what the coarse one expects, with the weight of 6.
+    Dirichlet priors mix the shares. A coarse context starts from a guess that weighs as much as A symbols. A fine
+    context starts from what the coarse one expects, with the weight of 6 symbols.
     """
 
-    def __init__(self, guess: np.ndarray, *, fine: int) -> None:
-        """``guess`` (coarse contexts, A): integer weights of the symbols; ``fine``: the number of fine contexts."""
+    def __init__(self, guess: NDArray[Any], *, fine: int) -> None:
+        """`guess` (coarse contexts, A) holds integer weights of the symbols, `fine` is the number of fine contexts."""
         alphabet = guess.shape[1]
-        self._room = TOTAL - alphabet  # one unit is everybody's own: no frequency is 0
+        self._room = TOTAL - alphabet  # every symbol has one unit of its own, so no frequency is 0
         self._guess = guess.astype(np.int64) * self._room // guess.sum(axis=1, keepdims=True)
         self._coarse = np.zeros(guess.shape, np.int64)
         self._fine = np.zeros((fine, alphabet), np.int64)
         self._ones = np.ones(alphabet, np.int64)  # along a short axis a product is faster than a sum
 
-    def frequencies(self, coarse: np.ndarray, fine: np.ndarray) -> np.ndarray:
-        """int64 (N, A), rows adding up to 2**24, for the contexts ``coarse`` (N,) and ``fine`` (N,)."""
+    def frequencies(self, coarse: NDArray[Any], fine: NDArray[Any]) -> NDArray[Any]:
+        """Frequencies int64 (N, A) in the contexts `coarse` (N,) and `fine` (N,). Each row adds up to 2**24."""
         weight = _STEP * len(self._ones)
         total = (self._coarse @ self._ones + weight)[:, None]
         expected = (self._coarse * self._room + self._guess * weight) // total
         counts = self._fine.take(fine, axis=0)
         total = (counts @ self._ones + _FINE_WEIGHT)[:, None]
-        frequencies = (counts * self._room + expected.take(coarse, axis=0) * _FINE_WEIGHT) // total + 1
+        frequencies: NDArray[np.int64] = (
+            counts * self._room + expected.take(coarse, axis=0) * _FINE_WEIGHT
+        ) // total + 1
         frequencies[:, 0] += TOTAL - frequencies @ self._ones
         return frequencies
 
-    def add(self, coarse: np.ndarray, fine: np.ndarray, symbols: np.ndarray) -> None:
-        """Count ``symbols`` (N,). A fine context beyond 200 of them is halved, so that the latest tell most."""
+    def add(self, coarse: NDArray[Any], fine: NDArray[Any], symbols: NDArray[Any]) -> None:
+        """Count symbols (N,). Counts of a fine context beyond 200 symbols are halved: recent ones weigh more."""
         np.add.at(self._coarse.reshape(-1), coarse * len(self._ones) + symbols, _STEP)
         np.add.at(self._fine.reshape(-1), fine * len(self._ones) + symbols, _STEP)
         full = fine[self._fine.take(fine, axis=0) @ self._ones > _FINE_LIMIT]
-        self._fine[full] = self._fine[full] >> 1  # once, however often it is in the list
+        self._fine[full] = self._fine[full] >> 1  # once, even if the context is in the list several times
 
 
 class Writer:
-    """Collects symbols in the order in which a reader wants them: 8 bytes of memory for each."""
+    """Collects symbols in the order of reading. It takes 8 bytes of memory per symbol."""
 
     def __init__(self) -> None:
-        self._parts: list[tuple[np.ndarray, np.ndarray]] = []  # of each symbol its frequency, and those below
+        self._coded: list[tuple[NDArray[Any], NDArray[Any]]] = []  # frequencies of the symbols, and sums below them
 
-    def code(self, frequencies: np.ndarray, symbols: np.ndarray) -> np.ndarray:
-        """Take ``symbols`` (N,), each under its row of ``frequencies`` (N, A); they are returned as they are."""
+    def code(self, frequencies: NDArray[Any], symbols: NDArray[Any]) -> NDArray[Any]:
+        """Code symbols (N,), each under its row of `frequencies` (N, A). Returns the symbols."""
         at = np.arange(symbols.size), symbols
         own = frequencies[at]
         lower = np.cumsum(frequencies, axis=1)[at] - own
-        self._parts.append((own.astype(np.int32), lower.astype(np.int32)))
+        self._coded.append((own.astype(np.int32), lower.astype(np.int32)))
         return symbols
 
     def finish(self) -> bytes:
-        """The words of everything so far, without the zero bytes that end the last one."""
+        """The words of all symbols, without the zero bytes at the end of the last word."""
         coder = _PlainCoder()
-        for own, lower in reversed(self._parts):
+        for own, lower in reversed(self._coded):
             coder.push(own, lower)
         return coder.get_compressed().astype("<u4", copy=False).tobytes().rstrip(b"\0")
 
 
 class Reader:
-    """Gives back what :class:`Writer` took, for the same frequencies. FormatError for words that end in a zero byte."""
+    """Reads what `Writer` wrote, under equal frequencies. Words that end in a zero byte are a FormatError."""
 
     def __init__(self, data: bytes, *, plain: bool = False) -> None:
-        """``plain`` does without constriction even where it is installed; the symbols are the same."""
+        """`plain` reads without constriction even where it is installed. The symbols are equal."""
         if data.endswith(b"\0"):
             raise FormatError("the coded words end in a zero byte, which no encoder writes; copy the file again")
         words = np.frombuffer(data + bytes(-len(data) % 4), "<u4").astype(np.uint32)
         self._plain = plain or not HAS_CONSTRICTION
         self._coder: Any = _PlainCoder(words) if self._plain else constriction.stream.stack.AnsCoder(words)
 
-    def code(self, frequencies: np.ndarray) -> np.ndarray:
-        """int64 (N,): the next symbols, each under its row of ``frequencies`` (N, A)."""
+    def code(self, frequencies: NDArray[Any]) -> NDArray[Any]:
+        """The next symbols int64 (N,), each under its row of `frequencies` (N, A)."""
+        symbols: NDArray[np.int64]
         if self._plain:
-            return self._coder.pop(frequencies)
+            symbols = self._coder.pop(frequencies)
+            return symbols
         family = constriction.stream.model.Categorical(perfect=False)  # frequency - 1: see symbol_stream.py
-        return self._coder.decode(family, (frequencies - 1).astype(np.float64)).astype(np.int64)
+        symbols = self._coder.decode(family, (frequencies - 1).astype(np.float64)).astype(np.int64)
+        return symbols
 
     def finish(self) -> None:
-        """FormatError unless the words have been used up: then no other words stand for these symbols."""
+        """Check that the words are used up, so that no other words stand for these symbols. FormatError if not."""
         if not self._coder.is_empty():
             raise FormatError("coded words are left over after the last symbol; copy the file again")
 
 
 class _PlainCoder(ans.AnsCoder):
-    """The plain coder for symbols that have no model in common."""
+    """The plain coder for symbols with a model each."""
 
-    def push(self, own: np.ndarray, lower: np.ndarray) -> None:
-        """Put symbols on the stack, the first on top: the frequency (N,) of each, and the sum of those below it."""
+    def push(self, own: NDArray[Any], lower: NDArray[Any]) -> None:
+        """Put symbols on the stack, the first on top. `own` (N,): their frequencies, `lower` (N,): the sums below."""
         x, words = self._state, self._words
         for f, c in zip(own[::-1].tolist(), lower[::-1].tolist(), strict=True):
             if x >> 40 >= f:
@@ -124,8 +130,8 @@ class _PlainCoder(ans.AnsCoder):
             x = (x // f << PRECISION) | (x % f + c)
         self._state = x
 
-    def pop(self, frequencies: np.ndarray) -> np.ndarray:
-        """int64 (N,): take a symbol off the stack under each row of ``frequencies`` (N, A)."""
+    def pop(self, frequencies: NDArray[Any]) -> NDArray[Any]:
+        """Take a symbol off the stack under each row of `frequencies` (N, A): int64 (N,)."""
         x, words = self._state, self._words
         symbols: list[int] = []
         for upper in np.cumsum(frequencies, axis=1).tolist():

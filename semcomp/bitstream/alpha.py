@@ -1,4 +1,4 @@
-"""The body of the ALPHA chunk: an 8-bit grey PNG that holds pixels and nothing else. It needs Pillow."""
+"""Body of the ALPHA chunk: an 8-bit grey PNG that holds pixels and nothing else. This module needs Pillow."""
 
 from __future__ import annotations
 
@@ -13,25 +13,36 @@ from PIL import Image
 from semcomp.errors import FormatError
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-
 _PNG_KINDS = (b"IHDR", b"IDAT", b"IEND")
-
-
 _AGAIN = "copy or download the file again, or encode the picture again"
 
 
 def pack_alpha(alpha: NDArray[np.uint8]) -> bytes:
-    """uint8 (H, W) -> the bytes of a PNG of mode L."""
+    """Write uint8 (H, W) as the bytes of a PNG of mode L.
+
+    Example:
+        >>> opaque = np.full((2, 3), 255, np.uint8)
+        >>> bool((unpack_alpha(pack_alpha(opaque), width=3, height=2) == opaque).all())
+        True
+    """
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(alpha)).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
 def unpack_alpha(data: bytes, *, width: int, height: int) -> NDArray[np.uint8]:
-    """The bytes that `pack_alpha` made -> uint8 (height, width).
+    """Read the bytes that `pack_alpha` made. The size is checked before anything is decompressed.
 
-    The size is checked before anything is decompressed. FormatError where it differs or the chunk is damaged.
+    Args:
+        data: The body of the chunk.
+        width: Width of the picture in the file's header.
+        height: Height of the picture in the file's header.
+
+    Returns:
+        uint8 (height, width), 0 for transparent.
+
+    Raises:
+        FormatError: The size differs, or the chunk is damaged.
     """
     expected = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)  # 8-bit greyscale, not interlaced
     if data[:8] != _PNG_SIGNATURE or data[12:16] != b"IHDR":

@@ -1,4 +1,4 @@
-"""Fields that chunk bodies are made of: varints, strings, version bytes. Only the standard library is needed."""
+"""Fields of chunk bodies: varints, strings, version bytes. Only the standard library is needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ _COPY_AGAIN = "copy the file again"
 
 
 def pack_varint(value: int) -> bytes:
-    """Unsigned LEB128: 7 bits a byte, low bits first, the top bit set on all but the last byte."""
+    """Unsigned LEB128: 7 bits per byte, low bits first. The top bit is set in all bytes but the last.
+
+    Example:
+        >>> pack_varint(300).hex()
+        'ac02'
+    """
     if not 0 <= value < 1 << 32:
         raise ValueError(f"{value} does not fit into an unsigned 32-bit integer")
     out = bytearray()
@@ -22,7 +27,14 @@ def pack_varint(value: int) -> bytes:
 
 
 def unpack_varint(view: bytes | memoryview, *, offset: int = 0) -> tuple[int, int]:
-    """``(value, offset behind it)``. FormatError when it is cut off, beyond 32 bits or not minimal."""
+    """Read a varint.
+
+    Returns:
+        The value, and the offset behind it.
+
+    Raises:
+        FormatError: The number is cut off, needs more than 32 bits, or is not in its shortest form.
+    """
     value = 0
     for count, byte in enumerate(view[offset : offset + 5]):
         value |= (byte & 0x7F) << 7 * count
@@ -36,18 +48,29 @@ def unpack_varint(view: bytes | memoryview, *, offset: int = 0) -> tuple[int, in
 
 
 MAX_STRING_BYTES = 200
+"""Longest string in UTF-8 bytes."""
 
 
-def check_version(data: bytes | memoryview, version: int, what: str) -> None:
-    """FormatError unless the body, ``what`` in words, begins with this version."""
+def check_version(data: bytes | memoryview, versions: int | tuple[int, ...], what: str) -> None:
+    """Check the version byte at the start of a body. `what` names the body, in the plural.
+
+    Raises:
+        FormatError: The body is empty, or of none of these versions.
+    """
+    known = versions if isinstance(versions, tuple) else (versions,)
     if not len(data):
         raise FormatError(f"{what} are empty: the version is missing (byte 0); {_COPY_AGAIN}")
-    if data[0] != version:
-        raise FormatError(f"{what} have version {data[0]} (byte 0), this semcomp reads {version}; upgrade semcomp")
+    if data[0] not in known:
+        readable = " and ".join(str(version) for version in known)
+        raise FormatError(f"{what} have version {data[0]} (byte 0), this semcomp reads {readable}; upgrade semcomp")
 
 
 def pack_string(text: str) -> bytes:
-    """varint length in bytes, and the UTF-8. ``ValueError`` beyond 200 bytes and for control characters."""
+    """The length in bytes as a varint, then the text in UTF-8.
+
+    Raises:
+        ValueError: The text is longer than 200 bytes, or holds a control character.
+    """
     encoded = text.encode()
     if len(encoded) > MAX_STRING_BYTES:
         raise ValueError(f"the string {text[:20]!r}... has {len(encoded)} bytes, allowed are {MAX_STRING_BYTES}")
@@ -57,7 +80,14 @@ def pack_string(text: str) -> bytes:
 
 
 def unpack_string(data: bytes | memoryview, *, offset: int) -> tuple[str, int]:
-    """``(text, offset behind it)``; inverse of :func:`pack_string`. FormatError for anything else."""
+    """Read what `pack_string` wrote.
+
+    Returns:
+        The text, and the offset behind it.
+
+    Raises:
+        FormatError: The string is cut off, too long, not UTF-8, or holds a control character.
+    """
     length, start = unpack_varint(data, offset=offset)
     if length > MAX_STRING_BYTES:
         raise FormatError(

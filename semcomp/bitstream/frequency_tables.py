@@ -1,10 +1,10 @@
-"""Integer frequency tables: what the entropy coder charges for every value of a symbol.
+"""Integer frequency tables, which set the price of every value of a symbol.
 
-Table t covers the values -b..b, where b = bounds[t], and has 2b + 2 categories: value v is category v + b,
-and the last category is the escape: any other value, spelled out elsewhere (see symbol_stream.py). A frequency
-is an integer of at least 1 and the frequencies of a table add up to 2**24 exactly, so a category of
-frequency f costs 24 - log2(f) bits. Tables are model data: stored as integers, loaded as integers, never
-rebuilt from floats.
+Table t covers the values -b..b, where b = bounds[t]. It has 2b + 2 categories: value v is category v + b, and the last
+category is the escape. The escape stands for any other value, which symbol_stream.py spells out. Frequencies are
+integers of at least 1, and the frequencies of a table add up to exactly 2**24, so a category of frequency f costs 24 -
+log2(f) bits. Tables are a part of the model. They are stored and loaded as integers, and never computed from floats on
+loading.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.errors import ModelError
 
@@ -25,12 +27,12 @@ MAX_VALUE = 32767
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """T frequency tables, checked and read-only; compared by identity, so that a coder can cache models."""
+    """T frequency tables, checked and read-only. Equality is identity, so that a coder can cache their models."""
 
-    bounds: np.ndarray
-    """int16 (T,): the largest magnitude inside each table."""
-    flat: np.ndarray
-    """uint32 (sum of 2b + 2,): the frequencies of table 0, then of table 1, ..."""
+    bounds: NDArray[Any]
+    """int16 (T,): largest magnitude that is a category of each table."""
+    flat: NDArray[Any]
+    """uint32 (sum of 2b + 2,): the frequencies of table 0, then of table 1, and so on."""
 
     def __post_init__(self) -> None:
         bounds, flat = np.asarray(self.bounds), np.asarray(self.flat)
@@ -61,25 +63,29 @@ class Tables:
             )
 
     @classmethod
-    def from_arrays(cls, bounds: np.ndarray, flat: np.ndarray) -> Tables:
-        """Tables from the two arrays that a model file stores, of any integer type. ModelError if unsound."""
+    def from_arrays(cls, bounds: NDArray[Any], flat: NDArray[Any]) -> Tables:
+        """Tables from the two arrays that a model file stores, in any integer type.
+
+        Raises:
+            ModelError: The arrays are not valid tables.
+        """
         return cls(bounds, flat)
 
     def __len__(self) -> int:
         return len(self.bounds)
 
     @cached_property
-    def offsets(self) -> np.ndarray:
-        """int64 (T + 1,): table t lies at ``flat[offsets[t] : offsets[t + 1]]``."""
+    def offsets(self) -> NDArray[Any]:
+        """int64 (T + 1,): table t is `flat[offsets[t] : offsets[t + 1]]`."""
         return np.concatenate([[0], np.cumsum(2 * self.bounds.astype(np.int64) + 2)])
 
     @cached_property
-    def frequencies(self) -> tuple[np.ndarray, ...]:
-        """The T tables: uint32 (2b + 2,) each, views into ``flat``."""
+    def frequencies(self) -> tuple[NDArray[Any], ...]:
+        """The T tables, uint32 (2b + 2,) each. They are views into `flat`."""
         return tuple(np.split(self.flat, self.offsets[1:-1]))
 
-    def bits(self) -> np.ndarray:
-        """float32 (T, 2 * max(bounds) + 1): bits of -max(bounds)..max(bounds) under every table."""
+    def bits(self) -> NDArray[Any]:
+        """Cost in bits of the values -max(bounds)..max(bounds) under every table: float32 (T, 2 * max(bounds) + 1)."""
         widest = int(self.bounds.max())
         values = np.tile(np.arange(-widest, widest + 1), len(self))
         return (
@@ -88,42 +94,61 @@ class Tables:
             .reshape(len(self), -1)
         )
 
-    def estimate_bits(self, symbols: np.ndarray, index: np.ndarray) -> float:
-        """Ideal length in bits of ``symbols`` (N,) under tables ``index`` (N,), escapes included.
+    def estimate_bits(self, symbols: NDArray[Any], index: NDArray[Any]) -> float:
+        """Ideal length in bits of symbols, with their escapes. The stream of the coder is longer by at most 4 bytes.
 
-        Where ``index`` < 0 nothing is coded and nothing counted. The coder's own stream is longer by at
-        most 4 bytes, however many latents it holds.
+        Args:
+            symbols: Integers (N,).
+            index: Table of each symbol (N,). Symbols with a negative one are not coded and do not count.
         """
         coded = np.flatnonzero(np.asarray(index) >= 0)
         return float(self._cost(np.asarray(symbols)[coded].astype(np.int64), np.asarray(index)[coded]).sum())
 
-    def _cost(self, values: np.ndarray, index: np.ndarray) -> np.ndarray:
-        """float64 (K,): bits of each value under its table."""
+    def _cost(self, values: NDArray[Any], index: NDArray[Any]) -> NDArray[Any]:
+        """Cost in bits of each value under its table, float64 (K,)."""
         bounds = self.bounds[index].astype(np.int64)
         excess = np.abs(values) - bounds
         category = np.where(excess > 0, 2 * bounds + 1, values + bounds)
-        cost = self._category_cost[self.offsets[index] + category]
-        return cost + np.where(excess > 0, escape_bits(np.maximum(excess, 1)), 0)
+        cost: NDArray[Any] = self._category_cost[self.offsets[index] + category]
+        cost = cost + np.where(excess > 0, escape_bits(np.maximum(excess, 1)), 0)
+        return cost
 
     @cached_property
-    def _category_cost(self) -> np.ndarray:
-        return PRECISION - np.log2(self.flat.astype(np.float64))
+    def _category_cost(self) -> NDArray[Any]:
+        cost: NDArray[Any] = PRECISION - np.log2(self.flat.astype(np.float64))
+        return cost
 
 
-def escape_bits(excess: np.ndarray) -> np.ndarray:
-    """Bits besides the escape for a value that lies ``excess`` >= 1 beyond its table's bound.
+def escape_bits(excess: NDArray[Any]) -> NDArray[Any]:
+    """Bits that follow the escape of a value that exceeds its table's bound by `excess` >= 1.
 
-    With d binary digits in excess: d bits say so, d - 1 are the digits below the leading one, 1 is the sign.
+    If excess has d binary digits, d bits state d, d - 1 bits are the digits below the leading one, and 1 bit is the
+    sign.
+
+    Example:
+        >>> escape_bits(np.array([1, 2, 5])).tolist()
+        [2, 4, 6]
     """
-    return 2 * np.frexp(np.asarray(excess, np.float64))[1]
+    bits: NDArray[Any] = 2 * np.frexp(np.asarray(excess, np.float64))[1]
+    return bits
 
 
-def quantize_pmf(pmf: np.ndarray) -> np.ndarray:
-    """uint32 (K,) frequencies for ``pmf`` (K,): each at least 1, adding up to 2**24, by largest remainder.
+def quantize_pmf(pmf: NDArray[Any]) -> NDArray[Any]:
+    """Round a probability mass function to frequencies, by the method of the largest remainder.
 
-    ``pmf`` need not be normalised. Equal remainders go to the lower category, so the result is the same
-    everywhere. ``ValueError`` for fewer than 2 or more than 2**16 categories, and for entries that are no
-    probabilities.
+    Args:
+        pmf: (K,), not necessarily normalised.
+
+    Returns:
+        uint32 (K,): frequencies of at least 1 that add up to 2**24. Of equal remainders the lower category gets the
+        unit, so every machine computes the same frequencies.
+
+    Raises:
+        ValueError: There are fewer than 2 or more than 2**16 categories, or an entry is not a probability.
+
+    Example:
+        >>> quantize_pmf(np.array([3.0, 1.0])).tolist()
+        [12582912, 4194304]
     """
     pmf = np.asarray(pmf, np.float64)
     if pmf.ndim != 1 or not 2 <= pmf.size <= 1 << 16:
@@ -135,4 +160,5 @@ def quantize_pmf(pmf: np.ndarray) -> np.ndarray:
     frequencies = np.floor(share).astype(np.int64)
     missing = TOTAL - pmf.size - int(frequencies.sum())
     frequencies[np.argsort(frequencies - share, kind="stable")[:missing]] += 1
-    return (frequencies + 1).astype(np.uint32)
+    rounded: NDArray[np.uint32] = (frequencies + 1).astype(np.uint32)
+    return rounded

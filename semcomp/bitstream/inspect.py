@@ -1,18 +1,18 @@
-"""What a `.semc` file says about itself, read with the standard library alone: `semcomp.info`."""
+"""`semcomp.info`: what a `.semc` file holds, read with the standard library alone."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from os import PathLike
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from semcomp.bitstream.container import MAX_PIXELS, VERSION, ChunkKind, Container, read, read_header
 from semcomp.bitstream.label_map_header import LabelMapHead, read_head
 from semcomp.bitstream.origin import Origin, read_origin
-from semcomp.bitstream.tags import Tag, unpack_tags
+from semcomp.bitstream.profile_name import profile_name
+from semcomp.bitstream.source import SemcSource, read_source
+from semcomp.bitstream.tags import Tag, are_areas, unpack_tags
 from semcomp.errors import FormatError
 
 
@@ -35,15 +35,15 @@ class Info:
     height: int
     """Pixels."""
     mode: str
-    """"RGB" or "L"; alpha is counted apart."""
+    """"RGB" or "L". Alpha is in `has_alpha`."""
     quality: int
     """1..100."""
     bytes: int
     """Size of the whole file."""
     bpp: float
-    """Bits of the whole file a pixel."""
+    """Bits of the whole file per pixel."""
     format_version: int
-    """Of the container."""
+    """Version of the container."""
     flags: int
     """Bit 0: part of the decoded picture may be synthesised."""
     entropy_id: str
@@ -58,35 +58,50 @@ class Info:
     """Whether a colour profile is kept."""
     has_exif: bool
     """Whether EXIF is kept."""
+    has_xmp: bool
+    """Whether XMP is kept."""
+    color_space: str
+    """Name of the stored ICC profile, "sRGB" if there is none."""
     labels: tuple[Tag, ...]
-    """What the picture shows, with scores; empty where nothing is stored."""
+    """What the picture shows, with scores. Empty where nothing is stored."""
     labels_source: str | None
-    """The head that gave the labels, "" for a person, None where there are none."""
+    """Name of the head that gave the labels, "" for a person, None where there are no labels."""
+    labels_are_areas: bool
+    """Whether the scores of the labels are shares of the image's area."""
     label_map: LabelMapHead | None
     """Cell size, classes and source of the stored label map."""
     synthesised: Origin | None
-    """Which part of the decoded picture is real and which is synthesised; None where all of it is real."""
+    """What of the decoded picture is real and what is synthesised. None where all of it is real."""
     lost: tuple[str, ...]
-    """Damaged optional chunks, which decoding leaves out, each with the reason."""
+    """Damaged optional chunks, each with the reason. Decoding leaves them out."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain JSON values, keys in the order of the fields."""
+        """Plain JSON values, with keys in the order of the fields."""
         values: dict[str, Any] = json.loads(json.dumps(asdict(self)))  # tuples become lists
         return values
 
 
-def info(source: str | PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Info:
-    """Check a `.semc` file (a path, its bytes, or a binary stream) and say what is in it. Nothing is decoded.
+def info(source: SemcSource, *, max_pixels: int = MAX_PIXELS) -> Info:
+    """Check a `.semc` file and describe what is in it. Nothing is decoded.
 
-    Raises FormatError where the file is damaged, truncated or foreign, or has more than `max_pixels` pixels;
-    OSError where it cannot be read.
+    Args:
+        source: A path, the bytes of a file, or a binary stream.
+        max_pixels: Largest picture that is accepted, width x height.
+
+    Returns:
+        Header, chunks and semantics of the file.
+
+    Raises:
+        FormatError: The file is damaged, truncated or not a `.semc` file, or its picture is too large.
+        FileError: The file cannot be read. A missing one is a MissingFileError, which is also a FileNotFoundError.
+
+    Example:
+        >>> import semcomp
+        >>> facts = semcomp.info("examples/photo.semc")
+        >>> facts.width, facts.height, facts.mode
+        (768, 512, 'RGB')
     """
-    if isinstance(source, (str, PathLike)):
-        data = Path(source).read_bytes()
-    elif isinstance(source, (bytes, bytearray, memoryview)):
-        data = bytes(source)
-    else:
-        data = source.read()
+    data = read_source(source)
     container = read(data, max_pixels=max_pixels)
     header, table = read_header(data, max_pixels=max_pixels)
     lost = [f"{entry.name}: {entry.reason}" for entry in container.lost]
@@ -107,8 +122,11 @@ def info(source: str | PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MA
         has_alpha=container.get(ChunkKind.ALPHA) is not None,
         has_icc=container.get(ChunkKind.ICC) is not None,
         has_exif=container.get(ChunkKind.EXIF) is not None,
+        has_xmp=container.get(ChunkKind.XMP) is not None,
+        color_space=profile_name(container.get(ChunkKind.ICC)),
         labels=labels,
         labels_source=labels_source,
+        labels_are_areas=labels_source is not None and are_areas(container.get(ChunkKind.TAGS) or b""),
         label_map=label_map,
         synthesised=read_origin(container),
         lost=tuple(lost),
@@ -116,7 +134,7 @@ def info(source: str | PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MA
 
 
 def _read(container: Container, kind: ChunkKind, unpack: Callable[[bytes], Any], lost: list[str]) -> Any:
-    """What a chunk holds, or None; one that is malformed counts as lost."""
+    """Unpack a chunk. None where it is absent or malformed; a malformed one is added to `lost`."""
     body = container.get(kind)
     if body is None:
         return None

@@ -13,12 +13,12 @@ each way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from semcomp.bitstream.adaptive_ans import Counts, Reader, Writer
-from semcomp.bitstream.label_map_header import LabelMapHead, pack_head, unpack_head
+from semcomp.bitstream.label_map_header import VOID, LabelMapHead, pack_head, unpack_head
 from semcomp.errors import FormatError
 
 _NEIGHBOURS = 4
@@ -33,20 +33,23 @@ class LabelMap(LabelMapHead):
     """A whole label map. ``ValueError`` for a field out of range."""
 
     cells: np.ndarray
-    """uint8 (rows, columns): class numbers below ``len(classes)``."""
+    """uint8 (rows, columns): class numbers below ``len(classes)``, or VOID. ``has_void`` follows from them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_type(self.cells)
-        if self.cells.max() >= len(self.classes):
-            raise ValueError(f"the cells hold class {self.cells.max()}, there are {len(self.classes)} classes")
+        void = self.cells == VOID
+        highest = int(np.where(void, 0, self.cells).max())
+        if highest >= len(self.classes):
+            raise ValueError(f"the cells hold class {highest}, there are {len(self.classes)} classes")
+        object.__setattr__(self, "has_void", bool(void.any()))
 
 
 def reduce_map(label_map: np.ndarray, cell: int) -> np.ndarray:
-    """uint8 (rows, columns): the class that most pixels of each cell have; of equally many the smaller class.
+    """Give each cell the class that most of its pixels have, uint8 (rows, columns). A tie goes to the smaller class.
 
-    ``label_map`` is uint8 (H, W). Cells at the right and lower edge vote with the pixels that they have. ``ValueError``
-    for another type or shape. Needs memory for columns x classes numbers.
+    ``label_map`` is uint8 (H, W). VOID votes like a class. Cells at the right and lower edge vote with the pixels that
+    they have. ``ValueError`` for another type or shape. Needs memory for columns x classes numbers.
     """
     _check_type(label_map)
     height, width = label_map.shape
@@ -60,21 +63,23 @@ def reduce_map(label_map: np.ndarray, cell: int) -> np.ndarray:
 
 
 def expand(cells: np.ndarray, cell: int, width: int, height: int) -> np.ndarray:
-    """(height, width): every pixel has the class of its cell. ``ValueError`` for the cells of another picture."""
+    """Give every pixel the class of its cell, (height, width). ``ValueError`` for the cells of another picture."""
     _check_shape(cells, cell, (-(-height // cell), -(-width // cell)), width, height)
     return np.repeat(np.repeat(cells, cell, axis=1)[:, :width], cell, axis=0)[:height]
 
 
 def pack_label_map(label_map: LabelMap, *, width: int, height: int) -> bytes:
-    """The body of a LABEL_MAP chunk in the file of a picture of ``width`` x ``height`` pixels.
+    """Write the body of a LABEL_MAP chunk for a picture of ``width`` x ``height`` pixels.
 
-    ``ValueError`` for the cells of another picture, more of them than ``labelmap_head.MAX_CELLS``, and strings that a
-    file does not take.
+    ``ValueError`` for the cells of another picture, more of them than ``label_map_header.MAX_CELLS``, and strings that
+    a file does not take.
     """
     shape = label_map.shape(width=width, height=height)
     _check_shape(label_map.cells, label_map.cell, shape, width, height)
     writer = Writer()
-    code_cells(label_map.cells, writer, classes=len(label_map.classes))
+    classes = len(label_map.classes)
+    cells = np.where(label_map.cells == VOID, np.uint8(classes), label_map.cells)
+    code_cells(cells, writer, classes=classes + label_map.has_void)
     return pack_head(label_map) + writer.finish()
 
 
@@ -83,7 +88,7 @@ def unpack_label_map(data: bytes, *, width: int, height: int, plain: bool = Fals
 
     ``plain`` does without constriction even where it is installed; the map is the same.
     FormatError unless ``data`` is exactly what :func:`pack_label_map` writes for some map. Time and memory are
-    O(rows x columns + len(data)) whatever it holds, and a map has at most ``labelmap_head.MAX_CELLS`` cells.
+    O(rows x columns + len(data)) whatever it holds, and a map has at most ``label_map_header.MAX_CELLS`` cells.
     """
     head, offset = unpack_head(data)
     try:
@@ -97,9 +102,13 @@ def unpack_label_map(data: bytes, *, width: int, height: int, plain: bool = Fals
         )
     reader = Reader(words, plain=plain)
     cells = np.zeros(shape, np.uint8)
-    code_cells(cells, reader, classes=len(head.classes))
+    code_cells(cells, reader, classes=len(head.classes) + head.has_void)
     reader.finish()
-    return LabelMap(cell=head.cell, classes=head.classes, palette=head.palette, source=head.source, cells=cells)
+    if head.has_void:
+        cells[cells == len(head.classes)] = VOID
+        if not (cells == VOID).any():
+            raise FormatError(f"the label map claims cells of which nothing is known, and has none; {_COPY_AGAIN}")
+    return LabelMap(cells=cells, **{field.name: getattr(head, field.name) for field in fields(LabelMapHead)})
 
 
 def _check_type(cells: np.ndarray) -> None:

@@ -9,6 +9,11 @@ from semcomp.bitstream.fields import check_version, pack_string, pack_varint, un
 from semcomp.errors import FormatError
 
 VERSION = 1
+"""Version of a body whose every cell has a class."""
+VERSION_WITH_VOID = 2
+"""Version of a body in which some cells are VOID. The cells then have one symbol more, number K."""
+VOID = 255
+"""In cells and label maps: nothing is known here. No class has this number, because a map has at most 255 classes."""
 MAX_CELL = 64
 MAX_CLASSES = 255
 MAX_CELLS = 1 << 22
@@ -20,7 +25,7 @@ _COPY_AGAIN = "copy the file again"
 
 @dataclass(frozen=True, kw_only=True)
 class LabelMapHead:
-    """Everything of a label map but its cells. ``ValueError`` for a field out of range."""
+    """Everything in a label map except its cells. ``ValueError`` for a field out of range."""
 
     cell: int
     """Pixels a side of a cell, 1..64."""
@@ -30,6 +35,8 @@ class LabelMapHead:
     """A colour for each class: R, G, B, 0..255."""
     source: str = ""
     """Name of the head that made the map, "" for a user's own."""
+    has_void: bool = False
+    """Whether some cells are VOID: nothing is known there."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.cell <= MAX_CELL:
@@ -54,13 +61,14 @@ class LabelMapHead:
 
 
 def read_head(data: bytes) -> LabelMapHead:
-    """The head of the body of a LABEL_MAP chunk; its cells are not looked at. FormatError if it is malformed."""
+    """Read the header of a LABEL_MAP chunk's body without its cells. FormatError if it is malformed."""
     return unpack_head(data)[0]
 
 
 def pack_head(head: LabelMapHead) -> bytes:
-    """The bytes before the cells. ``ValueError`` for a string that is too long or holds a control character."""
-    parts = [bytes([VERSION]), pack_varint(head.cell), pack_string(head.source)]
+    """Write the bytes before the cells. ``ValueError`` for a string that is too long or holds a control character."""
+    version = VERSION_WITH_VOID if head.has_void else VERSION
+    parts = [bytes([version]), pack_varint(head.cell), pack_string(head.source)]
     number = table_number(head.classes, head.palette)
     if number is not None:
         return b"".join([*parts, pack_varint(0), pack_varint(number)])
@@ -71,8 +79,9 @@ def pack_head(head: LabelMapHead) -> bytes:
 
 
 def unpack_head(data: bytes | memoryview) -> tuple[LabelMapHead, int]:
-    """``(head, offset of the cells)``; inverse of :func:`pack_head`. FormatError if it is malformed."""
-    check_version(data, VERSION, "the contents of the label map")
+    """Return ``(head, offset of the cells)``; inverse of :func:`pack_head`. FormatError if it is malformed."""
+    check_version(data, (VERSION, VERSION_WITH_VOID), "the contents of the label map")
+    has_void = data[0] == VERSION_WITH_VOID
     cell, offset = unpack_varint(data, offset=1)
     source, offset = unpack_string(data, offset=offset)
     count, offset = unpack_varint(data, offset=offset)
@@ -86,7 +95,7 @@ def unpack_head(data: bytes | memoryview) -> tuple[LabelMapHead, int]:
         if number not in CLASS_TABLES:
             raise FormatError(f"the label map has the classes of table {number}, unknown here; use a newer semcomp")
         names, colours = CLASS_TABLES[number]
-        return LabelMapHead(cell=cell, classes=names, palette=colours, source=source), offset
+        return LabelMapHead(cell=cell, classes=names, palette=colours, source=source, has_void=has_void), offset
     classes, palette = [], []
     for number in range(count):
         name, offset = unpack_string(data, offset=offset)
@@ -98,4 +107,5 @@ def unpack_head(data: bytes | memoryview) -> tuple[LabelMapHead, int]:
         classes.append(name)
         palette.append((red_green_blue[0], red_green_blue[1], red_green_blue[2]))
         offset += 3
-    return LabelMapHead(cell=cell, classes=tuple(classes), palette=tuple(palette), source=source), offset
+    head = LabelMapHead(cell=cell, classes=tuple(classes), palette=tuple(palette), source=source, has_void=has_void)
+    return head, offset

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from semcomp.bitstream.container import ChunkKind, Container
 from semcomp.bitstream.generator_note import read_generator
-from semcomp.bitstream.regions import POSITION, Box, grid_of, read_regions
+from semcomp.bitstream.regions import Box, grid_of, read_regions
 from semcomp.errors import FormatError
+from semcomp.types import STRIDE_Y
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +50,8 @@ def read_origin(container: Container) -> Origin | None:
         rows, columns = grid_of(width, height)
         share = found.kept / (rows * columns)
         for box in found.boxes:
-            left, top = POSITION * box.x, POSITION * box.y
-            right, bottom = min(width, left + POSITION * box.width), min(height, top + POSITION * box.height)
+            left, top = STRIDE_Y * box.x, STRIDE_Y * box.y
+            right, bottom = min(width, left + STRIDE_Y * box.width), min(height, top + STRIDE_Y * box.height)
             boxes.append(Box(left, top, right - left, bottom - top))
     return Origin(
         generator=note.name,

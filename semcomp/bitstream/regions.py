@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from semcomp.bitstream.fields import check_version, pack_varint, unpack_varint
 from semcomp.errors import FormatError
+from semcomp.types import STRIDE_Y
 
 VERSION = 1
-POSITION = 16
-"""Pixels a side of a position of y, which is kept or not."""
 MAX_BOXES = 64
 MAX_SIDE = 1 << 14
 """Positions a side of a bitmap, as of a label map."""
@@ -46,7 +45,7 @@ class Regions:
 
 def grid_of(width: int, height: int) -> tuple[int, int]:
     """``(rows, columns)`` of the positions of a picture."""
-    return -(-height // POSITION), -(-width // POSITION)
+    return -(-height // STRIDE_Y), -(-width // STRIDE_Y)
 
 
 def pack_boxes(boxes: Sequence[Box]) -> bytes:

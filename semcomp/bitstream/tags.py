@@ -13,6 +13,9 @@ from semcomp.bitstream.fields import check_version, pack_string, pack_varint, un
 from semcomp.errors import FormatError
 
 VERSION = 1
+"""Version of tags whose scores are probabilities, or what a person said."""
+VERSION_OF_AREAS = 2
+"""Version of tags whose scores are shares of the image's area."""
 MAX_TAGS = 256
 _SCORE_ONE = 65535
 _COPY_AGAIN = "copy the file again"
@@ -21,7 +24,7 @@ _WRITE_AGAIN = "write the tags again"
 
 @dataclass(frozen=True)
 class Tag:
-    """One label of a picture. ``ValueError`` for an empty name and for a score that is no share."""
+    """One label of an image. ``ValueError`` for an empty name and for a score outside 0..1."""
 
     name: str
     """1..200 bytes of UTF-8."""
@@ -35,29 +38,30 @@ class Tag:
             raise ValueError(f"the score of tag {self.name!r} is {self.score}, expected 0..1")
 
 
-def pack_tags(tags: Sequence[Tag], *, source: str = "") -> bytes:
-    """The body of a TAGS chunk; ``source`` names the head that made the tags, "" stands for a user's own.
+def pack_tags(tags: Sequence[Tag], *, source: str = "", areas: bool = False) -> bytes:
+    """Write the body of a TAGS chunk.
 
-    ``ValueError`` for more than 256 tags, a name that stands twice, and a string that is too long or holds a control
-    character.
+    ``source`` names the head that made the tags, "" is for a user's own; ``areas`` says that the scores are shares of
+    the image's area. ``ValueError`` for more than 256 tags, a name that is given twice, and a string that is too long
+    or holds a control character.
     """
     if len(tags) > MAX_TAGS:
         raise ValueError(f"{len(tags)} tags, at most {MAX_TAGS} fit into a file")
     if twice := _first_twice([tag.name for tag in tags]):
-        raise ValueError(f"the tag {twice!r} stands twice")
-    parts = [bytes([VERSION]), pack_string(source), pack_varint(len(tags))]
+        raise ValueError(f"the tag {twice!r} is given twice")
+    parts = [bytes([VERSION_OF_AREAS if areas else VERSION]), pack_string(source), pack_varint(len(tags))]
     for tag in tags:
         parts += [pack_string(tag.name), round(tag.score * _SCORE_ONE).to_bytes(2, "little")]
     return b"".join(parts)
 
 
 def unpack_tags(data: bytes) -> tuple[str, tuple[Tag, ...]]:
-    """``(source, tags)`` of the body of a TAGS chunk. FormatError unless it is one that :func:`pack_tags` writes.
+    """Read ``(source, tags)`` from the body of a TAGS chunk. FormatError for one that :func:`pack_tags` never writes.
 
     >>> unpack_tags(pack_tags([Tag("dog", 1.0)], source="linear"))
     ('linear', (Tag(name='dog', score=1.0),))
     """
-    check_version(data, VERSION, "the tags")
+    check_version(data, (VERSION, VERSION_OF_AREAS), "the tags")
     source, offset = unpack_string(data, offset=1)
     count, offset = unpack_varint(data, offset=offset)
     if count > MAX_TAGS:
@@ -75,8 +79,13 @@ def unpack_tags(data: bytes) -> tuple[str, tuple[Tag, ...]]:
     if offset != len(data):
         raise FormatError(f"{len(data) - offset} bytes follow the tags, which end at byte {offset}; {_COPY_AGAIN}")
     if twice := _first_twice([tag.name for tag in tags]):
-        raise FormatError(f"the tag {twice!r} stands twice; {_WRITE_AGAIN}")
+        raise FormatError(f"the tag {twice!r} is given twice; {_WRITE_AGAIN}")
     return source, tuple(tags)
+
+
+def are_areas(data: bytes) -> bool:
+    """Whether the scores of a TAGS chunk's body are shares of the image's area."""
+    return data[:1] == bytes([VERSION_OF_AREAS])
 
 
 def _first_twice(names: list[str]) -> str | None:

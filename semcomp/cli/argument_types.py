@@ -7,23 +7,25 @@ import os
 from collections.abc import Callable
 
 SEMANTICS = ("labels", "map")
+"""Kinds of semantics that `encode --semantics` can store."""
 
 
-def parse_size(text: str) -> int:
-    """ "20k" -> 20000, "1.5M" -> 1500000, "20Ki" or "20KiB" -> 20480. Raises ArgumentTypeError."""
+def size_in_bytes(text: str) -> int:
+    """Parse a file size: "20k" is 20,000, "1.5M" is 1,500,000, "20Ki" and "20KiB" are 20,480."""
     number = text.strip().lower().removesuffix("b")
     factors = {"ki": 1024, "mi": 1024**2, "k": 1000, "m": 1000**2}
     suffix = next((key for key in factors if number.endswith(key)), "")
     try:
         size = float(number.removesuffix(suffix)) * factors.get(suffix, 1)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: write 20000, 20k or 20Ki") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write 20000, 20k or 20Ki") from None
     if not 1 <= size < 2**40:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: it must be at least 1 byte")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size that a file can have: give at least 1 byte")
     return int(size)
 
 
-def _positive(text: str) -> float:
+def positive_number(text: str) -> float:
+    """Parse a finite number above 0."""
     try:
         value = float(text)
     except ValueError:
@@ -33,38 +35,84 @@ def _positive(text: str) -> float:
     return value
 
 
-def _jobs(text: str) -> int:
-    if not text.isdecimal() or int(text) > 1024:
-        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number (0: one for each core)")
+def job_count(text: str) -> int:
+    """Parse a number of processes or threads; 0 means one for each core."""
+    if not _is_digits(text) or int(text) > 1024:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number up to 1024 (0: one for each core)")
     return int(text) or os.cpu_count() or 1
 
 
-def _tag(text: str) -> tuple[str, float]:
+def whole_number(low: int, high: int, what: str) -> Callable[[str], int]:
+    """Return a type that parses a whole number from `low` to `high`; `what` names it in the error."""
+
+    def parse(text: str) -> int:
+        if not _is_digits(text) or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {what}: give a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def tag(text: str) -> tuple[str, float]:
+    """Parse a label with an optional score: "dog=0.98" is ("dog", 0.98), "dog" is ("dog", 1.0)."""
     name, _, score = text.rpartition("=") if "=" in text else (text, "", "1")
     try:
         value = float(score)
     except ValueError:
         value = -1.0
     if not name.strip() or not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no tag: write dog or dog=0.98, with a score from 0 to 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a tag: write dog or dog=0.98, with a score from 0 to 1")
     return name.strip(), value
 
 
-def _parts(text: str) -> tuple[str, ...]:
-    parts = tuple(text.split(","))
-    if not set(parts) <= set(SEMANTICS):
-        raise argparse.ArgumentTypeError(f"{text!r}: give labels, map, or labels,map")
-    return parts
+def semantics_kinds(text: str) -> tuple[str, ...]:
+    """Parse "labels", "map" or "labels,map"."""
+    kinds = tuple(text.split(","))
+    if not set(kinds) <= set(SEMANTICS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a kind of semantics: give labels, map, or labels,map")
+    return kinds
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def name_list(text: str) -> tuple[str, ...]:
+    """Parse names with commas between them; a repeated name counts once."""
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r} contains no name")
+    return names
 
 
-def _whole(low: int, high: int, what: str) -> Callable[[str], int]:
-    def check(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no {what}: give a whole number from {low} to {high}")
-        return int(text)
+def number_list(text: str) -> tuple[float, ...]:
+    """Parse numbers with commas between them."""
+    try:
+        return tuple(float(number) for number in name_list(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be numbers with commas between them") from None
 
-    return check
+
+def number_range(text: str) -> tuple[float, float]:
+    """Parse two ascending numbers: "26,38" is (26.0, 38.0)."""
+    values = number_list(text)
+    if len(values) != 2 or values[0] >= values[1]:
+        raise argparse.ArgumentTypeError(f"{text!r} must be two ascending numbers, such as 26,38")
+    return values[0], values[1]
+
+
+def box(text: str) -> tuple[int, int, int, int]:
+    """Parse a rectangle in pixels: "10,20,30,40" is x 10, y 20, width 30, height 40."""
+    numbers = [number.strip() for number in text.split(",")]
+    if len(numbers) != 4 or not all(map(_is_digits, numbers)) or "0" in (numbers[2], numbers[3]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a box: write x,y,w,h in pixels, such as 0,120,64,32")
+    x, y, width, height = map(int, numbers)
+    return x, y, width, height
+
+
+def renaming(text: str) -> tuple[str, str]:
+    """Parse a pair of class names: "building=tree" is ("building", "tree")."""
+    old, equals, new = text.partition("=")
+    if not equals or not old.strip() or not new.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} renames nothing: write OLD=NEW, such as building=tree")
+    return old.strip(), new.strip()
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdecimal()

@@ -2,105 +2,132 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-import traceback
 import warnings
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
-from semcomp.cli.paths import STREAM, Job, Unusable
-from semcomp.errors import SemcompError, SemcompWarning
-from semcomp.workers import share_of_threads, spawned
+from semcomp.cli.failures import explain
+from semcomp.cli.paths import STREAM, Job, JobPlan
+from semcomp.cli.terminal import json_line, printable
+from semcomp.errors import SemcompWarning
+from semcomp.workers import remove_temporaries, share_of_threads, signals_blocked, worker_pool
 
 if TYPE_CHECKING:
     from semcomp.codec.codec import Codec
 
 Record = dict[str, Any]
+Records = Generator[Record, None, None]
 Work = Callable[..., Record]
-"""(job, options) -> record; with a `Prepare` also what that returned"""
+"""(job, options) -> record; a command with a `Prepare` also gets what that returned."""
 Prepare = Callable[[Job, Namespace], Any]
 
 
 @lru_cache(maxsize=1)
 def get_codec(model: str, device: str | None, threads: int | None) -> Codec:
-    """The codec of this process, loaded when the first file needs it."""
+    """Return the codec of this process. It is loaded when the first file needs it."""
+    import torch
+
     from semcomp.codec.codec import load
 
-    return load(model, device=device, threads=threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load(model, device=device)
 
 
 def run_batch(
-    work: Work,
-    jobs: Sequence[Job],
-    unusable: Sequence[Unusable],
-    options: Namespace,
-    *,
-    keys: Sequence[str],
-    prepare: Prepare | None = None,
+    work: Work, plan: JobPlan, options: Namespace, *, keys: Sequence[str], prepare: Prepare | None = None
 ) -> int:
-    """Run `work` on every job, print a line or JSON for each, list the failures, return the exit code.
+    """Run a function on every job, print a line or JSON for each, and list the failures.
 
-    `work` returns the values of `keys`, "line", and "seconds" where call to return is not what to show;
-    a key that it leaves out is null. What it raises becomes a failure of that job. What `prepare` returns is
-    handed to `work`; in one process it runs for the next job while `work` runs for this one.
+    Args:
+        work: Returns the values of `keys`, "line", and "seconds" where the time of the whole call is not what to show.
+            A key that it leaves out is null. What it raises becomes a failure of that job.
+        plan: The jobs.
+        options: The options of the command.
+        keys: The keys of the JSON objects beyond those that every command has.
+        prepare: Its result is handed to `work`. In one process it runs for the next job while `work` runs for this one.
+
+    Returns:
+        The exit code.
     """
+    jobs = plan.jobs
     if any(job.target == STREAM for job in jobs) and sys.stdout.isatty():
         raise UsageError("binary data does not belong on a terminal: redirect stdout, or give -o")
+    _check_device(options)
     report = _Report(
-        options, keys, total=len(jobs) + len(unusable), to_stdout=all(job.target != STREAM for job in jobs)
+        options, keys, total=len(jobs) + len(plan.unusable), to_stdout=all(job.target != STREAM for job in jobs)
     )
-    for entry in unusable:
-        report.add(_failure(Job(entry.source, ""), FileNotFoundError(entry.reason), EXIT_FAILED))
+    for note in plan.notes:
+        report.note(note)
+    for entry in plan.unusable:
+        report.add(_failure(Job(entry.source, ""), FileNotFoundError(entry.reason)))
     results = (
         _in_processes(work, jobs, options, prepare)
         if min(options.jobs, len(jobs)) > 1
         else _one_by_one(work, jobs, options, prepare)
     )
     try:
-        for record in results:
-            report.add(record)
+        with closing(results):
+            for record in results:
+                report.add(record)
     finally:
         report.close()
     return report.finish()
 
 
-def _one_by_one(work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None) -> Iterator[Record]:
+def _check_device(options: Namespace) -> None:
+    """Raise ModelError once for a missing device, rather than for every file."""
+    if getattr(options, "device", None) not in (None, "cpu"):
+        from semcomp.codec.device import checked_device
+
+        checked_device(options.device)
+
+
+def _one_by_one(work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None) -> Records:
     if prepare is None:
         for job in jobs:
             yield _attempt(work, job, options)
         return
-    with ThreadPoolExecutor(1) as pool:
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(1)
+    try:
         following = pool.submit(prepare, jobs[0], options) if jobs else None
         for number, job in enumerate(jobs):
             prepared, following = following, None
             assert prepared is not None
-            prepared.exception()  # wait, so that the next one begins when this one is done
+            prepared.exception()  # the next preparation begins when this one has ended
             if number + 1 < len(jobs):
                 following = pool.submit(prepare, jobs[number + 1], options)
             yield _attempt(work, job, options, prepared.result)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _in_processes(work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None) -> Iterator[Record]:
-    """In the order of the jobs."""
+def _in_processes(work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None) -> Records:
+    """Run the jobs in worker processes; yields the records in the order of the jobs."""
+    from concurrent.futures.process import BrokenProcessPool
+
     workers = min(options.jobs, len(jobs))
     share = Namespace(**{**vars(options), "threads": share_of_threads(options.threads, workers)})
-    pool = spawned(workers)
     try:
-        for job, future in [(job, pool.submit(_prepare_and_attempt, work, prepare, job, share)) for job in jobs]:
-            try:
-                yield future.result()
-            except BrokenProcessPool:
-                reason = "a worker process died, perhaps for want of memory: try a smaller -j"
-                yield _failure(job, MemoryError(reason), EXIT_FAILED)
+        with worker_pool(workers) as pool:
+            with signals_blocked():
+                futures = [pool.submit(_prepare_and_attempt, work, prepare, job, share) for job in jobs]
+            for job, future in zip(jobs, futures, strict=True):
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    yield _failure(job, MemoryError("a worker process died, perhaps because memory ran out"))
     finally:
-        pool.shutdown(cancel_futures=True)
+        remove_temporaries(Path(job.target).parent for job in jobs if job.target not in ("", STREAM))
 
 
 def _prepare_and_attempt(work: Work, prepare: Prepare | None, job: Job, options: Namespace) -> Record:
@@ -116,31 +143,29 @@ def _attempt(work: Work, job: Job, options: Namespace, prepared: Callable[[], An
         try:
             values = work(job, options, prepared()) if prepared else work(job, options)
             record = {"input": job.source, "output": job.target or None, "ok": True, **values}
-        except (SemcompError, OSError) as error:
-            if isinstance(error, BrokenPipeError):
-                raise
-            record = _failure(job, error, getattr(error, "exit_code", EXIT_FAILED))
-        except MemoryError as error:
-            record = _failure(job, error, EXIT_FAILED, message="not enough memory")
+        except BrokenPipeError:
+            raise
         except Exception as error:
-            record = _failure(job, error, EXIT_FAILED, message=f"internal error, please report it: {error!r}")
+            record = _failure(job, error)
     record["warnings"] = [str(entry.message) for entry in heard]
     record.setdefault("seconds", time.perf_counter() - start)
     record["seconds"] = round(record["seconds"], 4)
     return record
 
 
-def _failure(job: Job, error: BaseException, code: int, *, message: str | None = None) -> Record:
-    if message is None:
-        message = (error.strerror if isinstance(error, OSError) else None) or str(error)
+def _failure(job: Job, error: BaseException) -> Record:
+    import traceback
+
+    failure = explain(error)
     trace = "".join(traceback.format_exception(error)) if error.__traceback__ else None
     return {
         "input": job.source,
         "output": None,
         "ok": False,
-        "error": type(error).__name__,
-        "message": message,
-        "exit_code": code,
+        "error": failure.kind,
+        "message": failure.message,
+        "elsewhere": failure.elsewhere,
+        "exit_code": failure.exit_code,
         "traceback": trace,
         "warnings": [],
     }
@@ -160,13 +185,18 @@ class _Report:
 
             self.bar = tqdm(total=total, unit="file", file=sys.stderr, leave=False, dynamic_ncols=True)
 
+    def note(self, text: str) -> None:
+        """Say what was left out."""
+        if not self.options.quiet:
+            self._print(f"semcomp {self.options.command}: {text}", sys.stderr)
+
     def add(self, record: Record) -> None:
         """Take one finished record."""
         if not record["ok"]:
             self.failures.append(record)
         if self.options.json:
             values = {"command": self.options.command, **{key: record.get(key) for key in self.keys}}
-            self._print(json.dumps(values, ensure_ascii=False), self.out)
+            self._write(json_line(values, self.out), self.out)
         elif record["ok"] and not self.options.quiet:
             line = record["line"].replace("{seconds}", f"{record['seconds']:.2f} s")
             where = f" -> {_shown(record['output'])}" if record["output"] else ""
@@ -174,11 +204,15 @@ class _Report:
         for warning in record["warnings"]:
             self._print(f"semcomp {self.options.command}: {_shown(record['input'])}: warning: {warning}", sys.stderr)
         if self.options.verbose and record.get("traceback"):
-            self._print(record["traceback"].rstrip(), sys.stderr)
+            for line in record["traceback"].splitlines():
+                self._print(line, sys.stderr)
         if self.bar is not None:
             self.bar.update(1)
 
     def _print(self, line: str, stream: TextIO) -> None:
+        self._write(printable(line, stream), stream)
+
+    def _write(self, line: str, stream: TextIO) -> None:
         if self.bar is not None:
             self.bar.write(line, file=stream)
         else:
@@ -191,7 +225,7 @@ class _Report:
             self.bar = None
 
     def finish(self) -> int:
-        """List the failures and decide the exit code: that of the failures where all are of one kind."""
+        """List the failures and return the exit code: the failures' own if all are of one kind, else 1."""
         if not self.failures:
             return EXIT_OK
         head = f"semcomp {self.options.command}: "
@@ -199,7 +233,8 @@ class _Report:
             self._print(f"{head}{len(self.failures)} of {self.total} failed:", sys.stderr)
             head = "  "
         for record in self.failures:
-            self._print(f"{head}{_shown(record['input'])}: {record['message']}", sys.stderr)
+            where = "" if record["elsewhere"] and self.total == 1 else f"{_shown(record['input'])}: "
+            self._print(f"{head}{where}{record['message']}", sys.stderr)
         codes = {record["exit_code"] for record in self.failures}
         return int(codes.pop()) if len(codes) == 1 else EXIT_FAILED
 

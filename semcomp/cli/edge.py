@@ -7,10 +7,13 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from semcomp.cli.decode import format_name, image_bytes
+from semcomp.cli.argument_types import job_count
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError
 from semcomp.cli.generative_options import add_completion_options, decode_arguments
+from semcomp.cli.output_formats import format_name, image_bytes
 from semcomp.cli.paths import check_target, read_source, write_target
+from semcomp.cli.shared_options import add_quality, written_options
+from semcomp.cli.terminal import Parser, complain, say
 from semcomp.edge.client import EdgeCodec
 from semcomp.errors import SemcompError, SemcompWarning
 from semcomp.semantics.label_png import palette_png
@@ -21,28 +24,33 @@ _EPILOG = """\
 examples:
   python -m semcomp.edge edge/ encode photo.jpg -q 60     photo.semc
   python -m semcomp.edge edge/ decode photo.semc          photo.png
-  python -m semcomp.edge edge/ classify photo.semc        what it shows, without decoding a pixel
-  python -m semcomp.edge edge/ segment photo.semc         photo.labels.png
+  python -m semcomp.edge edge/ classify photo.semc --head imagenette    what it shows, without decoding a pixel
+  python -m semcomp.edge edge/ segment photo.semc --head street         photo.labels.png
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code, as of `semcomp`."""
-    parser = argparse.ArgumentParser(
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser. Its options have the names and explanations that they have in `semcomp`."""
+    parser = Parser(
         prog="python -m semcomp.edge",
-        description=__doc__,
+        description="Run the torch-free client on one file.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[written_options()],
     )
     parser.add_argument("directory", metavar="DIR", help="a folder that semcomp export onnx wrote")
     parser.add_argument("command", choices=("encode", "decode", "classify", "segment"))
     parser.add_argument("file", metavar="FILE", help="a picture to encode, else a .semc file; - for stdin")
-    parser.add_argument("-o", "--output", metavar="OUT", help="a file, or - for stdout (beside FILE)")
-    parser.add_argument("-q", "--quality", type=int, default=50, metavar="1..100", help="of encode (50)")
+    add_quality(parser, "quality of encode (50)")
     add_completion_options(parser)
-    parser.add_argument("--head", metavar="NAME", help="of classify and segment (the first that can)")
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (every core)")
-    parser.add_argument("-f", "--force", action="store_true", help="overwrite a file that exists")
+    parser.add_argument("--head", metavar="NAME", help="head of classify and segment, needed for both")
+    parser.add_argument("--threads", type=job_count, metavar="N", help="CPU threads in total (every core)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. `semcomp` has the same codes."""
+    parser = build_parser()
     options = parser.parse_args(arguments)
     try:
         with warnings.catch_warnings():
@@ -51,18 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run(options)
     except UsageError as error:
         parser.print_usage(sys.stderr)
-        print(f"semcomp.edge: {error}", file=sys.stderr)
+        complain(f"semcomp.edge: {error}")
         return EXIT_USAGE
     except SemcompError as error:
-        print(f"semcomp.edge: {error}", file=sys.stderr)
+        complain(f"semcomp.edge: {error}")
         return error.exit_code
     except OSError as error:
-        print(f"semcomp.edge: {error.filename or options.file}: {error.strerror or error}", file=sys.stderr)
+        complain(f"semcomp.edge: {error.filename or options.file}: {error.strerror or error}")
         return EXIT_FAILED
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command that was parsed; the exit code."""
+    """Run the command; returns the exit code."""
     suffix = SUFFIXES.get(options.command, "")
     target = options.output or ("-" if options.file == "-" else os.fspath(Path(options.file).with_suffix(suffix)))
     name = format_name(Path(target).suffix) if options.command == "decode" and target != "-" else "png"
@@ -73,10 +81,12 @@ def run(options: argparse.Namespace) -> int:
     if options.command == "classify":
         labels = codec.classify(data, head=options.head)
         for label, score in zip(labels.names, labels.scores, strict=True):
-            print(f"{score:.4f}  {label}")
+            say(f"{label} covers {100 * score:.1f} %" if labels.areas else f"{score:.4f}  {label}")
+        if not labels.names:
+            say("nothing known")
         return EXIT_OK
     if options.command == "encode":
-        output = codec.encode(data, quality=options.quality)
+        output = codec.encode(data, quality=options.quality or 50)
     elif options.command == "decode":
         output = image_bytes(codec.decode(data, **decode_arguments(options)), name=name)
     else:
@@ -86,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show(message: Warning | str, *_: object) -> None:
-    print(f"semcomp.edge: warning: {message}", file=sys.stderr)
+    complain(f"semcomp.edge: warning: {message}")
 
 
 if __name__ == "__main__":

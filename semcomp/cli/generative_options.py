@@ -1,46 +1,26 @@
-"""Options of `encode` and `decode` for pictures that are partly or wholly synthesised, and what they stand for."""
+"""Options of `encode` and `decode` for pictures that a generator completes, and the arguments that they become."""
 
 from __future__ import annotations
 
-import argparse
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace, _ArgumentGroup
 from typing import Any
 
+from semcomp.cli.argument_types import box, renaming, whole_number
 from semcomp.cli.exit_codes import UsageError
+from semcomp.cli.failures import check_readable, concerning
 
 LARGEST_QUALITY = 15
-"""Of --mode generative: beyond, the faithful decoder is the better choice."""
+"""Largest quality of --mode generative. Above it the faithful decoder is the better choice."""
 QUALITY = 10
+"""Default quality of --mode generative."""
 OWN_GENERATOR = {"street": "street"}
-"""Heads whose label maps have a generator of their own; the others' guide the default one."""
+"""Maps a head to the generator that was trained for its label maps. Other heads use the default generator."""
+
+_whole = whole_number(0, 1 << 31, "whole number")
 
 
-def box(text: str) -> tuple[int, int, int, int]:
-    """ "10,20,30,40" -> (10, 20, 30, 40). Raises ArgumentTypeError."""
-    parts = text.split(",")
-    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts) or "0" in (parts[2], parts[3]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no box: write x,y,w,h in pixels, such as 0,120,64,32")
-    x, y, width, height = (int(part) for part in parts)
-    return x, y, width, height
-
-
-def pair(text: str) -> tuple[str, str]:
-    """ "building=tree" -> ("building", "tree"). Raises ArgumentTypeError."""
-    old, equals, new = text.partition("=")
-    if not equals or not old.strip() or not new.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} renames nothing: write OLD=NEW, such as building=tree")
-    return old.strip(), new.strip()
-
-
-def whole(text: str) -> int:
-    """A whole number from 0 to 2^31. Raises ArgumentTypeError."""
-    if not text.isdecimal() or int(text) > 1 << 31:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
-    return int(text)
-
-
-def add_encode_options(parser: argparse.ArgumentParser) -> None:
-    """--mode, --keep and what goes with them."""
+def add_encode_options(parser: ArgumentParser) -> None:
+    """Add --mode, --keep and the options that go with them."""
     group = parser.add_argument_group("pictures that a generator completes")
     group.add_argument(
         "--mode",
@@ -55,32 +35,32 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
         metavar="CLASSES",
         help="code only these classes (people,car); the decoder synthesises the rest from a label map",
     )
-    group.add_argument("--keep-mask", metavar="PNG", help="code only where this picture is not black")
+    group.add_argument("--keep-mask", metavar="PNG", help="code only where this image is not zero")
     group.add_argument("--keep-box", action="append", type=box, metavar="X,Y,W,H", help="code this box (repeatable)")
-    group.add_argument("--keep-dilate", type=whole, default=16, metavar="N", help="grow what is kept by N pixels (16)")
+    group.add_argument("--keep-dilate", type=_whole, default=16, metavar="N", help="grow what is kept by N pixels (16)")
     group.add_argument("--generator", metavar="NAME", help="generator to make the file for: a name or a file")
 
 
-def add_decode_options(parser: argparse.ArgumentParser) -> None:
-    """--generator and what goes with it."""
+def add_decode_options(parser: ArgumentParser) -> None:
+    """Add --generator and the options that go with it."""
     add_completion_options(parser).add_argument(
         "--show-synthesised", action="store_true", help="write an overlay that tints everything that is not real"
     )
 
 
-def add_completion_options(parser: argparse.ArgumentParser) -> Any:
-    """--generator, --seed and --relabel, in the group that is returned."""
+def add_completion_options(parser: ArgumentParser) -> _ArgumentGroup:
+    """Add --generator, --seed and --relabel to a new group; returns the group."""
     group = parser.add_argument_group("pictures that a generator completes")
     group.add_argument(
         "--generator",
         metavar="WHICH",
         help="faithful: synthesise nothing; realistic; or a generator's name or file (what the file was made for)",
     )
-    group.add_argument("--seed", type=whole, default=0, metavar="N", help="seed of the synthesised texture (0)")
+    group.add_argument("--seed", type=_whole, default=0, metavar="N", help="seed of the synthesised texture (0)")
     group.add_argument(
         "--relabel",
         action="append",
-        type=pair,
+        type=renaming,
         metavar="OLD=NEW",
         help="synthesise one class of the stored label map as another; may be repeated",
     )
@@ -88,17 +68,23 @@ def add_completion_options(parser: argparse.ArgumentParser) -> Any:
 
 
 def is_selective(options: Namespace) -> bool:
-    """Whether parts are kept."""
+    """Return whether the options keep only a part of the picture."""
     return any(getattr(options, name, None) for name in ("keep", "keep_mask", "keep_box"))
 
 
 def is_generative(options: Namespace) -> bool:
-    """Whether any of the picture will be synthesised."""
+    """Return whether a decoder will synthesise any part of the picture."""
     return getattr(options, "mode", "faithful") == "generative" or is_selective(options)
 
 
 def check(options: Namespace, inputs: int) -> None:
-    """UsageError where the options contradict each other; a missing generator is found before the first file."""
+    """Check the options before the first file is read.
+
+    Raises:
+        UsageError: The options contradict each other.
+        Fault: A file that they name cannot be read.
+        ModelError: The generator is missing.
+    """
     generative = getattr(options, "mode", "faithful") == "generative"
     if generative and is_selective(options):
         raise UsageError("--mode generative synthesises the whole picture, --keep all but a part: give one of the two")
@@ -108,6 +94,7 @@ def check(options: Namespace, inputs: int) -> None:
         if options.generator:
             raise UsageError("--generator says who completes the picture: give --mode generative or --keep too")
         return
+    check_readable(options.keep_mask, what="the mask")
     if options.keep_mask and inputs > 1:
         raise UsageError("--keep-mask belongs to one picture, and there are several")
     if generative and (options.quality or 1) > LARGEST_QUALITY:
@@ -116,44 +103,46 @@ def check(options: Namespace, inputs: int) -> None:
         raise UsageError("the label map that guides the generator is the one that is stored: give --semantics labels")
     if options.keep and not _words(options):
         raise UsageError("--keep names no class: write --keep people,car")
+    from semcomp.semantics.head import Segmenter
+
     generator_of(options)
-    if (head := head_of(options)) is not None and head.task != "segment":
+    if (head := head_of(options)) is not None and not isinstance(head, Segmenter):
         raise UsageError(f"the head {head.name} gives no label map: choose a --head that segments")
 
 
 def head_of(options: Namespace) -> Any:
-    """The head that makes the label map, None where none is stored or one is given."""
-    from semcomp.cli.latents_input import get_head
+    """Load the head that makes the label map. Returns None if no map is stored, or if the user gives one."""
+    from semcomp.cli.latents_input import get_head, heads_in_words
 
     if options.label_map or not (options.map or is_selective(options)):
         return None
-    return get_head((options.head or ["objects"])[0])
+    if not options.head:
+        raise UsageError(f"a label map is needed: {heads_in_words()}; or give a --label-map")
+    return get_head(options.head[0])
 
 
 def generator_of(options: Namespace) -> Any:
-    """The generator that files are made for. ModelError where it is not there."""
+    """Load the generator that files are made for. Raises ModelError if it is missing."""
     from semcomp.generative.generator_file import DEFAULT, load_generator
 
     return load_generator(options.generator or OWN_GENERATOR.get((options.head or [""])[0], DEFAULT))
 
 
 def request_of(options: Namespace) -> Any:
-    """What `Codec.encode` takes as `generative`; None where nothing is synthesised."""
+    """Build the argument `generative` of `Codec.encode`. Returns None if nothing is synthesised."""
     if not is_generative(options):
         return None
-    import numpy as np
-
-    from semcomp.generative.guide import CELL
+    from semcomp.generative.guide import GUIDE_CELL
     from semcomp.generative.request import Request
-    from semcomp.imaging.picture import open_picture
 
     segmentation = mask = None
     if options.label_map:
-        from semcomp.semantics.label_png import read_label_png
-
-        segmentation = read_label_png(options.label_map, classes=options.classes)
+        segmentation = given_label_map(options)
     if options.keep_mask:
-        mask = np.asarray(open_picture(options.keep_mask, convert=True).pixels.any(axis=2))
+        from semcomp.semantics.mask_file import read_mask
+
+        with concerning(options.keep_mask, what="the mask"):
+            mask = read_mask(options.keep_mask)
     return Request(
         generator=generator_of(options),
         head=head_of(options),
@@ -162,8 +151,16 @@ def request_of(options: Namespace) -> Any:
         mask=mask,
         boxes=tuple(options.keep_box or ()),
         dilate=options.keep_dilate,
-        cell=options.grid or CELL,
+        cell=options.grid or GUIDE_CELL,
     )
+
+
+def given_label_map(options: Namespace) -> Any:
+    """Read the label map of --label-map. Raises Fault, which names the file."""
+    from semcomp.semantics.label_png import read_label_png
+
+    with concerning(options.label_map, what="the label map"):
+        return read_label_png(options.label_map, classes=options.classes, void=options.void)
 
 
 def _words(options: Namespace) -> tuple[str, ...]:
@@ -171,7 +168,7 @@ def _words(options: Namespace) -> tuple[str, ...]:
 
 
 def decode_arguments(options: Namespace) -> dict[str, Any]:
-    """What `Codec.decode` is told beyond the file; empty where nothing was asked for."""
+    """Build the arguments of `Codec.decode`; empty if the user asked for nothing."""
     arguments: dict[str, Any] = {}
     if options.generator:
         arguments["generator"] = options.generator
@@ -183,7 +180,7 @@ def decode_arguments(options: Namespace) -> dict[str, Any]:
 
 
 def kept_in_words(data: bytes) -> str:
-    """How much of a file's picture is real."""
+    """Say how much of the picture in a file is real."""
     from semcomp.bitstream.container import read
     from semcomp.bitstream.origin import read_origin
 

@@ -1,37 +1,74 @@
-"""What `classify` and `segment` share: latents of a .semc file, or of a picture that is encoded in memory."""
+"""Input of `classify` and `segment`: latents of a .semc file, or of a picture that is encoded in memory."""
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from semcomp.bitstream.container import MAGIC
 from semcomp.cli.batch import get_codec
+from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.paths import Job, read_source
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
-    from semcomp.codec.latent_coder import Latents
     from semcomp.semantics.head import Head
+    from semcomp.types import Latents
 
 
-@dataclass(frozen=True)
-class Input:
-    """One file that was read, and its latents where they were asked for."""
+class Input(NamedTuple):
+    """One input after it was read."""
 
     data: bytes
-    """The file."""
+    """The bytes of the file"""
     latents: Latents | None
-    pixels: np.ndarray | None
-    """uint8 (H, W, 3) of a picture that is no .semc file"""
+    """Its latents; None if the command does not need them"""
+    pixels: NDArray[np.uint8] | None
+    """uint8 (H, W, 3) of a picture; None for a .semc file"""
+
+
+HEAD_HELP = "a head's name or file: imagenette, street, or objects, which is experimental"
+"""How --head is explained."""
+
+
+def asked_head(name: str | None, what: str) -> Head:
+    """Load the head that the user asked for. UsageError if there is none: no head runs unasked."""
+    if name is None:
+        raise UsageError(f"{what}: {heads_in_words()}")
+    return get_head(name)
+
+
+def heads_in_words() -> str:
+    """Ask for a head, and list the installed ones."""
+    from semcomp.semantics.head import head_names
+
+    names = [f"{name} (experimental)" if is_experimental(name) else name for name in head_names()]
+    return f"give --head NAME, one of {', '.join(names) or 'none that is installed'}, or the file of a head"
+
+
+def is_experimental(name: str) -> bool:
+    """Return whether a head that comes with semcomp is marked as too often wrong. Only the standard library is used."""
+    path = Path(__file__).parents[1] / "weights" / f"{name}.limits.json"
+    if not name.isidentifier() or not path.is_file():
+        return False
+    return bool(json.loads(path.read_text(encoding="utf-8")).get("experimental"))
+
+
+def in_words(names: Iterable[str], scores: Iterable[float], *, areas: bool) -> str:
+    """Say labels in a line: "person covers 23 %" for areas, "church 0.71" for probabilities."""
+    pairs = zip(names, scores, strict=True)
+    shown = [f"{name} covers {100 * score:.0f} %" if areas else f"{name} {score:.2f}" for name, score in pairs]
+    return "  ".join(shown) or "nothing known"
 
 
 @lru_cache(maxsize=4)
 def get_head(name: str) -> Head:
-    """A head of this process, loaded when the first file needs it."""
+    """Return a head of this process. It is loaded when the first file needs it."""
     from semcomp.semantics.head import load_head
 
     return load_head(name)
@@ -43,11 +80,13 @@ def read_latents(job: Job, options: Namespace) -> Input:
 
 
 def with_latents(data: bytes, options: Namespace) -> Input:
-    """The same of bytes."""
+    """Entropy-decode the bytes of a .semc file, or encode a picture as far as its latents."""
+    from semcomp.bitstream.container import MAGIC
+
     codec = get_codec(options.model, options.device, options.threads)
     if data[: len(MAGIC)] == MAGIC:
         return Input(data, codec.latents(data), None)
     from semcomp.imaging.picture import open_picture
 
     picture = open_picture(data, convert=options.convert)
-    return Input(data, codec.latents_of(picture, quality=options.quality or 75), picture.pixels)
+    return Input(data, codec.latents_of_image(picture, quality=options.quality or 75), picture.pixels)

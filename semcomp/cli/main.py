@@ -2,73 +2,102 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import warnings
+from argparse import Namespace
 from collections.abc import Sequence
-from importlib import import_module
 
 from semcomp.cli.argument_types import SEMANTICS
-from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UsageError
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
+from semcomp.cli.failures import explain
 from semcomp.cli.parser import build_parser
+from semcomp.cli.signals import Terminated
+from semcomp.cli.terminal import complain, say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. `argv` defaults to the command line's."""
-    parser = build_parser()
-    options = parser.parse_args(_complete(sys.argv[1:] if argv is None else argv))
-    if argv is None:  # nobody else's process
-        from semcomp.workers import for_one_command
+    """Run one command.
 
-        for_one_command()
-    if options.version:
-        import semcomp
+    Args:
+        argv: The arguments after the program's name. None reads the command line, and sets up this process for one
+            command: its signals, its threads and its garbage collector.
 
-        print(f"semcomp {semcomp.__version__}")
-        return EXIT_OK
-    if options.command is None:
-        parser.print_help(sys.stderr)
-        return EXIT_USAGE
+    Returns:
+        The exit code.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _run(options)
-    except UsageError as error:
-        print(f"semcomp {options.command}: {error}", file=sys.stderr)
-        return EXIT_USAGE
+        if argv is None:
+            _own_this_process()
+        parser = build_parser(arguments)
+        options = parser.parse_args(_separate_semantics(arguments))
+        if options.version:
+            import semcomp
+
+            say(f"semcomp {semcomp.__version__}")
+            return EXIT_OK
+        if options.command is None:
+            parser.print_help(sys.stderr)
+            return EXIT_USAGE
+        return _explained(options)
     except KeyboardInterrupt:
-        print("semcomp: interrupted", file=sys.stderr)
+        complain("semcomp: interrupted")
         return EXIT_INTERRUPTED
+    except Terminated as signal:
+        complain("semcomp: terminated")
+        return signal.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has left; do not say so at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout at exit
         return EXIT_FAILED
 
 
-def _complete(arguments: Sequence[str]) -> list[str]:
-    """`--semantics photo.jpg` means both kinds of semantics of photo.jpg, not semantics called so."""
-    complete = list(arguments)
-    for place, argument in enumerate(complete[:-1]):
-        if argument == "--semantics" and not set(complete[place + 1].split(",")) <= set(SEMANTICS):
-            complete[place] = f"--semantics={','.join(SEMANTICS)}"
-    return complete
+def _own_this_process() -> None:
+    from semcomp.cli.signals import raise_on_termination
+    from semcomp.workers import for_one_command, wait_passively
+
+    raise_on_termination()
+    wait_passively()
+    for_one_command()
 
 
-def _run(options: argparse.Namespace) -> int:
-    from semcomp.errors import SemcompError, SemcompWarning
+def _separate_semantics(arguments: Sequence[str]) -> list[str]:
+    """Give `--semantics` its default value where the next argument is not a value of it but an input file."""
+    separated = list(arguments)
+    for place, argument in enumerate(separated[:-1]):
+        if argument == "--semantics" and not set(separated[place + 1].split(",")) <= set(SEMANTICS):
+            separated[place] = f"--semantics={','.join(SEMANTICS)}"
+    return separated
+
+
+def _explained(options: Namespace) -> int:
+    """Run the command; an error becomes a sentence on stderr and an exit code."""
+    try:
+        return _with_warnings_shown(options)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        failure = explain(error)
+        if options.verbose and failure.exit_code != EXIT_USAGE:
+            import traceback
+
+            say(traceback.format_exc().splitlines(), stream=sys.stderr)
+        complain(f"semcomp {options.command}: {failure.message}")
+        return failure.exit_code
+
+
+def _with_warnings_shown(options: Namespace) -> int:
+    """Run the command and print semcomp's warnings; without --verbose it drops what other libraries warn of."""
+    from semcomp.errors import SemcompWarning
 
     def show(message: Warning | str, *_: object) -> None:
-        print(f"semcomp {options.command}: warning: {message}", file=sys.stderr)
+        complain(f"semcomp {options.command}: warning: {message}")
 
-    try:
-        with warnings.catch_warnings():
-            if not options.verbose:
-                warnings.simplefilter("ignore")  # what libraries say to programmers
-            warnings.simplefilter("always", SemcompWarning)
-            warnings.showwarning = show  # type: ignore[assignment]
-            code: int = import_module(options.module).run(options)
-        sys.stdout.flush()
-        return code
-    except (SemcompError, OSError) as error:
-        if options.verbose or isinstance(error, BrokenPipeError):
-            raise
-        print(f"semcomp {options.command}: {error}", file=sys.stderr)
-        return getattr(error, "exit_code", EXIT_FAILED)
+    with warnings.catch_warnings():
+        if not options.verbose:
+            warnings.simplefilter("ignore")
+        warnings.simplefilter("always", SemcompWarning)
+        warnings.showwarning = show  # type: ignore[assignment]
+        code: int = options.run(options)
+    sys.stdout.flush()
+    return code

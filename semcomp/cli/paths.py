@@ -1,113 +1,105 @@
-"""Which files a command reads and writes: folders, globs, mirrored trees, and never half a file."""
+"""Which files a command writes: targets beside or below, and never half a file."""
 
 from __future__ import annotations
 
+import errno
 import os
-import secrets
 import sys
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from glob import glob, has_magic
-from itertools import takewhile
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from semcomp.cli.exit_codes import UsageError
+from semcomp.cli.failures import concerning
+from semcomp.cli.inputs import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from semcomp.cli.inputs import STREAM as STREAM
+from semcomp.cli.inputs import Expansion, Found, Unusable, expand, is_pipe
+from semcomp.workers import temporary_beside
 
-STREAM = "-"
-IMAGE_SUFFIXES = (
-    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".j2k", ".jp2", ".jpeg", ".jpg"),
-    *(".pgm", ".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp"),
-)
+_STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+"""Names of stdout, which must not get lines of text beside the data"""
 
 
-@dataclass(frozen=True)
-class Job:
-    """One input and where it goes; `-` is stdin or stdout."""
+class Job(NamedTuple):
+    """One input and its target. `-` is stdin or stdout."""
 
     source: str
     target: str
 
 
-@dataclass(frozen=True)
-class Unusable:
-    """An input that cannot even be begun, and why."""
+class JobPlan(NamedTuple):
+    """The jobs of a command, and what became no job."""
 
-    source: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class _Found:
-    source: str
-    mirrored: Path
-    """Where below an output folder it belongs, still with the suffix of the source."""
+    jobs: list[Job]
+    unusable: list[Unusable]
+    notes: list[str]
+    """What was left out, in sentences for the user"""
 
 
 def plan_jobs(
     inputs: Iterable[str], *, output: str | None, read_suffixes: Collection[str], write_suffix: str
-) -> tuple[list[Job], list[Unusable]]:
-    """Expand `inputs` and give each file a target.
+) -> JobPlan:
+    """Expand the arguments of a command and give each file a target.
 
-    Without `output` a target stands beside its source, and stdin goes to stdout. A folder, a glob, several
-    inputs or an existing folder as `output` mirror the tree below it. Raises UsageError where the request
-    makes no sense.
+    Args:
+        inputs: Files, folders, globs and `-`.
+        output: A file, a folder, `-`, or None. With None a target is beside its source, and a pipe goes to stdout. A
+            folder, a glob, several inputs and an existing folder as `output` mirror the tree of the inputs below it.
+        read_suffixes: The suffixes of files that count in folders and globs.
+        write_suffix: The suffix of the targets.
+
+    Raises:
+        UsageError: The request makes no sense.
     """
-    found: list[_Found] = []
-    unusable: list[Unusable] = []
-    many = False
-    for name in inputs:
-        entries, is_tree = _expand(name, read_suffixes)
-        many = many or is_tree
-        found += entries
-        if not entries:
-            what = "no image files" if Path(name).is_dir() and len(read_suffixes) > 1 else "nothing"
-            unusable.append(Unusable(name, f"{what} found here" if is_tree else "no such file or folder"))
-    found = list({entry.source: entry for entry in found}.values())
-    many = many or len(found) + len(unusable) > 1
-    if sum(entry.source == STREAM for entry in found) and len(found) > 1 and output != STREAM:
+    output = STREAM if output in _STDOUT else output
+    expansion = expand(inputs, read_suffixes)
+    streams = sum(entry.source == STREAM for entry in expansion.found)
+    if streams and len(expansion.found) > 1 and output != STREAM:
         raise UsageError("stdin (-) cannot be mixed with other inputs")
-
-    target_of = _target_rule(output, many=many, write_suffix=write_suffix)
+    target_of = _target_rule(output, expansion, write_suffix)
     jobs: list[Job] = []
+    unusable = expansion.unusable
     writer_of: dict[str, str] = {}
-    for entry in found:
+    for entry in expansion.found:
         target = target_of(entry)
         if target != STREAM and target in writer_of:
             unusable.append(Unusable(entry.source, f"{target} is already written from {writer_of[target]}"))
         elif target != STREAM and Path(target) == Path(entry.source):
-            unusable.append(Unusable(entry.source, "would be overwritten by its own result: choose another -o"))
+            unusable.append(Unusable(entry.source, _overwritten(entry.source, read_suffixes)))
         else:
             writer_of[target] = entry.source
             jobs.append(Job(entry.source, target))
-    return jobs, unusable
+    return JobPlan(jobs, unusable, expansion.notes)
 
 
-def list_jobs(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> tuple[list[Job], list[Unusable]]:
-    """The files behind `inputs`, for a command that writes none: their targets are empty."""
-    jobs: dict[str, Job] = {}
-    unusable = []
-    for name in inputs:
-        entries, is_tree = _expand(name, read_suffixes)
-        jobs.update({entry.source: Job(entry.source, "") for entry in entries})
-        if not entries:
-            unusable.append(Unusable(name, "nothing found here" if is_tree else "no such file or folder"))
-    return list(jobs.values()), unusable
+def _overwritten(source: str, read_suffixes: Collection[str]) -> str:
+    if tuple(read_suffixes) == (".semc",) and Path(source).suffix.lower() != ".semc":
+        return "this is not a .semc file: decode takes what semcomp encode wrote"
+    return "would be overwritten by its own result: choose another -o"
 
 
-def _target_rule(output: str | None, *, many: bool, write_suffix: str):  # type: ignore[no-untyped-def]  # -> callable
+def list_jobs(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> JobPlan:
+    """Expand the arguments of a command that writes no file for each input; the targets are empty."""
+    expansion = expand(inputs, read_suffixes)
+    return JobPlan([Job(entry.source, "") for entry in expansion.found], expansion.unusable, expansion.notes)
+
+
+def _target_rule(output: str | None, expansion: Expansion, write_suffix: str) -> Callable[[Found], str]:
     if output == STREAM:
-        if many:
+        if expansion.many:
             raise UsageError("several inputs cannot share stdout: give -o a folder")
         return lambda entry: STREAM
     if output is None:
-        return lambda entry: STREAM if entry.source == STREAM else str(Path(entry.source).with_suffix(write_suffix))
+        if expansion.many and any(entry.piped for entry in expansion.found):
+            raise UsageError("a pipe has no folder that its result could go to: give -o a folder")
+        return lambda entry: STREAM if entry.piped else str(Path(entry.source).with_suffix(write_suffix))
     folder = Path(output)
-    if not many and not folder.is_dir() and not output.endswith(("/", os.sep)):
+    if not expansion.many and not _is_folder(output) and not output.endswith(("/", os.sep)):
         return lambda entry: output
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(output) and not _is_folder(output):  # noqa: PTH110
         raise UsageError(f"-o {output} is a file, and these inputs need a folder")
 
-    def below(entry: _Found) -> str:
+    def below(entry: Found) -> str:
         if entry.source == STREAM:
             raise UsageError("stdin (-) has no name: give -o a file")
         return str(folder / entry.mirrored.with_suffix(write_suffix))
@@ -115,54 +107,85 @@ def _target_rule(output: str | None, *, many: bool, write_suffix: str):  # type:
     return below
 
 
-def _expand(name: str, suffixes: Collection[str]) -> tuple[list[_Found], bool]:
-    """The files behind one input, and whether it is a tree rather than one file."""
-    path = Path(name)
-    if name == STREAM or path.is_file():
-        return [_Found(name, Path(path.name))], False
-    if path.is_dir():
-        files = [
-            file for file in sorted(path.rglob("*")) if _is_wanted(file.relative_to(path), suffixes) and file.is_file()
-        ]
-        return [_Found(str(file), file.relative_to(path)) for file in files], True
-    if not has_magic(name):
-        return [], False
-    base = Path(*takewhile(lambda part: not has_magic(part), path.parts))
-    files = sorted(Path(match) for match in glob(name, recursive=True))  # noqa: PTH207
-    files = [file for file in files if file.is_file()]
-    files = [file for file in files if file.suffix.lower() in suffixes] or files
-    return [_Found(str(file), file.relative_to(base)) for file in files], True
-
-
-def _is_wanted(relative: Path, suffixes: Collection[str]) -> bool:
-    return relative.suffix.lower() in suffixes and not any(part.startswith(".") for part in relative.parts)
+def _is_folder(name: str) -> bool:
+    return os.path.isdir(name)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
 
 
 def read_source(source: str) -> bytes:
-    """The bytes of a file, or of stdin."""
+    """Read a file, a pipe or stdin."""
     return sys.stdin.buffer.read() if source == STREAM else Path(source).read_bytes()
 
 
 def check_target(target: str, *, force: bool) -> None:
-    """Fail before the work rather than after it: FileExistsError without `force`."""
-    if target != STREAM and not force and Path(target).exists():
-        raise FileExistsError(f"{target} exists: pass --force to overwrite it")
+    """Check before the work, rather than after it, that a target can be written.
+
+    Raises:
+        Fault: The target cannot be written.
+        FileExistsError: The target exists, without `force`.
+    """
+    path = Path(target)
+    if target == STREAM:
+        return
+    with concerning(target, written=True):
+        if not path.exists():
+            _check_folder(path)
+        elif path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    _refuse_existing(path, force=force)
+
+
+def _check_folder(path: Path) -> None:
+    """Raise OSError unless the nearest folder above a new file exists and can be written to."""
+    above = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    if not above.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _refuse_existing(path: Path, *, force: bool) -> None:
+    if not force and path.exists() and not _is_open_ended(path):
+        raise FileExistsError(f"{path} exists: pass --force to overwrite it")
 
 
 def write_target(target: str, data: bytes, *, force: bool) -> None:
-    """Write to stdout, or to a temporary file beside the target that is then renamed: never half a file."""
+    """Write a file so that it is whole or absent: to a temporary file that is then renamed.
+
+    Stdout, FIFOs and devices are written to. A symbolic link stays, and the file that it points to is replaced.
+
+    Raises:
+        Fault: The target cannot be written.
+        FileExistsError: The target exists, without `force`.
+    """
     if target == STREAM:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
     path = Path(target)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(6)}.tmp")
+    with concerning(target, written=True):
+        if _is_open_ended(path):
+            with path.open("wb") as stream:
+                stream.write(data)
+            return
+        path = path.resolve() if path.is_symlink() else path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(path, data, force=force)
+
+
+def _write_whole(path: Path, data: bytes, *, force: bool) -> None:
+    temporary = temporary_beside(path)
     try:
         with temporary.open("xb") as stream:
             stream.write(data)
-        check_target(target, force=force)
+        _refuse_existing(path, force=force)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _is_open_ended(path: Path) -> bool:
+    """Return whether a target is written to rather than replaced: a FIFO, a device, or an open file of a process."""
+    if not path.exists():
+        return False
+    return is_pipe(path) or str(path.absolute()).startswith(("/dev/fd/", "/dev/stdout", "/dev/stderr", "/proc/"))

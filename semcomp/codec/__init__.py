@@ -1,1 +1,1 @@
-"""The torch backend: a release of weights, ready to encode and decode."""
+"""The torch backend: a release of weights that encodes and decodes."""

@@ -1,7 +1,7 @@
-"""Images to `.semc` bytes and back, and to latents.
+"""The torch backend of the codec.
 
 codec = semcomp.load()
-data = codec.encode(image, quality=50)
+data = codec.encode("photo.png", quality=50)
 image = codec.decode(data)
 latents = codec.latents(data)            # no pixel is made
 """
@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.bitstream.container import Container
-from semcomp.codec.latent_coder import LatentCoder, Latents
+from semcomp.codec.device import checked_device
+from semcomp.codec.latent_coder import LatentCoder
 from semcomp.codec.release import Release, load_release, parameters
 from semcomp.imaging.picture import Picture
 from semcomp.networks.model import kmac_per_pixel
@@ -24,11 +26,11 @@ from semcomp.networks.precision import fast_pixels
 from semcomp.networks.tiled import run_tiled
 from semcomp.pipeline.base_codec import BaseCodec
 from semcomp.pipeline.tiles import tile_side
-from semcomp.types import STRIDE_Y, STRIDE_Z, grid
+from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, grid
 
 
-class Codec(BaseCodec):
-    """One release, ready to encode and decode. Safe to use from several threads."""
+class Codec(BaseCodec[Tensor]):
+    """A release on a device. Several threads may use one codec: they get the bytes and pixels that one thread gets."""
 
     def __init__(self, release: Release, *, device: str | torch.device = "cpu"):
         self.release, self.device = release, torch.device(device)
@@ -44,16 +46,16 @@ class Codec(BaseCodec):
 
     @property
     def entropy_id(self) -> bytes:
-        """8 bytes; a file with another one cannot be read with this codec."""
+        """8 bytes. A file with another entropy id cannot be read with this codec."""
         return self.release.entropy_id
 
     @property
     def model_id(self) -> bytes:
-        """8 bytes; a file with another one can be read, but was made for another synthesis."""
+        """8 bytes. A file with another model id can be read, but was made for another synthesis."""
         return self.release.model_id
 
     def describe(self) -> dict[str, Any]:
-        """Name, ids, parameters, thousands of multiply-adds a pixel by part."""
+        """Name, ids, number of parameters, and thousands of multiply-adds per pixel by part."""
         parts = kmac_per_pixel(self.release.config)
         return {
             "name": self.name,
@@ -68,16 +70,16 @@ class Codec(BaseCodec):
 
     @torch.inference_mode()
     def analyse(self, picture: Picture) -> Tensor:
-        """y (1, M, 4a, 4b) of a picture padded to multiples of 64 by repeating its edge; it serves every quality."""
+        """Run the analysis: y (1, M, 4a, 4b) of a picture that is padded to multiples of 64 by repeating its edge."""
         rows, columns = grid(picture.height, picture.width, STRIDE_Z)
         height, width = rows * STRIDE_Z, columns * STRIDE_Z
         pixels = torch.from_numpy(picture.pixels)
 
         def region(rows: slice, columns: slice) -> Tensor:
-            part = pixels[rows, columns].to(self.device).permute(2, 0, 1)[None].float() / 255
-            missing = (rows.stop - rows.start - part.shape[2], columns.stop - columns.start - part.shape[3])
-            part = F.pad(part, (0, missing[1], 0, missing[0]), mode="replicate")
-            return part.contiguous(memory_format=torch.channels_last)
+            crop = pixels[rows, columns].to(self.device).permute(2, 0, 1)[None].float() / 255
+            missing = (rows.stop - rows.start - crop.shape[2], columns.stop - columns.start - crop.shape[3])
+            crop = F.pad(crop, (0, missing[1], 0, missing[0]), mode="replicate")
+            return crop.contiguous(memory_format=torch.channels_last)
 
         analysis = self.network.analysis
         with fast_pixels(self.device):
@@ -93,15 +95,16 @@ class Codec(BaseCodec):
             )
 
     @torch.inference_mode()
-    def render(self, latents: Latents) -> np.ndarray:
-        """uint8 (height, width, 3) from latents: the synthesis alone."""
+    def render(self, latents: Latents[Tensor]) -> NDArray[np.uint8]:
+        """Run the synthesis on latents: uint8 (height, width, 3)."""
         y_hat = latents.y_hat.to(self.device)
         rows, columns = y_hat.shape[-2:]
         quality = torch.tensor([latents.quality], device=self.device)
         synthesis = self.network.synthesis
 
-        def network(part: Tensor) -> Tensor:
-            return synthesis(part, quality).mul_(255).round_().clamp_(0, 255)
+        def network(region: Tensor) -> Tensor:
+            x_hat: Tensor = synthesis(region, quality)
+            return x_hat.mul_(255).round_().clamp_(0, 255)
 
         with fast_pixels(self.device):
             pixels = run_tiled(
@@ -121,23 +124,35 @@ class Codec(BaseCodec):
     def complete(
         self,
         container: Container,
-        latents: Latents,
+        latents: Latents[Tensor],
         *,
         generator: str | Path | None,
         seed: int,
         relabel: Mapping[str, str] | None,
-    ) -> tuple[np.ndarray, str]:
+    ) -> tuple[NDArray[np.uint8], str]:
         from semcomp.generative.render import complete
 
         return complete(self.network.synthesis, container, latents, generator=generator, seed=seed, relabel=relabel)
 
 
-def load(name_or_path: str | Path = "base", *, device: str | None = None, threads: int | None = None) -> Codec:
-    """A codec by the name of its weights inside the package, or by the path of a .safetensors file.
+def load(name_or_path: str | Path = "base", *, device: str | None = None) -> Codec:
+    """Load a codec.
 
-    `device` is torch's name ("cpu", "cuda"); `threads` sets torch's number of threads for this process. Raises
-    ModelError where there are no such weights.
+    Args:
+        name_or_path: Name of weights inside the package, or path of a .safetensors file.
+        device: Device by torch's name, such as "cpu" or "cuda". None is the CPU.
+
+    Returns:
+        The codec. It computes with torch's threads, whose number `torch.set_num_threads` sets for the process.
+        On a busy machine set OMP_WAIT_POLICY=PASSIVE in the environment before torch is imported, as the command does:
+        else OpenMP's threads spin while they wait for each other, and encoding to a size may take ten times as long.
+
+    Raises:
+        ModelError: There are no such weights, they are damaged, or the device is not there.
+
+    Example:
+        >>> import semcomp
+        >>> semcomp.load().name
+        'base'
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return Codec(load_release(name_or_path), device=device or "cpu")
+    return Codec(load_release(name_or_path), device=checked_device(device or "cpu"))

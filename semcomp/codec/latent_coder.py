@@ -1,19 +1,21 @@
-"""Latents to symbols to bytes, and back: everything between the analysis and whatever reads y_hat.
+"""The torch backend of the symbol coder: latents to symbols, and symbols to y_hat.
 
     y ── gain ──► y - mean ── round ──► symbols ── tables, ANS ──► one stream, z before y
                     ▲                      │
     z_hat ──► mean path, two passes ◄──────┘──► y_hat, after the inverse gain
 
-Encoder and decoder run the same `CodecModel.two_passes`; they differ in where a residual comes from. Whatever decides
-bits (`IntegerSigma`, tables, positions) is integer.
+Encoder and decoder both run `CodecModel.two_passes`. The encoder chooses the residual, the decoder has read it.
+Everything that decides bits is integer: `IntegerSigma`, the tables, the positions.
 """
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.bitstream.frequency_tables import MAX_VALUE
@@ -26,13 +28,11 @@ from semcomp.networks.sigma import clip_z
 from semcomp.networks.sigma_bytes import fastest
 from semcomp.pipeline.latent_coder import SymbolCoder
 from semcomp.pipeline.rdo import choose_symbols
-from semcomp.types import STRIDE_Y, grid
-from semcomp.types import Latents as Latents
-from semcomp.types import Symbols as Symbols
+from semcomp.types import STRIDE_Y, Symbols, grid
 
 
-class LatentCoder(SymbolCoder):
-    """A release's tables and integer path, and the float mean path beside them."""
+class LatentCoder(SymbolCoder[Tensor]):
+    """The tables and the integer path of a release, and the float mean path of its network."""
 
     def __init__(self, release: Release, network: CodecModel, *, device: torch.device):
         super().__init__(
@@ -55,9 +55,9 @@ class LatentCoder(SymbolCoder):
         quality: int,
         optimise: bool = True,
         precise: bool = True,
-        keep: np.ndarray | None = None,
+        keep: NDArray[np.bool_] | None = None,
     ) -> tuple[Symbols, Tensor]:
-        """Without `precise` the mean path runs in bfloat16 where the processor has it."""
+        """See `SymbolCoder.quantize`. Without `precise` the mean path runs in bfloat16 where the processor has it."""
         q = self._tensor(quality)
         scaled = y.to(self.device) * self._gain(q)
         kept = self._kept(keep, scaled.shape)
@@ -74,9 +74,9 @@ class LatentCoder(SymbolCoder):
         chosen = torch.zeros_like(scaled)
 
         def residual(mean: Tensor, mask: Tensor) -> Tensor:
-            part = choose_symbols(scaled - mean, index, coded & mask, bits)
-            chosen.add_(part.clamp_(-MAX_VALUE, MAX_VALUE))
-            return part
+            half: Tensor = choose_symbols(scaled - mean, index, coded & mask, bits)
+            chosen.add_(half.clamp_(-MAX_VALUE, MAX_VALUE))
+            return half
 
         y_hat = self._two_passes(z_hat, q, residual, kept, precise=precise)
         symbols = Symbols(
@@ -88,14 +88,14 @@ class LatentCoder(SymbolCoder):
         return symbols, _cropped(y_hat, rows, columns)
 
     @torch.inference_mode()
-    def table_numbers(self, z: np.ndarray, *, height: int, width: int, quality: int) -> np.ndarray:
+    def table_numbers(self, z: NDArray[Any], *, height: int, width: int, quality: int) -> NDArray[np.int8]:
         rows, columns = grid(height, width, STRIDE_Y)
         index = self._sigma.index(self._plane(z), quality)[..., :rows, :columns]
         return _masked(index, index >= self.release.skip_below)
 
     @torch.inference_mode()
     def dequantize(self, symbols: Symbols, *, quality: int, precise: bool = True) -> Tensor:
-        """y_hat is channels-last."""
+        """See `SymbolCoder.dequantize`. The result is channels-last."""
         channels, rows, columns = symbols.y.shape
         read = torch.zeros(1, *(4 * side for side in symbols.z.shape[1:]), channels, device=self.device)
         read = read.permute(0, 3, 1, 2)
@@ -124,8 +124,8 @@ class LatentCoder(SymbolCoder):
         with fast_pixels(self.device):
             return self.network.two_passes(z_hat, quality, residual, keep, self._fast_mean_path, gains)
 
-    def _kept(self, keep: np.ndarray | None, shape: tuple[int, ...]) -> Tensor | None:
-        """`keep` as bool (1, 1, 4a, 4b), false outside the picture."""
+    def _kept(self, keep: NDArray[np.bool_] | None, shape: tuple[int, ...]) -> Tensor | None:
+        """`keep` as a tensor, bool (1, 1, 4a, 4b). It is false outside the picture."""
         if keep is None:
             return None
         plane = torch.from_numpy(np.ascontiguousarray(keep)).to(self.device)[None, None]
@@ -135,7 +135,7 @@ class LatentCoder(SymbolCoder):
     def _fast_mean_path(self) -> MeanPath:
         return stored_fast(self.network.mean_path, self.device)
 
-    def _plane(self, symbols: np.ndarray) -> Tensor:
+    def _plane(self, symbols: NDArray[Any]) -> Tensor:
         return torch.from_numpy(symbols).to(self.device, torch.float32)[None]
 
     def _tensor(self, quality: int) -> Tensor:
@@ -146,8 +146,9 @@ def _cropped(y_hat: Tensor, rows: int, columns: int) -> Tensor:
     return y_hat[..., :rows, :columns].contiguous(memory_format=torch.channels_last)
 
 
-def _masked(index: Tensor, coded: Tensor) -> np.ndarray:
-    """int8 (M, rows, columns): table numbers, -1 where nothing is coded."""
+def _masked(index: Tensor, coded: Tensor) -> NDArray[np.int8]:
+    """Table numbers int8 (M, rows, columns), -1 where nothing is coded."""
     index, coded = index.contiguous(), coded.contiguous()
     numbers = (index + 1).mul_(coded.view(torch.int8)).sub_(1)  # torch.where takes six times as long over bytes
-    return numbers[0].cpu().numpy()
+    masked: NDArray[np.int8] = numbers[0].cpu().numpy()
+    return masked

@@ -1,8 +1,8 @@
-"""A released codec on disk: one safetensors file that holds networks, integer path and tables.
+"""A released codec on disk: one safetensors file with the networks, the integer path and the tables.
 
-Floating-point weights are stored in half precision (the gains in float32), the integer path and the tables as
-integers. The metadata holds the configuration as JSON. Two ids are hashed from what is stored, so a file cannot claim
-to be another release: the entropy id over everything that decides bits, the model id over everything that decodes.
+Float weights are stored in half precision, the gains in float32, the integer path and the tables as integers. The
+metadata holds the configuration as JSON. The ids are hashes of what is stored, so a file cannot claim to be another
+release. The entropy id covers everything that decides bits, the model id everything that decodes.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from semcomp.bitstream.frequency_tables import Tables
 from semcomp.errors import ModelError
 from semcomp.networks.model import CodecConfig, CodecModel
 from semcomp.networks.sigma import SCALES, IntegerSigma
-from semcomp.weights.files import WEIGHTS, _format_of, stored
+from semcomp.weights.files import WEIGHTS, format_of, stored
 
 FORMAT = "semcomp-codec-1"
 ID_BYTES = 8
@@ -29,21 +29,21 @@ ID_BYTES = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """Everything that encodes and decodes. Tensors are as stored; `network` builds the float32 model."""
+    """Everything that encodes and decodes. Tensors have the types of the file. `network` builds the float32 model."""
 
     name: str
     config: CodecConfig
     weights: dict[str, Tensor]
-    """The networks' state, without the trainable sigma path."""
+    """State of the networks, without the trainable sigma path."""
     sigma: IntegerSigma
     tables_y: Tables
-    """One a table number of the sigma path."""
+    """One table for each table number of the sigma path."""
     tables_z: Tables
-    """One a rate node and channel of z: number node * Z + channel."""
+    """One table for each rate node and channel of z. Its number is node * Z + channel."""
     skip_below: int
-    """Elements of y whose table number is smaller are not coded."""
+    """Elements of y with a smaller table number are not coded."""
     origin: str = ""
-    """Command, data and minutes, in words."""
+    """How the release was trained, in words: command, data, time."""
 
     def __post_init__(self) -> None:
         wanted = (SCALES, self.config.nodes * self.config.hyper)
@@ -53,8 +53,8 @@ class Release:
             raise ModelError(f"{self.name}: sums of the sigma path reach {self.sigma.bound_of_sums()}, not below 2^24")
 
     def network(self) -> CodecModel:
-        """The networks in float32, for inference. Their trainable sigma path is dropped: `sigma` decides."""
-        # Not on the meta device, which would import torch._dynamo for 1.5 s to save 0.09 s of initial values.
+        """Build the networks in float32 for inference, without their trainable sigma path. `sigma` replaces it."""
+        # The meta device would save 0.09 s of initial values, but it imports torch._dynamo, which takes 1.5 s.
         with torch.random.fork_rng(devices=[]):
             model = CodecModel(self.config)
         del model.sigma_path
@@ -67,7 +67,7 @@ class Release:
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
-        """All that is stored, by name."""
+        """All stored tensors by name."""
         sigma = {f"sigma.{name}": value for name, value in vars(self.sigma).items()}
         tables = {
             f"tables_{kind}.{part}": torch.from_numpy(getattr(table, part).astype(np.int32))
@@ -78,21 +78,21 @@ class Release:
 
     @cached_property
     def entropy_id(self) -> bytes:
-        """Names what is needed to read symbols."""
+        """8 bytes: hash of everything that reading symbols needs."""
         config = self.config
         head = f"{FORMAT} {config.latents} {config.hyper} {config.nodes} {self.skip_below}"
         return _digest(head, {n: t for n, t in self.tensors.items() if not n.startswith("network.")})
 
     @cached_property
     def model_id(self) -> bytes:
-        """Names all that decodes. The encoder's own networks may be trained further without making files older."""
+        """8 bytes: hash of everything that decodes. Further training of the encoder's networks does not change it."""
         encoder = ("network.analysis.", "network.hyper_analysis.")
         decoding = {name: value for name, value in self.tensors.items() if not name.startswith(encoder)}
         return _digest(json.dumps(asdict(self.config), sort_keys=True), decoding)
 
     @cached_property
     def weights_id(self) -> bytes:
-        """Names every tensor, the encoder's own too: two releases of one weights_id write the same files."""
+        """8 bytes: hash of every tensor. Two releases with equal weights ids write equal files."""
         return _digest(json.dumps(asdict(self.config), sort_keys=True), self.tensors)
 
 
@@ -106,12 +106,12 @@ def _digest(head: str, tensors: dict[str, Tensor]) -> bytes:
 
 
 def stored_precision(name: str, value: Tensor) -> Tensor:
-    """A float tensor as a release stores it: half precision, but float32 for the gains."""
+    """Convert a float tensor to what a release stores: float32 for gains, half precision for the others."""
     return value.detach().cpu().to(torch.float32 if "gain" in name else torch.float16).contiguous()
 
 
 def save_release(release: Release, path: Path) -> None:
-    """Write the file."""
+    """Write the file of a release."""
     metadata = {
         "format": FORMAT,
         "name": release.name,
@@ -123,16 +123,23 @@ def save_release(release: Release, path: Path) -> None:
 
 
 def released_names() -> list[str]:
-    """Names of the codecs inside the package."""
-    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors") if _format_of(path) == FORMAT)
+    """Names of the codecs inside the package, sorted."""
+    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors") if format_of(path) == FORMAT)
 
 
 def load_release(name_or_path: str | Path = "base") -> Release:
-    """A codec by name (inside the package) or by path. ModelError where there is none, or it is damaged."""
-    path = WEIGHTS / f"{name_or_path}.safetensors"
-    if not path.exists():
-        path = Path(name_or_path)
-    if not path.is_file():
+    """Read a release.
+
+    Args:
+        name_or_path: Name of weights inside the package, or path of a .safetensors file.
+
+    Raises:
+        ModelError: There is no such file, or it is damaged.
+    """
+    path = next(
+        (path for path in (WEIGHTS / f"{name_or_path}.safetensors", Path(name_or_path)) if _is_file(path)), None
+    )
+    if path is None:
         known = ", ".join(released_names()) or "none"
         raise ModelError(f"no codec called {name_or_path}; give a path to a .safetensors file, or one of: {known}")
     with stored(path, kind="semcomp codec", form=FORMAT, again="install the weights") as (metadata, tensors):
@@ -148,11 +155,18 @@ def load_release(name_or_path: str | Path = "base") -> Release:
         )
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for the system
+        return False
+
+
 def _tables(tensors: dict[str, Tensor], kind: str) -> Tables:
     return Tables.from_arrays(tensors[f"tables_{kind}.bounds"].numpy(), tensors[f"tables_{kind}.flat"].numpy())
 
 
 def parameters(release: Release) -> int:
-    """Number of parameters, those of the integer path counted, tables not."""
+    """Number of parameters of the networks and of the integer path, without the tables."""
     sigma = sum(math.prod(t.shape) for t in (release.sigma.weight1, release.sigma.weight2))
     return sum(t.numel() for t in release.weights.values()) + sigma

@@ -1,9 +1,9 @@
-"""Does this machine decode what every other machine decodes? A self-test of a second, for `semcomp doctor`.
+"""The self-test of `semcomp doctor`: does this machine decode what every other machine decodes? It takes a second.
 
-The sigma path is run in float32 and by bytes, where that is exact, with every arrangement of threads, backend and
-memory layout that torch offers here, and compared with int64 arithmetic in numpy; the coder with its pure Python twin.
-A control, the same path with weights that are no integers, must differ: otherwise the comparison could not have noticed
-anything.
+The sigma path runs in float32, and in bytes where that is exact, with every arrangement of threads, backend and memory
+layout that torch offers on this machine. Each result is compared with int64 arithmetic in numpy. The coder is compared
+with its pure Python twin. As a control, sums of weights that are not integers must depend on their order; otherwise the
+comparison could not notice anything.
 """
 
 import warnings
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.bitstream.symbol_stream import HAS_CONSTRICTION, SymbolReader, encode_symbols
@@ -24,7 +25,7 @@ QUALITIES = (1, 13, 50, 87, 100)
 
 @contextmanager
 def arranged(threads: int, onednn: bool) -> Iterator[None]:
-    """torch on so many threads, with or without oneDNN; its remark that Intel GPUs have TF32 is left out."""
+    """Run torch on a number of threads, with or without oneDNN. It silences a warning about TF32 on Intel GPUs."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -36,8 +37,8 @@ def arranged(threads: int, onednn: bool) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def arrangements(sigma: IntegerSigma, z_hat: Tensor, quality: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Table numbers of z_hat (1, Z, h, w) by every way to compute them here: name, int64 (M, 4h, 4w)."""
+def arrangements(sigma: IntegerSigma, z_hat: Tensor, quality: int) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """Table numbers of z_hat (1, Z, h, w) by every arrangement: its name, and int64 (M, 4h, 4w)."""
     forms: dict[str, IntegerSigma | ByteSigma] = {"float32": sigma}
     if isinstance(bytewise := fastest(sigma, torch.device("cpu")), ByteSigma):
         forms["bytes"] = bytewise
@@ -56,7 +57,7 @@ def arrangements(sigma: IntegerSigma, z_hat: Tensor, quality: int) -> Iterator[t
 
 
 def random_z(hyper: int, *, seed: int, height: int = 3, width: int = 4) -> Tensor:
-    """Integers over the whole range of z_hat, most of them small: (1, hyper, height, width)."""
+    """Random integers (1, hyper, height, width) over the whole range of z_hat. Most are small."""
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(1, hyper, height, width, generator=generator) * 3
     far = torch.rand(z.shape, generator=generator) < 0.05
@@ -64,7 +65,7 @@ def random_z(hyper: int, *, seed: int, height: int = 3, width: int = 4) -> Tenso
 
 
 def control_differs(sigma: IntegerSigma, *, seed: int = 0) -> bool:
-    """Whether sums of non-integer weights depend on their order here, as they should."""
+    """Whether sums of non-integer weights depend on their order, as they should."""
     generator = torch.Generator().manual_seed(seed)
     weight = sigma.weight1.float() + torch.rand(sigma.weight1.shape, generator=generator) / 3
     around = neighbours(random_z(sigma.weight1.shape[1] // 9, seed=seed)).flatten(2)[0] / 3
@@ -73,7 +74,24 @@ def control_differs(sigma: IntegerSigma, *, seed: int = 0) -> bool:
 
 
 def self_test(release: Release) -> list[tuple[str, bool, str]]:
-    """Checks as (name, passed, detail)."""
+    """Run all checks.
+
+    Args:
+        release: The codec.
+
+    Returns:
+        (name, passed, detail) of each check.
+    """
+    sums = release.sigma.bound_of_sums()
+    return [
+        _check_table_numbers(release),
+        ("sums stay exact", sums < 1 << 24, f"largest possible sum {sums:,} of {1 << 24:,}"),
+        ("control", control_differs(release.sigma), "non-integer weights do depend on the order of their sum"),
+        _check_coder(release),
+    ]
+
+
+def _check_table_numbers(release: Release) -> tuple[str, bool, str]:
     sigma, hyper = release.sigma, release.config.hyper
     different, tried = [], 0
     for quality in QUALITIES:
@@ -83,22 +101,21 @@ def self_test(release: Release) -> list[tuple[str, bool, str]]:
             tried += 1
             if not np.array_equal(index, expected):
                 different.append(f"{name}, quality {quality}")
-    sums = sigma.bound_of_sums()
+    detail = different[0] if different else f"{tried} arrangements equal int64"
+    return "table numbers", not different, detail
+
+
+def _check_coder(release: Release) -> tuple[str, bool, str]:
     rng = np.random.default_rng(0)
     index = rng.integers(-1, len(release.tables_y), 4000)
     symbols = np.round(rng.laplace(scale=2, size=4000)).astype(np.int32)
-    part = (symbols, index, release.tables_y)
-    plain = encode_symbols([part], plain=True)
+    latent = (symbols, index, release.tables_y)
+    plain = encode_symbols([latent], plain=True)
     read = SymbolReader(plain, plain=True).read(index, release.tables_y)
     coder_ok = bool(np.array_equal(read, np.where(index < 0, 0, symbols)))
     detail = "pure Python only"
     if HAS_CONSTRICTION:
-        coder_ok = coder_ok and encode_symbols([part]) == plain
+        coder_ok = coder_ok and encode_symbols([latent]) == plain
         coder_ok = coder_ok and bool(np.array_equal(SymbolReader(plain).read(index, release.tables_y), read))
         detail = "constriction and pure Python, equal bytes"
-    return [
-        ("table numbers", not different, f"{tried} arrangements equal int64" if not different else different[0]),
-        ("sums stay exact", sums < 1 << 24, f"largest possible sum {sums:,} of {1 << 24:,}"),
-        ("control", control_differs(sigma), "non-integer weights do depend on the order of their sum"),
-        ("coder", coder_ok, detail),
-    ]
+    return "coder", coder_ok, detail

@@ -1,4 +1,4 @@
-"""A client without torch: numpy and onnxruntime alone, on the graphs that `semcomp export onnx` wrote.
+"""A client without torch, which runs the graphs of `semcomp export onnx` on numpy and onnxruntime.
 
     codec = semcomp.edge.EdgeCodec("edge/")
     data = codec.encode("photo.png", quality=50)
@@ -6,8 +6,8 @@
     latents = codec.latents(data)            # no pixel is made
     codec.classify(latents), codec.segment(latents)
 
-It needs numpy, onnxruntime and Pillow; constriction makes the entropy coder faster where it is installed. Files cross
-in both directions between this client and the library.
+It needs numpy, onnxruntime and Pillow. constriction makes its entropy coder faster where it is installed. This client
+reads the files of the library, and the library reads the files of this client.
 """
 
 from semcomp.edge.client import EdgeCodec

@@ -1,7 +1,7 @@
-"""A folder of exported graphs: the manifest, the tables, and a session of onnxruntime for each graph that is used.
+"""A folder of exported graphs: its manifest, its tables, and a session of onnxruntime for each graph in use.
 
-Every file is checked against the manifest's SHA-256 before it is used. A session is made when its graph is first run,
-so that a client which only decodes never loads the analysis.
+Every file is checked against the SHA-256 in the manifest before it is used. A session is made when its graph first
+runs, so a client that only decodes never loads the analysis.
 """
 
 import hashlib
@@ -12,28 +12,28 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.edge.safetensors_reader import parse_tensors
-from semcomp.errors import MissingExtraError, ModelError
+from semcomp.errors import MissingExtraError, ModelError, TargetError
 
 FORMAT = "semcomp-edge-1"
 MANIFEST = "manifest.json"
 LEVELS = ("disable", "basic", "extended", "layout", "all")
 """Graph optimisation levels of onnxruntime."""
 _shared: list[int | None] = []
-"""Threads of the pool that all sessions of this process share, where one was asked for."""
+"""Number of threads of the pool that all sessions of this process share. Empty while there is no such pool."""
 
 
 class Bundle:
-    """The graphs of one folder. Safe to use from several threads."""
+    """The graphs of one folder. Several threads may use it."""
 
     def __init__(
         self, directory: str | Path, *, threads: int | None = None, optimisation: str = "all", one_pool: bool = False
     ):
         """See `EdgeCodec`."""
         if optimisation not in LEVELS:
-            raise ValueError(f"optimisation is one of {', '.join(LEVELS)}, not {optimisation!r}")
+            raise TargetError(f"optimisation is one of {', '.join(LEVELS)}, not {optimisation!r}")
         self.directory, self.threads, self.optimisation = Path(directory), threads, optimisation
         self.one_pool = one_pool
         self.manifest: dict[str, Any] = read_manifest(self.directory)
@@ -42,28 +42,32 @@ class Bundle:
         if one_pool:
             _share_pool(threads)
         elif _shared:
-            raise ValueError("the clients of this process share one pool of threads, so this one must: one_pool=True")
+            raise TargetError("the clients of this process share one pool of threads: this one needs one_pool=True too")
 
     @property
     def heads(self) -> dict[str, dict[str, Any]]:
-        """What the manifest says about each head."""
+        """The manifest's entries of the heads, by name."""
         heads: dict[str, dict[str, Any]] = self.manifest["heads"]
         return heads
 
     @property
     def generators(self) -> dict[str, dict[str, Any]]:
-        """What the manifest says about each generator."""
+        """The manifest's entries of the generators, by name."""
         generators: dict[str, dict[str, Any]] = self.manifest.get("generators", {})
         return generators
 
     @cached_property
-    def tensors(self) -> dict[str, np.ndarray]:
-        """The tables."""
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """The arrays of the probability tables."""
         entry = self.manifest["tables"]
         return parse_tensors(self._bytes(entry), name=self.directory / entry["file"])
 
     def graph(self, name: str) -> dict[str, Any]:
-        """What the manifest says about a graph. ModelError where it was not exported."""
+        """The manifest's entry of a graph.
+
+        Raises:
+            ModelError: The graph was not exported.
+        """
         graphs: dict[str, dict[str, Any]] = self.manifest["graphs"]
         if name not in graphs:
             raise ModelError(
@@ -72,9 +76,9 @@ class Bundle:
             )
         return graphs[name]
 
-    def run(self, name: str, outputs: Sequence[str], **inputs: np.ndarray) -> list[np.ndarray]:
-        """The named outputs of a graph."""
-        results: list[np.ndarray] = self._session(name).run(list(outputs), inputs)
+    def run(self, name: str, outputs: Sequence[str], **inputs: NDArray[Any]) -> list[NDArray[Any]]:
+        """Run a graph. Returns the named outputs."""
+        results: list[NDArray[Any]] = self._session(name).run(list(outputs), inputs)
         return results
 
     def _session(self, name: str) -> Any:
@@ -102,7 +106,7 @@ class Bundle:
             ) from error
 
     def _bytes(self, entry: dict[str, Any]) -> bytes:
-        path = self.directory / entry["file"]
+        path = self.directory / str(entry["file"])
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -121,15 +125,21 @@ def _runtime() -> Any:
 
 
 def _share_pool(threads: int | None) -> None:
-    """Make onnxruntime's global pool. A process has one: ValueError for a second one of another size."""
+    """Make onnxruntime's global pool of threads.
+
+    Raises:
+        TargetError: The process has a pool of another size, or this onnxruntime has no global pool.
+    """
     if not _shared:
         onnxruntime = _runtime()
         if not hasattr(onnxruntime, "set_global_thread_pool_sizes"):
-            raise ValueError(f"onnxruntime {onnxruntime.__version__} has no global pool: leave one_pool out")
+            raise TargetError(f"onnxruntime {onnxruntime.__version__} has no global pool: leave one_pool out")
         onnxruntime.set_global_thread_pool_sizes(threads or 0, 1)
         _shared.append(threads)
     elif _shared[0] != threads:
-        raise ValueError(f"this process has a pool of {_shared[0] or 'all'} threads already, not of {threads or 'all'}")
+        raise TargetError(
+            f"this process has a pool of {_shared[0] or 'all'} threads already, not of {threads or 'all'}"
+        )
 
 
 _ORT_LEVELS = {
@@ -142,7 +152,11 @@ _ORT_LEVELS = {
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """The manifest of a folder. ModelError where there is none, or it is of another version."""
+    """Read and check the manifest of a folder.
+
+    Raises:
+        ModelError: There is no manifest, or it is damaged or of another version.
+    """
     path = directory / MANIFEST
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -1,15 +1,16 @@
-"""`EdgeCodec`: what `semcomp.Codec` does, on exported graphs."""
+"""`EdgeCodec`: the codec on exported graphs."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.bitstream.container import Container
+from semcomp.bitstream.source import SemcSource
 from semcomp.edge.bundle import Bundle
-from semcomp.edge.generator import EdgeGenerator, choose
-from semcomp.edge.head import EdgeHead
+from semcomp.edge.generator import EdgeGenerator, chosen_generator
+from semcomp.edge.head import EdgeClassifier, EdgeSegmenter, edge_head
 from semcomp.edge.latent_coder import EdgeCoder
 from semcomp.edge.tiling import run_tiled
 from semcomp.errors import ModelError
@@ -17,34 +18,46 @@ from semcomp.imaging.picture import Picture
 from semcomp.pipeline.base_codec import BaseCodec
 from semcomp.pipeline.completion import note_of, stored_guide
 from semcomp.pipeline.tiles import tile_side
+from semcomp.semantics.head import Segmenter, described, not_a_segmenter
 from semcomp.semantics.results import Labels, Segmentation
 from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, grid
 
 
-class EdgeCodec(BaseCodec):
-    """A folder of exported graphs, ready to encode, decode and recognise. Safe to use from several threads.
+class EdgeCodec(BaseCodec[NDArray[np.float32]]):
+    """A folder of exported graphs that encodes, decodes and recognises. Several threads may use it.
 
-    `encode`, `encode_to`, `decode`, `latents` and `read_symbols` are those of `semcomp.Codec`; latents hold arrays. A
-    file that was made for a generator is completed where one was exported; else `decode` refuses it, unless it is told
+    `encode`, `encode_to`, `decode`, `latents` and `read_symbols` work as in `semcomp.Codec`, on numpy arrays. A file
+    that was made for a generator needs that generator in the folder. Without it, `decode` takes the file only with
     `generator="faithful"`.
+
+    Example:
+        >>> codec = EdgeCodec("edge/")  # doctest: +SKIP
+        >>> codec.classify("photo.semc").names[0]  # doctest: +SKIP
+        'church'
     """
 
     def __init__(
         self, directory: str | Path, *, threads: int | None = None, optimisation: str = "all", one_pool: bool = False
     ):
-        """`threads` of every graph, None: as many as onnxruntime chooses; `optimisation` is one of bundle.LEVELS.
+        """Open the folder. Graphs are loaded when they are first used.
 
-        With `one_pool` all graphs share onnxruntime's global pool of `threads` instead of having threads of their own,
-        and no graph waits for its threads to wake on a core that another holds. onnxruntime then demands the same of
-        every session of the process, so it is for processes that run nothing else on it.
+        Args:
+            directory: The folder that `semcomp export onnx` wrote.
+            threads: CPU threads of every graph. None lets onnxruntime choose.
+            optimisation: Graph optimisation of onnxruntime, one of `bundle.LEVELS`.
+            one_pool: Run all graphs on onnxruntime's global pool of `threads` threads, so that no graph waits for
+                threads of its own on a core that another graph holds. onnxruntime then demands this of every session of
+                the process, so it is for processes that run nothing else on onnxruntime.
 
-        ModelError where the folder holds no manifest, or tables that are damaged; ValueError for a level that does not
-        exist, for a pool beside one of another size, and for one where onnxruntime is too old for it.
+        Raises:
+            ModelError: The folder has no manifest, or a file of it is damaged.
+            TargetError: There is no such optimisation, or the pool contradicts the one that the process has.
+            MissingExtraError: onnxruntime is not installed.
         """
         self.bundle = Bundle(directory, threads=threads, optimisation=optimisation, one_pool=one_pool)
         self.coder = EdgeCoder(self.bundle)
-        self.heads = {name: EdgeHead(self.bundle, name) for name in self.bundle.heads}
-        """Heads by name; each is called with latents."""
+        self.heads = {name: edge_head(self.bundle, name) for name in self.bundle.heads}
+        """Heads by name. Each is called with latents."""
         self.generators = {name: EdgeGenerator(self.bundle, name) for name in self.bundle.generators}
 
     @property
@@ -59,14 +72,14 @@ class EdgeCodec(BaseCodec):
     def model_id(self) -> bytes:
         return bytes.fromhex(self.bundle.manifest["model_id"])
 
-    def analyse(self, picture: Picture) -> np.ndarray:
+    def analyse(self, picture: Picture) -> NDArray[np.float32]:
         rows, columns = grid(picture.height, picture.width, STRIDE_Z)
         height, width = rows * STRIDE_Z, columns * STRIDE_Z
 
-        def region(rows: slice, columns: slice) -> np.ndarray:
-            part = picture.pixels[rows, columns]
-            missing = (rows.stop - rows.start - part.shape[0], columns.stop - columns.start - part.shape[1])
-            return np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")[None]
+        def region(rows: slice, columns: slice) -> NDArray[np.uint8]:
+            crop = picture.pixels[rows, columns]
+            missing = (rows.stop - rows.start - crop.shape[0], columns.stop - columns.start - crop.shape[1])
+            return np.pad(crop, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")[None]
 
         return run_tiled(
             lambda pixels: self.bundle.run("analysis", ("y",), pixels=pixels)[0],
@@ -79,11 +92,11 @@ class EdgeCodec(BaseCodec):
             down=STRIDE_Y,
         )
 
-    def render(self, latents: Latents) -> np.ndarray:
+    def render(self, latents: Latents[NDArray[np.float32]]) -> NDArray[np.uint8]:
         y_hat, quality = latents.y_hat, np.array([latents.quality], np.int64)
         rows, columns = y_hat.shape[-2:]
         pixels = run_tiled(
-            lambda part: self.bundle.run("synthesis", ("pixels",), y_hat=part, quality=quality)[0],
+            lambda region: self.bundle.run("synthesis", ("pixels",), y_hat=region, quality=quality)[0],
             lambda r, c: np.ascontiguousarray(y_hat[..., r, c]),
             height=rows,
             width=columns,
@@ -97,48 +110,52 @@ class EdgeCodec(BaseCodec):
     def complete(
         self,
         container: Container,
-        latents: Latents,
+        latents: Latents[NDArray[np.float32]],
         *,
         generator: str | Path | None,
         seed: int,
         relabel: Mapping[str, str] | None,
-    ) -> tuple[np.ndarray, str]:
+    ) -> tuple[NDArray[np.uint8], str]:
         if not self.generators:
             return super().complete(container, latents, generator=generator, seed=seed, relabel=relabel)
-        chosen = choose(self.generators, container, generator)
+        chosen = chosen_generator(self.generators, container, generator)
         pixels = chosen.render(latents, stored_guide(container, relabel), seed=seed)
         return pixels, note_of(container, name=chosen.name, generator_id=chosen.generator_id)
 
-    def classify(self, source: bytes | Latents, *, head: str | None = None) -> Labels:
-        """Labels of a file's bytes or of latents, by a head's name, or by the first one that classifies.
+    def classify(self, source: SemcSource | Latents, *, head: str | None = None) -> Labels:
+        """Label an image.
 
-        A segmenter answers with the classes by the area that they cover. Raises as `decode` does, and ModelError
-        where there is no such head.
+        Args:
+            source: Path, bytes or binary stream of a file, or its latents.
+            head: Name of an exported head. No head runs unless it is named.
+
+        Returns:
+            The classes with their scores, none where nothing is known. A segmenter's scores are the areas that the
+            classes cover.
+
+        Raises:
+            SemcompError: As for `latents`, and ModelError where no head is named, or there is none of that name.
         """
-        answer = self._head(head, "classify", "segment")(self._latents(source))
+        answer = self._head(head)(self._latents(source))
         return answer.labels() if isinstance(answer, Segmentation) else answer
 
-    def segment(self, source: bytes | Latents, *, head: str | None = None) -> Segmentation:
-        """What every pixel shows, by a head's name or by the first one that segments. Raises as `classify` does."""
-        chosen = self._head(head, "segment")
-        if chosen.task != "segment":
-            raise ModelError(f"the head {head} gives labels, no label map: choose one that segments")
-        return cast(Segmentation, chosen(self._latents(source)))
+    def segment(self, source: SemcSource | Latents, *, head: str | None = None) -> Segmentation:
+        """Say what every pixel shows. It takes and raises what `classify` does; the head has to segment."""
+        chosen = self._head(head)
+        if not isinstance(chosen, Segmenter):
+            not_a_segmenter(chosen)
+        return chosen(self._latents(source))
 
-    def _latents(self, source: bytes | Latents) -> Latents:
+    def _latents(self, source: SemcSource | Latents) -> Latents:
         return source if isinstance(source, Latents) else self.latents(source)
 
-    def _head(self, name: str | None, *tasks: str) -> EdgeHead:
-        known = ", ".join(f"{head.name} ({head.task})" for head in self.heads.values()) or "none"
-        if name is not None:
-            if name not in self.heads:
-                raise ModelError(f"{self.bundle.directory} has no head {name}; it has: {known}")
+    def _head(self, name: str | None) -> EdgeClassifier | EdgeSegmenter:
+        if name in self.heads:
             return self.heads[name]
-        for task in tasks:
-            for head in self.heads.values():
-                if head.task == task:
-                    return head
-        raise ModelError(f"{self.bundle.directory} has no head that can {tasks[0]}; it has: {known}")
+        known = ", ".join(described(head) for head in self.heads.values()) or "none"
+        if name is None:
+            raise ModelError(f"no head is named: choose one of {self.bundle.directory}; it has: {known}")
+        raise ModelError(f"{self.bundle.directory} has no head {name}; it has: {known}")
 
     def _reach(self, graph: str) -> int:
         return int(self.bundle.graph(graph)["reach"])

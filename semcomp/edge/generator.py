@@ -1,9 +1,11 @@
-"""Exported generators: the picture of a file whose parts are synthesised, as generative.py makes it."""
+"""Exported generators, which complete a picture as semcomp.generative does."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.bitstream.container import Container
 from semcomp.edge.bundle import Bundle
@@ -11,7 +13,7 @@ from semcomp.edge.tiling import run_tiled
 from semcomp.errors import ModelError
 from semcomp.generative.guide import guide_of
 from semcomp.generative.noise import noise_at, noise_tile
-from semcomp.pipeline.completion import REALISTIC, check_generator, made_for
+from semcomp.pipeline.completion import check_generator, wanted_generator
 from semcomp.pipeline.tiles import tile_side
 from semcomp.semantics.results import Segmentation
 from semcomp.types import STRIDE_Y, Latents
@@ -26,24 +28,32 @@ class EdgeGenerator:
         self.classes = tuple(entry["classes"])
         self.generator_id = bytes.fromhex(entry["id"])
 
-    def render(self, latents: Latents, segmentation: Segmentation | None, *, seed: int = 0) -> np.ndarray:
-        """uint8 (height, width, 3): the generator's picture, and the synthesis' where `latents` says it was kept."""
+    def render(
+        self, latents: Latents[NDArray[np.float32]], segmentation: Segmentation | None, *, seed: int = 0
+    ) -> NDArray[np.uint8]:
+        """Render a picture, uint8 (height, width, 3).
+
+        Args:
+            latents: The latents. Where their `keep` is true, the synthesis makes the picture.
+            segmentation: The label map that guides the generator.
+            seed: Seed of the noise.
+        """
         rows, columns = latents.y_hat.shape[-2:]
         graph = self.bundle.graph(self.graph)
-        inputs = {value["name"]: value["shape"] for value in graph["inputs"]}
-        coarse, fine = noise_tile(seed, inputs["noise16"][1], inputs["noise8"][1])
+        shapes = {value["name"]: value["shape"] for value in graph["inputs"]}
+        coarse, fine = noise_tile(seed, shapes["noise16"][1], shapes["noise8"][1])
         guide = guide_of(segmentation, name=self.name, classes=self.classes, rows=rows, columns=columns)
         keep = np.ones((1, 1, rows, columns), np.float32) if latents.keep is None else latents.keep[None, None]
         keep, quality = keep.astype(np.float32), np.array([latents.quality], np.int64)
 
-        def source(r: slice, c: slice) -> dict[str, np.ndarray]:
+        def source(r: slice, c: slice) -> dict[str, NDArray[Any]]:
             fine_rows, fine_columns = slice(2 * r.start, 2 * r.stop), slice(2 * c.start, 2 * c.stop)
-            parts = {"y_hat": latents.y_hat[..., r, c], "guide": guide[..., fine_rows, fine_columns]}
-            parts |= {"keep": keep[..., r, c], "quality": quality}
-            parts |= {"noise16": noise_at(coarse, r, c), "noise8": noise_at(fine, r, c, fine=2)}
-            return {name: np.ascontiguousarray(part) for name, part in parts.items()}
+            inputs: dict[str, NDArray[Any]] = {"y_hat": latents.y_hat[..., r, c]}
+            inputs |= {"guide": guide[..., fine_rows, fine_columns], "keep": keep[..., r, c], "quality": quality}
+            inputs |= {"noise16": noise_at(coarse, r, c), "noise8": noise_at(fine, r, c, fine=2)}
+            return {name: np.ascontiguousarray(value) for name, value in inputs.items()}
 
-        def draw(region: dict[str, np.ndarray]) -> np.ndarray:
+        def draw(region: dict[str, NDArray[Any]]) -> NDArray[Any]:
             run = self.bundle.run
             if latents.keep is None:
                 return run(self.graph, ("pixels",), **region)[0]
@@ -64,21 +74,31 @@ class EdgeGenerator:
         return np.ascontiguousarray(pixels[0, : latents.height, : latents.width])
 
 
-def choose(
+def chosen_generator(
     generators: Mapping[str, EdgeGenerator], container: Container, generator: str | Path | None
 ) -> EdgeGenerator:
-    """The generator that a file is to be decoded with.
+    """The generator that a file is to be decoded with, by the rules of the library.
 
-    `generator` is "realistic", the name of one that was exported, or None for what the file was made for; a file that
-    was made for none gets the first. ModelError where it is not there. Warns where another one was meant.
+    Args:
+        generators: The exported generators by name.
+        container: The file.
+        generator: "realistic", the name of a generator, or None for the generator that the file was made for.
+
+    Returns:
+        One of `generators`.
+
+    Raises:
+        ModelError: The generator was not exported, or reads latents of another codec.
+
+    Warns:
+        SemcompWarning: The file was made for another generator.
     """
-    note = made_for(container)
-    named = generator if generator not in (None, REALISTIC) else note.name if note else next(iter(generators))
+    named = wanted_generator(container, generator)
     chosen = generators.get(str(named))
     if chosen is None:
         raise ModelError(
-            f"this client has no generator {named}, only {', '.join(generators)}; export it with --generators, or "
-            "decode with --generator faithful, which synthesises nothing"
+            f"this client has no generator {named}, only {', '.join(generators)}; export it too, or decode with the "
+            'generator "faithful", which synthesises nothing'
         )
     check_generator(
         container, name=chosen.name, generator_id=chosen.generator_id, entropy_id=chosen.bundle.manifest["entropy_id"]

@@ -1,40 +1,64 @@
-"""Exported heads: latents -> labels or a label map."""
+"""Exported heads: latents to labels or to a label map."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.edge.bundle import Bundle
-from semcomp.errors import ModelError
+from semcomp.semantics.head import Classifier, Head, Segmenter
+from semcomp.semantics.limits import NO_LIMITS, Limits
 from semcomp.semantics.results import Labels, Segmentation
 from semcomp.semantics.upsample import full_resolution
 from semcomp.types import Latents
 
 
-class EdgeHead:
-    """One head of a bundle; call it with latents."""
+class EdgeHead(Head):
+    """One head of a bundle. It keeps quiet below the limits that the manifest carries."""
 
     def __init__(self, bundle: Bundle, name: str):
         entry = bundle.heads[name]
-        self.bundle, self.name, self.task = bundle, name, str(entry["task"])
+        self.bundle, self.name, self.graph = bundle, name, str(entry["graph"])
         self.classes = tuple(entry["classes"])
-        self.palette = tuple((int(r), int(g), int(b)) for r, g, b in entry["palette"])
         self.origin = str(entry["origin"])
         self.entropy_id = bytes.fromhex(bundle.manifest["entropy_id"])
+        given = entry.get("limits")
+        self.limits = NO_LIMITS if given is None else Limits.from_dict(given, self.classes)
 
-    def __call__(self, latents: Latents) -> Labels | Segmentation:
-        """The answer for one picture. ModelError for latents of another codec."""
-        if latents.entropy_id != self.entropy_id:
-            raise ModelError(
-                f"the head {self.name} was trained on latents with entropy id {self.entropy_id.hex()}, these have "
-                f"{latents.entropy_id.hex()}: export a head for this codec"
-            )
-        graph, quality = self.bundle.heads[self.name]["graph"], np.array([latents.quality], np.int64)
-        if self.task == "classify":
-            (scores,) = self.bundle.run(graph, ("scores",), y_hat=latents.y_hat, quality=quality)
+    def run(self, latents: Latents, *outputs: str) -> list[NDArray[np.float32]]:
+        """Run the head's graph; returns the outputs of those names."""
+        quality = np.array([latents.quality], np.int64)
+        return list(self.bundle.run(self.graph, outputs, y_hat=latents.y_hat, quality=quality))
+
+
+class EdgeClassifier(EdgeHead, Classifier):
+    """A head of a bundle that gives labels."""
+
+    def answer(self, latents: Latents) -> Labels:
+        if self.limits.energy is None:  # also in a folder whose graphs give no energy
+            (scores,) = self.run(latents, "scores")
             return Labels.ranked(self.classes, scores[0].tolist(), head=self.name)
-        (logits,) = self.bundle.run(graph, ("logits",), y_hat=latents.y_hat, quality=quality)
+        scores, energy = self.run(latents, "scores", "energy")
+        labels = Labels.ranked(self.classes, scores[0].tolist(), head=self.name)
+        return self.limits.quiet_labels(labels, float(energy[0]))
+
+
+class EdgeSegmenter(EdgeHead, Segmenter):
+    """A head of a bundle that gives a label map."""
+
+    def __init__(self, bundle: Bundle, name: str):
+        super().__init__(bundle, name)
+        self.palette = tuple((int(r), int(g), int(b)) for r, g, b in bundle.heads[name]["palette"])
+
+    def answer(self, latents: Latents) -> Segmentation:
+        size = {"height": latents.height, "width": latents.width}
+        (logits,) = self.run(latents, "logits")
         return Segmentation(
-            label_map=full_resolution(logits, height=latents.height, width=latents.width),
+            label_map=self.limits.quiet(full_resolution(logits, **size), logits, **size),
             classes=self.classes,
             palette=self.palette,
             head=self.name,
         )
+
+
+def edge_head(bundle: Bundle, name: str) -> EdgeClassifier | EdgeSegmenter:
+    """Make a head of a bundle."""
+    return EdgeClassifier(bundle, name) if bundle.heads[name]["task"] == "classify" else EdgeSegmenter(bundle, name)

@@ -1,12 +1,13 @@
-"""Symbols and latents on exported graphs: the integer path and the mean path of the library, in onnxruntime.
+"""The onnxruntime backend of the symbol coder: the integer path and the mean path of the library, as graphs.
 
-The sigma graph holds the same integers as the library, so it names the same tables. The mean path is float: it may
-move a latent by less than a rounding step, and no symbol of a file that is read.
+The sigma graph holds the integers of the library, so it chooses the tables that the library chooses. The mean path is
+float. It may move a latent by less than a rounding step, and changes no symbol of a file that is read.
 """
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.bitstream.frequency_tables import MAX_VALUE, Tables
 from semcomp.edge.bundle import Bundle
@@ -14,9 +15,12 @@ from semcomp.pipeline.latent_coder import SymbolCoder
 from semcomp.pipeline.rdo import choose_symbols
 from semcomp.types import STRIDE_Y, Z_LIMIT, Symbols, grid
 
+Plane = NDArray[np.float32]
+"""A float plane (1, C, h, w)."""
 
-class EdgeCoder(SymbolCoder):
-    """The tables of a bundle, and its hyper, sigma and mean graphs."""
+
+class EdgeCoder(SymbolCoder[Plane]):
+    """The tables of a bundle, and its graphs hyper, sigma, mean_first and mean_second."""
 
     def __init__(self, bundle: Bundle):
         sizes = bundle.manifest["sizes"]
@@ -26,21 +30,21 @@ class EdgeCoder(SymbolCoder):
         self.bundle, self.skip_below = bundle, int(sizes["skip_below"])
         self._bits = self.tables_y.bits()
 
-    def table_numbers(self, z: np.ndarray, *, height: int, width: int, quality: int) -> np.ndarray:
+    def table_numbers(self, z: NDArray[Any], *, height: int, width: int, quality: int) -> NDArray[np.int8]:
         rows, columns = grid(height, width, STRIDE_Y)
         return np.ascontiguousarray(self._index(_plane(z), quality, height, width)[0, :, :rows, :columns])
 
     def quantize(
         self,
-        y: np.ndarray,
+        y: Plane,
         *,
         height: int,
         width: int,
         quality: int,
         optimise: bool = True,
         precise: bool = True,
-        keep: np.ndarray | None = None,
-    ) -> tuple[Symbols, np.ndarray]:
+        keep: NDArray[np.bool_] | None = None,
+    ) -> tuple[Symbols, Plane]:
         run, q, kept = self.bundle.run, _quality(quality), _kept(keep, y.shape)
         y = _only(kept, y)
         scaled, z = run("hyper", ("y_scaled", "z"), y=y, quality=q)
@@ -65,7 +69,7 @@ class EdgeCoder(SymbolCoder):
         )
         return symbols, _cropped(_only(kept, known + second * inverse_gain), rows, columns)
 
-    def dequantize(self, symbols: Symbols, *, quality: int, precise: bool = True) -> np.ndarray:
+    def dequantize(self, symbols: Symbols, *, quality: int, precise: bool = True) -> Plane:
         run, q = self.bundle.run, _quality(quality)
         rows, columns = symbols.y.shape[1:]
         z_rows, z_columns = symbols.z.shape[1:]
@@ -78,8 +82,9 @@ class EdgeCoder(SymbolCoder):
         )
         return _cropped(_only(kept, y_hat), rows, columns)
 
-    def _index(self, z_hat: np.ndarray, quality: int, height: int, width: int) -> np.ndarray:
-        """int8 (1, M, 4a, 4b): table numbers, -1 where nothing is coded."""
+    def _index(self, z_hat: Plane, quality: int, height: int, width: int) -> NDArray[np.int8]:
+        """Table numbers int8 (1, M, 4a, 4b), -1 where nothing is coded."""
+        index: NDArray[np.int8]
         (index,) = self.bundle.run("sigma", ("index",), z_hat=z_hat, quality=_quality(quality))
         rows, columns = grid(height, width, STRIDE_Y)
         index[index < self.skip_below] = -1
@@ -88,40 +93,41 @@ class EdgeCoder(SymbolCoder):
         return index
 
 
-def even_elements(shape: tuple[int, ...]) -> np.ndarray:
-    """The checkerboard: bool (1, M, h, w), true where c + i + j is even."""
+def even_elements(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The checkerboard, bool (1, M, h, w). Element (c, i, j) is true where c + i + j is even."""
     channel, row, column = (np.arange(size) % 2 == 1 for size in shape[-3:])
     odd: Any = channel[:, None, None] ^ row[:, None] ^ column
-    return ~odd[None]
+    even: NDArray[np.bool_] = ~odd[None]
+    return even
 
 
 def _tables(bundle: Bundle, kind: str) -> Tables:
     return Tables.from_arrays(bundle.tensors[f"tables_{kind}.bounds"], bundle.tensors[f"tables_{kind}.flat"])
 
 
-def _plane(symbols: np.ndarray) -> np.ndarray:
+def _plane(symbols: NDArray[Any]) -> Plane:
     return symbols.astype(np.float32)[None]
 
 
-def _quality(quality: int) -> np.ndarray:
+def _quality(quality: int) -> NDArray[np.int64]:
     return np.array([quality], np.int64)
 
 
-def _kept(keep: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:
-    """`keep` as bool (4a, 4b), false outside the picture."""
+def _kept(keep: NDArray[np.bool_] | None, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+    """`keep` padded to bool (4a, 4b). It is false outside the picture."""
     if keep is None:
         return None
     return np.pad(keep, ((0, shape[-2] - keep.shape[0]), (0, shape[-1] - keep.shape[1])))
 
 
-def _only(kept: np.ndarray | None, value: np.ndarray) -> np.ndarray:
-    """A plane that is zero where nothing is kept. A mean of zero without a residual gives the even y_hat of zero."""
+def _only(kept: NDArray[np.bool_] | None, value: Plane) -> Plane:
+    """Set a plane to zero where nothing is kept. A mean of zero without a residual gives an even y_hat of zero."""
     return value if kept is None else np.where(kept, value, np.float32(0))
 
 
-def _limited(symbols: np.ndarray) -> np.ndarray:
+def _limited(symbols: Plane) -> Plane:
     return np.clip(symbols, -MAX_VALUE, MAX_VALUE, out=symbols)
 
 
-def _cropped(y_hat: np.ndarray, rows: int, columns: int) -> np.ndarray:
+def _cropped(y_hat: Plane, rows: int, columns: int) -> Plane:
     return np.ascontiguousarray(y_hat[..., :rows, :columns])

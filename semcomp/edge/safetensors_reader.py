@@ -1,10 +1,12 @@
-"""A safetensors file as numpy arrays, for clients that have numpy alone."""
+"""Reads a safetensors file with numpy alone, for clients without the safetensors package."""
 
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.errors import ModelError
 
@@ -22,8 +24,19 @@ _TYPES = {
 }
 
 
-def parse_tensors(data: bytes, *, name: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of a file's bytes. ModelError where they are damaged."""
+def parse_tensors(data: bytes, *, name: str | Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a file by name.
+
+    Args:
+        data: The bytes of the file.
+        name: Name of the file, for the error.
+
+    Returns:
+        Read-only views into `data`.
+
+    Raises:
+        ModelError: The file is damaged, or of another kind.
+    """
     try:
         length = int.from_bytes(data[:8], "little")
         if not 2 <= length <= len(data) - 8:
@@ -31,10 +44,10 @@ def parse_tensors(data: bytes, *, name: str | Path) -> dict[str, np.ndarray]:
         header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
         return {key: _array(entry, body) for key, entry in header.items() if key != "__metadata__"}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{name} is no safetensors file ({error}); export it again") from error
+        raise ModelError(f"{name} is not a safetensors file ({error}); export it again") from error
 
 
-def _array(entry: dict[str, list[int]], body: bytes) -> np.ndarray:
+def _array(entry: dict[str, Any], body: bytes) -> NDArray[Any]:
     dtype, shape = np.dtype(_TYPES[str(entry["dtype"])]), tuple(entry["shape"])
     start, end = entry["data_offsets"]
     if not 0 <= start <= end <= len(body) or end - start != math.prod(shape) * dtype.itemsize:

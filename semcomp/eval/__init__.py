@@ -1,8 +1,8 @@
-"""Measurements on a folder of pictures: codecs beside each other, from real files. `semcomp eval` runs them.
+"""Compares codecs on a folder of pictures, by real files. `semcomp eval` runs these modules.
 
-classical · semcomp_codec · peers   what encodes and decodes, one small interface
-codecs                              their names
-measure · run                       points of one picture; of many, in processes, resumed
-curves · summary                    means, BD-rates, thresholds
-worst · plot · page                 what is shown of it
+classical · peers · codecs   codecs behind one small interface, and their names
+measure · run                points of one picture, and of many pictures in processes that can be resumed
+curves · summary             means, BD-rates, thresholds
+worst · plot · page          the report
+compare                      one picture by several codecs at equal bytes
 """

@@ -1,8 +1,8 @@
-"""JPEG, WebP, AVIF and JPEG 2000 through Pillow; JPEG XL through imagecodecs and HEIC through pillow-heif, if there.
+"""Classical codecs: JPEG, WebP, AVIF and JPEG 2000 by Pillow, JPEG XL by imagecodecs, HEIC by pillow-heif.
 
-Settings are what their users would choose: JPEG 4:2:0 optimized, WebP method 6, AVIF 4:2:0 at Pillow's speed,
-JPEG 2000 irreversible as a bare codestream with a PSNR in dB as its setting, JPEG XL effort 7, HEIC 4:2:0 by x265.
-No codec writes metadata.
+The options are what users of these codecs choose: JPEG 4:2:0 optimized, WebP method 6, AVIF 4:2:0 at Pillow's speed,
+JPEG 2000 irreversible as a bare codestream whose setting is a PSNR in dB, JPEG XL effort 7, HEIC 4:2:0 by x265. No
+codec writes metadata. imagecodecs and pillow-heif are optional.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, features
 
 from semcomp.errors import MissingExtraError
@@ -21,7 +22,7 @@ from semcomp.errors import MissingExtraError
 
 @dataclass(frozen=True, kw_only=True)
 class PillowCodec:
-    """A codec of Pillow's, and the settings its curve is made of, the smallest file first."""
+    """A codec of Pillow, with the settings of its curve in the order of growing files."""
 
     name: str
     label: str
@@ -32,7 +33,7 @@ class PillowCodec:
     options: tuple[tuple[str, Any], ...]
     feature: str
     unit: str = "quality"
-    """or dB"""
+    """"quality" or "dB"."""
     speed_only: bool = False
 
     @property
@@ -44,15 +45,15 @@ class PillowCodec:
         library = features.version("libjpeg_turbo") if self.feature == "jpg" else features.version(self.feature)
         return f"{_LIBRARIES[self.feature]} {library}, Pillow {version('pillow')}"
 
-    def encode(self, pixels: np.ndarray, setting: int) -> bytes:
-        """The file of uint8 (H, W, 3)."""
+    def encode(self, pixels: NDArray[Any], setting: int) -> bytes:
+        """Encode pixels, uint8 (H, W, 3), to a file."""
         file = io.BytesIO()
         rate = {"quality_mode": "dB", "quality_layers": [setting]} if self.unit == "dB" else {"quality": setting}
         Image.fromarray(pixels).save(file, self.format, **dict(self.options), **rate)
         return file.getvalue()
 
-    def decode(self, data: bytes) -> np.ndarray:
-        """uint8 (H, W, 3)."""
+    def decode(self, data: bytes) -> NDArray[Any]:
+        """Decode a file to uint8 (H, W, 3)."""
         with Image.open(io.BytesIO(data)) as image:
             return np.asarray(image.convert("RGB"))
 
@@ -105,7 +106,7 @@ PILLOW = (JPEG, WEBP, AVIF, JPEG2000)
 
 @dataclass(frozen=True, kw_only=True)
 class JpegXl:
-    """JPEG XL by imagecodecs; the setting is libjxl's quality."""
+    """JPEG XL by imagecodecs. The setting is the quality of libjxl."""
 
     name: str = "jxl"
     label: str = "JPEG XL"
@@ -124,13 +125,13 @@ class JpegXl:
         codec = self._module()
         return f"{codec.jpegxl_version()}, imagecodecs {version('imagecodecs')}"
 
-    def encode(self, pixels: np.ndarray, setting: int) -> bytes:
-        """The file of uint8 (H, W, 3)."""
+    def encode(self, pixels: NDArray[Any], setting: int) -> bytes:
+        """Encode pixels, uint8 (H, W, 3), to a file."""
         distance = distance_of(setting)
         return bytes(self._module().jpegxl_encode(pixels, distance=distance, effort=7, numthreads=1))
 
-    def decode(self, data: bytes) -> np.ndarray:
-        """uint8 (H, W, 3)."""
+    def decode(self, data: bytes) -> NDArray[Any]:
+        """Decode a file to uint8 (H, W, 3)."""
         return np.asarray(self._module().jpegxl_decode(data, numthreads=1))
 
     def _module(self) -> Any:
@@ -142,7 +143,7 @@ class JpegXl:
 
 
 def distance_of(quality: int) -> float:
-    """libjxl's JxlEncoderDistanceFromQuality, for qualities below 100."""
+    """The distance of a quality below 100, as libjxl's JxlEncoderDistanceFromQuality computes it."""
     return 0.1 + (100 - quality) * 0.09 if quality >= 30 else 53 / 3000 * quality**2 - 23 / 20 * quality + 25
 
 
@@ -166,14 +167,14 @@ class Heic:
     def version(self) -> str:
         return f"libheif {self._module().libheif_version()}, pillow-heif {version('pillow-heif')}"
 
-    def encode(self, pixels: np.ndarray, setting: int) -> bytes:
-        """The file of uint8 (H, W, 3)."""
+    def encode(self, pixels: NDArray[Any], setting: int) -> bytes:
+        """Encode pixels, uint8 (H, W, 3), to a file."""
         file = io.BytesIO()
         self._module().from_pillow(Image.fromarray(pixels)).save(file, quality=setting, chroma=420)
         return file.getvalue()
 
-    def decode(self, data: bytes) -> np.ndarray:
-        """uint8 (H, W, 3)."""
+    def decode(self, data: bytes) -> NDArray[Any]:
+        """Decode a file to uint8 (H, W, 3)."""
         return np.asarray(self._module().open_heif(data).to_pillow().convert("RGB"))
 
     def _module(self) -> Any:

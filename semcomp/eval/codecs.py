@@ -1,4 +1,4 @@
-"""Codecs by name: what each can do, semcomp's own among them."""
+"""All codecs by name, with the interface that the measurements use."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.errors import MissingExtraError, SemcompError
 from semcomp.eval.classical import PILLOW, Heic, JpegXl
@@ -19,7 +20,7 @@ NAMES = ("semcomp", *(codec.name for codec in CLASSICAL), *ARCHITECTURES)
 
 
 class Coder(Protocol):
-    """A codec as the measurements see it. Settings are whole numbers, files grow with them."""
+    """The interface of a codec. Settings are whole numbers, and files grow with them."""
 
     @property
     def name(self) -> str: ...
@@ -37,13 +38,13 @@ class Coder(Protocol):
     def version(self) -> str: ...
     @property
     def speed_only(self) -> bool: ...
-    def encode(self, pixels: np.ndarray, setting: int) -> bytes: ...
-    def decode(self, data: bytes) -> np.ndarray: ...
+    def encode(self, pixels: NDArray[Any], setting: int) -> bytes: ...
+    def decode(self, data: bytes) -> NDArray[Any]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Semcomp:
-    """semcomp's codec, loaded when it is first used."""
+    """The codec of semcomp. It is loaded when it is first used."""
 
     model: str = "base"
     device: str | None = None
@@ -65,18 +66,28 @@ class Semcomp:
     def version(self) -> str:
         return f"{self.codec.name}, model {self.codec.model_id.hex()}"
 
-    def encode(self, pixels: np.ndarray, setting: int) -> bytes:
-        """The file of uint8 (H, W, 3)."""
+    def encode(self, pixels: NDArray[Any], setting: int) -> bytes:
+        """Encode pixels, uint8 (H, W, 3), to a file."""
         data: bytes = self.codec.encode(pixels, quality=setting)
         return data
 
-    def decode(self, data: bytes) -> np.ndarray:
-        """uint8 (H, W, 3)."""
+    def decode(self, data: bytes) -> NDArray[Any]:
+        """Decode a file to uint8 (H, W, 3)."""
         return np.asarray(self.codec.decode(data).convert("RGB"))
 
 
 def find(name: str, *, model: str = "base", device: str | None = None) -> Coder:
-    """A codec by name. SemcompError for an unknown one, MissingExtraError for one that is not installed."""
+    """A codec by name.
+
+    Args:
+        name: One of NAMES.
+        model: Name or file of semcomp's weights.
+        device: Device of semcomp's codec.
+
+    Raises:
+        SemcompError: No codec has this name.
+        MissingExtraError: The codec is not installed.
+    """
     if name == "semcomp":
         return Semcomp(model=model, device=device)
     if name in ARCHITECTURES:
@@ -90,15 +101,17 @@ def find(name: str, *, model: str = "base", device: str | None = None) -> Coder:
 
 
 def installed() -> list[str]:
-    """What is measured unless told otherwise: semcomp and every classical codec that is there."""
+    """Names of the codecs that are measured by default: semcomp and all classical codecs that are installed."""
     return ["semcomp", *(codec.name for codec in CLASSICAL if codec.available)]
 
 
 def choose_settings(coder: Coder, qualities: Sequence[int] | str | None) -> tuple[int, ...]:
-    """Settings of one codec.
+    """The settings to measure of one codec.
 
-    `qualities` are taken as they are where a codec's setting is a quality, each brought into its range; where it is
-    something else, as many of its own are taken. None takes five of its own, "full" all of them.
+    Args:
+        coder: The codec.
+        qualities: Qualities, which are clipped to the codec's range. A codec whose setting is not a quality gets
+            equally many of its own settings. None takes five of the codec's own settings, "full" takes all.
     """
     if coder.speed_only:
         return coder.settings[len(coder.settings) // 2 :][:1]
@@ -113,7 +126,12 @@ def choose_settings(coder: Coder, qualities: Sequence[int] | str | None) -> tupl
 
 
 def evenly(values: Sequence[T], count: int) -> tuple[T, ...]:
-    """At most `count` of them: the first, the last, and what lies evenly between; the middle one alone."""
+    """Choose at most `count` values: the first, the last, and evenly spaced ones between. One alone is the middle.
+
+    Example:
+        >>> evenly(range(10), 4)
+        (0, 3, 6, 9)
+    """
     if count >= len(values):
         return tuple(values)
     if count == 1:

@@ -1,4 +1,4 @@
-"""Means over pictures, as curves of quality over rate, and how much smaller the files of one curve are."""
+"""Curves of quality over rate as means over pictures, and the bytes that one curve saves against another."""
 
 from __future__ import annotations
 
@@ -12,16 +12,23 @@ import numpy as np
 from semcomp.imaging.metrics import bd_rate
 
 BD_RANGE_DB = (26.0, 38.0)
-"""PSNR between which files are compared unless told otherwise."""
+"""Range of PSNR in which BD-rates are computed by default."""
 
 Point = Mapping[str, float | None]
-"""Figures of one picture at one setting; times end in _s. What could not be measured is None."""
+"""Figures of one picture at one setting. Names of times end in _s. A figure that was not measured is None."""
 Curve = dict[str, list[Any]]
-"""Each figure, at every setting."""
+"""Lists of figures by name, one value per setting."""
 
 
 def mean_curve(pictures: Sequence[Sequence[Point]]) -> Curve:
-    """Means over the pictures, all measured at the same settings; medians of times. None where one has none."""
+    """The curve of several pictures.
+
+    Args:
+        pictures: Points of each picture, all at the same settings.
+
+    Returns:
+        Means of the figures, medians of the times. A value is None where it is None for one picture.
+    """
     curve: Curve = {}
     for key in pictures[0][0]:
         if key == "setting":
@@ -37,7 +44,7 @@ def mean_curve(pictures: Sequence[Sequence[Point]]) -> Curve:
 
 
 def decibels(metric: str, value: float) -> float:
-    """A metric on the scale that its BD-rate is computed on: PSNR as it is, others as -10 log10 of their error."""
+    """A metric on the scale of its BD-rate: PSNR unchanged, others as -10 log10 of their error."""
     if metric == "psnr_db":
         return value
     error = value if metric == "lpips" else 1 - value
@@ -47,7 +54,17 @@ def decibels(metric: str, value: float) -> float:
 def saving(
     anchor: Curve, curve: Curve, *, metric: str = "psnr_db", limits: tuple[float, float] | None = BD_RANGE_DB
 ) -> float:
-    """BD-rate in percent within `limits` (in the metric's decibels); ValueError where the curves do not overlap."""
+    """BD-rate of a curve against an anchor in percent. Negative values mean smaller files.
+
+    Args:
+        anchor: The curve to compare with.
+        curve: The curve.
+        metric: Name of the figure.
+        limits: Range of the metric, in its decibels. None takes all that both curves cover.
+
+    Raises:
+        ValueError: The curves do not overlap, or one has fewer than two rising points.
+    """
     low, high = limits or (-np.inf, np.inf)
     points = [rising(one, metric) for one in (anchor, curve)]
     if any(len(bpp) < 2 for bpp, _ in points):
@@ -56,7 +73,7 @@ def saving(
 
 
 def rising(curve: Curve, metric: str = "psnr_db") -> tuple[list[float], list[float]]:
-    """(bpp, decibels) without points that cost more and are no better: two settings of a codec can be one."""
+    """bpp and decibels of a curve, without points that cost more and are not better."""
     kept: list[tuple[float, float]] = []
     for bpp, value in sorted(zip(curve["bpp"], curve[metric], strict=True), key=lambda point: point[0]):
         db = math.inf if value is None else decibels(metric, value)

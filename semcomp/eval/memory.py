@@ -1,4 +1,4 @@
-"""The largest memory that a process has held."""
+"""Peak memory of a process."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from semcomp.eval.codecs import Coder
 
 
 def peak_bytes() -> int | None:
-    """Largest resident set of this process so far; None where the system does not say.
+    """Largest resident set of this process so far in bytes. None where the system does not say.
 
-    Linux' VmHWM is ru_maxrss without what the parent process had.
+    On Linux it is VmHWM, because ru_maxrss includes what the parent process had.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -30,8 +31,8 @@ def peak_bytes() -> int | None:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def peak_of_one(coder: Coder, pixels: np.ndarray, setting: int) -> dict[str, int | None]:
-    """Peaks of this process: before it has coded anything (codec loaded), and with one picture encoded and decoded."""
+def peak_of_one(coder: Coder, pixels: NDArray[np.uint8], setting: int) -> dict[str, int | None]:
+    """Peaks of this process in bytes: after loading the codec, and after encoding and decoding one picture."""
     _ = coder.version
     before = peak_bytes()
     coder.decode(coder.encode(pixels, setting))

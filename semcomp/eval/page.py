@@ -1,4 +1,4 @@
-"""The report: one HTML page that needs nothing beside itself."""
+"""The report of `semcomp eval`: one HTML page that holds its images and its style."""
 
 from __future__ import annotations
 
@@ -19,8 +19,16 @@ from semcomp.eval.worst import AMPLIFIED
 Worst = Mapping[str, Sequence[tuple[str, float]]]
 
 
-def page(result: Result, *, title: str, command: str, worst: Worst, shown: Mapping[str, Row]) -> str:
-    """HTML. `worst` ranks pictures by codec, `shown` holds what `worst.show` made of them."""
+def report_page(result: Result, *, title: str, command: str, worst: Worst, shown: Mapping[str, Row]) -> str:
+    """The page as HTML.
+
+    Args:
+        result: What `summarise` returned.
+        title: Title of the page.
+        command: The command line that measured the result.
+        worst: The worst pictures of each codec, with their loss in dB.
+        shown: What `worst.show` made of these pictures.
+    """
     parts = [*_head(result, title, command), *_figures(result, command), *_tables(result), *_published(result)]
     for name, ranked in worst.items():
         parts += _worst(result, name, ranked, shown)
@@ -29,7 +37,7 @@ def page(result: Result, *, title: str, command: str, worst: Worst, shown: Mappi
 
 
 def chart(result: Result, metric: str, *, footer: str = "") -> Chart:
-    """What is drawn of a result."""
+    """The chart of one metric of a result."""
     facts = {name: codec for name, codec in result["codecs"].items() if "curve" in codec}
     anchor = result["codecs"].get(result["anchor"], {}).get("label", "")
     bd = {facts[name]["label"]: {anchor: value} for name, value in result["bd_rate"].get(metric, {}).items()}
@@ -50,7 +58,7 @@ def _head(result: Result, title: str, command: str) -> Iterable[str]:
     size, pixels = result["file_bytes"], result["pixels"]
     yield f"<h1>{escape(title)}</h1>"
     yield f'<p class="soft">{escape(command)} · {result["date"]}</p>'
-    bpp = f", {8 * size / pixels:.2f} bits a pixel" if pixels else ""
+    bpp = f", {8 * size / pixels:.2f} bits per pixel" if pixels else ""
     yield f"<p>{result['pictures']} pictures, {pixels / 1e6:.1f} megapixels; as they are, {size:,} bytes{bpp}.</p>"
     for name in result["bd_rate"].get("psnr_db", {}):
         yield f"<p>{escape(result['codecs'][name]['label'])}: {escape(in_words(result, name))}.</p>"
@@ -74,14 +82,14 @@ def _figures(result: Result, command: str) -> Iterable[str]:
             yield f'<p class="soft">No plot: {escape(str(error))}</p>'
             return
         url = data_url(file.getvalue(), "image/svg+xml")
-        yield f'<h2>{metric.replace("_", " ")}</h2><img class="plot" alt="{metric} over bits a pixel" src="{url}">'
+        yield f'<h2>{metric.replace("_", " ")}</h2><img class="plot" alt="{metric} over bits per pixel" src="{url}">'
         yield f'<p class="soft">{escape(command)}, {result["date"]}</p>'
 
 
 def _tables(result: Result) -> Iterable[str]:
     yield "<h2>Codecs</h2>"
     yield '<p class="soft">Times of one picture in ms: median (quartiles). Memory: peak of a process that codes the '
-    yield "largest picture, of which what it held before.</p>"
+    yield "largest picture, and what the process held before.</p>"
     yield _table(
         ("codec", "encode", "decode", "Mpx/s in", "Mpx/s out", "peak MiB", "before MiB", "version"),
         [_speed(codec) for codec in result["codecs"].values()],
@@ -116,11 +124,11 @@ def _speed(codec: Mapping[str, Any]) -> list[str]:
 
 
 def _published(result: Result) -> Iterable[str]:
-    """The table of what others published, with this run's own line in it."""
+    """The table of published results, with a line for this run."""
     ours = result["bd_rate"].get("psnr_db", {}).get("semcomp")
     if ours is None or result["anchor"] != "jpeg":
         return
-    yield "<h2>Beside what others published on Kodak</h2>"
+    yield "<h2>Published results on Kodak</h2>"
     where = "on the same pictures" if result["kodak"] else "on these pictures: other pictures, so compare with care"
     yield f'<p class="soft">semcomp was measured {where}. {escape(published()["table_source"])}.</p>'
     rows: list[tuple[float, list[str]]] = [(ours, ["semcomp (measured here)", f"{ours:+.1f}", ""])]
@@ -134,8 +142,8 @@ def _published(result: Result) -> Iterable[str]:
 def _worst(result: Result, name: str, ranked: Sequence[tuple[str, float]], shown: Mapping[str, Row]) -> Iterable[str]:
     label = result["codecs"][name]["label"]
     alone = sum("curve" in codec for codec in result["codecs"].values()) == 1
-    yield f"<details><summary>The pictures that {escape(label)} does worst on</summary>"
-    yield f'<p class="soft">All codecs at equal bytes; differences {AMPLIFIED} times larger, brighter is worse.</p>'
+    yield f"<details><summary>The pictures with the largest loss for {escape(label)}</summary>"
+    yield f'<p class="soft">All codecs at equal bytes. Differences are {AMPLIFIED} times larger; brighter is worse.</p>'
     for picture, loss in ranked:
         row = shown.get(picture)
         if row is None or name not in row["views"]:

@@ -1,6 +1,6 @@
-"""CompressAI's models. Their weights are taken from torch's folder of downloads; nothing is downloaded.
+"""The models of CompressAI, with weights from torch's folder of downloads. Nothing is downloaded.
 
-Without weights a model has random ones: its files and pictures mean nothing, its time is nearly that of the real one.
+A model without weights gets random ones. Its files and pictures then have no meaning, but its run time is realistic.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.errors import FormatError, MissingExtraError
 
 ARCHITECTURES = ("bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean", "cheng2020-anchor")
 MULTIPLE = 64
 HEAD = struct.Struct("<HHBHH")
-"""Of a file: width, height, number of strings, height and width of the smallest latents."""
+"""Head of a file: width, height, number of strings, height and width of the smallest latents."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """One architecture, trained for MSE; the setting is its quality, 1 to 8 (6 for cheng2020-anchor)."""
+    """One architecture, trained for MSE. The setting is its quality, 1 to 8 (6 for cheng2020-anchor)."""
 
     name: str
     unit: str = "model"
@@ -37,7 +38,7 @@ class Peer:
 
     @cached_property
     def weights(self) -> dict[int, Path]:
-        """Quality -> file with its pretrained weights, of those that are on this machine and whole."""
+        """Files of pretrained weights by quality. Only whole files on this machine count."""
         import torch
 
         folder = Path(torch.hub.get_dir()) / "checkpoints"
@@ -68,8 +69,8 @@ class Peer:
         weights = "random weights: none are on this machine, only its speed means anything"
         return f"CompressAI {version('compressai')}, {'pretrained for MSE' if self.weights else weights}"
 
-    def encode(self, pixels: np.ndarray, setting: int) -> bytes:
-        """The file of uint8 (H, W, 3): a short head, the length of each string, the strings."""
+    def encode(self, pixels: NDArray[Any], setting: int) -> bytes:
+        """Encode pixels, uint8 (H, W, 3), to a file: a short head, then each string with its length."""
         import torch
         import torch.nn.functional as F
 
@@ -82,8 +83,8 @@ class Peer:
         head = HEAD.pack(width, height, len(strings), *coded["shape"]) + bytes([setting])
         return head + b"".join(len(string).to_bytes(4, "little") + string for string in strings)
 
-    def decode(self, data: bytes) -> np.ndarray:
-        """uint8 (H, W, 3)."""
+    def decode(self, data: bytes) -> NDArray[Any]:
+        """Decode a file to uint8 (H, W, 3)."""
         import torch
 
         width, height, count, rows, columns = HEAD.unpack_from(data)
@@ -97,11 +98,12 @@ class Peer:
         with torch.inference_mode():
             model = _model(self.name, setting, self.weights.get(setting))
             x = model.decompress(strings, (rows, columns))["x_hat"][0, :, :height, :width]
-        return x.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).contiguous().numpy()
+        pixels: NDArray[np.uint8] = x.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).contiguous().numpy()
+        return pixels
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file's SHA-256 begins with the digits in its name, as those of torch's hub do."""
+    """Whether the SHA-256 of a file begins with the digits in its name, as in torch's hub."""
     digits = re.search(r"-([0-9a-f]{8,})\.", path.name)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else None
@@ -125,7 +127,7 @@ def _zoo() -> Any:
 
 @lru_cache(maxsize=2)
 def _model(name: str, quality: int, weights: Path | None) -> Any:
-    """A model that can code, with its weights or with random ones of seed 0."""
+    """A model that can encode and decode, with its weights or with random ones of seed 0."""
     import torch
 
     zoo = _zoo()

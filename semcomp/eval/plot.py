@@ -1,4 +1,4 @@
-"""Quality over bits a pixel, one line a codec."""
+"""Plots quality over bits per pixel, one line per codec."""
 
 from __future__ import annotations
 
@@ -33,23 +33,32 @@ AXES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """What is drawn."""
+    """The content of a plot."""
 
     curves: Mapping[str, Curve]
-    """By label."""
+    """Curves by label."""
     bd: Mapping[str, Mapping[str, float | None]]
     """BD-rate in percent by label and anchor."""
     title: str
     anchor: str = "JPEG"
     metric: str = "psnr_db"
     published: Mapping[str, Curve] = field(default_factory=dict)
-    """Drawn dotted."""
+    """Published curves by label, drawn dotted."""
     footer: str = ""
-    """Command, data and date, small below the axes."""
+    """Small line below the axes: command, data and date."""
 
 
 def draw(chart: Chart, file: Path | BinaryIO, *, format: str = "png") -> None:
-    """Write a picture. MissingExtraError without matplotlib."""
+    """Draw a chart.
+
+    Args:
+        chart: The content.
+        file: Path or binary stream to write.
+        format: Format of matplotlib, such as "png" or "svg".
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -92,7 +101,7 @@ def draw(chart: Chart, file: Path | BinaryIO, *, format: str = "png") -> None:
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.set_xlabel("bits a pixel (whole files)" + (f"\n{chart.footer}" if chart.footer else ""), fontsize=8)
+    axes.set_xlabel("bits per pixel (whole files)" + (f"\n{chart.footer}" if chart.footer else ""), fontsize=8)
     axes.set_ylabel(AXES[chart.metric])
     axes.set_title(chart.title, fontsize=10, loc="left")
     if isinstance(file, Path):
@@ -101,13 +110,13 @@ def draw(chart: Chart, file: Path | BinaryIO, *, format: str = "png") -> None:
 
 
 def colour(name: str, names: Mapping[str, Any]) -> str:
-    """A codec's own colour, or one of a few for those that have none."""
+    """The colour of a codec. Codecs without a colour of their own share a few."""
     others = [other for other in names if other not in COLOURS]
     return COLOURS.get(name) or OTHERS[others.index(name) % len(OTHERS)]
 
 
 def _range(chart: Chart, lines: Mapping[str, tuple[list[float], list[float]]]) -> tuple[float, float]:
-    """Of the axis of quality: PSNR's usual one, or what the lines span."""
+    """Range of the quality axis: the usual one for PSNR, else what the lines span."""
     values = [value for _, db in lines.values() for value in db] or [0.0, 1.0]
     if chart.metric != "psnr_db":
         return min(values) - 0.5, max(values) + 1
@@ -117,7 +126,7 @@ def _range(chart: Chart, lines: Mapping[str, tuple[list[float], list[float]]]) -
 def _label_lines(
     axes: Any, lines: Mapping[str, tuple[list[float], list[float]]], chart: Chart, limits: tuple[float, float]
 ) -> None:
-    """Names right of all lines, each at a height of its own, with a thin leader to its line."""
+    """Write the names right of the lines, at different heights, each with a thin leader to its line."""
     gains = {name: chart.bd.get(name, {}).get(chart.anchor) for name in lines}
     order = sorted(lines, key=lambda name: gains[name] or 0.0)  # from the left line to the right one
     span = limits[1] - limits[0]
@@ -133,7 +142,7 @@ def _label_lines(
 
 
 def _at(line: tuple[list[float], list[float]], height: float) -> tuple[float, float]:
-    """The point of a line at a height, or at the nearest that it has."""
+    """The point of a line at a height, or at the nearest height of the line."""
     bpp, db = np.array(line[0]), np.array(line[1])
     x = np.exp(np.interp(height, db, np.log(bpp)))
     return float(x), float(np.clip(height, db.min(), db.max()))

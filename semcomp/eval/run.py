@@ -1,4 +1,4 @@
-"""Many pictures through many codecs: in one process or several, kept on disk as they are made, and resumed."""
+"""Measures many pictures with many codecs, in one process or several, on disk so that a run can be resumed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from semcomp.errors import SemcompError
 from semcomp.eval.codecs import Coder, choose_settings, find
 from semcomp.eval.memory import peak_of_one
 from semcomp.eval.peers import ARCHITECTURES
-from semcomp.workers import share_of_threads, spawned
+from semcomp.workers import share_of_threads, signals_blocked, worker_pool
 
 ROWS = "rows.jsonl"
 SPEED_ONLY_PICTURES = 3
@@ -25,42 +25,42 @@ J = TypeVar("J")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is measured, and how."""
+class EvalPlan:
+    """The pictures, codecs and options of a run."""
 
     paths: tuple[Path, ...]
     codecs: tuple[str, ...]
     metrics: tuple[str, ...] = ("psnr", "ms-ssim")
     qualities: tuple[int, ...] | str | None = None
-    """As `choose_settings` takes them."""
+    """Qualities, "full" or None, as for `choose_settings`."""
     model: str = "base"
     device: str | None = None
     convert: bool = False
     jobs: int = 1
-    """Processes."""
+    """Number of processes."""
     threads: int | None = None
-    """CPU threads in all."""
+    """CPU threads of all processes together. None is every core."""
 
     @property
     def share(self) -> int:
-        """CPU threads of one process."""
+        """CPU threads per process."""
         return share_of_threads(self.threads, self.jobs)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """One picture and one codec."""
+class Measurement:
+    """One picture that is to be measured with one codec."""
 
     path: Path
     codec: str
     settings: tuple[int, ...]
     key: str
-    plan: Plan
+    plan: EvalPlan
 
 
 @lru_cache(maxsize=16)
 def coder_of(name: str, model: str, device: str | None, threads: int) -> Coder:
-    """A codec of this process, which gets `threads` where it computes with torch."""
+    """A codec of this process. Codecs on torch set its number of threads."""
     coder = find(name, model=model, device=device)
     if name == "semcomp" or name in ARCHITECTURES:
         import torch
@@ -69,8 +69,8 @@ def coder_of(name: str, model: str, device: str | None, threads: int) -> Coder:
     return coder
 
 
-def measure_job(job: Job) -> Row:
-    """The row of one job: its key, picture, codec, and its points or why there are none."""
+def measured_row(job: Measurement) -> Row:
+    """Measure one picture with one codec. The row holds key, picture, codec, and points or an error."""
     from semcomp.eval.measure import measure, read_pixels
 
     row: Row = {"key": job.key, "picture": str(job.path), "codec": job.codec, "file_bytes": job.path.stat().st_size}
@@ -83,12 +83,18 @@ def measure_job(job: Job) -> Row:
     return {**row, "width": pixels.shape[1], "height": pixels.shape[0], "points": points}
 
 
-def run(plan: Plan, *, folder: Path | None = None, progress: bool = False) -> tuple[list[Row], dict[str, Coder]]:
-    """A row for every picture and codec, in the order of the plan, and the codecs.
+def run(plan: EvalPlan, *, folder: Path | None = None, progress: bool = False) -> tuple[list[Row], dict[str, Coder]]:
+    """Measure every picture with every codec.
 
-    With `folder`, each row is appended to its rows.jsonl when it is there, and rows that are there already (of the same
-    picture, codec version, settings and metrics) are not measured again. Pictures that cannot be read have rows with
-    an "error".
+    Args:
+        plan: What to measure.
+        folder: Each row is appended to rows.jsonl in this folder. Rows of equal picture, codec version, settings and
+            metrics that are already there are not measured again. None keeps nothing.
+        progress: Show a bar on standard error.
+
+    Returns:
+        The rows in the order of the plan, and the codecs by name. A picture that cannot be read has a row with an
+        "error".
     """
     coders = {name: coder_of(name, plan.model, plan.device, plan.share) for name in plan.codecs}
     jobs = list(_jobs(plan, coders))
@@ -96,7 +102,7 @@ def run(plan: Plan, *, folder: Path | None = None, progress: bool = False) -> tu
     missing = [job for job in jobs if job.key not in known]
     journal = _open(folder / ROWS) if folder else None
     try:
-        for row in in_processes(measure_job, missing, plan.jobs, progress=progress, done=len(jobs) - len(missing)):
+        for row in in_processes(measured_row, missing, plan.jobs, progress=progress, done=len(jobs) - len(missing)):
             known[row["key"]] = row
             if journal and "error" not in row:
                 journal.write(json.dumps(row) + "\n")
@@ -108,8 +114,8 @@ def run(plan: Plan, *, folder: Path | None = None, progress: bool = False) -> tu
     return rows, coders
 
 
-def _jobs(plan: Plan, coders: dict[str, Coder]) -> Iterator[Job]:
-    """Picture by picture, so that an interrupted run has measured whole pictures."""
+def _jobs(plan: EvalPlan, coders: dict[str, Coder]) -> Iterator[Measurement]:
+    """All measurements, picture by picture, so that an interrupted run has measured whole pictures."""
     settings = {name: choose_settings(coder, plan.qualities) for name, coder in coders.items()}
     for number, path in enumerate(plan.paths):
         crc = zlib.crc32(path.read_bytes())
@@ -118,28 +124,38 @@ def _jobs(plan: Plan, coders: dict[str, Coder]) -> Iterator[Job]:
                 continue
             parts = (f"{crc:08x}", path.name, name, coder.version, repr(coder) if name != "semcomp" else "")
             key = "|".join([*parts, repr(settings[name]), ",".join(plan.metrics), str(plan.convert)])
-            yield Job(path=path, codec=name, settings=settings[name], key=key, plan=plan)
+            yield Measurement(path=path, codec=name, settings=settings[name], key=key, plan=plan)
 
 
 def in_processes(
     work: Callable[[J], Row], jobs: Sequence[J], processes: int, *, progress: bool, done: int = 0
 ) -> Iterator[Row]:
-    """What `work` returns, as it is finished; with a bar on standard error, which `done` earlier ones are part of."""
+    """Run `work` on every job, in one process or several.
+
+    Args:
+        work: A function that other processes can import.
+        jobs: Its arguments.
+        processes: Number of processes.
+        progress: Show a bar on standard error.
+        done: Number of earlier rows that the bar counts too.
+
+    Returns:
+        The rows in the order in which they are finished.
+    """
     results = map(work, jobs) if min(processes, len(jobs)) <= 1 else _pooled(work, jobs, processes)
     yield from with_bar(results, total=len(jobs) + done, done=done, shown=progress)
 
 
 def _pooled(work: Callable[[J], Row], jobs: Sequence[J], processes: int) -> Iterator[Row]:
-    pool = spawned(processes)
-    try:
-        for future in as_completed([pool.submit(work, job) for job in jobs]):
+    with worker_pool(processes) as pool:
+        with signals_blocked():
+            futures = [pool.submit(work, job) for job in jobs]
+        for future in as_completed(futures):
             yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def with_bar(rows: Iterable[Row], *, total: int, done: int, shown: bool) -> Iterator[Row]:
-    """The rows, counted by a progress bar."""
+    """Pass rows on, and count them with a bar on standard error if `shown`."""
     if not shown:
         yield from rows
         return
@@ -152,7 +168,7 @@ def with_bar(rows: Iterable[Row], *, total: int, done: int, shown: bool) -> Iter
 
 
 def read_rows(path: Path) -> dict[str, Row]:
-    """Rows by key; a last line that an interruption cut off is left out."""
+    """Read rows by key. A last line that an interruption has cut off is left out."""
     rows: dict[str, Row] = {}
     if not path.exists():
         return rows
@@ -166,7 +182,7 @@ def read_rows(path: Path) -> dict[str, Row]:
 
 
 def _open(path: Path) -> TextIO:
-    """Append; a line that was cut off is ended first."""
+    """Open a file for appending. A line that was cut off is ended first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
     file = path.open("a", encoding="utf-8")
@@ -175,15 +191,19 @@ def _open(path: Path) -> TextIO:
     return file
 
 
-def peaks(plan: Plan, rows: Sequence[Row], coders: dict[str, Coder], *, progress: bool) -> dict[str, dict[str, int]]:
-    """Peak memory of each codec on the largest picture, encoded and decoded in a process of its own."""
+def peaks(
+    plan: EvalPlan, rows: Sequence[Row], coders: dict[str, Coder], *, progress: bool
+) -> dict[str, dict[str, int]]:
+    """Peak memory of each codec, which encodes and decodes the largest picture in a process of its own."""
     measured = [row for row in rows if "points" in row]
     if not measured:
         return {}
     largest = max(measured, key=lambda row: row["width"] * row["height"])["picture"]
     found = {}
     jobs = [
-        Job(path=Path(largest), codec=name, settings=choose_settings(coder, plan.qualities), key=name, plan=plan)
+        Measurement(
+            path=Path(largest), codec=name, settings=choose_settings(coder, plan.qualities), key=name, plan=plan
+        )
         for name, coder in coders.items()
     ]
     for row in with_bar(({"codec": job.codec, **_peak(job)} for job in jobs), total=len(jobs), done=0, shown=progress):
@@ -191,13 +211,13 @@ def peaks(plan: Plan, rows: Sequence[Row], coders: dict[str, Coder], *, progress
     return found
 
 
-def _peak(job: Job) -> Row:
-    with spawned(1) as pool:
+def _peak(job: Measurement) -> Row:
+    with worker_pool(1) as pool:
         return pool.submit(peak_job, job).result()
 
 
-def peak_job(job: Job) -> Row:
-    """Bytes, in a fresh process."""
+def peak_job(job: Measurement) -> Row:
+    """Peaks in bytes. It runs in a fresh process."""
     from semcomp.eval.measure import read_pixels
 
     pixels = read_pixels(job.path, convert=job.plan.convert)

@@ -1,25 +1,34 @@
-"""The file of a codec that comes nearest to a number of bytes."""
+"""Finds the file of a codec whose size is nearest to a number of bytes."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
-import numpy as np
+from numpy.typing import NDArray
 
 
 class Sized(Protocol):
-    """What is asked of a codec here: whole settings from lowest to highest, files growing with them."""
+    """A codec with whole settings from lowest to highest. Files grow with the setting."""
 
     @property
     def lowest(self) -> int: ...
     @property
     def highest(self) -> int: ...
-    def encode(self, pixels: np.ndarray, setting: int) -> bytes: ...
+    def encode(self, pixels: NDArray[Any], setting: int) -> bytes: ...
 
 
-def file_of_size(codec: Sized, pixels: np.ndarray, *, target_bytes: int) -> tuple[int, bytes]:
-    """(setting, file), found by binary search over the settings. pixels uint8 (H, W, 3)."""
+def file_of_size(codec: Sized, pixels: NDArray[Any], *, target_bytes: int) -> tuple[int, bytes]:
+    """Find a file by binary search over the settings.
+
+    Args:
+        codec: The codec.
+        pixels: uint8 (H, W, 3).
+        target_bytes: Wanted size of the file.
+
+    Returns:
+        The setting and the file whose size is nearest to the target.
+    """
 
     @cache
     def encode(setting: int) -> bytes:

@@ -1,10 +1,10 @@
-"""From rows to a result: means, BD-rates, times, thresholds; and the result as a table or as CSV."""
+"""Turns rows into a result with means, BD-rates, times and thresholds, and prints it as a table or as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ from semcomp.eval.codecs import Coder
 from semcomp.eval.curves import BD_RANGE_DB, mean_curve, saving
 from semcomp.eval.measure import METRICS
 from semcomp.eval.published import is_kodak
-from semcomp.eval.run import Plan, Row
+from semcomp.eval.run import EvalPlan, Row
 
 LOSSY = (".jpg", ".jpeg", ".avif", ".heic", ".heif")
 Result = dict[str, Any]
 
 
 def summarise(
-    plan: Plan,
+    plan: EvalPlan,
     rows: Sequence[Row],
     coders: Mapping[str, Coder],
     *,
@@ -30,7 +30,19 @@ def summarise(
     limits: tuple[float, float] = BD_RANGE_DB,
     memory: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Result:
-    """The result as plain JSON values. Means are over the pictures that every codec could code."""
+    """Summarise the rows of a run.
+
+    Args:
+        plan: What was measured.
+        rows: What `run` returned.
+        coders: The codecs by name.
+        anchor: Name of the codec that BD-rates compare with.
+        limits: Range of PSNR of the BD-rates in dB.
+        memory: Peak memory by codec.
+
+    Returns:
+        Plain JSON values. Means are over the pictures that every codec could encode.
+    """
     by_codec: dict[str, dict[str, Row]] = {name: {} for name in coders}
     for row in rows:
         if "points" in row:
@@ -43,13 +55,7 @@ def summarise(
     }
     keys = [METRICS[metric] for metric in plan.metrics]
     bd, notes = _bd_rates(codecs, [name for name in full if "curve" in codecs[name]], anchor, keys, limits)
-    if lossy := sum(Path(picture).suffix.lower() in LOSSY for picture in pictures):
-        notes.append(f"{lossy} of {len(pictures)} pictures were compressed before: every codec codes those artefacts")
-    rough = [facts["label"] for facts in codecs.values() if len(facts.get("curve", {}).get("bpp", range(4))) < 4]
-    if rough and bd:
-        notes.append(f"BD-rates are rough where a codec has fewer than four settings: {', '.join(rough)}")
-    if plan.jobs > 1:
-        notes.append(f"times were taken with {plan.jobs} processes side by side: for times alone, use -j 1")
+    notes += _cautions(plan, pictures, codecs, compared=bool(bd))
     return {
         "command": "eval",
         "date": date.today().isoformat(),
@@ -66,6 +72,17 @@ def summarise(
         "notes": notes,
         "failures": [{key: row[key] for key in ("picture", "codec", "error")} for row in rows if "error" in row],
     }
+
+
+def _cautions(plan: EvalPlan, pictures: Sequence[str], codecs: Mapping[str, Any], *, compared: bool) -> Iterator[str]:
+    """What a reader of the figures has to know."""
+    if lossy := sum(Path(picture).suffix.lower() in LOSSY for picture in pictures):
+        yield f"{lossy} of {len(pictures)} pictures were compressed before: every codec codes those artefacts"
+    rough = [facts["label"] for facts in codecs.values() if len(facts.get("curve", {}).get("bpp", range(4))) < 4]
+    if rough and compared:
+        yield f"BD-rates are rough where a codec has fewer than four settings: {', '.join(rough)}"
+    if plan.jobs > 1:
+        yield f"times were taken with {plan.jobs} processes side by side: for times alone, use -j 1"
 
 
 def _of_codec(
@@ -92,7 +109,7 @@ def _of_codec(
 def _bd_rates(
     codecs: Mapping[str, Any], names: Sequence[str], anchor: str, keys: Sequence[str], limits: tuple[float, float]
 ) -> tuple[dict[str, dict[str, float | None]], list[str]]:
-    """BD-rate in percent by metric and codec, None where there is none; and why."""
+    """BD-rates in percent by metric and codec, and notes on those that cannot be computed, which are None."""
     found: dict[str, dict[str, float | None]] = {}
     notes: list[str] = []
     for key in keys if anchor in names else ():
@@ -116,17 +133,26 @@ def _bd_rates(
 def thresholds(
     result: Result, *, subject: str, min_psnr: float | None, max_bpp: float | None, max_bd_rate: float | None
 ) -> list[dict[str, Any]]:
-    """What was promised of one codec, and whether it holds; what could not be measured does not."""
+    """Check the limits that the command line was given.
+
+    Args:
+        result: What `summarise` returned.
+        subject: Name of the codec.
+        min_psnr: Least mean PSNR in dB over all settings.
+        max_bpp: Largest mean bits per pixel over all settings.
+        max_bd_rate: Largest BD-rate against the anchor in percent.
+
+    Returns:
+        One entry per limit: name, value, limit, and whether it is met. A value that was not measured is not.
+    """
     curve = result["codecs"][subject].get("curve", {})
     checks = []
-    for name, key, limit, holds, worst in (
-        ("least mean PSNR, dB", "psnr_db", min_psnr, lambda v, x: v >= x, min),
-        ("largest mean bpp", "bpp", max_bpp, lambda v, x: v <= x, max),
-    ):
-        if limit is not None:
-            values = curve.get(key) or [None]
-            value = None if None in values else worst(values)
-            checks.append(_check(name, value, limit, value is not None and holds(value, limit)))
+    if min_psnr is not None:
+        value = _worst(curve, "psnr_db", min)
+        checks.append(_check("least mean PSNR, dB", value, min_psnr, value is not None and value >= min_psnr))
+    if max_bpp is not None:
+        value = _worst(curve, "bpp", max)
+        checks.append(_check("largest mean bpp", value, max_bpp, value is not None and value <= max_bpp))
     if max_bd_rate is not None:
         value = result["bd_rate"].get("psnr_db", {}).get(subject)
         name = f"BD-rate against {result['codecs'][result['anchor']]['label']}, %"
@@ -134,15 +160,21 @@ def thresholds(
     return checks
 
 
+def _worst(curve: Mapping[str, Any], key: str, worst: Callable[[Sequence[float]], float]) -> float | None:
+    """The worst value of a figure over all settings. None where one was not measured."""
+    values = curve.get(key) or [None]
+    return None if None in values else worst(values)
+
+
 def _check(name: str, value: float | None, limit: float, passed: bool) -> dict[str, Any]:
     return {"name": name, "value": value, "limit": limit, "passed": passed}
 
 
 def table(result: Result) -> str:
-    """The result for a person."""
+    """The result as a table for a terminal."""
     megapixels, size = result["pixels"] / 1e6, result["file_bytes"]
-    lines = [f"{result['pictures']} pictures, {megapixels:.1f} megapixels; as they are: {size:,} B"]
-    lines.append("means over the pictures; times in ms, the median of one picture")
+    lines = [f"{result['pictures']} pictures, {megapixels:.1f} megapixels, {size:,} B as they are"]
+    lines.append("Figures are means over the pictures. Times are medians of one picture, in ms.")
     for name, facts in result["codecs"].items():
         lines += ["", f"{facts['label']}  ({facts['version']})"]
         for key, values in facts.get("curve", {}).items():
@@ -164,7 +196,7 @@ def table(result: Result) -> str:
 
 
 def in_words(result: Result, name: str) -> str:
-    """What one codec saves, as a sentence."""
+    """A sentence on the bytes that one codec saves against the anchor."""
     value, anchor = result["bd_rate"]["psnr_db"][name], result["codecs"][result["anchor"]]["label"]
     if value is None:
         return f"cannot be compared with {anchor}"
@@ -180,7 +212,7 @@ def _number(key: str, value: float | None) -> str:
 
 
 def to_csv(rows: Sequence[Row], metrics: Sequence[str]) -> str:
-    """A line for each picture, codec and setting."""
+    """The rows as CSV, one line per picture, codec and setting."""
     text = io.StringIO()
     keys = ["setting", "bytes", "bpp", *metrics, "encode_s", "decode_s"]
     writer = csv.writer(text, lineterminator="\n")

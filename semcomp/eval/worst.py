@@ -1,4 +1,4 @@
-"""The pictures that a codec does worst on, each by all codecs at equal bytes."""
+"""The pictures with the largest loss of a codec, each shown by all codecs at equal bytes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, features
 
 from semcomp.errors import SemcompError
@@ -16,31 +17,38 @@ from semcomp.eval.codecs import Coder
 from semcomp.eval.compare import data_url
 from semcomp.eval.curves import mean_curve, rising
 from semcomp.eval.measure import read_pixels
-from semcomp.eval.run import Plan, Row, coder_of, in_processes
+from semcomp.eval.run import EvalPlan, Row, coder_of, in_processes
 from semcomp.eval.size import file_of_size
 from semcomp.imaging.metrics import psnr_db
 
 SIDE = 224
-"""Of the crop that is shown, in pixels."""
+"""Side of the crop that is shown, in pixels."""
 AMPLIFIED = 4
-"""Differences are shown so many times larger."""
+"""Factor by which shown differences are amplified."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exhibit:
-    """One picture to be shown, for the codecs that do badly on it."""
+    """One picture to be shown, and the codecs with a large loss on it."""
 
     path: Path
     target_bytes: int
     subjects: tuple[str, ...]
-    plan: Plan
+    plan: EvalPlan
 
 
 def losses(rows: Sequence[Row], coders: Mapping[str, Coder], *, anchor: str) -> dict[str, dict[str, tuple[float, int]]]:
-    """codec -> picture -> (dB that it lacks to the best of the others, bytes at which).
+    """The loss of every codec on every picture.
 
-    The bytes are those of the anchor's middle file (the first codec's where the anchor is not measured); PSNR at them
-    is read from each codec's points. One codec alone lacks what its PSNR falls short of zero: the lowest is the worst.
+    Args:
+        rows: What `run` returned.
+        coders: The codecs by name.
+        anchor: Its middle file sets the size at which codecs are compared. If it was not measured, the first codec's
+            middle file does.
+
+    Returns:
+        codec -> picture -> (dB below the best other codec, bytes of the comparison). PSNR at these bytes is
+        interpolated between the points of a codec. The loss of a single codec is its negative PSNR.
     """
     names = [name for name, coder in coders.items() if not coder.speed_only]
     pictures: dict[str, dict[str, Row]] = {}
@@ -67,9 +75,20 @@ def _at(bpp: Sequence[float], db: Sequence[float], where: float) -> float:
 
 
 def exhibits(
-    rows: Sequence[Row], coders: Mapping[str, Coder], plan: Plan, *, anchor: str, count: int
+    rows: Sequence[Row], coders: Mapping[str, Coder], plan: EvalPlan, *, anchor: str, count: int
 ) -> tuple[dict[str, list[tuple[str, float]]], list[Exhibit]]:
-    """codec -> its worst pictures with what it lacks in dB, the worst first; and what is to be made to show them."""
+    """Choose the pictures to show.
+
+    Args:
+        rows: What `run` returned.
+        coders: The codecs by name.
+        plan: What was measured.
+        anchor: As for `losses`.
+        count: Pictures per codec.
+
+    Returns:
+        The worst pictures of each codec with their loss in dB, the worst first, and the exhibits that show them.
+    """
     ranked: dict[str, list[tuple[str, float]]] = {}
     wanted: dict[str, tuple[int, list[str]]] = {}
     for name, by_picture in losses(rows, coders, anchor=anchor).items():
@@ -85,15 +104,16 @@ def exhibits(
 
 
 def show(exhibit: Exhibit) -> Row:
-    """Figures of every codec's file of these bytes; for each subject, crops where its error is largest.
+    """Encode one picture with every codec at equal bytes.
 
-    {"picture", "codecs": {name: label, setting, bytes, bpp, psnr_db}, "views": {subject: {"original": data URL,
-    "codecs": {name: {"shown", "difference"}}}}}
+    Returns:
+        {"picture", "codecs": {name: label, setting, bytes, bpp, psnr_db}, "views": {subject: {"original": data URL,
+        "codecs": {name: {"shown", "difference"}}}}}. A view is the crop where the error of its subject is largest.
     """
     plan = exhibit.plan
     pixels = read_pixels(exhibit.path, convert=plan.convert)
     entries: dict[str, Any] = {}
-    decoded: dict[str, np.ndarray] = {}
+    decoded: dict[str, NDArray[Any]] = {}
     for name in plan.codecs:
         coder = coder_of(name, plan.model, plan.device, plan.share)
         if coder.speed_only:
@@ -102,7 +122,7 @@ def show(exhibit: Exhibit) -> Row:
             setting, data = file_of_size(coder, pixels, target_bytes=exhibit.target_bytes)
             decoded[name] = coder.decode(data)
         except (SemcompError, OSError, ValueError, RuntimeError):
-            continue  # its failure on this picture is in the result already
+            continue  # the result holds its failure on this picture
         psnr = psnr_db(pixels, decoded[name])
         entries[name] = {
             "label": coder.label,
@@ -115,20 +135,20 @@ def show(exhibit: Exhibit) -> Row:
     return {"picture": str(exhibit.path), "codecs": entries, "views": views}
 
 
-def _view(pixels: np.ndarray, decoded: Mapping[str, np.ndarray], subject: str) -> dict[str, Any]:
+def _view(pixels: NDArray[Any], decoded: Mapping[str, NDArray[Any]], subject: str) -> dict[str, Any]:
     rows, columns = worst_place(pixels, decoded[subject])
     crop = pixels[rows, columns]
     shown = {}
     for name, picture in decoded.items():
-        part = picture[rows, columns]
-        difference = np.abs(part.astype(np.int16) - crop).mean(2) * AMPLIFIED
+        piece = picture[rows, columns]
+        difference = np.abs(piece.astype(np.int16) - crop).mean(2) * AMPLIFIED
         grey = np.clip(difference, 0, 255).astype(np.uint8)
-        shown[name] = {"shown": _image(part, quality=90), "difference": _image(grey, quality=75)}
+        shown[name] = {"shown": _image(piece, quality=90), "difference": _image(grey, quality=75)}
     return {"original": _image(crop, quality=90), "codecs": shown}
 
 
-def worst_place(original: np.ndarray, decoded: np.ndarray, *, side: int = SIDE) -> tuple[slice, slice]:
-    """The square of `side` pixels with the largest squared error, on a grid of an eighth of it."""
+def worst_place(original: NDArray[Any], decoded: NDArray[Any], *, side: int = SIDE) -> tuple[slice, slice]:
+    """The square of `side` pixels with the largest squared error. It is found on a grid of an eighth of its side."""
     height, width = min(side, original.shape[0]), min(side, original.shape[1])
     error = np.square(original.astype(np.float64) - decoded).sum(2)
     sums = np.pad(error.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
@@ -139,7 +159,7 @@ def worst_place(original: np.ndarray, decoded: np.ndarray, *, side: int = SIDE) 
     return slice(row, row + height), slice(column, column + width)
 
 
-def _image(pixels: np.ndarray, *, quality: int) -> str:
+def _image(pixels: NDArray[Any], *, quality: int) -> str:
     file = io.BytesIO()
     form = "WEBP" if features.check("webp") else "JPEG"
     Image.fromarray(pixels).save(file, form, quality=quality)
@@ -147,5 +167,5 @@ def _image(pixels: np.ndarray, *, quality: int) -> str:
 
 
 def show_all(made: Sequence[Exhibit], *, jobs: int, progress: bool) -> dict[str, Row]:
-    """What `show` returns, by picture."""
+    """Run `show` on every exhibit. Returns its rows by picture."""
     return {row["picture"]: row for row in in_processes(show, made, jobs, progress=progress)}

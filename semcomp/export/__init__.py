@@ -2,7 +2,8 @@
 
     export_onnx("edge/", heads=["street"])   # graphs, tables.safetensors, manifest.json
 
-parts.py says what a graph computes, graph.py how it is written, check.py compares it with torch, folder.py writes all.
+codec_parts and generator_parts define what a graph computes. graph writes one graph, folder writes them all. check
+compares the graphs with torch, int8 quantizes them.
 """
 
 from semcomp.export.folder import export_onnx

@@ -1,10 +1,11 @@
-"""onnxruntime beside torch, on a small picture: how far apart they are, and how far they may be.
+"""Compares onnxruntime with torch on a small picture.
 
-Torch computes in float32; a graph in float has to agree with it everywhere, one in int8 on average.
+torch computes in float32. A float graph has to agree with it everywhere, an int8 graph on average.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +18,21 @@ from semcomp.edge.client import EdgeCodec
 from semcomp.export.codec_parts import LabelMapPart, Part
 from semcomp.imaging.picture import Picture, from_array
 from semcomp.networks.sigma import clip_z
-from semcomp.semantics.head import Head
-from semcomp.types import STRIDE_Z, grid
+from semcomp.semantics.head import Classifier, Head
+from semcomp.semantics.results import Labels
+from semcomp.types import STRIDE_Z, Latents, grid
 
 QUALITIES = (1, 50, 100)
 TOLERANCE = 1e-3
-"""Of full scale: of the largest magnitude that torch gives, for x_hat and scores of 1."""
-
-
+"""Limit for float graphs, relative to full scale: 1 for x_hat and scores, else torch's largest magnitude."""
 INT8_TOLERANCE, INT8_LABELS = 0.2, 0.2
-"""Of an int8 graph: the error's root mean square, of that of what torch gives; and the part of labels it may change.
-They find a graph that is broken; the picture is unlike a photo. What int8 costs is measured by benchmarks.edge."""
+"""Limits for int8 graphs: RMS error relative to the RMS of torch's output, and the share of labels that may change.
+They find a broken graph, on a picture that is unlike a photo. benchmarks.edge measures what int8 costs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One output of one graph: the largest difference from torch, over all qualities."""
+    """The largest difference of one output from torch, over all qualities."""
 
     name: str
     value: float
@@ -41,6 +41,7 @@ class Difference:
 
     @property
     def passed(self) -> bool:
+        """Whether the difference is within its limit."""
         return self.value <= self.limit
 
     def __str__(self) -> str:
@@ -48,7 +49,7 @@ class Difference:
 
 
 def sample() -> Picture:
-    """131x90 pixels with shading, edges and texture; no side is a multiple of anything."""
+    """A picture of 131x90 pixels with shading, edges and texture. Neither side is a multiple of a stride."""
     y, x = np.mgrid[0:90, 0:131].astype(np.float32)
     shading = np.stack([x * 1.5, y * 2, 200 - x], axis=2)
     shading[20:60, 30:80] = (230, 120, 40)
@@ -57,8 +58,20 @@ def sample() -> Picture:
 
 
 @torch.inference_mode()
-def compare(codec: Codec, parts: Sequence[Part], heads: Sequence[Head], directory: Path) -> list[Difference]:
-    """Every output of every graph in the folder, then labels, then files in both directions."""
+def differences_from_torch(
+    codec: Codec, parts: Sequence[Part], heads: Sequence[Head], directory: Path
+) -> list[Difference]:
+    """Compare every output of every graph, the answers of heads, and files in both directions.
+
+    Args:
+        codec: The codec in torch.
+        parts: The graphs that were written.
+        heads: The heads that were written.
+        directory: The folder of the graphs.
+
+    Returns:
+        The largest difference of each kind. Some may be beyond their limits.
+    """
     edge = EdgeCodec(directory)
     largest: dict[str, Difference] = {}
     found = [d for quality in QUALITIES for d in _outputs(codec, edge, parts, quality)]
@@ -73,7 +86,7 @@ def compare(codec: Codec, parts: Sequence[Part], heads: Sequence[Head], director
 
 
 def _values(codec: Codec, quality: int) -> dict[str, Tensor]:
-    """What the graphs of the codec read, as torch makes it."""
+    """Inputs of the graphs at a quality, computed by torch."""
     picture, q = sample(), torch.tensor([quality])
     rows, columns = grid(picture.height, picture.width, STRIDE_Z)
     missing = (rows * STRIDE_Z - picture.height, columns * STRIDE_Z - picture.width)
@@ -110,11 +123,11 @@ def _outputs(codec: Codec, edge: EdgeCodec, parts: Sequence[Part], quality: int)
         if part.name.startswith("head_"):
             cases += [{**values, "y_hat": values["y_hat"][..., 1:]}, {**values, "y_hat": values["y_hat"][..., 1:, 1:]}]
         for case in cases:
-            yield from _part(edge, part, [case[value.name] for value in part.inputs])
+            yield from _of_graph(edge, part, [case[value.name] for value in part.inputs])
 
 
 def _conditions(part: Part, values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What a generator reads besides latents, and what is blended: random, but of the shapes that belong together."""
+    """Random values for the inputs of generators and of the blend, in shapes that fit the latents."""
     rows, columns = values["y_hat"].shape[2:]
     sizes = {"rows": rows, "columns": columns, **{f"{n} * rows": n * rows for n in (2, 16)}}
     sizes.update({f"{n} * columns": n * columns for n in (2, 16)})
@@ -128,7 +141,7 @@ def _conditions(part: Part, values: dict[str, Tensor]) -> dict[str, Tensor]:
     return made
 
 
-def _part(edge: EdgeCodec, part: Part, inputs: list[Tensor]) -> Iterator[Difference]:
+def _of_graph(edge: EdgeCodec, part: Part, inputs: list[Tensor]) -> Iterator[Difference]:
     names = [value.name for value in part.outputs]
     arrays = {v.name: np.ascontiguousarray(t.numpy()) for v, t in zip(part.inputs, inputs, strict=True)}
     actual = edge.bundle.run(part.name, names, **arrays)
@@ -155,29 +168,31 @@ def _part(edge: EdgeCodec, part: Part, inputs: list[Tensor]) -> Iterator[Differe
 def _labels(
     codec: Codec, edge: EdgeCodec, parts: Sequence[Part], heads: Sequence[Head], quality: int
 ) -> Iterator[Difference]:
-    """Answers of the client beside those of the network in float32."""
+    """Compare the answers of the client with the network in float32."""
     picture, graphs = sample(), {part.name: part for part in parts}
-    latents = codec.latents_of(picture, quality=quality, precise=True)
-    plain = replace(latents, y_hat=np.ascontiguousarray(latents.y_hat.numpy()))
+    latents = codec.latents_of_image(picture, quality=quality, precise=True)
+    plain = Latents(**{**vars(latents), "y_hat": np.ascontiguousarray(latents.y_hat.numpy())})
     for head in heads:
         part = graphs[f"head_{head.name}"]
-        output = part.module(latents.y_hat, torch.tensor([quality]))[0]
-        limit = 0.0
-        if head.task == "classify":
+        output, *more = part.module(latents.y_hat, torch.tensor([quality]))
+        limit, size = 0.0, {"height": picture.height, "width": picture.width}
+        if isinstance(head, Classifier):
             if part.precision == "int8":
-                continue  # its scores have been compared; classes that are nearly equal may change places
-            order = output[0].argsort(descending=True, stable=True).tolist()
+                continue  # its scores were compared before; classes with nearly equal scores may change places
+            every = Labels.ranked(head.classes, output[0].tolist(), head=head.name)
+            expected = head.limits.quiet_labels(every, float(more[0][0])).names
             names = edge.classify(plain, head=head.name).names
-            wrong = sum(name != head.classes[k] for name, k in zip(names, order, strict=True))
+            wrong = sum(a != b for a, b in zip_longest(names, expected))
         else:
-            label_map = LabelMapPart()(output)[0][0, : picture.height, : picture.width].numpy()
+            drawn = LabelMapPart()(output)[0][0, : picture.height, : picture.width].numpy()
+            label_map = head.limits.quiet(drawn, output.numpy(), **size)
             wrong = int(np.count_nonzero(edge.segment(plain, head=head.name).label_map != label_map))
             limit = INT8_LABELS * label_map.size if part.precision == "int8" else 0.0
         yield Difference(name=f"head_{head.name}: labels", value=wrong, limit=limit, unit="of them")
 
 
 def _files(codec: Codec, edge: EdgeCodec, quality: int) -> Iterator[Difference]:
-    """Each writes a file, both read it."""
+    """Compare the symbols of files that the library and the client write, each read by both."""
     for writer, name in ((codec, "library"), (edge, "client")):
         data = writer.encode(sample(), quality=quality)
         ours, theirs = codec.read_symbols(data), edge.read_symbols(data)

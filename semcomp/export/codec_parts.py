@@ -1,16 +1,16 @@
-"""What is exported: thin modules around the networks, with the names, shapes and ranges of their inputs and outputs.
+"""The graphs of the codec and of heads: thin modules around the networks, with their inputs and outputs.
 
     analysis     pixels -> y                                      tiles overlap by its reach, in pixels
     hyper        y, quality -> y_scaled, z                        the encoder rounds and clips z
     sigma        z_hat, quality -> index                          exact: it decides bits
-    mean_first   z_hat, quality -> features, mean                 of the even elements
+    mean_first   z_hat, quality -> features, mean                 the mean of the even elements
     mean_second  features, mean, residual, quality -> y_hat, mean2, inverse_gain
     synthesis    y_hat, quality -> x_hat, pixels                  tiles overlap by its reach, in positions
-    label_map    logits -> label_map                              of every segmenter
+    label_map    logits -> label_map                              for every segmenter
     head_NAME    y_hat, quality -> scores or logits
 
-`residual` holds the symbols of the elements that are known: all of them in a decoder, whose y_hat is then complete; the
-even ones in an encoder, which reads mean2 and chooses the odd ones. Generators are in completion.py.
+`residual` holds the known symbols. A decoder knows all of them, so its y_hat is complete. An encoder knows the even
+ones, and chooses the odd ones from mean2. Generators are in generator_parts.py.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,21 +25,21 @@ from semcomp.codec.codec import Codec
 from semcomp.networks.checkerboard import even_elements
 from semcomp.networks.model import CodecModel
 from semcomp.networks.sigma import SCALES, Z_LIMIT, IntegerSigma, table_index
-from semcomp.semantics.head import Head
+from semcomp.semantics.head import Classifier, Head
 from semcomp.semantics.upsample import FINE
 from semcomp.types import QUALITIES
 
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """An input or an output of a graph."""
+    """One input or output of a graph."""
 
     name: str
     type: str = "float32"
     shape: tuple[int | str, ...]
-    """Numbers, and names or terms of sizes that vary."""
+    """Numbers, and the names or terms of sizes that vary."""
     range: tuple[int, int] | None = None
-    """Least and largest value, where there are such."""
+    """Smallest and largest value. None if there are no limits."""
 
 
 QUALITY = Value(name="quality", type="int64", shape=(1,), range=(1, QUALITIES))
@@ -54,14 +54,14 @@ class Part:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     sizes: Mapping[str, int]
-    """Of the example that is traced; others must work as well."""
+    """Sizes of the example that is traced. Other sizes work too."""
     reach: int = 0
-    """How far the output sees, in positions of the input."""
+    """Receptive field of the output, in positions of the input around its own."""
     precision: str = "float"
-    """float, or int8 (int8.py)."""
+    """"float", or "int8" where the convolutions compute in integers."""
 
     def example(self) -> tuple[Tensor, ...]:
-        """Inputs to trace with."""
+        """Inputs for the trace."""
         return tuple(self._example(value) for value in self.inputs)
 
     def _example(self, value: Value) -> Tensor:
@@ -119,7 +119,7 @@ class MeanFirstPart(nn.Module):
 
 
 class MeanSecondPart(nn.Module):
-    """The second pass, as in `CodecModel.two_passes`."""
+    """features, mean, residual -> y_hat, mean2, inverse gain: the second pass of `CodecModel.two_passes`."""
 
     def __init__(self, model: CodecModel):
         super().__init__()
@@ -129,7 +129,7 @@ class MeanSecondPart(nn.Module):
         self, features: Tensor, mean: Tensor, residual: Tensor, quality: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         inverse_gain = torch.exp(self.log_inverse_gain(quality))
-        even = even_elements(mean.shape, device=mean.device).float()  # by products: Where is slow in onnxruntime
+        even = even_elements(mean.shape, device=mean.device).float()  # products, because Where is slow in onnxruntime
         y_hat_even = (mean + residual) * inverse_gain * even
         mean2 = self.mean_path.second(features, y_hat_even) * torch.exp(self.log_gain(quality))
         return y_hat_even + (mean2 + residual) * inverse_gain * (1 - even), mean2, inverse_gain
@@ -156,22 +156,24 @@ class LabelMapPart(nn.Module):
 
 
 class HeadPart(nn.Module):
-    """A head's network; a classifier's logits become scores."""
+    """The network of a head. A classifier gives scores, and the energy that says how well it knows the image."""
 
     def __init__(self, network: nn.Module, *, scores: bool):
         super().__init__()
         self.network, self.scores = network, scores
 
-    def forward(self, y_hat: Tensor, quality: Tensor) -> tuple[Tensor]:
+    def forward(self, y_hat: Tensor, quality: Tensor) -> tuple[Tensor, ...]:
         logits = self.network(y_hat, quality)
-        return (logits.softmax(1) if self.scores else logits,)
+        return (logits.softmax(1), logits.logsumexp(1)) if self.scores else (logits,)
 
 
 def to_pixels(x_hat: Tensor) -> Tensor:
+    """uint8 (1, H, W, 3) from x_hat (1, 3, H, W)."""
     return (x_hat * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def latents(codec: Codec, name: str, *, rows: str = "rows", columns: str = "columns") -> Value:
+    """A value with the channels of y."""
     return Value(name=name, shape=(1, codec.release.config.latents, rows, columns))
 
 
@@ -246,6 +248,7 @@ SIZES = {"rows": 9, "columns": 13, "2 * rows": 18, "2 * columns": 26, "16 * rows
 
 
 def picture(name: str) -> Value:
+    """A float picture (1, 3, 16 * rows, 16 * columns)."""
     return Value(name=name, shape=(1, 3, "16 * rows", "16 * columns"))
 
 
@@ -267,11 +270,11 @@ PARTS: dict[str, Sequence[Callable[[Codec], Part]]] = {
     "mean": (_mean_first, _mean_second),
     "synthesis": (_synthesis,),
 }
-"""What `--parts` takes besides "generator" and "heads": a part of the codec, and the graphs that it becomes."""
+"""Parts of the codec by name, and the graphs of each. Besides them there are "generator" and "heads"."""
 
 
 def label_map_part(classes: int) -> Part:
-    """The one that follows every segmenter, whatever the number of its classes."""
+    """The part that follows every segmenter. The number of classes may vary."""
     return Part(
         name="label_map",
         module=LabelMapPart(),
@@ -282,14 +285,15 @@ def label_map_part(classes: int) -> Part:
 
 
 def head_part(codec: Codec, head: Head) -> Part:
-    """The graph of a head. The example's odd sizes bring the padding of coarser grids into it."""
-    scores = head.task == "classify"
-    shape: tuple[int | str, ...] = (1, len(head.classes), "4 * rows", "4 * columns")
-    output = Value(name="scores", shape=shape[:2], range=(0, 1)) if scores else Value(name="logits", shape=shape)
+    """The part of a head. The odd sizes of its example bring the padding of coarser grids into the trace."""
+    scores, classes = isinstance(head, Classifier), len(head.classes)
+    outputs: tuple[Value, ...] = (Value(name="logits", shape=(1, classes, "4 * rows", "4 * columns")),)
+    if scores:
+        outputs = (Value(name="scores", shape=(1, classes), range=(0, 1)), Value(name="energy", shape=(1,)))
     return Part(
         name=f"head_{head.name}",
         module=HeadPart(head.exported(), scores=scores),
         inputs=(latents(codec, "y_hat"), QUALITY),
-        outputs=(output,),
+        outputs=outputs,
         sizes=SIZES,
     )

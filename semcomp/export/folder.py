@@ -1,4 +1,4 @@
-"""A whole folder for a client: graphs, tables, manifest, and the comparison with torch."""
+"""Writes the folder of a client without torch: graphs, tables and manifest."""
 
 import hashlib
 import json
@@ -15,14 +15,15 @@ from safetensors.numpy import save
 import semcomp
 from semcomp.codec.codec import Codec, load
 from semcomp.edge.bundle import FORMAT, MANIFEST
-from semcomp.errors import ModelError, TargetError
-from semcomp.export.check import Difference, compare
+from semcomp.errors import FileError, ModelError, TargetError, file_error
+from semcomp.export.check import Difference, differences_from_torch
 from semcomp.export.codec_parts import PARTS, Part, head_part, label_map_part
 from semcomp.export.generator_parts import blend_part, generator_part
 from semcomp.export.graph import OPSET, PRODUCER, onnx_bytes, require_onnx
 from semcomp.export.int8 import Calibration, can_be_int8, quantised
 from semcomp.generative.generator_file import TrainedGenerator, generator_names, load_generator
-from semcomp.semantics.head import Head, head_names, load_head
+from semcomp.semantics.head import Head, Segmenter, head_names, load_head
+from semcomp.semantics.limits import NO_LIMITS
 
 TABLES = "tables.safetensors"
 EXPORTERS = ("torch", "onnx", "onnxscript")
@@ -31,14 +32,14 @@ ALL_PARTS = (*PARTS, "generator", "heads")
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What was written."""
+    """The result of an export."""
 
     sizes: dict[str, int]
-    """Bytes of each file."""
+    """Size of each file in bytes."""
     int8: tuple[str, ...]
-    """Files of the graphs that compute in integers."""
+    """Files of the int8 graphs."""
     differences: tuple[Difference, ...]
-    """From torch, on a small picture; all are within their limits."""
+    """Differences from torch on a small picture, all within their limits."""
 
 
 def export_onnx(
@@ -53,23 +54,36 @@ def export_onnx(
     force: bool = False,
     progress: Callable[[str], None] = lambda name: None,
 ) -> Exported:
-    """Write graphs, tables and manifest, and compare onnxruntime with torch.
+    """Write graphs, tables and manifest for a client without torch, and compare the graphs with torch.
 
-    `parts` are names of ALL_PARTS; `heads` are names or files of heads, None: all that are installed; `generators` the
-    same of generators, None: all that come with the package.
-    `int8` quantizes what can_be_int8 says, with the photos below `calibration`, or without them with the sample photo.
-    `progress` hears the name of each graph before it is made. FileExistsError where the folder holds an export and
-    `force` is not given; TargetError for a part that does not exist; ModelError where a head or generator is none of
-    this codec's, there is no photo to calibrate with, or a graph differs from torch by more than it may: then no
-    manifest is left.
+    Args:
+        directory: The folder to write. It is made if it does not exist.
+        model: Name or file of the codec.
+        parts: Names of ALL_PARTS.
+        heads: Names or files of heads. None takes all that are installed.
+        generators: Names or files of generators. None takes all inside the package.
+        int8: Quantize analysis, synthesis and heads.
+        calibration: Folder of photos that calibrate int8. None takes the sample photo of the package.
+        force: Overwrite an export.
+        progress: Is called with the name of each graph before it is made.
+
+    Returns:
+        Sizes, int8 graphs and differences from torch.
+
+    Raises:
+        FileError: The folder holds an export and `force` is not set, or cannot be written. The error is also an
+            OSError.
+        TargetError: There is no such part.
+        ModelError: A head or generator is missing or made for another codec, there is no photo to calibrate with, or a
+            graph differs too much from torch. In the last case no manifest is left.
+        MissingExtraError: onnx, onnxscript or onnxruntime is not installed.
     """
     require_onnx()
     if unknown := [name for name in parts if name not in ALL_PARTS]:
         raise TargetError(f"there is no part {unknown[0]}; parts are {', '.join(ALL_PARTS)}")
     folder = Path(directory)
-    manifest_path = folder / MANIFEST
-    if manifest_path.exists() and not force:
-        raise FileExistsError(f"{folder} holds an export: pass --force to overwrite it")
+    if (folder / MANIFEST).exists() and not force:
+        raise FileError(f"{folder} holds an export: overwrite it with force, or write to another folder")
     codec = load(model)
     chosen = _heads(codec, heads) if "heads" in parts else []
     makers = _generators(codec, generators) if "generator" in parts else []
@@ -77,9 +91,35 @@ def export_onnx(
     calibrated = Calibration(codec, calibration) if int8 else None
     if calibrated:
         graphs = [replace(part, precision="int8") if can_be_int8(part) else part for part in graphs]
+    files = _files(codec, graphs, chosen, makers, calibrated, progress)
+    _write(folder, files)
+    progress("comparison")
+    differences = differences_from_torch(codec, graphs, chosen, folder)
+    _check(differences, folder)
+    int8_files = tuple(f"{part.name}.onnx" for part in graphs if part.precision == "int8")
+    sizes = {name: len(data) for name, data in files.items()}
+    return Exported(sizes=sizes, differences=tuple(differences), int8=int8_files)
 
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest_path.unlink(missing_ok=True)
+
+def _check(differences: Sequence[Difference], folder: Path) -> None:
+    """Raise ModelError where a graph differs too much from torch, and remove the manifest."""
+    if wrong := [d for d in differences if not d.passed]:
+        (folder / MANIFEST).unlink()
+        raise ModelError(
+            f"{PRODUCER} export: {wrong[0]}: the graphs do not compute what torch does, so no manifest was left; "
+            "use the versions of constraints.txt"
+        )
+
+
+def _files(
+    codec: Codec,
+    graphs: Sequence[Part],
+    heads: Sequence[Head],
+    makers: Sequence[TrainedGenerator],
+    calibrated: Calibration | None,
+    progress: Callable[[str], None],
+) -> dict[str, bytes]:
+    """All files by name. The manifest is the last."""
     ids = {"entropy_id": codec.entropy_id.hex(), "model_id": codec.model_id.hex()}
     files = {TABLES: _tables(codec)}
     entries = {}
@@ -96,27 +136,24 @@ def export_onnx(
         **ids,
         "tables": _stored(TABLES, files[TABLES]),
         "graphs": entries,
-        "heads": {head.name: _head_entry(head) for head in chosen},
+        "heads": {head.name: _head_entry(head) for head in heads},
         "generators": {maker.name: _generator_entry(maker) for maker in makers},
     }
     files[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
-    for name, data in files.items():
-        part_file = folder / f".{name}.tmp"
-        part_file.write_bytes(data)
-        part_file.replace(folder / name)
-    progress("comparison")
-    differences = compare(codec, graphs, chosen, folder)
-    if wrong := [d for d in differences if not d.passed]:
-        manifest_path.unlink()
-        raise ModelError(
-            f"{PRODUCER} export: {wrong[0]}: the graphs do not compute what torch does, so no manifest was left; "
-            "use the versions of constraints.txt"
-        )
-    return Exported(
-        sizes={name: len(data) for name, data in files.items()},
-        differences=tuple(differences),
-        int8=tuple(f"{part.name}.onnx" for part in graphs if part.precision == "int8"),
-    )
+    return files
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    """Write the files. The old manifest goes first and the new one comes last, so that it never names other files."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MANIFEST).unlink(missing_ok=True)
+        for name, data in files.items():
+            temporary = folder / f".{name}.tmp"
+            temporary.write_bytes(data)
+            temporary.replace(folder / name)
+    except OSError as error:
+        raise file_error(folder, error, verb="written") from error
 
 
 def _graphs(
@@ -124,7 +161,7 @@ def _graphs(
 ) -> list[Part]:
     graphs = [build(codec) for name in PARTS if name in parts for build in PARTS[name]]
     graphs += [head_part(codec, head) for head in heads]
-    if segmenters := [head for head in heads if head.task == "segment"]:
+    if segmenters := [head for head in heads if isinstance(head, Segmenter)]:
         graphs.append(label_map_part(len(segmenters[0].classes)))
     graphs += [generator_part(codec, maker) for maker in makers]
     return [*graphs, blend_part()] if makers else graphs
@@ -146,12 +183,12 @@ def _described(codec: Codec) -> dict[str, Any]:
 
 
 def _heads(codec: Codec, names: Sequence[str] | None) -> list[Head]:
-    heads = [load_head(name) for name in (head_names() if names is None else names)]
+    heads: list[Head] = [load_head(name) for name in (head_names() if names is None else names)]
     for head in heads:
         if head.entropy_id != codec.entropy_id:
             raise ModelError(
                 f"the head {head.name} reads latents of {head.entropy_id.hex()}, {codec.name} has "
-                f"{codec.entropy_id.hex()}: train it for this codec, or leave it out with --heads"
+                f"{codec.entropy_id.hex()}: train it for this codec, or name the heads to export"
             )
     return heads
 
@@ -162,7 +199,7 @@ def _generators(codec: Codec, names: Sequence[str] | None) -> list[TrainedGenera
         if maker.info.entropy_id != codec.entropy_id.hex():
             raise ModelError(
                 f"the generator {maker.name} reads latents of {maker.info.entropy_id}, {codec.name} has "
-                f"{codec.entropy_id.hex()}: train it for this codec, or leave it out with --generators"
+                f"{codec.entropy_id.hex()}: train it for this codec, or name the generators to export"
             )
     return makers
 
@@ -191,8 +228,9 @@ def _head_entry(head: Head) -> dict[str, Any]:
         "graph": f"head_{head.name}",
         "task": head.task,
         "classes": list(head.classes),
-        "palette": [list(colour) for colour in head.palette],
+        "palette": [list(colour) for colour in head.palette] if isinstance(head, Segmenter) else [],
         "origin": head.origin,
+        "limits": None if head.limits == NO_LIMITS else head.limits.to_dict(head.classes),
     }
 
 

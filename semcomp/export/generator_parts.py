@@ -1,9 +1,9 @@
-"""What is exported of generators, beside parts.py.
+"""The graphs of generators.
 
     generator_NAME  y_hat, quality, guide, keep, noise16, noise8 -> x_hat, pixels     tiles overlap by its reach
-    blend           generated, faithful, keep -> pixels           of every generator, where a part is kept
+    blend           generated, faithful, keep -> pixels           for every generator, where something is kept
 
-Inputs are those of generator.py; guide and noise come from guidance.py and noise.py, which need no torch.
+The inputs are described in semcomp.generative.network. Its modules guide and noise make guide and noise without torch.
 """
 
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ KEEP = Value(name="keep", shape=(1, 1, "rows", "columns"), range=(0, 1))
 
 
 class GeneratorPart(nn.Module):
-    """y_hat (1, M, h, w), and what the generator is told of the picture -> x_hat and pixels, as of SynthesisPart."""
+    """y_hat (1, M, h, w), quality, guide, keep and noise -> x_hat and pixels, with the shapes of SynthesisPart."""
 
     def __init__(self, generator: TrainedGenerator):
         super().__init__()
@@ -31,14 +31,14 @@ class GeneratorPart(nn.Module):
 
 
 class BlendPart(nn.Module):
-    """Two pictures (1, 3, 16h, 16w) and keep (1, 1, h, w) -> pixels: the faithful one deep inside what is kept."""
+    """Two pictures (1, 3, 16h, 16w) and keep (1, 1, h, w) -> pixels, faithful deep inside what is kept."""
 
     def forward(self, generated: Tensor, faithful: Tensor, keep: Tensor) -> tuple[Tensor]:
         return (to_pixels(generated + feather(keep) * (faithful - generated)),)
 
 
 def generator_part(codec: Codec, generator: TrainedGenerator) -> Part:
-    """The graph of a generator."""
+    """The part of a generator."""
     network, fine = generator.network, ("2 * rows", "2 * columns")
     guide = Value(name="guide", shape=(1, network.config.classes + 1, *fine), range=(0, 1))
     noise16 = Value(name="noise16", shape=(1, network.config.c16, "rows", "columns"))
@@ -54,6 +54,6 @@ def generator_part(codec: Codec, generator: TrainedGenerator) -> Part:
 
 
 def blend_part() -> Part:
-    """The one that follows every generator where a part of a picture is kept."""
+    """The part that follows every generator where something of a picture is kept."""
     inputs = (picture("generated"), picture("faithful"), KEEP)
     return Part(name="blend", module=BlendPart(), inputs=inputs, outputs=(PIXELS,), sizes=SIZES, reach=1)

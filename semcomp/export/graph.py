@@ -1,7 +1,7 @@
-"""One part as the bytes of an ONNX file: traced by torch's dynamo exporter, made small, and pinned.
+"""One graph as the bytes of an ONNX file: traced by torch's dynamo exporter, made small, and made reproducible.
 
-Weights are stored as the library's own release stores them: in half precision, or as int8 where they are integers, and
-cast to float32 in the graph. A tensor is narrowed only where that changes no value.
+Weights are stored as in the library's release, in half precision, or as int8 where they are integers. The graph casts
+them to float32. A tensor is narrowed only where that changes no value.
 """
 
 import io
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import semcomp
 from semcomp.errors import MissingExtraError
@@ -22,19 +23,25 @@ OPSET = 18
 IR_VERSION = 8
 PRODUCER = "semcomp"
 _SMALLEST = 64
-"""Tensors of fewer elements stay as they are."""
+"""Tensors with fewer elements are not narrowed."""
 
 
 def onnx_bytes(part: Part, *, properties: dict[str, str], change: Callable[[Any], Any] = lambda model: model) -> bytes:
-    """The graph with these metadata properties; the same bytes for the same weights and versions.
+    """Write a graph.
 
-    `change` gets the traced onnx.ModelProto and gives the one to store (int8.py).
+    Args:
+        part: What the graph computes.
+        properties: Metadata of the file.
+        change: Maps the traced onnx.ModelProto to the one that is stored, for int8.
+
+    Returns:
+        The bytes of the file. Equal weights and versions give equal bytes.
     """
     return finished(change(traced(part)), part, properties=properties)
 
 
 def traced(part: Part) -> Any:
-    """The onnx.ModelProto that torch's exporter makes of a part, in float32."""
+    """Trace a part with torch's exporter. Returns an onnx.ModelProto in float32."""
     onnx = require_onnx()
     module = part.module.eval()
     shapes = {
@@ -59,7 +66,7 @@ def traced(part: Part) -> Any:
 
 
 def finished(model: Any, part: Part, *, properties: dict[str, str]) -> bytes:
-    """The bytes of a part's graph, with narrow weights and these metadata properties."""
+    """Narrow the weights of a graph, set its metadata, check it, and return its bytes."""
     onnx = require_onnx()
     narrow(model)
     _pin(model, part, properties)
@@ -69,7 +76,11 @@ def finished(model: Any, part: Part, *, properties: dict[str, str]) -> bytes:
 
 
 def require_onnx() -> Any:
-    """The package onnx. MissingExtraError where it, onnxscript or onnxruntime is not installed."""
+    """Import the package onnx.
+
+    Raises:
+        MissingExtraError: onnx, onnxscript or onnxruntime is not installed.
+    """
     try:
         import onnx
         import onnxruntime  # noqa: F401
@@ -80,7 +91,7 @@ def require_onnx() -> Any:
 
 
 def narrow(model: Any) -> None:
-    """Store every float32 weight as int8 or float16 where that holds it exactly, and cast it back in the graph."""
+    """Store float32 weights as int8 or float16 where these hold them exactly. The graph casts them back."""
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []
@@ -98,7 +109,7 @@ def narrow(model: Any) -> None:
     model.graph.node.extend(nodes)
 
 
-def _narrowed(value: np.ndarray) -> np.ndarray | None:
+def _narrowed(value: NDArray[Any]) -> NDArray[Any] | None:
     with np.errstate(over="ignore", invalid="ignore"):
         for kind in (np.int8, np.float16):
             stored = value.astype(kind)
@@ -108,7 +119,7 @@ def _narrowed(value: np.ndarray) -> np.ndarray | None:
 
 
 def _pin(model: Any, part: Part, properties: dict[str, str]) -> None:
-    """Name the producer and the shapes; drop what a client has no use for, such as where the code was traced."""
+    """Set producer, shapes and properties. Drop what no client needs, such as the source lines of the trace."""
     from onnx import helper
 
     model.ir_version, model.producer_name, model.producer_version = IR_VERSION, PRODUCER, semcomp.__version__
@@ -126,7 +137,7 @@ def _pin(model: Any, part: Part, properties: dict[str, str]) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What the exporter says to programmers of torch."""
+    """Silence what the exporter says to programmers of torch."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,14 +1,15 @@
-"""Static int8 quantization of a part: its convolutions read and write 8 bits; inputs and outputs stay what they are.
+"""Static int8 quantization of a graph. Its convolutions read and write 8 bits; its inputs and outputs stay float.
 
-Weights get a scale for every channel, activations one for a tensor, from what the part sees of calibration photos.
-Weights use 7 of their 8 bits, so that no sum saturates on a processor without VNNI. Residual sums stay float, so that
-errors do not add up along a trunk, and so do the layers in KEPT. BD-rate in percent that each group of layers costs:
+Weights have a scale per channel, activations one per tensor, which calibration photos decide. Weights use 7 of their 8
+bits, so that no sum saturates on a processor without VNNI. Residual sums stay float, so that errors do not add up
+along a trunk. The layers in FLOAT_LAYERS stay float too. This is the BD-rate in percent that each group of layers
+costs in 8 bits:
 
     analysis    linear +3.4 (2.8 dB at quality 90), patches +0.8; blocks8 -0.1, down, blocks16 and head 0.0
     synthesis   linear +4.5 (3.7 dB at quality 90), up4 +0.6, entry +0.3, render +0.3, expand +0.2; blocks16 +0.3,
-                blocks8 +0.2, up8 +0.1; all but KEPT together +0.6
-    heads       stem and logits, the first and the last layer, move the scores by more than all others together; of
-                what remains of a classifier, downs.0 moves those of a picture unlike photos most: 0.07 instead of 0.21
+                blocks8 +0.2, up8 +0.1; all layers outside FLOAT_LAYERS together +0.6
+    heads       stem and logits, the first and the last layer, change the scores more than all other layers together;
+                without downs.0, the largest change on a picture unlike photos is 0.07 instead of 0.21
 
     python -m benchmarks.int8_layers data/photos
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.codec.codec import Codec
@@ -28,56 +30,63 @@ from semcomp.errors import ImageError, ModelError
 from semcomp.export.codec_parts import Part
 from semcomp.imaging.picture import open_picture
 
-KEPT = (
+FLOAT_LAYERS = (
     *("analysis.linear", "analysis.patches"),
     *("synthesis.linear", "synthesis.entry", "synthesis.up4", "synthesis.expand", "synthesis.render"),
     *("network.stem", "network.downs.0", "network.logits"),
 )
-"""Layers that stay float, by the beginning of their names: what they cost in 8 bits is measured by
-benchmarks.int8_layers."""
+"""Layers that stay float, by the beginning of their names. benchmarks.int8_layers measures what they cost in 8 bits."""
 QUALITIES = (5, 25, 50, 75, 95)
-"""Of the latents that calibrate."""
+"""Qualities of the latents that calibrate."""
 CROP, CROPS = 256, 32
-"""Pixels a side of what is taken of a photo, and how many such crops there are at most."""
-SAMPLE = Path(__file__).parents[2] / "examples" / "photo.png"
-"""What calibrates where no photos are given: one photo, in a checkout."""
+"""Side of a crop of a photo in pixels, and largest number of crops."""
+SAMPLE = Path(__file__).with_name("sample_photo.png")
+"""The photo that calibrates where no photos are given. It is examples/photo.png."""
 
 
 class Calibration:
-    """What parts read of a folder's photos; None: of the sample photo, also in other colours and at double contrast.
-
-    ModelError where there is no photo; one that is no picture, or smaller than 64 pixels, is left out.
-    """
+    """The inputs of graphs for a set of photos."""
 
     def __init__(self, codec: Codec, directory: str | Path | None):
+        """Cut photos into crops.
+
+        Args:
+            codec: Makes the latents.
+            directory: Folder of photos. Files that are not pictures, and pictures below 64 pixels, are left out. None
+                takes the sample photo as it is, in other colours, and at double contrast.
+
+        Raises:
+            ModelError: The folder holds no photo.
+        """
         paths = [SAMPLE] if directory is None else sorted(Path(directory).rglob("*"))
         known = Image.registered_extensions()
         paths = _evenly([path for path in paths if path.suffix.lower() in known and path.is_file()], CROPS)
         self.codec, self.crops = codec, [crop for path in paths for crop in _crops(path, -(-CROPS // len(paths)))]
-        """uint8 (h, w, 3), sides of 64 to 256 pixels, evenly spread over photos."""
+        """uint8 (h, w, 3) with sides of 64 to 256 pixels, spread evenly over the photos."""
         if directory is None:
             self.crops = [change(crop) for crop in self.crops for change in (np.asarray, _other_colours, _contrast)]
         if not self.crops:
-            where = "beside semcomp, which is no checkout" if directory is None else f"below {directory}"
-            raise ModelError(f"there is no photo to calibrate with {where}: give a folder of yours with --calibration")
+            raise ModelError(
+                f"there is no photo of 64 pixels or more below {directory or SAMPLE}: calibrate with others"
+            )
 
     @cached_property
-    def latents(self) -> list[dict[str, np.ndarray]]:
-        """y_hat and quality of every crop; the qualities come in turn."""
+    def latents(self) -> list[dict[str, NDArray[Any]]]:
+        """y_hat and quality of every crop. The qualities take turns."""
         found = []
         for crop, quality in zip(self.crops, cycle(QUALITIES), strict=False):
-            y_hat = self.codec.latents_of(crop, quality=quality, precise=True).y_hat
+            y_hat = self.codec.latents_of_image(crop, quality=quality, precise=True).y_hat
             found.append({"y_hat": np.ascontiguousarray(y_hat.numpy()), "quality": np.array([quality], np.int64)})
         return found
 
-    def inputs(self, part: Part) -> Iterator[dict[str, np.ndarray]]:
-        """What a part reads: pixels, or latents."""
+    def inputs(self, part: Part) -> Iterator[dict[str, NDArray[Any]]]:
+        """The inputs of a graph for every crop: pixels or latents."""
         if part.inputs[0].name == "pixels":
             return iter([{"pixels": crop[None]} for crop in self.crops])
         return iter(self.latents)
 
 
-def _crops(path: Path, count: int) -> list[np.ndarray]:
+def _crops(path: Path, count: int) -> list[NDArray[Any]]:
     try:
         pixels = open_picture(path, convert=True).pixels
     except ImageError:
@@ -85,16 +94,16 @@ def _crops(path: Path, count: int) -> list[np.ndarray]:
     height, width = (min(CROP, side // 64 * 64) for side in pixels.shape[:2])
     if not height or not width:
         return []
-    rows, columns = (range(0, side - part + 1, part) for side, part in zip(pixels.shape, (height, width), strict=False))
+    rows, columns = (range(0, side - crop + 1, crop) for side, crop in zip(pixels.shape, (height, width), strict=False))
     corners = _evenly([(row, column) for row in rows for column in columns], count)
     return [np.ascontiguousarray(pixels[r : r + height, c : c + width]) for r, c in corners]
 
 
-def _other_colours(crop: np.ndarray) -> np.ndarray:
+def _other_colours(crop: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(crop[..., ::-1])
 
 
-def _contrast(crop: np.ndarray) -> np.ndarray:
+def _contrast(crop: NDArray[Any]) -> NDArray[Any]:
     return np.clip(2 * crop.astype(np.int16) - 128, 0, 255).astype(np.uint8)
 
 
@@ -104,21 +113,32 @@ def _evenly(items: Sequence[Any], count: int) -> list[Any]:
 
 
 def can_be_int8(part: Part) -> bool:
-    """Analysis, synthesis and heads. The integers of the sigma path decide bits, and stay."""
+    """Whether int8 is possible: for analysis, synthesis and heads. The sigma path decides bits and stays as it is."""
     return part.name in ("analysis", "synthesis") or part.name.startswith("head_")
 
 
-def quantised(model: Any, inputs: Iterator[dict[str, np.ndarray]], *, kept: Sequence[str] = KEPT) -> Any:
-    """The graph with integer convolutions but for the layers in `kept`. Its inputs decide the scales of activations."""
+def quantised(
+    model: Any, inputs: Iterator[dict[str, NDArray[Any]]], *, float_layers: Sequence[str] = FLOAT_LAYERS
+) -> Any:
+    """Quantize the convolutions of a graph.
+
+    Args:
+        model: The onnx.ModelProto in float32.
+        inputs: Inputs of the graph, which decide the scales of activations.
+        float_layers: Layers that stay float, by the beginning of their names.
+
+    Returns:
+        A new onnx.ModelProto.
+    """
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-    class Reader(CalibrationDataReader):
-        def get_next(self) -> dict[str, np.ndarray] | None:
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def get_next(self) -> dict[str, NDArray[Any]] | None:
             return next(inputs, None)
 
     model = _folded(model)
-    marked = model.metadata_props.add()  # all that preparing would do is done; without the mark a warning says so
+    marked = model.metadata_props.add()  # the preprocessing is done; without this mark onnxruntime warns
     marked.key, marked.value = "onnx.quant.pre_process", "onnxruntime.quant"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
@@ -132,14 +152,17 @@ def quantised(model: Any, inputs: Iterator[dict[str, np.ndarray]], *, kept: Sequ
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=_floating(model, tuple(kept)),
+            nodes_to_exclude=_floating(model, tuple(float_layers)),
         )
         return _with_float_sums(onnx.load(path))
 
 
 def _folded(model: Any) -> Any:
-    """A copy in which a weight with added dimensions is a weight, whose name begins as before: only weights are
-    quantised by channel, and a layer without bias is known by its weight."""
+    """Copy a graph and fold the Unsqueeze of weights into them.
+
+    onnxruntime quantizes only weights per channel, and a layer without bias is found by its weight. The name of a
+    folded weight begins with its old name.
+    """
     import onnx
     from onnx import numpy_helper
 
@@ -162,7 +185,7 @@ def _folded(model: Any) -> Any:
 
 
 def _with_float_sums(model: Any) -> Any:
-    """The graph whose sums read what was computed in float, instead of its 8-bit copy that convolutions read."""
+    """Let sums read values that were computed in float. Convolutions read the 8-bit copies of these values."""
     maker = {output: node for node in model.graph.node for output in node.output}
 
     def wide(name: str) -> bool:
@@ -181,10 +204,10 @@ def _with_float_sums(model: Any) -> Any:
     return model
 
 
-def _floating(model: Any, kept: tuple[str, ...]) -> list[str]:
-    """Names of the nodes that stay float: layers of these names, and activations that follow no integer convolution."""
+def _floating(model: Any, layers: tuple[str, ...]) -> list[str]:
+    """Names of the nodes that stay float: these layers, and activations that do not follow an integer convolution."""
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    floating = [node for node in convolutions if any(name.startswith(kept) for name in node.input)]
+    floating = [node for node in convolutions if any(name.startswith(layers) for name in node.input)]
     made = {node.output[0] for node in convolutions if node not in floating}
     floating += [node for node in model.graph.node if node.op_type == "LeakyRelu" and node.input[0] not in made]
     return [node.name for node in floating]

@@ -21,13 +21,14 @@ from semcomp.bitstream.regions import ID_BYTES
 from semcomp.errors import ModelError
 from semcomp.generative.guide import guide_of
 from semcomp.generative.network import Generator, GeneratorConfig
+from semcomp.pipeline.completion import DEFAULT_GENERATOR
 from semcomp.semantics.head import Palette, Segmentation
 from semcomp.weights.files import WEIGHTS, stored
 
 FORMAT = "semcomp-generator-1"
 PREFIX = "generator_"
 """Of the files inside the package: the generator street is generator_street.safetensors."""
-DEFAULT = "photos"
+DEFAULT = DEFAULT_GENERATOR
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,11 +12,10 @@ import numpy as np
 from semcomp.errors import ImageError
 from semcomp.semantics.class_names import translation
 from semcomp.semantics.results import Segmentation
+from semcomp.types import STRIDE_Y
 
-CELL = 8
-"""Pixels a side of what a generator reads of a label map."""
-STRIDE = 16
-"""Pixels a side of a position."""
+GUIDE_CELL = 8
+"""Side in pixels of a cell of the label map that guides a generator."""
 
 
 def guide_of(
@@ -41,14 +40,14 @@ def guide_planes(label_map: np.ndarray | None, *, classes: int, rows: int, colum
     `label_map` is (H, W), at most 16 rows x 16 columns pixels; numbers of K and above belong to no class, and pixels
     outside the picture to that of its edge. None is a picture without a map: then the last plane is 1.
     """
-    fine_rows, fine_columns = STRIDE // CELL * rows, STRIDE // CELL * columns
+    fine_rows, fine_columns = STRIDE_Y // GUIDE_CELL * rows, STRIDE_Y // GUIDE_CELL * columns
     planes = np.zeros((1, classes + 1, fine_rows, fine_columns), np.float32)
     if label_map is None:
         planes[:, classes] = 1
         return planes
     height, width = label_map.shape
-    padded = np.pad(label_map, ((0, STRIDE * rows - height), (0, STRIDE * columns - width)), mode="edge")
-    cells = padded.reshape(fine_rows, CELL, fine_columns, CELL)
+    padded = np.pad(label_map, ((0, STRIDE_Y * rows - height), (0, STRIDE_Y * columns - width)), mode="edge")
+    cells = padded.reshape(fine_rows, GUIDE_CELL, fine_columns, GUIDE_CELL)
     for number in range(classes):
         planes[0, number] = (cells == number).mean(axis=(1, 3), dtype=np.float32)
     return planes

@@ -20,12 +20,12 @@ from torch import Tensor
 
 from semcomp.bitstream.container import Container
 from semcomp.errors import ModelError
-from semcomp.generative.generator_file import DEFAULT, TrainedGenerator, load_generator
+from semcomp.generative.generator_file import TrainedGenerator, load_generator
 from semcomp.generative.noise import noise_at, noise_tile
 from semcomp.networks.precision import fast_pixels
 from semcomp.networks.synthesis import Synthesis
 from semcomp.networks.tiled import run_tiled
-from semcomp.pipeline.completion import REALISTIC, check_generator, made_for, note_of, stored_guide
+from semcomp.pipeline.completion import check_generator, note_of, stored_guide, wanted_generator
 from semcomp.pipeline.tiles import tile_side
 from semcomp.semantics.head import Segmentation
 from semcomp.types import STRIDE_Y, Latents
@@ -43,26 +43,23 @@ def complete(
     seed: int,
     relabel: Mapping[str, str] | None,
 ) -> tuple[np.ndarray, str]:
-    """uint8 (height, width, 3) of a file, and what of it is synthesised in words. See `choose`."""
-    chosen = choose(container, generator)
+    """uint8 (height, width, 3) of a file, and a sentence on what is synthesised. See `chosen_generator`."""
+    chosen = chosen_generator(container, generator)
     guide = stored_guide(container, relabel)
     pixels = render(synthesis, chosen, latents, guide, seed=seed)
     return pixels, note_of(container, name=chosen.name, generator_id=chosen.generator_id)
 
 
-def choose(container: Container, generator: str | Path | None) -> TrainedGenerator:
+def chosen_generator(container: Container, generator: str | Path | None) -> TrainedGenerator:
     """The generator that a file is to be decoded with.
 
     `generator` is "realistic", a generator's name or file, or None for what the file was made for. ModelError where
     it is not there. Warns where another one was meant.
     """
-    note = made_for(container)
-    named = generator if generator not in (None, REALISTIC) else note.name if note else DEFAULT
-    assert named is not None
     try:
-        chosen = load_generator(named)
+        chosen = load_generator(wanted_generator(container, generator))
     except ModelError as error:
-        raise ModelError(f"{error}; or decode with --generator faithful, which synthesises nothing") from error
+        raise ModelError(f'{error}; or decode with the generator "faithful", which synthesises nothing') from error
     check_generator(container, name=chosen.name, generator_id=chosen.generator_id, entropy_id=chosen.info.entropy_id)
     return chosen
 

@@ -14,11 +14,11 @@ from torch import Tensor
 from semcomp.bitstream.generator_note import GeneratorNote
 from semcomp.errors import ImageError, ModelError
 from semcomp.generative.generator_file import TrainedGenerator
-from semcomp.generative.guide import CELL
+from semcomp.generative.guide import GUIDE_CELL
 from semcomp.generative.selection import box_mask, positions
 from semcomp.imaging.picture import Picture
 from semcomp.pipeline.base_codec import BaseCodec
-from semcomp.pipeline.completion import Plan
+from semcomp.pipeline.completion import GenerativePlan
 from semcomp.semantics.class_names import class_numbers
 from semcomp.semantics.head import Head, Segmentation
 from semcomp.types import STRIDE_Y
@@ -47,13 +47,13 @@ class Request:
     boxes: tuple[tuple[int, int, int, int], ...] = ()
     """x, y, w, h in pixels, to keep."""
     dilate: int = DILATE
-    cell: int = CELL
+    cell: int = GUIDE_CELL
 
     @property
     def selective(self) -> bool:
         return bool(self.keep) or self.mask is not None or bool(self.boxes)
 
-    def plan(self, codec: BaseCodec, picture: Picture, y: Tensor) -> Plan:
+    def plan(self, codec: BaseCodec, picture: Picture, y: Tensor) -> GenerativePlan:
         """What to store of a picture with analysis `y`. ImageError where the request does not fit the picture."""
         if codec.entropy_id.hex() != self.generator.info.entropy_id:
             raise ModelError(
@@ -63,7 +63,7 @@ class Request:
         segmentation = self.segmentation
         size = (picture.height, picture.width)
         if segmentation is None and self.head is not None:
-            latents = codec.latents_from(y, picture, quality=HEAD_QUALITY)
+            latents = codec.latents_of_analysis(y, picture, quality=HEAD_QUALITY)
             answer = self.head(latents)
             if not isinstance(answer, Segmentation):
                 raise ImageError(f"the head {self.head.name} gives labels, no label map: choose one that segments")
@@ -78,7 +78,7 @@ class Request:
         note = GeneratorNote(
             name=self.generator.name, generator_id=self.generator.generator_id, guided=segmentation is not None
         )
-        return Plan(note=note, keep=self._kept(segmentation, size), segmentation=segmentation, cell=self.cell)
+        return GenerativePlan(note=note, keep=self._kept(segmentation, size), segmentation=segmentation, cell=self.cell)
 
     def _kept(self, segmentation: Segmentation | None, size: tuple[int, int]) -> np.ndarray | None:
         if not self.selective:

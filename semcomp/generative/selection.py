@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from semcomp.bitstream.regions import POSITION, grid_of
+from semcomp.bitstream.regions import grid_of
 from semcomp.errors import ImageError
+from semcomp.types import STRIDE_Y
 
 
 def box_mask(boxes: Sequence[tuple[int, int, int, int]], *, width: int, height: int) -> np.ndarray:
@@ -29,9 +30,9 @@ def positions(mask: np.ndarray, *, dilate: int) -> np.ndarray:
         raise ImageError("nothing is to be kept: the mask is empty; keep something else, or choose --mode generative")
     grown = _grow(_grow(mask, dilate).T, dilate).T
     rows, columns = grid_of(mask.shape[1], mask.shape[0])
-    padded = np.zeros((POSITION * rows, POSITION * columns), bool)
+    padded = np.zeros((STRIDE_Y * rows, STRIDE_Y * columns), bool)
     padded[: mask.shape[0], : mask.shape[1]] = grown
-    keep = padded.reshape(rows, POSITION, columns, POSITION).any(axis=(1, 3))
+    keep = padded.reshape(rows, STRIDE_Y, columns, STRIDE_Y).any(axis=(1, 3))
     if keep.all():
         raise ImageError("everything is to be kept: the mask is full; encode the picture without --keep")
     return keep

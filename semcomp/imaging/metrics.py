@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.errors import MissingExtraError
 
@@ -11,34 +12,57 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WINDOW, SIGMA = 11, 1.5
-"""Of SSIM's Gaussian."""
+"""Side in pixels and standard deviation of SSIM's Gaussian window."""
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of MS-SSIM, the finest scale first."""
 SMALLEST_SIDE = (WINDOW - 1) * 2 ** (len(SCALES) - 1) + 1
-"""Of a picture that MS-SSIM is defined for."""
+"""Shortest side in pixels that MS-SSIM is defined for."""
 
 
-def psnr_db(original: np.ndarray, decoded: np.ndarray) -> float:
-    """Peak signal-to-noise ratio of two uint8 arrays of one shape, in dB; infinite for equal ones."""
+def psnr_db(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
+    """Peak signal-to-noise ratio in dB, infinite for equal images.
+
+    Args:
+        original: uint8 of any shape.
+        decoded: uint8 of the same shape.
+
+    Raises:
+        ValueError: The shapes differ.
+
+    Example:
+        >>> black = np.zeros((2, 2, 3), np.uint8)
+        >>> round(psnr_db(black, black + 1), 2)
+        48.13
+    """
     if original.shape != decoded.shape:
         raise ValueError(f"pictures of one shape are compared, not {original.shape} and {decoded.shape}")
     mse = np.mean(np.square(original.astype(np.float64) - decoded.astype(np.float64)))
     return float("inf") if mse == 0 else float(10 * np.log10(255**2 / mse))
 
 
-def ssim(original: np.ndarray, decoded: np.ndarray) -> float:
-    """Structural similarity of two uint8 arrays (H, W, 3), the mean of the channels'. ValueError below 11 pixels.
+def ssim(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
+    """Structural similarity, the mean over the channels. Source: Wang et al. 2004, windows inside the image only.
 
-    Source: Wang et al. 2004; a Gaussian window that lies wholly inside the picture.
+    Args:
+        original: uint8 (H, W, 3).
+        decoded: uint8 of the same shape.
+
+    Raises:
+        ValueError: The shapes differ, or a side is below 11 pixels.
     """
     x, y = _planes(original, decoded, least=WINDOW)
     return float(_similarity(x, y)[0].mean())
 
 
-def ms_ssim(original: np.ndarray, decoded: np.ndarray) -> float:
-    """The same over five scales, the mean of the channels'. ValueError where a side is below 161 pixels.
+def ms_ssim(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
+    """Structural similarity over five scales, the mean over the channels. Source: Wang et al. 2003, contrasts >= 0.
 
-    Source: Wang et al. 2003, with negative contrasts cut off.
+    Args:
+        original: uint8 (H, W, 3).
+        decoded: uint8 of the same shape.
+
+    Raises:
+        ValueError: The shapes differ, or a side is below 161 pixels.
     """
     import torch
     import torch.nn.functional as F
@@ -53,7 +77,7 @@ def ms_ssim(original: np.ndarray, decoded: np.ndarray) -> float:
     return float(result.mean())
 
 
-def _planes(original: np.ndarray, decoded: np.ndarray, *, least: int) -> "tuple[Tensor, Tensor]":
+def _planes(original: NDArray[np.uint8], decoded: NDArray[np.uint8], *, least: int) -> "tuple[Tensor, Tensor]":
     """float32 (3, 1, H, W) in [0, 1] of each."""
     import torch
 
@@ -66,7 +90,7 @@ def _planes(original: np.ndarray, decoded: np.ndarray, *, least: int) -> "tuple[
 
 
 def _similarity(x: "Tensor", y: "Tensor") -> "tuple[Tensor, Tensor]":
-    """SSIM, and its contrast and structure part alone, of each plane: (C, 1, H, W) twice -> (C,) twice."""
+    """SSIM of each plane, and its product of contrast and structure alone: (C, 1, H, W) twice -> (C,) twice."""
     import torch
     import torch.nn.functional as F
 
@@ -92,11 +116,22 @@ def bd_rate(
     low_db: float = -np.inf,
     high_db: float = np.inf,
 ) -> float:
-    """Bjøntegaard's mean difference in rate at equal quality, in percent; negative is a saving.
+    """Bjøntegaard's mean difference in rate at equal quality, in percent. A saving is negative.
 
-    Both curves are interpolated monotonically (pchip) as log rate over PSNR, and compared where they overlap,
-    within [low_db, high_db]. ValueError if they do not overlap.
+    Both curves are interpolated monotonically (pchip) as log rate over PSNR, and compared where they overlap.
     Source: VCEG-M33 (2001), with pchip in place of the cubic fit.
+
+    Args:
+        anchor_bpp: Rates of the codec to compare with.
+        anchor_db: PSNR of each of its rates.
+        bpp: Rates of the other codec.
+        db: PSNR of each of its rates.
+        low_db: Lower end of the range that is compared.
+        high_db: Upper end of the range that is compared.
+
+    Raises:
+        ValueError: The curves do not overlap in the range.
+        MissingExtraError: scipy is not installed.
     """
     try:
         from scipy.interpolate import PchipInterpolator

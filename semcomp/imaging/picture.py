@@ -7,46 +7,43 @@ cannot hold is refused with one sentence that says how to convert it, and `conve
 
 from __future__ import annotations
 
-import io
-import struct
-import warnings
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from semcomp.bitstream.container import MAX_PIXELS, MAX_SIDE, ColorMode
-from semcomp.errors import ImageError, SemcompWarning
-from semcomp.imaging.color_modes import HEAD_BYTES, HOW_TO_CONVERT, RECOLOURED, bits_per_channel, plain_mode
-from semcomp.imaging.exif import EXIF_PREFIX, exif_of_tiff, upright
+from semcomp.bitstream.container import MAX_PIXELS, ColorMode
+from semcomp.errors import ImageError
+from semcomp.imaging.adjust import is_grey, to_srgb, without_hidden_colour
+from semcomp.imaging.exif import EXIF_PREFIX
+from semcomp.imaging.icc import color_space_of
+from semcomp.imaging.opening import ImageFile, open_image
 
 if TYPE_CHECKING:
     import torch
 
-_STILL_WITH_FRAMES = ("MPO", "PSD")
-"""Formats whose further frames are views or layers of one still picture, which is frame 0."""
+ImageLike: TypeAlias = Union["Picture", Image.Image, NDArray[np.uint8], "torch.Tensor", ImageFile]
+"""Everything that `as_picture` takes: a Picture, a PIL image, a uint8 array (H, W) or (H, W, 1 to 4 channels), a float
+tensor (1, C, H, W) in [0, 1], or an image file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One still picture, the right way up.
-
-    pixels: uint8 (H, W, 3), sRGB or whatever `icc` says; the three channels are equal where `mode` is `L`.
-    alpha: uint8 (H, W) or None. icc: a profile. exif: the TIFF block of an EXIF record, without "Exif\\0\\0".
-    """
+    """One still picture, the right way up."""
 
     pixels: NDArray[np.uint8]
+    """(H, W, 3). The three channels are equal where `mode` is `L`."""
     mode: ColorMode = ColorMode.RGB
     alpha: NDArray[np.uint8] | None = None
+    """(H, W), or None for an opaque picture."""
     icc: bytes | None = None
+    """ICC profile of the pixels, or None for sRGB."""
     exif: bytes | None = None
+    """TIFF block of an EXIF record, without the prefix "Exif\\0\\0"."""
+    xmp: bytes | None = None
+    """XMP packet: XML."""
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
@@ -68,47 +65,98 @@ class Picture:
 
 
 def as_picture(
-    image: Picture | Image.Image | NDArray[np.uint8] | torch.Tensor | str | PathLike[str] | bytes | BinaryIO,
+    image: ImageLike,
     *,
     convert: bool = False,
+    convert_colour: bool = False,
+    keep_hidden_colour: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> Picture:
-    """Whatever holds a picture -> `Picture`, by `open_picture`, `from_array` or `from_tensor`."""
+    """Make a `Picture` of whatever holds an image. `open_picture` describes arguments and errors.
+
+    A `Picture` is returned as it is. An array or a tensor keeps its number of channels, even if it is grey everywhere.
+
+    Example:
+        >>> as_picture(np.zeros((2, 3, 3), np.uint8)).mode.name
+        'RGB'
+        >>> as_picture(Image.new("RGB", (3, 2))).mode.name
+        'L'
+    """
     if isinstance(image, Picture):
         return image
     if isinstance(image, np.ndarray):
-        return from_array(image)
-    if hasattr(image, "is_floating_point"):
-        return from_tensor(image)
-    return open_picture(image, convert=convert, max_pixels=max_pixels)
+        return _without_hidden(from_array(image), keep_hidden_colour)
+    if not isinstance(image, Image.Image) and hasattr(image, "is_floating_point"):  # a tensor, without importing torch
+        return _without_hidden(from_tensor(image), keep_hidden_colour)
+    return open_picture(
+        image,
+        convert=convert,
+        convert_colour=convert_colour,
+        keep_hidden_colour=keep_hidden_colour,
+        max_pixels=max_pixels,
+    )
 
 
 def open_picture(
-    source: str | PathLike[str] | bytes | BinaryIO | Image.Image, *, convert: bool = False, max_pixels: int = MAX_PIXELS
+    source: ImageFile | Image.Image,
+    *,
+    convert: bool = False,
+    convert_colour: bool = False,
+    keep_hidden_colour: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> Picture:
-    """Read an image file, or take over a PIL image (which is left as it is).
+    """Read an image file, or take over a PIL image, which is left as it is.
 
-    EXIF rotation is applied to the pixels. Greyscale and black and white become mode L, palettes become RGB,
-    transparency of any kind becomes `alpha`. With `convert`, 16-bit is scaled to 8, CMYK, LAB and the like
-    become sRGB, and of an animation the first frame is taken.
+    The pixels are turned the right way up, and the EXIF record then says so. Black and white, and colours that are
+    grey everywhere, become mode L. Palettes become RGB. Transparency of any kind becomes `alpha`. A colour space that
+    the file names without a profile (PNG chunks, nclx codes and the like) becomes an ICC profile.
 
-    Raises ImageError where the image is damaged, has more than `max_pixels` pixels, or needs `convert`;
-    OSError (FileNotFoundError and so on) where the file cannot be read at all.
+    Args:
+        source: A path, bytes, a binary stream or a PIL image.
+        convert: Convert what 8-bit RGB cannot hold: 16 bits are scaled to 8, CMYK, LAB and the like become sRGB, and of
+            an animation the first frame is taken.
+        convert_colour: Convert the colours to sRGB and drop the ICC profile.
+        keep_hidden_colour: Keep the colours under alpha 0, which cost bits and which nobody sees.
+        max_pixels: Largest number of pixels.
+
+    Returns:
+        The picture.
+
+    Raises:
+        ImageError: The image is damaged, has more than `max_pixels` pixels, has high dynamic range, or needs `convert`.
+        OSError: The file cannot be read at all (FileNotFoundError and so on).
     """
-    if isinstance(source, Image.Image):
-        with _pillow_errors(), _pillow_warnings():
-            return _from_pil(source, head=b"", convert=convert, max_pixels=max_pixels)
-    with _opened(source) as stream, _pillow_errors(), _pillow_warnings():
-        head = stream.read(HEAD_BYTES)
-        stream.seek(0)
-        with Image.open(stream) as image:
-            return _from_pil(image, head=head, convert=convert, max_pixels=max_pixels)
+    opened = open_image(source, convert=convert, max_pixels=max_pixels)
+    picture = from_array(np.array(opened.image))
+    picture = replace(picture, icc=opened.icc, exif=opened.exif, xmp=opened.xmp)
+    picture = _without_hidden(picture, keep_hidden_colour)
+    if picture.mode == ColorMode.RGB and is_grey(picture.pixels):
+        picture = replace(picture, mode=ColorMode.L)
+    if convert_colour and picture.icc:
+        pixels = to_srgb(picture.pixels, picture.icc, grey=picture.mode == ColorMode.L)
+        picture = replace(picture, pixels=pixels, icc=None)
+    return picture
+
+
+def _without_hidden(picture: Picture, keep: bool) -> Picture:
+    """The picture with the colours under alpha 0 blanked, unless `keep`."""
+    if picture.alpha is None or keep:
+        return picture
+    return replace(picture, pixels=without_hidden_colour(picture.pixels, picture.alpha))
 
 
 def from_array(array: NDArray[np.uint8]) -> Picture:
-    """uint8 (H, W), (H, W, 1) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA -> `Picture`.
+    """Make a `Picture` of an array.
 
-    Raises ImageError for another dtype or shape.
+    Args:
+        array: uint8 (H, W) or (H, W, 1) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB, (H, W, 4) RGBA.
+
+    Raises:
+        ImageError: The array has another dtype or shape.
+
+    Example:
+        >>> from_array(np.zeros((2, 3, 4), np.uint8)).alpha.shape
+        (2, 3)
     """
     if array.dtype != np.uint8:
         raise ImageError(
@@ -125,9 +173,13 @@ def from_array(array: NDArray[np.uint8]) -> Picture:
 
 
 def from_tensor(tensor: Any) -> Picture:
-    """A floating-point tensor (1, C, H, W) in [0, 1], C = 1 grey to 4 RGBA -> `Picture`.
+    """Make a `Picture` of a tensor.
 
-    Raises ImageError for another dtype, batch size or range.
+    Args:
+        tensor: Floating point (1, C, H, W) in [0, 1], with the channels of `from_array`.
+
+    Raises:
+        ImageError: The tensor has another dtype, batch size or range.
     """
     if tensor.ndim != 4 or tensor.shape[0] != 1 or not tensor.is_floating_point():
         raise ImageError(
@@ -141,13 +193,24 @@ def from_tensor(tensor: Any) -> Picture:
 
 
 def to_pil(picture: Picture) -> Image.Image:
-    """`Picture` -> PIL image of mode L, LA, RGB or RGBA, with `info["icc_profile"]` and `info["exif"]` set.
+    """Make a PIL image of a `Picture`.
 
-    Of a greyscale picture the mean of the three channels is taken.
+    Args:
+        picture: The picture. If it is grey, the mean of its three channels is taken.
+
+    Returns:
+        An image of mode L, LA, RGB or RGBA. A grey picture with a profile of RGB becomes RGB. `info` has
+        "icc_profile", "exif" and "xmp" where the picture has them.
+
+    Example:
+        >>> to_pil(from_array(np.zeros((2, 3), np.uint8))).mode
+        'L'
     """
     if picture.mode == ColorMode.L:
         total = picture.pixels.sum(axis=2, dtype=np.uint16)
         image = Image.fromarray(((total + 1) // 3).astype(np.uint8))
+        if picture.icc and color_space_of(picture.icc) == b"RGB ":
+            image = image.convert("RGB")
     else:
         image = Image.fromarray(picture.pixels)
     if picture.alpha is not None:
@@ -156,74 +219,6 @@ def to_pil(picture: Picture) -> Image.Image:
         image.info["icc_profile"] = picture.icc
     if picture.exif:
         image.info["exif"] = EXIF_PREFIX + picture.exif
+    if picture.xmp:
+        image.info["xmp"] = picture.xmp
     return image
-
-
-@contextmanager
-def _opened(source: str | PathLike[str] | bytes | BinaryIO) -> Iterator[BinaryIO]:
-    """A seekable stream; a file that was opened here is closed, the caller's stream stays open."""
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        yield io.BytesIO(source)
-    elif isinstance(source, (str, PathLike)):
-        with Path(source).open("rb") as stream:
-            yield stream
-    elif hasattr(source, "read"):
-        yield source if source.seekable() else io.BytesIO(source.read())
-    else:
-        raise ImageError(f"{type(source).__name__} is no image: pass a path, bytes, a PIL image, an array or a tensor")
-
-
-@contextmanager
-def _pillow_errors() -> Iterator[None]:
-    """What Pillow raises on damaged files, as ImageError; an OSError with a number passes."""
-    try:
-        yield
-    except Image.UnidentifiedImageError as error:
-        raise ImageError("not an image in a format that Pillow knows; convert it to PNG first") from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"{error} Raise PIL.Image.MAX_IMAGE_PIXELS if the image is yours.") from error
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise ImageError(f"the image is damaged or truncated ({error}); re-export it") from error
-    except (SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError, EOFError) as error:
-        raise ImageError(f"the image is damaged ({error}); re-export it") from error
-    except (struct.error, zlib.error) as error:
-        raise ImageError(f"the image is damaged ({error}); re-export it") from error
-
-
-@contextmanager
-def _pillow_warnings() -> Iterator[None]:
-    """What Pillow warns of while it reads: damaged metadata, in our own words; its pixel limit not at all."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    heard = {str(warning.message).strip() for warning in caught if warning.category is UserWarning}
-    for message in sorted(heard):
-        text = f"the metadata of the image is damaged ({message}); its pixels are not"
-        warnings.warn(text, SemcompWarning, stacklevel=4)
-
-
-def _from_pil(image: Image.Image, *, head: bytes, convert: bool, max_pixels: int) -> Picture:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise ImageError(
-            f"the image has {width}x{height} = {width * height:,} pixels, more than the limit of "
-            f"{max_pixels:,}: raise max_pixels if that is meant"
-        )
-    if max(width, height) > MAX_SIDE:
-        raise ImageError(f"the image is {width}x{height}, and no side may exceed {MAX_SIDE:,}: crop it")
-    animated = getattr(image, "is_animated", False) and image.format not in _STILL_WITH_FRAMES
-    if animated and not convert:
-        frames = getattr(image, "n_frames", 2)
-        raise ImageError(f"the image has {frames} frames and .semc holds one: {HOW_TO_CONVERT} take the first")
-    depth = bits_per_channel(image, head=head)
-    if depth > 8 and not convert:
-        raise ImageError(f"the image has {depth} bits a channel and .semc holds 8: {HOW_TO_CONVERT} scale it to 8 bits")
-    tiff = exif_of_tiff(image) if image.format == "TIFF" else None  # a loaded TIFF has lost it
-    image.load()
-    turned, exif = upright(image, tiff=tiff)
-    plain = plain_mode(turned, convert=convert)
-    icc = None if turned.mode in RECOLOURED else image.info.get("icc_profile") or None
-    picture = from_array(np.array(plain))
-    return Picture(pixels=picture.pixels, mode=picture.mode, alpha=picture.alpha, icc=icc, exif=exif)

@@ -1,1 +1,1 @@
-"""The codec's torch modules, and how they run: precision, packed layers, tiles. They know no file."""
+"""The codec's torch modules, and how they run: precision, packed layers, tiles. Nothing here reads or writes files."""

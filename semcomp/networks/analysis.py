@@ -1,11 +1,11 @@
 """Analysis transform g_a: image -> latents y.
 
     x  B 3 H W, RGB in [0, 1], H and W multiples of 16
-    ├─ linear:   16x16 patches -> M, starts as a DCT of decorrelated colour (float32, always)
+    ├─ linear:   16x16 patches -> M, initialised as a DCT of decorrelated colour (always float32)
     └─ network:  8x8 patches -> C8, blocks at 1/8, stride 2 -> C16, blocks at 1/16 -> M
     y  B M H/16 W/16 = linear + network
 
-No rate enters here, so one analysis serves every quality.
+The analysis does not depend on the quality: its result is quantized at any of them.
 """
 
 import math
@@ -21,7 +21,7 @@ PATCH = 16
 def dct_basis(channels: int) -> Tensor:
     """Orthonormal 16x16 DCT-II of decorrelated colour, lowest frequencies first: (channels, 3, 16, 16).
 
-    Two thirds of the channels are luma, the rest is split between two chroma planes.
+    Two thirds of the channels are luma. The others are shared by two chroma planes.
     """
     step = torch.arange(PATCH, dtype=torch.float64)
     cosine = math.sqrt(2 / PATCH) * torch.cos(math.pi * (2 * step[None] + 1) * step[:, None] / (2 * PATCH))
@@ -43,7 +43,7 @@ class Analysis(nn.Module):
     def __init__(self, *, c8: int, c16: int, latents: int, blocks8: int, blocks16: int):
         super().__init__()
         self.reach = PATCH * (blocks16 + (blocks8 + 1) // 2)
-        """Pixels around its 16x16 patch that decide a latent."""
+        """Receptive field: a latent depends on its 16x16 patch and on this many pixels around it."""
         self.linear = nn.Conv2d(3, latents, PATCH, stride=PATCH, bias=False)
         self.linear.weight.data = dct_basis(latents)
         self.patches = nn.Conv2d(3, c8, 8, stride=8)
@@ -57,4 +57,5 @@ class Analysis(nn.Module):
         features = self.blocks8(self.patches(x))  # B C8 H/8 W/8
         features = self.blocks16(self.down(features))  # B C16 H/16 W/16
         with torch.autocast(x.device.type, enabled=False):
-            return self.linear(x.float()) + self.head(activation(features.float()))
+            y: Tensor = self.linear(x.float()) + self.head(activation(features.float()))
+            return y

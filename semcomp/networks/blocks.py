@@ -1,25 +1,29 @@
-"""Building blocks. Layout B C H W, channels-last in memory; every block keeps the shape it is given."""
+"""Building blocks of all networks.
+
+Tensors are B C H W, channels-last in memory. `Block` keeps the shape of its input; `Down` and `Up` change the grid.
+"""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 def activation(value: Tensor) -> Tensor:
+    """Leaky ReLU with slope 0.1, the activation of every network."""
     return F.leaky_relu(value, 0.1)
 
 
 def activation_(fresh: Tensor) -> Tensor:
-    """`activation` in the memory of a value that nobody else reads, such as the output of a convolution."""
+    """`activation` in place. Nobody else may read `fresh`, which is usually the output of a convolution."""
     return F.leaky_relu_(fresh, 0.1)
 
 
 def sum_(value: Tensor, fresh: Tensor) -> Tensor:
-    """value + fresh, in the memory of `fresh` unless autocast made it narrower than the trunk."""
+    """value + fresh. The sum is written into `fresh`, unless autocast has given it a narrower type than the trunk's."""
     return fresh.add_(value) if fresh.dtype == value.dtype else value + fresh
 
 
 class Pointwise(nn.Module):
-    """1x1 convolution whose weight is a plain matrix (out, in), as matrix optimizers want it."""
+    """1x1 convolution. Its weight is a plain matrix (out, in), because matrix optimizers need one."""
 
     def __init__(self, inputs: int, outputs: int, *, scale: float = 1.0):
         super().__init__()
@@ -32,7 +36,7 @@ class Pointwise(nn.Module):
 
 
 class Block(nn.Module):
-    """Depthwise-separable residual block, then a pointwise MLP, residual. Reaches kernel // 2 positions."""
+    """Residual depthwise-separable convolution, then a residual pointwise MLP. It sees kernel // 2 positions around."""
 
     def __init__(self, channels: int, *, expansion: int = 2, kernel: int = 3):
         super().__init__()
@@ -48,18 +52,19 @@ class Block(nn.Module):
 
 
 class Down(nn.Module):
-    """Halves the grid: 2x2 convolution of stride 2."""
+    """2x2 convolution of stride 2, which halves the grid."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 2, stride=2)
 
     def forward(self, value: Tensor) -> Tensor:
-        return self.conv(value)
+        halved: Tensor = self.conv(value)
+        return halved
 
 
 class Up(nn.Module):
-    """Refines the grid `factor` times: pointwise, then pixel shuffle."""
+    """Pointwise layer and pixel shuffle, which make the grid `factor` times finer."""
 
     def __init__(self, inputs: int, outputs: int, factor: int, *, scale: float = 1.0):
         super().__init__()

@@ -1,9 +1,9 @@
-"""bfloat16 for the networks between pixels and latents, where the processor multiplies it natively.
+"""bfloat16 for the networks between pixels and latents, on processors that multiply it natively.
 
-Training runs these networks under bfloat16 autocast, with their linear paths and last layers in float32, so it costs
-nothing that was not trained for: PSNR on training photos moved by less than 0.001 dB. Measured on one thread of a Zen 4
-core, 768x512: analysis and synthesis take 54 and 49 ms instead of 89 and 72. The mean path stays in float32
-everywhere: encoder and decoder must agree on it.
+Training runs these networks under bfloat16 autocast, with the linear paths and the last layers in float32. PSNR on
+training photos changes by less than 0.001 dB. Measured on one thread of a Zen 4 core, 768x512: analysis and synthesis
+take 54 and 49 ms instead of 89 and 72. The mean path stays in float32 for files, because encoder and decoder must agree
+on it.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -23,32 +23,34 @@ N = TypeVar("N", bound=nn.Module)
 
 @cache
 def _cpu_has(*features: str) -> bool:
-    """Whether the processor has one of these, by torch's names."""
+    """Whether the processor has one of these features, by torch's names."""
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(feature) for feature in features)
 
 
 def sums_products_of_bytes() -> bool:
-    """Whether the processor multiplies bytes and adds to 32 bits in one step, and torch makes use of it."""
+    """Whether the processor sums products of bytes in 32 bits in one step, and torch uses that."""
     in_use = torch.backends.mkldnn.is_available() and hasattr(torch, "_int_mm")
-    return in_use and _cpu_has("avx512_vnni", "avx_vnni", "amx_int8")
+    return bool(in_use) and _cpu_has("avx512_vnni", "avx_vnni", "amx_int8")
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether a processor or GPU gains by bfloat16."""
+    """Whether bfloat16 is faster than float32 on this device."""
     return _cpu_has("avx512_bf16", "amx_bf16") if device.type == "cpu" else device.type == "cuda"
 
 
 def fast_pixels(device: torch.device) -> AbstractContextManager[object]:
-    """Autocast to bfloat16 on a processor or GPU that gains by it; nothing elsewhere."""
+    """Autocast to bfloat16 where it is faster; elsewhere a context that does nothing."""
     native = multiplies_bfloat16(device)
     return torch.autocast(device.type, dtype=torch.bfloat16) if native else nullcontext()
 
 
 def stored_fast(network: N, device: torch.device) -> N:
-    """A copy on `device` for running within `fast_pixels`, channels last: weights of convolutions are in bfloat16, and
-    in the order in which they are multiplied, where that would be done at every call; vectors of rates are read off
-    for every quality. The results are the same."""
+    """Copy a network to `device`, prepared for inference within `fast_pixels`.
+
+    Weights are channels-last. Where bfloat16 is faster, convolutions are stored in it, and on the CPU in the order in
+    which they are multiplied. Rate tables hold the vectors of all qualities. The results are equal to the original's.
+    """
     copy = deepcopy(network).to(device).eval().requires_grad_(False)
     for name, module in list(copy.named_modules()):
         if name and isinstance(module, RateTable):

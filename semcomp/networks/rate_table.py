@@ -1,4 +1,4 @@
-"""What a quality stands for: lmbda, a position between the rate nodes, a prior, a row of a rate table."""
+"""The meaning of a quality: its lmbda, its position between the rate nodes, its prior of z, its row of a rate table."""
 
 import math
 from collections.abc import Callable
@@ -11,18 +11,18 @@ from semcomp.types import rate_node
 
 
 def rate_position(quality: Tensor, nodes: int) -> Tensor:
-    """Position of a quality on the axis of the rate nodes, 0..nodes-1. `quality` (B,) holds integers 1..100."""
+    """Position of a quality (B,), 1..100, on the axis of the rate nodes: float (B,) in 0..nodes-1."""
     return (quality.float() - 1) * ((nodes - 1) / (QUALITIES - 1))
 
 
 def prior_node(quality: Tensor, nodes: int) -> Tensor:
-    """Number of the prior of z that a quality uses, int64 (B,). Integer arithmetic only: it selects tables."""
+    """Number of the prior of z that a quality uses, int64 (B,). It selects tables, so its arithmetic is integer."""
     node: Tensor = rate_node(quality.long(), nodes)
     return node
 
 
 def lmbda_of(quality: Tensor, lmbda_min: float, lmbda_max: float) -> Tensor:
-    """Lagrange multiplier of a quality for an MSE on the 0-255 scale; log-spaced over the qualities."""
+    """Lagrange multiplier of a quality for MSE on the 0-255 scale, spaced evenly in the logarithm."""
     span = math.log(lmbda_max / lmbda_min)
     return lmbda_min * torch.exp((quality.float() - 1) * (span / (QUALITIES - 1)))
 
@@ -30,8 +30,8 @@ def lmbda_of(quality: Tensor, lmbda_min: float, lmbda_max: float) -> Tensor:
 class RateTable(nn.Module):
     """A vector for every rate, interpolated linearly between learned nodes.
 
-    (B,) qualities -> (B, C, 1, 1). Of a table of log gains this is the exponential interpolation of
-    Cui et al. 2021 (G-VAE).
+    It maps qualities (B,) to (B, C, 1, 1). A table of log gains gives the exponential interpolation of Cui et al. 2021
+    (G-VAE).
     """
 
     def __init__(self, nodes: int, channels: int, *, init: Tensor | float = 0.0):
@@ -47,7 +47,7 @@ class RateTable(nn.Module):
 
 
 class RateRows(nn.Module):
-    """What a table (B,) -> (B, C, 1, 1) of rates holds, read off once for every quality, where nothing learns."""
+    """A rate table for inference: the vectors of all 100 qualities are computed once."""
 
     rows: Tensor
 

@@ -1,7 +1,7 @@
-"""Rounding with straight-through gradients, and clamping whose gradient leads back inside.
+"""Rounding with straight-through gradients, and a clamp whose gradient leads back inside.
 
-Rounding happens here and nowhere else. In training the gradient passes straight through (Bengio et al. 2013); the
-value is the same integer with and without gradients.
+All rounding of networks is in this file. In training the gradient passes unchanged (Bengio et al. 2013). The value is
+the same integer with and without gradients.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ def _straight_through(value: Tensor, rounded: Tensor) -> Tensor:
 
 
 def round_half_even(value: Tensor) -> Tensor:
-    """Nearest integer, ties to even, as a float tensor of the same shape; the gradient passes unchanged."""
+    """Nearest integer, ties to even, as a float tensor. The gradient passes unchanged."""
     return _straight_through(value, torch.round(value))
 
 
 def floor(value: Tensor) -> Tensor:
-    """Largest integer not above `value`; the gradient passes unchanged."""
+    """Largest integer not above `value`, as a float tensor. The gradient passes unchanged."""
     return _straight_through(value, torch.floor(value))
 
 
@@ -41,5 +41,8 @@ class _Bound(torch.autograd.Function):
 
 
 def bound(value: Tensor, low: float, high: float) -> Tensor:
-    """Clamp whose gradient still passes where it would bring the value back inside (Ballé et al. 2018)."""
-    return _Bound.apply(value, low, high) if value.requires_grad else value.clamp(low, high)
+    """Clamp. Outside the limits only a gradient that brings the value back inside passes (Ballé et al. 2018)."""
+    if not value.requires_grad:
+        return value.clamp(low, high)
+    clamped: Tensor = _Bound.apply(value, low, high)  # type: ignore[no-untyped-call]
+    return clamped

@@ -1,24 +1,26 @@
-"""The sigma path: z_hat -> the number of the probability table of every element of y. Exact on every machine.
+"""The sigma path chooses the probability table of every element of y from z_hat. It is exact on every machine.
 
     z_hat  B H h/64 w/64, integers in [-127, 127]
     3x3 neighbours side by side -> 9H values, pointwise integer layer, >> 4, clip to 0..255
     pointwise integer layer -> 16 M values, pixel shuffle by 4, + bias of the quality, >> 10, clip to 0..63
     index  B M h/16 w/16, integers 0..63
 
-Every weight is an int8, every bias an int32, every sum an integer held in a float32. Sums stay below 2^24
-(`bound_of_sums`), so their order, the number of threads, the backend and the layout change nothing. The layers are
-matrix products: a 3x3 convolution may run as Winograd or FFT and lose exactness.
+Weights are int8, biases int32, sums integers in float32. Sums stay below 2^24 (`bound_of_sums`), so float32 holds them
+exactly: the order of summation, the number of threads, the backend and the memory layout change nothing. The layers are
+matrix products, because a library may compute a 3x3 convolution by Winograd or FFT, which is not exact.
 
-Training rounds the same weights and activations with straight-through gradients from its first step, and computes
-the very same integers.
+Training rounds these weights and activations with straight-through gradients from its first step. It therefore computes
+the integers that are released.
 """
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from semcomp.networks.rate_table import QUALITIES, RateTable
@@ -40,12 +42,12 @@ _BIAS2 = (1 << SHIFT2) / LOG_STEP
 
 
 def scale_table() -> Tensor:
-    """The 64 standard deviations that the table numbers stand for, log-spaced from 0.11 to 256."""
+    """The standard deviation of each table number: 64 values, log-spaced from 0.11 to 256."""
     return SCALE_MIN * torch.exp(LOG_STEP * torch.arange(SCALES, dtype=torch.float64)).float()
 
 
 def neighbours(z_hat: Tensor) -> Tensor:
-    """The 3x3 neighbourhood of every position as channels, zero outside: (B, H, h, w) -> (B, 9H, h, w)."""
+    """The 3x3 neighbourhood of every position as channels, (B, H, h, w) -> (B, 9H, h, w). Zeros surround the grid."""
     height, width = z_hat.shape[-2:]
     padded = F.pad(z_hat, (1, 1, 1, 1))
     return torch.cat([padded[..., i : i + height, j : j + width] for i in range(3) for j in range(3)], 1)
@@ -57,7 +59,7 @@ def _matmul(weight: Tensor, value: Tensor) -> Tensor:
 
 
 def _aligned_matmul(weight: Tensor, value: Tensor) -> Tensor:
-    """The same, few positions filled up to a multiple of 16: MKL takes three times as long over 9 as over 16."""
+    """`_matmul` with few positions padded to a multiple of 16. MKL takes three times as long for 9 as for 16."""
     batch, _, height, width = value.shape
     count = height * width
     columns = F.pad(value.flatten(2), (0, -count % 16 if count < 64 else 0))
@@ -67,8 +69,15 @@ def _aligned_matmul(weight: Tensor, value: Tensor) -> Tensor:
 def table_index(z_hat: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
     """The whole path on integer-valued tensors of one float type.
 
-    z_hat (B, H, h, w); weight1 (K, 9H); bias1 (B, K, 1, 1); weight2 (16 M, K), ordered for a pixel shuffle by 4;
-    bias2 (B, M, 1, 1). Returns (B, M, 4h, 4w), integers 0..63.
+    Args:
+        z_hat: (B, H, h, w).
+        weight1: (K, 9H).
+        bias1: (B, K, 1, 1).
+        weight2: (16 M, K), ordered for a pixel shuffle by 4.
+        bias2: (B, M, 1, 1).
+
+    Returns:
+        Table numbers 0..63, (B, M, 4h, 4w).
     """
     hidden = floor((_matmul(weight1, neighbours(z_hat)) + bias1) * 2.0**-SHIFT1).clamp(0, 255)
     sums = F.pixel_shuffle(_matmul(weight2, hidden), 4) + bias2
@@ -76,13 +85,13 @@ def table_index(z_hat: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, 
 
 
 def clip_z(z: Tensor) -> Tensor:
-    """z -> z_hat: nearest integer in [-127, 127]."""
+    """Round z to z_hat: the nearest integer in [-127, 127]."""
     return bound(round_half_even(z), -Z_LIMIT, Z_LIMIT)
 
 
 @dataclass(frozen=True, kw_only=True)
 class IntegerSigma:
-    """The sigma path as it is released: int8 weights, int32 biases, one bias a quality. Decides bits."""
+    """The released sigma path: int8 weights, int32 biases, one bias per quality. It decides bits."""
 
     weight1: Tensor
     """int8 (K, 9H)"""
@@ -94,32 +103,33 @@ class IntegerSigma:
     """int32 (100, M)"""
 
     def to(self, device: torch.device, dtype: torch.dtype | None = None) -> "IntegerSigma":
-        """The same integers on another device, and held in another type where one is given."""
+        """Copy the integers to a device, and to another type if one is given."""
         return IntegerSigma(**{name: value.to(device, dtype) for name, value in vars(self).items()})
 
     def bound_of_sums(self) -> int:
-        """Largest magnitude that any sum can take. Exactness in float32 needs less than 2^24."""
+        """Largest magnitude that a sum can reach. It must be below 2^24 for float32 to be exact."""
         first = self.weight1.long().abs().sum(1).max() * Z_LIMIT + self.bias1.long().abs().max()
         second = self.weight2.long().abs().sum(1).max() * 255 + self.bias2.long().abs().max()
         return int(max(first, second))
 
     def index(self, z_hat: Tensor, quality: int) -> Tensor:
-        """z_hat (1, H, h, w), integer-valued float32 in [-127, 127] -> table numbers (1, M, 4h, 4w), int8.
+        """Table numbers int8 (1, M, 4h, 4w) from z_hat (1, H, h, w), integer-valued float32 in [-127, 127].
 
-        What `table_index` computes, in less memory: the shuffle comes last, when a number takes one byte.
+        It computes what `table_index` computes. The pixel shuffle comes last, when a number takes one byte, which saves
+        memory.
         """
         bias1, bias2 = self.bias1[quality - 1].float(), self.bias2[quality - 1].float().repeat_interleave(16)
         hidden = _aligned_matmul(self.weight1.float(), neighbours(z_hat.float())).add_(bias1[:, None, None])
         hidden = hidden.mul_(2.0**-SHIFT1).floor_().clamp_(0, 255)
         sums = _aligned_matmul(self.weight2.float(), hidden).add_(bias2[:, None, None])
         index = sums.mul_(2.0**-SHIFT2).floor_().clamp_(0, SCALES - 1).to(torch.int8)
-        # F.pixel_shuffle(index, 4) in two steps, each of which has more to copy in one piece.
+        # F.pixel_shuffle(index, 4) in two steps, which copy longer runs of memory.
         height, width = index.shape[2:]
         lines = index.view(-1, 4, 4, height * width).transpose(2, 3).contiguous()  # M, row of 4, position, column of 4
         return lines.view(-1, 4, height, 4 * width).transpose(1, 2).reshape(1, -1, 4 * height, 4 * width)
 
-    def index_numpy(self, z_hat: np.ndarray, quality: int) -> np.ndarray:
-        """The same in int64 numpy, for clients without torch and for checks: (H, h, w) -> (M, 4h, 4w)."""
+    def index_numpy(self, z_hat: NDArray[Any], quality: int) -> NDArray[np.int64]:
+        """`index` in int64 numpy, (H, h, w) -> (M, 4h, 4w), for checks."""
         height, width = z_hat.shape[1:]
         padded = np.pad(z_hat.astype(np.int64), ((0, 0), (1, 1), (1, 1)))
         around = np.concatenate([padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)])
@@ -129,14 +139,15 @@ class IntegerSigma:
         hidden = np.clip(hidden >> SHIFT1, 0, 255)
         sums = (weight2 @ hidden).reshape(-1, 4, 4, height, width).transpose(0, 3, 1, 4, 2)
         sums = sums.reshape(-1, 4 * height, 4 * width) + bias2[:, None, None]
-        return np.clip(sums >> SHIFT2, 0, SCALES - 1)
+        index: NDArray[np.int64] = np.clip(sums >> SHIFT2, 0, SCALES - 1)
+        return index
 
 
 class SigmaPath(nn.Module):
-    """The trainable form: real-valued parameters, rounded on every use to what will be released."""
+    """The trainable sigma path. Its parameters are real-valued; every use rounds them to the integers of a release."""
 
     def __init__(self, *, hyper: int, hidden: int, latents: int, nodes: int, log_sigma: Tensor):
-        """`log_sigma` (nodes, M): where log sigma of each channel starts."""
+        """`log_sigma` (nodes, M) initialises log sigma of each channel."""
         super().__init__()
         assert 9 * hyper * WEIGHT_LIMIT * Z_LIMIT + BIAS_LIMIT < 1 << 24, "the first sum would not be exact"
         assert hidden * WEIGHT_LIMIT * 255 + BIAS_LIMIT < 1 << 24, "the second sum would not be exact"
@@ -157,13 +168,13 @@ class SigmaPath(nn.Module):
         )
 
     def forward(self, z_hat: Tensor, quality: Tensor) -> Tensor:
-        """z_hat (B, H, h, w), quality (B,) -> table numbers (B, M, 4h, 4w); never under autocast."""
+        """Table numbers (B, M, 4h, 4w) from z_hat (B, H, h, w) and quality (B,). Autocast is switched off inside."""
         with torch.autocast(z_hat.device.type, enabled=False):
             return table_index(z_hat.float(), *self._integers(quality))
 
     @torch.no_grad()
     def released(self) -> IntegerSigma:
-        """The integers, for every quality."""
+        """The integers of a release, with the biases of all qualities."""
         weight1, bias1, weight2, bias2 = self._integers(torch.arange(1, QUALITIES + 1, device=self.weight1.device))
         path = IntegerSigma(
             weight1=weight1.to("cpu", torch.int8),
@@ -176,7 +187,11 @@ class SigmaPath(nn.Module):
 
     @torch.no_grad()
     def load_released(self, path: IntegerSigma) -> None:
-        """Take over released integers, to train on. ValueError where no quality lies exactly on a rate node."""
+        """Load released integers for further training.
+
+        Raises:
+            ValueError: The rate nodes do not fall on whole qualities.
+        """
         nodes = self.bias1.weight.shape[0]
         if (QUALITIES - 1) % (nodes - 1):
             raise ValueError(f"the biases of {nodes} nodes cannot be read off {QUALITIES} qualities")

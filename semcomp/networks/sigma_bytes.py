@@ -1,11 +1,10 @@
-"""The sigma path by products of bytes, summed in 32-bit integers: what float32 computes, several times as fast.
+"""The sigma path with products of bytes, summed in 32-bit integers. It is several times as fast as float32.
 
-A picture of 160x160 pixels has nine positions of z. Its products are a matter of how fast weights are read, and bytes
-are a quarter of float32. Table numbers come out as bytes too, four in an integer, so that most of the pixel shuffle
-moves integers.
+A picture of 160x160 pixels has nine positions of z, so its run time is the time to read the weights, and bytes are a
+quarter of float32. Table numbers are bytes too, four in an integer, so most of the pixel shuffle moves integers.
 
-torch multiplies bytes by oneDNN, which is exact only where the processor sums four products at once (VNNI). Elsewhere
-it adds pairs of products in 16 bits, where they saturate. So `fastest` compares sums before it relies on them.
+torch multiplies bytes with oneDNN, which is exact only on processors that sum four products at once (VNNI). Other
+processors add pairs of products in 16 bits and saturate. `fastest` therefore tests the sums before it uses them.
 """
 
 import torch
@@ -16,24 +15,24 @@ from semcomp.networks.precision import sums_products_of_bytes
 from semcomp.networks.sigma import SCALES, SHIFT1, SHIFT2, Z_LIMIT, IntegerSigma
 
 _MIDDLE = 128
-"""Taken off an activation of 0..255, so that it is a byte with a sign."""
+"""Subtracted from an activation of 0..255, so that it fits a signed byte."""
 _ALIGNED = 16
-"""Products of so many positions at a time take no longer than those of fewer."""
+"""Positions are padded to a multiple of this number, which costs no time."""
 
 
 class ByteSigma:
-    """An `IntegerSigma` on a CPU with little-endian integers, ready to run."""
+    """An `IntegerSigma` for little-endian CPUs."""
 
     def __init__(self, path: IntegerSigma):
         self.weight1, self.bias1 = path.weight1.cpu(), path.bias1.cpu() - (_MIDDLE << SHIFT1)
-        # Rows: column of the 4x4 block, channel, row of the block. Bytes of one integer lie in four equal parts.
+        # Rows: column of the 4x4 block, channel, row of the block. Four equal parts give the four bytes of an integer.
         self.weight2 = path.weight2.cpu().view(-1, 4, 4, path.weight2.shape[1]).permute(2, 0, 1, 3).contiguous()
         self.weight2 = self.weight2.view(-1, path.weight2.shape[1])
         self.bias2 = path.bias2.cpu()
         self._missing = _MIDDLE * self.weight2.sum(1, dtype=torch.int32).view(4, -1, 4)
 
     def index(self, z_hat: Tensor, quality: int) -> Tensor:
-        """What `IntegerSigma.index` returns."""
+        """Table numbers, which are equal to what `IntegerSigma.index` returns."""
         height, width = z_hat.shape[2:]
         hidden = torch._int_mm(self.weight1, _around(z_hat)).add_(self.bias1[quality - 1, :, None])
         hidden = hidden.bitwise_right_shift_(SHIFT1).clamp_(-_MIDDLE, _MIDDLE - 1).to(torch.int8)
@@ -45,14 +44,14 @@ class ByteSigma:
         return lines.view(1, -1, 4 * height, width).view(torch.int8)
 
     def exact(self) -> bool:
-        """Whether sums are right here at both ends of what bytes hold: that is where 16 bits do not suffice."""
+        """Whether this machine sums the extreme values of bytes correctly. Sums in 16 bits would fail there."""
         for weight, low, high in ((self.weight1, -Z_LIMIT, Z_LIMIT), (self.weight2, -_MIDDLE, _MIDDLE - 1)):
             columns = torch.full((weight.shape[1], _ALIGNED), low, dtype=torch.int8)
             columns[:, ::2] = high
             columns[::2, _ALIGNED // 2 :] = low
             try:
                 sums = torch._int_mm(weight, columns)
-            except RuntimeError:  # a torch that multiplies bytes elsewhere, or other shapes of them
+            except RuntimeError:  # this torch does not multiply bytes on the CPU, or not in this shape
                 return False
             if not torch.equal(sums.float(), weight.float() @ columns.float()):
                 return False
@@ -60,7 +59,7 @@ class ByteSigma:
 
 
 def _around(z_hat: Tensor) -> Tensor:
-    """`sigma.neighbours` as columns, some of them empty: (1, H, h, w) -> int8 (9H, N), N at least h w."""
+    """`sigma.neighbours` as columns, (1, H, h, w) -> int8 (9H, N). N is h * w padded to a multiple of 16."""
     channels, height, width = z_hat.shape[1:]
     padded = F.pad(z_hat[0].to(torch.int8), (1, 1, 1, 1))
     count = height * width
@@ -72,9 +71,9 @@ def _around(z_hat: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def fastest(path: IntegerSigma, device: torch.device) -> IntegerSigma | ByteSigma:
-    """The path in the form that runs fastest on a device; the table numbers are the same."""
+    """The form of the path that runs fastest on a device. Every form gives equal table numbers."""
     if device.type == "cpu" and sums_products_of_bytes():
         bytewise = ByteSigma(path)
         if bytewise.exact():
             return bytewise
-    return path.to(device, torch.float32)  # once, not for every file
+    return path.to(device, torch.float32)  # converted once instead of for every file

@@ -1,9 +1,9 @@
 """Synthesis transform g_s: decoded latents -> image.
 
 y_hat  B M H/16 W/16, after the inverse gain
-├─ linear:   M -> 16x16 patches, starts as the transpose of the analysis' DCT (float32, always)
+├─ linear:   M -> 16x16 patches, initialised as the transpose of the analysis' DCT (always float32)
 └─ network:  companded y_hat -> C16 blocks at 1/16 -> C8 blocks at 1/8 -> pointwise renderer at 1/4
-x_hat  B 3 H W, RGB, about [0, 1], not clipped
+x_hat  B 3 H W, RGB, about [0, 1], not yet clipped
 """
 
 import torch
@@ -16,18 +16,18 @@ from semcomp.networks.rate_table import RateTable
 
 
 def compand(value: Tensor, *, scale: float = 8.0) -> Tensor:
-    """What the networks see of a linear coefficient: small ones at full size, large ones as their square root."""
+    """Compress the range of linear coefficients for a network: small ones stay linear, large ones grow as a root."""
     value = scale * value
     return value * value.abs().add_(1).rsqrt_()
 
 
 class Synthesis(nn.Module):
-    """g_s. y_hat (B, M, H/16, W/16), quality (B,) -> x_hat (B, 3, H, W), float32."""
+    """g_s: y_hat (B, M, H/16, W/16), quality (B,) -> x_hat (B, 3, H, W), float32."""
 
     def __init__(self, *, latents: int, c16: int, c8: int, c4: int, blocks16: int, blocks8: int, nodes: int):
         super().__init__()
         self.reach = blocks16 + (blocks8 + 1) // 2
-        """Positions around its own that decide a 16x16 patch of pixels."""
+        """Receptive field: a 16x16 patch of pixels depends on its position of y_hat and on this many around it."""
         self.linear = Pointwise(latents, 3 * PATCH * PATCH)
         self.linear.weight.data = dct_basis(latents).flatten(1).T.contiguous()
         self.linear.bias.data.fill_(0.5)
@@ -45,11 +45,12 @@ class Synthesis(nn.Module):
         return self.finish(y_hat, self.blocks8(self.up8(features)))  # B C8 H/8 W/8 -> B 3 H W
 
     def begin(self, y_hat: Tensor, quality: Tensor) -> Tensor:
-        """What the blocks at 1/16 read: (B, C16, H/16, W/16)."""
-        return self.entry(compand(y_hat)) + self.rate(quality)
+        """Input of the blocks at 1/16, (B, C16, H/16, W/16)."""
+        features: Tensor = self.entry(compand(y_hat)) + self.rate(quality)
+        return features
 
     def finish(self, y_hat: Tensor, features: Tensor, *, refine: nn.Module | None = None) -> Tensor:
-        """The picture from what the blocks at 1/8 gave (B, C8, H/8, W/8), and from the linear path.
+        """x_hat (B, 3, H, W) from the output of the blocks at 1/8, (B, C8, H/8, W/8), and from the linear path.
 
         `refine` changes the features at 1/4 before they are rendered.
         """
@@ -59,4 +60,5 @@ class Synthesis(nn.Module):
         features = self.expand(activation_(features))  # B 2*C4 H/4 W/4
         detail = self.render(activation_(features))  # B 3 H W
         with torch.autocast(y_hat.device.type, enabled=False):
-            return F.pixel_shuffle(self.linear(y_hat.float()), PATCH) + detail.float()
+            x_hat: Tensor = F.pixel_shuffle(self.linear(y_hat.float()), PATCH) + detail.float()
+            return x_hat

@@ -1,4 +1,4 @@
-"""Networks on pictures that do not fit memory at once: tiles with a halo that covers the receptive field (tiles.py)."""
+"""Run torch networks tile by tile, for pictures that do not fit memory. Tiles overlap by the receptive field."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -24,11 +24,22 @@ def run_tiled(
     up: int = 1,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Assemble `network`'s output over a plane of height x width from tiles.
+    """Assemble a network's output over a plane of height x width from tiles.
 
-    `source(rows, columns)` gives a region's input, such as (1, C, h, w). The output lies on a grid `down` times coarser
-    or `up` times finer: (1, channels, height * up / down, width * up / down), of type `dtype`. tile and halo are
-    multiples of `down`, as is every size.
+    Args:
+        network: Maps a region's input to its output (1, channels, h', w').
+        source: `source(rows, columns)` returns the input of a region, usually (1, C, h, w).
+        height: Rows of the input plane, a multiple of `down`.
+        width: Columns of the input plane, a multiple of `down`.
+        tile: Side of a tile on the input plane, a multiple of `down`.
+        halo: Overlap of the tiles on the input plane, a multiple of `down`.
+        channels: Channels of the output.
+        down: The output grid is this many times coarser than the input plane.
+        up: The output grid is this many times finer than the input plane.
+        dtype: Type of the output.
+
+    Returns:
+        (1, channels, height * up / down, width * up / down), channels-last, on the CPU.
     """
     output = torch.empty(1, channels, height * up // down, width * up // down, dtype=dtype)
     output = output.contiguous(memory_format=torch.channels_last)

@@ -1,29 +1,34 @@
-"""Checksums of the decoded symbols, stored in a file's header."""
+"""Checksums of the decoded symbols, which a file's header stores."""
 
 from __future__ import annotations
 
 import struct
 import zlib
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.bitstream.container import Header
 from semcomp.bitstream.symbol_stream import symbol_crc
 from semcomp.types import Symbols
 
 Z_CHECK = 0xFFFF
-"""Bits of the checksum of z that a header holds."""
+"""The bits of z's checksum that a header holds."""
 
 
 def with_checks(header: Header, symbols: Symbols) -> Header:
-    """The header with the checks of its symbols."""
-    crc, z_crc = _crc(header, symbols.keep, symbols.z, symbols.y), _crc(header, symbols.keep, symbols.z)
-    return replace(header, symbol_crc=crc, z_check=z_crc & Z_CHECK)
+    """Copy a header and fill in the checksums of its symbols."""
+    crc = header_crc(header, symbols.keep, symbols.z, symbols.y)
+    return replace(header, symbol_crc=crc, z_check=header_crc(header, symbols.keep, symbols.z) & Z_CHECK)
 
 
-def _crc(header: Header, keep: np.ndarray | None, *latents: np.ndarray) -> int:
-    """Checksum of symbols, tied to what else decides the picture: a wrong size, quality or region is noticed."""
+def header_crc(header: Header, keep: NDArray[np.bool_] | None, *latents: NDArray[Any]) -> int:
+    """CRC-32 of symbols and of everything else that decides the picture: size, mode, flags, quality and regions.
+
+    A header that was changed together with its own checksum is therefore noticed.
+    """
     rest = struct.pack("<IIIB", header.width, header.height, header.flags << 4 | header.mode, header.quality)
     if keep is not None:
         rest += np.packbits(keep).tobytes()

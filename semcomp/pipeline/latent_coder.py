@@ -1,51 +1,62 @@
-"""Symbols to bytes and back, around the networks of any backend."""
+"""Latents to symbols to bytes and back, around the networks of any backend."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.bitstream.frequency_tables import Tables
 from semcomp.bitstream.symbol_stream import SymbolReader, encode_symbols
 from semcomp.errors import FormatError
-from semcomp.types import STRIDE_Z, Z_LIMIT, Symbols, grid, rate_node
+from semcomp.types import STRIDE_Z, Z_LIMIT, A, Symbols, grid, rate_node
 
 
-class SymbolCoder(ABC):
-    """Tables, and the paths beside them: latents to symbols to bytes, and back."""
+class SymbolCoder(ABC, Generic[A]):
+    """The tables of a codec, and the paths from latents to symbols to bytes and back. `A` is the array type."""
 
     def __init__(self, *, tables_z: Tables, tables_y: Tables, hyper: int, nodes: int):
+        """`hyper` is the number of channels of z, `nodes` the number of rate nodes."""
         self.tables_z, self.tables_y, self.hyper, self.nodes = tables_z, tables_y, hyper, nodes
 
     @abstractmethod
-    def table_numbers(self, z: np.ndarray, *, height: int, width: int, quality: int) -> np.ndarray:
-        """The `index` of Symbols that z leads to where everything is kept. Integers alone decide it."""
+    def table_numbers(self, z: NDArray[Any], *, height: int, width: int, quality: int) -> NDArray[np.int8]:
+        """The table numbers that z leads to, as in `Symbols.index`, where everything is coded. Integers decide them."""
 
     @abstractmethod
     def quantize(
         self,
-        y: Any,
+        y: A,
         *,
         height: int,
         width: int,
         quality: int,
         optimise: bool = True,
         precise: bool = True,
-        keep: np.ndarray | None = None,
-    ) -> tuple[Symbols, Any]:
-        """Symbols of an analysis y (1, M, 4a, 4b) of an image, and the y_hat that `dequantize` makes of them.
+        keep: NDArray[np.bool_] | None = None,
+    ) -> tuple[Symbols, A]:
+        """Choose the symbols of an analysis.
 
-        `optimise` weighs bits against error (rounding.py). Without `precise` the mean path may run in lower
-        precision: near enough for a head, not for a file. Where `keep`, bool (rows, columns), is false, y is zero
-        before the hyper analysis, no element of it is coded, and y_hat is zero for both passes.
+        Args:
+            y: The analysis (1, M, 4a, 4b).
+            height: Height of the picture in pixels.
+            width: Width of the picture in pixels.
+            quality: 1..100.
+            optimise: Weigh bits against error (rdo.py). Otherwise symbols are the nearest integers.
+            precise: Run the mean path in float32. Files need that; a head may do with less.
+            keep: bool (rows, columns): positions that are coded. Elsewhere y is zero before the hyper analysis, no
+                symbol is coded, and y_hat is zero in both passes.
+
+        Returns:
+            The symbols, and the y_hat that `dequantize` makes of them.
         """
 
     @abstractmethod
-    def dequantize(self, symbols: Symbols, *, quality: int, precise: bool = True) -> Any:
-        """y_hat (1, M, rows, columns) of an image's positions, float32. `precise` and the symbols' keep as above."""
+    def dequantize(self, symbols: Symbols, *, quality: int, precise: bool = True) -> A:
+        """y_hat (1, M, rows, columns) of symbols, float32. `precise` and the symbols' keep act as in `quantize`."""
 
     def write(self, symbols: Symbols, *, quality: int) -> bytes:
         """The body of the chunk SYMBOLS."""
@@ -62,12 +73,25 @@ class SymbolCoder(ABC):
         width: int,
         quality: int,
         plain: bool = False,
-        keep: np.ndarray | None = None,
-        verify_z: Callable[[np.ndarray], None] = lambda z: None,
+        keep: NDArray[np.bool_] | None = None,
+        verify_z: Callable[[NDArray[np.int16]], None] = lambda z: None,
     ) -> Symbols:
-        """The symbols of an image of that size. FormatError for a stream that no encoder writes.
+        """Read the body of the chunk SYMBOLS.
 
-        `keep` is what `quantize` was given. `verify_z` sees z before anything is made from it, and may raise.
+        Args:
+            data: The body.
+            height: Height of the picture in pixels.
+            width: Width of the picture in pixels.
+            quality: 1..100.
+            plain: Use the coder in pure Python.
+            keep: The positions that are coded, as `quantize` was given them.
+            verify_z: Is called with z before anything is computed from it, and may raise.
+
+        Returns:
+            The symbols.
+
+        Raises:
+            FormatError: No encoder writes such a stream for a picture of this size.
         """
         reader = SymbolReader(data, plain=plain)
         shape = (self.hyper, *grid(height, width, STRIDE_Z))
@@ -83,7 +107,7 @@ class SymbolCoder(ABC):
         reader.finish()
         return Symbols(z=z, y=y.astype(np.int16).reshape(index.shape), index=index, keep=keep)
 
-    def z_index(self, shape: tuple[int, ...], *, quality: int) -> np.ndarray:
-        """Table of every element of z (Z, a, b), flat: its rate node's, its channel's."""
+    def z_index(self, shape: tuple[int, ...], *, quality: int) -> NDArray[np.int16]:
+        """Table number of every element of z (Z, a, b), flat. It depends on the rate node and on the channel."""
         node = int(rate_node(quality, self.nodes))
         return np.repeat(np.arange(self.hyper, dtype=np.int16) + node * self.hyper, shape[1] * shape[2])

@@ -1,32 +1,32 @@
-"""How a plane is cut into tiles with a halo, whatever computes them.
+"""How a plane is cut into tiles with a halo, for any backend.
 
-No layer between pixels and latents, or back, looks at a whole image, so a tile with enough of its surroundings gives
-what the whole image gives, up to the order of floating-point sums.
+The receptive field of the networks between pixels and latents is small. A tile with enough of its surroundings
+therefore gives what the whole picture gives, up to the order of floating-point sums.
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 TILE = 1024
-"""Side of a tile, in pixels; pictures up to twice that run as one."""
+"""Side of a tile in pixels. Pictures with sides up to twice as long are not cut."""
 
 Region = tuple[slice, slice]
 """Rows and columns."""
 
 
 class Tile(NamedTuple):
-    """One tile: what a network reads, and where its result belongs."""
+    """One tile: what a network reads, and where its result goes."""
 
     source: Region
-    """Of the input, the halo included."""
+    """Region of the input, with the halo."""
     inner: Region
-    """Of the result, without the halo."""
+    """Region of the network's result inside the halo."""
     target: Region
-    """Of the output."""
+    """Region of the output that `inner` is copied to."""
 
 
 def tile_side(height: int, width: int) -> int:
-    """Side of the tiles of a picture, in pixels: its longer side where it runs as one."""
+    """Side of the tiles of a picture, in pixels. It is the longer side of a picture that is not cut."""
     longest = max(height, width)
     return TILE if longest > 2 * TILE else longest
 
@@ -41,9 +41,23 @@ def _spans(size: int, tile: int, halo: int, down: int, up: int) -> Iterator[tupl
 
 
 def tiles(height: int, width: int, *, tile: int, halo: int, down: int = 1, up: int = 1) -> Iterator[Tile]:
-    """The tiles of a plane of height x width, whose output lies on a grid `down` times coarser or `up` times finer.
+    """Cut a plane into tiles.
 
-    tile and halo are multiples of `down`, as is every size.
+    Args:
+        height: Rows of the plane, a multiple of `down`.
+        width: Columns of the plane, a multiple of `down`.
+        tile: Side of a tile on the plane, a multiple of `down`.
+        halo: Overlap on each side of a tile, a multiple of `down`.
+        down: The output grid is this many times coarser than the plane.
+        up: The output grid is this many times finer than the plane.
+
+    Returns:
+        An iterator over the tiles, row by row.
+
+    Example:
+        >>> first, second = tiles(64, 128, tile=64, halo=16)
+        >>> first.source, second.source
+        ((slice(0, 64, None), slice(0, 80, None)), (slice(0, 64, None), slice(48, 128, None)))
     """
     assert tile % down == halo % down == height % down == width % down == 0
     for source_rows, inner_rows, target_rows in _spans(height, tile, halo, down, up):

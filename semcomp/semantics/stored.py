@@ -1,33 +1,31 @@
-"""What a file can say about its picture besides the picture: labels with scores, and a label map.
+"""What a file can say about its image besides the pixels: labels with scores, and a label map.
 
-    heads = semcomp.semantics.stored.from_heads([semcomp.load_head("objects")])
+    heads = semcomp.semantics.stored.from_heads([semcomp.load_head("street")])
     data = codec.encode(image, semantics=heads)
     labels, segmentation = semcomp.semantics.stored.read(data)
 
-Semantics beside the coded picture are DeepSIC's pre-semantic form (Luo et al. 2018): made once, at encoding time, and
-read without any network. They are optional chunks: damage to them costs the semantics, never the picture.
+Semantics beside the coded image are DeepSIC's pre-semantic form (Luo et al. 2018): made once, at encoding time, and
+read without any network. They are optional chunks: damage to them costs the semantics, never the image.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from semcomp.bitstream.container import MAX_PIXELS, Chunk, ChunkKind, Container
 from semcomp.bitstream.container import read as read_container
 from semcomp.bitstream.label_map import LabelMap, expand, pack_label_map, reduce_map, unpack_label_map
-from semcomp.bitstream.tags import Tag, pack_tags, unpack_tags
+from semcomp.bitstream.tags import Tag, are_areas, pack_tags, unpack_tags
 from semcomp.errors import FormatError, ImageError
+from semcomp.semantics.head import Classifier, Head, Segmenter
 from semcomp.semantics.results import Labels, Segmentation
 from semcomp.types import Latents
 
-if TYPE_CHECKING:
-    from semcomp.semantics.head import Head
-
-CELL = 4
+LABEL_CELL = 4
 """Pixels a side of a cell of the stored label map, unless told otherwise."""
 STORED_LABELS = 16
-"""At most so many labels of a head are stored, those of at least LEAST_SCORE."""
+"""Largest number of a head's labels that are stored."""
 LEAST_SCORE = 0.005
+"""Least probability of a stored label. A label that covers less than results.LEAST_AREA is not stored either."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +34,11 @@ class Semantics:
 
     labels: Labels | None = None
     segmentation: Segmentation | None = None
-    cell: int = CELL
+    cell: int = LABEL_CELL
     """The map is stored at one value for `cell` x `cell` pixels, by majority; 1 stores every pixel."""
 
     def chunks(self, *, width: int, height: int) -> list[Chunk]:
-        """The chunks of a file of this size. ImageError where the map is of another size, or something is too large."""
+        """Make the chunks for an image of this size. ImageError for a map of another size, or one that is too large."""
         try:
             return self._chunks(width, height)
         except ValueError as error:
@@ -50,7 +48,7 @@ class Semantics:
         chunks = []
         if self.labels is not None:
             tags = [Tag(name, score) for name, score in zip(self.labels.names, self.labels.scores, strict=True)]
-            chunks.append(Chunk(ChunkKind.TAGS, pack_tags(tags, source=self.labels.head)))
+            chunks.append(Chunk(ChunkKind.TAGS, pack_tags(tags, source=self.labels.head, areas=self.labels.areas)))
         if self.segmentation is not None:
             given = self.segmentation.label_map
             if given.shape != (height, width):
@@ -73,25 +71,32 @@ SemanticsLike = Semantics | Callable[[Latents], Semantics]
 
 
 def from_heads(
-    heads: Sequence["Head"], *, labels: bool = True, label_map: bool = True, cell: int = CELL
+    heads: Sequence[Head], *, labels: bool = True, label_map: bool = True, cell: int = LABEL_CELL
 ) -> Callable[[Latents], Semantics]:
-    """Run heads at encoding time. The first classifier gives the labels, or else the areas of the first segmenter."""
+    """Run heads at encoding time. The first classifier gives the labels, or else the areas of the first segmenter.
+
+    A head that knows nothing of an image gives an empty list of labels, which is stored as such.
+
+    Args:
+        heads: Heads to run, in order of preference.
+        labels: Whether labels are stored.
+        label_map: Whether the map of the first segmenter is stored.
+        cell: Pixels a side of a cell of the map.
+
+    Returns:
+        What `Codec.encode` takes as `semantics`.
+    """
 
     def describe(latents: Latents) -> Semantics:
         found: Labels | None = None
         segmentation: Segmentation | None = None
         for head in heads:
-            if head.task == "classify" and (not labels or found is not None):
-                continue
-            if head.task == "segment" and segmentation is not None:
-                continue
-            answer: Any = head(latents)
-            if isinstance(answer, Labels):
-                found = answer
-            else:
-                segmentation = answer
+            if isinstance(head, Classifier) and labels and found is None:
+                found = head(latents)
+            elif isinstance(head, Segmenter) and segmentation is None:
+                segmentation = head(latents)
         if labels and found is None and segmentation is not None:
-            found = segmentation.labels(least=LEAST_SCORE)
+            found = segmentation.labels()
         return Semantics(
             labels=_worth_storing(found) if labels and found is not None else None,
             segmentation=segmentation if label_map else None,
@@ -107,22 +112,24 @@ def _worth_storing(labels: Labels) -> Labels:
 
 
 def read(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Labels | None, Segmentation | None]:
-    """The labels and the label map that a file holds, None where there is none. FormatError where one is damaged."""
+    """Read the labels and the label map of a file, None where there is none. FormatError where one is damaged."""
     container = read_container(data, max_pixels=max_pixels)
     return read_labels(container), read_segmentation(container)
 
 
 def read_labels(container: Container) -> Labels | None:
-    """The stored labels. FormatError where they are damaged."""
+    """Read the stored labels, None where there are none. FormatError where they are damaged."""
     body = _body(container, ChunkKind.TAGS)
     if body is None:
         return None
     source, tags = unpack_tags(body)
-    return Labels(names=tuple(t.name for t in tags), scores=tuple(t.score for t in tags), head=source)
+    return Labels(
+        names=tuple(t.name for t in tags), scores=tuple(t.score for t in tags), head=source, areas=are_areas(body)
+    )
 
 
 def read_segmentation(container: Container) -> Segmentation | None:
-    """The stored label map at full resolution. FormatError where it is damaged."""
+    """Read the stored label map at full resolution, None where there is none. FormatError where it is damaged."""
     body = _body(container, ChunkKind.LABEL_MAP)
     if body is None:
         return None

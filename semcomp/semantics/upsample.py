@@ -1,6 +1,9 @@
 """A segmenter's scores at a quarter of a picture's resolution -> what every pixel shows."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 FINE = 4
 """Pixels of the picture a position of a segmenter's logits."""
@@ -13,7 +16,7 @@ _CORNERS = np.einsum("ai,bj->ijab", _WAYS, _WAYS).reshape(FINE * FINE, 4)
 """Weight of each corner of a cell for each of its pixels."""
 
 
-def full_resolution(logits: np.ndarray, *, height: int, width: int) -> np.ndarray:
+def full_resolution(logits: NDArray[Any], *, height: int, width: int) -> NDArray[Any]:
     """Class numbers, uint8 (height, width), of logits float32 (1, K, h, w) that are brought to pixels bilinearly.
 
     The 4x4 pixels between four positions of one class are of that class; only the others are interpolated.

@@ -1,1 +1,1 @@
-"""The released weights with their cards, and how a file of weights is read."""
+"""The released weights with their cards, and the reader of files of weights."""

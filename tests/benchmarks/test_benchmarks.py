@@ -11,10 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import common, exactness, fuzz, generative, labelmap, memory, rate, realism, recognition, scaling, speed
+from benchmarks.scenes import find_scenes
+from benchmarks.sheets import HEADING
 from semcomp.bitstream.container import read
+from semcomp.codec.codec import Codec
+from semcomp.codec.self_test import arrangements
 from semcomp.errors import FormatError, MissingExtraError, SemcompError
 
 Run = Callable[..., dict[str, Any]]
@@ -22,7 +27,7 @@ Run = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def run(
-    codec: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    codec: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Run]:
     """Runs a main with the codec at hand: its JSON, which is in the file of -o and on standard output."""
     import torch
@@ -34,7 +39,7 @@ def run(
     def start(main: Callable[[list[str]], int], *arguments: str) -> dict[str, Any]:
         output = tmp_path / "result.json"
         status = main([*arguments, "--json", "-o", str(output)])
-        printed = json.loads(capsys.readouterr().out)
+        printed: dict[str, Any] = json.loads(capsys.readouterr().out)
         assert status == (0 if printed["passed"] else 1)
         kept = json.loads(output.read_text())
         assert all(kept[key] == value for key, value in printed.items())
@@ -46,7 +51,7 @@ def run(
 
 
 @pytest.fixture
-def photos(photo: np.ndarray, tmp_path: Path) -> Path:
+def photos(photo: NDArray[np.uint8], tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     Image.fromarray(photo).save(folder / "a.png")
@@ -83,7 +88,7 @@ def test_rate(run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.skipif(find_spec("compressai") is None, reason="CompressAI is not installed")
-def test_speed(run: Run, codec: Any) -> None:
+def test_speed(run: Run, codec: Codec) -> None:
     result = run(speed.main, "--threads", "1", "--repeats", "1", "--warmup", "1", "--size", "64", "64")
     (one,) = result["measured"]
     assert set(one["ratios"]["encode"]) == {"whole / whole", "networks / whole", "networks / networks"}
@@ -125,8 +130,8 @@ def test_exactness(run: Run, photos: Path) -> None:
     assert len(result["arrangements"]) >= 13 and result["elements"] > 1000
 
 
-def test_exactness_notices_a_difference(run: Run, photos: Path, codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = exactness.arrangements
+def test_exactness_notices_a_difference(run: Run, photos: Path, codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = arrangements
 
     def wrong(*arguments: Any) -> Any:
         for name, index in real(*arguments):
@@ -144,7 +149,7 @@ def test_fuzz(run: Run) -> None:
 
 
 def test_fuzz_notices_a_wrong_picture_and_a_stray_exception(
-    run: Run, codec: Any, monkeypatch: pytest.MonkeyPatch
+    run: Run, codec: Codec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def careless(data: bytes, **_: Any) -> Image.Image:
         try:
@@ -177,7 +182,7 @@ def test_labelmap(run: Run, tmp_path: Path) -> None:
     assert result["checks"][0]["passed"]  # the map comes back
 
 
-def test_recognition(run: Run, codec: Any, tmp_path: Path) -> None:
+def test_recognition(run: Run, codec: Codec, tmp_path: Path) -> None:
     from heads import fit
 
     rng = np.random.default_rng(0)
@@ -211,18 +216,20 @@ class PatchMeans:
     def __init__(self, path: Path) -> None:
         assert path.name == "network.tflite"
 
-    def of(self, pixels: np.ndarray) -> np.ndarray:
+    def of(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return np.stack([patch.mean((0, 1)) / 255 for patch in realism.patches_of(pixels, 32)])
 
 
-def test_generative(run: Run, codec: Any, photo: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generative(
+    run: Run, codec: Codec, photo: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
-    from heads.head_file import HeadInfo, NetworkHead, build_network, save_head
+    from heads.head_file import HeadInfo, build_head, build_network, save_head
     from heads.segmenter import SegmenterConfig
     from semcomp.generative.generator_file import GeneratorInfo, TrainedGenerator, save_generator
     from semcomp.generative.network import Generator, GeneratorConfig
-    from semcomp.semantics.head import Head, Segmentation, default_palette
+    from semcomp.semantics.head import Segmentation, Segmenter, default_palette
 
     classes = ("road", *generative.KEPT)
     mask = np.zeros(photo.shape[:2], np.uint8)
@@ -233,8 +240,8 @@ def test_generative(run: Run, codec: Any, photo: np.ndarray, tmp_path: Path, mon
             Image.fromarray(turned).save(tmp_path / "data" / folder / f"{number}.png")
     (tmp_path / "data" / "classes.txt").write_text("\n".join(classes))
 
-    class Stored(Head):
-        name, task, entropy_id = "stored", "segment", codec.entropy_id
+    class Stored(Segmenter):
+        name, entropy_id = "stored", codec.entropy_id
 
         def answer(self, latents: Any) -> Segmentation:
             return Segmentation(label_map=mask, classes=classes, palette=default_palette(5), head="stored")
@@ -242,7 +249,7 @@ def test_generative(run: Run, codec: Any, photo: np.ndarray, tmp_path: Path, mon
     torch.manual_seed(0)
     sizes = SegmenterConfig(classes=5, source="pixels")
     info = HeadInfo(name="judge", task="segment", classes=classes, palette=default_palette(5), entropy_id="00" * 8)
-    save_head(NetworkHead(info, build_network("segment", sizes)), tmp_path / "judge.safetensors")
+    save_head(build_head(info, build_network(sizes)), tmp_path / "judge.safetensors")
     network = Generator(GeneratorConfig(classes=5))
     network.synthesis.load_state_dict(codec.network.synthesis.state_dict())
     made = GeneratorInfo(name="g", classes=classes, palette=default_palette(5), entropy_id=codec.entropy_id.hex())
@@ -283,7 +290,7 @@ def test_generative(run: Run, codec: Any, photo: np.ndarray, tmp_path: Path, mon
     assert result["selective"]["pictures"] == 2 and result["selective"]["bytes_percent"] < 100
     assert len(result["checks"]) == 10
     with Image.open(tmp_path / "sheets" / "worst.png") as sheet:
-        assert sheet.size == (4 * 131, 2 * 92 + generative.HEADING)
+        assert sheet.size == (4 * 131, 2 * 92 + HEADING)
     alone = run(
         generative.main,
         str(tmp_path / "data" / "images"),
@@ -305,9 +312,9 @@ def test_generative(run: Run, codec: Any, photo: np.ndarray, tmp_path: Path, mon
     assert alone["pictures"] == alone["selective"]["pictures"] == 1 and "miou" not in alone["global"]["generator"]
     assert len(alone["checks"]) == 7
     with pytest.raises(SemcompError, match="has no masks"):
-        generative.find_scenes(tmp_path / "data" / "images", tmp_path / "judge.safetensors")
+        find_scenes(tmp_path / "data" / "images", tmp_path / "judge.safetensors")
     with pytest.raises(SemcompError, match="give --judge"):
-        generative.find_scenes(config, None)
+        find_scenes(config, None)
 
 
 def test_kernel_distance() -> None:

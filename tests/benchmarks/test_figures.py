@@ -1,4 +1,4 @@
-"""Every figure of the README has a record, and none shows weights that have been replaced."""
+"""Every figure of README and docs has a record and a caption, and none shows weights that have been replaced."""
 
 import json
 import os
@@ -8,28 +8,33 @@ from pathlib import Path
 import pytest
 
 from benchmarks import figures
-from benchmarks.figures import DOCS, README, caption, outdated, weights_id, with_caption
+from benchmarks.common import ROOT
+from benchmarks.figure_records import caption, outdated, pages, weights_id, with_caption
+from benchmarks.figures import FIGURES_DIR
 from semcomp.errors import SemcompError
 
-RECORDS = sorted(DOCS.glob("*.json"))
+RECORDS = sorted(FIGURES_DIR.glob("*.json"))
 
 
-def test_every_figure_of_the_readme_has_a_record_and_a_caption() -> None:
-    text = README.read_text(encoding="utf-8")
-    shown = set(re.findall(r"\(docs/(\w+)\.(?:png|jpg)\)", text))
-    assert shown and shown <= {path.stem for path in RECORDS}
+def test_every_figure_has_a_record_and_a_caption() -> None:
+    shown: set[str] = set()
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        names = set(re.findall(r"figures/(\w+)\.(?:png|jpg)\)", text))
+        for name in names:
+            record = json.loads((FIGURES_DIR / f"{name}.json").read_text(encoding="utf-8"))
+            assert with_caption(text, name, caption(record)) == text, f"{page.name}: run make figures"
+        shown |= names
+    assert shown == {path.stem for path in RECORDS}, "a figure that no page shows"
     for path in RECORDS:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        assert set(record) == {"command", "data", "date", "weights"}
+        assert set(json.loads(path.read_text(encoding="utf-8"))) == {"command", "data", "date", "weights"}
         assert [path.with_suffix(suffix).is_file() for suffix in (".png", ".jpg")].count(True) == 1
-        if path.stem in shown:
-            assert with_caption(text, path.stem, caption(record)) == text, "run make figures"
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
 def test_no_figure_is_older_than_the_weights_it_shows(path: Path) -> None:
     record = json.loads(path.read_text(encoding="utf-8"))
-    assert record["weights"] and not outdated(record), f"docs/{path.stem}.png is out of date: run make figures"
+    assert record["weights"] and not outdated(record), f"docs/figures/{path.stem} is out of date: run make figures"
 
 
 def test_the_check_can_fail() -> None:
@@ -40,16 +45,19 @@ def test_the_check_can_fail() -> None:
 
 
 def test_captions_are_put_below_their_figures_and_replaced() -> None:
-    readme = "![One](docs/one.png)\n\nText.\n\n![Two](docs/two.png)\n\n*`old`; x*\n\nMore.\n"
-    once = with_caption(with_caption(readme, "one", "*`new`; 1*"), "two", "*`new`; 2*")
-    assert once == "![One](docs/one.png)\n\n*`new`; 1*\n\nText.\n\n![Two](docs/two.png)\n\n*`new`; 2*\n\nMore.\n"
+    page = "![One](../figures/one.png)\n\nText.\n\n![Two](docs/figures/two.png)\n\n*`old`; x*\n\nMore.\n"
+    once = with_caption(with_caption(page, "one", "*`new`; 1*"), "two", "*`new`; 2*")
+    assert (
+        once
+        == "![One](../figures/one.png)\n\n*`new`; 1*\n\nText.\n\n![Two](docs/figures/two.png)\n\n*`new`; 2*\n\nMore.\n"
+    )
     assert with_caption(once, "three", "*`x`*") == once
 
 
 def test_a_figure_without_its_measurement_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(figures, "OUT", figures.common.ROOT / "no such folder")
+    monkeypatch.setattr(figures, "OUT", ROOT / "no such folder")
     assert figures.main(["rate"]) == 1
     assert "run its measurement first" in capsys.readouterr().err
 
@@ -77,11 +85,8 @@ def test_figures_are_drawn_from_measurements(tmp_path: Path, monkeypatch: pytest
     }
     for name, result in results.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(result))
-    for name in ("DOCS", "OUT"):
+    for name in ("FIGURES_DIR", "OUT"):
         monkeypatch.setattr(figures, name, tmp_path)
-    readme = tmp_path / "README.md"
-    readme.write_text("![Rate](docs/rate.png)\n")
-    monkeypatch.setattr(figures, "README", readme)
     (tmp_path / "rate_measured.json").write_text("")
     record = figures.rate(tmp_path / "rate.png")
     assert record["weights"] == {"base": base} and record["date"] == "2026-01-02" and "2 photos" in record["data"]

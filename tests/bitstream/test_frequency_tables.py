@@ -1,5 +1,7 @@
 """Integer tables: sound or refused, and what they charge is what the integers say."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from semcomp.errors import ModelError
 HALF = TOTAL // 2
 
 
-def two_tables():
+def two_tables() -> Tables:
     """Bound 0 (0 and the escape) and bound 1 (-1, 0, 1 and the escape)."""
     return Tables.from_arrays(np.array([0, 1]), np.array([HALF, HALF, HALF // 2, HALF, HALF // 4, HALF // 4]))
 
@@ -20,7 +22,7 @@ def two_tables():
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=2, max_size=200).filter(any))
-def test_quantized_pmf_is_a_table(pmf):
+def test_quantized_pmf_is_a_table(pmf: list[float]) -> None:
     frequencies = quantize_pmf(np.array(pmf))
     assert frequencies.dtype == np.uint32
     assert frequencies.min() >= 1
@@ -29,7 +31,7 @@ def test_quantized_pmf_is_a_table(pmf):
     assert np.abs(frequencies - share).max() <= 1 + 1e-6
 
 
-def test_quantized_pmf_is_the_same_everywhere():
+def test_quantized_pmf_is_the_same_everywhere() -> None:
     assert quantize_pmf(np.ones(3)).tolist() == [5592406, 5592405, 5592405]  # ties go to the lower category
     assert quantize_pmf(np.array([1.0, 0.0])).tolist() == [TOTAL - 1, 1]
     for scale in (2.0**-1070, 2.0**1020):
@@ -37,7 +39,7 @@ def test_quantized_pmf_is_the_same_everywhere():
 
 
 @pytest.mark.parametrize("pmf", [[1.0], [[0.5, 0.5]], [0.0, 0.0], [1, -1], [1, np.nan], [1, np.inf]])
-def test_what_is_no_pmf_is_refused(pmf):
+def test_what_is_no_pmf_is_refused(pmf: list[float]) -> None:
     with pytest.raises(ValueError, match="pmf"):
         quantize_pmf(np.array(pmf))
 
@@ -45,7 +47,7 @@ def test_what_is_no_pmf_is_refused(pmf):
 # a model's arrays
 
 
-def test_tables_hold_what_they_were_given():
+def test_tables_hold_what_they_were_given() -> None:
     tables = two_tables()
     assert len(tables) == 2
     assert tables.bounds.dtype == np.int16
@@ -57,7 +59,7 @@ def test_tables_hold_what_they_were_given():
     assert np.array_equal(again.flat, tables.flat)
 
 
-def test_nobody_changes_tables_afterwards():
+def test_nobody_changes_tables_afterwards() -> None:
     bounds, flat = np.array([0], np.int16), np.array([HALF, HALF], np.uint32)
     tables = Tables.from_arrays(bounds, flat)
     flat[:] = 7
@@ -83,7 +85,7 @@ def test_nobody_changes_tables_afterwards():
         (np.array([], int), np.array([], int), "bounds are int64"),
     ],
 )
-def test_unsound_tables_are_a_model_error(bounds, flat, message):
+def test_unsound_tables_are_a_model_error(bounds: Any, flat: Any, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         Tables.from_arrays(np.array(bounds), np.array(flat))
 
@@ -91,17 +93,17 @@ def test_unsound_tables_are_a_model_error(bounds, flat, message):
 # what they charge
 
 
-def test_escapes_cost_two_bits_a_digit():
+def test_escapes_cost_two_bits_a_digit() -> None:
     assert escape_bits(np.array([1, 2, 3, 4, 7, 8, 32767])).tolist() == [2, 4, 4, 6, 6, 8, 30]
 
 
-def test_bits_of_every_value():
+def test_bits_of_every_value() -> None:
     bits = two_tables().bits()
     assert bits.dtype == np.float32
     assert bits.tolist() == [[1 + 2, 1, 1 + 2], [2, 1, 3]]
 
 
-def test_estimate_adds_up_coded_symbols_alone():
+def test_estimate_adds_up_coded_symbols_alone() -> None:
     tables = two_tables()
     symbols = np.array([0, 0, 1, -1, 3, -2, 999], np.int32)
     index = np.array([0, 1, 1, 1, 1, 0, -1], np.int32)

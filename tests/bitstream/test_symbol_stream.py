@@ -7,16 +7,24 @@ import subprocess
 import sys
 import tracemalloc
 import zlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from semcomp.bitstream import ans, symbol_stream
 from semcomp.bitstream.frequency_tables import TOTAL, Tables, quantize_pmf
 from semcomp.bitstream.symbol_stream import SymbolReader, encode_symbols, symbol_crc
 from semcomp.errors import FormatError
+
+Integers = NDArray[np.signedinteger[Any]]
+Part = tuple[Integers, Integers, Tables]
+"""Symbols, their table numbers and the tables."""
+Index = tuple[Integers, Tables]
 
 BOTH = [
     pytest.param(
@@ -26,7 +34,7 @@ BOTH = [
 ]
 
 
-def gaussian_tables(count):
+def gaussian_tables(count: int) -> Tables:
     """Tables of ``count`` scales from 0.1 to 100, each with a rare escape."""
     bounds, flat = [], []
     for scale in np.geomspace(0.1, 100, count):
@@ -37,7 +45,7 @@ def gaussian_tables(count):
     return Tables.from_arrays(np.array(bounds), np.concatenate(flat))
 
 
-def message(tables, *, size, coded, seed=0):
+def message(tables: Tables, *, size: int, coded: float, seed: int = 0) -> tuple[Integers, Integers]:
     """``size`` positions of which a part is coded, drawn from the tables themselves."""
     rng = np.random.default_rng(seed)
     index = np.where(rng.random(size) < coded, rng.integers(0, len(tables), size), -1).astype(np.int32)
@@ -50,7 +58,7 @@ def message(tables, *, size, coded, seed=0):
     return symbols, index
 
 
-def decode_symbols(data, *parts, plain=False):
+def decode_symbols(data: bytes | memoryview, *parts: Index, plain: bool = False) -> Any:
     """The latents of a whole stream, ``(index, tables)`` of each; a single one as it is."""
     reader = SymbolReader(data, plain=plain)
     latents = [reader.read(index, tables) for index, tables in parts]
@@ -58,14 +66,14 @@ def decode_symbols(data, *parts, plain=False):
     return latents if len(parts) > 1 else latents[0]
 
 
-def decode_by_the_page(data, *parts):
+def decode_by_the_page(data: bytes, *parts: Index) -> Any:
     """The same from FORMAT.md alone, one category after the other."""
     data += bytes(-len(data) % 4)
     words = list(struct.unpack(f"<{len(data) // 4}I", data))
     x = words.pop() if words else 0
     x = x << 32 | words.pop() if words else x
 
-    def category(frequencies):
+    def category(frequencies: Sequence[int]) -> int:
         nonlocal x
         q, k, c = x % 2**24, 0, 0
         while not c <= q < c + frequencies[k]:
@@ -115,7 +123,7 @@ TINY = Tables.from_arrays(np.array([1]), np.array([1 << 22, 1 << 23, (1 << 22) -
 
 
 @pytest.mark.parametrize("plain", BOTH)
-def test_golden_words(plain):
+def test_golden_words(plain: bool) -> None:
     index = np.array([3, -1, 0, 2, 3, 1, 0, 3, 2, -1, 3, 3, 2, 0, 1, 3], np.int8)
     symbols = np.array([5, 0, 0, -2, 40, 1, 0, -11, 1, 0, 3, -8, 0, -7, 0, 2], np.int32)
     parts = [(symbols[:5], index[:5], TABLES), (symbols, index, GOLDEN_TABLES)]
@@ -143,14 +151,14 @@ def test_golden_words(plain):
         ([4, -3], "ffffff00 ffffff00 804a"),
     ],
 )
-def test_streams_worked_out_by_hand(symbols, stream, plain):
+def test_streams_worked_out_by_hand(symbols: list[int], stream: str, plain: bool) -> None:
     index = np.zeros(len(symbols), np.int32)
     assert encode_symbols([(np.array(symbols, np.int32), index, TINY)], plain=plain) == bytes.fromhex(stream)
     assert decode_symbols(bytes.fromhex(stream), (index, TINY), plain=plain).tolist() == symbols
 
 
 @pytest.mark.parametrize("plain", BOTH)
-def test_groups_follow_the_table_number_not_the_position(plain):
+def test_groups_follow_the_table_number_not_the_position(plain: bool) -> None:
     symbols, index = np.array([3, 1, 2, -1]), np.array([5, 2, 5, 2])
     order = [1, 3, 0, 2]
     one = encode_symbols([(symbols, index, TABLES)], plain=plain)
@@ -158,7 +166,7 @@ def test_groups_follow_the_table_number_not_the_position(plain):
     assert one != encode_symbols([(symbols[::-1], index[::-1], TABLES)], plain=plain)
 
 
-def latent(tables):
+def latent(tables: Tables) -> st.SearchStrategy[Part]:
     """Symbols, most of them small, some anywhere, and the index of each."""
     value = st.one_of(st.integers(-9, 9), st.integers(-9, 9), st.integers(-32767, 32767))
     pairs = st.lists(st.tuples(value, st.integers(-1, len(tables) - 1)), max_size=60)
@@ -168,7 +176,7 @@ def latent(tables):
 
 
 @given(st.lists(st.sampled_from([TABLES, GOLDEN_TABLES, TINY]).flatmap(latent), min_size=1, max_size=3))
-def test_any_message_survives_and_both_coders_write_the_same(parts):
+def test_any_message_survives_and_both_coders_write_the_same(parts: list[Part]) -> None:
     data = encode_symbols(parts, plain=True)
     assert encode_symbols(parts) == data
     expected = [np.where(index >= 0, symbols, 0) for symbols, index, _ in parts]
@@ -182,21 +190,21 @@ def test_any_message_survives_and_both_coders_write_the_same(parts):
 
 
 @given(latent(GOLDEN_TABLES), latent(TABLES))
-def test_a_decoder_made_from_the_page_reads_it(z, y):
+def test_a_decoder_made_from_the_page_reads_it(z: Part, y: Part) -> None:
     first, second = decode_by_the_page(encode_symbols([z, y]), z[1:], y[1:])
     assert first == np.where(z[1] >= 0, z[0], 0).tolist()
     assert second == np.where(y[1] >= 0, y[0], 0).tolist()
 
 
 @given(latent(GOLDEN_TABLES), latent(TABLES))
-def test_a_stream_costs_at_most_four_bytes_beyond_its_likelihood(z, y):
+def test_a_stream_costs_at_most_four_bytes_beyond_its_likelihood(z: Part, y: Part) -> None:
     bits = sum(tables.estimate_bits(symbols, index) for symbols, index, tables in (z, y))
     assert len(encode_symbols([z, y])) <= bits / 8 + 4
 
 
 @pytest.mark.parametrize("plain", BOTH)
 @pytest.mark.parametrize("digits", range(1, 16))
-def test_escapes_of_every_length_survive(digits, plain):
+def test_escapes_of_every_length_survive(digits: int, plain: bool) -> None:
     bounds = GOLDEN_TABLES.bounds.astype(np.int32)
     index = np.tile(np.arange(4), 6)
     n = np.repeat([1 << digits - 1, (1 << digits) - 1, 3 << digits - 1 >> 1], 8)
@@ -210,7 +218,7 @@ def test_escapes_of_every_length_survive(digits, plain):
 
 
 @pytest.mark.parametrize("plain", BOTH)
-def test_latents_of_a_stream_share_one_state(plain):
+def test_latents_of_a_stream_share_one_state(plain: bool) -> None:
     """Two streams would end in two states; one that lacks y is another from its first bytes on."""
     z, y = ((*message(tables, size=40, coded=0.9), tables) for tables in (GOLDEN_TABLES, TABLES))
     both = encode_symbols([z, y], plain=plain)
@@ -224,7 +232,7 @@ def test_latents_of_a_stream_share_one_state(plain):
 
 
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=4), st.integers(0, 2**32), st.floats(0.01, 10))
-def test_both_coders_agree_under_any_tables(bounds, seed, evenness):
+def test_both_coders_agree_under_any_tables(bounds: list[int], seed: int, evenness: float) -> None:
     rng = np.random.default_rng(seed)
     pmfs = [quantize_pmf(rng.gamma(evenness, size=2 * bound + 2) + 1e-300) for bound in bounds]
     tables = Tables.from_arrays(np.array(bounds), np.concatenate(pmfs))
@@ -234,28 +242,28 @@ def test_both_coders_agree_under_any_tables(bounds, seed, evenness):
     assert np.array_equal(decode_symbols(data, (index, tables)), symbols)
 
 
-def test_length_is_the_likelihood():
+def test_length_is_the_likelihood() -> None:
     symbols, index = message(TABLES, size=50_000, coded=0.5)
     bits = 8 * len(encode_symbols([(symbols, index, TABLES)]))
     assert -32 <= bits - TABLES.estimate_bits(symbols, index) <= 32
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.int64, np.uint8])
-def test_type_of_the_index_does_not_matter(dtype):
+def test_type_of_the_index_does_not_matter(dtype: type[np.signedinteger[Any]]) -> None:
     symbols, index = message(TABLES, size=500, coded=2)
     data = encode_symbols([(symbols, index, TABLES)])
     assert encode_symbols([(symbols.astype(np.int64), index.astype(dtype), TABLES)]) == data
     assert np.array_equal(decode_symbols(memoryview(data), (index.astype(dtype), TABLES)), symbols)
 
 
-def test_more_than_256_tables():
+def test_more_than_256_tables() -> None:
     tables = gaussian_tables(300)
     symbols, index = message(tables, size=3000, coded=0.9)
     data = encode_symbols([(symbols, index, tables)])
     assert np.array_equal(decode_symbols(data, (index, tables)), symbols)
 
 
-def test_runs_without_constriction(monkeypatch):
+def test_runs_without_constriction(monkeypatch: pytest.MonkeyPatch) -> None:
     symbols, index = message(TABLES, size=500, coded=0.5)
     data = encode_symbols([(symbols, index, TABLES)])
     monkeypatch.setattr(symbol_stream, "constriction", None)
@@ -264,7 +272,7 @@ def test_runs_without_constriction(monkeypatch):
     assert np.array_equal(decode_symbols(data, (index, TABLES)), symbols)
 
 
-def test_imports_without_constriction():
+def test_imports_without_constriction() -> None:
     code = (
         "import sys; sys.modules['constriction'] = None; import semcomp.bitstream.symbol_stream; "
         "sys.exit(semcomp.bitstream.symbol_stream.HAS_CONSTRICTION)"
@@ -272,11 +280,11 @@ def test_imports_without_constriction():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_examples_in_the_docstrings():
+def test_examples_in_the_docstrings() -> None:
     assert doctest.testmod(symbol_stream).failed == 0
 
 
-def test_symbol_crc_is_that_of_int16():
+def test_symbol_crc_is_that_of_int16() -> None:
     symbols = np.array([[1, -1], [32767, -32767]], np.int32)
     assert symbol_crc(symbols) == symbol_crc(symbols.astype(np.int64)) == symbol_crc(symbols.ravel())
     assert symbol_crc(symbols) == zlib.crc32(bytes.fromhex("0100 ffff ff7f 0180"))
@@ -299,12 +307,12 @@ def test_symbol_crc_is_that_of_int16():
         ([[0]], [[0]], "expected a vector"),
     ],
 )
-def test_misuse_is_a_value_error(symbols, index, message):
+def test_misuse_is_a_value_error(symbols: list[int], index: list[int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         encode_symbols([(np.array(symbols), np.array(index), TABLES)])
 
 
-def test_what_is_not_coded_is_not_looked_at():
+def test_what_is_not_coded_is_not_looked_at() -> None:
     data = encode_symbols([(np.array([10**6, 1]), np.array([-1, 3]), TABLES)])
     assert decode_symbols(data, (np.array([-1, 3]), TABLES)).tolist() == [0, 1]
 
@@ -313,7 +321,7 @@ def test_what_is_not_coded_is_not_looked_at():
 
 
 @pytest.mark.parametrize("plain", BOTH)
-def test_every_truncation_is_refused_or_stands_for_other_symbols(plain):
+def test_every_truncation_is_refused_or_stands_for_other_symbols(plain: bool) -> None:
     """Where the words run out, first categories follow for nothing: then the symbols' checksum notices."""
     symbols, index = message(TABLES, size=300, coded=0.6)
     symbols[np.flatnonzero(index >= 0)[:3]] = 2000
@@ -331,7 +339,7 @@ def test_every_truncation_is_refused_or_stands_for_other_symbols(plain):
             decode_symbols(data + tail, *(part[1:] for part in parts), plain=plain)
 
 
-def test_a_stream_that_decodes_is_the_only_one_for_its_symbols():
+def test_a_stream_that_decodes_is_the_only_one_for_its_symbols() -> None:
     rng = random.Random(2)
     symbols, index = message(TABLES, size=60, coded=0.5)
     symbols[np.flatnonzero(index >= 0)[:4]] = (500, -700, 32767, -32767)
@@ -345,7 +353,7 @@ def test_a_stream_that_decodes_is_the_only_one_for_its_symbols():
         outcomes = []
         for plain in (False, True):
             try:
-                outcomes.append(decode_symbols(data, (index, TABLES), plain=plain))
+                outcomes.append(decode_symbols(bytes(data), (index, TABLES), plain=plain))
             except FormatError:
                 outcomes.append(None)
         if outcomes[0] is None or outcomes[1] is None:
@@ -370,7 +378,7 @@ def test_a_stream_that_decodes_is_the_only_one_for_its_symbols():
         ("ffffff01", "left over"),  # an escape, + and one digit, and something below
     ],
 )
-def test_unsound_streams_are_refused(stream, message, plain):
+def test_unsound_streams_are_refused(stream: str, message: str, plain: bool) -> None:
     with pytest.raises(FormatError, match=message):
         decode_symbols(bytes.fromhex(stream), (np.zeros(1, np.int8), TINY), plain=plain)
 
@@ -379,7 +387,7 @@ def test_unsound_streams_are_refused(stream, message, plain):
 @pytest.mark.parametrize(
     ("n", "magnitude"), [(32766, None), (32767, 32768), (32768, 32769), (40_000, 40_001), (65535, 65536)]
 )
-def test_escapes_beyond_the_largest_symbol_are_refused(n, magnitude, plain):
+def test_escapes_beyond_the_largest_symbol_are_refused(n: int, magnitude: int, plain: bool) -> None:
     """Of table TINY, whose bound is 1; n of 16 digits is what DIGITS could say and no encoder does."""
     stack, digits = ans.AnsCoder(), f"{n:b}"
     bits = [*map(int, digits[1:]), 1]
@@ -395,7 +403,7 @@ def test_escapes_beyond_the_largest_symbol_are_refused(n, magnitude, plain):
 
 
 @pytest.mark.parametrize("tables", [TINY, GOLDEN_TABLES])
-def test_long_hostile_streams_cost_what_they_weigh(tables):
+def test_long_hostile_streams_cost_what_they_weigh(tables: Tables) -> None:
     index = np.zeros(1000, np.int8)
     data = random.Random(0).randbytes(1 << 20)
     tracemalloc.start()
@@ -406,7 +414,7 @@ def test_long_hostile_streams_cost_what_they_weigh(tables):
     assert peak < 8 << 20
 
 
-def test_words_of_another_index_are_refused():
+def test_words_of_another_index_are_refused() -> None:
     """Two decoders that disagree on the index cannot both get through."""
     symbols, index = message(TABLES, size=2000, coded=0.5)
     data = encode_symbols([(symbols, index, TABLES)])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from semcomp.bitstream import tags
 from semcomp.bitstream.fields import pack_string, unpack_string
-from semcomp.bitstream.tags import MAX_TAGS, Tag, pack_tags, unpack_tags
+from semcomp.bitstream.tags import MAX_TAGS, Tag, are_areas, pack_tags, unpack_tags
 from semcomp.errors import FormatError
 
 # version 1, source "head", two tags: "cat" 1.0, "Hündchen" 0.5
@@ -21,7 +21,7 @@ texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), m
 scores = st.floats(0, 1)
 
 
-def test_golden_bytes():
+def test_golden_bytes() -> None:
     assert pack_tags(TAGS, source="head") == GOLDEN
     source, found = unpack_tags(GOLDEN)
     assert source == "head" and [tag.name for tag in found] == ["cat", "Hündchen"]
@@ -30,7 +30,7 @@ def test_golden_bytes():
 
 
 @given(st.lists(st.tuples(texts.filter(bool), scores), max_size=20, unique_by=lambda pair: pair[0]), texts)
-def test_any_tags_survive(pairs, source):
+def test_any_tags_survive(pairs: list[tuple[str, float]], source: str) -> None:
     data = pack_tags([Tag(name, score) for name, score in pairs], source=source)
     found_source, found = unpack_tags(data)
     assert found_source == source
@@ -39,14 +39,14 @@ def test_any_tags_survive(pairs, source):
     assert pack_tags(found, source=source) == data
 
 
-def test_as_many_and_as_long_as_allowed():
+def test_as_many_and_as_long_as_allowed() -> None:
     many = [Tag(f"{number:03}" + "x" * 197, number / 256) for number in range(MAX_TAGS)]
     assert len(unpack_tags(pack_tags(many, source="é" * 100))[1]) == 256
     assert unpack_tags(pack_tags([])) == ("", ())
 
 
 @pytest.mark.parametrize("score", [-0.001, 1.001, float("nan"), float("inf")])
-def test_a_score_is_a_share(score):
+def test_a_score_is_a_share(score: float) -> None:
     with pytest.raises(ValueError, match=r"expected 0\.\.1"):
         Tag("cat", score)
 
@@ -54,7 +54,7 @@ def test_a_score_is_a_share(score):
 @pytest.mark.parametrize(
     ("given_tags", "source", "message"),
     [
-        ([Tag("a", 0.1), Tag("a", 0.2)], "", "'a' stands twice"),
+        ([Tag("a", 0.1), Tag("a", 0.2)], "", "'a' is given twice"),
         ([Tag(str(number), 0) for number in range(257)], "", "257 tags, at most 256"),
         ([Tag("x" * 201, 0)], "", "201 bytes"),
         ([], "é" * 101, "202 bytes"),
@@ -63,12 +63,12 @@ def test_a_score_is_a_share(score):
         ([Tag("\ud800", 0)], "", "surrogates"),
     ],
 )
-def test_misuse_is_a_value_error(given_tags, source, message):
+def test_misuse_is_a_value_error(given_tags: list[Tag], source: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         pack_tags(given_tags, source=source)
 
 
-def test_a_tag_has_a_name():
+def test_a_tag_has_a_name() -> None:
     with pytest.raises(ValueError, match="no name"):
         Tag("", 0.5)
 
@@ -77,7 +77,7 @@ def test_a_tag_has_a_name():
     ("body", "message"),
     [
         ("", "empty"),
-        ("02 00 00", "version 2 .* upgrade semcomp"),
+        ("03 00 00", "version 3 .* upgrade semcomp"),
         ("01", "number at byte 1 is cut off"),
         ("01 00", "number at byte 2 is cut off"),
         ("01 00 8000", "minimal"),
@@ -94,16 +94,16 @@ def test_a_tag_has_a_name():
         ("01 00 01 00 0000", "tag 0 .* has no name"),
         ("01 00 01 0161", "cut off at byte 5, in a score"),
         ("01 00 01 0161 00", "cut off at byte 6, in a score"),
-        ("01 00 02 0161 0000 0161 0100", "'a' stands twice"),
+        ("01 00 02 0161 0000 0161 0100", "'a' is given twice"),
         ("01 00 01 0161 0000 00", "1 bytes follow the tags, which end at byte 7"),
     ],
 )
-def test_unsound_bodies_are_refused(body, message):
+def test_unsound_bodies_are_refused(body: str, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         unpack_tags(bytes.fromhex(body))
 
 
-def test_every_truncation_and_every_appended_byte_is_refused():
+def test_every_truncation_and_every_appended_byte_is_refused() -> None:
     for length in range(len(GOLDEN)):
         with pytest.raises(FormatError):
             unpack_tags(GOLDEN[:length])
@@ -111,7 +111,7 @@ def test_every_truncation_and_every_appended_byte_is_refused():
         unpack_tags(GOLDEN + b"\0")
 
 
-def test_a_mutation_is_refused_or_reads_as_tags_that_are_written_so():
+def test_a_mutation_is_refused_or_reads_as_tags_that_are_written_so() -> None:
     rng = random.Random(1)
     read = 0
     for _ in range(5000):
@@ -128,7 +128,7 @@ def test_a_mutation_is_refused_or_reads_as_tags_that_are_written_so():
     assert read > 0
 
 
-def test_a_hostile_count_costs_nothing():
+def test_a_hostile_count_costs_nothing() -> None:
     tracemalloc.start()
     with pytest.raises(FormatError):
         unpack_tags(bytes.fromhex("01 00 8002"))  # 256 tags, none of which is there
@@ -140,11 +140,18 @@ def test_a_hostile_count_costs_nothing():
 
 
 @given(texts, st.integers(0, 5))
-def test_strings_say_where_they_end(text, offset):
+def test_strings_say_where_they_end(text: str, offset: int) -> None:
     data = bytes(offset) + pack_string(text) + b"rest"
     assert unpack_string(data, offset=offset) == (text, len(data) - 4)
     assert unpack_string(memoryview(data), offset=offset) == (text, len(data) - 4)
 
 
-def test_examples_in_the_docstrings():
+def test_examples_in_the_docstrings() -> None:
     assert doctest.testmod(tags).failed == 0
+
+
+def test_areas_have_a_version_of_their_own() -> None:
+    tags = [Tag("person", 0.25)]
+    plain, areas = pack_tags(tags, source="street"), pack_tags(tags, source="street", areas=True)
+    assert (plain[0], areas[0]) == (1, 2) and plain[1:] == areas[1:]
+    assert unpack_tags(areas) == unpack_tags(plain) and are_areas(areas) and not are_areas(plain)

@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 import semcomp
-from heads.classifier import Classifier, ClassifierConfig
-from heads.head_file import HeadInfo, NetworkHead, save_head
-from heads.segmenter import Segmenter, SegmenterConfig
+from heads.classifier import ClassifierConfig, ClassifierNetwork
+from heads.head_file import HeadInfo, build_head, save_head
+from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from semcomp.cli.batch import get_codec
 from semcomp.cli.main import main
+from semcomp.codec.codec import Codec
+from semcomp.semantics.results import VOID, Labels, Segmentation
 from semcomp.semantics.stored import read as read_semantics
 
 NAMES = ("road", "car", "sky")
@@ -25,16 +28,16 @@ PALETTE = ((10, 20, 30), (200, 0, 0), (0, 0, 250))
 
 
 @pytest.fixture(scope="module")
-def files(codec: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def files(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two heads of random weights, two .semc files and a PNG."""
     folder = tmp_path_factory.mktemp("recognise")
     torch.manual_seed(0)
-    common = {"classes": NAMES, "entropy_id": codec.entropy_id.hex()}
-    classifier = Classifier(ClassifierConfig(classes=3, latents=320, widths=(8, 8), blocks=(1, 1)))
-    save_head(NetworkHead(HeadInfo(name="c", task="classify", **common), classifier), folder / "c.safetensors")
-    segmenter = Segmenter(SegmenterConfig(classes=3, latents=320, width16=8, width32=8, width4=4))
+    common: dict[str, Any] = {"classes": NAMES, "entropy_id": codec.entropy_id.hex()}
+    classifier = ClassifierNetwork(ClassifierConfig(classes=3, latents=320, widths=(8, 8), blocks=(1, 1)))
+    save_head(build_head(HeadInfo(name="c", task="classify", **common), classifier), folder / "c.safetensors")
+    segmenter = SegmenterNetwork(SegmenterConfig(classes=3, latents=320, width16=8, width32=8, width4=4))
     info = HeadInfo(name="s", task="segment", palette=PALETTE, **common)
-    save_head(NetworkHead(info, segmenter), folder / "s.safetensors")
+    save_head(build_head(info, segmenter), folder / "s.safetensors")
     rng = np.random.default_rng(0)
     for name, shape in (("a", (70, 90, 3)), ("b", (40, 33, 3))):
         small = rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)
@@ -55,7 +58,7 @@ def records(text: str) -> list[dict[str, Any]]:
 
 
 class TestClassify:
-    def test_files_and_pictures(self, capsys: Any) -> None:
+    def test_files_and_pictures(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["classify", "a.semc", "b.semc", "a.png", "--head", "c.safetensors", "--json", "-q", "60"]) == 0
         rows = records(capsys.readouterr().out)
         assert [row["input"] for row in rows] == ["a.semc", "b.semc", "a.png"]
@@ -64,20 +67,39 @@ class TestClassify:
             assert {label["name"] for label in row["labels"]} == set(NAMES)
             scores = [label["score"] for label in row["labels"]]
             assert scores == sorted(scores, reverse=True) and sum(scores) == pytest.approx(1, abs=1e-3)
-        scores, again = ({label["name"]: label["score"] for label in rows[k]["labels"]} for k in (0, 2))
-        assert scores == pytest.approx(again, abs=0.01)  # a picture is encoded first, at -q
+        first, again = ({label["name"]: label["score"] for label in rows[k]["labels"]} for k in (0, 2))
+        assert first == pytest.approx(again, abs=0.01)  # a picture is encoded first, at -q
 
-    def test_the_line_and_top(self, capsys: Any) -> None:
+    def test_the_line_and_top(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["classify", "a.semc", "--head", "c.safetensors", "--top", "1"]) == 0
         line = capsys.readouterr().out.strip()
         assert line.startswith("a.semc  ") and len(line.split()) == 3
 
-    def test_a_segmenter_classifies_by_area(self, capsys: Any) -> None:
+    def test_a_segmenter_classifies_by_area(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["classify", "a.semc", "--head", "s.safetensors", "--json"]) == 0
         (row,) = records(capsys.readouterr().out)
-        assert 0 < sum(label["score"] for label in row["labels"]) <= 1.001
+        assert 0 < sum(label["score"] for label in row["labels"]) <= 1.001 and row["scores_are"] == "areas"
+        assert main(["classify", "a.semc", "--head", "s.safetensors"]) == 0
+        first = row["labels"][0]
+        assert f"{first['name']} covers {100 * first['score']:.0f} %" in capsys.readouterr().out
 
-    def test_processes_give_the_same(self, capsys: Any) -> None:
+    @pytest.mark.parametrize("command", ["classify", "segment --fresh", "encode --semantics", "encode --keep red -f"])
+    def test_no_head_is_asked_by_itself(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+        name, *more = command.split()
+        assert main([name, "a.png", *more]) == 2
+        err = capsys.readouterr().err
+        assert "--head NAME" in err and "imagenette, objects (experimental), street" in err
+
+    @pytest.mark.parametrize("head", ["objects", "street", "imagenette"])
+    def test_a_head_that_knows_nothing_says_so(self, head: str, capsys: pytest.CaptureFixture[str]) -> None:
+        photo = str(Path(__file__).parents[2] / "examples" / "photo.png")
+        assert main(["classify", photo, "--head", head]) == 0
+        assert "nothing known" in capsys.readouterr().out
+        assert main(["classify", photo, "--head", head, "--json"]) == 0
+        (row,) = records(capsys.readouterr().out)
+        assert row["labels"] == [] and row["ok"]
+
+    def test_processes_give_the_same(self, capsys: pytest.CaptureFixture[str]) -> None:
         arguments = ["classify", "a.semc", "b.semc", "--head", "c.safetensors", "--json"]
         assert main(arguments) == 0
         one = records(capsys.readouterr().out)
@@ -85,7 +107,7 @@ class TestClassify:
         two = records(capsys.readouterr().out)
         assert [row["labels"] for row in one] == [row["labels"] for row in two]
 
-    def test_a_bad_file_does_not_stop_the_others(self, capsys: Any, files: Path) -> None:
+    def test_a_bad_file_does_not_stop_the_others(self, capsys: pytest.CaptureFixture[str], files: Path) -> None:
         (files / "bad.semc").write_bytes((files / "a.semc").read_bytes()[:60])
         try:
             code = main(["classify", "bad.semc", "a.semc", "missing.semc", "--head", "c.safetensors"])
@@ -95,13 +117,13 @@ class TestClassify:
         assert code == 1 and out.startswith("a.semc  ")
         assert "2 of 3 failed" in err and "bad.semc: " in err and "missing.semc: no such file" in err
 
-    def test_a_head_that_is_not_there(self, capsys: Any) -> None:
+    def test_a_head_that_is_not_there(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["classify", "a.semc", "--head", "nothing"]) == 4
         assert "no head called nothing" in capsys.readouterr().err
 
 
 class TestSegment:
-    def test_a_palette_png(self, capsys: Any, tmp_path: Path) -> None:
+    def test_a_palette_png(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         target = tmp_path / "map.png"
         assert main(["segment", "a.semc", "--head", "s.safetensors", "-o", str(target), "--json"]) == 0
         (row,) = records(capsys.readouterr().out)
@@ -121,45 +143,48 @@ class TestSegment:
             assert image.width == 90 and image.height > 70 + 8
             assert image.getpixel((89, image.height - 1)) == (255, 255, 255)
 
-    def test_nothing_is_overwritten(self, tmp_path: Path, capsys: Any) -> None:
+    def test_nothing_is_overwritten(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         arguments = ["segment", "a.semc", "--head", "s.safetensors", "-o", str(tmp_path / "m.png")]
         assert main(arguments) == 0
         assert main(arguments) == 1
         assert "--force" in capsys.readouterr().err
         assert main([*arguments, "--force"]) == 0
 
-    def test_a_classifier_cannot_segment(self, tmp_path: Path, capsys: Any) -> None:
+    def test_a_classifier_cannot_segment(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["segment", "a.semc", "--head", "c.safetensors", "-o", str(tmp_path / "m.png")]) == 1
         assert "semcomp classify" in capsys.readouterr().err
 
 
 class TestStored:
-    def test_encode_stores_and_segment_returns(self, tmp_path: Path, capsys: Any) -> None:
+    def test_encode_stores_and_segment_returns(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file = str(tmp_path / "x.semc")
         heads = ["--head", "s.safetensors", "--head", "c.safetensors", "--grid", "1"]
         assert main(["encode", "--semantics", "a.png", "-o", file, *heads, "--json"]) == 0
         (row,) = records(capsys.readouterr().out)
         assert row["semantics_bytes"] > 0
         labels, segmentation = read_semantics(Path(file).read_bytes())
+        assert labels is not None and segmentation is not None
         assert labels.head == "c" and segmentation.head == "s"
         assert main(["info", file, "--json"]) == 0
         (row,) = records(capsys.readouterr().out)
         assert [label["name"] for label in row["labels"]] == list(labels.names) and row["labels_source"] == "c"
         assert row["label_map"]["classes"] == list(NAMES) and row["label_map"]["cell"] == 1
 
-        def segment(*more: str) -> tuple[bool, np.ndarray]:
+        def segment(*more: str) -> tuple[bool, NDArray[np.uint8]]:
             target = str(tmp_path / "y.png")
             assert main(["segment", file, "-o", target, "--force", "--json", *more]) == 0
             (row,) = records(capsys.readouterr().out)
             with Image.open(target) as image:
                 return row["stored"], np.asarray(image)
 
+        assert main(["segment", "a.png", "-o", str(tmp_path / "z.png")]) == 1
+        assert "no label map is stored here: give --head NAME" in capsys.readouterr().err
         stored, label_map = segment()
         assert stored and np.array_equal(label_map, segmentation.label_map)
         fresh, again = segment("--fresh", "--head", "s.safetensors")
         assert not fresh and np.array_equal(again, label_map)
 
-    def test_tags_and_maps_of_ones_own(self, tmp_path: Path, capsys: Any) -> None:
+    def test_tags_and_maps_of_ones_own(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file = tmp_path / "x.semc"
         mask = np.zeros((70, 90), np.uint8)
         mask[20:, 40:] = 1
@@ -168,17 +193,43 @@ class TestStored:
         arguments = ["--tag", "dog=0.98", "--tag", "beach", "--label-map", str(tmp_path / "m.png"), "--grid", "1"]
         assert main(["encode", "a.png", "-o", str(file), *arguments, "--classes", str(tmp_path / "c.txt")]) == 0
         labels, segmentation = read_semantics(file.read_bytes())
+        assert labels is not None and segmentation is not None
         assert labels.names == ("beach", "dog") and labels.head == ""
-        assert labels.scores == (1, pytest.approx(0.98, abs=1e-4))
+        assert labels.scores == pytest.approx((1, 0.98), abs=1e-4)
         assert np.array_equal(segmentation.label_map, mask) and segmentation.classes == ("paper", "ink")
         capsys.readouterr()
         assert main(["info", str(file)]) == 0
         text = capsys.readouterr().out
-        assert "dog 0.98" in text and "paper, ink" in text
+        assert "dog 0.98" in text and "paper, ink" in text and "void" not in text
+
+    @pytest.mark.parametrize("void", [None, 7])
+    def test_void_of_a_map_of_ones_own(
+        self, void: int | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file, mask = tmp_path / "x.semc", np.zeros((70, 90), np.uint8)
+        mask[20:, 40:] = 1
+        mask[:8] = void or 255
+        Image.fromarray(mask).save(tmp_path / "m.png")
+        (tmp_path / "c.txt").write_bytes("paper\r\nink\r\n".encode("utf-8-sig"))
+        own = ["--label-map", str(tmp_path / "m.png"), "--classes", str(tmp_path / "c.txt")]
+        own += ["--void", str(void)] if void else []
+        assert main(["encode", "a.png", "-o", str(file), *own]) == 0
+        _, segmentation = read_semantics(file.read_bytes())
+        assert segmentation is not None and segmentation.classes == ("paper", "ink")
+        assert (segmentation.label_map[:8] == VOID).all() and (segmentation.label_map[8:] != VOID).all()
+        capsys.readouterr()
+        assert main(["info", str(file)]) == 0
+        assert "paper, ink, and void" in capsys.readouterr().out
+        assert main(["segment", str(file), "-o", str(tmp_path / "y.png"), "--json"]) == 0
+        assert records(capsys.readouterr().out)[0]["unknown"] == pytest.approx(8 / 70, abs=1e-3)
+        with Image.open(tmp_path / "y.png") as image:
+            assert (np.asarray(image.convert("RGBA"))[:8, :, 3] == 0).all()
 
     @pytest.mark.parametrize(
         "arguments",
         [
+            ["a.png", "--void", "3"],
+            ["a.png", "--semantics"],
             ["a.png", "--tag", "dog=2"],
             ["a.png", "--classes", "c.txt"],
             ["a.png", "--head", "c.safetensors"],
@@ -187,14 +238,15 @@ class TestStored:
             ["a.png", "a.semc", "--label-map", "m.png", "-o", "out"],
         ],
     )
-    def test_wrong_usage(self, arguments: list[str], capsys: Any) -> None:
+    def test_wrong_usage(self, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        code: object
         try:
             code = main(["encode", *arguments])
         except SystemExit as stop:
             code = stop.code
         assert code == 2 and capsys.readouterr().err
 
-    def test_a_damaged_map_is_said_and_the_head_runs(self, tmp_path: Path, capsys: Any) -> None:
+    def test_a_damaged_map_is_said_and_the_head_runs(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file = tmp_path / "x.semc"
         assert main(["encode", "a.png", "-o", str(file), "--semantics", "map", "--head", "s.safetensors"]) == 0
         data = bytearray(file.read_bytes())
@@ -209,7 +261,7 @@ class TestStored:
         assert "LABEL_MAP is lost" in capsys.readouterr().err
 
 
-def test_info_of_labels_needs_no_torch(codec: Any, tmp_path: Path) -> None:
+def test_info_of_labels_needs_no_torch(codec: Codec, tmp_path: Path) -> None:
     import subprocess
     import sys
 
@@ -230,20 +282,26 @@ def test_info_of_labels_needs_no_torch(codec: Any, tmp_path: Path) -> None:
     assert semcomp.info(file).labels_source == ""
 
 
-def test_models_lists_the_heads(capsys: Any) -> None:
+def test_models_lists_the_heads(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--json"]) == 0
     heads = {row["name"]: row for row in records(capsys.readouterr().out) if row["kind"] == "head"}
     assert {"street", "objects", "imagenette"} <= heads.keys()
     assert heads["street"]["task"] == "segment" and len(heads["street"]["classes"]) == 11
     assert heads["imagenette"]["task"] == "classify" and "tench" in heads["imagenette"]["classes"]
+    assert [name for name, row in heads.items() if row["experimental"]] == ["objects"]
+    assert "photos of animals" in heads["street"]["limits"]
 
 
 @pytest.mark.parametrize("name", ["street", "objects", "imagenette"])
-def test_embedded_heads_fit_the_embedded_codec(codec: Any, name: str) -> None:
+def test_embedded_heads_fit_the_embedded_codec(codec: Codec, name: str) -> None:
     head = semcomp.load_head(name)
     assert head.entropy_id == codec.entropy_id and head.origin
-    answer = head(codec.latents_of(np.zeros((40, 56, 3), np.uint8), quality=50))
+    answer = head(codec.latents_of_image(np.zeros((40, 56, 3), np.uint8), quality=50))
     if head.task == "segment":
-        assert answer.label_map.shape == (40, 56) and answer.label_map.max() < len(head.classes)
+        assert (
+            isinstance(answer, Segmentation)
+            and answer.label_map.shape == (40, 56)
+            and set(np.unique(answer.label_map)) <= {*range(len(head.classes)), VOID}
+        )
     else:
-        assert len(answer.names) == len(head.classes) == 10
+        assert isinstance(answer, Labels) and len(answer.names) in (0, 10) and len(head.classes) == 10

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.bitstream.container import ChunkKind, read, write
@@ -24,10 +25,10 @@ from semcomp.generative.noise import TILE, noise_at, noise_tile
 from semcomp.generative.request import Request
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
-from semcomp.pipeline.completion import Plan
+from semcomp.pipeline.completion import GenerativePlan
 from semcomp.pipeline.rdo import choose_symbols
 from semcomp.semantics.head import Segmentation, default_palette
-from semcomp.workers import spawned
+from semcomp.workers import worker_pool
 
 for name in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(name)
@@ -36,6 +37,7 @@ from semcomp.cli.edge import main as edge_command  # noqa: E402
 from semcomp.edge import EdgeCodec  # noqa: E402
 from semcomp.edge.safetensors_reader import parse_tensors  # noqa: E402
 from semcomp.export.folder import Exported, export_onnx  # noqa: E402
+from semcomp.semantics.limits import NO_LIMITS  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.semc"))
@@ -85,7 +87,7 @@ def test_the_manifest_says_what_is_there_and_nothing_of_the_machine(folder: Path
         assert str(ROOT).encode() not in file.read_bytes() and b"site-packages" not in file.read_bytes()
 
 
-def _with_one_pool(folder: Path, pixels: np.ndarray) -> tuple[list[int], bytes, list[str]]:
+def _with_one_pool(folder: Path, pixels: NDArray[np.uint8]) -> tuple[list[int], bytes, list[str]]:
     """Threads of the process before and after a client's work, its file, and what others are told beside it."""
 
     def threads() -> int:
@@ -103,15 +105,15 @@ def _with_one_pool(folder: Path, pixels: np.ndarray) -> tuple[list[int], bytes, 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
-def test_graphs_may_share_one_pool_of_threads(edge: EdgeCodec, folder: Path, photo: np.ndarray) -> None:
-    with spawned(1) as process:
+def test_graphs_may_share_one_pool_of_threads(edge: EdgeCodec, folder: Path, photo: NDArray[np.uint8]) -> None:
+    with worker_pool(1) as process:
         (before, after), data, refusals = process.submit(_with_one_pool, folder, photo).result()
     assert after == before  # six graphs, and no thread more than the pool's
     assert data == edge.encode(photo, quality=60)
     assert "one_pool=True" in refusals[0] and "a pool of 3 threads already" in refusals[1]
 
 
-def test_files_cross_at_every_quality(edge: EdgeCodec, codec: Codec, photo: np.ndarray) -> None:
+def test_files_cross_at_every_quality(edge: EdgeCodec, codec: Codec, photo: NDArray[np.uint8]) -> None:
     picture = from_array(photo[:40, :70])
     for quality in range(1, 101):
         for writer in (edge, codec):
@@ -135,7 +137,7 @@ def test_golden_files(edge: EdgeCodec, file: Path) -> None:
     assert apart.max() <= 3 and apart.mean() <= 0.2  # the library may render in bfloat16
 
 
-def test_the_client_meets_targets_and_codes_as_well(edge: EdgeCodec, codec: Codec, photo: np.ndarray) -> None:
+def test_the_client_meets_targets_and_codes_as_well(edge: EdgeCodec, codec: Codec, photo: NDArray[np.uint8]) -> None:
     ours, theirs = edge.encode(photo, quality=60), codec.encode(photo, quality=60)
     assert abs(len(ours) - len(theirs)) <= 0.02 * len(theirs)
     decoded = np.asarray(edge.decode(ours))
@@ -143,22 +145,38 @@ def test_the_client_meets_targets_and_codes_as_well(edge: EdgeCodec, codec: Code
     assert len(edge.encode_to(photo, max_bytes=900).data) <= 900
 
 
-def test_latents_and_answers_are_those_of_the_library(edge: EdgeCodec, codec: Codec, photo: np.ndarray) -> None:
+def test_latents_and_answers_are_those_of_the_library(edge: EdgeCodec, codec: Codec, photo: NDArray[np.uint8]) -> None:
     data = codec.encode(photo, quality=75)
     latents, expected = edge.latents(data), codec.latents(data, precise=True)
     np.testing.assert_allclose(latents.y_hat, expected.y_hat.numpy(), atol=1e-4)
-    of_picture = edge.latents_of(photo, quality=75)
+    of_picture = edge.latents_of_image(photo, quality=75)
     again = edge.latents(edge.encode(photo, quality=75))
     np.testing.assert_allclose(of_picture.y_hat, again.y_hat, atol=1e-5)
+    for limited in (True, False):
+        street, imagenette = (answering(edge, name, limited=limited) for name in ("street", "imagenette"))
+        label_map, segmentation = street(expected), edge.segment(latents, head="street")
+        assert segmentation.palette == label_map.palette and segmentation.classes == label_map.classes
+        assert np.mean(segmentation.label_map == label_map.label_map) > 0.98  # the library's head runs in bfloat16
+        assert edge.classify(data, head="imagenette").names[:1] == imagenette(expected).names[:1]
+        assert edge.classify(data, head="street").names == segmentation.labels().names
+        assert bool(segmentation.void_share == 1) == limited  # the photo is no street
+
+
+def answering(edge: EdgeCodec, name: str, *, limited: bool) -> Any:
+    """The library's head of that name. Without limits the client's head loses its own too."""
     from semcomp.semantics.head import load_head
 
-    label_map: Any = load_head("street")(expected)
-    segmentation = edge.segment(latents)
-    assert segmentation.palette == label_map.palette and segmentation.classes == label_map.classes
-    assert np.mean(segmentation.label_map == label_map.label_map) > 0.98  # the library's head runs in bfloat16
-    labels: Any = load_head("imagenette")(expected)
-    assert edge.classify(data).names[0] == labels.names[0]
-    assert edge.classify(data, head="street").names == segmentation.labels().names
+    head = load_head(name)
+    assert edge.heads[name].limits.energy == head.limits.energy or edge.heads[name].limits == NO_LIMITS
+    if not limited:
+        head.limits = edge.heads[name].limits = NO_LIMITS
+    return head
+
+
+def test_the_client_asks_for_a_head(edge: EdgeCodec, photo: NDArray[np.uint8]) -> None:
+    for ask in (edge.classify, edge.segment):
+        with pytest.raises(ModelError, match=r"no head is named: .*: street \(segment\), imagenette \(classify\)"):
+            ask(edge.encode(photo))
 
 
 def test_tiles_agree_with_the_whole(edge: EdgeCodec, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,23 +184,23 @@ def test_tiles_agree_with_the_whole(edge: EdgeCodec, monkeypatch: pytest.MonkeyP
     small = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
     picture = from_array(np.asarray(small.resize((640, 470), Image.Resampling.BICUBIC)))
     data = edge.encode(picture, quality=70)
-    y, pixels, answer = edge.analyse(picture), np.asarray(edge.decode(data)), edge.segment(data)
+    y, pixels, answer = edge.analyse(picture), np.asarray(edge.decode(data)), edge.segment(data, head="street")
     monkeypatch.setattr("semcomp.pipeline.tiles.TILE", 128)
     monkeypatch.setattr("semcomp.semantics.upsample.CELLS", 50)
     np.testing.assert_allclose(edge.analyse(picture), y, atol=2e-4)
     assert np.abs(np.asarray(edge.decode(data)).astype(int) - pixels).max() <= 1
-    np.testing.assert_array_equal(edge.segment(data).label_map, answer.label_map)
+    np.testing.assert_array_equal(edge.segment(data, head="street").label_map, answer.label_map)
 
 
 class Kept:
-    """What is asked of a picture (GenerativeLike), without a generator: some positions and no label map."""
+    """A request (GenerativeLike) without a generator. It keeps some positions and has no label map."""
 
-    def __init__(self, keep: np.ndarray | None):
+    def __init__(self, keep: NDArray[np.bool_] | None) -> None:
         self.keep = keep
 
-    def plan(self, codec: Any, picture: Any, y: Any) -> Plan:
+    def plan(self, codec: Codec, picture: Any, y: Any) -> GenerativePlan:
         note = GeneratorNote(name="nobody", generator_id=bytes(8), guided=False)
-        return Plan(note=note, keep=self.keep, segmentation=None, cell=8)
+        return GenerativePlan(note=note, keep=self.keep, segmentation=None, cell=8)
 
 
 def without_generators(edge: EdgeCodec, folder: Path) -> Path:
@@ -195,7 +213,7 @@ def without_generators(edge: EdgeCodec, folder: Path) -> Path:
 
 
 def test_files_that_keep_a_part_cross(
-    edge: EdgeCodec, codec: Codec, photo: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    edge: EdgeCodec, codec: Codec, photo: NDArray[np.uint8], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keep = np.zeros((6, 9), bool)
     keep[1:3, 2:5] = keep[4:, 8:] = True
@@ -208,6 +226,7 @@ def test_files_that_keep_a_part_cross(
             assert ours.y[:, keep].any() and not ours.y[:, ~keep].any() and (ours.index[:, ~keep] == -1).all()
             latents, expected = edge.latents(data), codec.latents(data, precise=True)
             np.testing.assert_allclose(latents.y_hat, expected.y_hat.numpy(), atol=1e-4)
+            assert latents.keep is not None
             assert not latents.y_hat[0][:, ~keep].any() and np.array_equal(latents.keep, keep)
     with pytest.warns(SemcompWarning, match="left without content"):
         shown, wanted = (np.asarray(client.decode(data, generator="faithful")) for client in (edge, codec))
@@ -215,9 +234,9 @@ def test_files_that_keep_a_part_cross(
     alone = EdgeCodec(without_generators(edge, tmp_path / "alone"))
     for file in (data, edge.encode(photo, generative=Kept(None))):
         for generator in (None, "realistic"):
-            with pytest.raises(ModelError, match=r"runs no generator: .* generator nobody; .* --generator faithful"):
+            with pytest.raises(ModelError, match=r'runs no generator: .* generator nobody; .* generator "faithful"'):
                 alone.decode(file, generator=generator)
-            with pytest.raises(ModelError, match=r"has no generator nobody, only untrained; .* --generator faithful"):
+            with pytest.raises(ModelError, match=r'has no generator nobody, only untrained; .* generator "faithful"'):
                 edge.decode(file, generator=generator)
     with pytest.raises(ImageError, match="decoded without one"):
         edge.decode(data, generator="faithful", relabel={"a": "b"})
@@ -246,7 +265,7 @@ def test_generators_complete_pictures_as_the_library_does(
     codec: Codec,
     generator_file: Path,
     scene: Segmentation,
-    photo: np.ndarray,
+    photo: NDArray[np.uint8],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     generator = load_generator(generator_file)
@@ -279,7 +298,9 @@ def test_generators_complete_pictures_as_the_library_does(
     monkeypatch.setattr("semcomp.edge.generator.tile_side", lambda height, width: 256)
     assert np.abs(np.asarray(edge.decode(data)) - whole).max() <= 1
     ordinary = codec.encode(photo, quality=30)
-    np.testing.assert_array_equal(np.asarray(edge.decode(ordinary, generator="realistic")), pictures["alone", 0])
+    np.testing.assert_array_equal(np.asarray(edge.decode(ordinary, generator="untrained")), pictures["alone", 0])
+    with pytest.raises(ModelError, match="has no generator photos, only untrained"):  # the library's default too
+        edge.decode(ordinary, generator="realistic")
     with pytest.warns(SemcompWarning, match="what is synthesised will differ"):
         edge.decode(edge.encode(photo, generative=Kept(None)), generator="untrained")
 
@@ -306,24 +327,31 @@ def test_torch_is_never_imported(folder: Path, without: str) -> None:
 
 
 def test_the_command_line_of_the_client(
-    folder: Path, photo: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, photo: NDArray[np.uint8], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = tmp_path / "a.png"
     Image.fromarray(photo).save(source)
     packed = str(tmp_path / "a.semc")
     assert edge_command([str(folder), "encode", str(source), "-q", "70"]) == EXIT_OK
-    assert edge_command([str(folder), "decode", packed]) == 1 and "pass --force" in capsys.readouterr().err
+    assert (
+        edge_command([str(folder), "decode", packed]) == 1
+        and "holds an export: overwrite it" in capsys.readouterr().err
+    )
     assert edge_command([str(folder), "decode", packed, "-o", str(tmp_path / "b.webp")]) == EXIT_OK
-    assert edge_command([str(folder), "segment", packed]) == EXIT_OK
+    assert edge_command([str(folder), "segment", packed, "--head", "street"]) == EXIT_OK
     with Image.open(tmp_path / "a.labels.png") as label_map, Image.open(tmp_path / "b.webp") as decoded:
         assert label_map.mode == "P" and label_map.size == decoded.size == (131, 90)
-    assert edge_command([str(folder), "classify", packed]) == EXIT_OK
-    assert len(capsys.readouterr().out.splitlines()) == 10
+    assert edge_command([str(folder), "classify", packed, "--head", "imagenette"]) == EXIT_OK
+    assert len(capsys.readouterr().out.splitlines()) in (1, 10)
+    assert edge_command([str(folder), "classify", packed, "--head", "street"]) == EXIT_OK
+    assert capsys.readouterr().out == "nothing known\n"
+    assert edge_command([str(folder), "classify", packed]) == ModelError.exit_code
+    assert "no head is named" in capsys.readouterr().err
     (tmp_path / "c.semc").write_bytes(Path(packed).read_bytes()[:-3])
     assert edge_command([str(folder), "decode", str(tmp_path / "c.semc")]) == FormatError.exit_code
 
 
-def test_damage_is_named(folder: Path, edge: EdgeCodec, photo: np.ndarray, tmp_path: Path) -> None:
+def test_damage_is_named(folder: Path, edge: EdgeCodec, photo: NDArray[np.uint8], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"cannot be read .* semcomp export onnx"):
         EdgeCodec(tmp_path)
     copy = tmp_path / "copy"
@@ -340,20 +368,20 @@ def test_damage_is_named(folder: Path, edge: EdgeCodec, photo: np.ndarray, tmp_p
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ModelError, match="damaged or of another version"):
         EdgeCodec(copy)
-    latents = edge.latents_of(photo)
+    latents = edge.latents_of_image(photo)
     with pytest.raises(ModelError, match="has no head dogs; it has: "):
         edge.classify(latents, head="dogs")
-    with pytest.raises(ModelError, match="gives labels, no label map"):
+    with pytest.raises(ModelError, match="gives labels, not a label map"):
         edge.segment(latents, head="imagenette")
     with pytest.raises(ModelError, match="was trained on latents"):
-        edge.segment(replace(latents, entropy_id=b"12345678"))
+        edge.segment(replace(latents, entropy_id=b"12345678"), head="street")
     with pytest.raises(ValueError, match="optimisation is one of"):
         EdgeCodec(folder, optimisation="most")
 
 
 @pytest.mark.parametrize("data", [b"", b"\x05\0\0\0\0\0\0\0{}", b"\x02\0\0\0\0\0\0\0[]", b"\x02\0\0\0\0\0\0\0{x"])
 def test_tensors_that_are_none(data: bytes) -> None:
-    with pytest.raises(ModelError, match="is no safetensors file"):
+    with pytest.raises(ModelError, match="is not a safetensors file"):
         parse_tensors(data, name="a")
 
 
@@ -378,7 +406,7 @@ def test_the_encoder_rounds_as_torch_does() -> None:
 
 
 def test_the_benchmark(
-    folder: Path, codec: Codec, photo: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, codec: Codec, photo: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from benchmarks import common, edge
 
@@ -400,7 +428,7 @@ def test_export_of_some_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert set(report["bytes"]) == {"sigma.onnx", "tables.safetensors", "manifest.json"}
     (difference,) = report["differences"]
     assert difference["name"] == "sigma: index" and difference["value"] == 0 and difference["passed"]
-    assert command([*arguments, "sigma"]) == 1 and "pass --force" in capsys.readouterr().err
+    assert command([*arguments, "sigma"]) == 1 and "holds an export: overwrite it" in capsys.readouterr().err
     with pytest.raises(TargetError, match="there is no part everything"):
         export_onnx(tmp_path / "b", parts=["everything"])
 

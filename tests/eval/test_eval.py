@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.cli.main import main
 from semcomp.errors import MissingExtraError, SemcompError
 from semcomp.eval import measure, run
-from semcomp.eval.classical import JPEG, PILLOW, Heic, JpegXl, distance_of
+from semcomp.eval.classical import JPEG, PILLOW, Heic, JpegXl, PillowCodec, distance_of
 from semcomp.eval.codecs import NAMES, choose_settings, evenly, find, installed
 from semcomp.eval.curves import decibels, mean_curve, rising, saving
 from semcomp.eval.published import is_kodak, published
@@ -28,7 +29,7 @@ from semcomp.imaging.metrics import psnr_db
 
 
 @pytest.fixture
-def photos(stand_in: Any, photo: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def photos(stand_in: Any, photo: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The working directory, with three pictures of 200x180 below photos/."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
@@ -45,14 +46,14 @@ def photos(stand_in: Any, photo: np.ndarray, tmp_path: Path, monkeypatch: pytest
 FEW = ["--codecs", "semcomp,jpeg,webp", "--qualities", "20,50,80", "--quiet"]
 
 
-def evaluate(capsys: Any, *arguments: str) -> tuple[int, dict[str, Any]]:
+def evaluate(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
     capsys.readouterr()
     code = main(["eval", "photos", *FEW, "--json", *arguments])
     return code, json.loads(capsys.readouterr().out)
 
 
 class TestCommand:
-    def test_points_are_those_of_real_files(self, photos: Path, capsys: Any) -> None:
+    def test_points_are_those_of_real_files(self, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
         code, result = evaluate(capsys)
         assert code == 0 and result["pictures"] == 3 and result["pixels"] == 3 * 200 * 180
         assert result["file_bytes"] == sum(path.stat().st_size for path in photos.iterdir())
@@ -72,33 +73,35 @@ class TestCommand:
             assert facts["version"] and facts["encode_ms"]["low"] <= facts["encode_ms"]["median"]
             assert facts["memory_bytes"]["peak"] == 2 << 20
 
-    def test_a_table_names_versions_and_what_is_saved(self, photos: Path, capsys: Any) -> None:
+    def test_a_table_names_versions_and_what_is_saved(self, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["eval", "photos", *FEW[:-1]]) == 0
         out = capsys.readouterr().out
         assert "Pillow" in out and "model" in out
         assert re.search(r"files [\d.]+ % (smaller|larger) than JPEG's at equal PSNR", out)
 
-    def test_csv(self, photos: Path, capsys: Any) -> None:
+    def test_csv(self, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["eval", "photos", *FEW, "--csv"]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert lines[0] == "picture,width,height,codec,setting,bytes,bpp,psnr_db,ms_ssim,encode_s,decode_s"
         assert len(lines) == 1 + 3 * 3 * 3
 
-    def test_the_folder_holds_a_report_that_needs_nothing_else(self, photos: Path, capsys: Any) -> None:
+    def test_the_folder_holds_a_report_that_needs_nothing_else(
+        self, photos: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         code, result = evaluate(capsys, "-o", "out", "--worst", "2")
         assert code == 0 and json.loads(Path("out/report.json").read_text()) == result
         assert len(Path("out/points.csv").read_text().splitlines()) == 28
         page = Path("out/report.html").read_text()
         assert "__CONTENT__" not in page and "semcomp eval photos" in page
         assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//|url\(|@import|<script""", page)
-        assert page.count("does worst on") == 3
+        assert page.count("with the largest loss for") == 3
         assert page.count('alt="difference"') == 3 * 2 * 3  # codecs, their worst pictures, all codecs beside each other
         if find_spec("matplotlib"):
             assert {"psnr_db.png", "ms_ssim.png"} <= {path.name for path in Path("out").iterdir()}
             assert page.count('class="plot"') == 2
 
     def test_without_matplotlib_there_is_a_report_without_plots(
-        self, photos: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+        self, photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
         monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
@@ -106,10 +109,13 @@ class TestCommand:
         assert "semcomp[eval]" in capsys.readouterr().err
         assert "No plot" in Path("out/report.html").read_text()
 
-    def test_an_interrupted_run_goes_on(self, photos: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_interrupted_run_goes_on(
+        self, photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # plots take time and are tested above
         monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
-        real, done = measure.measure, []
+        real = measure.measure
+        done: list[str] = []
 
         def interrupted(coder: Any, *arguments: Any, **options: Any) -> Any:
             if len(done) == 5:
@@ -145,23 +151,25 @@ class TestCommand:
             (["--max-bd-rate", "-99"], 5),
         ],
     )
-    def test_limits(self, photos: Path, capsys: Any, limits: list[str], code: int) -> None:
+    def test_limits(self, photos: Path, capsys: pytest.CaptureFixture[str], limits: list[str], code: int) -> None:
         found, result = evaluate(capsys, *limits)
         assert found == code
         assert all(check["passed"] for check in result["thresholds"]) == (code == 0)
 
-    def test_what_could_not_be_measured_breaks_its_limit(self, photos: Path, capsys: Any) -> None:
+    def test_what_could_not_be_measured_breaks_its_limit(
+        self, photos: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         code, result = evaluate(capsys, "--max-bd-rate", "900", "--range", "70,80")
         assert code == 5 and result["thresholds"][0]["value"] is None
         assert any("do not overlap within 70 to 80 dB" in note for note in result["notes"])
 
-    def test_a_damaged_picture_is_one_failure(self, photos: Path, capsys: Any) -> None:
+    def test_a_damaged_picture_is_one_failure(self, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (photos / "d.png").write_bytes((photos / "a.png").read_bytes()[:900])
         code, result = evaluate(capsys)
         assert code == 1 and result["pictures"] == 3
         assert {failure["picture"] for failure in result["failures"]} == {str(Path("photos/d.png"))}
 
-    def test_small_pictures_have_no_ms_ssim(self, photos: Path, capsys: Any) -> None:
+    def test_small_pictures_have_no_ms_ssim(self, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
         Image.new("RGB", (50, 40), "red").save(photos / "small.png")
         _, result = evaluate(capsys)
         assert result["pictures"] == 4 and result["codecs"]["jpeg"]["curve"]["ms_ssim"] == [None] * 3
@@ -181,13 +189,13 @@ class TestCommand:
         ],
     )
     def test_what_makes_no_sense_is_said(
-        self, photos: Path, capsys: Any, arguments: list[str], code: int, said: str
+        self, photos: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
     ) -> None:
         assert main(["eval", *arguments]) == code
         assert said in capsys.readouterr().err
 
     def test_lpips_without_its_weights_is_refused(
-        self, photos: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+        self, photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("TORCH_HOME", str(photos / "nothing"))
         measure.lpips_network.cache_clear()
@@ -195,18 +203,18 @@ class TestCommand:
         said = capsys.readouterr().err
         assert "pip install" in said if find_spec("lpips") is None else "AlexNet's own weights" in said
 
-    def test_help(self, capsys: Any) -> None:
+    def test_help(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):
             main(["eval", "--help"])
         assert "examples:" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("codec", [*PILLOW, JpegXl(), Heic()], ids=lambda codec: codec.name)
-def test_classical_codecs(codec: Any, photo: np.ndarray) -> None:
+def test_classical_codecs(codec: PillowCodec | JpegXl | Heic, photo: NDArray[np.uint8]) -> None:
     if not codec.available:
         pytest.skip(f"{codec.label} is not installed")
     files = [codec.encode(photo, setting) for setting in (codec.settings[2], codec.settings[-2])]
-    errors = [psnr_db(photo, codec.decode(data)) for data in files]
+    errors = [psnr_db(photo, np.asarray(codec.decode(data))) for data in files]
     assert len(files[0]) < len(files[1]) and 15 < errors[0] < errors[1]
     assert any(character.isdigit() for character in codec.version)
     assert codec.lowest <= codec.settings[0] and codec.settings[-1] <= codec.highest
@@ -241,7 +249,7 @@ def test_settings() -> None:
 
 class TestCurves:
     def test_means(self) -> None:
-        pictures = [
+        pictures: list[list[dict[str, float | None]]] = [
             [{"setting": 5, "bpp": 1.0, "psnr_db": 30.0, "encode_s": 1.0}],
             [{"setting": 5, "bpp": 3.0, "psnr_db": None, "encode_s": 3.0}],
             [{"setting": 5, "bpp": 5.0, "psnr_db": 32.0, "encode_s": 8.0}],
@@ -249,7 +257,7 @@ class TestCurves:
         assert mean_curve(pictures) == {"setting": [5], "bpp": [3.0], "psnr_db": [None], "encode_s": [3.0]}
 
     def test_points_that_cost_more_and_give_less_are_left_out(self) -> None:
-        curve = {"bpp": [0.4, 0.1, 0.2, 0.3, 0.5], "psnr_db": [33.0, 30.0, 32.0, 31.0, None]}
+        curve: dict[str, list[Any]] = {"bpp": [0.4, 0.1, 0.2, 0.3, 0.5], "psnr_db": [33.0, 30.0, 32.0, 31.0, None]}
         assert rising(curve) == ([0.1, 0.2, 0.4], [30.0, 32.0, 33.0])
 
     def test_other_metrics_are_compared_by_their_error(self) -> None:
@@ -294,7 +302,7 @@ def test_the_worst_place_is_where_the_error_is() -> None:
 @pytest.mark.skipif(find_spec("compressai") is None, reason="CompressAI is not installed")
 class TestPeers:
     def test_without_weights_only_the_speed_is_measured(
-        self, photos: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+        self, photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("TORCH_HOME", str(photos / "nothing"))
         code = main(["eval", "photos/a.png", "--codecs", "bmshj2018-factorized,jpeg", "--json", "--quiet"])
@@ -304,7 +312,7 @@ class TestPeers:
         assert "random weights" in facts["version"] and "bmshj2018-factorized" not in result["bd_rate"]["psnr_db"]
 
     def test_weights_are_taken_from_disk_if_they_are_whole(
-        self, photos: Path, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+        self, photos: Path, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         import hashlib
 

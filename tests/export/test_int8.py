@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.cli.exit_codes import EXIT_USAGE
@@ -21,7 +22,7 @@ for name in ("onnxscript", "onnxruntime"):
 
 from semcomp.edge import EdgeCodec  # noqa: E402
 from semcomp.export.folder import Exported, export_onnx  # noqa: E402
-from semcomp.export.int8 import CROP, CROPS, KEPT, Calibration  # noqa: E402
+from semcomp.export.int8 import CROP, CROPS, FLOAT_LAYERS, Calibration  # noqa: E402
 
 INT8 = ("analysis", "synthesis", "head_street")
 
@@ -53,7 +54,7 @@ def clients(folder: Path, exported: tuple[Path, Any]) -> dict[str, EdgeCodec]:
 
 
 @pytest.fixture(scope="module")
-def crop() -> np.ndarray:
+def crop() -> NDArray[np.uint8]:
     with Image.open(Path(__file__).parents[2] / "examples" / "photo.png") as image:
         return np.asarray(image.convert("RGB").crop((100, 60, 356, 252)))
 
@@ -77,7 +78,7 @@ def test_convolutions_compute_in_integers_but_those_that_are_kept(made: tuple[Pa
         wide = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
         for node in graph.node:
             if node.op_type == "Conv":
-                kept = any(each.startswith(KEPT) for each in node.input)
+                kept = any(each.startswith(FLOAT_LAYERS) for each in node.input)
                 assert [value in wide for value in node.input[:2]] == [not kept] * 2
         read = [node.op_type for node in graph.node if "y_hat" in node.input]
         assert "QuantizeLinear" not in read or not name.startswith("head_")  # the stem's reduction has no bias
@@ -85,11 +86,11 @@ def test_convolutions_compute_in_integers_but_those_that_are_kept(made: tuple[Pa
         assert max(np.abs(weight.astype(int)).max() for weight in weights if weight.ndim == 4) <= 64
 
 
-def test_symbols_cross_and_little_is_lost(clients: dict[str, EdgeCodec], codec: Codec, crop: np.ndarray) -> None:
+def test_symbols_cross_and_little_is_lost(clients: dict[str, EdgeCodec], codec: Codec, crop: NDArray[np.uint8]) -> None:
     for quality in (1, 50, 100):
         written = {name: client.encode(crop, quality=quality) for name, client in clients.items()}
         for data in (*written.values(), codec.encode(crop, quality=quality)):
-            symbols = [reader.read_symbols(data) for reader in (codec, *clients.values())]
+            symbols = [codec.read_symbols(data), *(client.read_symbols(data) for client in clients.values())]
             for part in ("z", "y", "index"):
                 assert all(np.array_equal(getattr(symbols[0], part), getattr(other, part)) for other in symbols[1:])
         assert written["int8"] != written["float"] or quality == 1  # or nothing was quantised
@@ -99,6 +100,7 @@ def test_symbols_cross_and_little_is_lost(clients: dict[str, EdgeCodec], codec: 
         assert lost < (0.4 if quality == 100 else 0.15)
 
 
+@pytest.mark.filterwarnings("ignore:quality 60 keeps only:semcomp.errors.SemcompWarning")
 @pytest.mark.parametrize("kind", ["noise", "squares", "white"])
 def test_what_no_photo_shows_is_not_spoilt(clients: dict[str, EdgeCodec], kind: str) -> None:
     rng = np.random.default_rng(2)
@@ -116,13 +118,13 @@ def test_what_no_photo_shows_is_not_spoilt(clients: dict[str, EdgeCodec], kind: 
     assert rows["int8"][1] >= min(rows["float"][1], 46) - 1  # beyond, no eye sees it
 
 
-def test_label_maps_stay(clients: dict[str, EdgeCodec], crop: np.ndarray) -> None:
-    latents = clients["float"].latents_of(crop, quality=60)
+def test_label_maps_stay(clients: dict[str, EdgeCodec], crop: NDArray[np.uint8]) -> None:
+    latents = clients["float"].latents_of_image(crop, quality=60)
     ours, theirs = (clients[name].segment(latents, head="street").label_map for name in ("int8", "float"))
     assert np.mean(ours == theirs) > 0.93 and len(np.unique(theirs)) > 1
 
 
-def test_calibration_takes_what_there_is(codec: Codec, photo: np.ndarray, tmp_path: Path) -> None:
+def test_calibration_takes_what_there_is(codec: Codec, photo: NDArray[np.uint8], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no photo to calibrate with below .*: give a folder of yours"):
         Calibration(codec, tmp_path)
     (tmp_path / "notes.txt").write_text("no picture")
@@ -147,14 +149,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "no photo to calibrate with" in capsys.readouterr().err
     assert command([*arguments, "--int8"]) == 0
     told = capsys.readouterr()
-    assert "calibrating with the sample photo alone" in told.err and "int8" not in told.out
+    assert "the sample photo alone sets the scales" in told.err and "int8" not in told.out
 
 
 def test_the_benchmark_compares_precisions(
     folder: Path,
     exported: tuple[Path, Any],
     codec: Codec,
-    crop: np.ndarray,
+    crop: NDArray[np.uint8],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

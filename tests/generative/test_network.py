@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -102,6 +104,7 @@ def test_it_reaches_no_farther_than_it_says() -> None:
     made = network(y_hat, torch.tensor([50]), guide, keep, noise)
     made[..., middle : middle + 16, middle : middle + 16].sum().backward()
     for value in (y_hat, keep):
+        assert value.grad is not None
         touched = value.grad.abs().sum((0, 1)).nonzero()
         assert 0 < (touched - network.reach).abs().max() <= network.reach
 
@@ -123,7 +126,7 @@ def test_guide_holds_shares_of_classes() -> None:
     assert absent[0, 3].all() and not absent[0, :3].any()
 
 
-def test_a_file_gives_the_same_generator_back(tmp_path) -> None:
+def test_a_file_gives_the_same_generator_back(tmp_path: Path) -> None:
     made = small()
     path = tmp_path / "tiny.safetensors"
     save_generator(made, path)
@@ -145,11 +148,13 @@ def test_a_map_guides_by_the_names_of_its_classes() -> None:
     made = small(("Car", "Pedestrian", "Sky"))
     label_map = np.zeros((32, 32), np.uint8)
     label_map[16:] = 1
-    map_of = {"label_map": label_map, "palette": default_palette(2)}
-    guide = made.guide(Segmentation(classes=("people", "lamp"), **map_of), rows=2, columns=2)
+    palette = default_palette(2)
+    guide = made.guide(
+        Segmentation(label_map=label_map, classes=("people", "lamp"), palette=palette), rows=2, columns=2
+    )
     assert guide[0, 1, 0, 0] == 1 and not guide[0, :, 2:].any()
     with pytest.raises(ImageError, match="knows none of the label map's classes; it knows Car"):
-        made.guide(Segmentation(classes=("lamp", "moon"), **map_of), rows=2, columns=2)
+        made.guide(Segmentation(label_map=label_map, classes=("lamp", "moon"), palette=palette), rows=2, columns=2)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +186,7 @@ def test_an_unknown_word_is_named() -> None:
 
 @given(data=st.data(), rows=st.integers(1, 12), columns=st.integers(1, 12))
 @settings(max_examples=60)
-def test_any_mask_survives(data, rows: int, columns: int) -> None:
+def test_any_mask_survives(data: st.DataObject, rows: int, columns: int) -> None:
     keep = np.array(data.draw(st.lists(st.booleans(), min_size=rows * columns, max_size=rows * columns)))
     keep = keep.reshape(rows, columns)
     width, height = 16 * columns - data.draw(st.integers(0, 15)), 16 * rows - data.draw(st.integers(0, 15))

@@ -6,22 +6,26 @@ import json
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 import semcomp
 from semcomp.bitstream.container import SYNTHESISED, Chunk, ChunkKind, Container, read, write
 from semcomp.bitstream.regions import pack_boxes, read_regions
 from semcomp.cli.main import main
+from semcomp.codec.codec import Codec
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning
 from semcomp.generative.generator_file import TrainedGenerator, load_generator, save_generator
-from semcomp.generative.render import FEATHER, feather, render, stored_guide
+from semcomp.generative.render import FEATHER, feather, render
 from semcomp.generative.request import Request
 from semcomp.imaging.metrics import psnr_db
 from semcomp.pipeline.checks import with_checks
+from semcomp.pipeline.completion import stored_guide
 from semcomp.semantics.head import Segmentation, default_palette
 from semcomp.semantics.label_png import palette_png
 
@@ -35,7 +39,7 @@ def maker(generator_file: Path) -> TrainedGenerator:
 
 
 @pytest.fixture
-def halves(photo: np.ndarray) -> Segmentation:
+def halves(photo: NDArray[np.uint8]) -> Segmentation:
     """Sky above, road below, a car in the middle."""
     label_map = np.full(photo.shape[:2], 2, np.uint8)
     label_map[40:] = 0
@@ -54,7 +58,9 @@ def rebuilt(data: bytes, **bodies: bytes | None) -> bytes:
     return write(Container(container.header, tuple(chunks)))
 
 
-def test_kept_positions_alone_are_coded(codec, maker, halves, photo) -> None:
+def test_kept_positions_alone_are_coded(
+    codec: Codec, maker: TrainedGenerator, halves: Segmentation, photo: NDArray[np.uint8]
+) -> None:
     request = Request(generator=maker, segmentation=halves, keep=("cars",))
     data, whole = codec.encode(photo, quality=60, generative=request), codec.encode(photo, quality=60)
     symbols = codec.read_symbols(data)
@@ -71,7 +77,9 @@ def test_kept_positions_alone_are_coded(codec, maker, halves, photo) -> None:
     assert body is not None and everything is not None and len(body) < 0.8 * len(everything)
 
 
-def test_what_is_asked_for_is_shown_as_the_codec_shows_it(codec, maker, halves, photo) -> None:
+def test_what_is_asked_for_is_shown_as_the_codec_shows_it(
+    codec: Codec, maker: TrainedGenerator, halves: Segmentation, photo: NDArray[np.uint8]
+) -> None:
     data = codec.encode(photo, quality=60, generative=Request(generator=maker, segmentation=halves, keep=("car",)))
     image = codec.decode(data, generator=maker_path(maker))
     asked = halves.label_map == 1
@@ -107,7 +115,13 @@ def test_the_band_lies_inside_what_is_kept() -> None:
     assert (weight[64, 33:48].diff() >= 0).all() and 0 < weight[64, 40] < 1
 
 
-def test_tiles_and_seeds(codec, maker, halves, photo, monkeypatch) -> None:
+def test_tiles_and_seeds(
+    codec: Codec,
+    maker: TrainedGenerator,
+    halves: Segmentation,
+    photo: NDArray[np.uint8],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     big = np.tile(photo, (2, 2, 1))
     data = codec.encode(
         big,
@@ -126,14 +140,16 @@ def test_tiles_and_seeds(codec, maker, halves, photo, monkeypatch) -> None:
     assert not np.array_equal(whole, render(codec.network.synthesis, maker, latents, None))
 
 
-def test_global_compression_with_and_without_a_map(codec, maker, generator_file, halves, photo) -> None:
+def test_global_compression_with_and_without_a_map(
+    codec: Codec, maker: TrainedGenerator, generator_file: Path, halves: Segmentation, photo: NDArray[np.uint8]
+) -> None:
     plain = codec.encode(photo, quality=8, generative=Request(generator=maker))
     guided = codec.encode(photo, quality=8, generative=Request(generator=maker, segmentation=halves))
     ordinary = codec.encode(photo, quality=8)
     assert read(plain).get(ChunkKind.SYMBOLS) == read(ordinary).get(ChunkKind.SYMBOLS)
     assert len(ordinary) < len(plain) < len(guided)
     pictures = [np.asarray(codec.decode(data, generator=generator_file)) for data in (plain, guided)]
-    assert not np.array_equal(*pictures)
+    assert not np.array_equal(pictures[0], pictures[1])
     assert "the whole picture" in codec.decode(plain, generator=generator_file).info["synthesised"]
     best = codec.encode_to(photo, max_bytes=len(guided), generative=Request(generator=maker, segmentation=halves))
     assert best.quality >= 8 and len(best.data) <= len(guided)
@@ -142,14 +158,16 @@ def test_global_compression_with_and_without_a_map(codec, maker, generator_file,
     )
 
 
-def test_files_without_regions_are_what_they_were(codec) -> None:
+def test_files_without_regions_are_what_they_were(codec: Codec) -> None:
     golden = Path(__file__).parents[1] / "golden" / "middle"
     data = golden.with_suffix(".semc").read_bytes()
     container = read(data)
     assert with_checks(container.header, codec.read_symbols(data)) == container.header
 
 
-def test_other_regions_are_noticed(codec, maker, halves, photo) -> None:
+def test_other_regions_are_noticed(
+    codec: Codec, maker: TrainedGenerator, halves: Segmentation, photo: NDArray[np.uint8]
+) -> None:
     data = codec.encode(photo, quality=60, generative=Request(generator=maker, segmentation=halves, keep=("car",)))
     body = read(data).get(ChunkKind.REGIONS)
     assert body is not None
@@ -162,16 +180,25 @@ def test_other_regions_are_noticed(codec, maker, halves, photo) -> None:
         codec.latents(rebuilt(data, GENERATOR=None))
 
 
-def test_a_lost_map_costs_the_guidance_alone(codec, maker, generator_file, halves, photo) -> None:
+def test_a_lost_map_costs_the_guidance_alone(
+    codec: Codec, maker: TrainedGenerator, generator_file: Path, halves: Segmentation, photo: NDArray[np.uint8]
+) -> None:
     data = codec.encode(photo, quality=8, generative=Request(generator=maker, segmentation=halves))
     with pytest.warns(SemcompWarning, match="the generator does without"):
         image = codec.decode(rebuilt(data, LABEL_MAP=b"\1nonsense"), generator=generator_file)
     assert image.size == NORMAL_SIZE
 
 
-def test_a_generator_that_is_missing_or_another(codec, maker, generator_file, halves, photo, tmp_path) -> None:
+def test_a_generator_that_is_missing_or_another(
+    codec: Codec,
+    maker: TrainedGenerator,
+    generator_file: Path,
+    halves: Segmentation,
+    photo: NDArray[np.uint8],
+    tmp_path: Path,
+) -> None:
     data = codec.encode(photo, quality=8, generative=Request(generator=maker))
-    with pytest.raises(ModelError, match=r"no generator called untrained.* --generator faithful"):
+    with pytest.raises(ModelError, match=r'no generator called untrained.* generator "faithful"'):
         codec.decode(data)
     other = tmp_path / "other.safetensors"
     network = load_generator(generator_file).network
@@ -198,7 +225,14 @@ def test_a_generator_that_is_missing_or_another(codec, maker, generator_file, ha
         ({"keep": ("road", "car", "sky")}, "everything is to be kept"),
     ],
 )
-def test_wrong_requests_are_one_sentence(codec, maker, halves, photo, change, message) -> None:
+def test_wrong_requests_are_one_sentence(
+    codec: Codec,
+    maker: TrainedGenerator,
+    halves: Segmentation,
+    photo: NDArray[np.uint8],
+    change: dict[str, Any],
+    message: str,
+) -> None:
     values = {"generator": maker, "segmentation": halves, **change}
     with pytest.raises(ImageError, match=message):
         codec.encode(photo, generative=Request(**values))
@@ -211,7 +245,7 @@ def test_wrong_requests_are_one_sentence(codec, maker, halves, photo, change, me
 
 
 @pytest.fixture
-def folder(tmp_path: Path, photo: np.ndarray, halves: Segmentation) -> Path:
+def folder(tmp_path: Path, photo: NDArray[np.uint8], halves: Segmentation) -> Path:
     Image.fromarray(photo).save(tmp_path / "photo.png")
     (tmp_path / "map.png").write_bytes(palette_png(halves))
     (tmp_path / "classes.txt").write_text("\n".join(CLASSES))
@@ -266,7 +300,7 @@ def test_global_mode(folder: Path, generator_file: Path, capsys: pytest.CaptureF
         (["--generator", "street"], 2, "give --mode generative or --keep too"),
         (["--mode", "generative", "-q", "50"], 2, "a quality from 1 to 15, not 50"),
         (["--keep", ","], 2, "names no class"),
-        (["--keep-box", "1,2,3"], 2, "is no box"),
+        (["--keep-box", "1,2,3"], 2, "is not a box"),
         (["--keep", "car", "--semantics", "map"], 2, "give --semantics labels"),
         (["--keep", "car", "--generator", "nowhere"], 4, "no generator called nowhere"),
         (["--keep", "car", "--head", "imagenette"], 2, "gives no label map"),
@@ -275,7 +309,15 @@ def test_global_mode(folder: Path, generator_file: Path, capsys: pytest.CaptureF
         (["--keep-box", "900,900,9,9", "--label-map", "map.png"], 1, "lies outside the picture"),
     ],
 )
-def test_wrong_usage_is_one_sentence(folder, generator_file, capsys, monkeypatch, arguments, code, message) -> None:
+def test_wrong_usage_is_one_sentence(
+    folder: Path,
+    generator_file: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setattr("semcomp.generative.generator_file.DEFAULT", str(generator_file))
     (folder / "names").write_text("\n".join(CLASSES))
@@ -289,7 +331,9 @@ def test_wrong_usage_is_one_sentence(folder, generator_file, capsys, monkeypatch
     assert message in capsys.readouterr().err
 
 
-def test_info_needs_no_torch(codec, maker, halves, photo, tmp_path) -> None:
+def test_info_needs_no_torch(
+    codec: Codec, maker: TrainedGenerator, halves: Segmentation, photo: NDArray[np.uint8], tmp_path: Path
+) -> None:
     import subprocess
     import sys
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +14,9 @@ from PIL import Image
 
 from heads import evaluate
 from heads.datasets import DataError
-from heads.head_file import HeadInfo, NetworkHead, build_network, save_head
-from semcomp.cli import eval as command
+from heads.head_file import HeadInfo, build_head, build_network, save_head
 from semcomp.cli.main import main
+from semcomp.codec.codec import Codec
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def networks(codec: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def networks(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Untrained ones, on latents and on pixels."""
     from heads.classifier import ClassifierConfig
 
@@ -45,22 +45,22 @@ def networks(codec: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
             classes=2, widths=(16, 16), blocks=(1, 1), source="latents" if source == "latents" else "pixels"
         )
         paths[source] = folder / f"{source}.safetensors"
-        save_head(NetworkHead(info, build_network("classify", config)), paths[source])
+        save_head(build_head(info, build_network(config)), paths[source])
     return paths
 
 
 @pytest.fixture
-def tasks(codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def tasks(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     """The entry points of an installed semcomp, and the codec at hand."""
     import semcomp.codec.codec
 
     points = [SimpleNamespace(name=task, load=lambda: evaluate.run) for task in ("segment", "classify")]
-    monkeypatch.setattr(command, "entry_points", lambda *, group: points)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda *, group: points)
     monkeypatch.setattr(semcomp.codec.codec, "load", lambda name="base", *, device=None, threads=None: codec)
 
 
 def test_every_way_is_measured_on_real_files(
-    labelled: Path, networks: dict[str, Path], tasks: None, capsys: Any, tmp_path: Path
+    labelled: Path, networks: dict[str, Path], tasks: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     given = ["eval", str(labelled), "--task", "classify", "--head", str(networks["latents"]), "--quiet"]
     given += ["--pixels", str(networks["pixels"]), "--codecs", "jpeg", "--bpp", "2", "-o", str(tmp_path)]
@@ -78,7 +78,9 @@ def test_every_way_is_measured_on_real_files(
     assert "Pillow" in result["versions"]["jpeg"] and "latents" in evaluate.table(result)
 
 
-def test_latents_alone_without_a_network(labelled: Path, networks: dict[str, Path], tasks: None, capsys: Any) -> None:
+def test_latents_alone_without_a_network(
+    labelled: Path, networks: dict[str, Path], tasks: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = ["eval", str(labelled), "--task", "classify", "--head", str(networks["latents"]), "--bpp", "2"]
     assert main([*given, "--limit", "2"]) == 0
     out = capsys.readouterr().out
@@ -86,7 +88,7 @@ def test_latents_alone_without_a_network(labelled: Path, networks: dict[str, Pat
 
 
 def test_networks_that_do_not_fit_are_refused(
-    labelled: Path, networks: dict[str, Path], tasks: None, capsys: Any
+    labelled: Path, networks: dict[str, Path], tasks: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ["eval", str(labelled), "--task", "classify", "--head"]
     assert main([*given, str(networks["other"])]) == DataError.exit_code
@@ -94,3 +96,5 @@ def test_networks_that_do_not_fit_are_refused(
     assert main([*given, str(networks["latents"]), "--pixels", str(networks["latents"])]) == DataError.exit_code
     assert "reads latents; train a network that reads pixels" in capsys.readouterr().err
     assert main(["eval", str(labelled / "no"), "--task", "classify"]) == 2
+    assert main(["eval", str(labelled), "--task", "classify"]) == DataError.exit_code
+    assert "needs --head NAME" in capsys.readouterr().err

@@ -10,24 +10,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
 
 from heads import fit as program
-from heads.classifier import Classifier, ClassifierConfig
-from heads.datasets import IGNORED, DataConfig, DataError, find_dataset
+from heads.classifier import ClassifierConfig, ClassifierNetwork
+from heads.datasets import DataConfig, DataError, find_dataset
 from heads.depthwise import quick_depthwise
 from heads.head_file import FORMAT, HeadInfo, build_network, embedded, read_head, save_head
 from heads.inference import for_inference
 from heads.latent_cache import Cache, augment, open_cache
 from heads.layers import count
-from heads.metrics import confusion, iou, mean_iou
-from heads.segmenter import Segmenter, SegmenterConfig
+from heads.score import Score, confusion, iou, mean_iou
+from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from heads.squeezenet import SqueezeNet
 from heads.training import OptimConfig, epoch, learn, pixels_of, repeats, seen_more
+from semcomp.codec.codec import Codec
 from semcomp.errors import ModelError
 from semcomp.networks.precision import fast_pixels
 from semcomp.semantics.head import Labels, Segmentation, load_head
+from semcomp.semantics.results import VOID, default_palette
 from semcomp.semantics.upsample import full_resolution
 from semcomp.weights.files import WEIGHTS
 from tests.conftest import texture
@@ -102,13 +105,13 @@ def test_networks_take_every_size(source: str, height: int, width: int) -> None:
     value = torch.rand(2, 40, height, width) if source == "latents" else torch.rand(2, 3, 16 * height, 16 * width)
     quality = torch.tensor([1, 100])
     small = ClassifierConfig(classes=5, latents=40, widths=(8, 12), blocks=(1, 1), source=source)
-    assert Classifier(small).eval()(value, quality).shape == (2, 5)
+    assert ClassifierNetwork(small).eval()(value, quality).shape == (2, 5)
     maps = SegmenterConfig(classes=5, latents=40, width16=8, width32=12, width4=4, source=source)
-    assert Segmenter(maps).eval()(value, quality).shape == (2, 5, 4 * height, 4 * width)
+    assert SegmenterNetwork(maps).eval()(value, quality).shape == (2, 5, 4 * height, 4 * width)
 
 
 def test_embedded_sizes_keep_to_the_budget() -> None:
-    defaults = [Classifier(ClassifierConfig(classes=10)), Segmenter(SegmenterConfig(classes=21))]
+    defaults = [ClassifierNetwork(ClassifierConfig(classes=10)), SegmenterNetwork(SegmenterConfig(classes=21))]
     for network in (*defaults, *(read_head(WEIGHTS / f"{name}.safetensors").network for name in embedded())):
         size = count(network, source="latents", latents=320)
         assert size["parameters_m"] <= 3 and size["kmac_per_px"] <= 2.5
@@ -117,9 +120,10 @@ def test_embedded_sizes_keep_to_the_budget() -> None:
 @pytest.mark.parametrize("task", ["classify", "segment"])
 def test_a_network_as_it_runs_answers_as_it_was_trained(task: str) -> None:
     config: Any = ClassifierConfig(classes=5, rank=48) if task == "classify" else SegmenterConfig(classes=5)
-    network: Any = build_network(task, config)
+    network: Any = build_network(config)
     y_hat, quality = 3 * torch.randn(1, 320, 9, 7, generator=torch.Generator().manual_seed(0)), torch.tensor([40])
     for norm in (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+        assert norm.running_mean is not None and norm.running_var is not None
         torch.nn.init.uniform_(norm.running_mean, -0.2, 0.2)
         torch.nn.init.uniform_(norm.running_var, 0.5, 2)
         torch.nn.init.uniform_(norm.weight, 0.5, 2)
@@ -141,8 +145,8 @@ def test_a_network_as_it_runs_answers_as_it_was_trained(task: str) -> None:
 
 
 def test_quality_reaches_the_answer() -> None:
-    network = Classifier(ClassifierConfig(classes=3, latents=8, widths=(8, 8), blocks=(1, 1))).eval()
-    torch.nn.init.normal_(network.stem.rate.weight)
+    network = ClassifierNetwork(ClassifierConfig(classes=3, latents=8, widths=(8, 8), blocks=(1, 1))).eval()
+    torch.nn.init.normal_(network.get_parameter("stem.rate.weight"))
     y_hat = torch.rand(1, 8, 4, 4)
     assert not torch.allclose(network(y_hat, torch.tensor([1])), network(y_hat, torch.tensor([100])))
 
@@ -178,7 +182,44 @@ def test_void_is_ignored_and_numbers_are_kept(mask_folders: Path) -> None:
     assert dataset.classes == ("Across", "Along") and len(dataset.palette) == 2
     assert len(dataset.val) == 10 and len(dataset.train) == 2
     mask = dataset.mask(dataset.train[0])
-    assert set(np.unique(mask)) == {0, 1, IGNORED} and (mask[:2] == IGNORED).all()
+    assert set(np.unique(mask)) == {0, 1, VOID} and (mask[:2] == VOID).all()
+
+
+def masks_of(folder: Path, numbers: NDArray[np.integer[Any]], classes: str, **config: Any) -> Any:
+    """A data set of one image and its mask, twice."""
+    for part in ("images", "masks"):
+        (folder / part).mkdir()
+    for number in range(2):
+        Image.fromarray(np.zeros((*numbers.shape, 3), np.uint8)).save(folder / "images" / f"{number}.png")
+        Image.fromarray(numbers).save(folder / "masks" / f"{number}.png")
+    (folder / "classes.txt").write_bytes(classes.encode("utf-8-sig"))
+    return find_dataset("segment", DataConfig(folder=str(folder), **config))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_255_is_void_and_so_is_the_number_that_is_said_to_be(tmp_path: Path, dtype: Any) -> None:
+    numbers = np.array([[0, 1, 2, 255]] * 2, dtype)
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    dataset = masks_of(first, numbers, "road\ncar\nsky\n")
+    assert dataset.classes == ("road", "car", "sky")
+    assert dataset.mask(dataset.train[0]).tolist() == [[0, 1, 2, VOID]] * 2
+    dataset = masks_of(second, numbers, "road\ncar\nsky\n", void=1)
+    assert dataset.classes == ("road", "sky")
+    assert dataset.mask(dataset.train[0]).tolist() == [[0, VOID, 1, VOID]] * 2
+
+
+def test_an_empty_line_of_the_classes_keeps_its_number(tmp_path: Path) -> None:
+    dataset = masks_of(tmp_path, np.array([[0, 1, 2]] * 2, np.uint8), "road\n\nsky\n")
+    assert dataset.classes == ("road", "sky")
+    assert dataset.mask(dataset.train[0]).tolist() == [[0, VOID, 1]] * 2
+
+
+def test_a_mask_with_numbers_beyond_255_is_one_sentence(tmp_path: Path) -> None:
+    dataset = masks_of(tmp_path, np.array([[0, 300]] * 2, np.uint16), "road\nsky\n")
+    with pytest.raises(DataError, match="holds the number 300"):
+        dataset.mask(dataset.train[0])
 
 
 @pytest.mark.parametrize(
@@ -190,7 +231,7 @@ def test_void_is_ignored_and_numbers_are_kept(mask_folders: Path) -> None:
         ("segment", {}, "data.images is missing"),
     ],
 )
-def test_missing_data_is_one_sentence(task: str, change: dict[str, str], message: str) -> None:
+def test_missing_data_is_one_sentence(task: str, change: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         find_dataset(task, DataConfig(**change))
 
@@ -224,7 +265,7 @@ def test_a_picture_smaller_than_the_crop_is_filled_up_and_not_counted() -> None:
         np.zeros((20, 30, 3), np.uint8), np.ones((20, 30), np.uint8), config, np.random.default_rng(0)
     )
     assert crop.shape == (64, 64, 3)
-    assert target is not None and (target == 1).sum() == 600 and (target == IGNORED).sum() == 64 * 64 - 600
+    assert target is not None and (target == 1).sum() == 600 and (target == VOID).sum() == 64 * 64 - 600
     enlarging = DataConfig(side=64, zoom=(1.0, 1.0), enlarge=True)
     crop, target = augment(
         np.zeros((20, 30, 3), np.uint8), np.ones((20, 30), np.uint8), enlarging, np.random.default_rng(0)
@@ -232,7 +273,7 @@ def test_a_picture_smaller_than_the_crop_is_filled_up_and_not_counted() -> None:
     assert crop.shape == (64, 64, 3) and target is not None and (target == 1).all()
 
 
-def test_a_cache_is_made_once(codec: Any, class_folders: Path, tmp_path: Path) -> None:
+def test_a_cache_is_made_once(codec: Codec, class_folders: Path, tmp_path: Path) -> None:
     config = DataConfig(folder=str(class_folders), side=64, copies=2, limit=4)
     dataset = find_dataset("classify", config)
 
@@ -249,7 +290,7 @@ def test_a_cache_is_made_once(codec: Any, class_folders: Path, tmp_path: Path) -
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_cached_latents_are_those_of_a_file(codec: Any, class_folders: Path, tmp_path: Path) -> None:
+def test_cached_latents_are_those_of_a_file(codec: Codec, class_folders: Path, tmp_path: Path) -> None:
     config = DataConfig(folder=str(class_folders), side=64, copies=1, limit=2, recolour=0.0)
     dataset = find_dataset("classify", config)
     cache = open_cache(codec, dataset, config, source="latents", folder=tmp_path, quiet=True)
@@ -266,7 +307,7 @@ def test_cached_latents_are_those_of_a_file(codec: Any, class_folders: Path, tmp
 
 
 def test_iou_by_hand() -> None:
-    truth = np.array([[0, 0, 1], [1, IGNORED, 2]], np.uint8)
+    truth = np.array([[0, 0, 1], [1, VOID, 2]], np.uint8)
     answer = np.array([[0, 1, 1], [1, 2, 0]], np.uint8)
     matrix = confusion(truth, answer, 4)
     assert matrix.sum() == 5
@@ -274,12 +315,27 @@ def test_iou_by_hand() -> None:
     assert mean_iou(matrix) == pytest.approx(100 / 3)
 
 
+def test_an_answer_that_knows_nothing_is_wrong_and_void_is_not_counted() -> None:
+    truth = np.array([[0, 0, 1, VOID]], np.uint8)
+    answer = np.array([[0, VOID, VOID, VOID]], np.uint8)
+    matrix = confusion(truth, answer, 2)
+    assert matrix.tolist() == [[1, 0, 1], [0, 0, 1]]
+    assert np.allclose(iou(matrix), [0.5, 0])
+    score = Score("segment", ("a", "b"))
+    score.add(Segmentation(label_map=answer, classes=("a", "b"), palette=default_palette(2)), truth)
+    assert score.figures == {"mean_iou": 25.0, "pixel_accuracy": 33.33}
+    named = Score("classify", ("a", "b"))
+    named.add(Labels(names=(), scores=()), 0)
+    named.add(Labels(names=("A", "b"), scores=(0.6, 0.4)), 0)
+    assert named.figures == {"top1": 50.0}
+
+
 # ------------------------------------------------------------------ training and files
 
 
 def test_crops_of_rare_classes_are_seen_more_often() -> None:
     targets = np.zeros((100, 16, 16), np.uint8)
-    targets[:2, :8], targets[2:40, :, :4], targets[50:, 0, :5] = 1, 2, IGNORED
+    targets[:2, :8], targets[2:40, :, :4], targets[50:, 0, :5] = 1, 2, VOID
     shown = pixels_of(targets, 3)
     often = repeats(shown, 0.32)
     assert often.mean() == pytest.approx(1) and often[0] / often[60] == pytest.approx(4)  # 2 of 100 instead of 32
@@ -304,7 +360,9 @@ def test_natural_scores_are_free_of_weights_and_repeats() -> None:
     answers = {}
     for natural in (False, True):
         torch.manual_seed(0)
-        network = Segmenter(SegmenterConfig(classes=2, fine=(8, 8), width16=16, width32=16, width4=8, source="pixels"))
+        network = SegmenterNetwork(
+            SegmenterConfig(classes=2, fine=(8, 8), width16=16, width32=16, width4=8, source="pixels")
+        )
         o = OptimConfig(
             minutes=None, epochs=40, batch=32, lr=1e-2, warmup_steps=1, balance=0.5, repeat=0.5, natural=natural
         )
@@ -316,7 +374,7 @@ def test_natural_scores_are_free_of_weights_and_repeats() -> None:
     assert abs(answers[True] - share) < 0.02 < answers[False] - share
 
 
-def test_a_classifier_learns_stripes(classifier_file: Path, class_folders: Path, codec: Any) -> None:
+def test_a_classifier_learns_stripes(classifier_file: Path, class_folders: Path, codec: Codec) -> None:
     head = load_head(classifier_file)
     rng, right = np.random.default_rng(7), 0
     for number in range(20):
@@ -331,7 +389,7 @@ def test_a_classifier_learns_stripes(classifier_file: Path, class_folders: Path,
     assert rows[-1]["top1"] >= 75
 
 
-def test_a_segmenter_learns_stripes(segmenter_file: Path, codec: Any) -> None:
+def test_a_segmenter_learns_stripes(segmenter_file: Path, codec: Codec) -> None:
     head, rng = load_head(segmenter_file), np.random.default_rng(8)
     picture = np.concatenate([texture(0, 48, 96, rng), texture(1, 42, 96, rng)])
     answer = head(codec.latents(codec.encode(picture, quality=60)))
@@ -342,17 +400,17 @@ def test_a_segmenter_learns_stripes(segmenter_file: Path, codec: Any) -> None:
     assert answer.classes == ("Across", "Along")
 
 
-def test_a_file_comes_back_as_it_was(classifier_file: Path, codec: Any, tmp_path: Path) -> None:
+def test_a_file_comes_back_as_it_was(classifier_file: Path, codec: Codec, tmp_path: Path) -> None:
     head = read_head(classifier_file)
     save_head(head, tmp_path / "again.safetensors")
     again = read_head(tmp_path / "again.safetensors")
     assert again.info == head.info
-    latents = codec.latents_of(np.zeros((33, 17, 3), np.uint8), quality=20)
+    latents = codec.latents_of_image(np.zeros((33, 17, 3), np.uint8), quality=20)
     assert again(latents) == head(latents)
 
 
-def test_latents_of_another_codec_are_refused(classifier_file: Path, codec: Any) -> None:
-    latents = replace(codec.latents_of(np.zeros((16, 16, 3), np.uint8)), entropy_id=b"another!")
+def test_latents_of_another_codec_are_refused(classifier_file: Path, codec: Codec) -> None:
+    latents = replace(codec.latents_of_image(np.zeros((16, 16, 3), np.uint8)), entropy_id=b"another!")
     with pytest.raises(ModelError, match=r"was trained on latents with entropy id .* semcomp-fit-head"):
         load_head(classifier_file)(latents)
 
@@ -374,7 +432,7 @@ def test_damaged_and_foreign_files_are_refused(classifier_file: Path, tmp_path: 
         load_head("no_such_head")
 
 
-def test_a_pixel_network_and_distillation(class_folders: Path, tmp_path: Path, codec: Any) -> None:
+def test_a_pixel_network_and_distillation(class_folders: Path, tmp_path: Path, codec: Codec) -> None:
     short = {"optim.epochs": 2, "data.limit": 8, "data.copies": 1}
     common = ["--cache", str(tmp_path / "cache")]
     teacher = tmp_path / "teacher.safetensors"

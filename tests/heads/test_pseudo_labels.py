@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from heads import pseudo_labels as program
-from heads.datasets import IGNORED, DataConfig, find_dataset
+from heads.datasets import DataConfig, find_dataset
 from heads.probe import probe
 from semcomp.errors import MissingExtraError
+from semcomp.semantics.results import VOID
 
 
 class Halves:
@@ -32,7 +34,7 @@ class Halves:
     def get_output_details(self) -> list[dict[str, Any]]:
         return [{"index": 1, "shape": np.array([1, 8, 8])}]
 
-    def set_tensor(self, index: int, value: np.ndarray) -> None:
+    def set_tensor(self, index: int, value: NDArray[np.uint8]) -> None:
         assert index == 0 and value.shape == (1, 8, 8, 3) and value.dtype == np.uint8
         self.answer = (value[..., 0] > 127).astype(np.int64)
         self.answer[:, :, 0] = 2
@@ -40,7 +42,7 @@ class Halves:
     def invoke(self) -> None:
         pass
 
-    def get_tensor(self, index: int) -> np.ndarray:
+    def get_tensor(self, index: int) -> NDArray[np.int64]:
         assert index == 1
         return self.answer
 
@@ -84,7 +86,7 @@ def test_pictures_get_the_labels_that_their_mirror_images_get(labelled: Labelled
     assert masks == ["deep-three.png", "one.png", "two.png"]
     with Image.open(tmp_path / "out" / "masks" / "one.png") as image:
         found = np.asarray(image)
-    assert found.shape == (16, 24) and (found[:, :3] == IGNORED).all() and (found[:, -3:] == IGNORED).all()
+    assert found.shape == (16, 24) and (found[:, :3] == VOID).all() and (found[:, -3:] == VOID).all()
     assert (found[:8, 3:-3] == 0).all() and (found[8:, 3:-3] == 1).all()
     dataset = find_dataset("segment", DataConfig(folder=str(tmp_path / "out"), held_part=0.4))
     assert dataset.classes == ("dark", "bright", "edge") and len(dataset.train) == 2

@@ -14,10 +14,11 @@ from heads.latent_cache import open_cache, to_network
 from heads.layers import LatentStem, PixelStem
 from heads.stem_unfolding import pixels_from_latents, seen, unfolding
 from heads.warp import MOVED, draw, warped
+from semcomp.codec.codec import Codec
 
 
 @pytest.fixture(scope="module")
-def few_crops(codec: Any, class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def few_crops(codec: Codec, class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     config = DataConfig(folder=str(class_folders), side=64, copies=3, recolour=0.1, qualities=(60, 90))
     dataset = find_dataset("classify", config)
     folder = tmp_path_factory.mktemp("cache")
@@ -26,7 +27,7 @@ def few_crops(codec: Any, class_folders: Path, tmp_path_factory: pytest.TempPath
 
 @pytest.mark.parametrize(("companded", "limit"), [(True, 0.2), (False, 0.02)])
 def test_a_linear_map_finds_the_picture_in_the_latents(
-    codec: Any, few_crops: Any, companded: bool, limit: float
+    codec: Codec, few_crops: Any, companded: bool, limit: float
 ) -> None:
     stem = LatentStem(320, 16, widths=(8, 12), companded=companded)
     pixels, mean, _ = pixels_from_latents(codec, few_crops, stem)
@@ -47,7 +48,7 @@ def test_a_linear_map_finds_the_picture_in_the_latents(
     [((8, 12), True, None), ((12,), True, None), ((8, 12), False, None), ((8, 12), False, 128)],
 )
 def test_an_unfolding_that_learned_is_one_matrix(
-    codec: Any, few_crops: Any, widths: tuple[int, ...], companded: bool, rank: int | None
+    codec: Codec, few_crops: Any, widths: tuple[int, ...], companded: bool, rank: int | None
 ) -> None:
     torch.manual_seed(0)
     stem = LatentStem(320, 16, widths=widths, companded=companded, rank=rank).eval()
@@ -68,14 +69,14 @@ def test_a_rank_that_no_product_has_is_refused() -> None:
         LatentStem(320, 16, widths=(8, 12), rank=129)
 
 
-def test_an_unfolding_of_low_rank_keeps_what_latents_make_most_of(codec: Any, few_crops: Any) -> None:
+def test_an_unfolding_of_low_rank_keeps_what_latents_make_most_of(codec: Codec, few_crops: Any) -> None:
     torch.manual_seed(0)
     stem = LatentStem(320, 16, widths=(8, 12), companded=False, rank=24).eval()
     y_hat = stem.prepared(to_network(few_crops.value[:])).detach()
     with unfolding(stem, codec, few_crops, start=None):
         product: Any = stem.unfold
         full = product.product().detach()
-    narrow = (stem.unfold.conv.weight @ stem.reduce.weight).detach()
+    narrow = (stem.get_parameter("unfold.conv.weight") @ stem.get_parameter("reduce.weight")).detach()
     left, sizes, right = torch.linalg.svd(full)
     truncated = (left[:, :24] * sizes[:24]) @ right[:24]
 
@@ -87,7 +88,9 @@ def test_an_unfolding_of_low_rank_keeps_what_latents_make_most_of(codec: Any, fe
 
 
 @pytest.mark.parametrize(("rank", "limit"), [(None, 0.02), (64, 0.03)])
-def test_a_network_that_sees_pixels_becomes_a_head(codec: Any, few_crops: Any, rank: int | None, limit: float) -> None:
+def test_a_network_that_sees_pixels_becomes_a_head(
+    codec: Codec, few_crops: Any, rank: int | None, limit: float
+) -> None:
     """Without learning, a stem on latents answers as the one that its filters are from does on decoded pictures."""
     torch.manual_seed(0)
     pixels = PixelStem(16, widths=(8, 12)).eval()
@@ -98,7 +101,9 @@ def test_a_network_that_sees_pixels_becomes_a_head(codec: Any, few_crops: Any, r
         narrowed = (learning.product() if rank is None else learning.product() @ learning.reduction()).detach()
         stem(to_network(few_crops.value[:1]), torch.tensor([60])).sum().backward()
         assert rank is None or learning.kept.grad.abs().sum() > 0
-    unfolded = stem.unfold.conv.weight @ stem.reduce.weight if rank else stem.unfold.conv.weight
+    unfolded: torch.Tensor = stem.get_parameter("unfold.conv.weight")
+    if rank:
+        unfolded = unfolded @ stem.get_parameter("reduce.weight")
     assert torch.allclose(unfolded, narrowed, atol=1e-4 * float(narrowed.abs().max()))  # the end loses nothing more
     y_hat, quality = to_network(few_crops.value[:8]), torch.from_numpy(few_crops.quality[:8].astype(np.int64))
     with torch.no_grad():
@@ -108,7 +113,7 @@ def test_a_network_that_sees_pixels_becomes_a_head(codec: Any, few_crops: Any, r
 
 
 @pytest.mark.parametrize("source", ["latents", "pixels"])
-def test_mirrored_crops_are_seen_mirrored(codec: Any, few_crops: Any, source: str) -> None:
+def test_mirrored_crops_are_seen_mirrored(codec: Codec, few_crops: Any, source: str) -> None:
     quality = torch.tensor([60, 60])
     places = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]], [[1, 0, 0], [0, 1, 0]]])
     if source == "pixels":

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from semcomp.bitstream.alpha import pack_alpha, unpack_alpha
@@ -79,8 +80,11 @@ def test_a_transparent_colour_becomes_alpha(image: Image.Image) -> None:
     opened = Image.open(io.BytesIO(file_of(image, transparency=pixel)))
     restored = to_pil(as_picture(opened))
     assert restored.mode in ("LA", "RGBA")
-    assert restored.getpixel((2, 3))[-1] == 0
-    np.testing.assert_array_equal(np.asarray(restored.convert("RGBA")), np.asarray(opened.convert("RGBA")))
+    assert np.asarray(restored.getchannel("A"))[3, 2] == 0
+    expected = np.asarray(opened.convert("RGBA"))
+    visible = expected[:, :, 3] > 0
+    np.testing.assert_array_equal(np.asarray(restored.convert("RGBA"))[visible], expected[visible])
+    np.testing.assert_array_equal(np.asarray(restored.getchannel("A")), expected[:, :, 3])
 
 
 @pytest.mark.parametrize(("color_type", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
@@ -114,7 +118,9 @@ def test_other_colour_spaces_are_converted_on_demand_only(mode: str) -> None:
     colour = Image.new("RGB", (3, 2), (200, 30, 60))
     if mode == "LAB":
         source, target = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
-        image = ImageCms.profileToProfile(colour, source, target, outputMode="LAB")
+        converted = ImageCms.profileToProfile(colour, source, target, outputMode="LAB")
+        assert converted is not None
+        image = converted
     else:
         image = colour.convert(mode)
     with pytest.raises(ImageError, match=rf"the image is {mode} .*--convert"):
@@ -155,7 +161,8 @@ def test_exif_rotation_is_applied_and_its_tag_dropped(orientation: int, format: 
     upright.paste(255, (0, 0, 8, 8))  # a white block at the top left
     back = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}[orientation]  # stores it as such a camera would
     turns = [None, None, *(Image.Transpose(value) for value in (0, 3, 1, 5, 4, 6, 2))]
-    stored = upright.transpose(turns[back]) if turns[back] is not None else upright
+    turn = turns[back]
+    stored = upright.transpose(turn) if turn is not None else upright
     options = {"lossless": True} if format == "WEBP" else {}
     picture = open_picture(file_of(stored.convert("RGB"), format, exif=complete, **options))
     assert (picture.width, picture.height) == (24, 16)
@@ -215,7 +222,7 @@ def test_sources(tmp_path: Path) -> None:
         assert not stream.closed
     with pytest.raises(FileNotFoundError):
         open_picture(tmp_path / "missing.png")
-    with pytest.raises(ImageError, match="int is no image"):
+    with pytest.raises(ImageError, match="int is not an image"):
         open_picture(3)  # type: ignore[arg-type]
 
 
@@ -229,16 +236,14 @@ def test_limits() -> None:
 def test_arrays() -> None:
     assert from_array(GREY).mode is ColorMode.L
     np.testing.assert_array_equal(from_array(GREY[:, :, None]).pixels[:, :, 2], GREY)
-    np.testing.assert_array_equal(from_array(np.dstack([RGB, ALPHA])).alpha, ALPHA)
+    alpha = from_array(np.dstack([RGB, ALPHA])).alpha
+    assert alpha is not None and np.array_equal(alpha, ALPHA)
     both = from_array(np.dstack([GREY, ALPHA]))
-    assert both.mode is ColorMode.L and np.array_equal(both.alpha, ALPHA)
+    assert both.mode is ColorMode.L and both.alpha is not None and np.array_equal(both.alpha, ALPHA)
     np.testing.assert_array_equal(from_array(RGB[::2, ::-1]).pixels, RGB[::2, ::-1])
-    for wrong in (
-        RGB.astype(np.float32),
-        np.zeros((2, 3, 3, 3), np.uint8),
-        np.zeros((2, 3, 5), np.uint8),
-        np.zeros((0, 4, 3), np.uint8),
-    ):
+    shapes = [np.zeros(shape, np.uint8) for shape in ((2, 3, 3, 3), (2, 3, 5), (0, 4, 3))]
+    wrongs: list[NDArray[Any]] = [RGB.astype(np.float32), *shapes]
+    for wrong in wrongs:
         with pytest.raises(ImageError):
             from_array(wrong)
 
@@ -285,3 +290,11 @@ def test_a_read_only_array_is_copied_and_nothing_is_aliased_by_accident() -> Non
     frozen = RGB.copy()
     frozen.flags.writeable = False
     assert from_array(frozen).pixels.flags.writeable
+
+
+def test_arrays_and_tensors_keep_their_channels() -> None:
+    """A caller of an array gets the shape back that was put in."""
+    grey = np.repeat(GREY[:, :, None], 3, axis=2)
+    assert as_picture(grey).mode is ColorMode.RGB
+    assert as_picture(torch.from_numpy(grey).permute(2, 0, 1)[None] / 255).mode is ColorMode.RGB
+    assert as_picture(Image.fromarray(grey)).mode is ColorMode.L

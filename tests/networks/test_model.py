@@ -21,26 +21,26 @@ SMALL = CodecConfig(
 )
 
 
-def test_the_released_sizes_stay_within_the_budget():
+def test_the_released_sizes_stay_within_the_budget() -> None:
     cost = kmac_per_pixel(CodecConfig())
     assert cost["analysis"] <= 15 and cost["synthesis"] <= 8
     assert sum(cost.values()) <= 25
 
 
-def test_cost_is_counted_not_guessed():
+def test_cost_is_counted_not_guessed() -> None:
     """A pointwise layer from M to 768 at 1/16 is M * 768 / 256 multiply-adds a pixel."""
     small, large = kmac_per_pixel(SMALL), kmac_per_pixel(CodecConfig(**{**vars(SMALL), "latents": 48}))
     added = 24 * (768 + SMALL.synthesis_c16) / 256 / 1000
     assert large["synthesis"] - small["synthesis"] == pytest.approx(added, rel=1e-6)
 
 
-def test_the_basis_is_orthonormal_and_starts_with_the_mean():
+def test_the_basis_is_orthonormal_and_starts_with_the_mean() -> None:
     basis = dct_basis(320).flatten(1).double()
     assert torch.allclose(basis @ basis.T, torch.eye(320, dtype=torch.float64), atol=1e-6)
     assert torch.allclose(basis[0], basis[0, 0].expand(768))
 
 
-def test_the_untrained_linear_paths_reconstruct_a_smooth_patch():
+def test_the_untrained_linear_paths_reconstruct_a_smooth_patch() -> None:
     model = CodecModel(CodecConfig()).eval()
     ramp = torch.linspace(0.2, 0.8, 64)[None, None, None].expand(1, 3, 64, 64)
     with torch.inference_mode():
@@ -50,7 +50,7 @@ def test_the_untrained_linear_paths_reconstruct_a_smooth_patch():
 
 
 @pytest.mark.parametrize("blocks", [(1, 1), (2, 2), (3, 1)])
-def test_nothing_beyond_the_reach_decides(blocks):
+def test_nothing_beyond_the_reach_decides(blocks: tuple[int, int]) -> None:
     torch.manual_seed(0)
     blocks8, blocks16 = blocks
     analysis = Analysis(c8=8, c16=8, latents=6, blocks8=blocks8, blocks16=blocks16).eval()
@@ -71,26 +71,26 @@ def test_nothing_beyond_the_reach_decides(blocks):
     assert torch.equal(before[..., 160:, :], after[..., 160:, :])
 
 
-def test_the_checkerboard_halves_everything():
+def test_the_checkerboard_halves_everything() -> None:
     even = even_elements(torch.Size((1, 4, 6, 6)), device=torch.device("cpu"))[0]
     assert even.float().mean() == 0.5
     assert not (even[:, 1:] & even[:, :-1]).any() and not (even[1:] & even[:-1]).any()
 
 
-def test_a_checkerboard_that_is_kept_serves_training_too():
+def test_a_checkerboard_that_is_kept_serves_training_too() -> None:
     shape, device = torch.Size((1, 6, 5, 7)), torch.device("cpu")
     with torch.inference_mode():
         kept = checkerboard(shape, device=device)
     assert torch.equal(kept, even_elements(shape, device=device)) and checkerboard(shape, device=device) is kept
     value = torch.ones(shape, requires_grad=True)
     torch.where(kept, value * value, 0.0).sum().backward()
-    assert torch.equal(value.grad, 2 * kept.float())
+    assert value.grad is not None and torch.equal(value.grad, 2 * kept.float())
     large = torch.Size((1, 320, 64, 64))
     assert torch.equal(checkerboard(large, device=device), even_elements(large, device=device))
     assert checkerboard(large, device=device) is not checkerboard(large, device=device)
 
 
-def test_the_second_pass_ignores_what_it_must_not_see():
+def test_the_second_pass_ignores_what_it_must_not_see() -> None:
     """Odd residuals must not change any even mean: the decoder does not have them yet."""
     torch.manual_seed(0)
     model = CodecModel(SMALL).eval()
@@ -106,7 +106,7 @@ def test_the_second_pass_ignores_what_it_must_not_see():
     assert torch.allclose((y_hat + more)[~even], again[~even], atol=1e-5)
 
 
-def test_configs_that_make_no_sense_are_refused():
+def test_configs_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="lmbda_min"):
         CodecConfig(lmbda_min=1.0)
     with pytest.raises(ValueError, match="nodes"):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ from semcomp.networks.blocks import Block, Pointwise
 from semcomp.networks.precision import fast_pixels, stored_fast
 
 CPU = torch.device("cpu")
-KINDS = {
+KINDS: dict[str, Callable[[], torch.nn.Conv2d | Pointwise]] = {
     "pointwise": lambda: Pointwise(24, 40),
     "stride": lambda: nn.Conv2d(24, 40, 2, stride=2),
     "depthwise": lambda: nn.Conv2d(24, 24, 5, padding=2, groups=24),
@@ -43,7 +42,8 @@ def picture(*shape: int) -> torch.Tensor:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_packed_convolution_gives_the_same_for_every_shape(kind: str) -> None:
     needs_packing()
-    plain: Any = KINDS[kind]().requires_grad_(False)
+    plain = KINDS[kind]()
+    plain.requires_grad_(False)
     ready = packed_conv.PackedConvolution(plain)
     with torch.inference_mode():
         for threads, (rows, columns) in ((1, (9, 7)), (2, (9, 7)), (2, (24, 31)), (1, (2, 2)), (1, (9, 7))):
@@ -60,11 +60,11 @@ def test_only_the_last_few_shapes_are_kept_and_only_what_comes_again_is_packed()
     needs_packing()
     ready = packed_conv.PackedConvolution(Pointwise(8, 8))
     with torch.inference_mode():
-        for side in range(1, 3 * packed_conv.KEPT):
+        for side in range(1, 3 * packed_conv.CACHED_SHAPES):
             ready(picture(8, side, side))
     assert all(weight is None for weight in ready._ready.values())
     sides = {shape[2] for shape, _ in ready._ready}
-    assert sides == set(range(2 * packed_conv.KEPT, 3 * packed_conv.KEPT))
+    assert sides == set(range(2 * packed_conv.CACHED_SHAPES, 3 * packed_conv.CACHED_SHAPES))
 
 
 def test_threads_may_share_it() -> None:
@@ -79,7 +79,7 @@ def test_threads_may_share_it() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert not any(pool.map(differs, [1 + k % 9 for k in range(200)]))
-    assert len(ready._ready) <= packed_conv.KEPT
+    assert len(ready._ready) <= packed_conv.CACHED_SHAPES
 
 
 def test_without_it_networks_run_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,13 +15,13 @@ def trained(seed: int) -> SigmaPath:
     torch.manual_seed(seed)
     path = SigmaPath(hyper=HYPER, hidden=HIDDEN, latents=LATENTS, nodes=NODES, log_sigma=torch.randn(NODES, LATENTS))
     with torch.no_grad():
-        path.weight1 *= 3
-        path.weight2 *= 5
+        path.weight1.mul_(3)
+        path.weight2.mul_(5)
     return path
 
 
 @pytest.mark.parametrize("quality", [1, 2, 37, 99, 100])
-def test_training_computes_the_released_integers(quality: int):
+def test_training_computes_the_released_integers(quality: int) -> None:
     path = trained(quality)
     z_hat = random_z(HYPER, seed=quality)
     with torch.no_grad():
@@ -33,7 +33,7 @@ def test_training_computes_the_released_integers(quality: int):
     assert len(released.unique()) > SCALES // 4
 
 
-def test_every_arrangement_equals_int64_arithmetic():
+def test_every_arrangement_equals_int64_arithmetic() -> None:
     sigma = trained(0).released()
     for quality in (1, 50, QUALITIES):
         z_hat = random_z(HYPER, seed=quality, height=9, width=5)
@@ -42,11 +42,11 @@ def test_every_arrangement_equals_int64_arithmetic():
             np.testing.assert_array_equal(index, expected, err_msg=name)
 
 
-def test_the_check_can_fail():
+def test_the_check_can_fail() -> None:
     assert control_differs(trained(0).released())
 
 
-def test_saturated_weights_and_inputs_stay_exact():
+def test_saturated_weights_and_inputs_stay_exact() -> None:
     generator = torch.Generator().manual_seed(1)
 
     def extreme(*shape: int) -> torch.Tensor:
@@ -65,7 +65,7 @@ def test_saturated_weights_and_inputs_stay_exact():
         np.testing.assert_array_equal(index, expected, err_msg=name)
 
 
-def test_gradients_reach_every_parameter():
+def test_gradients_reach_every_parameter() -> None:
     path = trained(3)
     index = path(random_z(HYPER, seed=3).requires_grad_(), torch.tensor([40]))
     index.sum().backward()
@@ -73,14 +73,14 @@ def test_gradients_reach_every_parameter():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-def test_scale_table_is_log_spaced():
+def test_scale_table_is_log_spaced() -> None:
     table = scale_table()
     assert len(table) == SCALES
     assert table[0].item() == pytest.approx(0.11) and table[-1].item() == pytest.approx(256, rel=1e-4)
     assert torch.allclose(table[1:] / table[:-1], table[1] / table[0])
 
 
-def test_released_integers_can_be_trained_on():
+def test_released_integers_can_be_trained_on() -> None:
     released = trained(5).released()
     other = trained(6)
     other.load_released(released)

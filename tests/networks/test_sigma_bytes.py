@@ -37,7 +37,7 @@ def path_of(*, extreme: bool, channels: int = 8, hyper: int = 32, hidden: int = 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (1, 7), (4, 4), (9, 8)])
 @pytest.mark.parametrize("extreme", [False, True])
-def test_bytes_give_what_float32_gives(size: tuple[int, int], extreme: bool):
+def test_bytes_give_what_float32_gives(size: tuple[int, int], extreme: bool) -> None:
     path = path_of(extreme=extreme)
     bytewise = ByteSigma(path)
     if not bytewise.exact():
@@ -52,12 +52,12 @@ def test_bytes_give_what_float32_gives(size: tuple[int, int], extreme: bool):
         assert torch.equal(bytewise.index(z_hat, 1), path.index(z_hat, 1))
 
 
-def test_they_are_used_where_the_processor_has_them():
+def test_they_are_used_where_the_processor_has_them() -> None:
     chosen = fastest(path_of(extreme=True), CPU)
     assert isinstance(chosen, ByteSigma) == (sums_products_of_bytes() and ByteSigma(path_of(extreme=True)).exact())
 
 
-def test_sums_that_saturate_are_noticed():
+def test_sums_that_saturate_are_noticed() -> None:
     """oneDNN without VNNI, which adds pairs of products in 16 bits: float32 must take its place."""
     program = (
         "import torch\n"

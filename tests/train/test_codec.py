@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,14 +68,14 @@ def settings(photos: Path, name: str, **changes: str) -> list[str]:
     return [argument for key, value in values.items() for argument in ("--set", f"{key}={value}")]
 
 
-def train(runs: Path, arguments: list[str]) -> dict:
+def train(runs: Path, arguments: list[str]) -> dict[str, Any]:
     config = Path(__file__).parents[2] / "configs" / "codec_base.yaml"
     assert program.main([str(config), "--runs", str(runs), "--quiet", *arguments]) == 0
     name = next(a.removeprefix("name=") for a in arguments if a.startswith("name="))
     return load_state(runs / name / "state.safetensors")
 
 
-def test_a_stopped_run_resumes_exactly(photos, tmp_path):
+def test_a_stopped_run_resumes_exactly(photos: Path, tmp_path: Path) -> None:
     whole = train(tmp_path, settings(photos, "whole"))
     part = settings(photos, "part")
     train(tmp_path, [*part, "--max-minutes", "0"])  # stops after its first step
@@ -87,7 +88,7 @@ def test_a_stopped_run_resumes_exactly(photos, tmp_path):
             assert torch.equal(resumed[kind][name], value), f"{kind} {name}"
 
 
-def test_a_run_learns_and_logs(photos, tmp_path):
+def test_a_run_learns_and_logs(photos: Path, tmp_path: Path) -> None:
     arguments = settings(
         photos,
         "log",
@@ -109,7 +110,9 @@ def test_a_run_learns_and_logs(photos, tmp_path):
     assert list((tmp_path / "log" / "tensorboard").iterdir())
 
 
-def test_a_run_is_not_overwritten_and_mistakes_are_named(photos, tmp_path, capsys):
+def test_a_run_is_not_overwritten_and_mistakes_are_named(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train(tmp_path, settings(photos, "once", steps="1"))
     with pytest.raises(SystemExit) as stop:
         train(tmp_path, settings(photos, "once", steps="1"))
@@ -125,7 +128,7 @@ def test_a_run_is_not_overwritten_and_mistakes_are_named(photos, tmp_path, capsy
         assert message in capsys.readouterr().err
 
 
-def test_export_makes_a_codec_that_keeps_its_word(photos, tmp_path):
+def test_export_makes_a_codec_that_keeps_its_word(photos: Path, tmp_path: Path) -> None:
     train(tmp_path, settings(photos, "run", steps="60"))
     weights = tmp_path / "tiny.safetensors"
     assert export_main([str(tmp_path / "run"), str(weights), "--photos", "4", "--quiet"]) == 0
@@ -143,7 +146,7 @@ def test_export_makes_a_codec_that_keeps_its_word(photos, tmp_path):
     assert "60 steps" in card and codec.model_id.hex() in card
 
 
-def test_tables_follow_the_counts():
+def test_tables_follow_the_counts() -> None:
     torch.manual_seed(0)
     from semcomp.networks.model import CodecModel
     from train.export import Histogram
@@ -165,7 +168,7 @@ def test_tables_follow_the_counts():
     assert len(release.tables_y) == 64 and len(release.tables_z) == 32
 
 
-def test_a_damaged_weights_file_is_refused(photos, tmp_path):
+def test_a_damaged_weights_file_is_refused(photos: Path, tmp_path: Path) -> None:
     import semcomp
 
     with pytest.raises(semcomp.ModelError, match="no codec called nowhere"):
@@ -183,7 +186,7 @@ def test_a_damaged_weights_file_is_refused(photos, tmp_path):
             load_release(path)
 
 
-def test_checkpoints_hold_nested_state(tmp_path):
+def test_checkpoints_hold_nested_state(tmp_path: Path) -> None:
     state = {"a": [1, 2.5, None, {3: torch.arange(4)}], "b": {"c": torch.zeros(0), "d": "text", "e": True}}
     save_state(tmp_path / "state.safetensors", state)
     read = load_state(tmp_path / "state.safetensors")
@@ -193,7 +196,7 @@ def test_checkpoints_hold_nested_state(tmp_path):
         save_state(tmp_path / "state.safetensors", {"a": {1, 2}})
 
 
-def test_prior_bank_equals_one_bottleneck_a_node():
+def test_prior_bank_equals_one_bottleneck_a_node() -> None:
     from compressai.entropy_models import EntropyBottleneck
 
     torch.manual_seed(1)
@@ -211,7 +214,7 @@ def test_prior_bank_equals_one_bottleneck_a_node():
         torch.testing.assert_close(mixed[sample].flatten(1), expected[:, 0])
 
 
-def test_crops_come_from_the_photos_and_repeat_with_the_seed(photos):
+def test_crops_come_from_the_photos_and_repeat_with_the_seed(photos: Path) -> None:
     source = Photos(find_photos([str(photos)]), smallest=64, device=torch.device("cpu"), quiet=True)
     draws = [source.batch(6, 64, halve=0.5, generator=torch.Generator().manual_seed(3)) for _ in range(2)]
     assert torch.equal(*draws) and draws[0].shape == (6, 3, 64, 64)
@@ -220,7 +223,7 @@ def test_crops_come_from_the_photos_and_repeat_with_the_seed(photos):
         Photos(find_photos([str(photos)]), smallest=500, device=torch.device("cpu"), quiet=True)
 
 
-def test_the_schedule_warms_up_holds_and_falls():
+def test_the_schedule_warms_up_holds_and_falls() -> None:
     config = OptimConfig(warmup_steps=10, hold=0.5, last=0.1)
     assert rate_factor(config, step=0, progress=0) == pytest.approx(0.1)
     assert rate_factor(config, step=50, progress=0.5) == 1
@@ -228,6 +231,6 @@ def test_the_schedule_warms_up_holds_and_falls():
     assert rate_factor(config, step=50, progress=1) == pytest.approx(0.1)
 
 
-def test_configs_of_the_repository_are_valid():
+def test_configs_of_the_repository_are_valid() -> None:
     for path in sorted((Path(__file__).parents[2] / "configs").glob("codec_*.yaml")):
         configuration.load(program.RunConfig, path)

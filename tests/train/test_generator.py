@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ from PIL import Image
 
 pytest.importorskip("train.generator", reason="needs pip install 'semcomp[train]'", exc_type=ImportError)
 
-from heads.datasets import IGNORED, DataConfig, find_dataset
-from heads.head_file import HeadInfo, NetworkHead, build_network, save_head
+from heads.datasets import DataConfig, find_dataset
+from heads.head_file import HeadInfo, build_head, build_network, save_head
 from heads.segmenter import SegmenterConfig
 from heads.squeezenet import SqueezeNet
 from semcomp import config as configuration
@@ -20,6 +21,7 @@ from semcomp.codec.release import load_release, save_release
 from semcomp.generative.generator_file import load_generator, read_generator_file
 from semcomp.generative.request import Request
 from semcomp.networks.model import CodecConfig, CodecModel
+from semcomp.semantics.results import VOID
 from tests.train.test_codec import SMALL
 from train import generator as program
 from train.checkpoint import load_state
@@ -27,6 +29,7 @@ from train.conditions import DrawConfig, draw, hardened
 from train.discriminator import Discriminator, feature_distance, hinge_of_discriminator
 from train.export import export
 from train.generator_config import RunConfig
+from train.generator_loss import roughness
 from train.objective import Objective
 from train.perceptual import FIRES, SqueezeNetDistance
 from train.semantic_loss import Meaning
@@ -71,10 +74,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = CodecModel(CodecConfig(**SMALL))
     save_release(export(network, pictures, name="tiny", skip_below=4, origin="", quiet=True), root / "tiny.safetensors")
     random_squeezenet(root / "squeezenet.npz")
-    sizes = {"classes": 3, "width16": 16, "width32": 16, "width4": 8, "fine": (8, 12), "source": "pixels"}
+    sizes: dict[str, Any] = {
+        "classes": 3,
+        "width16": 16,
+        "width32": 16,
+        "width4": 8,
+        "fine": (8, 12),
+        "source": "pixels",
+    }
     info = HeadInfo(name="tiny", task="segment", classes=("dark", "grey", "light"), entropy_id="00" * 8)
     for name in ("segmenter", "another"):
-        save_head(NetworkHead(info, build_network("segment", SegmenterConfig(**sizes))), root / f"{name}.safetensors")
+        save_head(build_head(info, build_network(SegmenterConfig(**sizes))), root / f"{name}.safetensors")
     return root
 
 
@@ -179,12 +189,13 @@ def test_what_a_segmenter_sees_has_gradients(data: Path) -> None:
     assert meaning.weights.shape == (3,) and meaning.weights.argmax() == 2  # the rarest class
     x = torch.rand(2, 3, 64, 64, requires_grad=True)
     label_map = torch.zeros(2, 64, 64, dtype=torch.long)
-    label_map[0] = IGNORED
+    label_map[0] = VOID
     loss = meaning(x, label_map)
     loss.backward()
+    assert x.grad is not None
     assert loss > 0 and not x.grad[0].any() and x.grad[1].any()
     assert all(parameter.grad is None for parameter in meaning.networks[0].parameters())
-    nothing = meaning(x, torch.full_like(label_map, IGNORED))
+    nothing = meaning(x, torch.full_like(label_map, VOID))
     nothing.backward()
     assert nothing == 0 and x.grad.isfinite().all()
 
@@ -210,13 +221,15 @@ def test_bfloat16_and_a_second_leg(data: Path) -> None:
     [
         ({"moves": "all"}, "moves is one of generator, analysis"),
         ({"data.side": 80}, "multiple of"),
-        ({"draw.low": 2.0}, "draw.low is a part from 0 to 1"),
+        ({"draw.low": 2.0}, "draw.low is a share from 0 to 1"),
         ({"loss.gan": 1.0}, "unknown key loss.gan"),
         ({"loss.semantic": 1.0}, "semantic and loss.semantic go together"),
         ({"steps": "null"}, "either minutes or steps"),
     ],
 )
-def test_mistakes_are_named(data: Path, change: dict[str, object], message: str, capsys) -> None:
+def test_mistakes_are_named(
+    data: Path, change: dict[str, object], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         train(data, settings(data, "wrong", **change))
     assert message in capsys.readouterr().err
@@ -302,7 +315,7 @@ def test_patches_that_do_not_count_change_no_loss() -> None:
         value[..., value.shape[-1] // 2 :] = 9
     hinge = hinge_of_discriminator(real, made, weight)
     assert torch.equal(hinge_of_discriminator(real, other[0], weight), hinge)
-    assert torch.allclose(hinge, hinge_of_discriminator(*(v[..., :3] for v in (real, made)), weight[..., :3]))
+    assert torch.allclose(hinge, hinge_of_discriminator(real[..., :3], made[..., :3], weight[..., :3]))
     zeros = [torch.zeros_like(value) for value in features]
     distance = feature_distance(features, zeros, weight)
     assert torch.equal(feature_distance(other[1:], zeros, weight), distance)
@@ -331,9 +344,9 @@ def test_what_is_not_kept_is_learned_by_its_mean_alone(data: Path) -> None:
 
 def test_roughness_is_of_texture_alone() -> None:
     even = torch.full((1, 3, 64, 64), 0.4)
-    assert program.roughness(even).max() < 1e-6
+    assert roughness(even).max() < 1e-6
     board = even + 0.1 * ((torch.arange(64)[:, None] + torch.arange(64)) % 2)
-    assert torch.allclose(program.roughness(board).mean(), torch.tensor((0.05 * 255) ** 2), rtol=0.02)
+    assert torch.allclose(roughness(board).mean(), torch.tensor((0.05 * 255) ** 2), rtol=0.02)
 
 
 def test_configs_of_the_repository_are_valid() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from semcomp.bitstream.alpha import pack_alpha
@@ -21,13 +22,15 @@ from semcomp.bitstream.frequency_tables import MAX_VALUE, Tables, quantize_pmf
 from semcomp.bitstream.generator_note import GeneratorNote, pack_generator
 from semcomp.bitstream.keep_mask import pack_keep, unpack_keep
 from semcomp.bitstream.label_map import LabelMap, pack_label_map, reduce_map, unpack_label_map
+from semcomp.bitstream.label_map_header import VOID
 from semcomp.bitstream.symbol_stream import SymbolReader, encode_symbols
 from semcomp.bitstream.tags import Tag, pack_tags
-from semcomp.codec.codec import load
+from semcomp.codec.codec import Codec, load
 from semcomp.errors import FormatError
 from semcomp.generative.guide import guide_of
 from semcomp.generative.noise import noise_at, noise_tile
 from semcomp.pipeline.rdo import choose_symbols
+from semcomp.semantics.limits import NEVER, Limits
 from semcomp.semantics.results import Segmentation
 from semcomp.types import rate_node
 
@@ -45,7 +48,7 @@ def some_tables(rng: np.random.Generator, bounds: list[int]) -> Tables:
     return Tables.from_arrays(np.array(bounds), np.concatenate(flat).astype(np.int64))
 
 
-def latent(symbols: np.ndarray, index: np.ndarray, tables: Tables) -> dict[str, str]:
+def latent(symbols: NDArray[Any], index: NDArray[np.integer[Any]], tables: Tables) -> dict[str, str]:
     """One latent of a stream."""
     return {
         "bounds": text(tables.bounds, "<i4"),
@@ -129,13 +132,13 @@ def damaged(rng: np.random.Generator) -> list[dict[str, Any]]:
         else:
             data += bytes([0] if number % 2 else [1, 2, 3])
         try:
-            reader = SymbolReader(data)
-            found: np.ndarray | None = reader.read(index, tables)
+            reader = SymbolReader(bytes(data))
+            found: NDArray[np.int32] | None = reader.read(index, tables)
             reader.finish()
         except FormatError:
             found = None
         one = latent(np.zeros(0), index, tables) | {"stream": text(data)}
-        rows.append(one | {"symbols": None if found is None else text(found, "<i2")})
+        rows.append({**one, "symbols": None if found is None else text(found, "<i2")})
     return rows
 
 
@@ -168,6 +171,10 @@ def label_maps(rng: np.random.Generator) -> list[dict[str, Any]]:
         ("large cells", 130, 70, 7, 64),
         ("table 1", 50, 40, 11, 4),
         ("table 2", 50, 40, 21, 4),
+        ("void", 60, 45, 5, 4),
+        ("void beside 255 classes", 61, 47, 255, 1),
+        ("void of table 2", 50, 40, 21, 4),
+        ("nothing but void", 20, 10, 3, 4),
     ]
     for name, width, height, classes, cell in sizes:
         y, x = np.mgrid[:height, :width]
@@ -176,7 +183,13 @@ def label_maps(rng: np.random.Generator) -> list[dict[str, Any]]:
             label_map = rng.integers(0, classes, (height, width)).astype(np.uint8)
         names = tuple(f"class {number} é" for number in range(classes))
         palette = tuple((number, 255 - number, 7) for number in range(classes))
-        if name.startswith("table"):
+        if name.startswith("void"):
+            label_map[
+                rng.random((height // 5 + 1, width // 5 + 1)).repeat(5, 0).repeat(5, 1)[:height, :width] < 0.4
+            ] = VOID
+        elif name == "nothing but void":
+            label_map[:] = VOID
+        if "table" in name:
             names, palette = CLASS_TABLES[int(name[-1])]
         stored = LabelMap(cells=reduce_map(label_map, cell), cell=cell, classes=names, palette=palette, source="a head")
         rows.append(
@@ -202,7 +215,10 @@ def damaged_bodies(rng: np.random.Generator) -> list[dict[str, Any]]:
     stored = LabelMap(cells=reduce_map(label_map, 2), cell=2, classes=names, palette=palette)
     keep = rng.random((30, 40)) < 0.5
     rows = []
-    for kind, body in (("map", pack_label_map(stored, width=88, height=54)), ("keep", pack_keep(keep))):
+    some_void = np.where(stored.cells == 2, np.uint8(VOID), stored.cells)
+    with_void = LabelMap(cells=some_void, cell=2, classes=names, palette=palette)
+    bodies = [("map", pack_label_map(each, width=88, height=54)) for each in (stored, with_void)]
+    for kind, body in (*bodies, ("keep", pack_keep(keep))):
         for number in range(150):
             data = bytearray(body)
             at = int(rng.integers(len(data)))
@@ -210,7 +226,7 @@ def damaged_bodies(rng: np.random.Generator) -> list[dict[str, Any]]:
                 data[at] ^= 1 << int(rng.integers(8))
             else:
                 del data[at:]
-            found: np.ndarray | None = None
+            found: NDArray[np.int32] | None = None
             with suppress(FormatError):
                 if kind == "map":
                     found = unpack_label_map(bytes(data), width=88, height=54).cells
@@ -235,9 +251,34 @@ def keeps(rng: np.random.Generator) -> list[dict[str, Any]]:
 
 def labels() -> list[dict[str, Any]]:
     rows = []
-    for source, tags in (("", []), ("imagenette", [Tag("gas pump", 0.75), Tag("Hühnerhund", 0.1), Tag("x", 0.0)])):
+    named = [Tag("gas pump", 0.75), Tag("Hühnerhund", 0.1), Tag("x", 0.0)]
+    for source, tags, areas in (("", [], False), ("imagenette", named, False), ("street", named, True)):
         shown = [{"name": tag.name, "score": tag.score} for tag in tags]
-        rows.append({"source": source, "labels": shown, "body": text(pack_tags(tags, source=source))})
+        body = text(pack_tags(tags, source=source, areas=areas))
+        rows.append({"source": source, "labels": shown, "areas": areas, "body": body})
+    return rows
+
+
+def limits(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Scores of images of odd sizes, limits of every kind, and the classes that may be said."""
+    names = ("background", "cat", "dog")
+    every = [
+        Limits(),
+        Limits(area=0.02),
+        Limits(area=0.05, confidence=(0.0, 0.7, NEVER)),
+        Limits(energy=1.5),
+        Limits(energy=6.0, area=0.01, confidence=(0.5, 0.9, 0.95)),
+    ]
+    rows = []
+    for width, height in ((64, 48), (61, 47), (16, 5), (130, 90)):
+        shape = (1, 3, 4 * -(-height // 16), 4 * -(-width // 16))
+        coarse = rng.normal(0, 3, (1, 3, *(-(-side // 4) for side in shape[2:])))
+        logits = coarse.repeat(4, 2).repeat(4, 3).astype(np.float32)
+        logits += rng.normal(0, 1, shape).astype(np.float32)
+        for given in every:
+            said = given.said(logits, height=height, width=width)
+            row = {"width": width, "height": height, "dims": list(shape), "logits": text(logits, "<f4")}
+            rows.append(row | {"classes": names, "limits": given.to_dict(names), "said": said.tolist()})
     return rows
 
 
@@ -285,7 +326,7 @@ def containers() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return rows, broken
 
 
-def golden(codec: Any) -> list[dict[str, Any]]:
+def golden(codec: Codec) -> list[dict[str, Any]]:
     """The golden files with the table numbers that z leads to."""
     rows = []
     for path in sorted(GOLDEN.glob("*.semc")):
@@ -330,6 +371,7 @@ def make() -> dict[str, Any]:
         "bodies": damaged_bodies(rng),
         "keeps": keeps(rng),
         "tags": labels(),
+        "limits": limits(rng),
         "generator": {
             "name": note.name,
             "id": note.generator_id.hex(),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import common, web
@@ -28,8 +29,9 @@ from semcomp.errors import SemcompWarning
 from semcomp.generative.generator_file import load_generator
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
-from semcomp.pipeline.completion import Plan
+from semcomp.pipeline.completion import GenerativePlan
 from semcomp.semantics.head import load_head
+from semcomp.semantics.limits import NO_LIMITS
 from semcomp.semantics.results import Labels, Segmentation
 from semcomp.semantics.stored import Semantics, read_labels, read_segmentation
 from semcomp.semantics.upsample import full_resolution
@@ -74,7 +76,21 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="module")
-def graphs(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def graphs(exported_graphs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported graphs with heads that always answer: the photo of these tests is not of any head's kind."""
+    folder = tmp_path_factory.mktemp("unlimited")
+    for file in exported_graphs.iterdir():
+        (folder / file.name).symlink_to(file)
+    manifest = json.loads((exported_graphs / "manifest.json").read_text(encoding="utf-8"))
+    for head in manifest["heads"].values():
+        head["limits"] = None
+    (folder / "manifest.json").unlink()
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported_graphs(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for place in (os.environ.get("SEMCOMP_EDGE"), ROOT / "out" / "edge"):
         manifest = Path(place or "") / "manifest.json"
         if place and manifest.is_file():
@@ -104,7 +120,7 @@ def test_parts_agree_with_the_library(built: None, tmp_path: Path) -> None:
 # ---- calls of the client, all in one browser ----
 
 
-def pictures() -> dict[str, np.ndarray]:
+def pictures() -> dict[str, NDArray[np.uint8]]:
     """R, G, B, A: a part of the sample photo, the same with transparency, and without colour."""
     with Image.open(PHOTO) as opened:
         part = np.asarray(opened.convert("RGBA").crop((120, 60, 120 + 211, 60 + 149))).copy()
@@ -114,7 +130,7 @@ def pictures() -> dict[str, np.ndarray]:
     return {"photo": part, "veiled": veiled, "grey": grey}
 
 
-def kept_positions() -> np.ndarray:
+def kept_positions() -> NDArray[np.bool_]:
     keep = np.zeros((10, 14), bool)
     keep[2:7, 3:9] = keep[6:9, 8:12] = True
     return keep
@@ -124,12 +140,12 @@ def library_files(codec: Codec) -> dict[str, bytes]:
     """Files of the library: golden ones, one with labels and a map, one that keeps a part, and what is refused."""
     part = np.ascontiguousarray(pictures()["photo"][..., :3])
     head = load_head("street")
-    segmentation = head(codec.latents_of(part))
+    segmentation = head(codec.latents_of_image(part))
     assert isinstance(segmentation, Segmentation)
     labels = Labels(names=("dog", "Gräser"), scores=(0.75, 0.25), head="hand")
     picture, keep = from_array(part), kept_positions()
     note = GeneratorNote(name="street", generator_id=load_generator("street").generator_id, guided=True)
-    plan = Plan(note=note, keep=keep, segmentation=segmentation, cell=8)
+    plan = GenerativePlan(note=note, keep=keep, segmentation=segmentation, cell=8)
     y = codec.analyse(picture)
     data = codec.encode(part, quality=62, semantics=Semantics(labels=labels, segmentation=segmentation))
     container = read(data)
@@ -177,7 +193,7 @@ class Driven:
         assert "error" not in row, row["error"]
         return row
 
-    def data(self, name: str, end: str, dtype: str = "u1") -> np.ndarray:
+    def data(self, name: str, end: str, dtype: str = "u1") -> NDArray[np.uint8]:
         return np.fromfile(self.folder / f"job{self.names.index(name)}.{end}", dtype)
 
 
@@ -275,6 +291,7 @@ def test_latents_are_recognised_without_the_decoder(driven: Driven, codec: Codec
     latents = codec.latents(files["told"], precise=True)
     street: Any = load_head("street")
     imagenette: Any = load_head("imagenette")
+    street.limits = imagenette.limits = NO_LIMITS  # as in the graphs of these tests
     quality = torch.tensor([latents.quality])
     with torch.inference_mode():  # in float32 as on the page; the library runs heads in bfloat16 where it can
         logits = street.network(latents.y_hat, quality).numpy()
@@ -431,6 +448,10 @@ def test_page_follows_quality_divider_and_switch(used: tuple[Path, dict[str, Any
     assert seen["finer"]["bytes"] > seen["photo"]["bytes"] and seen["finer"]["psnr"] > seen["photo"]["psnr"]
     assert seen["divider"][1] < seen["divider"][0]
     assert "Decoder runs 0" in seen["latents"]["proof"] and seen["latents"]["labels"]
+
+
+def test_page_asks_no_head_by_itself(used: tuple[Path, dict[str, Any]]) -> None:
+    assert used[1]["seen"]["unasked"] == "Choose a head to ask what the picture shows."
 
 
 def test_page_keeps_a_class(used: tuple[Path, dict[str, Any]], codec: Codec) -> None:

@@ -38,6 +38,8 @@ export interface HeadFacts {
   classes: string[];
   /** R, G, B of each class; empty for a classifier. */
   palette: [number, number, number][];
+  /** Whether the head is too often wrong to be relied on. */
+  experimental: boolean;
 }
 
 export interface ClientFacts {
@@ -78,6 +80,8 @@ export interface FileFacts {
   /** What the file itself says that it shows; `labelsSource` is the head's name, "" for a person's own. */
   storedLabels: Label[];
   labelsSource: string | null;
+  /** Whether the scores of the stored labels are shares of the image's area. */
+  labelsAreAreas: boolean;
   hasStoredMap: boolean;
   hasAlpha: boolean;
   /** Part of the picture is not stored, or is meant to be synthesised. */
@@ -99,7 +103,7 @@ export interface EncodeRequest {
   quality: number;
   /** 1 for each position to store, as `keepMask`; not all and at least one. Left out: the whole picture. */
   keep?: Uint8Array;
-  /** The segmenter whose label map a file with `keep` carries; the first one where it is left out. */
+  /** The segmenter whose label map a file with `keep` carries; no map where it is left out. */
   head?: string;
   /** Heads whose answers are stored in the file: labels of the first classifier, map of the first segmenter. */
   store?: string[];
@@ -129,7 +133,7 @@ export interface Picture {
 export interface Labels {
   task: "classify";
   head: string;
-  /** The best first. */
+  /** The best first; empty where nothing is known. */
   labels: Label[];
   timings: Timings;
 }
@@ -137,7 +141,7 @@ export interface Labels {
 export interface Segmentation {
   task: "segment";
   head: string;
-  /** Class number of every pixel, row by row. */
+  /** Class number of every pixel, row by row; 255 where nothing is known. */
   map: Uint8Array<ArrayBuffer>;
   width: number;
   height: number;

@@ -100,11 +100,27 @@ compare("damaged label maps and regions: the same verdict, the same cells", () =
   assert.ok(fixture.bodies.some((each) => each.found === null) && fixture.bodies.some((each) => each.found !== null));
 });
 
+compare("which classes a head may say", () => {
+  for (const { width, height, dims, logits, classes, limits, said } of fixture.limits) {
+    const given = core.limitsOf(limits, classes);
+    assert.deepEqual(core.saidClasses(given, array(Float32Array, logits), dims, { width, height }), said);
+  }
+  assert.ok(fixture.limits.some(({ said }) => said.includes(true)) && fixture.limits.some(({ said }) => said.includes(false)));
+  assert.throws(() => core.limitsOf({ ...fixture.limits[2].limits }, ["other", "names", "here"]));
+});
+
+test("what may not be said becomes void", () => {
+  const map = Uint8Array.from([0, 1, 2, 1]);
+  core.keepQuiet(map, [true, false, true]);
+  assert.deepEqual([...map], [0, 255, 2, 255]);
+});
+
 compare("labels and the generator's settings", () => {
-  for (const { labels, source, body } of fixture.tags) {
-    assert.deepEqual(core.packTags(labels, source), bytes(body));
+  for (const { labels, source, areas, body } of fixture.tags) {
+    assert.deepEqual(core.packTags(labels, source, areas), bytes(body));
     const read = core.unpackTags(bytes(body));
     assert.equal(read.source, source);
+    assert.equal(read.areas, areas);
     read.labels.forEach(({ name, score }, i) => {
       assert.equal(name, labels[i].name);
       assert.ok(Math.abs(score - labels[i].score) < 1e-5);

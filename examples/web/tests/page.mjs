@@ -44,6 +44,8 @@ const result = await withBrowser(graphs, async ({ browser, url }) => {
 
   await open(photo);
   await settled(/decoded$/);
+  seen.unasked = await text("#answer-note");
+  await page.click('[data-head="street"]');
   await page.waitForSelector("#answer li");
   seen.photo = { name: await save("#download", "page.semc"), bytes: await number("#bytes"), bpp: await number("#bpp"),
     psnr: await number("#psnr"), title: await page.title() };

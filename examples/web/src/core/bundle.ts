@@ -36,7 +36,8 @@ export class Bundle {
   }
 
   get heads(): HeadFacts[] {
-    return [...this.manifest.heads.values()].map(({ name, task, classes, palette }) => ({ name, task, classes, palette }));
+    return [...this.manifest.heads.values()].map(({ name, task, classes, palette, experimental }) =>
+      ({ name, task, classes, palette, experimental }));
   }
 
   /** How far a graph's output sees. ModelError where it was not exported. */

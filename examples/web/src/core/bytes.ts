@@ -134,11 +134,13 @@ export class Cursor {
     return text;
   }
 
-  version(expected: number): void {
+  /** Reads the version, which is one of those given. FormatError for another one. */
+  version(...known: number[]): number {
     const version = this.u8("the version");
-    if (version !== expected) {
-      throw new FormatError(`${this.what} has version ${version}, this page reads ${expected}; use a newer page`);
+    if (!known.includes(version)) {
+      throw new FormatError(`${this.what} has version ${version}, this page reads ${known.join(" and ")}; use a newer page`);
     }
+    return version;
   }
 
   end(): void {

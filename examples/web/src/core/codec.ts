@@ -5,6 +5,7 @@ import { Coder, STRIDE_Y, STRIDE_Z, type Size, grid } from "./coder.ts";
 import { ModelError } from "./errors.ts";
 import { guidePlanes } from "./guide.ts";
 import type { LabelMap } from "./labelmap.ts";
+import { keepQuiet, saidClasses } from "./limits.ts";
 import type { GeneratorFacts } from "./manifest.ts";
 import { noiseAt, noiseTile } from "./noise.ts";
 import { type Span, TILE, tiles, window } from "./spans.ts";
@@ -12,7 +13,7 @@ import { type Span, TILE, tiles, window } from "./spans.ts";
 /** Pixels of the picture a position of a segmenter's logits, and the side of the pieces that are brought to full size. */
 const FINE = 4;
 const BAND = 256;
-const LEAST_SHARE = 0.005;
+const LEAST_SHARE = 0.01;
 /** Of a generator's noise. */
 const SEED = 0;
 
@@ -154,23 +155,29 @@ export class Codec {
     const head = this.head(name);
     const { rows, columns } = grid(latents, STRIDE_Y);
     const dims = [1, this.bundle.manifest.latents, rows, columns];
-    const graph = this.bundle.manifest.heads.get(name)!.graph;
+    const { graph, limits } = this.bundle.manifest.heads.get(name)!;
     const output = head.task === "classify" ? "scores" : "logits";
+    const outputs = head.task === "classify" && limits.energy !== null ? [output, "energy"] : [output];
     const inputs = { y_hat: { data: latents.yHat, dims } };
-    const result = await timer.time("head", () => this.bundle.run(graph, latents.quality, inputs, [output], progress));
+    const result = await timer.time("head", () => this.bundle.run(graph, latents.quality, inputs, outputs, progress));
     progress("head", head.task === "classify" ? 1 : 0.7);
     const values = result[output]!.data as Float32Array;
-    if (head.task === "classify") return { task: "classify", head: name, labels: ranked(head.classes, values) };
+    if (head.task === "classify") {
+      const energy = limits.energy === null ? 0 : (result.energy!.data as Float32Array)[0]!;
+      const known = limits.energy === null || energy >= limits.energy;
+      return { task: "classify", head: name, labels: known ? ranked(head.classes, values) : [] };
+    }
     const map = await timer.time("map", () => this.labelMap(values, result[output]!.dims, latents, progress));
+    keepQuiet(map, saidClasses(limits, values, result[output]!.dims, latents));
     return {
       task: "segment", head: name, map, width: latents.width, height: latents.height, classes: head.classes,
       palette: head.palette, labels: areas(map, head.classes),
     };
   }
 
-  /** The first head that segments, or the one of that name; null where none was exported and none is named. */
+  /** The head of that name, which has to segment; null where none is named. */
   segmenter(name?: string): string | null {
-    if (name === undefined) return this.bundle.heads.find((head) => head.task === "segment")?.name ?? null;
+    if (name === undefined) return null;
     if (this.head(name).task !== "segment") throw new ModelError(`the head ${name} gives labels, no label map`);
     return name;
   }

@@ -106,7 +106,7 @@ export function factsOf(container: Container, bytes: number, keep: Uint8Array | 
     width, height, quality, bytes, bpp: (8 * bytes) / (width * height), mode: header.mode ? "L" : "RGB",
     entropyId: hex(header.entropyId), modelId, codecName: manifest.name,
     chunks: chunks.map(({ kind, data }) => ({ name: chunkName(kind), bytes: data.length })),
-    storedLabels: tags?.labels ?? [], labelsSource: tags?.source ?? null,
+    storedLabels: tags?.labels ?? [], labelsSource: tags?.source ?? null, labelsAreAreas: tags?.areas ?? false,
     hasStoredMap: chunkOf(container, Kind.LABEL_MAP) !== null, hasAlpha: chunkOf(container, Kind.ALPHA) !== null,
     synthesised: (header.flags & SYNTHESISED) !== 0, generator: note && note.name,
     completion: known ? known.name : null,

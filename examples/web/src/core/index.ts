@@ -11,6 +11,7 @@ export * from "./file.ts";
 export * from "./guide.ts";
 export * from "./keepmask.ts";
 export * from "./labelmap.ts";
+export * from "./limits.ts";
 export * from "./manifest.ts";
 export * from "./memory.ts";
 export * from "./noise.ts";

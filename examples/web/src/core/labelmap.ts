@@ -5,7 +5,11 @@ import { type Cells, codeCells } from "./cells.ts";
 import { CLASS_TABLES, type ClassTable, tableNumber } from "./classtables.ts";
 import { FormatError, ImageError } from "./errors.ts";
 
+/** Version of a body whose every cell has a class, and of one in which some cells are VOID. */
 const VERSION = 1;
+const VERSION_WITH_VOID = 2;
+/** In cells and maps: nothing is known here. */
+export const VOID = 255;
 const MAX_CELL = 64;
 const MAX_CELLS = 1 << 22;
 const MAX_SIDE = 1 << 14;
@@ -19,7 +23,7 @@ export interface LabelMap extends Cells {
   source: string;
 }
 
-/** The class that most pixels of each cell have; of equally many the smaller class. */
+/** Gives each cell the class that most of its pixels have. VOID votes like a class; a tie goes to the smaller number. */
 export function reduceMap(map: Uint8Array, width: number, height: number, cell: number): Cells {
   const rows = Math.ceil(height / cell);
   const columns = Math.ceil(width / cell);
@@ -82,18 +86,22 @@ export function packLabelMap(map: LabelMap): Bytes {
   if (map.rows * map.columns > MAX_CELLS || Math.max(map.rows, map.columns) > MAX_SIDE) {
     throw new ImageError(`a label map of ${map.rows} x ${map.columns} cells does not fit into a file; store no map`);
   }
+  const hasVoid = map.cells.includes(VOID);
+  const count = map.classes.length;
   const parts = [
-    Uint8Array.of(VERSION), packVarint(map.cell), packString(map.source), ...packClasses(map.classes, map.palette),
+    Uint8Array.of(hasVoid ? VERSION_WITH_VOID : VERSION), packVarint(map.cell), packString(map.source),
+    ...packClasses(map.classes, map.palette),
   ];
   const writer = new Writer();
-  codeCells(map, writer, map.classes.length);
+  const cells = map.cells.map((number) => (number === VOID ? count : number));
+  codeCells({ ...map, cells }, writer, count + Number(hasVoid));
   return concat([...parts, writer.finish()]);
 }
 
 /** Inverse of `packLabelMap` for a picture of that size. FormatError for anything else. */
 export function unpackLabelMap(data: Uint8Array, width: number, height: number): LabelMap {
   const cursor = new Cursor(data, "the label map");
-  cursor.version(VERSION);
+  const hasVoid = cursor.version(VERSION, VERSION_WITH_VOID) === VERSION_WITH_VOID;
   const cell = cursor.varint();
   const source = cursor.string();
   const count = cursor.varint();
@@ -112,7 +120,11 @@ export function unpackLabelMap(data: Uint8Array, width: number, height: number):
   }
   const cells = new Uint8Array(rows * columns);
   const reader = new Reader(words);
-  codeCells({ rows, columns, cells }, reader, classes.length);
+  codeCells({ rows, columns, cells }, reader, classes.length + Number(hasVoid));
   reader.finish();
-  return { cell, source, classes, palette, rows, columns, cells };
+  if (hasVoid && !cells.includes(classes.length)) {
+    throw new FormatError(`the label map claims cells of which nothing is known, and has none; ${COPY_AGAIN}`);
+  }
+  const known = cells.map((number) => (number === classes.length ? VOID : number));
+  return { cell, source, classes, palette, rows, columns, cells: known };
 }

@@ -1,6 +1,7 @@
 // What a folder of exported graphs says about itself.
 import type { HeadFacts } from "../api.ts";
 import { ModelError } from "./errors.ts";
+import { type Limits, limitsOf } from "./limits.ts";
 
 const FORMAT = "semcomp-edge-1";
 
@@ -35,7 +36,7 @@ export interface Manifest {
   skipBelow: number;
   tables: StoredFile;
   graphs: Map<string, Graph>;
-  heads: Map<string, HeadFacts & { graph: string }>;
+  heads: Map<string, HeadFacts & { graph: string; limits: Limits }>;
   generators: Map<string, GeneratorFacts>;
 }
 
@@ -85,7 +86,10 @@ function generatorOf({ graph, id, classes }: any): Omit<GeneratorFacts, "name"> 
   return { graph: String(graph), id, classes: classes.map(String) };
 }
 
-function headOf(entry: any): Omit<HeadFacts, "name"> & { graph: string } {
+function headOf(entry: any): Omit<HeadFacts, "name"> & { graph: string; limits: Limits } {
   if (!["classify", "segment"].includes(entry.task)) throw new Error(`a head's task is ${entry.task}`);
-  return { graph: String(entry.graph), task: entry.task, classes: entry.classes.map(String), palette: entry.palette };
+  const classes: string[] = entry.classes.map(String);
+  const limits = limitsOf(entry.limits, classes);
+  const { task, palette } = entry;
+  return { graph: String(entry.graph), task, classes, palette, limits, experimental: limits.experimental };
 }

@@ -3,7 +3,9 @@ import { type Bytes, COPY_AGAIN, Cursor, concat, fromHex, hex, packInteger, pack
 import { FormatError } from "./errors.ts";
 import type { Label } from "../api.ts";
 
+/** Version of the chunks; of tags whose scores are probabilities, and of tags whose scores are areas. */
 const VERSION = 1;
+const VERSION_OF_AREAS = 2;
 const MAX_TAGS = 256;
 const SCORE_ONE = 65535;
 const STORED_LABELS = 16;
@@ -22,16 +24,17 @@ export function worthStoring(labels: readonly Label[]): Label[] {
   return labels.slice(0, STORED_LABELS).filter((label) => label.score >= LEAST_SCORE);
 }
 
-/** The body of a TAGS chunk. */
-export function packTags(labels: readonly Label[], source: string): Bytes {
+/** The body of a TAGS chunk; `areas` says that the scores are shares of the image's area. */
+export function packTags(labels: readonly Label[], source: string, areas = false): Bytes {
   const rows = labels.flatMap(({ name, score }) => [packString(name), packInteger(roundHalfEven(score * SCORE_ONE), 2)]);
-  return concat([Uint8Array.of(VERSION), packString(source), packVarint(labels.length), ...rows]);
+  const version = areas ? VERSION_OF_AREAS : VERSION;
+  return concat([Uint8Array.of(version), packString(source), packVarint(labels.length), ...rows]);
 }
 
 /** Inverse of `packTags`. FormatError for anything else. */
-export function unpackTags(data: Uint8Array): { source: string; labels: Label[] } {
+export function unpackTags(data: Uint8Array): { source: string; labels: Label[]; areas: boolean } {
   const cursor = new Cursor(data, "the labels");
-  cursor.version(VERSION);
+  const areas = cursor.version(VERSION, VERSION_OF_AREAS) === VERSION_OF_AREAS;
   const source = cursor.string();
   const count = cursor.varint();
   if (count > MAX_TAGS) throw new FormatError(`the labels claim to be ${count}, at most ${MAX_TAGS}; ${COPY_AGAIN}`);
@@ -44,7 +47,7 @@ export function unpackTags(data: Uint8Array): { source: string; labels: Label[] 
     labels.push({ name, score: cursor.u16("a score") / SCORE_ONE });
   }
   cursor.end();
-  return { source, labels };
+  return { source, labels, areas };
 }
 
 /** The body of a GENERATOR chunk. */

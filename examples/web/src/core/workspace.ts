@@ -235,9 +235,10 @@ export class Workspace {
       if (answer.task === "classify") labels = answer;
       else map = answer;
     }
+    const areas = labels === null;
     labels ??= map;
     const chunks: Chunk[] = [];
-    if (labels) chunks.push({ kind: Kind.TAGS, data: packTags(worthStoring(labels.labels), labels.head) });
+    if (labels) chunks.push({ kind: Kind.TAGS, data: packTags(worthStoring(labels.labels), labels.head, areas) });
     if (map) chunks.push({ kind: Kind.LABEL_MAP, data: mapBody(map, CELL) });
     return chunks;
   }

@@ -23,7 +23,7 @@ export interface Legend {
 /** Classes by the share of the positions in `part`, 1 for each that counts, that they cover. */
 export function areasWithin(answer: Segmentation, part: Uint8Array): Label[] {
   const { map, width, height, classes } = answer;
-  const counts = new Array<number>(classes.length).fill(0);
+  const counts = new Array<number>(256).fill(0); // VOID is counted too, and shown nowhere
   const columns = Math.ceil(width / POSITION);
   let all = 0;
   for (let y = 0, at = 0; y < height; y++) {

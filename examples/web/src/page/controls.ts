@@ -8,11 +8,12 @@ import { save, toPng } from "./photo";
 import { STORED } from "./pipeline";
 import type { Session } from "./session";
 import { bytesToAnswer } from "./times";
-import { bitsAPixel, milliseconds, percent, renamed, size, thousands } from "./words";
+import { bitsAPixel, milliseconds, NOTHING_KNOWN, percent, renamed, size, thousands } from "./words";
 
 /** How long the slider rests before a photo is encoded. */
 const PAUSE = 160;
 const STORED_NAME = "in the file";
+const ASK = "Choose a head to ask what the picture shows.";
 
 export class Controls {
   private readonly quality = byId<HTMLInputElement>("quality");
@@ -89,14 +90,16 @@ export class Controls {
     for (const button of group.querySelectorAll("button")) {
       const chosen = button.dataset["head"] === head;
       button.setAttribute("aria-checked", String(chosen));
-      button.tabIndex = chosen ? 0 : -1;
+      button.tabIndex = chosen || (!names.includes(head) && button === group.firstElementChild) ? 0 : -1;
     }
   }
 
   private headButton(name: string): HTMLButtonElement {
     const facts = this.session.facts?.heads.find((head) => head.name === name);
     const what = !facts ? "what the file says of itself" : facts.task === "segment" ? "a label map" : "labels";
-    const button = make("button", { type: "button", role: "radio", "data-head": name, title: `Gives ${what}` }, name || STORED_NAME);
+    const shown = facts?.experimental ? `${name} (experimental)` : name || STORED_NAME;
+    const title = facts?.experimental ? `Gives ${what}. It is often wrong, and says little` : `Gives ${what}`;
+    const button = make("button", { type: "button", role: "radio", "data-head": name, title }, shown);
     button.addEventListener("click", () => {
       if (this.session.head !== name) this.session.setHead(name);
     });
@@ -133,7 +136,8 @@ export class Controls {
       if (focused) list.querySelector<HTMLElement>(`[data-class="${CSS.escape(focused)}"]`)?.focus();
     }
     list.classList.toggle("stale", !answer);
-    byId("answer-note").textContent = answer ? this.note(answer, choosing) : "";
+    const unasked = session.source !== null && !session.headFacts && session.head === STORED;
+    byId("answer-note").textContent = answer ? this.note(answer, choosing) : unasked ? ASK : "";
   }
 
   private legend(answer: Segmentation): Legend {
@@ -146,6 +150,7 @@ export class Controls {
 
   private note(answer: Labels | Segmentation, choosing: boolean): string {
     const { usesReference, answeredPart, head } = this.session;
+    if (!answer.labels.length) return `${NOTHING_KNOWN[0]!.toUpperCase()}${NOTHING_KNOWN.slice(1)}.`;
     if (head === STORED) return "The file says so itself; no network ran.";
     if (answer.task === "classify") return "The likeliest classes, read from the latents.";
     if (usesReference) return "Read from the latents of the whole photo. What is kept is stored, the rest is not.";

@@ -102,7 +102,8 @@ export class Keeping {
       },
       click: ({ x, y }: { x: number; y: number }) => {
         const shown = this.view() === "map" && session.mask ? session.segmentation : null;
-        if (shown) this.toggleClass(shown.map[Math.floor(y) * shown.width + Math.floor(x)]!);
+        const number = shown?.map[Math.floor(y) * shown.width + Math.floor(x)];
+        if (number !== undefined && shown?.classes[number] !== undefined) this.toggleClass(number);
       },
       hover: (pixel: { x: number; y: number } | null, at: { x: number; y: number }) => {
         const shown = this.view() === "map" && pixel ? session.segmentation : null;

@@ -10,7 +10,7 @@ import type { Times } from "./times";
 
 /** Quality at which the map is read that classes are chosen from, where the file itself holds a part alone. */
 const REFERENCE_QUALITY = 75;
-/** Stands for what a file says of itself, in place of a head's name. */
+/** Stands in place of a head's name for what a file says of itself, and for no head at all. */
 export const STORED = "";
 
 export type Source = { kind: "photo"; name: string; photo: Photo } | { kind: "file"; name: string; bytes: Uint8Array };
@@ -138,7 +138,7 @@ export class Pipeline {
   /** Whether the file itself says what it shows. */
   get hasStoredAnswer(): boolean {
     const facts = this.file?.facts;
-    return !!facts && (facts.hasStoredMap || facts.storedLabels.length > 0);
+    return !!facts && (facts.hasStoredMap || facts.labelsSource !== null);
   }
 
   /** Gives the source to the worker again, after another one was refused. */

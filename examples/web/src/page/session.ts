@@ -10,8 +10,6 @@ const TRANSPARENT =
 export class Session extends Pipeline {
   async start(): Promise<void> {
     this.facts = await this.client.ready(this.report());
-    const heads = this.facts.heads;
-    this.head = (heads.find((head) => head.task === "segment") ?? heads[0])?.name ?? STORED;
   }
 
   /** Opens a photo or a `.semc` file. What was open before stays where that fails. */
@@ -45,7 +43,6 @@ export class Session extends Pipeline {
     this.times.set("analyse", timings);
     this.mask = new KeepMask(width, height);
     if (hasAlpha) this.listener.remark(TRANSPARENT);
-    if (this.head === STORED) this.head = this.facts?.heads[0]?.name ?? STORED;
     this.listener.changed(true);
   }
 
@@ -57,7 +54,6 @@ export class Session extends Pipeline {
     this.file = { bytes, facts };
     this.fromBytes = true;
     if (facts.kept !== null && this.hasStoredAnswer) this.head = STORED; // the heads see a part of the picture alone
-    else if (this.head === STORED) this.head = this.facts?.heads[0]?.name ?? STORED;
     for (const warning of facts.warnings) this.listener.remark(warning);
     if (facts.synthesised && facts.kept === null && facts.completion === null) this.listener.remark(meantFor(facts.generator));
     this.listener.changed(true);

@@ -4,7 +4,7 @@ import type { ClientFacts, FileFacts, Step } from "../api";
 import { byId, make } from "./dom";
 import { stepName } from "./notices";
 import { bytesToAnswer, lasting, type Stage, type Times } from "./times";
-import { bitsAPixel, dimensions, milliseconds, percent, thousands } from "./words";
+import { NOTHING_KNOWN, bitsAPixel, dimensions, milliseconds, percent, thousands } from "./words";
 
 const STAGES: Record<Stage, string> = {
   analyse: "Analyse the photo", encode: "Encode", open: "Open the file", decode: "Decode", answer: "Recognise",
@@ -45,7 +45,10 @@ export function showFacts(facts: FileFacts | null): void {
     add("Model id", facts.modelId, "fact id");
     if (facts.kept !== null) add("Stored", `${percent(facts.kept)} of the picture`);
     if (facts.generator !== null) add("Made for generator", facts.generator || "unnamed");
-    for (const { name, score } of facts.storedLabels) add(`Label ${name}`, percent(score));
+    for (const { name, score } of facts.storedLabels) {
+      add(`Label ${name}`, facts.labelsAreAreas ? `covers ${percent(score)}` : percent(score));
+    }
+    if (facts.labelsSource !== null && !facts.storedLabels.length) add("Labels", NOTHING_KNOWN);
     for (const { name, bytes } of facts.chunks) add(`Chunk ${name}`, `${thousands(bytes)} bytes`);
     for (const warning of facts.warnings) add("Warning", warning);
   }

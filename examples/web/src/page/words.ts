@@ -31,3 +31,6 @@ export const dimensions = (width: number, height: number): string => `${thousand
 
 /** What a file with this name is called with another ending. */
 export const renamed = (name: string, ending: string): string => `${name.replace(/\.[a-z0-9]{1,5}$/i, "") || "picture"}${ending}`;
+
+/** What an empty answer is called. */
+export const NOTHING_KNOWN = "nothing known";

@@ -1,0 +1,62 @@
+"""`semcomp classify`: what pictures show, read from their latents."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from typing import Any
+
+from semcomp.cli.argument_types import whole_number
+from semcomp.cli.batch import run_batch
+from semcomp.cli.latents_input import HEAD_HELP, Input, asked_head, get_head, in_words, read_latents
+from semcomp.cli.paths import IMAGE_SUFFIXES, Job, list_jobs
+from semcomp.cli.shared_options import NewParser, SharedOptions
+
+KEYS = ("head", "labels", "scores_are")
+
+_EPILOG = """\
+examples:
+  semcomp classify --head imagenette small/*.semc
+  semcomp classify --head street drive/ --top 3 --json   pictures are encoded in memory first
+  semcomp classify --head my.safetensors new/*.semc a head of your own, see semcomp-fit-head
+"""
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.reading, shared.model, shared.output],
+        epilog=_EPILOG,
+        description="Say what .semc files show, or that nothing is known. Heads read the latents: no pixel is decoded.",
+    )
+    parser.add_argument("--head", metavar="NAME", help=HEAD_HELP)
+    parser.add_argument(
+        "--top", type=whole_number(1, 1000, "count"), default=5, metavar="N", help="labels for each file (5)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Classify every input; returns the exit code."""
+    asked_head(options.head, "no head is asked by itself")  # a missing head is one error, not one for each file
+    plan = list_jobs(options.inputs, read_suffixes=(".semc", *IMAGE_SUFFIXES))
+    return run_batch(classify_one, plan, options, keys=KEYS, prepare=read_latents)
+
+
+def classify_one(job: Job, options: Namespace, given: Input) -> dict[str, Any]:
+    """Run the head on one file's latents; returns the values of `KEYS` and the line to show."""
+    from semcomp.semantics.head import Segmentation
+
+    head = get_head(options.head)
+    start = time.perf_counter()
+    assert given.latents is not None
+    answer = head(given.latents)
+    labels = (answer.labels() if isinstance(answer, Segmentation) else answer).top(options.top)
+    pairs = list(zip(labels.names, labels.scores, strict=True))
+    return {
+        "head": head.name,
+        "labels": [{"name": name, "score": round(score, 4)} for name, score in pairs],
+        "scores_are": "areas" if labels.areas else "probabilities",
+        "seconds": time.perf_counter() - start,
+        "line": in_words(labels.names, labels.scores, areas=labels.areas),
+    }

@@ -1,0 +1,63 @@
+"""`semcomp compare`: one image beside JPEG, WebP and AVIF of equal size, as one page."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+from pathlib import Path
+
+from semcomp.cli.batch import get_codec
+from semcomp.cli.commands.encode import encode_with_target, read_picture
+from semcomp.cli.exit_codes import EXIT_OK
+from semcomp.cli.paths import STREAM, check_target, read_source, write_target
+from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.terminal import say, say_json
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.target, shared.model, shared.output],
+        description="Write one self-contained page: slider, zoomed crops, bytes and PSNR at equal bytes.",
+    )
+    parser.add_argument("input", metavar="IN", help="an image, or - for stdin")
+    parser.add_argument("-o", "--output", metavar="PAGE", help="the page (IN with the suffix .compare.html)")
+    parser.add_argument("-f", "--force", action="store_true", help="overwrite a page that exists")
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Write the page; returns the exit code."""
+    from semcomp.eval.compare import at_equal_bytes, comparison_page
+
+    start = time.perf_counter()
+    default = "stdin.compare.html" if options.input == STREAM else str(Path(options.input).with_suffix(".compare.html"))
+    target = options.output or default
+    check_target(target, force=options.force)
+    picture = read_picture(read_source(options.input), options)
+    codec = get_codec(options.model, options.device, options.threads)
+    data, quality, _ = encode_with_target(codec, picture, options)
+    comparison = at_equal_bytes(picture, data, codec.decode(data), quality=quality)
+    name = Path(options.input).name if options.input != STREAM else "stdin"
+    write_target(target, comparison_page(comparison, title=name).encode(), force=options.force)
+    seconds = time.perf_counter() - start
+
+    out = sys.stderr if target == STREAM else sys.stdout
+    if options.json:
+        values = {
+            "command": "compare",
+            "input": options.input,
+            "output": target,
+            "ok": True,
+            "width": picture.width,
+            "height": picture.height,
+            "quality": quality,
+            "codecs": [entry.to_dict() for entry in comparison.entries],
+            "seconds": round(seconds, 4),
+        }
+        say_json(values, stream=out)
+    elif not options.quiet:
+        say(f"{options.input} -> {target}  {seconds:.2f} s", stream=out)
+        say([f"  {entry.line()}" for entry in comparison.entries], stream=out)
+    return EXIT_OK

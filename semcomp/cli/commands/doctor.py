@@ -1,0 +1,124 @@
+"""`semcomp doctor`: what is installed, and whether symbols decode exactly on this machine."""
+
+from __future__ import annotations
+
+import os
+import time
+from argparse import Namespace
+from importlib.util import find_spec
+from typing import Any
+
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
+from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.terminal import complain, say, say_json
+
+CORE = ("torch", "numpy", "pillow", "safetensors", "constriction", "tqdm", "PyYAML")
+EXTRAS = {
+    "train": (
+        "torchvision",
+        "compressai",
+        "segmentation_models_pytorch",
+        "lpips",
+        "torchmetrics",
+        "tensorboard",
+        "lightning",
+    ),
+    "export": ("onnx", "onnxscript", "onnxruntime"),
+    "edge": ("onnxruntime",),
+    "eval": ("imagecodecs", "matplotlib", "bjontegaard", "lpips", "torchmetrics"),
+    "scale": ("ray",),
+}
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.output],
+        description="Say what is installed and prove that symbols decode exactly on this machine.",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Print the report; returns 0 if every check holds, else 1 or the exit code of the error that stopped it."""
+    from semcomp.errors import SemcompError
+
+    report: dict[str, Any] = {
+        "command": "doctor",
+        "versions": versions(),
+        "devices": devices(),
+        "extras": {extra: all(find_spec(name) for name in names) for extra, names in EXTRAS.items()},
+        "coder": "constriction" if find_spec("constriction") else "plain Python (slower, the same bytes)",
+    }
+    start = time.perf_counter()
+    code = EXIT_OK
+    try:
+        from semcomp.codec.codec import load
+        from semcomp.codec.self_test import self_test
+
+        checks = [
+            {"name": name, "ok": bool(ok), "detail": str(detail)} for name, ok, detail in self_test(load().release)
+        ]
+    except SemcompError as error:
+        checks = [{"name": "self-test", "ok": False, "detail": str(error)}]
+        code = error.exit_code
+    report["checks"] = checks
+    report["seconds"] = round(time.perf_counter() - start, 3)
+    report["ok"] = all(check["ok"] for check in checks)
+    if options.json:
+        say_json(report)
+    elif not options.quiet:
+        say(describe(report))
+    elif not report["ok"]:
+        complain("semcomp doctor: the self-test failed")
+    return EXIT_OK if report["ok"] else code or EXIT_FAILED
+
+
+def versions() -> dict[str, str | None]:
+    """Map each package to its version, or to None where it is not installed."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    import semcomp
+
+    found: dict[str, str | None] = {"semcomp": semcomp.__version__, "python": platform.python_version()}
+    for name in CORE:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def devices() -> dict[str, Any]:
+    """Describe the devices that networks could run on."""
+    import platform
+
+    import torch
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "cuda": gpus,
+        "mps": torch.backends.mps.is_available(),
+    }
+
+
+def describe(report: dict[str, Any]) -> list[str]:
+    """Describe the report in a few lines for a person."""
+    where = report["devices"]
+    gpus = ", ".join([*where["cuda"], *(["MPS"] if where["mps"] else [])]) or "none"
+    lines = ["versions   " + "  ".join(f"{name} {found or 'MISSING'}" for name, found in report["versions"].items())]
+    lines.append(f"devices    {where['cores']} cores ({where['machine']}), {where['torch_threads']} used; GPU: {gpus}")
+    for extra, complete in report["extras"].items():
+        state = "installed" if complete else f"not installed: pip install 'semcomp[{extra}]'"
+        lines.append(f"extra      {extra:<8}{state}")
+    lines.append(f"coder      {report['coder']}")
+    for check in report["checks"]:
+        lines.append(f"{'ok' if check['ok'] else 'FAILED':<11}{check['name']}: {check['detail']}")
+    verdict = "all is well" if report["ok"] else "something is wrong, see above"
+    lines.append(f"{verdict} ({report['seconds']:.1f} s of self-test)")
+    return lines

@@ -1,0 +1,220 @@
+"""`semcomp encode`: images -> .semc files."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from semcomp.cli import generative_options
+from semcomp.cli.argument_types import SEMANTICS, semantics_kinds, tag, whole_number
+from semcomp.cli.batch import get_codec, run_batch
+from semcomp.cli.exit_codes import UsageError
+from semcomp.cli.failures import check_readable
+from semcomp.cli.latents_input import HEAD_HELP, get_head, heads_in_words
+from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
+from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
+
+if TYPE_CHECKING:
+    from semcomp.imaging.picture import Picture
+
+KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "ratio", "quality", "psnr_db", "semantics_bytes")
+
+_EPILOG = """\
+examples:
+  semcomp encode photo.jpg                          photo.semc, quality 50
+  semcomp encode photo.jpg -q 80 -o best.semc
+  semcomp encode 'photos/**/*.png' -o out/ -j 4     the tree below photos/, mirrored into out/
+  semcomp encode photos/ --max-bytes 20k            each file at most 20,000 bytes (20Ki: 20,480)
+  semcomp encode photo.png --psnr 36                the smallest file of at least 36 dB
+  cat photo.png | semcomp encode - > photo.semc
+  semcomp encode drive.jpg --semantics --head street     labels and a label map go into the file
+  semcomp encode photo.jpg --tag dog=0.98 --tag beach
+  semcomp encode photo.png --mode generative --map  a tiny file; its decoder synthesises the details
+  semcomp encode street.png --keep people,car --head street
+"""
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.batch, shared.target, shared.model, shared.output],
+        epilog=_EPILOG,
+        description="Compress images into .semc files. No option is needed.",
+    )
+    _add_semantics_options(parser)
+    generative_options.add_encode_options(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_semantics_options(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("semantics stored in the file")
+    group.add_argument(
+        "--semantics",
+        nargs="?",
+        const=SEMANTICS,
+        type=semantics_kinds,
+        metavar="labels,map",
+        help="run heads and store labels with scores, a label map, or both (both)",
+    )
+    group.add_argument("--head", action="append", metavar="NAME", help=f"{HEAD_HELP}; may be repeated")
+    group.add_argument(
+        "--grid",
+        type=whole_number(1, 64, "grid"),
+        metavar="N",
+        help="one cell of the map for N x N pixels (4; 8 where the map guides a generator)",
+    )
+    group.add_argument("--label-map", metavar="PNG", help="store this label map: a palette or grey PNG")
+    group.add_argument("--classes", metavar="TXT", help="text file with the names of its classes, one a line")
+    group.add_argument(
+        "--void", type=int, default=255, metavar="N", help="number in --label-map that means: nothing is known (255)"
+    )
+    group.add_argument(
+        "--tag", action="append", type=tag, metavar="NAME[=SCORE]", help="store this label; may be repeated"
+    )
+
+
+def run(options: Namespace) -> int:
+    """Encode every input; returns the exit code."""
+    plan = plan_jobs(options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc")
+    check_semantics(options, len(plan.jobs) + len(plan.unusable))
+    generative_options.check(options, len(plan.jobs) + len(plan.unusable))
+    return run_batch(encode_one, plan, options, keys=KEYS)
+
+
+def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
+    """Encode one file and write it; returns the values of `KEYS` and the line to show."""
+    check_target(job.target, force=options.force)
+    codec = get_codec(options.model, options.device, options.threads)
+    start = time.perf_counter()  # the time of loading the weights does not count for the first file
+    source = read_source(job.source)
+    picture = read_picture(source, options)
+    data, quality, psnr_db = encode_with_target(codec, picture, options)
+    write_target(job.target, data, force=options.force)
+    bpp, ratio = 8 * len(data) / (picture.width * picture.height), len(source) / len(data)
+    stored = semantics_bytes(data)
+    digits = 3 if bpp < 0.1 else 2
+    line = f"{len(data):,} B  {bpp:.{digits}f} bpp  {ratio:.1f}x  {{seconds}}"
+    if options.verbose or target_of(options):
+        line += f"  quality {quality}" + (f"  {psnr_db:.2f} dB" if psnr_db is not None else "")
+    if stored:
+        line += f"  of which semantics {stored:,} B"
+    if generative_options.is_generative(options):
+        line += f"  {generative_options.kept_in_words(data)}"
+    return {
+        "semantics_bytes": stored,
+        "width": picture.width,
+        "height": picture.height,
+        "input_bytes": len(source),
+        "bytes": len(data),
+        "bpp": round(bpp, 6),
+        "ratio": round(ratio, 4),
+        "quality": quality,
+        "psnr_db": psnr_db,
+        "seconds": time.perf_counter() - start,
+        "line": line,
+    }
+
+
+def read_picture(source: bytes, options: Namespace) -> Picture:
+    """Read the bytes of an image file as --convert, --convert-colour and --keep-hidden-colour say."""
+    from semcomp.imaging.picture import open_picture
+
+    return open_picture(
+        source,
+        convert=options.convert,
+        convert_colour=options.convert_colour,
+        keep_hidden_colour=options.keep_hidden_colour,
+    )
+
+
+def target_of(options: Namespace) -> dict[str, Any]:
+    """Return the target of the options as a keyword of `Codec.encode_to`; empty if there is none."""
+    return {name: getattr(options, name) for name in TARGETS if getattr(options, name) is not None}
+
+
+def encode_with_target(codec: Any, picture: Any, options: Namespace) -> tuple[bytes, int, float | None]:
+    """Encode by the quality or the target of the options. Returns the file, its quality, and the PSNR if measured."""
+    target = target_of(options)
+    more = {"strip": options.strip}
+    if (semantics := semantics_of(options)) is not None:
+        more["semantics"] = semantics
+    if (request := generative_options.request_of(options)) is not None:
+        more["generative"] = request
+    if target:
+        encoded = codec.encode_to(picture, **more, **target)
+        return encoded.data, encoded.quality, encoded.psnr_db
+    quality = options.quality or (generative_options.QUALITY if getattr(options, "mode", "") == "generative" else 50)
+    return codec.encode(picture, quality=quality, **more), quality, None
+
+
+def check_semantics(options: Namespace, inputs: int) -> None:
+    """Check the options before the first file is read.
+
+    Raises:
+        UsageError: The options contradict each other.
+        Fault: A file that they name cannot be read.
+    """
+    if options.label_map and inputs > 1:
+        raise UsageError("--label-map belongs to one picture, and there are several")
+    if options.classes and not options.label_map:
+        raise UsageError("--classes names the classes of a --label-map")
+    if options.void != 255 and not options.label_map:
+        raise UsageError("--void says which number of a --label-map means that nothing is known")
+    if options.tag and options.semantics and "labels" in options.semantics:
+        raise UsageError("labels come either from --tag or from a head: give --semantics map beside --tag")
+    if options.label_map and options.semantics and "map" in options.semantics:
+        raise UsageError("the map comes either from --label-map or from a head: give --semantics labels beside it")
+    if options.head and not (options.semantics or options.map or generative_options.is_selective(options)):
+        raise UsageError("--head says who makes the semantics: give --semantics too")
+    check_readable(options.label_map, what="the label map")
+    check_readable(options.classes, what="the list of classes")
+    if options.semantics:
+        from semcomp.semantics.head import Segmenter
+
+        if not options.head:
+            raise UsageError(f"--semantics runs a head: {heads_in_words()}")
+        heads = _heads(options)
+        if "map" in options.semantics and not any(isinstance(head, Segmenter) for head in heads):
+            raise UsageError(f"{heads[0].name} gives no label map: give --semantics labels, or a --head that segments")
+
+
+def _heads(options: Namespace) -> list[Any]:
+    return [get_head(name) for name in options.head]
+
+
+def semantics_of(options: Namespace) -> Any:
+    """Build the argument `semantics` of `Codec.encode`. Returns None if the user asked for nothing."""
+    if not any(getattr(options, name, None) for name in ("semantics", "tag", "label_map")):
+        return None
+    from dataclasses import replace
+
+    from semcomp.semantics.head import Labels
+    from semcomp.semantics.stored import LABEL_CELL, Semantics, from_heads
+
+    labels = segmentation = None
+    if options.tag:
+        given = sorted(dict(options.tag).items(), key=lambda tag: -tag[1])
+        labels = Labels(names=tuple(name for name, _ in given), scores=tuple(score for _, score in given))
+    if options.label_map and not generative_options.is_generative(options):
+        segmentation = generative_options.given_label_map(options)
+    cell = options.grid or LABEL_CELL
+    own = Semantics(labels=labels, segmentation=segmentation, cell=cell)
+    if not options.semantics:
+        return own
+    heads = _heads(options)
+    describe = from_heads(heads, labels="labels" in options.semantics, label_map="map" in options.semantics, cell=cell)
+
+    def both(latents: Any) -> Semantics:
+        made = describe(latents)
+        return replace(made, labels=labels or made.labels, segmentation=segmentation or made.segmentation)
+
+    return both
+
+
+def semantics_bytes(data: bytes) -> int:
+    """Count the bytes of the chunks that hold semantics."""
+    from semcomp.bitstream.container import ChunkKind, read_header
+
+    kinds = (ChunkKind.TAGS, ChunkKind.LABEL_MAP)
+    return sum(entry.length for entry in read_header(data)[1] if entry.kind in kinds)

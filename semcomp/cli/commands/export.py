@@ -1,0 +1,93 @@
+"""`semcomp export onnx`: graphs for clients without torch."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from semcomp.cli.argument_types import name_list
+from semcomp.cli.exit_codes import EXIT_OK, UsageError
+from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.terminal import complain, say, say_json
+
+_EPILOG = """\
+examples:
+  semcomp export onnx -o edge/                              every part, every head
+  semcomp export onnx -o edge/ --heads street               a smaller client
+  semcomp export onnx -o viewer/ --parts sigma,mean,synthesis
+  semcomp export onnx -o edge8/ --int8 --calibration photos/    integers: smaller and faster
+  python -m semcomp.edge edge/ decode photo.semc            the client, without torch
+"""
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.output],
+        epilog=_EPILOG,
+        description="Write graphs, tables and a manifest into a folder, and compare onnxruntime with torch.",
+    )
+    parser.add_argument("format", choices=("onnx",), help="onnx")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="the folder")
+    parser.add_argument("-f", "--force", action="store_true", help="overwrite an export that exists")
+    parser.add_argument("--parts", type=name_list, default=("all",), metavar="A,B", help="all, or some parts (all)")
+    parser.add_argument("--model", default="base", metavar="NAME", help="weights: a name or a .safetensors path (base)")
+    parser.add_argument(
+        "--heads", type=name_list, metavar="A,B", help="names or files of heads (all that are installed)"
+    )
+    parser.add_argument(
+        "--generators",
+        type=name_list,
+        metavar="A,B",
+        help="names or files of generators (all that come with the package)",
+    )
+    parser.add_argument("--int8", action="store_true", help="analysis, synthesis and heads in 8-bit integers")
+    parser.add_argument("--calibration", metavar="DIR", help="photos that set the scales of --int8 (the sample photo)")
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Write the folder and show how far onnxruntime is from torch; returns the exit code."""
+    from semcomp.export.folder import export_onnx
+
+    def progress(name: str) -> None:
+        if not options.quiet:
+            complain(f"semcomp export: {name}")
+
+    parts = _checked_parts(options)
+    result = export_onnx(
+        options.output,
+        model=options.model,
+        parts=parts,
+        heads=options.heads,
+        generators=options.generators,
+        int8=options.int8,
+        calibration=options.calibration,
+        force=options.force,
+        progress=progress,
+    )
+    if options.json:
+        values = {"command": "export", "output": options.output, "bytes": result.sizes, "int8": list(result.int8)}
+        say_json({**values, "differences": [{**vars(entry), "passed": entry.passed} for entry in result.differences]})
+    elif not options.quiet:
+        for file, size in result.sizes.items():
+            say(f"{file:<28}{size:>12,} bytes{'  int8' if file in result.int8 else ''}")
+        for entry in result.differences:
+            say(f"{entry.name:<36}{entry.value:>12.3g} {entry.unit} (at most {entry.limit:g})")
+    return EXIT_OK
+
+
+def _checked_parts(options: Namespace) -> tuple[str, ...]:
+    """Return the parts to export. Raises UsageError where the options contradict each other."""
+    from semcomp.export.folder import ALL_PARTS
+
+    parts = ALL_PARTS if options.parts == ("all",) else options.parts
+    if unknown := [part for part in parts if part not in ALL_PARTS]:
+        raise UsageError(f"the part {unknown[0]} does not exist: give all, or some of {','.join(ALL_PARTS)}")
+    if options.calibration and not options.int8:
+        raise UsageError("--calibration belongs to --int8: give both, or neither")
+    if options.int8 and not options.calibration:
+        complain(
+            "semcomp export: the sample photo alone sets the scales, and values beyond those that it reaches are "
+            "clipped: give a folder of photos like yours with --calibration"
+        )
+    return tuple(parts)

@@ -1,0 +1,99 @@
+"""`semcomp info`: what a file says about itself. It imports the standard library alone, so that it answers at once."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
+from semcomp.cli.failures import explain
+from semcomp.cli.paths import STREAM, list_jobs
+from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.terminal import complain, say, say_json
+from semcomp.errors import SemcompError
+
+if TYPE_CHECKING:
+    from semcomp.bitstream.inspect import Info
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.output], description="Check .semc files and say what is in them. Nothing is decoded."
+    )
+    parser.add_argument("inputs", nargs="+", metavar="FILE", help=".semc files, folders, globs, or - for stdin")
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Describe every file; returns the exit code."""
+    plan = list_jobs(options.inputs, read_suffixes=(".semc",))
+    for note in plan.notes:
+        complain(f"semcomp info: {note}")
+    codes = [_fail(entry.source, FileNotFoundError(entry.reason), options) for entry in plan.unusable]
+    codes += [_show(job.source, options) for job in plan.jobs]
+    failed = {code for code in codes if code != EXIT_OK}
+    return failed.pop() if len(failed) == 1 else EXIT_FAILED if failed else EXIT_OK
+
+
+def _show(name: str, options: Namespace) -> int:
+    """Describe one file; returns its exit code."""
+    from semcomp.bitstream.inspect import info
+
+    try:
+        facts = info(sys.stdin.buffer if name == STREAM else name)
+    except (SemcompError, OSError) as error:
+        return _fail(name, error, options)
+    if options.json:
+        say_json({"command": "info", "input": name, "ok": True, **facts.to_dict()})
+    elif not options.quiet:
+        say(describe(name, facts, verbose=options.verbose))
+    return EXIT_OK
+
+
+def _fail(name: str, error: Exception, options: Namespace) -> int:
+    failure = explain(error)
+    if options.json:
+        values = {"command": "info", "input": name, "ok": False, "error": failure.kind, "message": failure.message}
+        say_json(values)
+    complain(f"semcomp info: {name}: {failure.message}")
+    return failure.exit_code
+
+
+def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:
+    """Describe a file in a few lines for a person."""
+    from semcomp.bitstream.origin import in_words
+    from semcomp.cli.latents_input import in_words as labels_in_words
+
+    held = {"alpha": facts.has_alpha, "ICC": facts.has_icc, "EXIF": facts.has_exif, "XMP": facts.has_xmp}
+    kept = [what for what, is_held in held.items() if is_held]
+    lines = [
+        f"{name}: {facts.width}x{facts.height} {facts.mode}, quality {facts.quality}, "
+        f"{facts.bytes:,} B, {facts.bpp:.3f} bpp",
+        f"  keeps     {', '.join(kept) or 'pixels only'}",
+        f"  colours   {facts.color_space}",
+        f"  chunks    {', '.join(f'{chunk.kind} {chunk.bytes:,} B' for chunk in facts.chunks)}",
+        f"  model     {facts.model_id}  entropy {facts.entropy_id}",
+    ]
+    if facts.labels_source is not None:
+        shown, scores = [label.name for label in facts.labels], [label.score for label in facts.labels]
+        labels = labels_in_words(shown, scores, areas=facts.labels_are_areas)
+        lines.insert(1, f"  shows     {labels}  (by {_source(facts.labels_source)})")
+    if facts.label_map is not None:
+        names = ", ".join(facts.label_map.classes) + (", and void" if facts.label_map.has_void else "")
+        lines.insert(-2, f"  map       {facts.label_map.cell}x{facts.label_map.cell} pixels a cell: {names}")
+    if facts.synthesised is not None:
+        real, made = in_words(facts.synthesised)
+        lines[1:1] = [f"  real      {real}", f"  not real  {made}"]
+    elif facts.flags & 1:
+        lines.append("  note      part of the decoded picture may be synthesised")
+    if verbose:
+        lines.append(f"  format    version {facts.format_version}, flags {facts.flags:#x}")
+    return lines + [f"  lost      {lost}" for lost in facts.lost]
+
+
+def _source(name: str) -> str:
+    from semcomp.cli.latents_input import is_experimental
+
+    return (f"{name}, experimental" if is_experimental(name) else name) or "hand"

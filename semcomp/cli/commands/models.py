@@ -1,0 +1,112 @@
+"""`semcomp models`: the codecs, heads and generators at hand."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from semcomp.cli.exit_codes import EXIT_OK
+from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.terminal import complain, say, say_json
+from semcomp.errors import ModelError, SemcompError
+
+if TYPE_CHECKING:
+    from semcomp.generative.generator_file import TrainedGenerator
+    from semcomp.semantics.head import Head
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.output],
+        description="List codecs with their parameters, kMAC a pixel and ids, heads and generators with their classes.",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="names or .safetensors paths (all inside the package)")
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """List the codecs, heads and generators; returns the exit code."""
+    from semcomp.codec.codec import load
+    from semcomp.codec.release import released_names
+    from semcomp.generative.generator_file import generator_names, load_generator
+    from semcomp.semantics.head import head_names, load_head
+    from semcomp.weights.files import WEIGHTS
+
+    names = options.names or released_names()
+    if not names:
+        raise ModelError(f"no weights in {WEIGHTS}: install semcomp again")
+
+    groups: list[tuple[Sequence[str], Callable[[str], dict[str, Any]]]] = [
+        (names, lambda name: {"kind": "codec", **load(name).describe()})
+    ]
+    if not options.names:
+        groups += [
+            (head_names(), lambda name: _of_head(load_head(name))),
+            (generator_names(), lambda name: _of_generator(load_generator(name))),
+        ]
+    code = EXIT_OK
+    for group, facts_of in groups:
+        for name in group:
+            try:
+                facts = facts_of(name)
+            except SemcompError as error:
+                code = error.exit_code
+                complain(f"semcomp models: {name}: {error}")
+                continue
+            _show(facts, options)
+    return code
+
+
+def _of_head(head: Head) -> dict[str, Any]:
+    return {
+        "kind": "head",
+        "name": head.name,
+        "task": head.task,
+        "experimental": head.limits.experimental,
+        "entropy_id": head.entropy_id.hex(),
+        "classes": list(head.classes),
+        "origin": head.origin,
+        "limits": head.limits.measured,
+    }
+
+
+def _of_generator(made: TrainedGenerator) -> dict[str, Any]:
+    from semcomp.generative.network import kmac_per_pixel
+
+    return {
+        "kind": "generator",
+        "name": made.name,
+        "generator_id": made.generator_id.hex(),
+        "entropy_id": made.info.entropy_id,
+        "kmac_per_px": round(kmac_per_pixel(made.network.config), 2),
+        "classes": list(made.info.classes),
+        "origin": made.info.origin,
+    }
+
+
+def _show(facts: dict[str, Any], options: Namespace) -> None:
+    if options.json:
+        say_json({"command": "models", **facts})
+    elif not options.quiet:
+        say(describe(facts))
+
+
+def describe(facts: dict[str, Any]) -> list[str]:
+    """Describe a codec, head or generator in a few lines for a person."""
+    lines = [str(facts["name"])]
+    for key, value in facts.items():
+        if isinstance(value, list):
+            value = ", ".join(value)
+        if isinstance(value, dict):
+            value = ", ".join(f"{part} {_number(entry)}" for part, entry in value.items())
+        if key != "name":
+            lines.append(f"  {key.replace('_', ' '):<20}{_number(value)}")
+    return lines
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return f"{value:.2f}" if isinstance(value, float) else value.hex() if isinstance(value, bytes) else str(value)

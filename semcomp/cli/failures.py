@@ -1,0 +1,144 @@
+"""The only place that turns exceptions of semcomp, Pillow, torch and the system into sentences and exit codes.
+
+A sentence names the file that is at fault. That is the input of the job unless `concerning` says otherwise: a label map
+that is missing and a folder that cannot be written to are not the input's fault.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_USAGE, UsageError
+from semcomp.errors import SemcompError
+
+_FLAGS = (
+    ("convert=True", "--convert"),
+    ("force=True", "--force"),
+    ("generator='faithful'", "--generator faithful"),
+    ("strip=True", "--strip"),
+    ("void=", "--void "),
+)
+"""What the library calls an argument, and the option that sets it."""
+_PACKAGES = {"PIL": "pillow", "yaml": "PyYAML", "constriction": "constriction"}
+"""Maps a module to its package where their names differ."""
+_NO_MEMORY = re.compile(r"can't allocate memory|out of memory|bad_alloc|failed to allocate memory", re.IGNORECASE)
+_NO_DEVICE = re.compile(r"\b(CUDA|MPS|HIP) error\b|\bMPS backend\b|^CUDA (driver|kernel)", re.IGNORECASE)
+
+
+class Failure(NamedTuple):
+    """What the user is told about an error."""
+
+    message: str
+    """A sentence without the name of the input, but with the name of another file that is at fault"""
+    exit_code: int
+    kind: str
+    """The name of the exception's type, for JSON"""
+    elsewhere: bool = False
+    """Whether another file than the input is at fault"""
+
+
+class Fault(Exception):
+    """An error that concerns another file than the input. Its text names that file."""
+
+    def __init__(self, message: str, cause: BaseException) -> None:
+        super().__init__(message)
+        self.kind = type(cause).__name__
+        self.exit_code = explain(cause).exit_code
+
+
+@contextmanager
+def concerning(name: str, *, what: str = "", written: bool = False) -> Iterator[None]:
+    """Say of every error of the block that it concerns one file.
+
+    Args:
+        name: The name of the file.
+        what: The kind of file, such as "the label map".
+        written: Whether the block writes the file, rather than reads it.
+
+    Raises:
+        Fault: The block raised a SemcompError or an OSError.
+    """
+    file = f"{what} {name}".lstrip()
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.errno is None:
+            message = _reason(error)
+            raise Fault(message if name in message else f"{file}: {message}", error) from error
+        raise Fault(f"{file} cannot be {'written' if written else 'read'}: {_reason(error)}", error) from error
+    except SemcompError as error:
+        message = in_flags(str(error))
+        raise Fault(message if name in message else f"{file}: {message}", error) from error
+
+
+def check_readable(name: str | None, *, what: str) -> None:
+    """Check before the first input that a file which an option names is there and can be read.
+
+    Args:
+        name: The value of the option; nothing is checked if it is None.
+        what: The kind of file, such as "the label map".
+
+    Raises:
+        Fault: The file cannot be read.
+    """
+    if name is None:
+        return
+    with concerning(name, what=what):
+        if stat.S_ISDIR(os.stat(name).st_mode):  # noqa: PTH116
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+        if not os.access(name, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+
+
+def explain(error: BaseException) -> Failure:
+    """Explain an error to the user."""
+    kind = type(error).__name__
+    if isinstance(error, Fault):
+        return Failure(str(error), error.exit_code, error.kind, elsewhere=True)
+    if isinstance(error, UsageError):
+        return Failure(str(error), EXIT_USAGE, kind)
+    if isinstance(error, SemcompError):
+        return Failure(in_flags(str(error)), error.exit_code, kind)
+    if isinstance(error, OSError):
+        return Failure(in_flags(_reason(error)), EXIT_FAILED, kind)
+    if isinstance(error, ImportError):
+        return Failure(_about_import(error), EXIT_FAILED, kind)
+    text = str(error)
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
+        told = f"{text}: " if isinstance(error, MemoryError) and text else "there is not enough memory: "
+        return Failure(f"{told}use a smaller -j, or make the picture smaller", EXIT_FAILED, "MemoryError")
+    if _NO_DEVICE.search(text):
+        return Failure(f"the device failed ({text.splitlines()[0]}): try --device cpu", EXIT_FAILED, kind)
+    return Failure(f"internal error, please report it: {error!r}", EXIT_FAILED, kind)
+
+
+def in_flags(text: str) -> str:
+    """Replace what a message says to Python programmers by the options of the command line."""
+    for python, flag in _FLAGS:
+        text = text.replace(python, flag)
+    return text
+
+
+def _reason(error: OSError) -> str:
+    """The reason of the system, without numbers and without the file's name; the text of an error of our own."""
+    return error.strerror or str(error) or type(error).__name__
+
+
+def _about_import(error: ImportError) -> str:
+    module = (error.name or "").partition(".")[0]
+    if not module or not isinstance(error, ModuleNotFoundError):
+        return f"a package is damaged ({error}): install it again in this Python, {sys.executable}"
+    package = _PACKAGES.get(module, module)
+    sentence = f"the package {package} is not installed: pip install {package}"
+    if module == "torch":
+        sentence += "; without it, `python -m semcomp.edge` runs a client that semcomp export onnx wrote"
+    return sentence

@@ -1,0 +1,225 @@
+"""Which files an argument stands for: a file, a pipe, a folder or a glob. Every file is found once.
+
+Folders and globs follow symbolic links to folders, and visit each folder once, however the links run in circles.
+Pictures that semcomp wrote for people to look at (label maps, overlays, plots) are marked inside the file. They
+are never inputs.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import NamedTuple
+
+from semcomp.cli.own_outputs import own_output
+
+STREAM = "-"
+IMAGE_SUFFIXES = (
+    *(".apng", ".avif", ".avifs", ".bmp", ".bw", ".dds", ".dib", ".gif", ".heic", ".heics", ".heif", ".heifs", ".hif"),
+    *(".icb", ".im", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".jxl", ".mpo"),
+    *(".pbm", ".pcx", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi", ".ras", ".rgb", ".rgba", ".sgi", ".tga"),
+    *(".tif", ".tiff", ".vda", ".vst", ".webp", ".xbm", ".xpm"),
+)
+"""Suffixes that mark a file in a folder as a picture. A file that the user names may have any suffix."""
+
+
+class Found(NamedTuple):
+    """One file behind an argument."""
+
+    source: str
+    """Its path, or `-` for stdin"""
+    mirrored: Path
+    """Its path below the folder or the fixed part of the glob, with the suffix of the source"""
+    piped: bool = False
+    """Whether it is stdin, a FIFO or a device, which can be read once and has no folder"""
+
+
+class Unusable(NamedTuple):
+    """An input that no job can be made of, and the reason."""
+
+    source: str
+    reason: str
+
+
+class Expansion(NamedTuple):
+    """Everything behind the arguments of a command."""
+
+    found: list[Found]
+    unusable: list[Unusable]
+    notes: list[str]
+    """What was left out, in sentences for the user"""
+    many: bool
+    """Whether a target has to be a folder: an argument is a folder or a glob, or there are several"""
+
+
+def expand(names: Iterable[str], suffixes: Collection[str]) -> Expansion:
+    """Find the files behind the arguments of a command.
+
+    Args:
+        names: The arguments.
+        suffixes: The suffixes of files that count in folders and globs.
+
+    Returns:
+        The files, each once, what cannot be used, and what was left out.
+    """
+    unusable: list[Unusable] = []
+    own: list[Unusable] = []
+    files: dict[tuple[str, str], Found] = {}
+    trees: set[tuple[str, str]] = set()
+    many = False
+    for name in names:
+        try:
+            entries, is_tree = _expand_one(name, suffixes, unusable)
+        except OSError as error:
+            unusable.append(Unusable(name, error.strerror or str(error)))
+            continue
+        many = many or is_tree
+        if not entries and not any(entry.source.startswith(name) for entry in unusable):
+            what = "no picture" if Path(name).is_dir() and len(suffixes) > 1 else "nothing"
+            unusable.append(Unusable(name, f"{what} found here" if is_tree else "no such file or folder"))
+        for entry in entries:
+            if not entry.piped and (kind := own_output(entry.source)):
+                own.append(Unusable(entry.source, f"semcomp wrote this {kind}; it is not a photo"))
+                continue
+            key = (os.path.realpath(Path(entry.source).parent), Path(entry.source).name)
+            files.setdefault(key, entry)
+            if is_tree:
+                trees.add(key)
+    notes = []
+    if ".semc" in suffixes and len(suffixes) > 1:
+        notes += _without_pictures_that_were_encoded(files, trees)
+    many = many or len(files) + len(unusable) + len(own) > 1
+    if own and files:
+        notes.append(f"left out {_count(len(own), 'picture')} that semcomp wrote (label maps, overlays or plots)")
+    elif own:
+        unusable += own
+    return Expansion(list(files.values()), unusable, notes, many)
+
+
+def _without_pictures_that_were_encoded(files: dict[tuple[str, str], Found], trees: set[tuple[str, str]]) -> list[str]:
+    """Remove from `files` the pictures in `trees` that have a .semc file of the same name beside them."""
+    encoded = {(folder, Path(name).stem) for folder, name in files if name.lower().endswith(".semc")}
+    twice = [key for key in trees if not key[1].lower().endswith(".semc") and (key[0], Path(key[1]).stem) in encoded]
+    for key in twice:
+        del files[key]
+    return [f"read the .semc file instead of the picture beside it {_count(len(twice), 'time')}"] if twice else []
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _expand_one(name: str, suffixes: Collection[str], unusable: list[Unusable]) -> tuple[list[Found], bool]:
+    """Return the files behind one argument, and whether it is a folder or a glob. Folders may add to `unusable`."""
+    path = Path(name)
+    if name == STREAM:
+        return [Found(name, Path("stdin"), piped=True)], False
+    if path.is_dir():
+        files = [file for file in _files_below(path, unusable) if file.suffix.lower() in suffixes]
+        return [Found(str(file), file.relative_to(path)) for file in sorted(files)], True
+    if path.exists():
+        return [Found(name, Path(path.name), piped=is_pipe(path))], False
+    if not _has_magic(name):
+        return [], False
+    fixed = 0
+    while not _has_magic(path.parts[fixed]):
+        fixed += 1
+    base = Path(*path.parts[:fixed])
+    matches = {match for match in _matches(base, path.parts[fixed:], unusable) if match.is_file()}
+    wanted = [file for file in matches if file.suffix.lower() in suffixes] or list(matches)
+    shortest_first = sorted(wanted, key=lambda file: (len(file.parts), file))
+    once: dict[tuple[str, str], Path] = {}
+    for file in shortest_first:
+        once.setdefault((os.path.realpath(file.parent), file.name), file)
+    return [Found(str(file), file.relative_to(base)) for file in sorted(once.values())], True
+
+
+def is_pipe(path: Path) -> bool:
+    """Return whether a path is a FIFO, a socket or a device rather than a regular file or a folder."""
+    mode = path.stat().st_mode
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _has_magic(text: str) -> bool:
+    return any(sign in text for sign in "*?[")
+
+
+def _files_below(folder: Path, unusable: list[Unusable]) -> Iterator[Path]:
+    """Yield the files below a folder, without hidden ones; a folder that cannot be read becomes unusable."""
+    for inner in _folders_below(folder, unusable):
+        yield from (Path(entry.path) for entry in _listed(inner, unusable, once=True) if _is_file(entry))
+
+
+def _folders_below(folder: Path, unusable: list[Unusable]) -> Iterator[Path]:
+    """Yield a folder and those below it, each once, the shortest way first."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [folder]
+    while waiting:
+        following = []
+        for inner in waiting:
+            try:
+                found = inner.stat()
+            except OSError as error:
+                unusable.append(Unusable(str(inner), f"the folder cannot be read: {error.strerror or error}"))
+                continue
+            if (found.st_dev, found.st_ino) in seen:
+                continue
+            seen.add((found.st_dev, found.st_ino))
+            yield inner
+            following += [Path(entry.path) for entry in _listed(inner, unusable) if _is_dir(entry)]
+        waiting = following
+
+
+def _listed(folder: Path, unusable: list[Unusable], *, once: bool = False) -> list[os.DirEntry[str]]:
+    """List a folder in the order of names, without hidden entries. With `once` an error was reported before."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError as error:
+        if not once and all(entry.source != str(folder) for entry in unusable):
+            unusable.append(Unusable(str(folder), f"the folder cannot be read: {error.strerror or error}"))
+        return []
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return True  # reading it will say why it cannot be read
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _matches(base: Path, parts: tuple[str, ...], unusable: list[Unusable]) -> Iterator[Path]:
+    """Yield what a glob below `base` matches; `**` stands for any number of folders."""
+    if not parts:
+        yield base
+        return
+    part, rest = parts[0], parts[1:]
+    if part == "**":
+        for folder in _folders_below(base, unusable):
+            yield from _matches(folder, rest or ("*",), unusable)
+    elif not _has_magic(part):
+        if os.path.lexists(base / part):
+            yield from _matches(base / part, rest, unusable)
+    elif base.is_dir():
+        for entry in _with_hidden(base, unusable) if part.startswith(".") else _listed(base, unusable):
+            if fnmatch(entry.name, part):
+                yield from _matches(base / entry.name, rest, unusable)
+
+
+def _with_hidden(folder: Path, unusable: list[Unusable]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        unusable.append(Unusable(str(folder), f"the folder cannot be read: {error.strerror or error}"))
+        return []

@@ -1,0 +1,92 @@
+"""The only place that prints. It escapes whatever a terminal would interpret or cannot show.
+
+A file name, a class name inside a file and an error message may contain line breaks, escape sequences, and characters
+that the terminal's encoding lacks. A printed line shows those as \\n, \\x1b and \\u5199. JSON keeps every name exact.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn, TextIO
+
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # control characters
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks and overrides of the writing direction
+    "\u2028\u2029"  # separators of lines and paragraphs
+    "\ud800-\udfff]"  # bytes of a file name that are not UTF-8
+)
+
+
+def printable(text: str, stream: TextIO) -> str:
+    """Escape a line of text for a stream.
+
+    Args:
+        text: One line, without the line break at its end.
+        stream: The stream that will show it. Its encoding decides which characters can be shown.
+
+    Returns:
+        The text with backslash escapes, which the stream can encode.
+    """
+    safe = _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return safe.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def say(lines: str | Iterable[str], *, stream: TextIO | None = None) -> None:
+    """Print one line or several.
+
+    Args:
+        lines: A line, or lines. A line break inside a line is escaped.
+        stream: Where to print; None is stdout.
+    """
+    stream = stream or sys.stdout
+    for line in [lines] if isinstance(lines, str) else lines:
+        print(printable(line, stream), file=stream, flush=True)
+
+
+def complain(text: str) -> None:
+    """Print one line on stderr."""
+    say(text, stream=sys.stderr)
+
+
+def json_line(values: Mapping[str, Any], stream: TextIO | None = None) -> str:
+    """Write an object as one line of JSON that the stream can encode; names come back exact."""
+    import json
+
+    encoding = getattr(stream or sys.stdout, "encoding", None) or "utf-8"
+    line = json.dumps(values, ensure_ascii=False, default=_plain)
+    try:
+        line.encode(encoding)
+    except UnicodeEncodeError:
+        line = json.dumps(values, ensure_ascii=True, default=_plain)
+    return line
+
+
+def _plain(value: object) -> str:
+    """Ids are bytes in Python and hexadecimal in JSON."""
+    if isinstance(value, bytes):
+        return value.hex()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def say_json(values: Mapping[str, Any], *, stream: TextIO | None = None) -> None:
+    """Print an object as one line of JSON on the stream; None is stdout."""
+    print(json_line(values, stream), file=stream or sys.stdout, flush=True)
+
+
+def say_document(text: str) -> None:
+    """Write a page or a table for programs to stdout. It is UTF-8 whatever the encoding of the terminal is."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    sys.stdout.buffer.flush()
+
+
+class Parser(ArgumentParser):
+    """An ArgumentParser whose errors show hostile arguments escaped."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the escaped message, and exit with code 2."""
+        super().error(printable(message, sys.stderr))

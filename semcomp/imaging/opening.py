@@ -1,0 +1,206 @@
+"""Opening an image file or a PIL image: plain pixels and records, with every fact of the file respected."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from semcomp.bitstream.container import MAGIC, MAX_SIDE
+from semcomp.errors import ImageError
+from semcomp.imaging.color_modes import HOW_TO_CONVERT, RECOLOURED, bits_per_channel, plain_mode
+from semcomp.imaging.exif import (
+    PILLOW_ERRORS,
+    exif_of_tiff,
+    orientation_in,
+    orientation_of,
+    record_of,
+    upright,
+    upright_records,
+)
+from semcomp.imaging.facts import FileFacts, color_of, facts_behind, read_facts
+from semcomp.imaging.jpeg2000 import as_8_bits
+from semcomp.imaging.png import alpha_of_samples
+from semcomp.imaging.problems import HEAD_BYTES, damaged, not_an_image, pillow_errors, pillow_warnings, too_many_pixels
+
+ImageFile: TypeAlias = str | PathLike[str] | bytes | BinaryIO
+"""An image file: its path, its bytes, or an open binary stream."""
+_STILL_WITH_FRAMES = ("MPO", "PSD")
+"""Formats whose further frames are views or layers of one still picture, which is frame 0."""
+
+
+_PROFILE_NOT_READ = ("JPEG2000", "BMP")
+"""Formats whose ICC profile Pillow leaves in the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """An image the right way up, of mode L, LA, RGB or RGBA, and the records that go with it."""
+
+    image: Image.Image
+    icc: bytes | None
+    exif: bytes | None
+    xmp: bytes | None
+
+
+def open_image(source: ImageFile | Image.Image, *, convert: bool, max_pixels: int) -> Opened:
+    """Read an image file or take over a PIL image. `picture.open_picture` describes arguments and errors."""
+    if isinstance(source, Image.Image):
+        with pillow_errors(b""), pillow_warnings():
+            facts, stream = facts_behind(source)
+            return _opened(source, facts, stream, convert=convert, max_pixels=max_pixels, own=False)
+    with _stream_of(source) as stream:
+        stream.seek(0)
+        head = stream.read(HEAD_BYTES)
+        if head.startswith(MAGIC):  # semcomp.pillow may have taught Pillow to decode it
+            raise ImageError(not_an_image(head))
+        with pillow_errors(head), pillow_warnings():
+            facts, stream = read_facts(stream)
+            stream.seek(0)
+            _know_heif(head)
+            with Image.open(stream) as image:
+                return _opened(image, facts, stream, convert=convert, max_pixels=max_pixels, own=True)
+
+
+@contextmanager
+def _stream_of(source: ImageFile) -> Iterator[BinaryIO]:
+    """A seekable stream; a file that was opened here is closed, the caller's stream stays open."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        yield io.BytesIO(source)
+    elif isinstance(source, (str, PathLike)):
+        with Path(source).open("rb") as stream:
+            yield stream
+    elif hasattr(source, "read"):
+        yield source if source.seekable() else io.BytesIO(source.read())
+    else:
+        name = type(source).__name__
+        raise ImageError(f"{name} is not an image: pass a path, bytes, a PIL image, an array or a tensor")
+
+
+def _know_heif(head: bytes) -> None:
+    """Let Pillow read HEIC where the package for it is installed."""
+    if head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis") and find_spec("pillow_heif") is not None:
+        import pillow_heif
+
+        if "HEIF" not in Image.OPEN:
+            pillow_heif.register_heif_opener()
+
+
+def _opened(
+    image: Image.Image, facts: FileFacts, stream: BinaryIO | None, *, convert: bool, max_pixels: int, own: bool
+) -> Opened:
+    """`own` tells that the image was opened here, from the stream, so that the records in `facts` are its records."""
+    _check_size(image, max_pixels)
+    icc, exif, xmp = _records_of(image, facts, own)
+    color = color_of(image, facts, icc=icc, exif=exif)
+    _check_kind(image, facts, convert)
+    if image.format == "TIFF":
+        exif = exif_of_tiff(image)  # before the image is loaded, which loses it
+    orientation = _orientation(image, exif, xmp)
+    _load(image, facts)
+    if image.format == "TIFF":  # Pillow turns it while it loads it
+        orientation = 1
+    alpha = _alpha_of_png(image, facts, stream)
+    deep = image.format == "JPEG2000" and facts.boxes is not None and facts.bits > 8
+    pixels = as_8_bits(image, facts.boxes, stream) if deep and facts.boxes else image
+    plain = plain_mode(pixels, convert=convert, transparency=alpha is None)
+    if alpha is not None:
+        plain = plain.copy()
+        plain.putalpha(Image.fromarray(alpha))
+    if image.mode in RECOLOURED:
+        icc = None
+    elif color is not None:
+        icc = color.profile(grey=plain.mode in ("L", "LA"))
+    exif, xmp = upright_records(exif, xmp)
+    return Opened(image=upright(plain, orientation), icc=icc, exif=exif, xmp=xmp)
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(too_many_pixels(width, height, max_pixels))
+    if max(width, height) > MAX_SIDE:
+        raise ImageError(f"the image is {width}x{height}, and no side may exceed {MAX_SIDE:,}: crop it")
+
+
+def _check_kind(image: Image.Image, facts: FileFacts, convert: bool) -> None:
+    """ImageError for several frames and for more than 8 bits, unless `convert`."""
+    if convert:
+        return
+    if getattr(image, "is_animated", False) and image.format not in _STILL_WITH_FRAMES:
+        frames = getattr(image, "n_frames", 2)
+        raise ImageError(f"the image has {frames} frames and .semc holds one: {HOW_TO_CONVERT} take the first")
+    depth = bits_per_channel(image, facts)
+    if depth > 8:
+        raise ImageError(f"the image has {depth} bits a channel and .semc holds 8: {HOW_TO_CONVERT} scale it to 8 bits")
+
+
+def _records_of(image: Image.Image, facts: FileFacts, own: bool) -> tuple[bytes | None, bytes | None, bytes | None]:
+    """ICC profile, EXIF and XMP. What the caller of a PIL image has put into `info` outranks the file."""
+    info = image.info
+    icc, exif, xmp = info.get("icc_profile"), info.get("exif"), info.get("xmp") or info.get("XML:com.adobe.xmp")
+    if own or image.format in _PROFILE_NOT_READ:
+        icc = icc or facts.icc
+    if own:
+        exif, xmp = facts.exif or exif, facts.xmp or xmp
+    elif not exif:
+        with suppress(*PILLOW_ERRORS):
+            exif = record_of(image.getexif())
+    if isinstance(xmp, str):
+        xmp = xmp.encode()
+    return icc or None, exif if isinstance(exif, bytes) else None, xmp if isinstance(xmp, bytes) and xmp else None
+
+
+def _orientation(image: Image.Image, exif: bytes | None, xmp: bytes | None) -> int:
+    if image.format == "AVIF":  # the boxes count, which Pillow puts into the EXIF record
+        return orientation_in(image.info.get("exif")) or 1
+    return orientation_of(image, exif, xmp)
+
+
+def _load(image: Image.Image, facts: FileFacts) -> None:
+    try:
+        image.load()
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if getattr(error, "errno", None) is None and facts.png is not None and not facts.png.complete:
+            raise ImageError(damaged(error, truncated=True)) from error
+        raise
+
+
+def _alpha_of_png(image: Image.Image, facts: FileFacts, stream: BinaryIO | None) -> NDArray[np.uint8] | None:
+    """Alpha (H, W) of a PNG with a transparent grey level or RGB colour, compared in the depth of the file."""
+    png = facts.png
+    transparent = png.transparent_samples() if png else None
+    if png is None or transparent is None or (image.mode not in ("1", "L", "RGB", "I", "I;16")):
+        return None
+    samples = np.asarray(image)
+    if image.mode == "1":
+        samples = samples.astype(np.uint8)
+    elif png.bits < 8:
+        transparent = tuple(value * (255 // ((1 << png.bits) - 1)) for value in transparent)
+    elif image.mode == "RGB" and png.bits == 16:
+        low = _low_bytes(stream)
+        if low is not None and low.shape == samples.shape:
+            samples = samples.astype(np.uint16) << 8 | low
+        else:
+            transparent = tuple(value >> 8 for value in transparent)
+    return alpha_of_samples(samples, transparent)
+
+
+def _low_bytes(stream: BinaryIO | None) -> NDArray[np.uint8] | None:
+    """The low bytes (H, W, 3) of a PNG of 16-bit RGB: Pillow unpacks them when it takes the file for little-endian."""
+    if stream is None:
+        return None
+    stream.seek(0)
+    with Image.open(stream, formats=("PNG",)) as image:
+        tiles = getattr(image, "tile", [])
+        image.tile = [tile._replace(args="RGB;16L") for tile in tiles]
+        return np.array(image)

@@ -1,0 +1,236 @@
+"""`.semc` files back to pictures, around the networks of any backend.
+
+    file ── read ──► symbols ── dequantize ──► latents ── render ──► pixels
+
+`BaseDecoder` knows the container, the checks and the chunks. A backend adds its networks.
+"""
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Generic
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from semcomp.bitstream.alpha import unpack_alpha
+from semcomp.bitstream.container import MAX_PIXELS, ChunkKind, Container, read
+from semcomp.bitstream.keep_mask import unpack_keep
+from semcomp.bitstream.origin import regions_of
+from semcomp.bitstream.source import SemcSource, read_source
+from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning
+from semcomp.imaging.picture import Picture, to_pil
+from semcomp.pipeline.checks import Z_CHECK, header_crc
+from semcomp.pipeline.completion import FAITHFUL, made_for
+from semcomp.pipeline.latent_coder import SymbolCoder
+from semcomp.types import A, Latents, Symbols
+
+
+class BaseDecoder(ABC, Generic[A]):
+    """Decoding, shared by every backend. `A` is the backend's array type."""
+
+    coder: SymbolCoder[A]
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Name of the weights."""
+
+    @property
+    @abstractmethod
+    def entropy_id(self) -> bytes:
+        """8 bytes. A file with another entropy id cannot be read with this codec."""
+
+    @property
+    @abstractmethod
+    def model_id(self) -> bytes:
+        """8 bytes. A file with another model id can be read, but was made for another synthesis."""
+
+    @abstractmethod
+    def render(self, latents: Latents[A]) -> NDArray[np.uint8]:
+        """Run the synthesis on latents: uint8 (height, width, 3)."""
+
+    def complete(
+        self,
+        container: Container,
+        latents: Latents[A],
+        *,
+        generator: str | Path | None,
+        seed: int,
+        relabel: Mapping[str, str] | None,
+    ) -> tuple[NDArray[np.uint8], str]:
+        """Render a picture with a generator. `decode` describes the arguments.
+
+        Returns:
+            uint8 (height, width, 3), and a sentence that says which parts are synthetic.
+
+        Raises:
+            ModelError: The generator is not there. A client without generators always raises this.
+        """
+        note = made_for(container)
+        wanted = "" if note is None else f": this file was made for the generator {note.name}"
+        raise ModelError(
+            f'this client runs no generator{wanted}; decode with the generator "faithful", which synthesises nothing, '
+            "or with the library"
+        )
+
+    def decode(
+        self,
+        source: SemcSource,
+        *,
+        max_pixels: int = MAX_PIXELS,
+        generator: str | Path | None = None,
+        seed: int = 0,
+        relabel: Mapping[str, str] | None = None,
+    ) -> Image.Image:
+        """Decode a `.semc` file to an image with its alpha, ICC profile, EXIF and XMP.
+
+        Args:
+            source: Path, bytes or binary stream of the file.
+            max_pixels: Largest picture that is accepted, width x height.
+            generator: "faithful" synthesises nothing. "realistic" takes the generator that the file was made for, or
+                the default one. Otherwise it is the name or the file of a generator. None uses a generator only if the
+                file was made for one.
+            seed: Seed of the generator's noise.
+            relabel: Renames classes of the stored label map that guides the generator.
+
+        Returns:
+            The image. Where a generator synthesised something, `info["synthesised"]` says what.
+
+        Raises:
+            FileError: The file cannot be read. A missing one is a MissingFileError, which is also a FileNotFoundError.
+            FormatError: The file is damaged, or its picture is larger than `max_pixels`.
+            ModelError: The file needs the tables of another codec, or a generator that is not there.
+            ImageError: `relabel` names a class that is not in the label map.
+
+        Warns:
+            SemcompWarning: The file was made for another synthesis or generator, a part of the picture is left without
+                content, or an optional chunk is lost.
+
+        Example:
+            >>> import semcomp
+            >>> semcomp.load().decode("tests/golden/ramp.semc").size
+            (50, 40)
+        """
+        container = self._read(source, max_pixels)
+        header = container.header
+        self._warn_of_differences(container)
+        pixels, note = self._pixels(container, generator, seed, relabel)
+        alpha = container.get(ChunkKind.ALPHA)
+        picture = Picture(
+            pixels=pixels,
+            mode=header.mode,
+            alpha=None if alpha is None else unpack_alpha(alpha, width=header.width, height=header.height),
+            icc=container.get(ChunkKind.ICC),
+            exif=container.get(ChunkKind.EXIF),
+            xmp=container.get(ChunkKind.XMP),
+        )
+        decoded = to_pil(picture)
+        if note:
+            decoded.info["synthesised"] = note
+        return decoded
+
+    def _warn_of_differences(self, container: Container) -> None:
+        model_id = container.header.model_id
+        if model_id != self.model_id:
+            warnings.warn(
+                f"this file was made for model {model_id.hex()}, this is {self.model_id.hex()}: the picture "
+                "will differ a little from what its maker saw",
+                SemcompWarning,
+                stacklevel=3,
+            )
+        for lost in container.lost:
+            warnings.warn(f"{lost.name} is lost: {lost.reason}", SemcompWarning, stacklevel=3)
+
+    def _pixels(
+        self, container: Container, generator: str | Path | None, seed: int, relabel: Mapping[str, str] | None
+    ) -> tuple[NDArray[np.uint8], str]:
+        """uint8 (height, width, 3), and a sentence on its synthetic parts, which is empty if there are none."""
+        latents = self._decode_latents(container)
+        if generator != FAITHFUL and (generator is not None or container.get(ChunkKind.GENERATOR) is not None):
+            return self.complete(container, latents, generator=generator, seed=seed, relabel=relabel)
+        if relabel:
+            raise ImageError("relabelling changes what a generator makes, and this picture is decoded without one")
+        if latents.keep is not None:
+            share = 100 * (1 - latents.keep.mean())
+            text = f"{share:.1f} % of the picture was not kept and is left without content"
+            warnings.warn(text, SemcompWarning, stacklevel=3)
+        return self.render(latents), ""
+
+    def latents(self, source: SemcSource, *, max_pixels: int = MAX_PIXELS, precise: bool = False) -> Latents[A]:
+        """Decode the latents of a file, for heads. Only the entropy decoder and the mean path run; no pixel is made.
+
+        Args:
+            source: Path, bytes or binary stream of the file.
+            max_pixels: Largest picture that is accepted, width x height.
+            precise: Run the mean path in float32, which gives exactly what `decode` renders. Otherwise it runs in
+                bfloat16 where the processor has it: that halves its time and moves y_hat by less than a rounding step.
+
+        Returns:
+            The latents with the size, the quality and the ids of the file.
+
+        Raises:
+            FileError: The file cannot be read. A missing one is a MissingFileError, which is also a FileNotFoundError.
+            FormatError: The file is damaged, or its picture is larger than `max_pixels`.
+            ModelError: The file needs the tables of another codec.
+
+        Example:
+            >>> import semcomp
+            >>> latents = semcomp.load().latents("tests/golden/ramp.semc")
+            >>> tuple(latents.y_hat.shape), latents.quality
+            ((1, 320, 3, 4), 60)
+        """
+        return self._decode_latents(self._read(source, max_pixels), precise=precise)
+
+    def read_symbols(self, source: SemcSource, *, max_pixels: int = MAX_PIXELS, plain: bool = False) -> Symbols:
+        """Decode the integers of a file. `plain` reads with the coder in pure Python. Raises what `latents` raises."""
+        return self._decode_symbols(self._read(source, max_pixels), plain=plain)
+
+    def _read(self, source: SemcSource, max_pixels: int) -> Container:
+        container = read(read_source(source), max_pixels=max_pixels)
+        if container.header.entropy_id != self.entropy_id:
+            raise ModelError(
+                f"the file needs a codec with entropy id {container.header.entropy_id.hex()}, "
+                f"{self.name} has {self.entropy_id.hex()}; load the codec that wrote it (semcomp models lists them)"
+            )
+        return container
+
+    def _decode_symbols(self, container: Container, *, plain: bool = False) -> Symbols:
+        header, regions = container.header, regions_of(container)
+        keep = None
+        if regions is not None:
+            keep = unpack_keep(regions, width=header.width, height=header.height, plain=plain)
+
+        def verify(matches: bool, what: str) -> None:
+            if not matches:
+                raise FormatError(
+                    f"the {what} do not match their checksum: the file is damaged, or was not decoded exactly; "
+                    "copy the file again, and run `semcomp doctor` on this machine"
+                )
+
+        symbols = self.coder.read(
+            container.get(ChunkKind.SYMBOLS) or b"",
+            height=header.height,
+            width=header.width,
+            quality=header.quality,
+            plain=plain,
+            keep=keep,
+            verify_z=lambda z: verify(header_crc(header, keep, z) & Z_CHECK == header.z_check, "symbols of z"),
+        )
+        verify(header_crc(header, keep, symbols.z, symbols.y) == header.symbol_crc, "symbols")
+        return symbols
+
+    def _decode_latents(self, container: Container, *, precise: bool = True) -> Latents[A]:
+        header, symbols = container.header, self._decode_symbols(container)
+        y_hat = self.coder.dequantize(symbols, quality=header.quality, precise=precise)
+        latents = self._with_ids(y_hat, height=header.height, width=header.width, quality=header.quality)
+        return replace(latents, model_id=header.model_id, keep=symbols.keep)
+
+    def _with_ids(self, y_hat: A, *, height: int, width: int, quality: int) -> Latents[Any]:
+        """Latents of this codec."""
+        return Latents(
+            y_hat=y_hat, height=height, width=width, quality=quality, entropy_id=self.entropy_id, model_id=self.model_id
+        )

@@ -1,0 +1,164 @@
+"""Errors of semcomp, Pillow, torch and the system become sentences that blame the right file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import semcomp
+from semcomp.cli.failures import Fault, check_readable, concerning, explain, in_flags
+from semcomp.cli.main import main
+from semcomp.cli.output_formats import FORMATS, image_bytes
+from semcomp.errors import FormatError, ImageError, MissingExtraError, ModelError
+
+SOURCES = Path(semcomp.__file__).parent
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (40, 30), (90, 120, 30)).save("a.png")
+    Image.fromarray(np.zeros((30, 40), np.uint8)).save("m.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (FormatError("the file is cut"), 3, "the file is cut"),
+        (ModelError("no weights"), 4, "no weights"),
+        (ImageError("16 bits: pass convert=True to scale"), 1, "16 bits: pass --convert to scale"),
+        (FileNotFoundError(2, "No such file or directory", "x"), 1, "No such file or directory"),
+        (OSError(28, "No space left on device"), 1, "No space left on device"),
+        (MissingExtraError("Plots", "eval"), 1, "pip install 'semcomp[eval]'"),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), 1, "the package torch is not installed: pip"),
+        (ModuleNotFoundError("No module named 'PIL.Image'", name="PIL.Image"), 1, "the package pillow is not"),
+        (ImportError("libgomp.so.1: cannot open"), 1, "a package is damaged (libgomp.so.1: cannot open)"),
+        (MemoryError(), 1, "not enough memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 1, "not enough memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), 1, "not enough memory"),
+        (RuntimeError("CUDA error: no kernel image is available\nmore"), 1, "the device failed (CUDA error: no kernel"),
+        (RuntimeError("boom"), 1, "internal error, please report it: RuntimeError('boom')"),
+    ],
+)
+def test_every_kind_of_error(error: Exception, code: int, said: str) -> None:
+    failure = explain(error)
+    assert failure.exit_code == code and said in failure.message
+    assert ("internal error" in failure.message) == (str(error) == "boom")
+
+
+def test_another_file_is_blamed() -> None:
+    with (
+        pytest.raises(Fault, match=r"^the mask m\.png cannot be read: No such file or directory$") as caught,
+        concerning("m.png", what="the mask"),
+    ):
+        Path("/missing/m.png").read_bytes()
+    assert explain(caught.value).kind == "FileNotFoundError" and explain(caught.value).elsewhere
+    with pytest.raises(Fault, match=r"^the mask m\.png: it is empty$"), concerning("m.png", what="the mask"):
+        raise ImageError("it is empty")
+    with pytest.raises(Fault, match=r"^m\.png holds class 9$"), concerning("m.png", what="the mask"):
+        raise ImageError("m.png holds class 9")
+    check_readable(None, what="nothing")
+
+
+class TestOptionsThatNameFiles:
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["--label-map", "missing.png"], "the label map missing.png cannot be read: No such file or directory"),
+            (["--label-map", "."], "the label map . cannot be read: Is a directory"),
+            (["--label-map", "m.png", "--classes", "no.txt"], "the list of classes no.txt cannot be read: No"),
+            (["--keep-mask", "missing.png"], "the mask missing.png cannot be read: No such file or directory"),
+        ],
+    )
+    def test_they_are_blamed_and_not_the_input(
+        self, folder: Path, stand_in: Any, capsys: Any, arguments: list[str], said: str
+    ) -> None:
+        assert main(["encode", "a.png", *arguments]) == 1
+        assert capsys.readouterr().err.startswith(f"semcomp encode: {said}")
+
+    @pytest.mark.parametrize("options", [["--label-map"], ["--head", "street", "--keep-mask"]])
+    def test_a_file_that_is_not_a_picture(self, folder: Path, stand_in: Any, capsys: Any, options: list[str]) -> None:
+        Path("text.png").write_text("no picture")
+        assert main(["encode", "a.png", *options, "text.png"]) == 1
+        err = capsys.readouterr().err
+        assert "text.png" in err and "internal error" not in err
+
+    @pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps", "foo", "xpu", ""])
+    def test_a_device_that_is_not_there(self, folder: Path, capsys: Any, device: str) -> None:
+        import torch
+
+        if (device.startswith("cuda") and torch.cuda.is_available()) or (
+            device == "mps" and torch.backends.mps.is_available()
+        ):
+            pytest.skip("this machine has an accelerator")
+        assert main(["encode", "a.png", "m.png", "-o", "out", "--device", device]) == 4
+        err = capsys.readouterr().err
+        assert err == f"semcomp encode: the device {device!r} does not exist here: choose one of cpu\n"
+        with pytest.raises(ModelError):
+            semcomp.load(device=device or "?")
+
+
+class TestFormats:
+    @pytest.mark.parametrize(("name", "side"), [("webp", 16383), ("jpg", 65500), ("avif", 32768)])
+    @pytest.mark.parametrize("upright", [True, False])
+    def test_a_side_beyond_the_limit(self, name: str, side: int, upright: bool) -> None:
+        size = (2, side + 1) if upright else (side + 1, 2)
+        with pytest.raises(ImageError, match=f"{name} holds at most {side:,} pixels a side: choose --format png"):
+            image_bytes(Image.new("RGB", size), name=name)
+        if name != "avif":
+            assert image_bytes(Image.new("RGB", (side, 1)), name=name)
+
+    @pytest.mark.parametrize("name", ["png", "tiff", "bmp", "ppm"])
+    def test_formats_without_such_a_limit(self, name: str) -> None:
+        assert image_bytes(Image.new("RGB", (70000, 1)), name=name)
+
+    @pytest.mark.parametrize(
+        ("key", "length", "said"),
+        [
+            ("exif", 65534, "the EXIF has 65,534 bytes"),
+            ("icc_profile", 16_707_346, "the ICC profile has 16,707,346 bytes"),
+        ],
+    )
+    def test_metadata_beyond_the_limit_of_jpeg(self, key: str, length: int, said: str) -> None:
+        image = Image.new("RGB", (8, 8))
+        image.info[key] = b"Exif\0\0II*\0\x08\0\0\0".ljust(length, b"\0")
+        with pytest.raises(ImageError, match=f"{said}, and jpg holds at most .*: choose --format"):
+            image_bytes(image, name="jpg")
+
+    @pytest.mark.parametrize("name", FORMATS)
+    def test_an_encoder_that_fails_is_not_an_internal_error(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*args: Any, **options: Any) -> None:
+            raise RuntimeError("Failed to encode image: Invalid argument")
+
+        monkeypatch.setattr(Image.Image, "save", fail)
+        with pytest.raises(ImageError, match=f"Pillow cannot write this picture as {name}"):
+            image_bytes(Image.new("RGB", (8, 8)), name=name)
+
+
+def test_decode_of_a_picture_says_what_it_is(folder: Path, stand_in: Any, capsys: Any) -> None:
+    assert main(["decode", "a.png"]) == 1
+    assert "a.png: this is not a .semc file" in capsys.readouterr().err
+    assert main(["decode", "a.png", "-o", "b.png"]) == 3
+    assert "not a .semc file" in capsys.readouterr().err
+
+
+def test_without_torch_the_package_is_named(folder: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    from semcomp.cli.batch import get_codec
+
+    get_codec.cache_clear()
+    monkeypatch.setitem(sys.modules, "semcomp.codec.codec", None)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert main(["encode", "a.png"]) == 1
+    err = capsys.readouterr().err
+    assert "is not installed: pip install" in err and "internal error" not in err
+
+
+def test_python_words_become_options() -> None:
+    assert in_flags("pass convert=True, or generator='faithful'") == "pass --convert, or --generator faithful"

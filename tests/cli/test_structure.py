@@ -1,0 +1,72 @@
+"""The command line's structure: commands own their options, and nothing heavy is imported to show help."""
+
+from __future__ import annotations
+
+import io
+import json
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from semcomp.cli.main import main
+from semcomp.cli.parser import COMMANDS, build_parser
+from semcomp.cli.terminal import json_line, printable
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_runs_what_its_own_module_defines(command: str) -> None:
+    module = import_module(f"semcomp.cli.commands.{command}")
+    required = {"compare": ["x"], "models": [], "doctor": [], "export": ["onnx", "-o", "x"]}.get(command, ["x"])
+    options = build_parser([command]).parse_args([command, *required])
+    assert options.command == command and options.run is module.run
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command(command: str, capsys: Any) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    out = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert out.startswith(f"usage: semcomp {command} ") and "--json" in out
+
+
+def test_the_help_lists_every_command(capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines if line.startswith("    ") and line.split()} >= set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a\nb.png", "a\\nb.png"),
+        ("\x1b[2Jx.png", "\\x1b[2Jx.png"),
+        ("写真.png", "\\u5199\\u771f.png"),
+        ("b\u202egnp.exe", "b\\u202egnp.exe"),
+        ("\udcff.png", "\\udcff.png"),
+        ("\x9b31m.png", "\\x9b31m.png"),
+        ("café.png", "café.png"),
+        ("C:\\new\\table.png", "C:\\new\\table.png"),
+    ],
+)
+def test_names_are_shown_escaped_and_stay_exact_in_json(name: str, shown: str) -> None:
+    stream: Any = SimpleNamespace(encoding="cp1252")
+    assert printable(name, stream) == shown
+    line = json_line({"input": name}, stream)
+    line.encode("cp1252")
+    assert "\n" not in line and json.loads(line)["input"] == name
+
+
+def test_what_the_terminal_can_show_is_shown() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    assert printable("写真.png", stream) == "写真.png"
+
+
+def test_hostile_arguments_are_escaped_in_usage_errors(capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        main(["info", "a.semc", "--x\x1b[2J\nsemcomp:fine"])
+    err = capsys.readouterr().err
+    assert "\x1b" not in err and "\\x1b[2J\\nsemcomp:fine" in err

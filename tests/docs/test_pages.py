@@ -1,0 +1,86 @@
+"""The pages hang together: every link leads somewhere, every page is in the navigation, and examples run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+LINK = re.compile(r"(?<!`)\[[^\]\n]*\]\(([^)\s]+)\)")
+OTHERS = ("README.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md", "examples/README.md")
+RUN = ("quickstart.md", "guides/encode-and-targets.md", "guides/labels-in-files.md", "guides/pillow.md")
+"""Pages whose Python examples run. They find photo.png and photo.semc in their folder."""
+
+
+def without_code(text: str) -> str:
+    """The page without fenced and indented code."""
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return "\n".join(line for line in text.splitlines() if not line.startswith("    "))
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as the site builds them."""
+    headings = re.findall(r"^#+ (.+)$", without_code(text), re.MULTILINE)
+    return {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading.lower())).strip("-") for heading in headings}
+
+
+def broken_links(path: Path, text: str) -> list[str]:
+    """Links inside the repository that lead nowhere."""
+    broken = []
+    for link in LINK.findall(without_code(text)):
+        place, _, anchor = link.partition("#")
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        target = (path.parent / place) if place else path
+        if not target.exists():
+            broken.append(link)
+        elif anchor and target.suffix == ".md":
+            page = text if target == path else target.read_text(encoding="utf-8")
+            if anchor not in anchors(page):
+                broken.append(link)
+    return broken
+
+
+CHECKED = [*PAGES, *(ROOT / name for name in OTHERS)]
+
+
+@pytest.mark.parametrize("path", CHECKED, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(path: Path) -> None:
+    assert broken_links(path, path.read_text(encoding="utf-8")) == []
+
+
+def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    text = "# One\n\n[a](nowhere.md) [b](#two) [c](#one) [d](https://example.org)\n\n    [e](code.md)\n"
+    page.write_text(text)
+    assert broken_links(page, text) == ["nowhere.md", "#two"]
+
+
+def nav_pages(entry: object) -> list[str]:
+    """Every page that the navigation names."""
+    if isinstance(entry, str):
+        return [entry]
+    values = entry.values() if isinstance(entry, dict) else entry if isinstance(entry, list) else []
+    return [page for value in values for page in nav_pages(value)]
+
+
+def test_the_navigation_names_every_page_once() -> None:
+    found = nav_pages(yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"])
+    assert sorted(found) == sorted(path.relative_to(DOCS).as_posix() for path in PAGES)
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert blocks
+    shutil.copy(ROOT / "examples" / "photo.png", tmp_path / "photo.png")
+    shutil.copy(next((ROOT / "tests" / "golden").glob("*.semc")), tmp_path / "photo.semc")
+    monkeypatch.chdir(tmp_path)
+    for block in blocks:
+        exec(compile(block, page, "exec"), {})

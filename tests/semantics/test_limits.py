@@ -1,0 +1,140 @@
+"""When a head keeps quiet: specks, classes that it is unsure of, images that are not of its kind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from semcomp.errors import ModelError
+from semcomp.semantics.head import head_names, load_head
+from semcomp.semantics.limits import NEVER, NO_LIMITS, Limits, evidence, limits_file, read_limits, write_limits
+from semcomp.semantics.results import VOID, Labels
+from semcomp.semantics.upsample import full_resolution
+
+CLASSES = ("background", "cat", "dog")
+
+
+def logits_of(shares: dict[int, tuple[int, float]], *, height: int = 64, width: int = 64) -> Any:
+    """Scores under which classes take runs of positions, each with a margin over the others."""
+    scores = np.zeros((3, (height // 4) * (width // 4)), np.float32)
+    at = 0
+    for number, (count, margin) in shares.items():
+        scores[number, at : at + count] = margin
+        at += count
+    scores[0, at:] = 9
+    return scores.reshape(1, 3, height // 4, width // 4)
+
+
+def quiet(limits: Limits, logits: Any, *, height: int = 64, width: int = 64) -> Any:
+    return limits.quiet(full_resolution(logits, height=height, width=width), logits, height=height, width=width)
+
+
+def test_no_limits_change_nothing() -> None:
+    logits = logits_of({1: (3, 0.1), 2: (60, 4)})
+    assert np.array_equal(quiet(NO_LIMITS, logits), full_resolution(logits, height=64, width=64))
+
+
+def test_a_speck_is_not_said() -> None:
+    logits = logits_of({1: (2, 9), 2: (40, 9)})  # of 256 positions
+    shown = quiet(Limits(area=0.02), logits)
+    assert 1 not in shown and 2 in shown and VOID in shown
+
+
+def test_a_class_needs_its_confidence_on_enough_of_the_image() -> None:
+    unsure, sure = logits_of({2: (60, 0.5)}), logits_of({2: (60, 5)})
+    partly = logits_of({1: (3, 5), 2: (60, 0.5)})
+    limits = Limits(area=0.02, confidence=(0.0, 0.9, 0.9))
+    assert 2 not in quiet(limits, unsure) and 2 in quiet(limits, sure)
+    assert set(np.unique(quiet(limits, partly))) == {0, VOID}
+
+
+def test_a_class_that_is_never_said_leaves_the_others() -> None:
+    shown = quiet(Limits(confidence=(0.0, 0.5, NEVER)), logits_of({1: (60, 9), 2: (60, 9)}))
+    assert set(np.unique(shown)) == {0, 1, VOID}
+
+
+def test_an_image_of_another_kind_shows_nothing() -> None:
+    logits = logits_of({1: (100, 9)})
+    energy, _ = evidence(logits, area=0.0, height=64, width=64)
+    assert (quiet(Limits(energy=energy + 0.1), logits) == VOID).all()
+    assert 1 in quiet(Limits(energy=energy - 0.1), logits)
+
+
+def test_positions_beyond_the_image_do_not_count() -> None:
+    logits = np.zeros((1, 2, 4, 4), np.float32)
+    logits[0, 1, :, 2:] = 50  # beyond 8 pixels
+    energy, confidence = evidence(logits, area=0.0, height=16, width=8)
+    assert energy == pytest.approx(np.log(2)) and confidence.tolist() == [0.5, 0.0]
+
+
+def test_labels_of_another_kind_are_an_empty_list() -> None:
+    labels = Labels(names=("tench", "church"), scores=(0.7, 0.3), head="imagenette")
+    limits = Limits(energy=3.0)
+    assert limits.quiet_labels(labels, 3.1) == labels
+    assert limits.quiet_labels(labels, 2.9) == Labels(names=(), scores=(), head="imagenette")
+
+
+def test_limits_come_back_from_their_file(tmp_path: Path) -> None:
+    limits = Limits(energy=2.5, area=0.02, confidence=(0.0, 0.75, NEVER), experimental=True, measured="on 3 images")
+    path = write_limits(limits, tmp_path / "my.head.safetensors", CLASSES)
+    assert path == limits_file(tmp_path / "my.head.safetensors") == tmp_path / "my.head.limits.json"
+    assert json.loads(path.read_text())["confidence"] == {"background": 0.0, "cat": 0.75, "dog": None}
+    assert read_limits(tmp_path / "my.head.safetensors", CLASSES) == limits
+    assert read_limits(tmp_path / "another.safetensors", CLASSES) == NO_LIMITS
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "cannot be read"),
+        ("[]", "holds no limits"),
+        ("{}", "damaged or have another version"),
+        ('{"format": "semcomp-limits-9"}', "semcomp-limits-9"),
+        (
+            '{"format": "semcomp-limits-1", "energy": null, "area": 0, "confidence": {"a": 1}, '
+            '"experimental": false, "measured": ""}',
+            "not the classes of the head",
+        ),
+        (
+            '{"format": "semcomp-limits-1", "energy": null, "area": 7, "confidence": {}, '
+            '"experimental": false, "measured": ""}',
+            "area is a share",
+        ),
+    ],
+)
+def test_damaged_limits_are_one_sentence(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "head.limits.json").write_text(text)
+    with pytest.raises(ModelError, match=message):
+        read_limits(tmp_path / "head.safetensors", CLASSES)
+
+
+def test_shipped_heads_carry_measured_limits() -> None:
+    heads = {name: load_head(name) for name in ("objects", "street", "imagenette") if name in head_names()}
+    assert all(head.limits.measured for head in heads.values())
+    assert heads["objects"].limits.experimental and not heads["street"].limits.experimental
+    assert heads["street"].limits.energy and heads["imagenette"].limits.energy
+    confidence = dict(zip(heads["objects"].classes, heads["objects"].limits.confidence, strict=True))
+    assert confidence["dog"] == NEVER or confidence["dog"] > 0.9
+
+
+def test_segmenters_say_nothing_of_noise_and_of_a_ramp(codec: Any) -> None:
+    rng = np.random.default_rng(0)
+    ramp = np.ascontiguousarray(np.broadcast_to(np.arange(160, dtype=np.uint8)[:, None], (128, 160, 3)))
+    images = [rng.integers(0, 256, (128, 160, 3)).astype(np.uint8), ramp]
+    for image in images:
+        latents = codec.latents_of_image(image, quality=50)
+        for name in ("objects", "street"):
+            answer: Any = load_head(name)(latents)
+            labels = answer if isinstance(answer, Labels) else answer.labels()
+            assert labels.names == (), f"{name} says {labels.names}"
+
+
+def test_no_shipped_head_says_anything_of_a_photo_that_is_not_of_its_kind(codec: Any) -> None:
+    latents = codec.latents_of_image(Path(__file__).parents[2] / "examples" / "photo.png", quality=50)
+    for name in ("objects", "street", "imagenette"):
+        answer: Any = load_head(name)(latents)
+        assert (answer if isinstance(answer, Labels) else answer.labels()).names == ()

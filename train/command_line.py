@@ -1,0 +1,65 @@
+"""The command line that every program which trains networks shares."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from semcomp import config as configuration
+from train.trainer import STATE, BaseTrainer
+
+
+class Named(Protocol):
+    """A run's configuration."""
+
+    @property
+    def name(self) -> str:
+        """The run's folder below runs/."""
+
+
+C = TypeVar("C", bound=Named)
+T = TypeVar("T", bound=BaseTrainer)
+
+
+def make_parser(name: str, doc: str | None, epilog: str) -> argparse.ArgumentParser:
+    """A parser with the options that every training program has."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m train.{name}",
+        description=doc,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("config", type=Path, help="YAML file of the run")
+    parser.add_argument("--set", action="append", default=[], metavar="a.b=c", help="change a value of the config")
+    parser.add_argument("--max-minutes", type=float, metavar="M", help="save and stop after M minutes")
+    parser.add_argument("--resume", action="store_true", help="continue the run of this name")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder that holds all runs (default: runs)")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    return parser
+
+
+def begin(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, kind: type[C], build: Callable[[C, Path], T]
+) -> T:
+    """Builds or resumes the run that the options describe. A mistake of the user ends the program with a sentence."""
+    try:
+        config = configuration.load(kind, options.config, overrides=options.set)
+        folder = options.runs / config.name
+        if not options.resume and (folder / STATE).exists():
+            raise ValueError(f"{folder} holds a run already: --resume continues it, --set name=... starts another")
+        folder.mkdir(parents=True, exist_ok=True)
+        run = build(config, folder)
+        if options.resume:
+            run.resume()
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    (folder / "config.yaml").write_text(configuration.dump(config))
+    return run
+
+
+def say_where(run: BaseTrainer, *, done: bool) -> None:
+    """Prints one line at the end, on standard error."""
+    if not run.quiet:
+        state = "finished" if done else "stopped; continue with --resume"
+        print(f"{run.folder}: {run.step} steps, {run.seconds / 60:.1f} minutes, {state}", file=sys.stderr)
