@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import common
@@ -31,8 +32,8 @@ class Codec:
     """One way to write and read an image."""
 
     name: str
-    encode: Callable[[np.ndarray], bytes]
-    decode: Callable[[bytes], np.ndarray]
+    encode: Callable[[NDArray[Any]], bytes | bytearray]
+    decode: Callable[[bytes], NDArray[Any]]
 
 
 def rivals() -> list[Codec]:
@@ -75,10 +76,10 @@ def ours(model: LosslessModel, *, on_numpy: bool) -> Codec:
     )
 
 
-def measure(codec: Codec, pixels: np.ndarray) -> dict[str, float]:
+def measure(codec: Codec, pixels: NDArray[Any]) -> dict[str, float]:
     """Bytes, processor seconds of both directions, and how many samples came back wrong."""
     start = time.process_time()
-    data = codec.encode(pixels)
+    data = bytes(codec.encode(pixels))
     written = time.process_time()
     back = codec.decode(data)
     return {
@@ -89,7 +90,7 @@ def measure(codec: Codec, pixels: np.ndarray) -> dict[str, float]:
     }
 
 
-def summary(rows: list[dict[str, float]], photos: list[np.ndarray]) -> dict[str, float]:
+def summary(rows: list[dict[str, float]], photos: list[NDArray[Any]]) -> dict[str, float]:
     """Rate and speed of one codec over all photos."""
     samples = sum(pixels.size for pixels in photos)
     megapixels = sum(pixels.shape[0] * pixels.shape[1] for pixels in photos) / 1e6
@@ -117,7 +118,7 @@ def checks_of(results: dict[str, dict[str, float]], *, limit: float | None) -> l
     return checks
 
 
-def read_photos(options: argparse.Namespace) -> tuple[list[str], list[np.ndarray]]:
+def read_photos(options: argparse.Namespace) -> tuple[list[str], list[NDArray[Any]]]:
     """Names and pixels of the photos, evenly spaced where there are more than asked for."""
     paths = common.find_photos(options.photos)
     paths = common.spread(paths, options.limit) if options.limit else paths

@@ -12,21 +12,24 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.lossless.model import LosslessModel, save_model
 from semcomp.lossless.stream import encode_lossless
 from semcomp.networks.lossless import LosslessConfig
-from train.checkpoint import load_state, save_state
+from train.checkpoint import load_state
+from train.command_line import begin, make_parser, say_where
 from train.log import Log
-from train.loop import begin, make_parser, run_to_the_end, say_where
 from train.lossless_objective import LosslessObjective
 from train.lossless_photos import Crops, LosslessDataConfig
 from train.optim import OptimConfig, moving_average
 from train.photos import find_photos
+from train.trainer import BaseTrainer, averaged, clip_gradient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,8 @@ class LosslessOptimConfig:
 
     lr: float = 2e-3
     """Adam's."""
-    betas: tuple[float, ...] = (0.9, 0.98)
+    beta1: float = 0.9
+    beta2: float = 0.98
     clip: float = 1.0
     """Largest norm of the gradient."""
     warmup_steps: int = 100
@@ -72,56 +76,47 @@ class LosslessRunConfig:
     """The state.safetensors of another run whose networks have the same sizes."""
 
 
-class LosslessTrainer:
-    """State of a run, and its loop."""
+class LosslessTrainer(BaseTrainer):
+    """Trains the lossless networks."""
+
+    figures = ("bpsp",)
 
     def __init__(self, config: LosslessRunConfig, folder: Path, *, quiet: bool = False):
+        super().__init__(folder, steps=config.steps, save_minutes=config.save_minutes, quiet=quiet)
         torch.manual_seed(config.seed)
-        self.config, self.folder, self.quiet = config, folder, quiet
+        self.config = config
         self.crops = Crops(config.data, folder)
         self.objective = LosslessObjective(config.network)
         if config.start_from:
             self.objective.load_state_dict(load_state(Path(config.start_from))["average"])
         self.average = moving_average(self.objective, OptimConfig(ema=config.optim.ema))
         self.optimizer = torch.optim.Adam(
-            self.objective.parameters(), lr=config.optim.lr, betas=config.optim.betas, fused=True
+            self.objective.parameters(), lr=config.optim.lr, betas=(config.optim.beta1, config.optim.beta2), fused=True
         )
-        self.step, self.seconds, self.processor_seconds, self.validated = 0, 0.0, 0.0, 0
+        self.processor_seconds, self.validated = 0.0, 0
         self.levels = round(math.log2(config.data.crop)) - 3
         self.dtype = torch.bfloat16 if config.bfloat16 else torch.float32
 
-    @property
-    def progress(self) -> float:
-        """0..1 of the whole run."""
-        return self.step / self.config.steps
-
     def save(self) -> None:
-        """Write the state, and the average as a model file."""
-        state = {
+        super().save()
+        save_model(self.folder / "model.safetensors", self.released())
+
+    def state(self) -> dict[str, Any]:
+        return {
             "objective": self.objective.state_dict(),
-            "average": self.average.module.state_dict(),
+            "average": averaged(self.average, LosslessObjective).state_dict(),
             "averaged": int(self.average.n_averaged),
             "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
             "processor_seconds": self.processor_seconds,
             "validated": self.validated,
         }
-        save_state(self.folder / "state.safetensors", state)
-        save_model(self.folder / "model.safetensors", self.released())
 
-    def resume(self) -> None:
-        """Continue exactly where `save` was called. ValueError if nothing was saved."""
-        path = self.folder / "state.safetensors"
-        if not path.exists():
-            raise ValueError(f"nothing to resume: there is no {path}")
-        state = load_state(path)
+    def restore(self, state: dict[str, Any]) -> None:
         self.objective.load_state_dict(state["objective"])
-        self.average.module.load_state_dict(state["average"])
+        averaged(self.average, LosslessObjective).load_state_dict(state["average"])
         self.average.n_averaged.fill_(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds, self.validated = state["step"], state["seconds"], state["validated"]
-        self.processor_seconds = state["processor_seconds"]
+        self.processor_seconds, self.validated = state["processor_seconds"], state["validated"]
 
     def rate_factor(self) -> float:
         """Factor on the learning rate: a warm-up, a constant, and a half cosine in the second stage."""
@@ -141,9 +136,7 @@ class LosslessTrainer:
         loss = torch.stack(list(bits.values())).sum() / planes.numel()
         self.optimizer.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.objective.parameters(), optim.clip)
-        if not torch.isfinite(norm):
-            raise FloatingPointError(f"the gradient is {float(norm)} at step {self.step}; lower optim.lr")
+        norm = clip_gradient(self.objective.parameters(), optim.clip, step=self.step)
         self.optimizer.step()
         self.average.update_parameters(self.objective)
         self.step += 1
@@ -155,7 +148,7 @@ class LosslessTrainer:
         """The average as integers."""
         minutes = self.processor_seconds / 60
         origin = f"python -m train.lossless, {self.step} steps, {minutes:.0f} minutes of one core"
-        return self.average.module.released(origin=origin)
+        return averaged(self.average, LosslessObjective).released(origin=origin)
 
     def validate(self) -> float:
         """Bits per sub-pixel of real files of the validation photos' middles."""
@@ -165,30 +158,19 @@ class LosslessTrainer:
             pixels += crop.size
         return 8 * size / pixels
 
-    def run(self, *, max_minutes: float | None = None) -> bool:
-        """Train to the end, or until the time is up or a signal asks to stop. True at the end of the run."""
-
-        def after_step(log: Log) -> None:
-            due = self.step - self.validated >= self.config.validation_steps or self.progress >= 1
-            if self.config.validation and due:
-                self.validated = self.step
-                minutes = round(self.processor_seconds / 60, 2)
-                row = {"step": self.step, "processor_minutes": minutes, "validation_bpsp": round(self.validate(), 4)}
-                log.file.write(json.dumps(row) + "\n")
-                log.file.flush()
-                if not self.quiet:
-                    print(row, file=sys.stderr)
-
-        return run_to_the_end(
-            self,
-            save_minutes=self.config.save_minutes,
-            max_minutes=max_minutes,
-            figures=("bpsp",),
-            after_step=after_step,
-        )
+    def after_step(self, log: Log) -> None:
+        due = self.step - self.validated >= self.config.validation_steps or self.progress >= 1
+        if self.config.validation and due:
+            self.validated = self.step
+            minutes = round(self.processor_seconds / 60, 2)
+            row = {"step": self.step, "processor_minutes": minutes, "validation_bpsp": round(self.validate(), 4)}
+            log.file.write(json.dumps(row) + "\n")
+            log.file.flush()
+            if not self.quiet:
+                print(row, file=sys.stderr)
 
 
-def validation_crops(folders: tuple[str, ...], *, every: int, side: int = 256) -> list[np.ndarray]:
+def validation_crops(folders: tuple[str, ...], *, every: int, side: int = 256) -> list[NDArray[np.uint8]]:
     """The middles of every so many photos, uint8 (side, side, 3)."""
     crops = []
     for path in find_photos(folders)[2::every]:
@@ -199,6 +181,7 @@ def validation_crops(folders: tuple[str, ...], *, every: int, side: int = 256) -
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line and returns the exit code."""
     parser = make_parser(
         "lossless",
         __doc__,

@@ -128,7 +128,8 @@ class LosslessObjective(nn.Module):
     def _run(self, name: str, features: Tensor, dtype: torch.dtype) -> Tensor:
         network = self.networks[name]
         assert isinstance(network, TrainableNetwork)
-        return network(features.to(dtype))
+        output: Tensor = network(features.to(dtype))
+        return output
 
     def _cost(
         self, channel: int, level: int, bits: dict[str, Tensor], distance: Tensor, output: Tensor, k: Tensor
@@ -140,7 +141,8 @@ class LosslessObjective(nn.Module):
         name = KINDS[channel] + str(level)
         cost = self.mixture.bits(channel, distance - eighths / PHASES, scale).sum()
         bits[name] = bits[name] + cost if name in bits else cost
-        return (distance - ((eighths.detach().int() + 4) >> 3)).to(torch.int16)
+        symbols: Tensor = distance - ((eighths.detach().int() + 4) >> 3)
+        return symbols.to(torch.int16)
 
     def released(self, *, origin: str = "") -> LosslessModel:
         """The integers: networks, and tables as the mixture says."""

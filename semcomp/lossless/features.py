@@ -206,7 +206,9 @@ def chroma_step(
 def _colour_fit(xp: Any, own: Any, around: list[Any], k: Any) -> tuple[Any, tuple[Any, ...]]:
     """The prediction's distance from the mean of four, times 256 (N,), and rows of features."""
     values, luma = (scaled(xp, part[:PIXELS], k) for part in (own, around[0]))
-    straight = (line(xp, values, luma, BOLD),)
+    straight: tuple[Any, ...] = (line(xp, values, luma, BOLD),)
+    slopes: list[tuple[Any, ...]]
+    over: list[tuple[Any, ...]]
     if len(around) == 1:
         slopes = [straight, (line(xp, values, luma, HELD),)]
         over = [(around[0],)] * 2

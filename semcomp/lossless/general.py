@@ -7,6 +7,7 @@ prediction of the next pixel does. So such an image is stored as a lossless WebP
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ from PIL import Image, features
 
 from semcomp.errors import FormatError
 
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[np.unsignedinteger[Any]]
+"""uint8"""
 
 WEBP_SIDE = 16383
 """Larger images do not fit into WebP."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,8 @@ from semcomp.lossless.step import MAX_NEAR, Networks
 from semcomp.lossless.symbols import StepReader, StepWriter
 from semcomp.lossless.walk import Walk
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+Pixels = NDArray[np.unsignedinteger[Any]]
+"""uint8 or uint16"""
 
 
 def encode_lossless(
@@ -113,7 +115,7 @@ def decode_lossless(
         walk = _walk(networks or model, reader, head.form, head.near, head.bits)
         planes = walk.run(head.height, head.width, np.array(head.first, np.int32), None)
         reader.finish()
-        image = _pixels_of(planes, head.form, head.bits) << head.shift
+        image = np.left_shift(_pixels_of(planes, head.form, head.bits), head.shift)
     if _crc(image) != head.crc:
         raise FormatError("the decoded pixels do not match their checksum; copy the file again")
     return image

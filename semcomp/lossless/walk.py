@@ -168,7 +168,8 @@ class Walk:
         tables, low = without_low_bits(tables)
         high = self.coder.code(channel, tables, None if symbols is None else symbols >> low)
         rest = self.coder.code_bits(low, None if symbols is None else symbols & ((1 << low) - 1))
-        return (high << low) + rest
+        joined: Int32 = (high << low) + rest
+        return joined
 
 
 def _bands(cells: _Cells) -> list[slice]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from semcomp.bitstream.frequency_tables import Tables, quantize_pmf
 from semcomp.lossless.features import WindowConfig, windows_of
@@ -15,10 +18,10 @@ WIDTH, INNER = 24, 12
 
 
 def random_network(inputs: int, outputs: int, rng: np.random.Generator) -> IntegerNetwork:
-    def weights(rows: int, columns: int, size: int) -> np.ndarray:
+    def weights(rows: int, columns: int, size: int) -> NDArray[Any]:
         return rng.integers(-size, size + 1, (rows, columns)).astype(np.int8)
 
-    def biases(rows: int) -> np.ndarray:
+    def biases(rows: int) -> NDArray[Any]:
         return rng.integers(-500, 500, rows).astype(np.int32)
 
     block = Block(
@@ -58,9 +61,10 @@ def model() -> LosslessModel:
     return LosslessModel(config=config, networks=networks, banks=(laplace_tables(),) * 3)
 
 
-def photo(height: int, width: int, *, seed: int = 0) -> np.ndarray:
+def photo(height: int, width: int, *, seed: int = 0) -> NDArray[Any]:
     """Smooth shapes with noise, uint8 (height, width, 3)."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width]
     waves = [128 + 90 * np.sin(y / rng.uniform(5, 40) + rng.uniform(0, 6)) * np.cos(x / 23) for _ in range(3)]
-    return np.clip(np.stack(waves, -1) + rng.normal(0, 3, (height, width, 3)), 0, 255).astype(np.uint8)
+    image: NDArray[Any] = np.clip(np.stack(waves, -1) + rng.normal(0, 3, (height, width, 3)), 0, 255)
+    return image.astype(np.uint8)

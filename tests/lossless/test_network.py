@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from semcomp.errors import ModelError
 from semcomp.lossless.model import LosslessModel, load_model, save_model
@@ -13,7 +15,7 @@ from semcomp.lossless.network import IntegerNetwork
 from tests.lossless.conftest import random_network
 
 
-def features(network: IntegerNetwork, count: int = 200) -> np.ndarray:
+def features(network: IntegerNetwork, count: int = 200) -> NDArray[Any]:
     rng = np.random.default_rng(8)
     values = rng.integers(-127, 128, (network.entry.shape[1], count))
     values[:, :2] = (-127, 127)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.lossless.colour import ColourTransform, forward
@@ -29,12 +31,12 @@ class Bill:
     def __init__(self, model: LosslessModel) -> None:
         self.model, self.bits = model, [0.0, 0.0, 0.0]
 
-    def code(self, channel: int, tables: np.ndarray, symbols: np.ndarray | None) -> np.ndarray:
+    def code(self, channel: int, tables: NDArray[Any], symbols: NDArray[Any] | None) -> NDArray[Any]:
         assert symbols is not None
         self.bits[channel] += self.model.banks[channel].estimate_bits(symbols, tables)
         return symbols
 
-    def code_bits(self, count: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+    def code_bits(self, count: NDArray[Any], values: NDArray[Any] | None) -> NDArray[Any]:
         raise AssertionError("8-bit images have no plain bits")
 
 
