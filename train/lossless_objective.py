@@ -123,7 +123,8 @@ class LosslessObjective(nn.Module):
             distance = flat[channel] - step.initial
             errors += (self._cost(channel, place.level, bits, distance, output, step.k),)
             known.add_values(target, values[: channel + 1])
-        return place.limited(torch, torch.stack(errors)).view_as(values)
+        limited: Tensor = place.limited(torch, torch.stack(errors))
+        return limited.view_as(values)
 
     def _run(self, name: str, features: Tensor, dtype: torch.dtype) -> Tensor:
         network = self.networks[name]

@@ -19,7 +19,7 @@ from typing import Any
 
 from semcomp.lossless.geometry import REACH, Neighbour
 
-FITS = (3, 3, 5)
+FITS = (4, 3, 5)
 """Features that come from fits, of luma and of the two colour differences."""
 NEAR, WIDE = 4, 12
 """Pixels that the two fits of luma learn from; whole rings for the wide one."""
@@ -93,10 +93,12 @@ class LumaFit:
             slopes.append(slope(xp, shared, spread + quiet, 128))
         wide, near = (one * difference for one in slopes)
         missed: Any = 0
+        missed_size: Any = 0
         for pixel in pixels[:NEAR]:
             curve, step = (view(planes[pixel.lattice], pixel, rows) for planes in (self._curve, self._step))
-            missed = missed + xp.abs(curve - ((slopes[1].reshape(step.shape) * step) >> 6))
-        found = ((wide >> 4) >> k, (near >> 4) >> k, missed.reshape(-1) >> k)
+            miss = (curve - ((slopes[1].reshape(step.shape) * step) >> 6)).reshape(-1)
+            missed, missed_size = missed + miss, missed_size + xp.abs(miss)
+        found = ((wide >> 4) >> k, (near >> 4) >> k, missed >> k, missed_size >> k)
         return (wide + 128) >> 8, tuple(xp.clip(one, -_LIMIT, _LIMIT) for one in found)
 
 
