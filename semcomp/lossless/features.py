@@ -21,6 +21,7 @@ from semcomp.lossless.fits import (
     LumaFit,
     limited,
     line,
+    misses,
     offset,
     plane,
     slope,
@@ -54,7 +55,7 @@ class WindowConfig:
     """Planes that are known on the lattice of the predicted pixel."""
     others: int = 4
     """Planes that come later in the order."""
-    errors: int = 4
+    errors: int = 8
     """Pixels whose prediction errors are seen, in all planes."""
 
 
@@ -197,9 +198,9 @@ def chroma_step(
     parts += [xp.stack([error, xp.abs(error)]) for error in errors]
     parts += [_errors(known, windows, channel, rows), known.surroundings(rows), rooms(xp, place, *colours)]
     moved, lines = _colour_fit(xp, own, around, k)
-    lines += tuple(
-        _expected_error(known, windows, before, channel, errors[before], rows) >> k for before in range(channel)
-    )
+    for before, error in enumerate(errors):
+        between = _error_slope(known, windows, before, channel, rows)
+        lines += ((between * error >> 2) >> k, between)
     return Step(features=_features(xp, parts, limited(xp, lines), place, k), initial=mean + ((moved + 128) >> 8), k=k)
 
 
@@ -207,25 +208,24 @@ def _colour_fit(xp: Any, own: Any, around: list[Any], k: Any) -> tuple[Any, tupl
     """The prediction's distance from the mean of four, times 256 (N,), and rows of features."""
     values, luma = (scaled(xp, part[:PIXELS], k) for part in (own, around[0]))
     straight: tuple[Any, ...] = (line(xp, values, luma, BOLD),)
-    slopes: list[tuple[Any, ...]]
-    over: list[tuple[Any, ...]]
-    if len(around) == 1:
-        slopes = [straight, (line(xp, values, luma, HELD),)]
-        over = [(around[0],)] * 2
-    else:
-        first = scaled(xp, around[1][:PIXELS], k)
-        slopes = [plane(xp, values, luma, first, held) for held in (BOLD, HELD)] + [straight]
+    slopes: list[tuple[Any, ...]] = [straight, (line(xp, values, luma, HELD),)]
+    over: list[tuple[Any, ...]] = [(around[0],)] * 2
+    seen: tuple[Any, ...] = (luma,)
+    if len(around) == 2:
+        seen = (luma, scaled(xp, around[1][:PIXELS], k))
+        slopes = [plane(xp, values, *seen, held) for held in (BOLD, HELD)] + [straight]
         over = [(around[0], around[1])] * 2 + [(around[0],)]
     offsets = [offset(xp, one, differences) for one, differences in zip(slopes, over, strict=True)]
-    return offsets[0], tuple((one >> 4) >> k for one in offsets)
+    lines = tuple((one >> 4) >> k for one in offsets)
+    return offsets[0], (*lines, misses(xp, values, slopes[0], seen), *slopes[0])
 
 
-def _expected_error(known: Known, windows: Windows, before: int, channel: int, error: Any, rows: slice) -> Any:
-    """16 times the error (N,) that an earlier plane's ``error`` lets expect, by the errors around."""
+def _error_slope(known: Known, windows: Windows, before: int, channel: int, rows: slice) -> Any:
+    """64 times the error that an error of 1 in an earlier plane lets expect, by the errors around, (N,)."""
     shared = window_sum(known.products[before, channel], windows.chroma, rows)
     spread = window_sum(known.products[before, before], windows.chroma, rows)
     quiet = len(windows.chroma) << 2 * (known.bits - 8)
-    return (slope(known.xp, shared, spread + quiet) * error) >> 2
+    return slope(known.xp, shared, spread + quiet)
 
 
 def _errors(known: Known, windows: Windows, channel: int, rows: slice) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 
 from semcomp.lossless.geometry import REACH, Neighbour
 
-FITS = (4, 3, 5)
+FITS = (6, 6, 10)
 """Features that come from fits, of luma and of the two colour differences."""
 NEAR, WIDE = 4, 12
 """Pixels that the two fits of luma learn from; whole rings for the wide one."""
@@ -98,7 +98,7 @@ class LumaFit:
             curve, step = (view(planes[pixel.lattice], pixel, rows) for planes in (self._curve, self._step))
             miss = (curve - ((slopes[1].reshape(step.shape) * step) >> 6)).reshape(-1)
             missed, missed_size = missed + miss, missed_size + xp.abs(miss)
-        found = ((wide >> 4) >> k, (near >> 4) >> k, missed >> k, missed_size >> k)
+        found = ((wide >> 4) >> k, (near >> 4) >> k, missed >> k, missed_size >> k, *slopes)
         return (wide + 128) >> 8, tuple(xp.clip(one, -_LIMIT, _LIMIT) for one in found)
 
 
@@ -127,6 +127,15 @@ def offset(xp: Any, slopes: tuple[Any, ...], differences: tuple[Any, ...]) -> An
     for one, difference in zip(slopes, differences, strict=True):
         total = total - one * difference[:4].sum(0, dtype=xp.int32)
     return total
+
+
+def misses(xp: Any, values: Any, slopes: tuple[Any, ...], over: tuple[Any, ...]) -> Any:
+    """How far scaled features (PIXELS, N) are off a fit that goes through the mean of the four nearest: sum / 8."""
+    rest = values
+    for one, features in zip(slopes, over, strict=True):
+        rest = rest - ((one * features) >> 6)
+    level = rest[:4].sum(0, dtype=xp.int32) >> 2
+    return xp.abs(rest - level).sum(0, dtype=xp.int32) >> 3
 
 
 def limited(xp: Any, rows: tuple[Any, ...]) -> tuple[Any, ...]:
