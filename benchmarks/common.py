@@ -81,7 +81,7 @@ def find_photos(sources: Iterable[str | Path]) -> list[Path]:
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:
-    """At most `count` of them, evenly spaced."""
+    """Picks at most `count` of the items, evenly spaced."""
     count = min(count, len(items))
     return [items[number * len(items) // count] for number in range(count)]
 

@@ -95,7 +95,7 @@ REST = 0.3
 def timed(works: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, Any]:
     """Medians in ms of each, run in turn, and how many times as fast as "library" the others are.
 
-    The ratios are those of single turns: their quartiles, the median between them.
+    Each ratio compares two runs of one turn. The result has their quartiles, with the median between.
     """
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats + 2):

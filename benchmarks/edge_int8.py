@@ -1,8 +1,8 @@
 """Float graphs against int8 graphs of the same codec, both through the client: for benchmarks.edge.
 
-Every photo is written by both encoders, and each file is decoded by both decoders: so the loss of the analysis and that
-of the synthesis stand apart. The library reads each file too; no symbol may differ. BD-rate is that of mean curves over
-QUALITIES, where they overlap. Heads answer for validation pictures that their own client has encoded.
+Every photo is written by both encoders, and each file is decoded by both decoders: this separates the loss
+of the analysis from the loss of the synthesis. The library reads each file too; no symbol may differ. BD-rate compares
+mean curves over QUALITIES, where they overlap. Heads answer for validation pictures that their own client has encoded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
 from heads.datasets import DataError, find_dataset, read_rgb
 from heads.evaluate import FIGURES
-from heads.fit import FitConfig
+from heads.fit_config import FitConfig
 from heads.score import Score
 from semcomp import config as configuration
 from semcomp.edge import EdgeCodec
@@ -127,7 +127,7 @@ def checks_of(found: dict[str, Any], rows: dict[str, Any]) -> list[Check]:
 
 
 def table_of(found: dict[str, Any]) -> str:
-    """As text."""
+    """The result as text."""
     line = partial("  {:<34}{:>12}{:>12}".format)
     rows = [f"{found['photos']} photos through the client", line("", "float", "int8")]
     rows.append(line("bytes of the graphs", *(f"{size:,}" for size in found["bytes"].values())))

@@ -28,7 +28,7 @@ from semcomp.imaging.picture import from_array
 from semcomp.networks.sigma import table_index
 
 CONTROL_ELEMENTS = 5_000_000
-"""From so many symbols on, the control must have changed a table number: it does so once in some hundred thousand."""
+"""Number of symbols among which the control must have changed a table number: it changes one in some 100,000."""
 
 
 @dataclass

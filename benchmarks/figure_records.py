@@ -15,12 +15,15 @@ Record = dict[str, Any]
 
 
 def weights_id(name: str) -> str:
-    """The id of embedded weights: a codec's model id, or the hash of another file."""
+    """The id of embedded weights, as their card and `semcomp models` show it: a head's is the hash of its file."""
     from semcomp.codec.release import load_release
+    from semcomp.generative.generator_file import PREFIX, load_generator
     from semcomp.weights.files import WEIGHTS
 
     if name == "base":
         return load_release(name).model_id.hex()
+    if name.startswith(PREFIX):
+        return load_generator(name.removeprefix(PREFIX)).generator_id.hex()
     return hashlib.sha256((WEIGHTS / f"{name}.safetensors").read_bytes()).hexdigest()[:16]
 
 

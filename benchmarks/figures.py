@@ -10,7 +10,7 @@
     page          docs/figures/page.png         from out/web (make test-web)
 
 A figure whose measurements are missing stays as it is, and the program says so. The captions below the figures are
-written from the records. A test compares the ids with those of the weights that are there.
+written from the records. A test compares the ids with the weights that are there.
 """
 
 import argparse

@@ -88,7 +88,7 @@ class Fuzzer:
             if number < len(base.data):
                 return Mutation("truncation", self.bases.index(base), base.data[:number], hopeless=True)
             number -= len(base.data)
-        raise ValueError("there are not so many truncations")
+        raise ValueError("there are fewer truncations")
 
     def _truncated(self) -> list[Base]:
         return [self.bases[0], self.bases[2], self.bases[-1]]
@@ -174,7 +174,7 @@ class Fuzzer:
 
 
 def extra_cells(data: bytes, original: bytes) -> int:
-    """Cells of 64 x 64 pixels that a file claims beyond those of its original, as far as its bytes reach."""
+    """Cells of 64 x 64 pixels that a file claims beyond its original, as far as its bytes reach."""
     try:
         header, _ = read_header(data)
     except FormatError:

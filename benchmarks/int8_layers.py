@@ -1,7 +1,7 @@
 """What each group of layers costs in 8 bits: the measurement behind FLOAT_LAYERS of semcomp/export/int8.py.
 
 Some photos calibrate, others are written and read by the client, whole files, once with float graphs and once for each
-group with that group alone in 8 bits. BD-rate is that of mean curves over QUALITIES, where they overlap.
+group with that group alone in 8 bits. BD-rate compares mean curves over QUALITIES, where they overlap.
 """
 
 import hashlib

@@ -35,7 +35,7 @@ class Row:
     """One mask."""
 
     pixels: int
-    """Of the photo."""
+    """Pixels of the photo."""
     bytes: int
     """The body of the chunk, of which the head takes some."""
     head: int
@@ -123,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
         with Image.open(path) as image:
             mask = np.asarray(image)
         if mask.dtype != np.uint8 or mask.ndim != 2 or mask.max() >= len(classes):
-            raise SemcompError(f"{path} is no mask of {len(classes)} classes: {mask.dtype} {mask.shape}")
+            raise SemcompError(f"{path} is not a mask of {len(classes)} classes: {mask.dtype} {mask.shape}")
         rows.append(measure(mask, cell=options.cell, classes=classes, palette=palette))
 
     result = {

@@ -1,6 +1,6 @@
 """A head on latents, beside networks of equal size on decoded pictures and on originals: how right, and how fast.
 
-The ways are those of heads/evaluate.py, measured in one run, and held against limits. The networks to compare with are
+The ways of heads/evaluate.py are measured in one run, and held against limits. The networks to compare with are
 trained by heads.fit with `source: decoded` and `source: originals`.
 """
 
@@ -15,7 +15,7 @@ from benchmarks import common
 from benchmarks.common import Check, at_least
 from heads.datasets import find_dataset, read_rgb
 from heads.evaluate import measure, on_originals, quality_for
-from heads.fit import FitConfig
+from heads.fit_config import FitConfig
 from heads.head_file import read_head
 from semcomp import config as configuration
 from semcomp.semantics.head import load_head

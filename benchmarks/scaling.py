@@ -35,7 +35,7 @@ Times = dict[str, dict[str, float]]
 
 
 def size_of(megapixels: float) -> tuple[int, int]:
-    """(width, height) of about so many megapixels."""
+    """A size (width, height) of about this number of megapixels."""
     unit = (megapixels * 1e6 / (SIDES[0] * SIDES[1])) ** 0.5
     return round(SIDES[0] * unit), round(SIDES[1] * unit)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks import common
 from heads.datasets import find_dataset, read_rgb
 from heads.evaluate import PixelNetwork
-from heads.fit import FitConfig
+from heads.fit_config import FitConfig
 from heads.head_file import read_head
 from semcomp import config as configuration
 from semcomp.errors import SemcompError

@@ -2,7 +2,7 @@
 
 Whole commands are timed, imports and loading of weights included, each in turn and over again; the medians count. One
 process reads the next file while the network looks at this one, which keeps more than one core busy even where every
-network has one thread. So one process stands there three times: held to one core where the system can do that (Linux),
+network has one thread. So one process is measured three times: held to one core where the system can do that (Linux),
 with one thread, and with all.
 """
 

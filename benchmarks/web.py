@@ -136,7 +136,7 @@ def exactness(
 
 
 def median(rows: list[dict[str, Any]], key: str) -> float:
-    """Of the rounds after warming up."""
+    """Medians of the rounds after warming up."""
     return float(np.median([row[key] for row in rows[WARM_UP:]]))
 
 

@@ -30,6 +30,8 @@ QUALITIES = (25, 50, 75)
 """Qualities of the files that are measured; an image's name decides which one it gets."""
 FEWEST = 12
 """Fewest answers of a class that set its threshold. A class with fewer right answers is never said."""
+DOUBT = 1.645
+"""Standard errors that are taken off a share of right answers: one of twenty true shares is lower still."""
 HIGHEST = 0.999
 """Highest threshold. A class that needs a higher one is never said."""
 
@@ -46,19 +48,21 @@ class Answer:
 def threshold(answers: Iterable[Answer], *, precision: float) -> float:
     """Find the least confidence at which answers are right often enough; NEVER where there is none.
 
-    The share of right answers, less one standard error, has to reach `precision`: a threshold that few answers decide
-    would not hold for other images.
+    The share of right answers, less DOUBT standard errors, has to reach `precision`: a threshold that few answers
+    decide would not hold for other images.
 
     Example:
-        >>> sure = [Answer(1, 0.9, True)] * 30
-        >>> threshold(sure + [Answer(1, 0.5, False)] * 30, precision=0.8)
+        >>> sure = [Answer(1, 0.9, True)] * 60
+        >>> threshold(sure + [Answer(1, 0.5, False)] * 60, precision=0.8)
         0.9
     """
     ordered = sorted(answers, key=lambda answer: -answer.confidence)
     right = np.cumsum([answer.right for answer in ordered])
     count = np.arange(1, len(ordered) + 1)
     share = (right + 1) / (count + 2)  # never 0 or 1, so that its standard error is not 0
-    enough = (share - np.sqrt(share * (1 - share) / count) >= precision) & (count >= FEWEST)
+    enough = (share - DOUBT * np.sqrt(share * (1 - share) / count) >= precision) & (count >= FEWEST)
+    confidence = np.array([answer.confidence for answer in ordered])
+    enough[:-1] &= confidence[:-1] != confidence[1:]  # a threshold takes all answers of equal confidence, or none
     if not enough.any():
         return NEVER
     least = ordered[int(np.flatnonzero(enough)[-1])].confidence

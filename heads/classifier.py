@@ -23,7 +23,7 @@ class ClassifierConfig:
     nodes: int = 12
     """Rate nodes of the stem's scale and shift."""
     fine: tuple[int, ...] = (24, 48)
-    """Channels of the stem's blocks, each at half the grid of the one before; the last lies at 1/8."""
+    """Channels of the stem's blocks, each at half the grid of the one before; the last is at 1/8."""
     widths: tuple[int, ...] = (144, 256, 384)
     """Channels at 1/16, 1/32, 1/64."""
     blocks: tuple[int, ...] = (0, 2, 1)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.errors import ImageError, SemcompError
@@ -51,7 +52,7 @@ class DataConfig:
     palette: tuple[str, ...] = ()
     """Colours of the classes as #rrggbb; empty for Pascal VOC's."""
     limit: int | None = None
-    """Take only so many training pictures."""
+    """Largest number of training pictures that are used."""
     side: int = 224
     """Side of a training crop in pixels, a multiple of 32."""
     copies: int = 8
@@ -95,11 +96,11 @@ class Dataset:
     val: tuple[Sample, ...]
     void: int = VOID
     """Number in masks that means "nothing is known here"."""
-    numbers: np.ndarray
+    numbers: NDArray[Any]
     """Lookup table, uint8 (256,): maps a number in a mask to a class, or to VOID for none of the classes."""
 
-    def mask(self, sample: Sample) -> np.ndarray:
-        """Read a mask: uint8 (H, W) of class numbers and VOID. DataError for a file that is no mask."""
+    def mask(self, sample: Sample) -> NDArray[np.uint8]:
+        """Read a mask: uint8 (H, W) of class numbers and VOID. DataError if a file is not a mask."""
         assert isinstance(sample.target, Path)
         try:
             numbers = read_numbers(sample.target)
@@ -123,7 +124,7 @@ def find_dataset(task: str, config: DataConfig) -> Dataset:
     return _images_and_masks(config)
 
 
-def read_rgb(path: Path) -> np.ndarray:
+def read_rgb(path: Path) -> NDArray[np.uint8]:
     """uint8 (H, W, 3)."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
@@ -206,14 +207,14 @@ def _colour(text: str) -> tuple[int, int, int]:
     try:
         red, green, blue = bytes.fromhex(text.lstrip("#"))
     except ValueError:
-        raise DataError(f"{text!r} is no colour; write it as #rrggbb") from None
+        raise DataError(f"{text!r} is not a colour; write it as #rrggbb") from None
     return red, green, blue
 
 
 def _split(
     given: list[Sample], val: list[Sample] | None, config: DataConfig
 ) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """Training and validation samples: by name, by folder, or every so many-th of an order drawn from seed 0."""
+    """Training and validation samples: by name, by folder, or at even steps in an order drawn from seed 0."""
     if config.hold_out:
         val = [sample for sample in given if sample.image.name.startswith(config.hold_out)]
         given = [sample for sample in given if sample not in set(val)]
@@ -252,7 +253,7 @@ def _lines(path: str | Path | None, default: Path | None) -> list[str]:
 
 
 def pictures_in(folder: Path, *, below: bool = False) -> list[Path]:
-    """The picture files of a folder, with `below` also those of the folders in it; none of a folder that is missing."""
+    """The picture files of a folder, with `below` also in the folders inside it. A missing folder has none."""
     if not folder.is_dir():
         return []
     paths = folder.rglob("*") if below else folder.iterdir()

@@ -38,7 +38,7 @@ def _fits(module: nn.Conv2d) -> bool:
 
 
 class _Forward:
-    """What stands in for a module's forward."""
+    """Replaces a module's forward."""
 
     def __init__(self, module: nn.Conv2d):
         self.module = module
@@ -47,7 +47,9 @@ class _Forward:
         m = self.module
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
         bias = None if m.bias is None else m.bias.to(dtype)
-        output: Tensor = _Depthwise.apply(x.to(dtype), m.weight.to(dtype), bias, m.padding, m.dilation)
+        output: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
+            x.to(dtype), m.weight.to(dtype), bias, m.padding, m.dilation
+        )
         return output
 
 

@@ -43,7 +43,7 @@ FIGURES = {"segment": "mean IoU", "classify": "top-1"}
 SEEK = 24
 """Pictures on which the quality of a rate is sought."""
 FOLDER = 16
-"""Pictures that one way answers in a row, as it would those of a folder, before the next way has its turn."""
+"""Pictures that one way answers in a row, as it would in a folder, before the next way has its turn."""
 
 
 def timed(work: Callable[[], Any], seconds: list[float]) -> Any:
@@ -54,7 +54,7 @@ def timed(work: Callable[[], Any], seconds: list[float]) -> Any:
     return result
 
 
-def quality_for(codec: Any, pictures: Sequence[np.ndarray], bpp: float) -> int:
+def quality_for(codec: Any, pictures: Sequence[NDArray[np.uint8]], bpp: float) -> int:
     """The quality whose mean rate over the pictures is nearest to `bpp`; the analysis of each runs once."""
     from semcomp.imaging.picture import from_array
 
@@ -156,7 +156,7 @@ def labelled(task: str, folder: str, *, limit: int | None, void: int = VOID) -> 
 
 
 def must_know(head: Head, dataset: Dataset, what: str) -> None:
-    """DataError where a head's classes are not those of the pictures, in their order."""
+    """DataError if a head's classes differ from the classes of the pictures, or from their order."""
     if head.task != dataset.task:
         raise DataError(f"the {what} {head.name} is for {head.task}, not for {dataset.task}")
     theirs, ours = ([name.lower() for name in names] for names in (head.classes, dataset.classes))

@@ -1,7 +1,7 @@
 """Trains a head: semcomp-fit-head --data FOLDER --task classify, or python -m heads.fit configs/head_street.yaml
 
-The pictures are encoded once (cache.py), then a small network learns to read the latents. The same program trains the
-networks that heads are compared with: the same size on decoded pictures or on originals, and a teacher to distil from.
+The pictures are encoded once (latent_cache.py), then a small network learns to read the latents. The program also
+trains the networks that heads are compared with, of equal size on decoded pictures or on originals, and teachers.
 """
 
 import argparse
@@ -10,17 +10,19 @@ import json
 import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import yaml
+from numpy.typing import NDArray
 from torch import Tensor
 
 from heads.classifier import ClassifierConfig
-from heads.datasets import DataConfig, DataError, Dataset, find_dataset
+from heads.datasets import DataError, Dataset, find_dataset
+from heads.fit_config import FitConfig
 from heads.head_file import (
     HeadInfo,
     Network,
@@ -32,56 +34,19 @@ from heads.head_file import (
     read_head,
     save_head,
 )
-from heads.latent_cache import SOURCES, Teacher, default_folder, open_cache, to_network, whole_pictures
+from heads.latent_cache import Teacher, default_folder, open_cache, to_network, whole_pictures
 from heads.layers import count
 from heads.probe import probe
 from heads.score import Score
 from heads.segmenter import SegmenterConfig
 from heads.squeezenet import SqueezeNet
 from heads.stem_unfolding import unfolding
-from heads.training import OptimConfig, learn
+from heads.training import learn
 from semcomp import config as configuration
 from semcomp.codec.codec import Codec, load
 from semcomp.errors import SemcompError
 
 TrainedHead = NetworkClassifier | NetworkSegmenter
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitConfig:
-    """A whole training."""
-
-    name: str = "head"
-    task: str = "classify"
-    """classify or segment."""
-    model: str = "base"
-    """The codec."""
-    source: str = "latents"
-    """latents; or decoded or originals, for a network of equal size that sees pixels."""
-    data: DataConfig = field(default_factory=DataConfig)
-    classify: ClassifierConfig = field(default_factory=ClassifierConfig)
-    segment: SegmenterConfig = field(default_factory=SegmenterConfig)
-    optim: OptimConfig = field(default_factory=OptimConfig)
-    start_from: str | None = None
-    """File of a head with the same sizes and classes, to train further; for a head on latents also of a network that
-    sees pixels, whose filters and trunk it takes over."""
-    teacher: str | None = None
-    """File of a head that was trained on originals, to distil from."""
-    features: str | None = None
-    """SqueezeNet's weights (squeezenet.py): its features of the originals guide the network's at 1/32."""
-    probe: bool = False
-    """Distil also from a linear classifier on those features (probe.py)."""
-    licence: str = ""
-    """Of the data, and what it allows: a sentence for the head's file."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.task not in ("classify", "segment"):
-            raise ValueError(f"task is classify or segment, not {self.task!r}")
-        if self.source not in SOURCES:
-            raise ValueError(f"source is one of {', '.join(SOURCES)}, not {self.source!r}")
-        if self.probe and (self.task != "classify" or not self.features or self.teacher):
-            raise ValueError("probe is for a classifier that has features and no other teacher")
 
 
 def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None, quiet: bool = False) -> TrainedHead:
@@ -146,14 +111,14 @@ def _take_over(network: Network, before: NetworkHead, dataset: Dataset, *, file:
 
 
 def _teachers(config: FitConfig, dataset: Dataset) -> dict[str, Teacher]:
-    """By the name of the cache's array that they fill."""
+    """The teachers, by the name of the cache's array that they fill."""
     teachers = {}
     if config.teacher:
         head = read_head(config.teacher)
         if head.classes != dataset.classes or head.network.config.source != "pixels":
             raise DataError(f"the teacher {config.teacher} must see pixels and know the same classes in the same order")
 
-        def scores(crop: np.ndarray) -> np.ndarray:
+        def scores(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
             logits = head.logits(to_network(crop[None]), 1)[0]
             return (logits if logits.ndim == 1 else logits.permute(1, 2, 0)).half().numpy()
 
@@ -161,7 +126,7 @@ def _teachers(config: FitConfig, dataset: Dataset) -> dict[str, Teacher]:
     if config.features:
         network, side = SqueezeNet(config.features), config.data.side // 32
 
-        def grid(crop: np.ndarray) -> np.ndarray:
+        def grid(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
             return network.grid(to_network(crop[None]), side)[0].permute(1, 2, 0).half().numpy()
 
         teachers["features"] = Teacher(grid, _digest(config.features))

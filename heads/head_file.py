@@ -75,7 +75,8 @@ class NetworkHead(Head):
             self._running[device] = for_inference(self.network, device)
         value = value.contiguous(memory_format=torch.channels_last)
         with fast_pixels(device):
-            return self._running[device](value, torch.tensor([quality], device=device)).float()
+            answer: Tensor = self._running[device](value, torch.tensor([quality], device=device)).float()
+        return answer
 
 
 class NetworkClassifier(NetworkHead, Classifier):

@@ -16,7 +16,7 @@ N = TypeVar("N", bound=nn.Module)
 
 
 KEPT = 16
-"""Qualities whose unfolding lies ready."""
+"""Number of qualities whose folded layers are kept."""
 
 
 class FoldedStem(nn.Module):
@@ -31,7 +31,7 @@ class FoldedStem(nn.Module):
         self.stem = stem
         stem.unfold = nn.Identity()
         self._folded: dict[int, nn.Module] = {}
-        """By quality; replaced as a whole, because several threads may read."""
+        """Folded layers by quality. The dictionary is replaced as a whole, because several threads may read it."""
 
     def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
         unfold = self._folded.get(int(quality)) or self._fold(quality)
@@ -49,8 +49,8 @@ class FoldedStem(nn.Module):
 
 
 def for_inference(network: N, device: torch.device) -> N:
-    """A copy as of `stored_fast`, for one picture at a time: what can be done to a convolution's weights beforehand is
-    not done to its output."""
+    """A copy like `stored_fast` makes, for one picture at a time: scales and shifts are multiplied into the weights
+    beforehand."""
     copy = deepcopy(network).eval()
     for name, module in list(copy.named_modules()):
         if isinstance(module, Block) and isinstance(module.norm, nn.BatchNorm2d):

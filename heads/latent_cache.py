@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
@@ -37,7 +38,7 @@ SOURCES = ("latents", "decoded", "originals")
 class Teacher:
     """Something that is asked about every original crop, once."""
 
-    answer: Callable[[np.ndarray], np.ndarray]
+    answer: Callable[[NDArray[Any]], NDArray[Any]]
     """uint8 (S, S, 3) -> float16"""
     digest: str
     """Changes with what it answers."""
@@ -47,15 +48,15 @@ class Teacher:
 class Cache:
     """N training crops. What a network is given is kept with the channels last."""
 
-    value: np.ndarray
+    value: NDArray[Any]
     """float16 (N, S/16, S/16, M), or uint8 (N, S, S, 3)"""
-    quality: np.ndarray
+    quality: NDArray[Any]
     """uint8 (N,)"""
-    target: np.ndarray
+    target: NDArray[Any]
     """int64 (N,), or uint8 (N, S, S)"""
-    teacher: np.ndarray | None
+    teacher: NDArray[Any] | None
     """float16 (N, K) or (N, S/4, S/4, K): a teacher's scores for the original crop"""
-    features: np.ndarray | None
+    features: NDArray[Any] | None
     """float16 (N, S/32, S/32, 512): what SqueezeNet sees in the original crop"""
 
     def __len__(self) -> int:
@@ -67,14 +68,14 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "semcomp" / "latents"
 
 
-def to_network(value: np.ndarray) -> Tensor:
+def to_network(value: NDArray[Any]) -> Tensor:
     """Stored crops (B, h, w, C) as the float32 (B, C, h, w) that a network takes; pixels become 0..1."""
     value = np.require(value, requirements=["C", "W"])  # torch warns of arrays that are read-only
     tensor = torch.from_numpy(value).permute(0, 3, 1, 2).float()
     return tensor.div_(255) if value.dtype == np.uint8 else tensor
 
 
-def given(codec: Codec, pixels: np.ndarray, *, quality: int, source: str) -> np.ndarray:
+def given(codec: Codec, pixels: NDArray[np.uint8], *, quality: int, source: str) -> NDArray[Any]:
     """What a network is given of one picture (H, W, 3): float16 (h, w, M), or uint8 (H, W, 3)."""
     if source == "originals":
         return pixels
@@ -142,7 +143,7 @@ def _fill(
         for name, value in row.items():
             value = np.asarray(value)
             if name not in arrays:
-                arrays[name] = np.lib.format.open_memmap(
+                arrays[name] = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
                     place / f"{name}.npy", "w+", dtype=value.dtype, shape=(total, *value.shape)
                 )
             arrays[name][number] = value
@@ -201,8 +202,8 @@ def single_threaded_pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def augment(
-    pixels: np.ndarray, mask: np.ndarray | None, config: DataConfig, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray | None]:
+    pixels: NDArray[np.uint8], mask: NDArray[np.uint8] | None, config: DataConfig, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
     """A random crop of side S, uint8 (S, S, 3), and of its mask, uint8 (S, S).
 
     With a mask the crop is scaled by `zoom`, so that things keep about their size; without, it shows `area` of the
@@ -245,7 +246,7 @@ def _transforms() -> Any:
     return functional
 
 
-def recolour(crop: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:
+def recolour(crop: NDArray[np.uint8], most: float, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Brightness, contrast and saturation changed by up to `most`, each. uint8 (H, W, 3)."""
     tensor = torch.from_numpy(crop.copy()).permute(2, 0, 1)
     transforms = _transforms()
@@ -256,12 +257,12 @@ def recolour(crop: np.ndarray, most: float, rng: np.random.Generator) -> np.ndar
 
 def whole_pictures(
     codec: Codec, dataset: Dataset, config: DataConfig, *, source: str, quiet: bool = False
-) -> list[tuple[Tensor, int, int | np.ndarray]]:
+) -> list[tuple[Tensor, int, int | NDArray[np.uint8]]]:
     """Validation: (what a network is given, quality, target) of whole pictures, each at a quality drawn once."""
     low, high = config.qualities
     qualities = np.random.default_rng(0).integers(low, high + 1, len(dataset.val))
 
-    def one(entry: tuple[int, Sample]) -> tuple[Tensor, int, int | np.ndarray]:
+    def one(entry: tuple[int, Sample]) -> tuple[Tensor, int, int | NDArray[np.uint8]]:
         number, sample = entry
         quality, pixels = int(qualities[number]), read_rgb(sample.image)
         value = to_network(given(codec, pixels, quality=quality, source=source)[None])

@@ -51,7 +51,7 @@ class Context(nn.Module):
 
 
 def descent(widths: Sequence[int], channels: int) -> nn.Sequential:
-    """A block of each width, each on half the grid of the one before, and `channels` on half that of the last."""
+    """A block of each width, each on half the grid of the one before, and then `channels` on half the last grid."""
     steps = zip(widths, (*widths[1:], channels), strict=True)
     return nn.Sequential(*[layer for width, after in steps for layer in (Block(width), Down(width, after))])
 
@@ -59,9 +59,9 @@ def descent(widths: Sequence[int], channels: int) -> nn.Sequential:
 class LatentStem(nn.Module):
     """y_hat (B, M, h, w), quality (B,) -> (B, C, h, w).
 
-    Unfolds the latents to a grid that is 2 ** len(widths) times finer, and comes down again: there a feature is the
-    same wherever in the 16x16 pixels of a position it lies. unfold.py says how the unfolding is learned. With a
-    `rank`, its matrix is the product of two that meet in so many channels.
+    Unfolds the latents to a grid that is 2 ** len(widths) times finer, and comes down again. On this grid, a feature is
+    equal anywhere in the 16x16 pixels of a position. stem_unfolding.py says how the unfolding is learned. With a
+    `rank`, its matrix is the product of two matrices that meet in `rank` channels.
     """
 
     def __init__(

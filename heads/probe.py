@@ -4,17 +4,20 @@ A network that knows ImageNet and a thousand pictures of a user's classes make a
 learns from the pictures alone; what it is sure of, and what it takes for what, a head learns by distillation.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 PARTS = 4
 DECAY = 1e-3
-"""Of the squared weights, against the mean cross-entropy of standardised features."""
+"""Weight of the squared weights, against the mean cross-entropy of standardised features."""
 
 
-def probe(features: np.ndarray, target: np.ndarray, copies: int, classes: int) -> np.ndarray:
+def probe(features: NDArray[Any], target: NDArray[Any], copies: int, classes: int) -> NDArray[Any]:
     """The scores, float16 (N, K), of features (N, g, g, C) by linear classifiers that did not see their picture.
 
     The pictures, each `copies` rows beside each other, are dealt into four parts; each is answered by what was learned

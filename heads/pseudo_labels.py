@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
@@ -33,7 +34,7 @@ def open_tflite(path: str | Path, *, need: str, **options: Any) -> Any:
         network = Interpreter(str(path), num_threads=1, **options)
         network.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{path} is no .tflite network ({str(error).splitlines()[0]})") from error
+        raise ModelError(f"{path} is not a .tflite network ({str(error).splitlines()[0]})") from error
     return network
 
 
@@ -47,20 +48,20 @@ class Labeller:
         if self._output["shape"][-1] != self._input["shape"][2] or self._input["dtype"] != np.uint8:
             raise ModelError(f"{path} does not turn a uint8 picture into a label map of its size")
 
-    def label_map(self, pixels: np.ndarray) -> np.ndarray:
+    def label_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """uint8 (H, W, 3) -> uint8 (H, W): the class of picture and mirror image alike, or VOID."""
         straight, mirrored = self._one(pixels), self._one(pixels[:, ::-1])[:, ::-1]
         agreed = np.where(straight == mirrored, straight, VOID)
         size = (pixels.shape[1], pixels.shape[0])
         return np.asarray(Image.fromarray(agreed).resize(size, Image.Resampling.NEAREST))
 
-    def _one(self, pixels: np.ndarray) -> np.ndarray:
+    def _one(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """uint8 (h, w), of the network's size."""
         height, width = (int(side) for side in self._input["shape"][1:3])
         image = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
         self._network.set_tensor(self._input["index"], np.asarray(image)[None])
         self._network.invoke()
-        numbers: np.ndarray = self._network.get_tensor(self._output["index"])
+        numbers: NDArray[Any] = self._network.get_tensor(self._output["index"])
         return numbers.reshape(height, width).astype(np.uint8)
 
 

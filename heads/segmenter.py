@@ -24,13 +24,13 @@ class SegmenterConfig:
     nodes: int = 12
     """Rate nodes of the stem's scale and shift."""
     fine: tuple[int, ...] = (16, 36)
-    """Channels of the stem's blocks, each at half the grid of the one before; the last lies at 1/8."""
+    """Channels of the stem's blocks, each at half the grid of the one before; the last is at 1/8."""
     width16: int = 128
     blocks16: tuple[int, ...] = (0, 1)
-    """At 1/16, before and after the coarse grid."""
+    """Number of blocks at 1/16, before and after the coarse grid."""
     width32: int = 256
     blocks32: tuple[int, ...] = (1, 1)
-    """At 1/32, before and after the context."""
+    """Number of blocks at 1/32, before and after the context."""
     width4: int = 24
     rank: int | None = None
     """Channels in which the two matrices meet that unfold latents; None for one matrix."""

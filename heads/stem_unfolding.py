@@ -30,7 +30,7 @@ from semcomp.types import STRIDE_Y
 POSITIONS = 50_000
 """Positions of latents that the linear map is fitted to."""
 RIDGE = 1e-3
-"""Of the least squares, relative to channels of variance 1."""
+"""Ridge of the least squares, relative to channels of variance 1."""
 
 
 @torch.inference_mode()
@@ -63,7 +63,7 @@ def pixels_from_latents(codec: Codec, crops: Cache, stem: LatentStem) -> tuple[T
 
 
 class Unfolding(nn.Module):
-    """Stands in for the unfolding of a stem while it learns. Latents (B, M, h, w) -> (B, C, fh, fw)."""
+    """Replaces the unfolding of a stem while it learns. Latents (B, M, h, w) -> (B, C, fh, fw)."""
 
     pixels: Tensor
     mean: Tensor
@@ -101,7 +101,8 @@ class Unfolding(nn.Module):
     def patches(self) -> Tensor:
         """The linear map by what a filter sees at once: (3, row, i, column, j, M), or of what is kept."""
         side = self.filters.kernel_size[0]
-        return self.pixels.unflatten(2, (-1, side)).unflatten(1, (-1, side))
+        pixels: Tensor = self.pixels.unflatten(2, (-1, side)).unflatten(1, (-1, side))
+        return pixels
 
     def product(self) -> Tensor:
         """What the filters make of latents, but for the bias: (C factor^2, M), or of what is kept."""
@@ -122,14 +123,14 @@ class Unfolding(nn.Module):
 
     @torch.no_grad()
     def narrow(self, rank: int) -> None:
-        """From now on, make pixels only of so many channels: at first, of those that are best for these filters."""
+        """Makes pixels of `rank` channels only. They start as the channels that are best for the filters."""
         _, kept = self.factors(rank)
         self.pixels = self.pixels @ (self.spread @ self.spread.T @ kept.T)
         self.kept = nn.Parameter(kept * self.spread.norm(dim=1))
 
     @torch.no_grad()
     def merge_into(self, reduce: nn.Module, layer: Up) -> None:
-        """Write the product into the unfolding that this one stands in for."""
+        """Writes the product into the unfolding that this one replaces."""
         weight = self.product()
         if isinstance(reduce, Pointwise):
             reduction = self.reduction()
@@ -162,9 +163,9 @@ class Unfolding(nn.Module):
 
 @contextmanager
 def unfolding(stem: nn.Module, codec: Codec, crops: Cache, *, start: nn.Module | None) -> Iterator[None]:
-    """Inside, the unfolding of a stem that reads latents is such a product; afterwards it is its own again.
+    """Makes a stem's unfolding a product of filters and a linear map. Afterwards it is one matrix again.
 
-    It begins with random filters, or with those of the stem `start`: a network's that sees pixels, or those nearest to
+    The filters start at random, or as the filters of the stem `start`: of a network that sees pixels, or the nearest to
     what a head has learned. What its rank keeps is chosen for these, or at the end. Other stems stay as they are.
     """
     if not isinstance(stem, LatentStem):
@@ -189,7 +190,7 @@ def unfolding(stem: nn.Module, codec: Codec, crops: Cache, *, start: nn.Module |
 
 
 def seen(stem: nn.Module, value: Tensor, places: Tensor) -> Tensor:
-    """What to give a network so that it sees that of the crops: value (B, ...), places as of warp.draw."""
+    """The input that makes a network see crops at `places` (warp.draw): value (B, ...)."""
     if isinstance(stem, LatentStem):
         assert isinstance(stem.unfold, Unfolding), "only a stem that learns can see latents otherwise than they are"
         stem.unfold.places = places

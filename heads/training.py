@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -37,7 +38,7 @@ class OptimConfig:
     warmup_steps: int = 100
     clip: float = 1.0
     label_smoothing: float = 0.1
-    """Of a classifier."""
+    """Label smoothing of a classifier."""
     mixup: float = 0.2
     """Parameter of the beta distribution by which a classifier's latents are mixed; 0 for none (Zhang et al. 2018)."""
     balance: float = 0.5
@@ -120,7 +121,7 @@ def _loss(
     network: Network,
     guide: nn.Module | None,
     crops: Cache,
-    chosen: np.ndarray,
+    chosen: NDArray[np.int64],
     o: OptimConfig,
     task: str,
     weights: Tensor | None,
@@ -176,12 +177,12 @@ def _divergence(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     return F.kl_div(log_p, q, reduction="none").sum(1).mean() * temperature**2
 
 
-def pixels_of(targets: Iterable[np.ndarray], classes: int) -> np.ndarray:
+def pixels_of(targets: Iterable[NDArray[np.uint8]], classes: int) -> NDArray[np.int64]:
     """How many pixels of each label map show each class, of every sixteenth, float64 (N, K)."""
     return np.array([np.bincount(target[::4, ::4].ravel(), minlength=256)[:classes] for target in targets], np.float64)
 
 
-def class_weights(shown: np.ndarray, power: float) -> Tensor:
+def class_weights(shown: NDArray[np.int64], power: float) -> Tensor:
     """Mean 1 over the pixels (N, K): rare classes count for more, by the inverse frequency to a power."""
     counts = shown.sum(0)
     share = np.maximum(counts, 1) / max(1, counts.sum())
@@ -189,22 +190,23 @@ def class_weights(shown: np.ndarray, power: float) -> Tensor:
     return torch.from_numpy(weights / (weights * share).sum()).float()
 
 
-def repeats(shown: np.ndarray, rare: float) -> np.ndarray:
+def repeats(shown: NDArray[np.int64], rare: float) -> NDArray[np.float64]:
     """How often each crop of pixels (N, K) is seen in an epoch, mean 1, float64 (N,); a class counts from a hundredth
     of the crop on."""
     present = shown > np.maximum(1, shown.sum(1, keepdims=True)) / 100
     wanted = np.sqrt(np.maximum(1, rare / np.maximum(present.mean(0), 1e-9)))
-    often: np.ndarray = np.where(present, wanted, 1).max(1)
-    return often / often.mean()
+    often: NDArray[np.float64] = np.where(present, wanted, 1).max(1)
+    relative: NDArray[np.float64] = often / often.mean()
+    return relative
 
 
-def seen_more(shown: np.ndarray, often: np.ndarray) -> Tensor:
+def seen_more(shown: NDArray[np.int64], often: NDArray[np.float64]) -> Tensor:
     """How many times as often as it is there, in pixels (N, K), each class is seen, (K,); 1 for one that is nowhere."""
     there = shown.sum(0)
     return torch.from_numpy(np.divide(often @ shown, there, out=np.ones_like(there), where=there > 0)).float()
 
 
-def epoch(often: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def epoch(often: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
     """The crops of an epoch in random order, each as `often` as that says, in the mean."""
     times = np.floor(often + rng.random(len(often))).astype(np.int64)
     return rng.permutation(np.repeat(np.arange(len(often)), times))

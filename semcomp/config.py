@@ -61,7 +61,7 @@ def load(kind: type[T], path: Path | None, *, overrides: Sequence[str] = ()) -> 
     for override in overrides:
         name, equals, text = override.partition("=")
         if not equals:
-            raise ValueError(f"--set takes key=value, not {override!r}")
+            raise ValueError(f"an override must be key=value, not {override!r}")
         *parents, last = name.split(".")
         target = values
         for parent in parents:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 WAIT_POLICY = {"OMP_WAIT_POLICY": "PASSIVE"}
 """What the command sets in its environment; a program that uses the library may do the same."""
+_forks_survived = False
 _TOKEN = ""
 """Identifies this run in the names of its temporary files; a worker has the token of the process that started it."""
 
@@ -73,6 +75,24 @@ def wait_passively() -> None:
     """
     for name, value in WAIT_POLICY.items():
         os.environ.setdefault(name, value)
+
+
+def survive_forks() -> None:
+    """Let processes that are forked from this one compute with torch.
+
+    A fork copies the memory of OpenMP and none of its threads, and the child would wait for them for ever. A child
+    computes on one thread instead.
+    """
+    global _forks_survived
+    if not _forks_survived and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_compute_on_one_thread)
+        _forks_survived = True
+
+
+def _compute_on_one_thread() -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
 
 
 def share_of_threads(threads: int | None, workers: int) -> int:

@@ -54,7 +54,8 @@ def test_opening_reads_no_more_than_the_header(plugin: Any, photo: NDArray[np.ui
 
     data = plugin.encode(np.tile(photo, (8, 8, 1)), quality=90)
     stream = Counting(data)
-    assert Image.open(stream).size == (131 * 8, 90 * 8)
+    opened = Image.open(stream, formats=["SEMC"])  # other plug-ins, which are asked first, may read more
+    assert opened.size == (131 * 8, 90 * 8)
     assert stream.taken < 2000 < len(data)
 
 

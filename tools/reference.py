@@ -3,10 +3,6 @@
     docs/reference/cli.md            every command with its options, from the parsers
     docs/reference/configuration.md  every key of a configuration file, from the dataclasses
     docs/reference/exit-codes.md     the exit codes, from the error classes
-    docs/reference/file-format.md    FORMAT.md
-    docs/reference/payloads.md       FORMAT_PAYLOADS.md
-    docs/models/*.md                 the cards of the embedded weights
-    docs/project/*.md                CONTRIBUTING.md, RELEASING.md, SECURITY.md and CHANGELOG.md
 
 With --check it writes nothing and ends with 1 if a page is not current.
 """
@@ -18,7 +14,6 @@ import ast
 import dataclasses
 import importlib
 import inspect
-import re
 import sys
 import textwrap
 import typing
@@ -33,17 +28,9 @@ PROGRAMS = {
     "train.codec": ("train.codec:RunConfig", "configs/codec_base.yaml"),
     "train.generator": ("train.generator_config:RunConfig", "configs/generator_street.yaml"),
     "train.joint": ("train.joint_config:JointConfig", "configs/joint.yaml"),
-    "heads.fit (semcomp-fit-head)": ("heads.fit:FitConfig", "configs/head_street.yaml"),
+    "heads.fit (semcomp-fit-head)": ("heads.fit_config:FitConfig", "configs/head_street.yaml"),
 }
 """Programs that read a configuration file: its dataclass, and a file to start from."""
-COPIED = {
-    "reference/file-format.md": "semcomp/bitstream/FORMAT.md",
-    "reference/payloads.md": "semcomp/bitstream/FORMAT_PAYLOADS.md",
-    "project/contributing.md": "CONTRIBUTING.md",
-    "project/releasing.md": "RELEASING.md",
-    "project/security.md": "SECURITY.md",
-    "project/changelog.md": "CHANGELOG.md",
-}
 
 
 def cell(text: str) -> str:
@@ -132,7 +119,7 @@ def default_of(field: dataclasses.Field[Any]) -> str:
 
 
 def rows_of(kind: type, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """(key, default, meaning) of every field, with those of nested dataclasses."""
+    """(key, default, meaning) of every field, also in nested dataclasses."""
     hints, comments = typing.get_type_hints(kind), comments_of(kind)
     for field in dataclasses.fields(kind):
         kinds = (hints[field.name], *typing.get_args(hints[field.name]))
@@ -160,7 +147,7 @@ def configuration_page() -> str:
     return "\n".join(parts)
 
 
-# exit codes, copies, cards
+# exit codes
 
 
 def exit_codes_page() -> str:
@@ -187,24 +174,13 @@ def exit_codes_page() -> str:
     return GENERATED + head + table(("code", "meaning", "errors"), rows)
 
 
-def copy_of(source: str, folder: str) -> str:
-    """A page of the repository, with links that work inside the documentation."""
-    text = (ROOT / source).read_text(encoding="utf-8")
-    text = text.replace("FORMAT_PAYLOADS.md)", "payloads.md)").replace("FORMAT.md)", "file-format.md)")
-    return GENERATED + re.sub(r"\]\(docs/", "](../", text).replace(f"](../{folder}/", "](")
-
-
 def pages() -> dict[str, str]:
     """Every generated page: path below docs/ -> text."""
-    found = {
+    return {
         "reference/cli.md": cli_page(),
         "reference/configuration.md": configuration_page(),
         "reference/exit-codes.md": exit_codes_page(),
     }
-    found |= {page: copy_of(source, page.partition("/")[0]) for page, source in COPIED.items()}
-    for card in sorted((ROOT / "semcomp" / "weights").glob("*.md")):
-        found[f"models/{card.name}"] = copy_of(card.relative_to(ROOT).as_posix(), "models")
-    return found
 
 
 def outdated() -> list[str]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semcomp.bitstream.container import MAX_PIXELS, VERSION, ChunkKind, Container, read, read_header
-from semcomp.bitstream.label_map_header import LabelMapHead, read_head
-from semcomp.bitstream.origin import Origin, read_origin
-from semcomp.bitstream.profile_name import profile_name
 from semcomp.bitstream.source import SemcSource, read_source
-from semcomp.bitstream.tags import Tag, are_areas, unpack_tags
 from semcomp.errors import FormatError
+
+if TYPE_CHECKING:
+    from semcomp.bitstream.label_map_header import LabelMapHead
+    from semcomp.bitstream.origin import Origin
+    from semcomp.bitstream.tags import Tag
 
 
 @dataclass(frozen=True)
@@ -97,16 +98,15 @@ def info(source: SemcSource, *, max_pixels: int = MAX_PIXELS) -> Info:
 
     Example:
         >>> import semcomp
-        >>> facts = semcomp.info("examples/photo.semc")
+        >>> facts = semcomp.info("tests/golden/ramp.semc")
         >>> facts.width, facts.height, facts.mode
-        (768, 512, 'RGB')
+        (50, 40, 'L')
     """
     data = read_source(source)
     container = read(data, max_pixels=max_pixels)
     header, table = read_header(data, max_pixels=max_pixels)
     lost = [f"{entry.name}: {entry.reason}" for entry in container.lost]
-    labels_source, labels = _read(container, ChunkKind.TAGS, unpack_tags, lost) or (None, ())
-    label_map = _read(container, ChunkKind.LABEL_MAP, read_head, lost)
+    labels_source, labels, areas = _read(container, ChunkKind.TAGS, _labels, lost) or (None, (), False)
     return Info(
         width=header.width,
         height=header.height,
@@ -123,12 +123,12 @@ def info(source: SemcSource, *, max_pixels: int = MAX_PIXELS) -> Info:
         has_icc=container.get(ChunkKind.ICC) is not None,
         has_exif=container.get(ChunkKind.EXIF) is not None,
         has_xmp=container.get(ChunkKind.XMP) is not None,
-        color_space=profile_name(container.get(ChunkKind.ICC)),
+        color_space=_read(container, ChunkKind.ICC, _profile_name, lost) or "sRGB",
         labels=labels,
         labels_source=labels_source,
-        labels_are_areas=labels_source is not None and are_areas(container.get(ChunkKind.TAGS) or b""),
-        label_map=label_map,
-        synthesised=read_origin(container),
+        labels_are_areas=areas,
+        label_map=_read(container, ChunkKind.LABEL_MAP, _label_map_head, lost),
+        synthesised=_origin(container),
         lost=tuple(lost),
     )
 
@@ -143,3 +143,32 @@ def _read(container: Container, kind: ChunkKind, unpack: Callable[[bytes], Any],
     except FormatError as error:
         lost.append(f"{kind.name}: {error}")
         return None
+
+
+# The readers of bodies are imported when a file has the chunk: most files have none, and `semcomp info` answers sooner.
+
+
+def _labels(body: bytes) -> tuple[str, tuple[Tag, ...], bool]:
+    from semcomp.bitstream.tags import are_areas, unpack_tags
+
+    return (*unpack_tags(body), are_areas(body))
+
+
+def _label_map_head(body: bytes) -> LabelMapHead:
+    from semcomp.bitstream.label_map_header import read_head
+
+    return read_head(body)
+
+
+def _profile_name(body: bytes) -> str:
+    from semcomp.bitstream.profile_name import profile_name
+
+    return profile_name(body)
+
+
+def _origin(container: Container) -> Origin | None:
+    if container.get(ChunkKind.GENERATOR) is None and container.get(ChunkKind.REGIONS) is None:
+        return None
+    from semcomp.bitstream.origin import read_origin
+
+    return read_origin(container)

@@ -7,6 +7,7 @@ bytes, as a bitmap in the words of a label map of two classes (labelmap.py). FOR
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.bitstream.adaptive_ans import Reader, Writer
 from semcomp.bitstream.label_map import code_cells
@@ -14,7 +15,7 @@ from semcomp.bitstream.regions import MAX_BOXES, MAX_SIDE, Box, grid_of, pack_bi
 from semcomp.errors import FormatError
 
 
-def rectangles(keep: np.ndarray) -> list[Box]:
+def rectangles(keep: NDArray[np.bool_]) -> list[Box]:
     """Boxes that do not overlap and cover exactly the true positions: runs of a row, joined with equal ones below."""
     open_runs: dict[tuple[int, int], int] = {}
     boxes: list[Box] = []
@@ -30,7 +31,7 @@ def rectangles(keep: np.ndarray) -> list[Box]:
     return sorted(boxes, key=lambda box: (box.y, box.x))
 
 
-def pack_keep(keep: np.ndarray) -> bytes:
+def pack_keep(keep: NDArray[np.bool_]) -> bytes:
     """The body of a REGIONS chunk for bool (rows, columns), in the form that takes fewer bytes.
 
     ``ValueError`` for another type, for nothing or everything kept, and for a bitmap beyond the format's limit.
@@ -49,10 +50,10 @@ def pack_keep(keep: np.ndarray) -> bytes:
     return min(forms, key=len)
 
 
-def unpack_keep(data: bytes, *, width: int, height: int, plain: bool = False) -> np.ndarray:
+def unpack_keep(data: bytes, *, width: int, height: int, plain: bool = False) -> NDArray[np.bool_]:
     """Inverse of :func:`pack_keep` for a file of that size. FormatError for anything else.
 
-    Time and memory are those of a label map of one cell a position.
+    Time and memory are as for a label map with one cell for each position.
     """
     regions, offset = read_regions(data, width=width, height=height)
     keep = np.zeros(grid_of(width, height), bool)

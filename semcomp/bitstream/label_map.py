@@ -14,8 +14,10 @@ each way.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.bitstream.adaptive_ans import Counts, Reader, Writer
 from semcomp.bitstream.label_map_header import VOID, LabelMapHead, pack_head, unpack_head
@@ -32,7 +34,7 @@ _COPY_AGAIN = "copy the file again"
 class LabelMap(LabelMapHead):
     """A whole label map. ``ValueError`` for a field out of range."""
 
-    cells: np.ndarray
+    cells: NDArray[np.uint8]
     """uint8 (rows, columns): class numbers below ``len(classes)``, or VOID. ``has_void`` follows from them."""
 
     def __post_init__(self) -> None:
@@ -45,7 +47,7 @@ class LabelMap(LabelMapHead):
         object.__setattr__(self, "has_void", bool(void.any()))
 
 
-def reduce_map(label_map: np.ndarray, cell: int) -> np.ndarray:
+def reduce_map(label_map: NDArray[np.uint8], cell: int) -> NDArray[np.uint8]:
     """Give each cell the class that most of its pixels have, uint8 (rows, columns). A tie goes to the smaller class.
 
     ``label_map`` is uint8 (H, W). VOID votes like a class. Cells at the right and lower edge vote with the pixels that
@@ -62,7 +64,7 @@ def reduce_map(label_map: np.ndarray, cell: int) -> np.ndarray:
     return cells
 
 
-def expand(cells: np.ndarray, cell: int, width: int, height: int) -> np.ndarray:
+def expand(cells: NDArray[np.uint8], cell: int, width: int, height: int) -> NDArray[np.uint8]:
     """Give every pixel the class of its cell, (height, width). ``ValueError`` for the cells of another picture."""
     _check_shape(cells, cell, (-(-height // cell), -(-width // cell)), width, height)
     return np.repeat(np.repeat(cells, cell, axis=1)[:, :width], cell, axis=0)[:height]
@@ -84,7 +86,7 @@ def pack_label_map(label_map: LabelMap, *, width: int, height: int) -> bytes:
 
 
 def unpack_label_map(data: bytes, *, width: int, height: int, plain: bool = False) -> LabelMap:
-    """Inverse of :func:`pack_label_map`; ``width`` and ``height`` are those of the file's header.
+    """Inverse of :func:`pack_label_map`; ``width`` and ``height`` come from the file's header.
 
     ``plain`` does without constriction even where it is installed; the map is the same.
     FormatError unless ``data`` is exactly what :func:`pack_label_map` writes for some map. Time and memory are
@@ -94,7 +96,7 @@ def unpack_label_map(data: bytes, *, width: int, height: int, plain: bool = Fals
     try:
         shape = head.shape(width=width, height=height)
     except ValueError as error:
-        raise FormatError(f"the label map cannot be that of this picture: {error}") from None
+        raise FormatError(f"the label map does not belong to this picture: {error}") from None
     words = bytes(data[offset:])
     if len(words) > shape[0] * shape[1] * _MAX_BYTES_A_CELL + 8:
         raise FormatError(
@@ -111,12 +113,12 @@ def unpack_label_map(data: bytes, *, width: int, height: int, plain: bool = Fals
     return LabelMap(cells=cells, **{field.name: getattr(head, field.name) for field in fields(LabelMapHead)})
 
 
-def _check_type(cells: np.ndarray) -> None:
+def _check_type(cells: NDArray[Any]) -> None:
     if cells.dtype != np.uint8 or cells.ndim != 2 or not cells.size:
         raise ValueError(f"a label map of {cells.dtype} {cells.shape}, expected uint8 (H, W)")
 
 
-def _check_shape(cells: np.ndarray, cell: int, expected: tuple[int, int], width: int, height: int) -> None:
+def _check_shape(cells: NDArray[np.uint8], cell: int, expected: tuple[int, int], width: int, height: int) -> None:
     if cells.shape != expected:
         raise ValueError(f"{cells.shape} cells of {cell} pixels, a picture of {width} x {height} has {expected}")
 
@@ -144,7 +146,7 @@ _GUESS = np.array([[30, 0, 0, 0, 2], [15, 15, 0, 0, 2], [10, 10, 10, 0, 2], [8, 
 """(15, 5): weights of the choices before anything is known."""
 
 
-def code_cells(cells: np.ndarray, stream: Writer | Reader, *, classes: int) -> None:
+def code_cells(cells: NDArray[np.uint8], stream: Writer | Reader, *, classes: int) -> None:
     """Give ``cells`` (rows, columns) to a writer, or fill them from a reader, wavefront by wavefront."""
     rows, columns = cells.shape
     choices = Counts(_GUESS, fine=len(_CHOICE) * classes * classes)
@@ -199,7 +201,7 @@ def code_cells(cells: np.ndarray, stream: Writer | Reader, *, classes: int) -> N
         past = [padded, *past[:2]]
 
 
-def _choose(values: np.ndarray, around: np.ndarray, pattern: np.ndarray) -> np.ndarray:
+def _choose(values: NDArray[Any], around: NDArray[Any], pattern: NDArray[Any]) -> NDArray[Any]:
     """int64 (N,): the choice that each of ``values`` (N,) is, among its neighbours ``around`` (4, N)."""
     like = around == values
     return np.where(like.any(axis=0), _CHOICE[pattern, like.argmax(axis=0)], _NONE)

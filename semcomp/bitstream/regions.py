@@ -17,7 +17,7 @@ from semcomp.types import STRIDE_Y
 VERSION = 1
 MAX_BOXES = 64
 MAX_SIDE = 1 << 14
-"""Positions a side of a bitmap, as of a label map."""
+"""Largest number of positions on a side of a bitmap. A label map has the same limit."""
 ID_BYTES = 8
 _BOXES, _BITMAP = 0, 1
 _GUIDED = 1

@@ -1,7 +1,7 @@
 """Tags: labels with scores, the body of a TAGS chunk. FORMAT_PAYLOADS.md specifies it.
 
-Only the standard library is needed, so that `semcomp info` can print them. The strings of this module are those of
-every optional chunk: short UTF-8 without control characters, so that printing one cannot drive a terminal.
+Only the standard library is needed, so that `semcomp info` can print them. Every optional chunk
+has such strings: short UTF-8 without control characters, so that printing one cannot drive a terminal.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def run_batch(
     jobs = plan.jobs
     if any(job.target == STREAM for job in jobs) and sys.stdout.isatty():
         raise UsageError("binary data does not belong on a terminal: redirect stdout, or give -o")
-    _check_device(options)
+    _check_model(options)
     report = _Report(
         options, keys, total=len(jobs) + len(plan.unusable), to_stdout=all(job.target != STREAM for job in jobs)
     )
@@ -82,9 +82,11 @@ def run_batch(
     return report.finish()
 
 
-def _check_device(options: Namespace) -> None:
-    """Raise ModelError once for a missing device, rather than for every file."""
-    if getattr(options, "device", None) not in (None, "cpu"):
+def _check_model(options: Namespace) -> None:
+    """Raise ModelError once for missing weights or a missing device, rather than for every file."""
+    if getattr(options, "model", "base") != "base":
+        get_codec(options.model, options.device, options.threads)
+    elif getattr(options, "device", None) not in (None, "cpu"):
         from semcomp.codec.device import checked_device
 
         checked_device(options.device)
@@ -112,20 +114,33 @@ def _one_by_one(work: Work, jobs: Sequence[Job], options: Namespace, prepare: Pr
 
 
 def _in_processes(work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None) -> Records:
-    """Run the jobs in worker processes; yields the records in the order of the jobs."""
+    """Run the jobs in worker processes; yields the records in the order of the jobs.
+
+    If a worker dies, nobody knows which job killed it. The rest runs in one worker, and the job that this one dies of
+    fails.
+    """
     from concurrent.futures.process import BrokenProcessPool
 
     workers = min(options.jobs, len(jobs))
     share = Namespace(**{**vars(options), "threads": share_of_threads(options.threads, workers)})
+    waiting = list(jobs)
     try:
-        with worker_pool(workers) as pool:
-            with signals_blocked():
-                futures = [pool.submit(_prepare_and_attempt, work, prepare, job, share) for job in jobs]
-            for job, future in zip(jobs, futures, strict=True):
+        while waiting:
+            with worker_pool(workers) as pool:
+                with signals_blocked():
+                    futures = [pool.submit(_prepare_and_attempt, work, prepare, job, share) for job in waiting]
                 try:
-                    yield future.result()
+                    for future in futures:
+                        yield future.result()
+                    return
                 except BrokenProcessPool:
-                    yield _failure(job, MemoryError("a worker process died, perhaps because memory ran out"))
+                    first = futures.index(future)
+            rest = list(zip(waiting, futures, strict=True))[first:]
+            yield from (future.result() for _, future in rest if future.exception() is None)
+            waiting = [job for job, future in rest if future.exception() is not None]
+            if workers == 1:
+                yield _failure(waiting.pop(0), MemoryError("a worker process died, perhaps because memory ran out"))
+            workers = 1
     finally:
         remove_temporaries(Path(job.target).parent for job in jobs if job.target not in ("", STREAM))
 
@@ -156,7 +171,7 @@ def _attempt(work: Work, job: Job, options: Namespace, prepared: Callable[[], An
 def _failure(job: Job, error: BaseException) -> Record:
     import traceback
 
-    failure = explain(error)
+    failure = explain(error, source=job.source)
     trace = "".join(traceback.format_exception(error)) if error.__traceback__ else None
     return {
         "input": job.source,

@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from semcomp.cli.argument_types import job_count
-from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
+from semcomp.cli.failures import explain
 from semcomp.cli.generative_options import add_completion_options, decode_arguments
+from semcomp.cli.inputs import is_pipe
 from semcomp.cli.output_formats import format_name, image_bytes
-from semcomp.cli.paths import check_target, read_source, write_target
+from semcomp.cli.own_outputs import mark
+from semcomp.cli.paths import STREAM, check_target, read_source, write_target
 from semcomp.cli.shared_options import add_quality, written_options
 from semcomp.cli.terminal import Parser, complain, say
 from semcomp.edge.client import EdgeCodec
-from semcomp.errors import SemcompError, SemcompWarning
+from semcomp.errors import SemcompWarning
 from semcomp.semantics.label_png import palette_png
 
 SUFFIXES = {"encode": ".semc", "decode": ".png", "segment": ".labels.png"}
@@ -57,23 +60,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.simplefilter("always", SemcompWarning)
             warnings.showwarning = _show  # type: ignore[assignment]
             return run(options)
-    except UsageError as error:
-        parser.print_usage(sys.stderr)
-        complain(f"semcomp.edge: {error}")
-        return EXIT_USAGE
-    except SemcompError as error:
-        complain(f"semcomp.edge: {error}")
-        return error.exit_code
-    except OSError as error:
-        complain(f"semcomp.edge: {error.filename or options.file}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        complain("semcomp.edge: interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout at exit
         return EXIT_FAILED
+    except Exception as error:
+        failure = explain(error, source=options.file)
+        where = "" if failure.elsewhere or failure.exit_code == EXIT_USAGE else f"{options.file}: "
+        complain(f"semcomp.edge: {where}{failure.message}")
+        return failure.exit_code
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     suffix = SUFFIXES.get(options.command, "")
-    target = options.output or ("-" if options.file == "-" else os.fspath(Path(options.file).with_suffix(suffix)))
-    name = format_name(Path(target).suffix) if options.command == "decode" and target != "-" else "png"
+    source = Path(options.file)
+    piped = options.file == STREAM or (source.exists() and is_pipe(source))
+    target = options.output or (STREAM if piped else os.fspath(source.with_suffix(suffix)))
+    name = format_name(Path(target).suffix) if options.command == "decode" and target != STREAM else "png"
     if suffix:
         check_target(target, force=options.force)
     codec = EdgeCodec(options.directory, threads=options.threads)
@@ -90,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     elif options.command == "decode":
         output = image_bytes(codec.decode(data, **decode_arguments(options)), name=name)
     else:
-        output = palette_png(codec.segment(data, head=options.head))
+        output = mark(palette_png(codec.segment(data, head=options.head)), "label map")
     write_target(target, output, force=options.force)
     return EXIT_OK
 

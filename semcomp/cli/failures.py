@@ -18,11 +18,11 @@ from typing import NamedTuple
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_USAGE, UsageError
 from semcomp.errors import SemcompError
 
-_FLAGS = (
+FLAGS = (
     ("convert=True", "--convert"),
-    ("force=True", "--force"),
-    ("generator='faithful'", "--generator faithful"),
-    ("strip=True", "--strip"),
+    ("convert_colour=True", "--convert-colour"),
+    ("overwrite it with force", "overwrite it with --force"),
+    ('the generator "faithful"', "--generator faithful"),
     ("void=", "--void "),
 )
 """What the library calls an argument, and the option that sets it."""
@@ -99,8 +99,20 @@ def check_readable(name: str | None, *, what: str) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
 
 
-def explain(error: BaseException) -> Failure:
-    """Explain an error to the user."""
+def explain(error: BaseException, *, source: str = "") -> Failure:
+    """Explain an error to the user.
+
+    Args:
+        error: The error.
+        source: The name of the input. The caller shows it before the message, which does not repeat it.
+    """
+    failure = _explain(error)
+    if source and failure.message.startswith(f"{source} "):
+        failure = failure._replace(message=failure.message.removeprefix(f"{source} "))
+    return failure
+
+
+def _explain(error: BaseException) -> Failure:
     kind = type(error).__name__
     if isinstance(error, Fault):
         return Failure(str(error), error.exit_code, error.kind, elsewhere=True)
@@ -123,7 +135,7 @@ def explain(error: BaseException) -> Failure:
 
 def in_flags(text: str) -> str:
     """Replace what a message says to Python programmers by the options of the command line."""
-    for python, flag in _FLAGS:
+    for python, flag in FLAGS:
         text = text.replace(python, flag)
     return text
 

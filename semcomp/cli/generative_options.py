@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace, _ArgumentGroup
+from collections.abc import Callable
 from typing import Any
 
 from semcomp.cli.argument_types import box, renaming, whole_number
@@ -13,6 +14,8 @@ LARGEST_QUALITY = 15
 """Largest quality of --mode generative. Above it the faithful decoder is the better choice."""
 QUALITY = 10
 """Default quality of --mode generative."""
+REST_QUALITY = 15
+"""Default quality of what --keep leaves over, which is the library's."""
 OWN_GENERATOR = {"street": "street"}
 """Maps a head to the generator that was trained for its label maps. Other heads use the default generator."""
 
@@ -33,10 +36,19 @@ def add_encode_options(parser: ArgumentParser) -> None:
         "--keep",
         action="append",
         metavar="CLASSES",
-        help="code only these classes (people,car); the decoder synthesises the rest from a label map",
+        help="these classes (people,car) have the quality, the rest has a low one; needs --head or --label-map",
     )
-    group.add_argument("--keep-mask", metavar="PNG", help="code only where this image is not zero")
-    group.add_argument("--keep-box", action="append", type=box, metavar="X,Y,W,H", help="code this box (repeatable)")
+    group.add_argument("--keep-mask", metavar="PNG", help="keep the pixels that are not zero in this image")
+    group.add_argument("--keep-box", action="append", type=box, metavar="X,Y,W,H", help="keep this box (repeatable)")
+    group.add_argument(
+        "--rest-quality",
+        type=whole_number(1, 100, "quality"),
+        metavar="1..100",
+        help=f"quality of what is not kept ({REST_QUALITY})",
+    )
+    group.add_argument(
+        "--drop", action="store_true", help="store nothing of what is not kept; the decoder synthesises it"
+    )
     group.add_argument("--keep-dilate", type=_whole, default=16, metavar="N", help="grow what is kept by N pixels (16)")
     group.add_argument("--generator", metavar="NAME", help="generator to make the file for: a name or a file")
 
@@ -74,7 +86,7 @@ def is_selective(options: Namespace) -> bool:
 
 def is_generative(options: Namespace) -> bool:
     """Return whether a decoder will synthesise any part of the picture."""
-    return getattr(options, "mode", "faithful") == "generative" or is_selective(options)
+    return getattr(options, "mode", "faithful") == "generative" or (is_selective(options) and options.drop)
 
 
 def check(options: Namespace, inputs: int) -> None:
@@ -90,31 +102,36 @@ def check(options: Namespace, inputs: int) -> None:
         raise UsageError("--mode generative synthesises the whole picture, --keep all but a part: give one of the two")
     if options.map and not generative:
         raise UsageError("--map belongs to --mode generative; with --keep the label map is stored anyway")
-    if not is_generative(options):
-        if options.generator:
-            raise UsageError("--generator says who completes the picture: give --mode generative or --keep too")
-        return
+    if not is_selective(options) and (options.drop or options.rest_quality is not None):
+        raise UsageError("--drop and --rest-quality concern what is not kept: give --keep, --keep-mask or --keep-box")
+    if options.drop and options.rest_quality is not None:
+        raise UsageError("--drop stores nothing of the rest, --rest-quality codes it: give one of the two")
     check_readable(options.keep_mask, what="the mask")
     if options.keep_mask and inputs > 1:
         raise UsageError("--keep-mask belongs to one picture, and there are several")
+    if options.keep and not _words(options):
+        raise UsageError("--keep names no class: write --keep people,car")
+    if (head := head_of(options)) is not None:
+        from semcomp.semantics.head import Segmenter
+
+        if not isinstance(head, Segmenter):
+            raise UsageError(f"the head {head.name} gives no label map: choose a --head that segments")
+    if not is_generative(options):
+        if options.generator:
+            raise UsageError("--generator says who completes the picture: give --mode generative, or --keep and --drop")
+        return
     if generative and (options.quality or 1) > LARGEST_QUALITY:
         raise UsageError(f"--mode generative takes a quality from 1 to {LARGEST_QUALITY}, not {options.quality}")
     if options.semantics and "map" in options.semantics:
         raise UsageError("the label map that guides the generator is the one that is stored: give --semantics labels")
-    if options.keep and not _words(options):
-        raise UsageError("--keep names no class: write --keep people,car")
-    from semcomp.semantics.head import Segmenter
-
     generator_of(options)
-    if (head := head_of(options)) is not None and not isinstance(head, Segmenter):
-        raise UsageError(f"the head {head.name} gives no label map: choose a --head that segments")
 
 
 def head_of(options: Namespace) -> Any:
     """Load the head that makes the label map. Returns None if no map is stored, or if the user gives one."""
     from semcomp.cli.latents_input import get_head, heads_in_words
 
-    if options.label_map or not (options.map or is_selective(options)):
+    if options.label_map or not (options.map or options.keep or (is_selective(options) and options.drop)):
         return None
     if not options.head:
         raise UsageError(f"a label map is needed: {heads_in_words()}; or give a --label-map")
@@ -128,13 +145,15 @@ def generator_of(options: Namespace) -> Any:
     return load_generator(options.generator or OWN_GENERATOR.get((options.head or [""])[0], DEFAULT))
 
 
-def request_of(options: Namespace) -> Any:
-    """Build the argument `generative` of `Codec.encode`. Returns None if nothing is synthesised."""
-    if not is_generative(options):
-        return None
-    from semcomp.generative.guide import GUIDE_CELL
-    from semcomp.generative.request import Request
+def part_arguments(options: Namespace, on_found: Callable[[float], None]) -> dict[str, Any]:
+    """Build the argument `generative` or `priority` of `Codec.encode`; empty if the whole picture is coded alike.
 
+    Args:
+        options: The options.
+        on_found: Hears the share of the picture that was found to be kept.
+    """
+    if not (is_generative(options) or is_selective(options)):
+        return {}
     segmentation = mask = None
     if options.label_map:
         segmentation = given_label_map(options)
@@ -143,16 +162,23 @@ def request_of(options: Namespace) -> Any:
 
         with concerning(options.keep_mask, what="the mask"):
             mask = read_mask(options.keep_mask)
-    return Request(
-        generator=generator_of(options),
-        head=head_of(options),
-        segmentation=segmentation,
-        keep=_words(options),
-        mask=mask,
-        boxes=tuple(options.keep_box or ()),
-        dilate=options.keep_dilate,
-        cell=options.grid or GUIDE_CELL,
-    )
+    part = {
+        "head": head_of(options),
+        "segmentation": segmentation,
+        "keep": _words(options),
+        "mask": mask,
+        "boxes": tuple(options.keep_box or ()),
+        "dilate": options.keep_dilate,
+        "on_found": on_found,
+    }
+    if not is_generative(options):
+        from semcomp.generative.priority import Priority
+
+        return {"priority": Priority(**part, rest_quality=options.rest_quality or REST_QUALITY)}
+    from semcomp.generative.guide import GUIDE_CELL
+    from semcomp.generative.request import Request
+
+    return {"generative": Request(**part, generator=generator_of(options), cell=options.grid or GUIDE_CELL)}
 
 
 def given_label_map(options: Namespace) -> Any:
@@ -177,6 +203,14 @@ def decode_arguments(options: Namespace) -> dict[str, Any]:
     if options.relabel:
         arguments["relabel"] = dict(options.relabel)
     return arguments
+
+
+def found_in_words(share: float, options: Namespace) -> str:
+    """Say how much of a picture was found to be kept, and what becomes of the rest."""
+    found = f"{100 * share:.1f} % found to keep"
+    if is_generative(options):
+        return found
+    return f"{found}, the rest at quality {options.rest_quality or REST_QUALITY}" if share else f"{found}: all is kept"
 
 
 def kept_in_words(data: bytes) -> str:

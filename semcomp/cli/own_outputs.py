@@ -6,7 +6,6 @@ A photo that `semcomp decode` wrote has no mark: it is a photo.
 
 from __future__ import annotations
 
-import struct
 import zlib
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -24,7 +23,7 @@ def mark(png: bytes, what: str) -> bytes:
     """
     assert png.startswith(SIGNATURE) and png[12:16] == b"IHDR"
     body = b"tEXt" + _KEY + what.encode("latin-1")
-    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
     return png[:_HEADER_END] + chunk + png[_HEADER_END:]
 
 

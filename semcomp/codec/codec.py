@@ -27,12 +27,14 @@ from semcomp.networks.tiled import run_tiled
 from semcomp.pipeline.base_codec import BaseCodec
 from semcomp.pipeline.tiles import tile_side
 from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, grid
+from semcomp.workers import survive_forks
 
 
 class Codec(BaseCodec[Tensor]):
     """A release on a device. Several threads may use one codec: they get the bytes and pixels that one thread gets."""
 
     def __init__(self, release: Release, *, device: str | torch.device = "cpu"):
+        survive_forks()
         self.release, self.device = release, torch.device(device)
         self.network = release.network().to(self.device)
         for parameter in self.network.parameters():

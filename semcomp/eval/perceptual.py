@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from semcomp.errors import MissingExtraError, SemcompError
 from semcomp.eval.peers import is_whole
+from semcomp.torchvision_compat import declare_missing_operators
 
 SMALLEST_SIDE = 64
 """LPIPS is not defined for smaller pictures."""
@@ -19,8 +20,6 @@ SMALLEST_SIDE = 64
 def backbone_file() -> Path:
     """The file where torchvision keeps AlexNet's ImageNet weights after a download."""
     import torch
-
-    from semcomp.torchvision_compat import declare_missing_operators
 
     declare_missing_operators()
     from torchvision.models import AlexNet_Weights
@@ -39,6 +38,7 @@ def load_lpips() -> Callable[[NDArray[Any], NDArray[Any]], float]:
         SemcompError: The weights of the backbone are not on this machine.
         MissingExtraError: The package lpips is not installed.
     """
+    declare_missing_operators()
     try:
         import lpips
     except ImportError as error:

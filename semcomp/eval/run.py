@@ -213,7 +213,9 @@ def peaks(
 
 def _peak(job: Measurement) -> Row:
     with worker_pool(1) as pool:
-        return pool.submit(peak_job, job).result()
+        with signals_blocked():
+            future = pool.submit(peak_job, job)
+        return future.result()
 
 
 def peak_job(job: Measurement) -> Row:

@@ -67,7 +67,7 @@ class Calibration:
             self.crops = [change(crop) for crop in self.crops for change in (np.asarray, _other_colours, _contrast)]
         if not self.crops:
             raise ModelError(
-                f"there is no photo of 64 pixels or more below {directory or SAMPLE}: calibrate with others"
+                f"there is no photo to calibrate with below {directory or SAMPLE}: give a folder of larger photos"
             )
 
     @cached_property

@@ -27,7 +27,7 @@ from semcomp.weights.files import WEIGHTS, stored
 
 FORMAT = "semcomp-generator-1"
 PREFIX = "generator_"
-"""Of the files inside the package: the generator street is generator_street.safetensors."""
+"""Prefix of the files inside the package: the generator street is generator_street.safetensors."""
 DEFAULT = DEFAULT_GENERATOR
 
 

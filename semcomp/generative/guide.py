@@ -6,8 +6,10 @@ check_generator(container, name=.., generator_id=.., entropy_id=..)
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.errors import ImageError
 from semcomp.semantics.class_names import translation
@@ -20,7 +22,7 @@ GUIDE_CELL = 8
 
 def guide_of(
     segmentation: Segmentation | None, *, name: str, classes: Sequence[str], rows: int, columns: int
-) -> np.ndarray:
+) -> NDArray[Any]:
     """What the generator `name`, which knows `classes`, reads of a label map: see `guide_planes`.
 
     Classes are matched by their names; one that the generator does not know guides nothing. ImageError where it knows
@@ -34,11 +36,11 @@ def guide_of(
     return guide_planes(numbers[segmentation.label_map], classes=len(classes), rows=rows, columns=columns)
 
 
-def guide_planes(label_map: np.ndarray | None, *, classes: int, rows: int, columns: int) -> np.ndarray:
+def guide_planes(label_map: NDArray[Any] | None, *, classes: int, rows: int, columns: int) -> NDArray[Any]:
     """The `guide` of a generator, float32 (1, K+1, 2 rows, 2 columns): for each class the part of a cell it covers.
 
     `label_map` is (H, W), at most 16 rows x 16 columns pixels; numbers of K and above belong to no class, and pixels
-    outside the picture to that of its edge. None is a picture without a map: then the last plane is 1.
+    outside the picture repeat its edge. None is a picture without a map: then the last plane is 1.
     """
     fine_rows, fine_columns = STRIDE_Y // GUIDE_CELL * rows, STRIDE_Y // GUIDE_CELL * columns
     planes = np.zeros((1, classes + 1, fine_rows, fine_columns), np.float32)

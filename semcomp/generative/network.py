@@ -29,7 +29,7 @@ from semcomp.networks.synthesis import Synthesis, compand
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorConfig:
-    """Sizes of the network; those of the synthesis must be the codec's."""
+    """Sizes of the network. The sizes of its synthesis must be the codec's."""
 
     classes: int
     """K, of the label maps that guide it."""
@@ -77,7 +77,8 @@ class Modulation(nn.Module):
     def forward(self, value: Tensor, condition: Tensor) -> Tensor:
         hidden = activation_(self.depthwise(activation_(self.entry(condition))))
         scale, shift = self.project(hidden).chunk(2, 1)
-        return value * (1 + scale) + shift
+        modulated: Tensor = value * (1 + scale) + shift
+        return modulated
 
 
 class Fill(nn.Module):
@@ -93,7 +94,8 @@ class Fill(nn.Module):
 
     def forward(self, y_hat: Tensor, condition: Tensor, keep: Tensor) -> Tensor:
         features = self.blocks(self.entry(torch.cat([compand(y_hat), condition], 1)))
-        return y_hat + (1 - keep) * self.project(activation_(features)).float()
+        filled: Tensor = y_hat + (1 - keep) * self.project(activation_(features)).float()
+        return filled
 
 
 class Generator(nn.Module):

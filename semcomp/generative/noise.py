@@ -5,15 +5,17 @@ are made here, two of each 64 bits, by the transform of Box and Muller (1958). M
 """
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 TILE = 64
 """Positions a side after which the noise repeats."""
 
 
 @lru_cache(maxsize=2)
-def noise_tile(seed: int, channels16: int, channels8: int) -> tuple[np.ndarray, np.ndarray]:
+def noise_tile(seed: int, channels16: int, channels8: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """float32 (1, channels16, TILE, TILE) and (1, channels8, 2 TILE, 2 TILE) of a seed below 2^64, read-only."""
     shapes = (1, channels16, TILE, TILE), (1, channels8, 2 * TILE, 2 * TILE)
     sizes = [shape[1] * shape[2] * shape[3] for shape in shapes]
@@ -27,7 +29,7 @@ def noise_tile(seed: int, channels16: int, channels8: int) -> tuple[np.ndarray, 
     return coarse, fine
 
 
-def noise_at(tile: np.ndarray, rows: slice, columns: slice, *, fine: int = 1) -> np.ndarray:
+def noise_at(tile: NDArray[Any], rows: slice, columns: slice, *, fine: int = 1) -> NDArray[Any]:
     """The part of an endless plane of tiles that belongs to these positions, each of `fine` x `fine` elements."""
     period = tile.shape[2]
     row = np.arange(fine * rows.start, fine * rows.stop) % period

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.bitstream.container import ChunkKind, read
@@ -27,7 +30,7 @@ def overlay(data: bytes, image: Image.Image) -> Image.Image:
     return shown
 
 
-def show_synthesised(pixels: np.ndarray, keep: np.ndarray | None) -> np.ndarray:
+def show_synthesised(pixels: NDArray[Any], keep: NDArray[Any] | None) -> NDArray[Any]:
     """uint8 (H, W, 3): the picture with a tint and diagonal stripes over everything that was synthesised."""
     height, width = pixels.shape[:2]
     made = np.ones((height, width), bool)
@@ -36,4 +39,5 @@ def show_synthesised(pixels: np.ndarray, keep: np.ndarray | None) -> np.ndarray:
     row, column = np.ogrid[:height, :width]
     share = np.where((row + column) // 8 % 2, 0.5, 0.25) * made
     tint = np.asarray(TINT, np.float32)
-    return np.round(pixels * (1 - share[..., None]) + tint * share[..., None]).astype(np.uint8)
+    tinted: NDArray[np.uint8] = np.round(pixels * (1 - share[..., None]) + tint * share[..., None]).astype(np.uint8)
+    return tinted

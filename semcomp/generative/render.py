@@ -12,10 +12,12 @@ everything at a low quality and shows the generator everywhere (GC).
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.bitstream.container import Container
@@ -42,7 +44,7 @@ def complete(
     generator: str | Path | None,
     seed: int,
     relabel: Mapping[str, str] | None,
-) -> tuple[np.ndarray, str]:
+) -> tuple[NDArray[Any], str]:
     """uint8 (height, width, 3) of a file, and a sentence on what is synthesised. See `chosen_generator`."""
     chosen = chosen_generator(container, generator)
     guide = stored_guide(container, relabel)
@@ -72,7 +74,7 @@ def render(
     segmentation: Segmentation | None,
     *,
     seed: int = 0,
-) -> np.ndarray:
+) -> NDArray[Any]:
     """uint8 (height, width, 3): the generator's picture, and the synthesis' where `latents` says it was kept."""
     device = latents.y_hat.device
     network = generator.network_on(device)
@@ -94,7 +96,7 @@ def render(
         part, noise = region
         y_hat, kept, guide = part.split(parts, 1)
         y_hat = y_hat.contiguous(memory_format=torch.channels_last)
-        pixels = network(y_hat, quality, F.pixel_shuffle(guide, 2), kept, noise)
+        pixels: Tensor = network(y_hat, quality, F.pixel_shuffle(guide, 2), kept, noise)
         if latents.keep is not None:
             pixels = torch.lerp(pixels, synthesis(y_hat, quality), feather(kept))
         return pixels.mul_(255).round_().clamp_(0, 255)

@@ -1,50 +1,137 @@
-"""From what a caller wants to keep, in pixels, to positions of y."""
+"""Turns what a caller wants to keep, in classes, masks and boxes, into pixels and positions of y."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcomp.bitstream.regions import grid_of
-from semcomp.errors import ImageError
+from semcomp.errors import ImageError, SemcompWarning
+from semcomp.imaging.picture import Picture
+from semcomp.semantics.class_names import class_numbers
+from semcomp.semantics.head import Head, Segmenter, not_a_segmenter
+from semcomp.semantics.results import Segmentation
 from semcomp.types import STRIDE_Y
 
+HEAD_QUALITY = 75
+"""Quality at which a head reads the image, whatever is coded of it."""
+LITTLE = 0.01
+"""Share of an image below which a caller is warned that little was found."""
 
-def box_mask(boxes: Sequence[tuple[int, int, int, int]], *, width: int, height: int) -> np.ndarray:
-    """bool (height, width): inside any of the boxes x, y, w, h in pixels. ImageError for one outside the picture."""
+
+def label_map_of(
+    codec: Any, picture: Picture, y: Any, *, head: Head | None, given: Segmentation | None
+) -> Segmentation | None:
+    """Return the given label map, or ask a head for one. None without either.
+
+    Args:
+        codec: The codec that made `y`.
+        picture: The image.
+        y: Its analysis.
+        head: A segmenter.
+        given: A label map of one's own, which comes first.
+
+    Raises:
+        ModelError: The head gives no label map.
+        ImageError: The label map is of another size than the image.
+    """
+    segmentation = given
+    if segmentation is None and head is not None:
+        if not isinstance(head, Segmenter):
+            not_a_segmenter(head)
+        segmentation = head(codec.latents_of_analysis(y, picture, quality=HEAD_QUALITY))
+    if segmentation is not None:
+        _check_size("label map", segmentation.label_map, picture)
+    return segmentation
+
+
+def selected(
+    picture: Picture,
+    *,
+    segmentation: Segmentation | None,
+    keep: Sequence[str],
+    mask: NDArray[np.bool_] | None,
+    boxes: Sequence[tuple[int, int, int, int]],
+) -> NDArray[np.bool_]:
+    """Mark the pixels of any of the classes, of the mask, and inside any of the boxes: bool (height, width).
+
+    Raises:
+        ImageError: A class does not exist, there is no label map to find it in, or a mask or box does not fit.
+    """
+    found = box_mask(boxes, width=picture.width, height=picture.height)
+    if mask is not None:
+        _check_size("mask", mask, picture)
+        found |= mask
+    if keep:
+        if segmentation is None:
+            raise ImageError("keeping a class needs a label map that shows where it is: give a head or a map")
+        found |= np.isin(segmentation.label_map, class_numbers(keep, segmentation.classes))
+    return found
+
+
+def warn_of_little(share: float, *, keep: Sequence[str]) -> None:
+    """Warn where next to nothing was found of what is to be kept."""
+    what = ", ".join(keep) or "what is to be kept"
+    if share == 0:
+        warnings.warn(f"nothing was found of {what}", SemcompWarning, stacklevel=4)
+    elif share < LITTLE:
+        text = f"little was found of {what}: {100 * share:.2f} % of the image"
+        warnings.warn(text, SemcompWarning, stacklevel=4)
+
+
+def box_mask(boxes: Sequence[tuple[int, int, int, int]], *, width: int, height: int) -> NDArray[np.bool_]:
+    """Mark the inside of boxes x, y, w, h in pixels: bool (height, width). ImageError for one outside the image."""
     mask = np.zeros((height, width), bool)
     for x, y, w, h in boxes:
         if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-            raise ImageError(f"the box {x},{y},{w},{h} lies outside the picture of {width}x{height}")
+            raise ImageError(f"the box {x},{y},{w},{h} is outside the picture of {width}x{height}")
         mask[max(0, y) : y + h, max(0, x) : x + w] = True
     return mask
 
 
-def positions(mask: np.ndarray, *, dilate: int) -> np.ndarray:
-    """bool (rows, columns): positions that hold a pixel of `mask` (H, W), or one at most `dilate` pixels from it.
+def positions(mask: NDArray[np.bool_], *, dilate: int) -> NDArray[np.bool_]:
+    """Find the positions that hold a marked pixel, or have one at most `dilate` pixels away: bool (rows, columns).
 
-    ImageError where that is none, or all of them.
+    Raises:
+        ImageError: These are none of the positions, or all of them.
     """
     if not mask.any():
-        raise ImageError("nothing is to be kept: the mask is empty; keep something else, or choose --mode generative")
+        raise ImageError("nothing is to be kept: the mask is empty; keep something else, or synthesise the whole image")
+    keep = near(mask, dilate=dilate)
+    if keep.all():
+        raise ImageError("everything is to be kept: the mask is full; encode the image as a whole")
+    return keep
+
+
+def near(mask: NDArray[np.bool_], *, dilate: int) -> NDArray[np.bool_]:
+    """Find what `positions` finds, also for a mask that is empty or full."""
     grown = _grow(_grow(mask, dilate).T, dilate).T
     rows, columns = grid_of(mask.shape[1], mask.shape[0])
     padded = np.zeros((STRIDE_Y * rows, STRIDE_Y * columns), bool)
     padded[: mask.shape[0], : mask.shape[1]] = grown
-    keep = padded.reshape(rows, STRIDE_Y, columns, STRIDE_Y).any(axis=(1, 3))
-    if keep.all():
-        raise ImageError("everything is to be kept: the mask is full; encode the picture without --keep")
+    keep: NDArray[np.bool_] = padded.reshape(rows, STRIDE_Y, columns, STRIDE_Y).any(axis=(1, 3))
     return keep
 
 
-def _grow(mask: np.ndarray, by: int) -> np.ndarray:
-    """Along the rows: true where a pixel at most `by` columns away is."""
+def _check_size(what: str, array: NDArray[Any], picture: Picture) -> None:
+    height, width = array.shape
+    if (height, width) != (picture.height, picture.width):
+        raise ImageError(
+            f"the {what} is {width}x{height}, the picture {picture.width}x{picture.height}; make them equal"
+        )
+
+
+def _grow(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
+    """Mark along the rows every pixel that has a marked one at most `by` columns away."""
     if not by:
         return mask
     total = np.zeros((mask.shape[0], mask.shape[1] + 1), np.int32)
     np.cumsum(mask, axis=1, out=total[:, 1:])
     column = np.arange(mask.shape[1])
     last, first = np.minimum(column + by + 1, mask.shape[1]), np.maximum(column - by, 0)
-    grown: np.ndarray = total[:, last] > total[:, first]
+    grown: NDArray[np.bool_] = total[:, last] > total[:, first]
     return grown

@@ -54,7 +54,7 @@ def without_hidden_colour(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -
         coarse = fill[top // _TILE : -(-(top + _ROWS) // _TILE)]
         smooth = np.repeat(np.repeat(coarse, _TILE, axis=0), _TILE, axis=1)
         where = hidden[rows]
-        result[rows][where] = smooth[: where.shape[0], : where.shape[1]][where]
+        np.copyto(result[rows], smooth[: where.shape[0], : where.shape[1]], where=where[:, :, None])
     return result
 
 
@@ -63,15 +63,15 @@ def _visible_sums(pixels: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> tuple
     sums, counts = [], []
     for top in range(0, len(pixels), _ROWS):
         seen = ~hidden[top : top + _ROWS, :, None]
-        values = pixels[top : top + _ROWS] * seen
-        sums.append(_tiles(values.astype(np.uint32)))
-        counts.append(_tiles(seen.astype(np.uint32)))
+        sums.append(_tiles(pixels[top : top + _ROWS] * seen))
+        counts.append(_tiles(seen))
     return np.concatenate(sums).astype(np.float64), np.concatenate(counts).astype(np.float64)
 
 
-def _tiles(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    across = np.add.reduceat(values, np.arange(0, values.shape[1], _TILE), axis=1)
-    return np.asarray(np.add.reduceat(across, np.arange(0, values.shape[0], _TILE), axis=0))
+def _tiles(values: NDArray[Any]) -> NDArray[np.uint16]:
+    """Sums of the tiles of (H, W, C). 64 values of at most 255 fit into 16 bits."""
+    down = np.add.reduceat(values, np.arange(0, values.shape[0], _TILE), axis=0, dtype=np.uint16)
+    return np.asarray(np.add.reduceat(down, np.arange(0, values.shape[1], _TILE), axis=1))
 
 
 def _filled(sums: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.uint8]:
@@ -113,8 +113,7 @@ def to_srgb(pixels: NDArray[np.uint8], icc: bytes, *, grey: bool) -> NDArray[np.
         )
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         raise ImageError(
-            f"the ICC profile of the image cannot be used ({error}): leave out --convert-colour (in Python "
-            "convert_colour=True) to keep it as it is"
+            f"the ICC profile of the image cannot be used ({error}): leave out convert_colour=True to keep it as it is"
         ) from error
     assert moved is not None
     result = np.array(moved)

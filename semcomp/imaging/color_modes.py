@@ -17,7 +17,8 @@ from PIL import Image, ImageCms
 from semcomp.errors import ImageError
 from semcomp.imaging.facts import FileFacts
 
-HOW_TO_CONVERT = "pass --convert (in Python convert=True) to"
+HOW_TO_CONVERT = "pass convert=True to"
+"""Middle of a sentence. The command line replaces the argument by its flag."""
 RECOLOURED = frozenset({"CMYK", "LAB", "YCbCr", "HSV"})
 """Modes that are converted to sRGB, so that the profile of the file no longer applies."""
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.bitstream.container import MAGIC, MAX_SIDE
-from semcomp.errors import ImageError
+from semcomp.errors import ImageError, SemcompWarning
 from semcomp.imaging.color_modes import HOW_TO_CONVERT, RECOLOURED, bits_per_channel, plain_mode
 from semcomp.imaging.exif import (
     PILLOW_ERRORS,
@@ -38,6 +39,7 @@ _STILL_WITH_FRAMES = ("MPO", "PSD")
 """Formats whose further frames are views or layers of one still picture, which is frame 0."""
 
 
+_EXTENDED_XMP = b"HasExtendedXMP"
 _PROFILE_NOT_READ = ("JPEG2000", "BMP")
 """Formats whose ICC profile Pillow leaves in the file."""
 
@@ -55,7 +57,7 @@ class Opened:
 def open_image(source: ImageFile | Image.Image, *, convert: bool, max_pixels: int) -> Opened:
     """Read an image file or take over a PIL image. `picture.open_picture` describes arguments and errors."""
     if isinstance(source, Image.Image):
-        with pillow_errors(b""), pillow_warnings():
+        with pillow_errors(b""), pillow_warnings(), _closed_is_said(source):
             facts, stream = facts_behind(source)
             return _opened(source, facts, stream, convert=convert, max_pixels=max_pixels, own=False)
     with _stream_of(source) as stream:
@@ -69,6 +71,20 @@ def open_image(source: ImageFile | Image.Image, *, convert: bool, max_pixels: in
             _know_heif(head)
             with Image.open(stream) as image:
                 return _opened(image, facts, stream, convert=convert, max_pixels=max_pixels, own=True)
+
+
+@contextmanager
+def _closed_is_said(image: Image.Image) -> Iterator[None]:
+    """Say that a PIL image is closed, for which Pillow raises whatever comes first."""
+    try:
+        yield
+    except (AssertionError, AttributeError, ValueError) as error:
+        if getattr(image, "fp", None) is None and (getattr(image, "tile", None) or "closed" in str(error)):
+            raise ImageError(
+                "the PIL image was closed before its pixels were read: encode it inside its `with` block, or call "
+                "its load() there"
+            ) from error
+        raise
 
 
 @contextmanager
@@ -157,6 +173,9 @@ def _records_of(image: Image.Image, facts: FileFacts, own: bool) -> tuple[bytes 
             exif = record_of(image.getexif())
     if isinstance(xmp, str):
         xmp = xmp.encode()
+    if isinstance(xmp, bytes) and _EXTENDED_XMP in xmp:
+        text = "the extended XMP of the image, in segments of its own, is left out; the main packet is kept"
+        warnings.warn(text, SemcompWarning, stacklevel=2)
     return icc or None, exif if isinstance(exif, bytes) else None, xmp if isinstance(xmp, bytes) and xmp else None
 
 
@@ -179,6 +198,8 @@ def _alpha_of_png(image: Image.Image, facts: FileFacts, stream: BinaryIO | None)
     """Alpha (H, W) of a PNG with a transparent grey level or RGB colour, compared in the depth of the file."""
     png = facts.png
     transparent = png.transparent_samples() if png else None
+    if png is None and image.format == "PNG" and image.mode == "L":
+        return _alpha_of_shallow_grey(np.asarray(image), image.info.get("transparency"))
     if png is None or transparent is None or (image.mode not in ("1", "L", "RGB", "I", "I;16")):
         return None
     samples = np.asarray(image)
@@ -193,6 +214,20 @@ def _alpha_of_png(image: Image.Image, facts: FileFacts, stream: BinaryIO | None)
         else:
             transparent = tuple(value >> 8 for value in transparent)
     return alpha_of_samples(samples, transparent)
+
+
+def _alpha_of_shallow_grey(levels: NDArray[np.uint8], transparent: Any) -> NDArray[np.uint8] | None:
+    """Alpha of a loaded PNG of unknown depth: Pillow scales grey of 2 and 4 bits to 8, and not the transparent level.
+
+    The level is scaled where it is not among the pixels as it is, and the pixels have the steps of that depth.
+    """
+    if not isinstance(transparent, int):
+        return None
+    for bits, step in ((8, 1), (4, 17), (2, 85)):
+        level = transparent * step
+        if transparent < 1 << bits and (levels == level).any() and not (levels % step).any():
+            return alpha_of_samples(levels, (level,))
+    return None
 
 
 def _low_bytes(stream: BinaryIO | None) -> NDArray[np.uint8] | None:

@@ -127,7 +127,7 @@ def pillow_errors(head: bytes) -> Iterator[None]:
         raise ImageError(damaged(error)) from error
     except (SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError, EOFError) as error:
         raise ImageError(damaged(error)) from error
-    except (struct.error, zlib.error) as error:
+    except (RuntimeError, struct.error, zlib.error) as error:  # RuntimeError is what readers of AVIF and HEIC raise
         raise ImageError(damaged(error)) from error
 
 

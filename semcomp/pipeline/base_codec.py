@@ -34,7 +34,7 @@ from semcomp.pipeline.rate_control import Encoded, Target, search
 from semcomp.types import QUALITIES, A, Latents, Symbols
 
 if TYPE_CHECKING:
-    from semcomp.pipeline.completion import GenerativeLike, GenerativePlan
+    from semcomp.pipeline.completion import GenerativeLike, GenerativePlan, PriorityLike
     from semcomp.semantics.stored import SemanticsLike
 
 
@@ -59,6 +59,7 @@ class BaseCodec(BaseDecoder[A]):
         keep_hidden_colour: bool = False,
         semantics: "SemanticsLike | None" = None,
         generative: "GenerativeLike | None" = None,
+        priority: "PriorityLike | None" = None,
     ) -> bytes:
         """Encode an image at a quality.
 
@@ -72,6 +73,7 @@ class BaseCodec(BaseDecoder[A]):
             keep_hidden_colour: Keep the colours under alpha 0, which are blanked otherwise.
             semantics: Labels and a label map to be stored, or a function that makes them from the latents.
             generative: A request for a file whose picture, or a part of it, is synthesised when it is decoded.
+            priority: Which part of the picture has the quality; the rest has a lower one. Not beside `generative`.
 
         Returns:
             The `.semc` file.
@@ -94,12 +96,11 @@ class BaseCodec(BaseDecoder[A]):
         picture = self._picture(
             image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
         )
-        y = self.analyse(picture)
-        plan = None if generative is None else generative.plan(self, picture, y)
+        y, plan = self._chosen(picture, generative, priority)
         symbols, y_hat = self.coder.quantize(
             y, height=picture.height, width=picture.width, quality=quality, keep=None if plan is None else plan.keep
         )
-        if plan is None:
+        if plan is None and priority is None:
             self._check_loss(picture, y_hat, quality)
         return self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan)
 
@@ -116,8 +117,11 @@ class BaseCodec(BaseDecoder[A]):
         keep_hidden_colour: bool = False,
         semantics: "SemanticsLike | None" = None,
         generative: "GenerativeLike | None" = None,
+        priority: "PriorityLike | None" = None,
     ) -> Encoded:
         """Search the qualities for a target. Exactly one of `bpp`, `max_bytes` and `psnr` is given.
+
+        All other arguments work as in `encode`.
 
         Args:
             image: As for `encode`.
@@ -125,7 +129,6 @@ class BaseCodec(BaseDecoder[A]):
             max_bytes: Largest size of the whole file, in bytes.
             psnr: Least PSNR of what the file decodes to without a generator, in dB. The smallest file that reaches it
                 is returned.
-            strip, convert, convert_colour, keep_hidden_colour, semantics, generative: As for `encode`.
 
         Returns:
             The file, its quality, its size in bits per pixel, and its PSNR where that was the target.
@@ -150,7 +153,9 @@ class BaseCodec(BaseDecoder[A]):
         )
         size = max_bytes if bpp is None else bpp * picture.height * picture.width / 8
         target = Target(psnr_db=psnr, max_bytes=size)
-        return self._searched(picture, target, strip=strip, semantics=semantics, generative=generative)
+        return self._searched(
+            picture, target, strip=strip, semantics=semantics, generative=generative, priority=priority
+        )
 
     def _searched(
         self,
@@ -160,11 +165,11 @@ class BaseCodec(BaseDecoder[A]):
         strip: bool,
         semantics: "SemanticsLike | None",
         generative: "GenerativeLike | None",
+        priority: "PriorityLike | None",
     ) -> Encoded:
         """The best file of a picture for a target. The analysis runs once."""
         height, width = picture.height, picture.width
-        y = self.analyse(picture)
-        plan = None if generative is None else generative.plan(self, picture, y)
+        y, plan = self._chosen(picture, generative, priority)
         keep = None if plan is None else plan.keep
 
         def attempt(quality: int) -> Encoded:
@@ -176,10 +181,21 @@ class BaseCodec(BaseDecoder[A]):
             return Encoded(data=data, quality=quality, bpp=8 * len(data) / (height * width), psnr_db=db)
 
         best = search(attempt, target, pixels=height * width)
-        if target.psnr_db is None and plan is None and may_be_unsuited(picture):
+        if target.psnr_db is None and plan is None and priority is None and may_be_unsuited(picture):
             _, y_hat = self.coder.quantize(y, height=height, width=width, quality=best.quality)
             self._check_loss(picture, y_hat, best.quality)
         return best
+
+    def _chosen(
+        self, picture: Picture, generative: "GenerativeLike | None", priority: "PriorityLike | None"
+    ) -> "tuple[A, GenerativePlan | None]":
+        """The analysis that is coded, and what the file holds for a generator."""
+        if generative is not None and priority is not None:
+            raise TargetError("give either generative or priority: one drops the rest, the other codes it")
+        y = self.analyse(picture)
+        if priority is not None:
+            y = priority.weighted(self, picture, y)
+        return y, None if generative is None else generative.plan(self, picture, y)
 
     def _check_loss(self, picture: Picture, y_hat: A, quality: int) -> None:
         """Warn where a picture that may not be a photo has lost a lot. Photos are not decoded for this."""

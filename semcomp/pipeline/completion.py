@@ -153,6 +153,17 @@ class GenerativePlan:
         return chunks + guide.chunks(width=width, height=height)
 
 
+class PriorityLike(Protocol):
+    """Chooses what of a picture is worth its bits, as semcomp.generative.priority.Priority does."""
+
+    def weighted(self, codec: Any, picture: Picture, y: Any) -> Any:
+        """Return the analysis to code in place of the analysis `y`.
+
+        Raises:
+            ImageError: The choice does not fit the picture.
+        """
+
+
 class GenerativeLike(Protocol):
     """Makes a plan for a picture, as semcomp.generative.request.Request does."""
 

@@ -118,7 +118,7 @@ def class_number(name: str, classes: Sequence[str]) -> int:
 
 
 def translation(given: Sequence[str], known: Sequence[str]) -> NDArray[np.uint8]:
-    """Make a lookup table, uint8 (256,), from the numbers of the given classes to those of the known ones.
+    """Make a lookup table, uint8 (256,), from the numbers of the given classes to the numbers of the known ones.
 
     A class that is not known, and VOID, becomes the number of known classes, which stands for none of them.
     """

@@ -63,6 +63,7 @@ INFO_KEYS = {
     "color_space",
     "labels",
     "labels_source",
+    "labels_are_areas",
     "label_map",
     "synthesised",
     "lost",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from PIL import Image
 
 import semcomp
-from semcomp.cli.failures import Fault, check_readable, concerning, explain, in_flags
+from semcomp.cli.failures import FLAGS, Fault, check_readable, concerning, explain, in_flags
 from semcomp.cli.main import main
 from semcomp.cli.output_formats import FORMATS, image_bytes
 from semcomp.errors import FormatError, ImageError, MissingExtraError, ModelError
@@ -102,6 +104,12 @@ class TestOptionsThatNameFiles:
         with pytest.raises(ModelError):
             semcomp.load(device=device or "?")
 
+    @pytest.mark.parametrize("jobs", ["1", "2"])
+    def test_missing_weights_are_one_error(self, folder: Path, capsys: Any, jobs: str) -> None:
+        assert main(["encode", "a.png", "m.png", "-o", "out", "--model", "nothing", "-j", jobs]) == 4
+        err = capsys.readouterr().err
+        assert err.startswith("semcomp encode: no codec called nothing;") and err.count("\n") == 1
+
 
 class TestFormats:
     @pytest.mark.parametrize(("name", "side"), [("webp", 16383), ("jpg", 65500), ("avif", 32768)])
@@ -161,4 +169,26 @@ def test_without_torch_the_package_is_named(folder: Path, capsys: Any, monkeypat
 
 
 def test_python_words_become_options() -> None:
-    assert in_flags("pass convert=True, or generator='faithful'") == "pass --convert, or --generator faithful"
+    told = in_flags('pass convert=True, or decode with the generator "faithful"')
+    assert told == "pass --convert, or decode with --generator faithful"
+
+
+def library() -> dict[str, str]:
+    """Sources of everything below the command line."""
+    paths = [path for path in SOURCES.rglob("*.py") if path.relative_to(SOURCES).parts[0] != "cli"]
+    return {path.relative_to(SOURCES).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+@pytest.mark.parametrize("python", [python for python, _ in FLAGS])
+def test_the_library_says_every_phrase_of_the_table(python: str) -> None:
+    assert any(python in source for source in library().values())
+
+
+def test_errors_of_the_library_name_no_option_of_the_command_line() -> None:
+    for name, source in library().items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Raise):
+                words = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+                named = [word for word in words if isinstance(word, str) and re.search(r"(^|\s)--[a-z]", word)]
+                allowed = [word for word in named if "semcomp export onnx" in word]  # a whole command
+                assert named == allowed, f"{name}:{node.lineno}"

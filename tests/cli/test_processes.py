@@ -27,8 +27,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[0:200, 0:300]
+    shading = np.stack([rows, columns * 0.8, 200 - rows], axis=2)  # noise alone is warned of: it is unlike a photo
     for number in range(40):
-        Image.fromarray(rng.integers(0, 256, (200, 300, 3), dtype=np.uint8)).save(f"photos/{number:02}.png")
+        noisy = shading + rng.normal(0, 4, shading.shape)
+        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(f"photos/{number:02}.png")
     return tmp_path
 
 

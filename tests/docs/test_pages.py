@@ -55,6 +55,17 @@ def test_every_link_leads_somewhere(path: Path) -> None:
     assert broken_links(path, path.read_text(encoding="utf-8")) == []
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_included_file_exists(path: Path) -> None:
+    for source in re.findall(r'^--8<-- "(.+)"$', path.read_text(encoding="utf-8"), re.MULTILINE):
+        assert (ROOT / source).is_file(), source
+
+
+def test_every_card_is_a_page() -> None:
+    for card in (ROOT / "semcomp" / "weights").glob("*.md"):
+        assert (DOCS / "models" / card.name).is_file(), f"write docs/models/{card.name} and name it in mkdocs.yml"
+
+
 def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     text = "# One\n\n[a](nowhere.md) [b](#two) [c](#one) [d](https://example.org)\n\n    [e](code.md)\n"

@@ -333,10 +333,7 @@ def test_the_command_line_of_the_client(
     Image.fromarray(photo).save(source)
     packed = str(tmp_path / "a.semc")
     assert edge_command([str(folder), "encode", str(source), "-q", "70"]) == EXIT_OK
-    assert (
-        edge_command([str(folder), "decode", packed]) == 1
-        and "holds an export: overwrite it" in capsys.readouterr().err
-    )
+    assert edge_command([str(folder), "decode", packed]) == 1 and "pass --force" in capsys.readouterr().err
     assert edge_command([str(folder), "decode", packed, "-o", str(tmp_path / "b.webp")]) == EXIT_OK
     assert edge_command([str(folder), "segment", packed, "--head", "street"]) == EXIT_OK
     with Image.open(tmp_path / "a.labels.png") as label_map, Image.open(tmp_path / "b.webp") as decoded:
@@ -371,7 +368,7 @@ def test_damage_is_named(folder: Path, edge: EdgeCodec, photo: NDArray[np.uint8]
     latents = edge.latents_of_image(photo)
     with pytest.raises(ModelError, match="has no head dogs; it has: "):
         edge.classify(latents, head="dogs")
-    with pytest.raises(ModelError, match="gives labels, not a label map"):
+    with pytest.raises(ModelError, match="gives labels, no label map"):
         edge.segment(latents, head="imagenette")
     with pytest.raises(ModelError, match="was trained on latents"):
         edge.segment(replace(latents, entropy_id=b"12345678"), head="street")

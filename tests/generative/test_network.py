@@ -251,7 +251,7 @@ def test_positions_hold_what_was_asked_for_and_a_margin() -> None:
     with pytest.raises(ImageError, match="everything is to be kept"):
         positions(np.ones((90, 131), bool), dilate=0)
     assert box_mask([(100, 80, 500, 500)], width=131, height=90).sum() == 310
-    with pytest.raises(ImageError, match=r"131,0,5,5 lies outside the picture of 131x90"):
+    with pytest.raises(ImageError, match=r"131,0,5,5 is outside the picture of 131x90"):
         box_mask([(131, 0, 5, 5)], width=131, height=90)
 
 

@@ -218,10 +218,11 @@ def test_a_generator_that_is_missing_or_another(
     [
         ({"keep": ("dragon",)}, "no class is called 'dragon'; there are road, car, sky"),
         ({"keep": ("car",), "segmentation": None}, "give a head or a map"),
+        ({"mask": np.zeros((90, 131), bool), "segmentation": None}, "give a head or a map"),
         ({"mask": np.zeros((90, 131), bool)}, "the mask is empty"),
         ({"mask": np.ones((90, 131), bool)}, "the mask is full"),
         ({"mask": np.ones((9, 13), bool)}, "the mask is 13x9, the picture 131x90"),
-        ({"boxes": ((500, 0, 10, 10),)}, "lies outside the picture"),
+        ({"boxes": ((500, 0, 10, 10),)}, "is outside the picture"),
         ({"keep": ("road", "car", "sky")}, "everything is to be kept"),
     ],
 )
@@ -259,7 +260,7 @@ def test_from_photo_to_picture_and_back(folder: Path, generator_file: Path, caps
     photo, file = str(folder / "photo.png"), str(folder / "photo.semc")
     own = ["--label-map", str(folder / "map.png"), "--classes", str(folder / "classes.txt")]
     made = ["--generator", str(generator_file)]
-    keep = ["--keep", "car", "--keep-box", "100,10,20,20", "--keep-mask", str(folder / "mask.png")]
+    keep = ["--drop", "--keep", "car", "--keep-box", "100,10,20,20", "--keep-mask", str(folder / "mask.png")]
     assert main(["encode", photo, *own, *keep, *made, "--keep-dilate", "0", "-q", "40"]) == 0
     assert "kept, the rest for the generator untrained" in capsys.readouterr().out
     assert main(["info", file]) == 0
@@ -297,16 +298,19 @@ def test_global_mode(folder: Path, generator_file: Path, capsys: pytest.CaptureF
     [
         (["--mode", "generative", "--keep", "car"], 2, "give one of the two"),
         (["--map"], 2, "--map belongs to --mode generative"),
-        (["--generator", "street"], 2, "give --mode generative or --keep too"),
+        (["--generator", "street"], 2, "give --mode generative, or --keep and --drop"),
+        (["--drop"], 2, "concern what is not kept"),
+        (["--rest-quality", "9"], 2, "concern what is not kept"),
+        (["--keep-box", "1,2,3,4", "--drop", "--rest-quality", "9"], 2, "give one of the two"),
         (["--mode", "generative", "-q", "50"], 2, "a quality from 1 to 15, not 50"),
         (["--keep", ","], 2, "names no class"),
         (["--keep-box", "1,2,3"], 2, "is not a box"),
-        (["--keep", "car", "--semantics", "map"], 2, "give --semantics labels"),
-        (["--keep", "car", "--generator", "nowhere"], 4, "no generator called nowhere"),
+        (["--keep", "car", "--drop", "--head", "street", "--semantics", "map"], 2, "give --semantics labels"),
+        (["--keep", "car", "--drop", "--head", "street", "--generator", "nowhere"], 4, "no generator called nowhere"),
         (["--keep", "car", "--head", "imagenette"], 2, "gives no label map"),
         (["--keep", "car", "--head", "nowhere"], 4, "no head called nowhere"),
         (["--keep", "dragon", "--label-map", "map.png"], 1, "no class is called 'dragon'"),
-        (["--keep-box", "900,900,9,9", "--label-map", "map.png"], 1, "lies outside the picture"),
+        (["--keep-box", "900,900,9,9", "--label-map", "map.png"], 1, "is outside the picture"),
     ],
 )
 def test_wrong_usage_is_one_sentence(

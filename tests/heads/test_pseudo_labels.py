@@ -106,7 +106,7 @@ def test_what_is_there_is_kept_and_what_is_not_wanted_left_out(labelled: Labelle
     [
         (["--without", "one", "two", "three"], "n.tflite", 2, "no picture below"),
         ([], "missing.tflite", 4, "there is no file"),
-        ([], "broken.tflite", 4, "is no .tflite network"),
+        ([], "broken.tflite", 4, "is not a .tflite network"),
     ],
 )
 def test_wrong_usage_is_one_sentence(

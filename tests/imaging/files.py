@@ -28,23 +28,37 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""First column and row, and steps across and down, of the passes of an interlaced PNG."""
+
+
 def png(
-    samples: NDArray[Any], *, bits: int, color_type: int, extra: Sequence[tuple[bytes, bytes]] = (), end: bool = True
+    samples: NDArray[Any],
+    *,
+    bits: int,
+    color_type: int,
+    extra: Sequence[tuple[bytes, bytes]] = (),
+    interlaced: bool = False,
 ) -> bytes:
     """A PNG of samples (H, W) or (H, W, channels) in the depth of the file, with chunks before its pixels."""
     height, width = samples.shape[:2]
-    rows = samples.reshape(height, -1)
-    if bits == 16:
-        packed = [row.astype(">u2").tobytes() for row in rows]
-    elif bits == 8:
-        packed = [row.astype(np.uint8).tobytes() for row in rows]
+    passes = [samples[y::down, x::across] for x, y, across, down in ADAM7] if interlaced else [samples]
+    rows = b"".join(_packed(part, bits) for part in passes if part.size)
+    parts = [SIGNATURE, chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, interlaced))]
+    parts += [chunk(kind, body) for kind, body in extra]
+    parts += [chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    return b"".join(parts)
+
+
+def _packed(samples: NDArray[Any], bits: int) -> bytes:
+    """Rows of samples as a PNG stores them, each behind its filter 0."""
+    rows = samples.reshape(len(samples), -1)
+    if bits >= 8:
+        packed = [row.astype(">u2" if bits == 16 else np.uint8).tobytes() for row in rows]
     else:
         planes = (rows.astype(np.uint8)[:, :, None] >> np.arange(bits - 1, -1, -1)) & 1
         packed = [np.packbits(row.reshape(-1)).tobytes() for row in planes]
-    parts = [SIGNATURE, chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0))]
-    parts += [chunk(kind, body) for kind, body in extra]
-    parts.append(chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in packed))))
-    return b"".join(parts) + (chunk(b"IEND", b"") if end else b"")
+    return b"".join(b"\0" + row for row in packed)
 
 
 def with_chunks(data: bytes, *extra: tuple[bytes, bytes]) -> bytes:

@@ -288,7 +288,7 @@ def test_a_profile_in_jp2_is_kept() -> None:
 def test_an_unusable_profile_is_refused_where_it_is_needed() -> None:
     data = file_of(SWATCHES, "PNG", icc_profile=b"no profile at all")
     assert open_picture(data).icc == b"no profile at all"
-    with pytest.raises(ImageError, match=r"cannot be used .*leave out --convert-colour"):
+    with pytest.raises(ImageError, match=r"cannot be used .*leave out convert_colour=True"):
         open_picture(data, convert_colour=True)
 
 

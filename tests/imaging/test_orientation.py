@@ -156,6 +156,12 @@ def test_xmp_is_kept_and_its_orientation_is_applied(format: str, orientation: in
         assert picture.xmp == XMP % 1
 
 
+def test_extended_xmp_is_left_out_in_words() -> None:
+    packet = b'<x:xmpmeta xmpNote:HasExtendedXMP="0123456789ABCDEF0123456789ABCDEF"/>'
+    with pytest.warns(SemcompWarning, match="extended XMP .* is left out"):
+        assert open_picture(file_of(UPRIGHT, "JPEG", xmp=packet)).xmp == packet
+
+
 def test_exif_before_xmp() -> None:
     data = file_of(stored(6), "JPEG", exif=b"Exif\0\0" + record(6, UNWRITABLE), xmp=XMP % 3, quality=95)
     picture = open_picture(data)

@@ -49,7 +49,7 @@ def assert_convertible(data: bytes, *, says: str) -> Picture:
     """Refused with one sentence that names the way out, and taken with convert=True."""
     with pytest.raises(ImageError, match=says) as caught:
         open_picture(data)
-    assert "--convert" in str(caught.value) and "convert=True" in str(caught.value)
+    assert "pass convert=True to" in str(caught.value)
     assert "\n" not in str(caught.value)
     return open_picture(data, convert=True)
 
@@ -123,7 +123,7 @@ def test_other_colour_spaces_are_converted_on_demand_only(mode: str) -> None:
         image = converted
     else:
         image = colour.convert(mode)
-    with pytest.raises(ImageError, match=rf"the image is {mode} .*--convert"):
+    with pytest.raises(ImageError, match=rf"the image is {mode} .*convert=True"):
         as_picture(image)
     picture = as_picture(image, convert=True)
     assert np.abs(picture.pixels[0, 0].astype(int) - (200, 30, 60)).max() <= 4

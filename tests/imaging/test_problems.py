@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -14,10 +17,12 @@ from PIL import Image, ImageCms
 from semcomp.errors import ImageError, SemcompWarning
 from semcomp.imaging.picture import as_picture, open_picture
 from semcomp.imaging.png import MAX_METADATA
-from tests.imaging.files import file_of, iccp, png, with_chunks
+from tests.imaging.files import P3_CHRM, avif, chrm, cicp, file_of, gama, iccp, png, with_chunks
 
 PHOTO = Image.fromarray(np.random.default_rng(2).integers(0, 256, (40, 50, 3), dtype=np.uint8))
 PNG = file_of(PHOTO)
+EXIF = b"MM\0*\0\0\0\x08\0\2\x01\x0f\0\2\0\0\0\6\0\0\0\x26\x01\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0Maker\0"
+XMP = (b"iTXt", b'XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation="6"/>')
 
 NOT_IMAGES: dict[str, tuple[bytes, str]] = {
     "empty": (b"", r"the file is empty: it has 0 bytes"),
@@ -63,6 +68,31 @@ def test_a_cut_file_is_called_truncated_or_damaged(format: str) -> None:
 def test_a_cut_png_is_truncated(share: float) -> None:
     with pytest.raises(ImageError, match="the image is truncated: the file ends before its pixels do"):
         open_picture(PNG[: int(len(PNG) * share)])
+
+
+SEEDS: dict[str, Callable[[], bytes]] = {
+    "PNG": lambda: with_chunks(PNG, gama(50_000), chrm(P3_CHRM), cicp(12, 13), iccp(b"profile"), (b"eXIf", EXIF), XMP),
+    "AVIF": lambda: avif(PHOTO, primaries=12, transfer=13, exif=EXIF),
+    "JPEG2000": lambda: file_of(PHOTO, "JPEG2000"),
+    "TIFF": lambda: file_of(PHOTO, "TIFF", tiffinfo={274: 6, 318: (0.31, 0.32), 319: (0.6, 0.3, 0.2, 0.6, 0.1, 0.05)}),
+    "JPEG": lambda: file_of(PHOTO, "JPEG", exif=b"Exif\0\0" + EXIF, icc_profile=b"profile"),
+    "BMP": lambda: file_of(PHOTO, "BMP"),
+    "PPM": lambda: b"P6 # c\n3 2 65535\n" + bytes(36),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", SEEDS)
+def test_damaged_bytes_are_an_image_error_or_an_image(name: str) -> None:
+    random, whole = Random(name), SEEDS[name]()
+    for _ in range(250):
+        data = bytearray(whole)
+        if random.random() < 0.2:
+            data = data[: random.randrange(1, len(data))]
+        for _ in range(random.choice((1, 2, 8))):
+            data[random.randrange(min(len(data), random.choice((300, 900, 10**6))))] = random.randrange(256)
+        with contextlib.suppress(ImageError):
+            open_picture(bytes(data), convert=True, max_pixels=10**6)
 
 
 def itxt(text: bytes, *, key: bytes = b"XML:com.adobe.xmp") -> tuple[bytes, bytes]:
@@ -123,6 +153,15 @@ def test_a_missing_file_stays_an_os_error(tmp_path: Path) -> None:
         open_picture(tmp_path / "none.png")
     with pytest.raises(IsADirectoryError):
         open_picture(tmp_path)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "GIF", "BMP", "JPEG2000"])
+def test_a_closed_pil_image_is_called_closed(format: str, tmp_path: Path) -> None:
+    PHOTO.save(tmp_path / "a", format)
+    with Image.open(tmp_path / "a") as image:
+        pass
+    with pytest.raises(ImageError, match="was closed before its pixels were read"):
+        as_picture(image)
 
 
 def test_a_stream_is_read_from_its_beginning_wherever_it_is() -> None:

@@ -29,13 +29,14 @@ def visible_where(picture: Picture) -> NDArray[np.bool_]:
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
 @pytest.mark.parametrize("level", [0, 1, -1])
-def test_a_transparent_grey_level(bits: int, level: int) -> None:
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_a_transparent_grey_level(bits: int, level: int, interlaced: bool) -> None:
     top = (1 << bits) - 1
     level %= top + 1
     samples = RNG.integers(0, top + 1, (6, 13))
     samples[2, 3:8] = level
-    data = png(samples, bits=bits, color_type=0, extra=[(b"tRNS", struct.pack(">H", level))])
-    picture = open_picture(data, convert=True)
+    extra = [(b"tRNS", struct.pack(">H", level))]
+    picture = open_picture(png(samples, bits=bits, color_type=0, extra=extra, interlaced=interlaced), convert=True)
     np.testing.assert_array_equal(visible_where(picture), samples != level)
     assert picture.mode == ColorMode.L
     shown = np.round(samples * (255 / top)).astype(np.uint8)
@@ -53,12 +54,14 @@ def test_only_the_bits_of_the_depth_count(bits: int, stored: int) -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 16])
-def test_a_transparent_colour(bits: int) -> None:
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_a_transparent_colour(bits: int, interlaced: bool) -> None:
     samples = RNG.integers(0, 1 << bits, (5, 7, 3))
     samples[1:3, 2:4] = samples[0, 0]
     samples[4, 4] = samples[0, 0] + (1, 0, 0) if samples[0, 0, 0] < (1 << bits) - 1 else samples[0, 0] - (1, 0, 0)
     body = struct.pack(">3H", *samples[0, 0].tolist())
-    picture = open_picture(png(samples, bits=bits, color_type=2, extra=[(b"tRNS", body)]), convert=True)
+    data = png(samples, bits=bits, color_type=2, extra=[(b"tRNS", body)], interlaced=interlaced)
+    picture = open_picture(data, convert=True)
     expected = (samples != samples[0, 0]).any(axis=2)
     np.testing.assert_array_equal(visible_where(picture), expected)
     assert expected[4, 4], "one step beside the transparent colour is opaque, in 16 bits too"
@@ -103,6 +106,15 @@ def test_a_pil_image_that_is_not_loaded_yet(tmp_path: Path) -> None:
     image.load()
     np.testing.assert_array_equal(visible_where(as_picture(image)), expected)
     assert image.mode == "L" and image.info["transparency"] == 2, "the caller's image is left as it is"
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_a_pil_image_that_was_loaded_from_memory(bits: int) -> None:
+    samples = RNG.integers(0, 1 << bits, (6, 13))
+    samples[0, :4] = 1, 3, 2, 0
+    image = Image.open(io.BytesIO(png(samples, bits=bits, color_type=0, extra=[(b"tRNS", b"\0\3")])))
+    image.load()
+    np.testing.assert_array_equal(visible_where(as_picture(image)), samples != 3)
 
 
 def noisy(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:

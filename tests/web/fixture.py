@@ -226,7 +226,7 @@ def damaged_bodies(rng: np.random.Generator) -> list[dict[str, Any]]:
                 data[at] ^= 1 << int(rng.integers(8))
             else:
                 del data[at:]
-            found: NDArray[np.int32] | None = None
+            found: NDArray[Any] | None = None
             with suppress(FormatError):
                 if kind == "map":
                     found = unpack_label_map(bytes(data), width=88, height=54).cells

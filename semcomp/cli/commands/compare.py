@@ -10,6 +10,7 @@ from pathlib import Path
 from semcomp.cli.batch import get_codec
 from semcomp.cli.commands.encode import encode_with_target, read_picture
 from semcomp.cli.exit_codes import EXIT_OK
+from semcomp.cli.inputs import is_pipe
 from semcomp.cli.paths import STREAM, check_target, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.cli.terminal import say, say_json
@@ -32,7 +33,8 @@ def run(options: Namespace) -> int:
     from semcomp.eval.compare import at_equal_bytes, comparison_page
 
     start = time.perf_counter()
-    default = "stdin.compare.html" if options.input == STREAM else str(Path(options.input).with_suffix(".compare.html"))
+    piped = options.input == STREAM or (Path(options.input).exists() and is_pipe(Path(options.input)))
+    default = "stdin.compare.html" if piped else str(Path(options.input).with_suffix(".compare.html"))
     target = options.output or default
     check_target(target, force=options.force)
     picture = read_picture(read_source(options.input), options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from semcomp.cli import generative_options
@@ -18,7 +19,18 @@ from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
 if TYPE_CHECKING:
     from semcomp.imaging.picture import Picture
 
-KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "ratio", "quality", "psnr_db", "semantics_bytes")
+KEYS = (
+    "width",
+    "height",
+    "input_bytes",
+    "bytes",
+    "bpp",
+    "ratio",
+    "quality",
+    "psnr_db",
+    "semantics_bytes",
+    "found_share",
+)
 
 _EPILOG = """\
 examples:
@@ -31,7 +43,8 @@ examples:
   semcomp encode drive.jpg --semantics --head street     labels and a label map go into the file
   semcomp encode photo.jpg --tag dog=0.98 --tag beach
   semcomp encode photo.png --mode generative --map  a tiny file; its decoder synthesises the details
-  semcomp encode street.png --keep people,car --head street
+  semcomp encode street.png --keep people,car --head street        these at the quality, the rest at a low one
+  semcomp encode street.png --keep people,car --head street --drop the decoder synthesises the rest
 """
 
 
@@ -89,7 +102,8 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     start = time.perf_counter()  # the time of loading the weights does not count for the first file
     source = read_source(job.source)
     picture = read_picture(source, options)
-    data, quality, psnr_db = encode_with_target(codec, picture, options)
+    found: list[float] = []
+    data, quality, psnr_db = encode_with_target(codec, picture, options, on_found=found.append)
     write_target(job.target, data, force=options.force)
     bpp, ratio = 8 * len(data) / (picture.width * picture.height), len(source) / len(data)
     stored = semantics_bytes(data)
@@ -99,10 +113,13 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
         line += f"  quality {quality}" + (f"  {psnr_db:.2f} dB" if psnr_db is not None else "")
     if stored:
         line += f"  of which semantics {stored:,} B"
+    if found:
+        line += f"  {generative_options.found_in_words(found[-1], options)}"
     if generative_options.is_generative(options):
         line += f"  {generative_options.kept_in_words(data)}"
     return {
         "semantics_bytes": stored,
+        "found_share": round(found[-1], 6) if found else None,
         "width": picture.width,
         "height": picture.height,
         "input_bytes": len(source),
@@ -133,14 +150,18 @@ def target_of(options: Namespace) -> dict[str, Any]:
     return {name: getattr(options, name) for name in TARGETS if getattr(options, name) is not None}
 
 
-def encode_with_target(codec: Any, picture: Any, options: Namespace) -> tuple[bytes, int, float | None]:
-    """Encode by the quality or the target of the options. Returns the file, its quality, and the PSNR if measured."""
+def encode_with_target(
+    codec: Any, picture: Any, options: Namespace, *, on_found: Callable[[float], None] = lambda share: None
+) -> tuple[bytes, int, float | None]:
+    """Encode by the quality or the target of the options. Returns the file, its quality, and the PSNR if measured.
+
+    `on_found` hears the share of the picture that was found to be kept, where a part is.
+    """
     target = target_of(options)
-    more = {"strip": options.strip}
+    more: dict[str, Any] = {"strip": options.strip}
     if (semantics := semantics_of(options)) is not None:
         more["semantics"] = semantics
-    if (request := generative_options.request_of(options)) is not None:
-        more["generative"] = request
+    more |= generative_options.part_arguments(options, on_found)
     if target:
         encoded = codec.encode_to(picture, **more, **target)
         return encoded.data, encoded.quality, encoded.psnr_db

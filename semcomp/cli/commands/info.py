@@ -53,7 +53,7 @@ def _show(name: str, options: Namespace) -> int:
 
 
 def _fail(name: str, error: Exception, options: Namespace) -> int:
-    failure = explain(error)
+    failure = explain(error, source=name)
     if options.json:
         values = {"command": "info", "input": name, "ok": False, "error": failure.kind, "message": failure.message}
         say_json(values)
@@ -63,9 +63,6 @@ def _fail(name: str, error: Exception, options: Namespace) -> int:
 
 def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:
     """Describe a file in a few lines for a person."""
-    from semcomp.bitstream.origin import in_words
-    from semcomp.cli.latents_input import in_words as labels_in_words
-
     held = {"alpha": facts.has_alpha, "ICC": facts.has_icc, "EXIF": facts.has_exif, "XMP": facts.has_xmp}
     kept = [what for what, is_held in held.items() if is_held]
     lines = [
@@ -77,6 +74,8 @@ def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:
         f"  model     {facts.model_id}  entropy {facts.entropy_id}",
     ]
     if facts.labels_source is not None:
+        from semcomp.cli.latents_input import in_words as labels_in_words
+
         shown, scores = [label.name for label in facts.labels], [label.score for label in facts.labels]
         labels = labels_in_words(shown, scores, areas=facts.labels_are_areas)
         lines.insert(1, f"  shows     {labels}  (by {_source(facts.labels_source)})")
@@ -84,6 +83,8 @@ def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:
         names = ", ".join(facts.label_map.classes) + (", and void" if facts.label_map.has_void else "")
         lines.insert(-2, f"  map       {facts.label_map.cell}x{facts.label_map.cell} pixels a cell: {names}")
     if facts.synthesised is not None:
+        from semcomp.bitstream.origin import in_words
+
         real, made = in_words(facts.synthesised)
         lines[1:1] = [f"  real      {real}", f"  not real  {made}"]
     elif facts.flags & 1:

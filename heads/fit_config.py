@@ -1,0 +1,47 @@
+"""The settings of a head's training."""
+
+from dataclasses import dataclass, field
+
+from heads.classifier import ClassifierConfig
+from heads.datasets import DataConfig
+from heads.latent_cache import SOURCES
+from heads.segmenter import SegmenterConfig
+from heads.training import OptimConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """A whole training."""
+
+    name: str = "head"
+    """Name of the head."""
+    task: str = "classify"
+    """classify or segment."""
+    model: str = "base"
+    """The codec, by name or path."""
+    source: str = "latents"
+    """What the network sees: latents, or the pixels of decoded or of original images (decoded, originals)."""
+    data: DataConfig = field(default_factory=DataConfig)
+    classify: ClassifierConfig = field(default_factory=ClassifierConfig)
+    segment: SegmenterConfig = field(default_factory=SegmenterConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    start_from: str | None = None
+    """File of a head with the same sizes and classes, to train further; for a head on latents also of a network that
+    sees pixels, whose filters and trunk it takes over."""
+    teacher: str | None = None
+    """File of a head that was trained on originals, to distil from."""
+    features: str | None = None
+    """SqueezeNet's weights (squeezenet.py): its features of the originals guide the network's at 1/32."""
+    probe: bool = False
+    """Distil also from a linear classifier on those features (probe.py)."""
+    licence: str = ""
+    """The licence of the data, a sentence for the head's file."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.task not in ("classify", "segment"):
+            raise ValueError(f"task is classify or segment, not {self.task!r}")
+        if self.source not in SOURCES:
+            raise ValueError(f"source is one of {', '.join(SOURCES)}, not {self.source!r}")
+        if self.probe and (self.task != "classify" or not self.features or self.teacher):
+            raise ValueError("probe is for a classifier that has features and no other teacher")
