@@ -171,7 +171,7 @@ class LosslessTrainer(BaseTrainer):
 
 
 def validation_crops(folders: tuple[str, ...], *, every: int, side: int = 256) -> list[NDArray[np.uint8]]:
-    """The middles of every so many photos, uint8 (side, side, 3)."""
+    """The middles of every n-th photo, n = `every`, uint8 (side, side, 3)."""
     crops = []
     for path in find_photos(folders)[2::every]:
         pixels = np.asarray(Image.open(path).convert("RGB"))

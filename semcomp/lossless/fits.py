@@ -1,6 +1,6 @@
 """Lines that are fitted to the surroundings of a pixel, in integers: the adaptive part of the traditional prediction.
 
-Luma: a pixel lies between two pairs of known neighbours, across and along, or on the two diagonals. How much each pair
+Luma: a pixel is between two pairs of known neighbours, across and along, or on the two diagonals. How much each pair
 counts is fitted where everything is known: at known pixels and their neighbours twice as far away, because edges look
 alike at both scales (Li and Orchard 2001, "New edge-directed interpolation").
 
@@ -26,7 +26,7 @@ NEAR, WIDE = 4, 12
 PIXELS = 8
 """Pixels that a fit of colour learns from."""
 BOLD, HELD = 16, 256
-"""Variances of scaled features that are added to those of a fit, so that it says nothing about flat surroundings."""
+"""Variances that are added to the variances of a fit, so that it says nothing about flat surroundings."""
 _LIMIT = 127
 _DIAGONAL = ((-1, -1), (1, 1), (-1, 1), (1, -1))
 _STRAIGHT = ((0, -1), (0, 1), (-1, 0), (1, 0))

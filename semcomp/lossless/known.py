@@ -4,7 +4,7 @@
     padded    (C, B, h + 4, w + 4)   the same with its edges repeated REACH times
 
 The code runs on numpy arrays and on torch tensors alike: ``xp`` is the module, numpy or torch. Planes of 8-bit images
-are int16, those of 16-bit images int32.
+are int16. Planes of 16-bit images are int32.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Known:
     errors: dict[str, Any] = field(default_factory=dict)
     """Padded: decoded value minus the integer mean of the prediction, within +-`Place.value_limit`."""
     products: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
-    """Of two channels, by lattice: their errors multiplied, (B, h + 4, w + 4)."""
+    """The errors of two channels multiplied, by lattice, (B, h + 4, w + 4)."""
     boxes: dict[str, Any] = field(default_factory=dict)
     """(3, B, h, w): magnitudes of errors summed over 5x5 cells, >> BOX_SHIFT."""
 

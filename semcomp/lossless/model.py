@@ -41,7 +41,7 @@ class LosslessModel:
 
     config: WindowConfig
     networks: Mapping[str, IntegerNetwork]
-    """By name: "luma11", "first11", ..."""
+    """The networks by name: "luma11", "first11", ..."""
     banks: tuple[Tables, ...]
     """The tables that a file starts from: one bank of 512 for luma and one for each colour difference."""
     origin: str = ""

@@ -44,11 +44,11 @@ class Prediction:
 
     mean: Any
     table: Any
-    """scale * PHASES + phase. Scales of 8-bit images are 0..63, those of 16-bit images 0..111."""
+    """scale * PHASES + phase. 8-bit images have scales 0..63, 16-bit images 0..111."""
 
 
 def predicted(xp: Any, initial: Any, eighths: Any, scale: Any, k: Any, bits: int) -> Prediction:
-    """The mean lies ``eighths`` of a pixel from the initial prediction; the network's scale is in quarters."""
+    """The mean is ``eighths`` of a pixel from the initial prediction; the network's scale is in quarters."""
     limit = MEAN_LIMIT << (bits - 8)
     eighths = xp.clip(eighths, -limit, limit) + 4
     last = SCALES - 1 + STEPS_PER_OCTAVE * (bits - 8)

@@ -46,7 +46,7 @@ def encode_lossless(
         The bytes for :func:`decode_lossless`.
 
     Raises:
-        ImageError: The pixels are not of such a type or shape.
+        ImageError: The pixels have another type or shape.
         ValueError: ``near`` is out of its range, or the transform would let errors add up.
     """
     _check(pixels, near, transform)
@@ -149,10 +149,10 @@ def _walk(networks: Networks, coder: StepWriter | StepReader, form: int, near: i
 
 
 def _pixels_of(planes: Planes, form: int, bits: int) -> Pixels:
-    """The image of decoded planes. FormatError where a value is not that of such a pixel."""
+    """The image of decoded planes. FormatError where a value does not fit into a pixel."""
     image = planes[0] if form == Form.GREY else inverse(planes, ColourTransform(form - Form.RGB))
     if image.min() < 0 or image.max() >> bits:
-        raise FormatError(f"the decoded values are not those of {bits}-bit pixels; copy the file again")
+        raise FormatError(f"the decoded values do not fit into {bits}-bit pixels; copy the file again")
     return image.astype(np.uint8 if bits == 8 else np.uint16)
 
 
@@ -167,7 +167,7 @@ def _crc(pixels: Pixels) -> int:
 
 
 def _smaller(data: bytes, pixels: Pixels, model: LosslessModel) -> bytes:
-    """The given bytes, or those of the general coder where they are fewer."""
+    """The given bytes, or the general coder's bytes where they are fewer."""
     head = Head(
         form=Form.GENERAL_GREY if pixels.ndim == 2 else Form.GENERAL,
         near=0,

@@ -3,7 +3,7 @@
     8-bit images    words of the symbol stream
     16-bit images   varint number of outliers, zigzag varint of each; varint number of bytes, plain bits; words
 
-An outlier is a symbol beyond what the tables' escape can spell. OUTLIER stands in its place among the symbols.
+An outlier is a symbol beyond what the tables' escape can spell. OUTLIER takes its place among the symbols.
 """
 
 from __future__ import annotations

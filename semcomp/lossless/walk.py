@@ -102,7 +102,7 @@ class Walk:
     def _level(
         self, level: int, size: tuple[int, int], coarse: Any, errors: Any, truth: Int32 | None
     ) -> tuple[Any, Any]:
-        """Planes and errors (3, h, w) of a level from those of the next coarser one."""
+        """Planes and errors (3, h, w) of a level, computed from the next coarser level's."""
         xp, known = self.networks.xp, Known(self.networks.xp, bits=self.bits)
         place = Place(level=level, differences=self.differences, bits=self.bits)
         known.add("00", coarse[:, None], errors[:, None])
