@@ -128,7 +128,7 @@ def _expand_one(name: str, suffixes: Collection[str], unusable: list[Unusable]) 
     while not _has_magic(path.parts[fixed]):
         fixed += 1
     base = Path(*path.parts[:fixed])
-    matches = {match for match in _matches(base, path.parts[fixed:], unusable) if match.is_file()}
+    matches = {match for match in _matches(base, path.parts[fixed:], unusable) if match.is_file() or _is_broken(match)}
     wanted = [file for file in matches if file.suffix.lower() in suffixes] or list(matches)
     shortest_first = sorted(wanted, key=lambda file: (len(file.parts), file))
     once: dict[tuple[str, str], Path] = {}
@@ -148,7 +148,7 @@ def _has_magic(text: str) -> bool:
 
 
 def _files_below(folder: Path, unusable: list[Unusable]) -> Iterator[Path]:
-    """Yield the files below a folder, without hidden ones; a folder that cannot be read becomes unusable."""
+    """Yield the files below a folder, broken links too and hidden ones not; an unreadable folder becomes unusable."""
     for inner in _folders_below(folder, unusable):
         yield from (Path(entry.path) for entry in _listed(inner, unusable, once=True) if _is_file(entry))
 
@@ -186,9 +186,14 @@ def _listed(folder: Path, unusable: list[Unusable], *, once: bool = False) -> li
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
     try:
-        return entry.is_file()
+        return entry.is_file() or _is_broken(Path(entry.path))
     except OSError:
         return True  # reading it will say why it cannot be read
+
+
+def _is_broken(path: Path) -> bool:
+    """Return whether a path is a symbolic link that leads nowhere; reading it will say so."""
+    return path.is_symlink() and not path.exists()
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 SYNTHESISED = "synthesised"
 """Key of the sentence that says what is synthesised, in `Image.info` and as a tEXt chunk of a PNG."""
 _METADATA = {"exif": "EXIF", "icc_profile": "ICC profile", "xmp": "XMP packet"}
+_DIRECTORIES = (0x8769, 0x8825)
+"""Numbers of the EXIF tags that hold directories: what the camera and GPS noted."""
 _TIFF_XMP = 700
 """Number of the TIFF tag that holds an XMP packet."""
 
@@ -133,15 +135,18 @@ def _tags_of_tiff(options: dict[str, Any]) -> dict[str, Any]:
     """Put EXIF and XMP, tags of a TIFF file, into one argument. Tags that Pillow cannot write are left out."""
     from PIL import Image
 
-    from semcomp.imaging.exif import record_of
+    from semcomp.imaging.exif import record_of, with_exact_texts
 
     tags, xmp = Image.Exif(), options.pop("xmp", None)
     if exif := options.pop("exif", None):
         tags.load(exif)
         tags.load(record_of(tags) or b"")
+        if any(directory in tags for directory in _DIRECTORIES):
+            options["compression"] = "raw"  # libtiff, which compresses, cannot write directories inside
+        tags = with_exact_texts(tags)
     if xmp:
         tags[_TIFF_XMP] = xmp
-    return {**options, "exif": tags} if len(tags) else options
+    return {**options, "tiffinfo": dict(tags)} if len(tags) else options
 
 
 def _xmp(packet: bytes, output: OutputFormat) -> dict[str, Any]:

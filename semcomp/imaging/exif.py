@@ -10,7 +10,7 @@ import re
 import struct
 import warnings
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -132,7 +132,42 @@ def record_of(exif: Image.Exif) -> bytes | None:
 
 
 def _written(exif: Image.Exif) -> bytes | None:
-    return exif.tobytes().removeprefix(EXIF_PREFIX) if len(exif) else None
+    return with_exact_texts(exif).tobytes().removeprefix(EXIF_PREFIX) if len(exif) else None
+
+
+def with_exact_texts(exif: Image.Exif) -> Image.Exif:
+    """The same tags for writing, with texts as bytes: Pillow reads bytes as Latin-1, and writes ASCII and "?".
+
+    Example:
+        >>> exif = Image.Exif()
+        >>> exif[0x13B] = "J\\xc3\\xb6rg"  # "J\u00f6rg" in UTF-8, as Pillow reads it
+        >>> with_exact_texts(exif)[0x13B]
+        b'J\\xc3\\xb6rg'
+    """
+    copied = Image.Exif()
+    for tag, value in exif.items():
+        copied[tag] = _exact(value)
+        if tag in (_EXIF_IFD, _GPS_IFD):
+            entries = value if isinstance(value, dict) else _entries_of(exif, tag)
+            copied[tag] = {inner: _exact(each) for inner, each in entries.items()}
+    return copied
+
+
+def _entries_of(exif: Image.Exif, directory: int) -> dict[int, Any]:
+    """The entries of a directory inside, and of the directory inside that one."""
+    entries = dict(exif.get_ifd(directory))
+    if _INTEROP_IFD in entries:
+        entries[_INTEROP_IFD] = dict(exif.get_ifd(_INTEROP_IFD))
+    return entries
+
+
+def _exact(value: Any) -> Any:
+    if not isinstance(value, str) or value.isascii():
+        return value
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode()
 
 
 def exif_of_tiff(image: Image.Image) -> bytes | None:
@@ -145,11 +180,11 @@ def exif_of_tiff(image: Image.Image) -> bytes | None:
     kept.update({tag: tags[tag] for tag in _TIFF_TAGS_KEPT if tag in tags})
     for directory in (_EXIF_IFD, _GPS_IFD):
         try:
-            entries = tags.get_ifd(directory)
+            entries = _entries_of(tags, directory)
         except PILLOW_ERRORS:
             continue
         if entries:
-            kept[directory] = dict(entries)
+            kept[directory] = entries
     return record_of(kept)
 
 

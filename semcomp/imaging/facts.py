@@ -34,6 +34,8 @@ class FileFacts:
     png: PngFacts | None = None
     boxes: BoxFacts | None = None
     bmp: ColorSpace | None = None
+    channels: int = 0
+    """Channels that a PSD file has, 0 for other formats."""
     netpbm_maximum: int = 255
     """Largest value of a channel of a PGM or PPM file."""
     icc: bytes | None = None
@@ -61,13 +63,15 @@ def read_facts(stream: BinaryIO) -> tuple[FileFacts, BinaryIO]:
     head = stream.read(150)
     if head[:2] == b"BM":
         return _facts_of_bmp(stream, head), stream
+    if head[:4] == b"8BPS":
+        return FileFacts(channels=int.from_bytes(head[12:14], "big")), stream
     if _NETPBM.match(head):
-        return FileFacts(netpbm_maximum=_netpbm_maximum(stream)), stream
+        return FileFacts(netpbm_maximum=netpbm_maximum(stream)), stream
     return FileFacts(), stream
 
 
-def _netpbm_maximum(stream: BinaryIO) -> int:
-    """The third number of the header, between which comments may be of any length."""
+def netpbm_maximum(stream: BinaryIO) -> int:
+    """Largest value of a PGM or PPM file: the third number of its header. Comments there may have any length."""
     stream.seek(2)
     text = re.sub(rb"#[^\n\r]*", b" ", stream.read(1 << 20))
     numbers = text.split(maxsplit=3)

@@ -72,7 +72,7 @@ def as_8_bits(image: Image.Image, facts: BoxFacts, stream: BinaryIO | None) -> I
         return image
     stream.seek(0)
     data = bytearray(stream.read())
-    reversible = _is_reversible(data, at)
+    reversible = is_reversible(data, at)
     for component in range(int.from_bytes(data[at + _COMPONENTS : at + _DEPTHS], "big")):
         depth = at + _DEPTHS + 3 * component
         data[depth] = data[depth] + 1 if reversible else data[depth] & 0x80 | 7
@@ -87,8 +87,8 @@ def as_8_bits(image: Image.Image, facts: BoxFacts, stream: BinaryIO | None) -> I
     return Image.fromarray(pixels)
 
 
-def _is_reversible(data: bytearray, at: int) -> bool:
-    """Whether the COD marker segment of the main header names the 5-3 transform."""
+def is_reversible(data: bytes | bytearray, at: int) -> bool:
+    """Whether the COD marker segment of the codestream at an offset names the 5-3 transform."""
     offset = at + 2
     while offset + 4 <= len(data) and data[offset] == 0xFF:
         marker, length = (

@@ -40,6 +40,9 @@ _STILL_WITH_FRAMES = ("MPO", "PSD")
 
 
 _EXTENDED_XMP = b"HasExtendedXMP"
+_NEW_SUBFILE_TYPE, _SAMPLES_PER_PIXEL, _SUB_DIRECTORIES = 254, 277, 330
+_PSD_EXIF, _PSD_XMP = 1058, 1060
+"""Numbers of image resources of PSD."""
 _PROFILE_NOT_READ = ("JPEG2000", "BMP")
 """Formats whose ICC profile Pillow leaves in the file."""
 
@@ -119,6 +122,7 @@ def _opened(
     icc, exif, xmp = _records_of(image, facts, own)
     color = color_of(image, facts, icc=icc, exif=exif)
     _check_kind(image, facts, convert)
+    _check_channels(image, facts)
     if image.format == "TIFF":
         exif = exif_of_tiff(image)  # before the image is loaded, which loses it
     orientation = _orientation(image, exif, xmp)
@@ -160,6 +164,21 @@ def _check_kind(image: Image.Image, facts: FileFacts, convert: bool) -> None:
         raise ImageError(f"the image has {depth} bits a channel and .semc holds 8: {HOW_TO_CONVERT} scale it to 8 bits")
 
 
+def _check_channels(image: Image.Image, facts: FileFacts) -> None:
+    """ImageError for a camera's raw file, of which Pillow reads the preview. A warning for channels that it drops."""
+    tags: Any = getattr(image, "tag_v2", {})
+    reduced = tags.get(_NEW_SUBFILE_TYPE, 0)
+    if isinstance(reduced, int) and reduced & 1 and _SUB_DIRECTORIES in tags:
+        raise ImageError(
+            f"the image that can be read here is a preview of {image.width}x{image.height}, and the file holds a "
+            "larger one, as a camera's raw file (DNG, NEF, ARW) does: develop it to JPEG or PNG first"
+        )
+    channels = tags.get(_SAMPLES_PER_PIXEL, facts.channels)
+    if (more := channels - len(image.getbands())) > 0:
+        text = f"the image has {more} more channel{'' if more == 1 else 's'} than {image.mode}, which .semc cannot hold"
+        warnings.warn(f"{text}: left out", SemcompWarning, stacklevel=2)
+
+
 def _records_of(image: Image.Image, facts: FileFacts, own: bool) -> tuple[bytes | None, bytes | None, bytes | None]:
     """ICC profile, EXIF and XMP. What the caller of a PIL image has put into `info` outranks the file."""
     info = image.info
@@ -171,6 +190,9 @@ def _records_of(image: Image.Image, facts: FileFacts, own: bool) -> tuple[bytes 
     elif not exif:
         with suppress(*PILLOW_ERRORS):
             exif = record_of(image.getexif())
+    if image.format == "PSD":
+        resources = {number: data for number, _, data in getattr(image, "resources", ())}
+        exif, xmp = exif or resources.get(_PSD_EXIF), xmp or resources.get(_PSD_XMP)
     if isinstance(xmp, str):
         xmp = xmp.encode()
     if isinstance(xmp, bytes) and _EXTENDED_XMP in xmp:
@@ -182,6 +204,8 @@ def _records_of(image: Image.Image, facts: FileFacts, own: bool) -> tuple[bytes 
 def _orientation(image: Image.Image, exif: bytes | None, xmp: bytes | None) -> int:
     if image.format == "AVIF":  # the boxes count, which Pillow puts into the EXIF record
         return orientation_in(image.info.get("exif")) or 1
+    if image.format == "PSD":  # Photoshop turns the pixels, whatever the record says
+        return 1
     return orientation_of(image, exif, xmp)
 
 

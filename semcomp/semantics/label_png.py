@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from semcomp.bitstream.label_map_header import MAX_CLASSES
 from semcomp.errors import ImageError
 from semcomp.semantics.class_names import read_class_names
-from semcomp.semantics.mask_file import read_numbers
+from semcomp.semantics.mask_file import read_numbers_and_palette
 from semcomp.semantics.results import VOID, Palette, Segmentation, default_palette
 
 OPACITY = 0.55
@@ -37,7 +37,7 @@ def read_label_png(path: str | Path, *, classes: str | Path | None = None, void:
     Raises:
         ImageError: The files cannot be read, or do not fit together.
     """
-    numbers = read_numbers(path)
+    numbers, colours = read_numbers_and_palette(path)
     known = numbers != void
     highest = int(numbers[known].max(initial=0))
     if (lowest := int(numbers[known].min(initial=0))) < 0:
@@ -51,12 +51,10 @@ def read_label_png(path: str | Path, *, classes: str | Path | None = None, void:
     if len(names) > MAX_CLASSES:
         raise ImageError(f"{classes or path} has {len(names)} classes; a label map has at most {MAX_CLASSES}")
     label_map = np.where(known, numbers, VOID).astype(np.uint8)
-    return Segmentation(label_map=label_map, classes=names, palette=_palette_of(path, len(names)))
+    return Segmentation(label_map=label_map, classes=names, palette=_palette_of(colours, len(names)))
 
 
-def _palette_of(path: str | Path, count: int) -> Palette:
-    with Image.open(path) as image:
-        colours = image.getpalette() if image.mode == "P" else None
+def _palette_of(colours: list[int] | None, count: int) -> Palette:
     if not colours or len(colours) < 3 * count:
         return default_palette(count)
     return tuple((colours[3 * k], colours[3 * k + 1], colours[3 * k + 2]) for k in range(count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
@@ -10,12 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from semcomp.errors import ImageError
+from semcomp.imaging.facts import netpbm_maximum
+from semcomp.imaging.jpeg2000 import is_reversible, read_jpeg2000
 
-_LOSSY = {"JPEG", "MPO"}
+_LOSSY = {"JPEG", "MPO", "AVIF", "HEIF"}
+_LOSSY_WEBP = b"VP8 "
 _WIDE = re.compile(r"(RGB|RGBA|LA);16")
 """Raw modes of colour with 16 bits a channel. Pillow drops the lower 8 bits of each."""
-_SCALED = {"L;2": 85, "L;4": 17}
+_SCALED = {"L;2": 85, "L;2R": 85, "L;4": 17, "L;4R": 17}
 """Raw modes whose numbers Pillow scales to 0..255, and the factor."""
+_INVERTED = re.compile(r"L(;[24])?;?I")
+"""Raw modes of TIFF files in which 0 is white. Pillow turns their numbers round."""
 
 
 def read_numbers(path: str | Path) -> NDArray[np.int64]:
@@ -31,10 +37,15 @@ def read_numbers(path: str | Path) -> NDArray[np.int64]:
     Raises:
         ImageError: The file is missing, is not an image, has several channels, or its format changes numbers.
     """
+    return read_numbers_and_palette(path)[0]
+
+
+def read_numbers_and_palette(path: str | Path) -> tuple[NDArray[np.int64], list[int] | None]:
+    """Read what `read_numbers` reads, and the palette: red, green and blue of number 0, 1 and so on, or None."""
     image, layout = _load(path)
     if not _is_one_number(image):
         raise ImageError(f"{path} is a {image.mode} image; expected a grey or palette PNG with one number a pixel")
-    return _numbers(image, layout, path)
+    return _numbers(image, layout, path), image.getpalette() if image.mode == "P" else None
 
 
 def read_mask(path: str | Path) -> NDArray[np.bool_]:
@@ -64,7 +75,8 @@ def read_mask(path: str | Path) -> NDArray[np.bool_]:
 def _load(path: str | Path) -> tuple[Image.Image, str]:
     """Load an image of numbers, and the layout of its file such as "L;4". What Pillow raises becomes a sentence."""
     try:
-        with Image.open(path) as image:
+        data = Path(path).read_bytes()  # a pipe can be read once
+        with Image.open(io.BytesIO(data)) as image:
             layout = _layout(image)  # loading the image clears it
             image.load()
     except UnidentifiedImageError as error:
@@ -72,9 +84,38 @@ def _load(path: str | Path) -> tuple[Image.Image, str]:
     except (OSError, ValueError, SyntaxError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise ImageError(f"{path} cannot be read: {reason}") from error
-    if image.format in _LOSSY:
+    if _changes_numbers(image, data):
         raise ImageError(f"{path} is a {image.format}, which changes numbers; save it as a PNG")
+    if _INVERTED.match(layout):
+        raise ImageError(f"{path} is a TIFF in which 0 is white, which turns numbers round; save it as a PNG")
+    if image.format == "PPM" and image.mode in ("L", "I"):
+        image = _with_numbers_of_pgm(image, netpbm_maximum(io.BytesIO(data)))
     return image, layout
+
+
+def _changes_numbers(image: Image.Image, data: bytes) -> bool:
+    """Whether a file is compressed with loss."""
+    if image.format == "WEBP":
+        return _LOSSY_WEBP in _chunks_of_webp(data)
+    if image.format == "JPEG2000":
+        facts = read_jpeg2000(io.BytesIO(data))
+        return facts is not None and facts.codestream_at is not None and not is_reversible(data, facts.codestream_at)
+    return image.format in _LOSSY
+
+
+def _chunks_of_webp(data: bytes) -> list[bytes]:
+    kinds, at = [], 12
+    while at + 8 <= len(data):
+        kinds.append(data[at : at + 4])
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + length + length % 2
+    return kinds
+
+
+def _with_numbers_of_pgm(image: Image.Image, maximum: int) -> Image.Image:
+    """Undo the scaling of a PGM file whose largest number is neither 255 nor 65,535."""
+    top = 255 if image.mode == "L" else 65535
+    return Image.fromarray(np.round(np.asarray(image, np.float64) * maximum / top).astype(np.int32))
 
 
 def _layout(image: Image.Image) -> str:

@@ -364,6 +364,21 @@ class TestDecode:
         assert main(["decode", "m.semc", "-o", "m.jpg"]) == 1
         assert "the picture is transparent and jpg cannot be: choose --format png" in capsys.readouterr().err
 
+    def test_all_of_exif_comes_back_from_tiff(self, semc: Path, stand_in: Any, photo: NDArray[np.uint8]) -> None:
+        exif = Image.Exif()
+        exif[0x013B] = "J\u00f6rg".encode()
+        exif[0x8769] = {0x9003: "2026:01:02 03:04:05", 0xA001: 0xFFFF, 0xA005: {1: "R03"}}
+        exif[0x8825] = {1: "N", 2: (52.0, 30.0, 1.5)}
+        image = Image.fromarray(photo)
+        image.info.update(exif=exif.tobytes(), xmp=b"<x/>")
+        Path("m.semc").write_bytes(stand_in.encode(image))
+        assert main(["decode", "m.semc", "-o", "m.tiff"]) == 0
+        with Image.open("m.tiff") as decoded:
+            tags = decoded.getexif()
+            assert tags[0x013B].encode("latin-1").decode() == "J\u00f6rg" and decoded.info["xmp"] == b"<x/>"
+            assert tags.get_ifd(0x8769)[0x9003] == "2026:01:02 03:04:05" and tags.get_ifd(0x8825)[2] == (52, 30, 1.5)
+            assert tags.get_ifd(0xA005)[1] == "R03"
+
     def test_a_format_without_metadata_warns(
         self, semc: Path, stand_in: Any, photo: NDArray[np.uint8], capsys: pytest.CaptureFixture[str]
     ) -> None:

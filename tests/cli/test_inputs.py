@@ -55,6 +55,14 @@ class TestTrees:
         (folder / f"t/x{suffix}").write_bytes(b"")
         assert f"t/x{suffix}" in sources("t")
 
+    @pytest.mark.parametrize("name", ["t", "t/*", "t/**/*.png"])
+    def test_a_link_that_leads_nowhere_fails(
+        self, folder: Path, stand_in: Any, name: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (folder / "t/lost.png").symlink_to("nowhere.png")
+        assert main(["encode", name, "-o", "out"]) == 1
+        assert "t/lost.png: No such file" in capsys.readouterr().err and (folder / "out/a.semc").exists()
+
     def test_hidden_files_are_left_out_unless_named(self, folder: Path) -> None:
         Image.new("RGB", (8, 8)).save("t/.hidden.png")
         assert "t/.hidden.png" not in sources("t", "t/*")

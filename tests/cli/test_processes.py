@@ -35,9 +35,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def interruptible() -> None:
+    """Undo what a parent in the background hands down: a process that ignores SIGINT from its start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def semcomp_process(*arguments: str) -> subprocess.Popen[str]:
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*SEMCOMP, *arguments], **pipes, text=True, start_new_session=True)
+    return subprocess.Popen(
+        [*SEMCOMP, *arguments], **pipes, text=True, start_new_session=True, preexec_fn=interruptible
+    )
 
 
 def descendants(pid: int) -> set[int]:

@@ -117,24 +117,26 @@ def jp2(samples: NDArray[Any], **options: Any) -> bytes:
     return bytes(imagecodecs.jpeg2k_encode(samples, level=0, **options))
 
 
-def tiff(samples: NDArray[Any], *, photometric: int) -> bytes:
-    """An uncompressed little-endian TIFF with its directory behind a long strip of pixels."""
+def tiff(samples: NDArray[Any], *, photometric: int, tags: dict[int, int] | None = None) -> bytes:
+    """An uncompressed little-endian TIFF with its directory behind a long strip of pixels. `tags` are further tags."""
     height, width = samples.shape[:2]
     channels = samples.shape[2] if samples.ndim == 3 else 1
     bits, kind = samples.itemsize * 8, {"u": 1, "i": 2, "f": 3}[samples.dtype.kind]
     pixels = samples.astype(samples.dtype.newbyteorder("<")).tobytes()
-    tags = [(256, 4, 1, width), (257, 4, 1, height), (259, 3, 1, 1), (262, 3, 1, photometric), (273, 4, 1, 8)]
-    tags += [(277, 3, 1, channels), (278, 4, 1, height), (279, 4, 1, len(pixels)), (339, 3, 1, kind)]
+    fields = [(256, 4, 1, width), (257, 4, 1, height), (259, 3, 1, 1), (262, 3, 1, photometric), (273, 4, 1, 8)]
+    fields += [(number, 4, 1, value) for number, value in (tags or {}).items()]
+    fields += [(277, 3, 1, channels), (278, 4, 1, height), (279, 4, 1, len(pixels)), (339, 3, 1, kind)]
     directory = 8 + len(pixels) + 2 * channels
     if channels == 1:
-        tags.append((258, 3, 1, bits))
+        fields.append((258, 3, 1, bits))
     else:
-        tags += [(258, 3, channels, 8 + len(pixels)), (339, 3, channels, directory - 2 * channels)]
-        tags = [tag for tag in tags if tag != (339, 3, 1, kind)][:-1]
-    entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
+        depth = 8 + len(pixels) if channels > 2 else bits << 16 | bits
+        fields += [(258, 3, channels, depth), (339, 3, channels, directory - 2 * channels)]
+        fields = [field for field in fields if field != (339, 3, 1, kind)][:-1]
+    entries = b"".join(struct.pack("<HHII", *field) for field in sorted(fields))
     head = b"II*\0" + struct.pack("<I", directory)
     depths = struct.pack(f"<{channels}H", *[bits] * channels)
-    return head + pixels + depths + struct.pack("<H", len(tags)) + entries + bytes(4)
+    return head + pixels + depths + struct.pack("<H", len(fields)) + entries + bytes(4)
 
 
 def heic(samples: NDArray[np.uint16], *, bits: int) -> bytes:

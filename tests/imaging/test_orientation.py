@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from semcomp.errors import SemcompWarning
-from semcomp.imaging.exif import orientation_in
+from semcomp.imaging.exif import is_adobe_rgb, orientation_in
 from semcomp.imaging.picture import Picture, as_picture, open_picture, to_pil
 from tests.imaging.files import file_of, with_chunks
 
@@ -176,6 +176,18 @@ def test_a_pil_image_whose_exif_was_changed_in_memory() -> None:
     opened = Image.open(io.BytesIO(file_of(stored(6), "JPEG", exif=b"Exif\0\0" + record(6), quality=95)))
     opened.getexif()[0x0112] = 1
     assert as_picture(opened).width == 32, "the caller says that it is upright"
+
+
+def test_texts_of_tiff_that_are_not_ascii_keep_their_bytes() -> None:
+    name = "J\u00f6rg".encode()
+    data = file_of(UPRIGHT, "TIFF", tiffinfo={0x13B: name, 0x10E: "\u00e4".encode("latin-1")})
+    exif = open_picture(data).exif
+    assert exif is not None and name + b"\0" in exif and b"\xe4\0" in exif
+
+
+def test_a_directory_inside_a_directory_of_tiff_is_kept() -> None:
+    tags = {0x8769: {0xA001: 0xFFFF, 0xA005: {1: "R03"}}}
+    assert is_adobe_rgb(open_picture(file_of(UPRIGHT, "TIFF", tiffinfo=tags)).exif)
 
 
 def test_tags_of_tiff_that_cannot_be_written_are_named() -> None:

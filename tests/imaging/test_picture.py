@@ -18,6 +18,7 @@ from semcomp.bitstream.alpha import pack_alpha, unpack_alpha
 from semcomp.bitstream.container import ColorMode
 from semcomp.errors import FormatError, ImageError, SemcompWarning
 from semcomp.imaging.picture import Picture, as_picture, from_array, from_tensor, open_picture, to_pil
+from tests.imaging.files import tiff
 
 RNG = np.random.default_rng(7)
 RGB = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -298,3 +299,42 @@ def test_arrays_and_tensors_keep_their_channels() -> None:
     assert as_picture(grey).mode is ColorMode.RGB
     assert as_picture(torch.from_numpy(grey).permute(2, 0, 1)[None] / 255).mode is ColorMode.RGB
     assert as_picture(Image.fromarray(grey)).mode is ColorMode.L
+
+
+def psd(samples: NDArray[np.uint8], *, mode: int, resources: dict[int, bytes] | None = None) -> bytes:
+    """A Photoshop file of the merged picture alone."""
+    height, width, channels = samples.shape
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, channels, height, width, 8, mode)
+    blocks = b"".join(
+        b"8BIM" + struct.pack(">H2xI", number, len(body)) + body + bytes(len(body) % 2)
+        for number, body in (resources or {}).items()
+    )
+    return head + struct.pack(">II", 0, len(blocks)) + blocks + bytes(6) + samples.transpose(2, 0, 1).tobytes()
+
+
+def test_exif_and_xmp_of_psd_are_kept() -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Maker", 6
+    data = psd(RGB, mode=3, resources={1058: exif.tobytes()[6:], 1060: b"<x/>"})
+    picture = open_picture(data)
+    assert np.array_equal(picture.pixels, RGB), "Photoshop has turned the pixels"
+    assert picture.xmp == b"<x/>" and to_pil(picture).getexif()[0x010F] == "Maker"
+
+
+@pytest.mark.parametrize(
+    ("data", "more"),
+    [
+        (lambda: tiff(np.dstack([RGB, GREY]), photometric=2, tags={338: 0}), "1 more channel than RGB"),
+        (lambda: tiff(np.dstack([GREY, ALPHA]), photometric=1, tags={338: 0}), "1 more channel than L"),
+        (lambda: psd(np.dstack([GREY, ALPHA]), mode=1), "1 more channel than L"),
+    ],
+)
+def test_channels_that_pillow_drops_are_named(data: Any, more: str) -> None:
+    with pytest.warns(SemcompWarning, match=more):
+        open_picture(data())
+
+
+def test_a_preview_is_not_taken_for_the_picture() -> None:
+    data = tiff(RGB, photometric=2, tags={254: 1, 330: 8})
+    with pytest.raises(ImageError, match=r"preview of 9x6.*develop it"):
+        open_picture(data, convert=True)

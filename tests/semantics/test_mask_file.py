@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.errors import ImageError
+from semcomp.semantics.label_png import read_label_png
 from semcomp.semantics.mask_file import read_mask, read_numbers
 
 IDS = np.array([[0, 1, 7], [0, 0, 3]])
@@ -52,6 +56,51 @@ def test_numbers_of_few_bits_are_not_scaled(tmp_path: Path, bits: int) -> None:
     path.write_bytes(grey_png(numbers, bits))
     assert np.array_equal(read_numbers(path), numbers)
     assert np.array_equal(read_mask(path), numbers != 0)
+
+
+@pytest.mark.parametrize(("maximum", "kind"), [(4, b"P5"), (7, b"P2"), (255, b"P5"), (1000, b"P5"), (65535, b"P5")])
+def test_numbers_of_pgm_are_as_in_the_file(tmp_path: Path, maximum: int, kind: bytes) -> None:
+    numbers = np.array([[0, 1, 4], [2, 3, 4]])
+    plain = " ".join(str(number) for number in numbers.ravel()).encode()
+    binary = numbers.astype(">u2" if maximum > 255 else "u1").tobytes()
+    path = tmp_path / "classes.pgm"
+    path.write_bytes(b"%s\n3 2\n# a comment\n%d\n%s" % (kind, maximum, plain if kind == b"P2" else binary))
+    assert np.array_equal(read_numbers(path), numbers)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "loses"),
+    [
+        ("a.webp", {"lossless": True}, False),
+        ("a.webp", {"quality": 80, "icc_profile": bytes(300)}, True),
+        ("a.avif", {}, True),
+        ("a.jp2", {"irreversible": True}, True),
+        ("a.jp2", {}, False),
+    ],
+)
+def test_masks_with_loss_are_refused(tmp_path: Path, name: str, options: dict[str, Any], loses: bool) -> None:
+    marked = np.zeros((16, 16), np.uint8)
+    marked[4:9, 3:8] = 200
+    path = saved(np.repeat(marked[:, :, None], 3, axis=2), tmp_path / name, **options)
+    if not loses:
+        assert np.array_equal(read_mask(path), marked > 0)
+        return
+    with pytest.raises(ImageError, match="changes numbers; save it as a PNG"):
+        read_mask(path)
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    image = Image.fromarray(IDS.astype(np.uint8))
+    image.putpalette([0, 0, 0, 255, 0, 0] + [0, 9, 0] * 6)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    writer = Thread(target=pipe.write_bytes, args=(buffer.getvalue(),))
+    writer.start()
+    segmentation = read_label_png(pipe)
+    writer.join()
+    assert np.array_equal(segmentation.label_map, IDS) and segmentation.palette[1] == (255, 0, 0)
 
 
 def grey_png(numbers: NDArray[np.integer[Any]], bits: int) -> bytes:
