@@ -537,6 +537,14 @@ def test_page_stores_that_nothing_is_known(quiet: dict[str, Any], codec: Codec) 
     codec.read_symbols(data)
 
 
+def test_generator_needs_no_known_class(quiet: dict[str, Any], codec: Codec) -> None:
+    data = (ROOT / "out" / "web" / "page-quiet-kept.semc").read_bytes()
+    segmentation, origin = read_segmentation(read(data)), read_origin(read(data))
+    assert segmentation is not None and (segmentation.label_map == VOID).all()
+    assert origin is not None and 0 < origin.kept_share < 0.1
+    assert "synthesised by the generator street" in codec.decode(data).info["synthesised"]
+
+
 def test_page_says_that_the_rest_is_dropped(quiet: dict[str, Any], used: tuple[Path, dict[str, Any]]) -> None:
     assert "the rest is dropped from the file" in quiet["keep"]
     for what in ("kept", "painted"):

@@ -1,7 +1,7 @@
 // `node tests/quiet.mjs GRAPHS FOLDER PHOTO`: what the page says of a photo of which no head knows anything.
 //
 // On stdout stands one JSON object with the names of the heads and what the page said of each; FOLDER gets screenshots and
-// the file that stores the empty answer.
+// the files that store the empty answer, of the whole photo and of a part of it.
 import { join } from "node:path";
 import { watch, withBrowser } from "./browser.mjs";
 
@@ -19,7 +19,14 @@ const result = await withBrowser(graphs, async ({ browser, url }) => {
   const settled = () =>
     page.waitForFunction(() => document.querySelector("#progress").hidden
       && /decoded$/.test(document.querySelector("#status").textContent));
-  const shot = (name) => page.screenshot({ path: join(folder, `${name}.png`) });
+  const shot = async (name) => {
+    await page.waitForFunction(() => document.getAnimations().every((each) => each.playState !== "running"));
+    await page.screenshot({ path: join(folder, `${name}.png`) });
+  };
+  const save = async (name) => {
+    const [given] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
+    await given.saveAs(join(folder, name));
+  };
   const state = async () => ({
     note: await text("#answer-note"), rows: await page.locator("#answer li").count(), map: await text("#map-hint"),
     checked: await page.locator('#heads [aria-checked="true"]').count(),
@@ -44,11 +51,18 @@ const result = await withBrowser(graphs, async ({ browser, url }) => {
   await settled();
   await page.check("#store");
   await settled();
-  const [given] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
-  await given.saveAs(join(folder, "page-quiet.semc"));
+  await save("page-quiet.semc");
   await page.click("#tab-keep");
   const keep = await text("#keep-hint");
   await shot("quiet-keep");
+  const whole = await text("#bytes");
+  const box = await page.locator("#stage").boundingBox();
+  await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+  await page.waitForFunction((before) => document.querySelector("#bytes").textContent.trim() !== before, whole);
+  await settled();
+  await page.click("#tab-picture");
+  await shot("quiet-kept");
+  await save("page-quiet-kept.semc");
   return { chips, unasked, answers, keep, strangers, problems };
 }).catch((error) => ({ failure: error.message }));
 process.stdout.write(JSON.stringify(result));
