@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 .PHONY: demo web test test-edge test-web web-tools lint docs docs-serve release-check clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
-  bench-web bench-generative bench-photos
+  bench-web bench-generative bench-photos bench-thumbs
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -170,6 +170,11 @@ bench-recognition: $(VENV)/.eval
 bench-generative: $(VENV)/.judge
 	$(BENCH).generative configs/head_street.yaml --judge out/street_originals.safetensors --generator street \
 	  --bpp 0.09 -o out/generative.json $(BENCH_ARGS)
+
+# The code of thumbnails beside its peers, on thumbnails that no training saw.
+bench-thumbs: $(VENV)/.eval
+	test -f out/thumbs/held.npy || $(BIN)/python -m train.thumbs_data -o out/thumbs
+	$(BENCH).thumbs out/thumbs/held.npy -o out/thumbs.json --sheet out/thumbs.webp $(BENCH_ARGS)
 
 # The generator "photos", which has no masks to be judged by.
 bench-photos: $(VENV)/.judge

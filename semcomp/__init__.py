@@ -6,6 +6,8 @@
     latents = codec.latents(data)             # entropy decoding only: what recognition heads read
     semcomp.load_head("street")(latents)      # what the picture shows; no pixel is decoded
     semcomp.info(data)                        # what the file says about itself; torch is not imported
+    code = semcomp.thumb(image, 32)           # a thumbnail in 32 bytes, any prefix of which decodes
+    semcomp.thumb_image(code, 96)             # -> PIL.Image, at most 96 pixels a side
 
 `import semcomp` imports nothing heavy: every name is resolved when it is first used.
 """
@@ -25,6 +27,8 @@ _HOME = {
     "load_head": "semcomp.semantics.head",
     "info": "semcomp.bitstream.inspect",
     "Info": "semcomp.bitstream.inspect",
+    "thumb": "semcomp.thumbs.thumb",
+    "thumb_image": "semcomp.thumbs.thumb",
     "SemcompError": "semcomp.errors",
     "FormatError": "semcomp.errors",
     "ModelError": "semcomp.errors",
@@ -66,6 +70,8 @@ if TYPE_CHECKING:
     from semcomp.errors import TargetError as TargetError
     from semcomp.pipeline.rate_control import Encoded as Encoded
     from semcomp.semantics.head import load_head as load_head
+    from semcomp.thumbs.thumb import thumb as thumb
+    from semcomp.thumbs.thumb import thumb_image as thumb_image
     from semcomp.types import Latents as Latents
 
 

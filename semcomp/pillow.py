@@ -1,10 +1,12 @@
 """`import semcomp.pillow` teaches Pillow the format.
 
     Image.open("a.semc")               # reads the header and the metadata; decodes when pixels are asked for
+    image.thumbnail((32, 32))          # takes the thumbnail that the file carries, if there is one: nothing is decoded
     image.save("a.semc", quality=50)   # max_bytes=, bpp= or psnr= may take the place of quality
 
-`save` also takes strip=, convert=, convert_colour= and keep_hidden_colour= of `Codec.encode`, and icc_profile=, exif=
-and xmp= as other formats of Pillow do. The weights "base" are loaded once, when the first picture is decoded or saved.
+`save` also takes preview=, strip=, convert=, convert_colour= and keep_hidden_colour= of `Codec.encode`, and
+icc_profile=, exif= and xmp= as other formats of Pillow do. The weights "base" are loaded once, when the first picture
+is decoded or saved.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ FORMAT = "SEMC"
 EXTENSION = ".semc"
 MIME = "image/x-semc"
 _TARGETS = ("bpp", "max_bytes", "psnr")
+_LARGEST_DRAFT = 64
+"""Longest side that is taken from a stored thumbnail: twice its own, as Image.thumbnail asks for with its margin."""
 _FLAGS = ("strip", "convert", "convert_colour", "keep_hidden_colour")
 _RECORDS: dict[int, tuple[str, bytes]] = {
     ChunkKind.ICC: ("icc_profile", b""),
@@ -61,6 +65,8 @@ class SemcImageFile(ImageFile.ImageFile):
         is_grey = header.mode == ColorMode.L and self.info.get("icc_profile", b"")[16:20] != b"RGB "
         has_alpha = any(entry.kind == ChunkKind.ALPHA for entry in table)
         self._mode = ("L" if is_grey else "RGB") + ("A" if has_alpha else "")
+        self._preview = next((entry for entry in table if entry.kind == ChunkKind.PREVIEW), None)
+        self._draft: Image.Image | None = None
         self._decoded = False
 
     def _body(self, entry: ChunkEntry) -> bytes:
@@ -75,10 +81,27 @@ class SemcImageFile(ImageFile.ImageFile):
         self.fp.seek(0)
         return self.fp.read()
 
+    def draft(self, mode: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int, float, float]] | None:
+        """Take the stored thumbnail if at most 64 pixels a side are wanted. Image.thumbnail calls this.
+
+        Returns:
+            The mode and the box of the draft, or None if there is no thumbnail or more pixels are wanted.
+        """
+        if size is None or self._decoded or self._preview is None or max(size) > _LARGEST_DRAFT:
+            return None
+        from semcomp.thumbs.thumb import thumb_image
+
+        code = self._body(self._preview)
+        if not code:  # it is damaged, so the picture is decoded
+            return None
+        image = thumb_image(code, _LARGEST_DRAFT).convert(self._mode)
+        self._draft, self._size = image, image.size
+        return self._mode, (0, 0, *image.size)
+
     def load(self) -> Any:
         """Decode, once. Raises FormatError, or ModelError if the file needs other tables."""
         if not self._decoded:
-            image = _codec().decode(self._data())
+            image = self._draft or _codec().decode(self._data())
             self.info.update(image.info)
             self._mode = image.mode
             if self.fp is not None and self._exclusive_fp:
@@ -109,6 +132,8 @@ def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     options = image.encoderinfo
     image = _with_records(image, {key: options[key] for key, _ in _RECORDS.values() if key in options})
     flags: dict[str, Any] = {key: bool(options.get(key, False)) for key in _FLAGS}
+    if options.get("preview") is not None:
+        flags["preview"] = options["preview"]
     target = {key: options[key] for key in _TARGETS if options.get(key) is not None}
     if target:
         stream.write(_codec().encode_to(image, **target, **flags).data)

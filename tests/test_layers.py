@@ -15,7 +15,7 @@ LAYERS = [
     "types errors config workers torchvision_compat",
     "bitstream weights",
     "imaging",
-    "semantics",
+    "semantics thumbs",
     "pipeline",
     "networks",
     "generative",
@@ -41,7 +41,19 @@ COMMAND_LINE_OF_EDGE = ("semcomp/edge/__main__.py", "cli")
 PACKAGES = ["semcomp", "heads", "train"]
 """Top-level packages, the lowest first."""
 ONLY_IN_TRAIN = {"compressai", "lightning", "tensorboard", "lpips", "segmentation_models_pytorch", "torchmetrics"}
-WITHOUT_TORCH = ("types", "errors", "config", "workers", "bitstream", "imaging", "semantics", "pipeline", "edge", "cli")
+WITHOUT_TORCH = (
+    "types",
+    "errors",
+    "config",
+    "workers",
+    "bitstream",
+    "imaging",
+    "semantics",
+    "thumbs",
+    "pipeline",
+    "edge",
+    "cli",
+)
 STANDARD_LIBRARY_ONLY = (
     "__init__",
     "errors",
@@ -69,6 +81,7 @@ STANDARD_LIBRARY_ONLY = (
     "cli/paths",
     "cli/generative_options",
     "cli/shared_options",
+    "cli/commands/thumb",
     "cli/terminal",
     "cli/failures",
     "cli/inputs",

@@ -19,7 +19,7 @@ await build({
 if (!process.argv.includes("--core")) {
   await rm(dist, { recursive: true, force: true });
   await mkdir(join(dist, "ort"), { recursive: true });
-  const entryPoints = { worker: "src/core/worker.ts", api: "src/api.ts" };
+  const entryPoints = { worker: "src/core/worker.ts", api: "src/api.ts", thumb: "src/thumb.ts" };
   if (existsSync(join(here, "src/page/main.ts"))) entryPoints.page = "src/page/main.ts";
   await build({
     ...common, entryPoints, outdir: dist, minify: true, sourcemap: true, platform: "browser",
@@ -28,6 +28,7 @@ if (!process.argv.includes("--core")) {
   for (const name of ["index.html", "styles.css"]) {
     if (existsSync(join(here, name))) await cp(join(here, name), join(dist, name));
   }
+  await cp(join(here, "../../semcomp/weights/thumbs.safetensors"), join(dist, "thumbs.safetensors"));
   await cp(join(here, "../photo.png"), join(dist, "photo.png")); // the sample that the page offers
   for (const end of ["mjs", "wasm"]) {
     const name = `ort-wasm-simd-threaded.${end}`;

@@ -34,6 +34,7 @@ class ChunkKind(IntEnum):
     GENERATOR = 9
     XMP = 10
     PADDING = 11
+    PREVIEW = 16
 
 
 REQUIRED_KINDS = frozenset({ChunkKind.SYMBOLS, ChunkKind.ALPHA, ChunkKind.REGIONS, ChunkKind.GENERATOR})

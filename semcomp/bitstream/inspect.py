@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from semcomp.bitstream.origin import Origin
     from semcomp.bitstream.tags import Tag
 
+MAX_PREVIEW = 4096
+"""Bytes of the longest thumbnail that a file may hold."""
+
 
 @dataclass(frozen=True)
 class ChunkInfo:
@@ -73,6 +76,8 @@ class Info:
     """Cell size, classes and source of the stored label map."""
     synthesised: Origin | None
     """What of the decoded picture is real and what is synthesised. None where all of it is real."""
+    preview: str | None
+    """The stored thumbnail as text for `semcomp.thumb_image`. None where there is none."""
     lost: tuple[str, ...]
     """Damaged optional chunks, each with the reason. Decoding leaves them out."""
 
@@ -129,8 +134,18 @@ def info(source: SemcSource, *, max_pixels: int = MAX_PIXELS) -> Info:
         labels_are_areas=areas,
         label_map=_read(container, ChunkKind.LABEL_MAP, _label_map_head, lost),
         synthesised=_origin(container),
+        preview=_read(container, ChunkKind.PREVIEW, _preview_text, lost),
         lost=tuple(lost),
     )
+
+
+def _preview_text(body: bytes) -> str:
+    """The text form of a thumbnail's code, as semcomp.thumbs.text writes it."""
+    import base64
+
+    if len(body) > MAX_PREVIEW:
+        raise FormatError(f"it holds {len(body):,} bytes, at most {MAX_PREVIEW:,} fit; encode the picture again")
+    return base64.urlsafe_b64encode(body).decode().rstrip("=")
 
 
 def _read(container: Container, kind: ChunkKind, unpack: Callable[[bytes], Any], lost: list[str]) -> Any:

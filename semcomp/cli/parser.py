@@ -16,6 +16,7 @@ COMMANDS = {
     "classify": "what pictures show, from their latents",
     "segment": "label maps, from latents or stored",
     "info": "what a .semc file says about itself",
+    "thumb": "a thumbnail as a short text that pages show at once",
     "compare": "one page beside JPEG, WebP and AVIF of equal size",
     "eval": "codecs beside each other on your own pictures",
     "models": "the codecs, heads and generators at hand",
@@ -33,6 +34,7 @@ examples:
   semcomp classify small/*.semc                 what they show, without decoding a pixel
   semcomp segment photo.semc --overlay          what every pixel shows
   semcomp info photo.semc --json
+  semcomp thumb photo.jpg                       a thumbnail as 43 characters
   semcomp compare photo.png                     one page beside JPEG, WebP and AVIF of the same size
   semcomp eval photos/ -o out/                  which codec for these photos? curves, times, a report
 

@@ -136,7 +136,7 @@ def _written(exif: Image.Exif) -> bytes | None:
 
 
 def with_exact_texts(exif: Image.Exif) -> Image.Exif:
-    """The same tags for writing, with texts as bytes: Pillow reads bytes as Latin-1, and writes ASCII and "?".
+    """Copy the tags for writing, with texts as bytes: Pillow reads bytes as Latin-1, and writes ASCII and "?".
 
     Example:
         >>> exif = Image.Exif()

@@ -31,6 +31,7 @@ from semcomp.pipeline.base_decoder import BaseDecoder
 from semcomp.pipeline.checks import with_checks
 from semcomp.pipeline.loss_check import may_be_unsuited, warn_of_loss
 from semcomp.pipeline.rate_control import Encoded, Target, search
+from semcomp.thumbs.stored import preview_chunk
 from semcomp.types import QUALITIES, A, Latents, Symbols
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class BaseCodec(BaseDecoder[A]):
         semantics: "SemanticsLike | None" = None,
         generative: "GenerativeLike | None" = None,
         priority: "PriorityLike | None" = None,
+        preview: int | None = None,
     ) -> bytes:
         """Encode an image at a quality.
 
@@ -74,6 +76,7 @@ class BaseCodec(BaseDecoder[A]):
             semantics: Labels and a label map to be stored, or a function that makes them from the latents.
             generative: A request for a file whose picture, or a part of it, is synthesised when it is decoded.
             priority: Which part of the picture has the quality; the rest has a lower one. Not beside `generative`.
+            preview: Store a thumbnail of at most this many bytes, 1 to 4,096.
 
         Returns:
             The `.semc` file.
@@ -102,7 +105,9 @@ class BaseCodec(BaseDecoder[A]):
         )
         if plan is None and priority is None:
             self._check_loss(picture, y_hat, quality)
-        return self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan)
+        return self.pack(
+            picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan, preview=preview
+        )
 
     def encode_to(
         self,
@@ -118,6 +123,7 @@ class BaseCodec(BaseDecoder[A]):
         semantics: "SemanticsLike | None" = None,
         generative: "GenerativeLike | None" = None,
         priority: "PriorityLike | None" = None,
+        preview: int | None = None,
     ) -> Encoded:
         """Search the qualities for a target. Exactly one of `bpp`, `max_bytes` and `psnr` is given.
 
@@ -154,7 +160,7 @@ class BaseCodec(BaseDecoder[A]):
         size = max_bytes if bpp is None else bpp * picture.height * picture.width / 8
         target = Target(psnr_db=psnr, max_bytes=size)
         return self._searched(
-            picture, target, strip=strip, semantics=semantics, generative=generative, priority=priority
+            picture, target, strip=strip, semantics=semantics, generative=generative, priority=priority, preview=preview
         )
 
     def _searched(
@@ -166,6 +172,7 @@ class BaseCodec(BaseDecoder[A]):
         semantics: "SemanticsLike | None",
         generative: "GenerativeLike | None",
         priority: "PriorityLike | None",
+        preview: int | None,
     ) -> Encoded:
         """The best file of a picture for a target. The analysis runs once."""
         height, width = picture.height, picture.width
@@ -174,7 +181,9 @@ class BaseCodec(BaseDecoder[A]):
 
         def attempt(quality: int) -> Encoded:
             symbols, y_hat = self.coder.quantize(y, height=height, width=width, quality=quality, keep=keep)
-            data = self.pack(picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan)
+            data = self.pack(
+                picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan, preview=preview
+            )
             db = None
             if target.psnr_db is not None:
                 db = psnr_db(picture.pixels, self._decoded(picture, y_hat, quality))
@@ -255,6 +264,7 @@ class BaseCodec(BaseDecoder[A]):
         strip: bool = False,
         semantics: "SemanticsLike | None" = None,
         plan: "GenerativePlan | None" = None,
+        preview: int | None = None,
     ) -> bytes:
         """Write the file of symbols and of what else the picture carries.
 
@@ -265,11 +275,13 @@ class BaseCodec(BaseDecoder[A]):
             strip: Leave out the ICC profile, EXIF and XMP.
             semantics: Labels and a label map, or a function that makes them from the latents.
             plan: What the file holds for a generator.
+            preview: Store a thumbnail of at most this many bytes.
 
         Returns:
             The `.semc` file.
         """
-        chunks = [Chunk(ChunkKind.SYMBOLS, self.coder.write(symbols, quality=quality))]
+        chunks = [] if preview is None else [preview_chunk(picture, preview)]
+        chunks.append(Chunk(ChunkKind.SYMBOLS, self.coder.write(symbols, quality=quality)))
         if picture.alpha is not None:
             chunks.append(Chunk(ChunkKind.ALPHA, pack_alpha(picture.alpha)))
         if not strip:

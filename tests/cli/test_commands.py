@@ -36,6 +36,7 @@ ENCODE_KEYS = {
     "quality",
     "psnr_db",
     "semantics_bytes",
+    "found_share",
     "seconds",
     "warnings",
     "error",
@@ -66,6 +67,7 @@ INFO_KEYS = {
     "labels_are_areas",
     "label_map",
     "synthesised",
+    "preview",
     "lost",
 }
 

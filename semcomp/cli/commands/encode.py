@@ -41,6 +41,7 @@ examples:
   semcomp encode photo.png --psnr 36                the smallest file of at least 36 dB
   cat photo.png | semcomp encode - > photo.semc
   semcomp encode drive.jpg --semantics --head street     labels and a label map go into the file
+  semcomp encode photo.jpg --preview 48             a thumbnail goes into the file, for a page that loads it
   semcomp encode photo.jpg --tag dog=0.98 --tag beach
   semcomp encode photo.png --mode generative --map  a tiny file; its decoder synthesises the details
   semcomp encode street.png --keep people,car --head street        these at the quality, the rest at a low one
@@ -56,6 +57,14 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         description="Compress images into .semc files. No option is needed.",
     )
     _add_semantics_options(parser)
+    parser.add_argument(
+        "--preview",
+        nargs="?",
+        const=48,
+        type=whole_number(1, 4096, "preview"),
+        metavar="BYTES",
+        help="store a thumbnail of at most this many bytes, shown while the file loads (48)",
+    )
     generative_options.add_encode_options(parser)
     parser.set_defaults(run=run)
 
@@ -159,6 +168,8 @@ def encode_with_target(
     """
     target = target_of(options)
     more: dict[str, Any] = {"strip": options.strip}
+    if getattr(options, "preview", None):
+        more["preview"] = options.preview
     if (semantics := semantics_of(options)) is not None:
         more["semantics"] = semantics
     more |= generative_options.part_arguments(options, on_found)

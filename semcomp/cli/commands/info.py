@@ -89,6 +89,8 @@ def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:
         lines[1:1] = [f"  real      {real}", f"  not real  {made}"]
     elif facts.flags & 1:
         lines.append("  note      part of the decoded picture may be synthesised")
+    if facts.preview is not None:
+        lines.append(f"  preview   {facts.preview}")
     if verbose:
         lines.append(f"  format    version {facts.format_version}, flags {facts.flags:#x}")
     return lines + [f"  lost      {lost}" for lost in facts.lost]

@@ -21,3 +21,5 @@ export * from "./rounding.ts";
 export * from "./spans.ts";
 export * from "./symbolstream.ts";
 export * from "./tables.ts";
+export * from "./thumb.ts";
+export * from "./thumbtables.ts";

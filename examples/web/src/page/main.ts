@@ -1,11 +1,13 @@
 // The page: one session, one stage, and everything around them brought up to date whenever something changes.
 
 import { Client, type FileFacts } from "../api";
+import { previewOf } from "./blurup";
 import { Controls } from "./controls";
 import { arrowKeys, byId, show } from "./dom";
 import { startIntake } from "./intake";
 import { Keeping } from "./keeping";
 import { clearNotices, Progress, showError, showRemark, stepName } from "./notices";
+import type { Source } from "./pipeline";
 import { Session } from "./session";
 import { Stage, type View } from "./stage";
 import { showFacts, showTimings } from "./tables";
@@ -47,6 +49,7 @@ function refresh(fresh: boolean): void {
     byId("source").textContent = `${source.name} · ${dimensions(width, height)}`;
     drawn = { decoded: null, map: null };
     stage.begin(width, height, photo?.pixels ?? null);
+    if (source.kind === "file") void blurUp(source);
     const focused = document.activeElement;
     if (focused === document.body || byId("welcome").contains(focused)) stage.element.focus({ preventScroll: true });
   }
@@ -58,6 +61,13 @@ function refresh(fresh: boolean): void {
   showFacts(file?.facts ?? null);
   showTags();
   if (!session.working && file) progress.done(summary());
+}
+
+/** Shows the thumbnail that a file carries until the file is decoded. */
+async function blurUp(source: Source & { kind: "file" }): Promise<void> {
+  const preview = await previewOf(source.bytes);
+  const waits = session.source === source && !session.decoded && !session.latentsOnly && drawn.decoded === null;
+  if (preview && waits) stage.setPreview(preview);
 }
 
 /** Draws what is not on the stage yet; an old picture stays until the next one is there. */

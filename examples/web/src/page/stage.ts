@@ -71,6 +71,19 @@ export class Stage {
     this.layOut();
   }
 
+  /** A thumbnail, stretched over the decoded side until the picture itself is there. */
+  setPreview(picture: ImageData): void {
+    const small = document.createElement("canvas");
+    draw(small, picture);
+    resize(this.decoded, this.width, this.height);
+    const context = this.decoded.getContext("2d");
+    if (!context) return;
+    context.imageSmoothingQuality = "high";
+    context.drawImage(small, 0, 0, this.width, this.height);
+    show(this.decoded, true);
+    show(byId("undecoded"), false);
+  }
+
   /** The label map over the decoded side, or none. */
   setMap(colouring: Colouring | null): void {
     if (!colouring) {

@@ -1,0 +1,132 @@
+"""`semcomp thumb`: a thumbnail as a short text, as a data URI, or as an image again."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from semcomp.cli.argument_types import whole_number
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
+from semcomp.cli.failures import explain
+from semcomp.cli.inputs import IMAGE_SUFFIXES
+from semcomp.cli.paths import STREAM, check_target, list_jobs, read_source, write_target
+from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.terminal import complain, say, say_json
+from semcomp.errors import FormatError, SemcompError
+
+_EPILOG = """\
+examples:
+  semcomp thumb photo.jpg                        43 characters; any beginning of them is a coarser thumbnail
+  semcomp thumb photo.jpg --bytes 200            a sharper one
+  semcomp thumb photos/ --json                   one line for each photo
+  semcomp thumb photo.jpg --uri                  data:image/png;base64,... for an HTML page
+  semcomp thumb photo.semc                       the thumbnail that the file carries (encode --preview)
+  semcomp thumb --show TEXT -o small.png         the text as an image of 32 pixels; --size 256 draws a larger one
+"""
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.output],
+        epilog=_EPILOG,
+        description="Print a thumbnail of each photo as base64url text. Any beginning of the text decodes.",
+    )
+    parser.add_argument("inputs", nargs="*", metavar="IN", help="photos, .semc files, folders, globs, or - for stdin")
+    parser.add_argument(
+        "--bytes",
+        type=whole_number(1, 4096, "number of bytes"),
+        default=32,
+        metavar="N",
+        help="bytes of a code at most (32); its text is a third longer",
+    )
+    parser.add_argument("--uri", action="store_true", help="print the thumbnail as a data URI instead of a text")
+    parser.add_argument("--show", metavar="TEXT", help="draw a text instead of reading photos; needs -o")
+    parser.add_argument("-o", "--output", metavar="FILE", help="image file for --show, or - for PNG on stdout")
+    parser.add_argument("-f", "--force", action="store_true", help="overwrite a file that exists")
+    parser.add_argument(
+        "--size",
+        type=whole_number(1, 4096, "size"),
+        default=32,
+        metavar="PIXELS",
+        help="longer side of what --show and --uri draw (32)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Print a line for every input, or draw one text; returns the exit code."""
+    if options.show is not None:
+        return _show(options)
+    if options.output is not None:
+        raise UsageError("-o belongs to --show: a text goes to stdout, so write > file instead")
+    if not options.inputs:
+        raise UsageError("give at least one photo, or --show TEXT")
+    plan = list_jobs(options.inputs, read_suffixes=(*IMAGE_SUFFIXES, ".semc"))
+    for note in plan.notes:
+        complain(f"semcomp thumb: {note}")
+    alone = len(plan.jobs) + len(plan.unusable) == 1
+    codes = [_fail(entry.source, FileNotFoundError(entry.reason), options) for entry in plan.unusable]
+    codes += [_print(job.source, options, alone=alone) for job in plan.jobs]
+    failed = {code for code in codes if code != EXIT_OK}
+    return failed.pop() if len(failed) == 1 else EXIT_FAILED if failed else EXIT_OK
+
+
+def _print(name: str, options: Namespace, *, alone: bool) -> int:
+    """Print the thumbnail of one file; returns its exit code."""
+    from semcomp.thumbs.text import data_uri, to_text
+    from semcomp.thumbs.thumb import thumb_image
+
+    try:
+        code = _code_of(read_source(name), options.bytes)
+        text = data_uri(thumb_image(code, options.size)) if options.uri else to_text(code)
+    except (SemcompError, OSError) as error:
+        return _fail(name, error, options)
+    if options.json:
+        key = "uri" if options.uri else "thumb"
+        say_json({"command": "thumb", "input": name, "ok": True, key: text, "bytes": len(code)})
+    else:
+        say(text if alone else f"{text}  {name}")
+    return EXIT_OK
+
+
+def _fail(name: str, error: Exception, options: Namespace) -> int:
+    failure = explain(error)
+    if options.json:
+        values = {"command": "thumb", "input": name, "ok": False, "error": failure.kind, "message": failure.message}
+        say_json(values)
+    complain(f"semcomp thumb: {name}: {failure.message}")
+    return failure.exit_code
+
+
+def _code_of(data: bytes, max_bytes: int) -> bytes:
+    """The code of a photo, or the beginning of the one that a `.semc` file carries."""
+    from semcomp.bitstream.container import MAGIC
+    from semcomp.bitstream.inspect import info
+    from semcomp.thumbs.text import from_text
+    from semcomp.thumbs.thumb import thumb
+
+    if not data.startswith(MAGIC):
+        return thumb(data, max_bytes)
+    stored = info(data).preview
+    if stored is None:
+        raise FormatError("the file carries no thumbnail: encode the photo with --preview, or give the photo itself")
+    return from_text(stored)[:max_bytes]
+
+
+def _show(options: Namespace) -> int:
+    from semcomp.cli.output_formats import format_name, image_bytes
+    from semcomp.thumbs.thumb import thumb_image
+
+    if options.inputs:
+        raise UsageError("--show draws a text: give no photos beside it")
+    if options.output is None:
+        raise UsageError("--show needs -o: a file such as small.png, or - for stdout")
+    name = "png" if options.output == STREAM else format_name(Path(options.output).suffix)
+    check_target(options.output, force=options.force)
+    image = thumb_image(options.show, options.size)
+    write_target(options.output, image_bytes(image, name=name), force=options.force)
+    if options.json and options.output != STREAM:
+        size = {"width": image.width, "height": image.height}
+        say_json({"command": "thumb", "output": options.output, "ok": True, **size})
+    return EXIT_OK

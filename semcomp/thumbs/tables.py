@@ -1,0 +1,94 @@
+"""Reads the constants of thumbnail codes from semcomp/weights/thumbs.safetensors: integers, 70 KB.
+
+The file is read with numpy alone, so that clients without torch and safetensors decode thumbnails too.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semcomp.errors import ModelError
+from semcomp.thumbs.context import ContextTables
+from semcomp.thumbs.pixels import PixelTables
+from semcomp.thumbs.walk import CodeTables
+
+FILE = Path(__file__).parents[1] / "weights" / "thumbs.safetensors"
+FORMAT = "semcomp-thumbs-1"
+WEIGHT_UNIT, LIFT_UNIT = 10_000, 256
+"""Coefficient weights and gains are stored as integers in these units."""
+_TYPES = {"I16": "<i2", "I32": "<i4"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThumbTables:
+    """Everything that encoder and decoder share."""
+
+    weights: NDArray[Any]
+    """Weight of each coefficient, float64 (4, 32, 32)."""
+    lift: NDArray[Any]
+    """Gain of the higher frequencies at each level of a code, float64 (26,)."""
+    code: CodeTables
+    pixels: PixelTables
+
+
+def parse(data: bytes, *, name: str = "the file") -> ThumbTables:
+    """Build the tables from the bytes of a weights file. Raises ModelError for a damaged or foreign one."""
+    try:
+        length = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + length])
+        if header.pop("__metadata__")["format"] != FORMAT:
+            raise ValueError("its format is another one")
+        arrays = {}
+        for key, entry in header.items():
+            start, end = entry["data_offsets"]
+            values = np.frombuffer(data[8 + length + start : 8 + length + end], _TYPES[entry["dtype"]])
+            arrays[key] = values.reshape(entry["shape"]).astype(np.int64)
+        return _build(arrays)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{name} does not hold the tables of thumbnails ({error}); install semcomp again") from error
+
+
+def _layers(arrays: dict[str, NDArray[Any]], prefix: str) -> tuple[tuple[NDArray[Any], NDArray[Any]], ...]:
+    count = sum(key.startswith(prefix) and key.endswith("bias") for key in arrays)
+    pairs = ((arrays[f"{prefix}{n}.weight"], arrays[f"{prefix}{n}.bias"]) for n in range(count))
+    return tuple((weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in pairs)
+
+
+def _build(arrays: dict[str, NDArray[Any]]) -> ThumbTables:
+    first, second = arrays["thresholds"].tolist()
+    context = ContextTables(
+        prior=arrays["prior"],
+        bound=arrays["bound"],
+        inverse=arrays["inverse"],
+        compand=arrays["compand"],
+        layers=_layers(arrays, "layer"),
+    )
+    code = CodeTables(
+        context=context,
+        zones=arrays["zones"],
+        reach=arrays["reach"],
+        beyond=arrays["beyond"],
+        refine=arrays["refine"],
+        centre=arrays["centre"],
+        first=first,
+        second=second,
+    )
+    weights = arrays["weights"] / WEIGHT_UNIT
+    lift = arrays["lift"] / LIFT_UNIT
+    return ThumbTables(weights=weights, lift=lift, code=code, pixels=PixelTables(layers=_layers(arrays, "pixels")))
+
+
+@lru_cache(maxsize=1)
+def released() -> ThumbTables:
+    """The tables inside the package. Raises ModelError where the file is missing."""
+    try:
+        return parse(FILE.read_bytes(), name=str(FILE))
+    except OSError as error:
+        raise ModelError(f"{FILE} cannot be read ({error.strerror}); install semcomp again") from error

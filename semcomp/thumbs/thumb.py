@@ -1,0 +1,129 @@
+"""Thumbnails as short codes: `thumb` writes one, `thumb_image` shows it. Any prefix of a code is a coarser thumbnail.
+
+image ── squeeze to 32x32 ──► canvas ── DCT ──► integers ── walk, range coder ──► header byte + code
+code ── walk ──► integers ── inverse DCT, network ──► canvas ── stretch to the aspect ratio ──► image
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from semcomp.errors import TargetError
+from semcomp.imaging.picture import ImageLike, Picture, as_picture
+from semcomp.thumbs import header
+from semcomp.thumbs.bitcoder import BitDecoder, BitEncoder
+from semcomp.thumbs.pixels import repair
+from semcomp.thumbs.tables import ThumbTables, released
+from semcomp.thumbs.text import from_text
+from semcomp.thumbs.transform import SIDE, forward, inverse
+from semcomp.thumbs.walk import Walk
+
+DEFAULT_BYTES = 32
+LARGEST = 4096
+"""Longest side that thumb_image draws."""
+
+
+def thumb(image: ImageLike, max_bytes: int = DEFAULT_BYTES) -> bytes:
+    """Code an image as a thumbnail of at most `max_bytes` bytes.
+
+    The code keeps aspect ratio and alpha. It can be cut anywhere: every prefix decodes to a coarser thumbnail.
+
+    Args:
+        image: Anything that `Codec.encode` takes. An image that does not fit into 8-bit RGB is converted.
+        max_bytes: Length of the code, from 1. About 1,900 bytes hold nearly every thumbnail without visible loss, and
+            more bytes are not used.
+
+    Returns:
+        The code: one header byte, then the thumbnail in the order of importance.
+
+    Raises:
+        ImageError: The image cannot be read.
+        TargetError: `max_bytes` is below 1.
+
+    Example:
+        >>> from PIL import Image
+        >>> code = thumb(Image.new("RGB", (300, 200), "teal"), 12)
+        >>> len(code), thumb_image(code, 96).size
+        (12, (96, 64))
+    """
+    if max_bytes < 1:
+        raise TargetError(f"a thumbnail's code needs at least 1 byte, not {max_bytes}: raise max_bytes")
+    picture = as_picture(image, convert=True)
+    pixels, alpha = canvas(picture)
+    first = header.pack(picture.width, picture.height, alpha=alpha is not None)
+    tables = released()
+    coder = BitEncoder(max_bytes - 1)
+    Walk(tables.code, 3 if alpha is None else 4, forward(pixels, alpha, tables.weights)).run(coder)
+    return bytes([first]) + coder.finish()
+
+
+def thumb_image(code: bytes | str, size: int = SIDE) -> Image.Image:
+    """Show a thumbnail's code, or the beginning of one.
+
+    Args:
+        code: What `thumb` returned or its text form, cut anywhere. An empty code is a grey square.
+        size: Longer side of the result in pixels, 1 to 4096.
+
+    Returns:
+        An RGB image, or RGBA where the code holds alpha, with the aspect ratio of the original.
+
+    Raises:
+        FormatError: The first byte belongs to a later version, or the text holds a foreign character.
+        TargetError: `size` is out of range.
+
+    Example:
+        >>> thumb_image(b"", 16).size
+        (16, 16)
+    """
+    if not 1 <= size <= LARGEST:
+        raise TargetError(f"a thumbnail's longer side is 1 to {LARGEST:,} pixels, not {size}")
+    data = from_text(code) if isinstance(code, str) else bytes(code)
+    pixels, ratio = decode_canvas(data)
+    target = header.size_within(ratio, size)
+    image = Image.fromarray(pixels)
+    return image if target == image.size else image.resize(target, Image.Resampling.BICUBIC)
+
+
+def canvas(picture: Picture) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Squeeze an image into uint8 pixels (32, 32, 3) and float alpha (32, 32), or None for an opaque image.
+
+    Transparent places take the mean colour of what is visible, which costs the fewest bits.
+    """
+    if picture.alpha is None or picture.alpha.min() == 255:
+        return _squeeze(picture.pixels), None
+    alpha = picture.alpha.astype(np.float32) / 255
+    small = np.clip(_squeeze_plane(alpha), 0, 1)
+    planes = [_squeeze_plane(picture.pixels[..., c].astype(np.float32) * alpha) for c in range(3)]
+    visible = np.stack(planes, -1)
+    mean = visible.sum((0, 1)) / max(float(small.sum()), 1e-6)
+    return np.clip(visible + (1 - small)[..., None] * mean, 0, 255), small * 255
+
+
+def _squeeze(pixels: NDArray[Any]) -> NDArray[Any]:
+    image = Image.fromarray(pixels)
+    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
+
+
+def _squeeze_plane(plane: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(Image.fromarray(plane).resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.float64)
+
+
+def decode_canvas(code: bytes, tables: ThumbTables | None = None) -> tuple[NDArray[Any], tuple[int, int]]:
+    """uint8 canvas (32, 32, 3 or 4) of a code, and its (width, height) ratio. Raises FormatError.
+
+    `tables` are the released ones unless others are given.
+    """
+    ratio, has_alpha = header.unpack(code[0]) if code else ((1, 1), False)
+    tables = tables or released()
+    walk = Walk(tables.code, 4 if has_alpha else 3)
+    walk.run(BitDecoder(code[1:]))
+    planes = inverse(walk.shown() / 256, tables.weights, float(tables.lift[walk.level]))
+    pixels = repair(tables.pixels, planes[..., :3], walk.level)
+    if has_alpha:
+        alpha = np.uint8(np.clip(np.floor(planes[..., 3:] + 128.5), 0, 255))
+        pixels = np.concatenate([pixels, alpha], -1)
+    return pixels, ratio

@@ -1,0 +1,168 @@
+"""The order in which coefficients are told, written once for encoder and decoder.
+
+Planes fall from 2^12 to 1. On each plane the context model estimates the scale of every coefficient in the zone;
+those likely to reach the plane are asked about first, the most likely one first, then the known ones are refined,
+then the less likely ones follow after a second estimate. Unlikely ones wait for a later plane.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semcomp.thumbs.bitcoder import HALF, Exhausted
+from semcomp.thumbs.context import TOP, ContextTables, scales
+
+HOPELESS = 48
+"""A coefficient whose prior is this far below the plane (3 octaves) waits, whatever its neighbours say."""
+BINS = 64
+"""Entries of a probability table: the bin of a scale is (scale - 16 plane + 128) / 4."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeTables:
+    """Constants of the code; all integers, read from the weights file."""
+
+    context: ContextTables
+    zones: NDArray[Any]
+    """Side of the coded zone on each plane, shape (13,)."""
+    reach: NDArray[Any]
+    """P(magnitude >= 2^p | < 2^h) of 65,536, by h - p = 1, 2, more and bin: shape (3, BINS)."""
+    beyond: NDArray[Any]
+    """P(magnitude >= 2^(j+1) | >= 2^j, < 2^h) where h > j + 1: shape (BINS,)."""
+    refine: NDArray[Any]
+    """P(next bit is 1), by how many bits are known (1, 2, more) and bin: shape (3, BINS)."""
+    first: int
+    """Least probability that is asked about in a plane's first pass."""
+    second: int
+    """Least probability that is asked about in a plane's second pass."""
+    centre: NDArray[Any]
+    """Where in its interval a magnitude is shown, of 256, by known bits (1, 2, more) and bin: shape (3, BINS)."""
+
+
+class BitCoder(Protocol):
+    """What the walk needs of a coder: `bit` is what an encoder writes and what a decoder ignores."""
+
+    def code(self, bit: int, probability: int) -> int: ...
+
+
+def bins(scale: NDArray[Any], plane: int) -> NDArray[Any]:
+    """Index into a probability table."""
+    return np.clip((scale - 16 * plane + 128) >> 2, 0, BINS - 1)
+
+
+class Walk:
+    """State of a thumbnail's coefficients while they are written or read, each array of shape (C, 32, 32)."""
+
+    def __init__(self, tables: CodeTables, channels: int, values: NDArray[Any] | None = None):
+        shape = (channels, 32, 32)
+        self.tables = tables
+        self.high = np.full(shape, TOP)
+        self.low = np.zeros(shape, dtype=np.int64)
+        self.width = np.zeros(shape, dtype=np.int64)
+        self.sign = np.ones(shape, dtype=np.int64)
+        self.level = 0
+        """How far the walk came: 2 (12 - plane), and one more in a plane's second pass."""
+        self.plane = TOP
+        self._values = np.zeros(shape, dtype=np.int64) if values is None else values
+
+    def run(self, coder: BitCoder) -> None:
+        """Code planes until the coder is exhausted or everything is known."""
+        try:
+            for self.plane in range(TOP - 1, -1, -1):
+                self._plane(coder, int(self.tables.zones[self.plane]))
+        except Exhausted:
+            return
+
+    def _plane(self, coder: BitCoder, zone: int) -> None:
+        plane = self.plane
+        self.level = 2 * (TOP - 1 - plane)
+        cut = np.s_[:, :zone, :zone]
+        known = (self.low[cut] > 0).ravel()
+        index = np.arange(self.low.size).reshape(self.low.shape)[cut].ravel()
+        places, probabilities = self._likely(zone, self.tables.first, np.zeros_like(known))
+        self._ask(coder, index[places], probabilities)
+        visited = known.copy()
+        visited[places] = True
+        self._refine(coder, index[known & (self.width[cut].ravel() > 1 << plane)])
+        self.level += 1
+        least = self.tables.second if plane else 0
+        places, probabilities = self._likely(zone, least, visited)
+        self._ask(coder, index[places], probabilities)
+
+    def _estimate(self, zone: int) -> NDArray[Any]:
+        """Scales of the zone, (C, zone, zone)."""
+        cut = np.s_[None, :, :zone, :zone]
+        middle = 2 * self.low[cut[1:]] + self.width[cut[1:]]
+        estimate: NDArray[np.int64] = scales(self.tables.context, self.high[cut[1:]][None], middle[None], self.plane)[0]
+        return estimate
+
+    def _likely(self, zone: int, least: int, visited: NDArray[Any]) -> tuple[NDArray[Any], list[int]]:
+        """Flat places in the zone that are to be asked about, the likeliest first, and their probabilities."""
+        scale = self._estimate(zone).ravel()
+        high = self.high[:, :zone, :zone].ravel()
+        unknown = (self.low[:, :zone, :zone].ravel() == 0) & ~visited
+        chance = self.tables.reach[np.clip(high - self.plane, 1, 3) - 1, bins(scale, self.plane)]
+        prior = self.tables.context.prior[: len(self.low), :zone, :zone].ravel()
+        near = (prior >= 16 * self.plane - HOPELESS) | (self.plane == 0)
+        places = np.flatnonzero(unknown & near & (chance >= least) & (high > self.plane))
+        places = places[np.argsort(-chance[places], kind="stable")]
+        self._scale = np.zeros(self.low.shape, dtype=np.int64)
+        self._scale[:, :zone, :zone] = scale.reshape(-1, zone, zone)
+        return places, chance[places].tolist()
+
+    def _ask(self, coder: BitCoder, index: NDArray[Any], probabilities: list[int]) -> None:
+        """Tell of each coefficient whether it reaches the plane, and if so how far and its sign."""
+        plane, code = self.plane, coder.code
+        threshold = 1 << plane
+        values = self._values.ravel()[index].tolist()
+        high = self.high.reshape(-1)
+        for place, probability, value in zip(index.tolist(), probabilities, values, strict=True):
+            if code(abs(value) >= threshold, probability):
+                self._arrive(coder, place, value)
+            else:
+                high[place] = plane
+
+    def _arrive(self, coder: BitCoder, place: int, value: int) -> None:
+        """Tell sign and exponent of a coefficient that has become significant."""
+        low, width = self.low.reshape(-1), self.width.reshape(-1)
+        exponent, top = self.plane, int(self.high.reshape(-1)[place])
+        scale = int(self._scale.reshape(-1)[place])
+        self.sign.reshape(-1)[place] = -1 if coder.code(value < 0, HALF) else 1
+        low[place] = width[place] = 1 << exponent
+        while exponent + 1 < top:
+            slot = min(max((scale - 16 * exponent + 128) >> 2, 0), BINS - 1)
+            if not coder.code(abs(value) >= 2 << exponent, int(self.tables.beyond[slot])):
+                break
+            exponent += 1
+            low[place] = width[place] = 1 << exponent
+        while width[place] > 1 << self.plane:
+            self._halve(coder, place, value, scale)
+
+    def _refine(self, coder: BitCoder, index: NDArray[Any]) -> None:
+        values = self._values.ravel()[index].tolist()
+        scale = self._scale.ravel()[index].tolist()
+        for place, value, size in zip(index.tolist(), values, scale, strict=True):
+            self._halve(coder, place, value, size)
+
+    def _halve(self, coder: BitCoder, place: int, value: int, scale: int) -> None:
+        """Tell in which half of its interval a known coefficient is."""
+        low, width = self.low.reshape(-1), self.width.reshape(-1)
+        bottom, half = int(low[place]), int(width[place]) >> 1
+        known = min(bottom.bit_length() - half.bit_length(), 3) - 1
+        slot = min(max((scale - 16 * self.plane + 128) >> 2, 0), BINS - 1)
+        if coder.code(abs(value) >= bottom + half, int(self.tables.refine[known, slot])):
+            low[place] = bottom + half
+        width[place] = half
+
+    def shown(self) -> NDArray[Any]:
+        """Most likely value of every coefficient times 256, int64 (C, 32, 32)."""
+        scale = self._estimate(32)
+        floor = np.maximum(self.low, 1)
+        known = np.clip(np.floor(np.log2(floor)) - np.floor(np.log2(np.maximum(self.width, 1))) + 1, 1, 3)
+        exponent = np.floor(np.log2(np.maximum(self.width, 1))).astype(np.int64)
+        slot = np.clip((scale - 16 * exponent + 128) >> 2, 0, BINS - 1)
+        share = self.tables.centre[known.astype(np.int64) - 1, slot]
+        magnitude = 256 * self.low + share * np.maximum(self.width - 1, 0)
+        return np.asarray(np.where(self.low > 0, self.sign * magnitude, 0))

@@ -1,0 +1,134 @@
+"""Thumbnails inside `.semc` files, in `semcomp info`, in Pillow, and on the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import semcomp.pillow  # noqa: F401
+from semcomp.bitstream.container import Chunk, ChunkKind, Container, read, write
+from semcomp.bitstream.inspect import info
+from semcomp.cli.main import main
+from semcomp.codec.codec import Codec
+from semcomp.errors import TargetError
+from semcomp.imaging.metrics import psnr_db
+from semcomp.thumbs.thumb import thumb, thumb_image
+
+PHOTO = Path(__file__).parents[2] / "examples" / "photo.png"
+
+
+@pytest.fixture(scope="module")
+def stored(codec: Codec) -> bytes:
+    """The sample photo with a thumbnail of 48 bytes."""
+    with Image.open(PHOTO) as image:
+        return codec.encode(image.resize((192, 128)), quality=20, preview=48)
+
+
+def test_a_file_carries_its_thumbnail_first_and_decodes_alike(codec: Codec, stored: bytes) -> None:
+    facts = info(stored)
+    assert facts.chunks[0].kind == "PREVIEW" and facts.chunks[0].bytes == 48
+    assert facts.preview is not None and facts.to_dict()["preview"] == facts.preview
+    container = read(stored)
+    bare = write(Container(container.header, tuple(c for c in container.chunks if c.kind != ChunkKind.PREVIEW)))
+    assert info(bare).preview is None
+    decoded = codec.decode(stored)
+    assert decoded.tobytes() == codec.decode(bare).tobytes()
+    shown = np.asarray(thumb_image(facts.preview, 32))
+    assert shown.shape == (21, 32, 3)
+    assert psnr_db(np.asarray(decoded.resize((32, 21))), shown) > 17
+
+
+def test_a_size_limit_counts_the_thumbnail(codec: Codec) -> None:
+    with Image.open(PHOTO) as image:
+        small = image.resize((192, 128))
+    made = codec.encode_to(small, max_bytes=1500, preview=200)
+    assert len(made.data) <= 1500 and info(made.data).chunks[0].bytes == 200
+    with pytest.raises(TargetError, match="1 to 4,096 bytes, not 5000"):
+        codec.encode(small, preview=5000)
+
+
+def test_a_thumbnail_that_is_too_long_is_left_out(stored: bytes) -> None:
+    container = read(stored)
+    rest = tuple(chunk for chunk in container.chunks if chunk.kind != ChunkKind.PREVIEW)
+    facts = info(write(Container(container.header, (Chunk(ChunkKind.PREVIEW, bytes(5000)), *rest))))
+    assert facts.preview is None and "at most 4,096 fit" in facts.lost[0]
+
+
+def test_pillow_thumbnails_do_not_decode(stored: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "photo.semc"
+    path.write_bytes(stored)
+    program = (
+        "import sys, semcomp.pillow; from PIL import Image; image = Image.open(sys.argv[1]); "
+        "image.thumbnail((30, 30)); print(image.size, image.mode, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(30, 20) RGB False"
+
+
+def test_pillow_decodes_what_is_larger_than_the_draft(stored: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "photo.semc"
+    path.write_bytes(stored)
+    with Image.open(path) as image:
+        image.thumbnail((96, 96))
+        decoded = np.asarray(image)
+    with Image.open(path) as image:
+        small = image.resize((96, 64), Image.Resampling.BICUBIC)
+    assert decoded.shape == (64, 96, 3) and psnr_db(np.asarray(small), decoded) > 30
+
+
+def test_the_command_prints_a_text_that_it_shows_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["thumb", str(PHOTO), "--bytes", "40"]) == 0
+    text = capsys.readouterr().out.strip()
+    target = tmp_path / "small.png"
+    assert main(["thumb", "--show", text, "-o", str(target), "--size", "64"]) == 0
+    with Image.open(PHOTO) as photo:
+        expected = thumb_image(thumb(photo, 40), 64)
+    with Image.open(target) as image:
+        assert image.tobytes() == expected.tobytes()
+    assert main(["thumb", "--show", text, "-o", str(target)]) == 1  # the file exists
+    assert "exists" in capsys.readouterr().err
+
+
+def test_the_command_answers_in_json_and_as_a_uri(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "none.png"
+    assert main(["thumb", str(PHOTO), str(missing), "--json", "--uri", "--bytes", "24"]) == 1
+    rows = {row["ok"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert rows[True]["uri"].startswith("data:image/png;base64,") and rows[True]["bytes"] == 24
+    assert rows[False]["input"] == str(missing) and rows[False]["message"]
+
+
+def test_the_command_reads_the_thumbnail_of_a_file(
+    stored: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "photo.semc"
+    path.write_bytes(stored)
+    assert main(["thumb", str(path), "--bytes", "48"]) == 0
+    assert capsys.readouterr().out.strip() == info(stored).preview
+    bare = tmp_path / "bare.semc"
+    container = read(stored)
+    rest = tuple(chunk for chunk in container.chunks if chunk.kind != ChunkKind.PREVIEW)
+    bare.write_bytes(write(Container(container.header, rest)))
+    assert main(["thumb", str(bare)]) == 3
+    assert "carries no thumbnail" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "give at least one photo"),
+        (["--show", "AA"], "--show needs -o"),
+        (["x.png", "-o", "y.txt"], "-o belongs to --show"),
+        (["x.png", "--show", "AA", "-o", "y.png"], "give no photos beside it"),
+    ],
+)
+def test_contradictions_are_wrong_usage(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["thumb", *arguments]) == 2
+    assert sentence in capsys.readouterr().err
