@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
-from semcomp.cli.failures import explain
+from semcomp.cli.failures import explain, in_flags
 from semcomp.cli.paths import STREAM, Job, JobPlan
 from semcomp.cli.terminal import json_line, printable
 from semcomp.errors import SemcompWarning
@@ -162,7 +162,7 @@ def _attempt(work: Work, job: Job, options: Namespace, prepared: Callable[[], An
             raise
         except Exception as error:
             record = _failure(job, error)
-    record["warnings"] = [str(entry.message) for entry in heard]
+    record["warnings"] = [in_flags(str(entry.message)) for entry in heard]
     record.setdefault("seconds", time.perf_counter() - start)
     record["seconds"] = round(record["seconds"], 4)
     return record
