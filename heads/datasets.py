@@ -200,19 +200,7 @@ def _images_and_masks(config: DataConfig) -> Dataset:
     lines = _lines(classes, None)
     if not any(lines):
         raise DataError(f"no classes: write a classes.txt with a name a line into {root or images.parent}")
-    numbered = all(line.split()[0].isdecimal() and " " in line for line in lines if line)
-    pairs = [
-        (int(line.split()[0]), line.split(maxsplit=1)[1]) if numbered else (k, line)
-        for k, line in enumerate(lines)
-        if line
-    ]
-    wanted = [(number, name) for number, name in pairs if name.lower() not in config.ignore and number != config.void]
-    if beyond := [number for number, _ in wanted if number >= VOID]:
-        raise DataError(f"{classes} numbers a class {beyond[0]}; class numbers are 0..{VOID - 1}")
-    numbers = np.full(VOID + 1, VOID, np.uint8)
-    for k, (number, _) in enumerate(wanted):
-        numbers[number] = k
-    names = tuple(name for _, name in wanted)
+    numbers, names = _classes_of(lines, config, file=classes)
 
     def samples(images: Path, masks: Path) -> list[Sample]:
         by_stem = {path.stem: path for path in pictures_in(masks)}
@@ -230,6 +218,23 @@ def _images_and_masks(config: DataConfig) -> Dataset:
     if len(palette) != len(names):
         raise DataError(f"data.palette holds {len(palette)} colours for {len(names)} classes")
     return ImagesAndMasks(classes=names, palette=palette, train=kept, val=held, void=config.void, numbers=numbers)
+
+
+def _classes_of(lines: list[str], config: DataConfig, *, file: str | None) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """The lookup table of `ImagesAndMasks.numbers`, and the names of the classes, from the lines of classes.txt."""
+    numbered = all(line.split()[0].isdecimal() and " " in line for line in lines if line)
+    pairs = [
+        (int(line.split()[0]), line.split(maxsplit=1)[1]) if numbered else (k, line)
+        for k, line in enumerate(lines)
+        if line
+    ]
+    wanted = [(number, name) for number, name in pairs if name.lower() not in config.ignore and number != config.void]
+    if beyond := [number for number, _ in wanted if number >= VOID]:
+        raise DataError(f"{file} numbers a class {beyond[0]}; class numbers are 0..{VOID - 1}")
+    numbers = np.full(VOID + 1, VOID, np.uint8)
+    for k, (number, _) in enumerate(wanted):
+        numbers[number] = k
+    return numbers, tuple(name for _, name in wanted)
 
 
 def _colour(text: str) -> tuple[int, int, int]:
