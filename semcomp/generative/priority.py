@@ -73,7 +73,7 @@ class Priority:
             why = not_found(keep=self.keep, head=None if self.segmentation else head, mask=self.mask)
             warnings.warn(f"the whole image is coded at its quality: {why}; {ELSE}", SemcompWarning, stacklevel=3)
             return y
-        warn_of_little(share, keep=self.keep)
+        warn_of_little(share, keep=self.keep, segmentation=segmentation)
         rows, columns = np.nonzero(~near(found, dilate=self.dilate))
         mixed = y.copy() if isinstance(y, np.ndarray) else y.clone()
         rest = codec.latents_of_analysis(y, picture, quality=self.rest_quality).y_hat

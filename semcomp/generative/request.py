@@ -90,5 +90,5 @@ class Request:
         if not share:
             why = not_found(keep=self.keep, head=None if self.segmentation else self.head, mask=self.mask)
             raise ImageError(f"nothing is to be kept: {why}; {ELSE}, or synthesise the whole image")
-        warn_of_little(share, keep=self.keep)
+        warn_of_little(share, keep=self.keep, segmentation=segmentation)
         return positions(found, dilate=self.dilate)

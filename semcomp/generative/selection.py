@@ -102,8 +102,19 @@ def can_say(head: Head, name: str) -> bool:
     return not confidence or confidence[class_numbers([name], head.classes)[0]] != NEVER
 
 
-def warn_of_little(share: float, *, keep: Sequence[str]) -> None:
-    """Warn where little was found of what is to be kept."""
+def warn_of_little(share: float, *, keep: Sequence[str], segmentation: Segmentation | None) -> None:
+    """Warn of each class that was found nowhere, and where little was found of what is to be kept.
+
+    Args:
+        share: The share of the image that was found.
+        keep: Classes that were looked for.
+        segmentation: The label map that shows where they are, if classes were looked for.
+    """
+    if segmentation is not None:
+        there = set(np.unique(segmentation.label_map).tolist())
+        absent = [name for name in keep if class_numbers([name], segmentation.classes)[0] not in there]
+        if absent:
+            warnings.warn(f"nothing was found of {', '.join(absent)}", SemcompWarning, stacklevel=4)
     if share < LITTLE:
         what = ", ".join(keep) or "what is to be kept"
         text = f"little was found of {what}: {100 * share:.2f} % of the image"

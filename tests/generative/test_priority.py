@@ -75,6 +75,14 @@ def test_what_is_not_found_costs_bytes_and_never_the_image(codec: Codec, scene: 
         codec.encode(scene, quality=60, priority=Priority(segmentation=segmentation, keep=("person",)))
 
 
+def test_each_class_that_is_nowhere_is_named(codec: Codec, scene: NDArray[np.uint8]) -> None:
+    label_map = np.zeros(scene.shape[:2], np.uint8)
+    label_map[:64] = 1
+    segmentation = Segmentation(label_map=label_map, classes=("sky", "person", "car"), palette=default_palette(3))
+    with pytest.warns(SemcompWarning, match="^nothing was found of car$"):
+        codec.encode(scene, quality=60, priority=Priority(segmentation=segmentation, keep=("person", "car")))
+
+
 def test_a_part_that_is_everything_changes_nothing(codec: Codec, scene: NDArray[np.uint8]) -> None:
     everything = np.ones(scene.shape[:2], bool)
     assert codec.encode(scene, quality=60, priority=Priority(mask=everything)) == codec.encode(scene, quality=60)
