@@ -17,9 +17,7 @@ from PIL import Image
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
 from heads.datasets import DataError, find_dataset, read_rgb
-from heads.evaluate import FIGURES
 from heads.fit_config import FitConfig
-from heads.score import Score
 from semcomp import config as configuration
 from semcomp.edge import EdgeCodec
 from semcomp.eval.curves import mean_curve, saving
@@ -79,14 +77,14 @@ def recognition(clients: Mapping[str, EdgeCodec], pictures: int | None, options:
         except DataError:
             continue
         samples = common.spread(dataset.val, pictures or len(dataset.val))
-        scores = {precision: Score(dataset.task, dataset.classes) for precision in clients}
+        scores = {precision: dataset.new_score() for precision in clients}
         for sample in common.progress(samples, total=len(samples), label=name, options=options):
             pixels = read_rgb(sample.image)
             for precision, client in clients.items():
                 data = client.encode(pixels, quality=HEAD_QUALITY)
                 scores[precision].add(client.heads[name](client.latents(data)), dataset.truth(sample))
         found[name] = {
-            "figure": FIGURES[config.task],
+            "figure": dataset.score.figure,
             "pictures": len(samples),
             **{precision: score.percent for precision, score in scores.items()},
         }

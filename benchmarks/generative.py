@@ -26,7 +26,7 @@ from benchmarks.realism import Features, Vectors, kernel_distance
 from benchmarks.scenes import Scene, find_scenes
 from benchmarks.sheets import COLUMNS, write_sheets
 from heads.evaluate import PixelNetwork, answer_of, quality_for
-from heads.score import Score
+from heads.score import MeanIou, Score
 from semcomp.bitstream.container import read
 from semcomp.errors import ImageError, TargetError
 from semcomp.eval.compare import RIVALS, rival_at_size
@@ -72,7 +72,7 @@ class Judges:
 
     def method(self) -> Method:
         """A way of storing the pictures, none of which has been looked at."""
-        return Method(Score("segment", self.segmenter.classes) if self.segmenter else None)
+        return Method(MeanIou(self.segmenter.classes) if self.segmenter else None)
 
     def look(
         self, method: Method, scene: Scene, original: NDArray[np.uint8], decoded: NDArray[np.uint8], size: int

@@ -46,4 +46,4 @@ def find_scenes(source: Path, judge: Path | None) -> tuple[list[Scene], PixelNet
     network = read_head(judge)
     if network.classes != dataset.classes or network.network.config.source != "pixels":
         raise SemcompError(f"{judge} must see pixels and know {', '.join(dataset.classes)}")
-    return [Scene(path=sample.image, truth=partial(dataset.mask, sample)) for sample in dataset.val], network
+    return [Scene(path=sample.image, truth=partial(dataset.truth, sample)) for sample in dataset.val], network

@@ -148,7 +148,7 @@ def of_classes(
         if tuple(map(str.lower, dataset.classes)) != tuple(map(str.lower, head.classes)):
             raise DataError(f"{folder} has other classes than the head {head.name}")
         for sample in tqdm((*dataset.train, *dataset.val), desc=folder, unit="image", disable=quiet, leave=False):
-            truth = dataset.mask(sample)
+            truth = dataset.truth(sample)
             found = measurement.answers(sample.image, truth, area=area)
             if sets_thresholds(sample):
                 setting += found

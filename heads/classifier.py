@@ -65,16 +65,20 @@ class ClassifierNetwork(nn.Module):
         self.linear = nn.Linear(c.widths[-1], c.classes)
 
     def forward(self, value: Tensor, quality: Tensor) -> Tensor:
-        return self.with_grid(value, quality)[0]
+        return self.after_stem(self.stem(value, quality))[0]
 
     @property
     def grid_width(self) -> int:
-        """Channels of the grid that `with_grid` returns."""
+        """Channels of the grid that `after_stem` returns."""
         return self.config.widths[1]
 
-    def with_grid(self, value: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits, and the features at 1/32 (B, C1, h/2, w/2) that they come from: a teacher may guide those."""
-        value, grids = self.stages[0](self.stem(value, quality)), []
+    def after_stem(self, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the rest of the network on what the stem gives (B, C0, h, w).
+
+        Returns:
+            The logits, and the features at 1/32 (B, C1, h/2, w/2) that they come from, which a teacher may guide.
+        """
+        value, grids = self.stages[0](fine), []
         for down, stage in zip(self.downs, self.stages[1:], strict=True):
             value = stage(down(pad_to(value, 2)))
             grids.append(value)

@@ -8,14 +8,16 @@ of no class, are neither trained on nor counted. classes.txt holds a name a line
 and then the name; an empty line keeps its number and names no class.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from heads.score import MeanIou, Score, TopOne
 from semcomp.errors import ImageError, SemcompError
 from semcomp.semantics.class_names import read_lines
 from semcomp.semantics.head import Palette, default_palette
@@ -86,21 +88,57 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dataset:
-    """Training and validation samples of one task."""
+class Dataset(ABC):
+    """Training and validation samples. Each task has a type of its own."""
 
-    task: str
+    task: ClassVar[str]
+    """The word for the task in files and configurations."""
+    score: ClassVar[type[Score]]
+    """Measures the answers of heads."""
     classes: tuple[str, ...]
-    palette: Palette
+    palette: Palette = ()
     train: tuple[Sample, ...]
     val: tuple[Sample, ...]
+
+    def new_score(self) -> Score:
+        """Make a score that has counted nothing."""
+        return self.score(self.classes)
+
+    @abstractmethod
+    def mask(self, sample: Sample) -> NDArray[np.uint8] | None:
+        """Read a mask: uint8 (H, W) of class numbers and VOID; None where samples have a class each.
+
+        DataError if a file is not a mask.
+        """
+
+    @abstractmethod
+    def truth(self, sample: Sample) -> Any:
+        """The number of a picture's class, or its mask."""
+
+
+class ClassFolders(Dataset):
+    """Pictures with a class each."""
+
+    task, score = "classify", TopOne
+
+    def mask(self, sample: Sample) -> None:
+        return None
+
+    def truth(self, sample: Sample) -> Any:
+        return sample.target
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesAndMasks(Dataset):
+    """Pictures with a mask each."""
+
+    task, score = "segment", MeanIou
     void: int = VOID
     """Number in masks that means "nothing is known here"."""
     numbers: NDArray[Any]
     """Lookup table, uint8 (256,): maps a number in a mask to a class, or to VOID for none of the classes."""
 
     def mask(self, sample: Sample) -> NDArray[np.uint8]:
-        """Read a mask: uint8 (H, W) of class numbers and VOID. DataError if a file is not a mask."""
         assert isinstance(sample.target, Path)
         try:
             numbers = read_numbers(sample.target)
@@ -113,15 +151,15 @@ class Dataset:
         return self.numbers[numbers]
 
     def truth(self, sample: Sample) -> Any:
-        """The number of a picture's class, or its mask."""
-        return sample.target if isinstance(sample.target, int) else self.mask(sample)
+        return self.mask(sample)
 
 
 def find_dataset(task: str, config: DataConfig) -> Dataset:
-    """List the pictures. DataError where a folder, a mask or a class is missing."""
-    if task == "classify":
-        return _folders_of_classes(config)
-    return _images_and_masks(config)
+    """List the pictures. DataError where a folder, a mask or a class is missing, or there is no such task."""
+    finders = {ClassFolders.task: _folders_of_classes, ImagesAndMasks.task: _images_and_masks}
+    if task not in finders:
+        raise DataError(f"there is no task {task}; choose one of {', '.join(finders)}")
+    return finders[task](config)
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
@@ -147,14 +185,7 @@ def _folders_of_classes(config: DataConfig) -> Dataset:
     own_val = root / "val"
     given, val = samples(train), samples(own_val) if own_val.is_dir() and own_val != train else None
     kept, held = _split(given, val, config)
-    return Dataset(
-        task="classify",
-        classes=tuple(names.get(name, name) for name in folders),
-        palette=(),
-        train=kept,
-        val=held,
-        numbers=np.arange(256, dtype=np.uint8),
-    )
+    return ClassFolders(classes=tuple(names.get(name, name) for name in folders), train=kept, val=held)
 
 
 def _images_and_masks(config: DataConfig) -> Dataset:
@@ -169,19 +200,7 @@ def _images_and_masks(config: DataConfig) -> Dataset:
     lines = _lines(classes, None)
     if not any(lines):
         raise DataError(f"no classes: write a classes.txt with a name a line into {root or images.parent}")
-    numbered = all(line.split()[0].isdecimal() and " " in line for line in lines if line)
-    pairs = [
-        (int(line.split()[0]), line.split(maxsplit=1)[1]) if numbered else (k, line)
-        for k, line in enumerate(lines)
-        if line
-    ]
-    wanted = [(number, name) for number, name in pairs if name.lower() not in config.ignore and number != config.void]
-    if beyond := [number for number, _ in wanted if number >= VOID]:
-        raise DataError(f"{classes} numbers a class {beyond[0]}; class numbers are 0..{VOID - 1}")
-    numbers = np.full(VOID + 1, VOID, np.uint8)
-    for k, (number, _) in enumerate(wanted):
-        numbers[number] = k
-    names = tuple(name for _, name in wanted)
+    numbers, names = _classes_of(lines, config, file=classes)
 
     def samples(images: Path, masks: Path) -> list[Sample]:
         by_stem = {path.stem: path for path in pictures_in(masks)}
@@ -198,9 +217,24 @@ def _images_and_masks(config: DataConfig) -> Dataset:
     palette = tuple(_colour(text) for text in config.palette) or default_palette(len(names))
     if len(palette) != len(names):
         raise DataError(f"data.palette holds {len(palette)} colours for {len(names)} classes")
-    return Dataset(
-        task="segment", classes=names, palette=palette, train=kept, val=held, void=config.void, numbers=numbers
-    )
+    return ImagesAndMasks(classes=names, palette=palette, train=kept, val=held, void=config.void, numbers=numbers)
+
+
+def _classes_of(lines: list[str], config: DataConfig, *, file: str | None) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """The lookup table of `ImagesAndMasks.numbers`, and the names of the classes, from the lines of classes.txt."""
+    numbered = all(line.split()[0].isdecimal() and " " in line for line in lines if line)
+    pairs = [
+        (int(line.split()[0]), line.split(maxsplit=1)[1]) if numbered else (k, line)
+        for k, line in enumerate(lines)
+        if line
+    ]
+    wanted = [(number, name) for number, name in pairs if name.lower() not in config.ignore and number != config.void]
+    if beyond := [number for number, _ in wanted if number >= VOID]:
+        raise DataError(f"{file} numbers a class {beyond[0]}; class numbers are 0..{VOID - 1}")
+    numbers = np.full(VOID + 1, VOID, np.uint8)
+    for k, (number, _) in enumerate(wanted):
+        numbers[number] = k
+    return numbers, tuple(name for _, name in wanted)
 
 
 def _colour(text: str) -> tuple[int, int, int]:

@@ -31,7 +31,6 @@ from heads.datasets import DataConfig, DataError, Dataset, Sample, find_dataset,
 from heads.head_file import NetworkClassifier, NetworkHead, NetworkSegmenter
 from heads.latent_cache import to_network
 from heads.layers import count
-from heads.score import Score
 from semcomp.eval.codecs import Coder, evenly, find, installed
 from semcomp.eval.size import file_of_size
 from semcomp.semantics.head import Head, Labels, Segmentation, head_names, load_head
@@ -39,7 +38,6 @@ from semcomp.semantics.results import VOID
 
 PixelNetwork = NetworkClassifier | NetworkSegmenter
 """A network that sees pixels, in the form of a head."""
-FIGURES = {"segment": "mean IoU", "classify": "top-1"}
 SEEK = 24
 """Pictures on which the quality of a rate is sought."""
 FOLDER = 16
@@ -99,7 +97,7 @@ def measure(
     if network:
         runs["decoded"] = partial(_through, codec, network)
         runs |= {name: partial(_through, coder, network) for name, coder in coders.items()}
-    scores = {way: Score(dataset.task, dataset.classes) for way in runs}
+    scores = {way: dataset.new_score() for way in runs}
     times: dict[str, list[float]] = {way: [] for way in (*runs, "decoding")}
     rates: dict[str, list[float]] = {way: [] for way in runs}
     bar = tqdm(total=len(samples), desc=f"quality {quality}", disable=quiet, leave=False, file=sys.stderr)
@@ -141,7 +139,7 @@ def _through(codec: Any, network: PixelNetwork, data: bytes) -> Labels | Segment
 
 def on_originals(network: PixelNetwork, dataset: Dataset, samples: Sequence[Sample]) -> float:
     """Score of a network on pictures that were never compressed."""
-    score = Score(dataset.task, dataset.classes)
+    score = dataset.new_score()
     for sample in samples:
         score.add(answer_of(network, read_rgb(sample.image)), dataset.truth(sample))
     return score.percent
@@ -210,7 +208,7 @@ def run(options: Namespace) -> tuple[dict[str, Any], str]:
         "command": "eval",
         "task": options.task,
         "pictures": len(samples),
-        "figure": FIGURES[options.task],
+        "figure": dataset.score.figure,
         "model_id": codec.model_id.hex(),
         "head": head.name,
         "pixels": str(options.pixels) if network else None,

@@ -20,7 +20,6 @@ import yaml
 from numpy.typing import NDArray
 from torch import Tensor
 
-from heads.classifier import ClassifierConfig
 from heads.datasets import DataError, Dataset, find_dataset
 from heads.fit_config import FitConfig
 from heads.head_file import (
@@ -34,7 +33,7 @@ from heads.head_file import (
     read_head,
     save_head,
 )
-from heads.latent_cache import Teacher, default_folder, open_cache, to_network, whole_pictures
+from heads.latent_cache import Cache, Teacher, default_folder, open_cache, to_network, whole_pictures
 from heads.layers import count
 from heads.probe import probe
 from heads.score import Score
@@ -52,25 +51,23 @@ TrainedHead = NetworkClassifier | NetworkSegmenter
 def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None, quiet: bool = False) -> TrainedHead:
     """Train a head. Ctrl-C ends the training early and keeps what was learned.
 
-    DataError (exit code 2) where the data does not fit together, ModelError for a codec or teacher that is not there.
+    Args:
+        config: The settings.
+        cache: Folder of the encoded crops.
+        log: File that gets a JSON line for every step, and one for the figures.
+        quiet: Whether progress bars are left out.
+
+    Returns:
+        The head. Its origin tells how it was made and how well it does on held-out pictures.
+
+    Raises:
+        DataError: The data does not fit together (exit code 2).
+        ModelError: A codec or teacher is not there.
     """
     torch.manual_seed(config.seed)
     codec = load(config.model)
     dataset = find_dataset(config.task, config.data)
-    crops = open_cache(
-        codec,
-        dataset,
-        config.data,
-        source=config.source,
-        folder=cache or default_folder(),
-        seed=config.seed,
-        teachers=_teachers(config, dataset),
-        quiet=quiet,
-    )
-    if config.probe:
-        assert crops.features is not None
-        scores = probe(crops.features, crops.target, config.data.copies, len(dataset.classes))
-        crops = replace(crops, teacher=scores)
+    crops = _crops(config, codec, dataset, folder=cache or default_folder(), quiet=quiet)
     held = whole_pictures(codec, dataset, config.data, source=config.source, quiet=quiet)
     network, start, further = _network(config, codec, dataset), None, ""
     if config.start_from:
@@ -78,18 +75,35 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
         _take_over(network, before, dataset, file=config.start_from)
         start, further = before.network.stem, f"trained further from {Path(config.start_from).stem}: {before.origin}"
     with unfolding(network.stem, codec, crops, start=start):
-        rows = learn(
-            network, crops, config.optim, task=config.task, classes=len(dataset.classes), seed=config.seed, quiet=quiet
-        )
-    head = build_head(_info(config, codec, dataset, network, further), network)
-    figures = validate(head, held, dataset)
-    figures |= {"steps": len(rows), "seconds": round(rows[-1]["seconds"], 1), "train_loss": rows[-1]["loss"]}
+        rows = learn(network, crops, config.optim, classes=len(dataset.classes), seed=config.seed, quiet=quiet)
+    info = _info(config, codec, dataset, network, further)
+    score = validate(build_head(info, network), held, dataset)
+    seconds = round(rows[-1]["seconds"], 1)
     if log:
+        figures = score.figures | {"steps": len(rows), "seconds": seconds, "train_loss": rows[-1]["loss"]}
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("".join(json.dumps(row) + "\n" for row in [*rows, figures]))
-    minutes = figures["seconds"] / 60
-    origin = f"{head.info.origin}; {minutes:.1f} minutes; {_in_words(figures)}"
-    return build_head(replace(head.info, origin=origin), network)
+    told = f"{seconds / 60:.1f} minutes; {score.figure} {score.percent} % on held-out pictures"
+    return build_head(replace(info, origin=f"{info.origin}; {told}"), network)
+
+
+def _crops(config: FitConfig, codec: Codec, dataset: Dataset, *, folder: Path, quiet: bool) -> Cache:
+    """Open the training crops, with the scores of a probe where one is asked for."""
+    crops = open_cache(
+        codec,
+        dataset,
+        config.data,
+        source=config.source,
+        folder=folder,
+        seed=config.seed,
+        teachers=_teachers(config, dataset),
+        quiet=quiet,
+    )
+    if not config.probe:
+        return crops
+    assert crops.features is not None
+    scores = probe(crops.features, crops.target, config.data.copies, len(dataset.classes))
+    return replace(crops, teacher=scores)
 
 
 def _take_over(network: Network, before: NetworkHead, dataset: Dataset, *, file: str) -> None:
@@ -138,11 +152,11 @@ def _digest(path: str) -> str:
 
 
 def _network(config: FitConfig, codec: Codec, dataset: Dataset) -> Network:
-    sizes: ClassifierConfig | SegmenterConfig = config.classify if config.task == "classify" else config.segment
     c = codec.release.config
     source = "latents" if config.source == "latents" else "pixels"
-    sizes = replace(sizes, classes=len(dataset.classes), latents=c.latents, nodes=c.nodes, source=source)
-    return build_network(sizes)
+    return build_network(
+        replace(config.sizes, classes=len(dataset.classes), latents=c.latents, nodes=c.nodes, source=source)
+    )
 
 
 def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, further: str) -> HeadInfo:
@@ -172,22 +186,16 @@ def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, f
     )
 
 
-def validate(head: TrainedHead, held: Sequence[tuple[Tensor, int, Any]], dataset: Dataset) -> dict[str, Any]:
-    """top1 in percent, or mean_iou and pixel_accuracy, over pictures at the qualities that they were drawn at."""
-    score = Score(dataset.task, dataset.classes)
+def validate(head: TrainedHead, held: Sequence[tuple[Tensor, int, Any]], dataset: Dataset) -> Score:
+    """Score a head on pictures at the qualities that they were drawn at."""
+    score = dataset.new_score()
     for value, quality, truth in held:
         if isinstance(head, NetworkSegmenter):
             height, width = truth.shape
             score.add(head.read(value.float(), quality, height=height, width=width), truth)
         else:
             score.add(head.read(value.float(), quality), truth)
-    return score.figures
-
-
-def _in_words(figures: dict[str, Any]) -> str:
-    if "top1" in figures:
-        return f"top-1 {figures['top1']} % on held-out pictures"
-    return f"mean IoU {figures['mean_iou']} % on held-out pictures"
+    return score
 
 
 _EPILOG = """\
@@ -199,8 +207,8 @@ examples:
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="semcomp-fit-head",
         epilog=_EPILOG,
@@ -222,7 +230,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--log", type=Path, metavar="FILE", help="loss of every step, as JSON lines")
     parser.add_argument("--json", action="store_true", help="figures as one JSON object on stdout")
     parser.add_argument("--quiet", action="store_true", help="no progress")
-    options = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    options = build_parser().parse_args(argv)
     try:
         config = _configure(options)
         output = options.output or Path(f"{config.name}.safetensors")

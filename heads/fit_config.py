@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from heads.classifier import ClassifierConfig
 from heads.datasets import DataConfig
+from heads.head_file import TASKS, Sizes
 from heads.latent_cache import SOURCES
 from heads.segmenter import SegmenterConfig
 from heads.training import OptimConfig
@@ -39,9 +40,15 @@ class FitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.task not in ("classify", "segment"):
-            raise ValueError(f"task is classify or segment, not {self.task!r}")
+        if self.task not in TASKS:
+            raise ValueError(f"task is one of {', '.join(TASKS)}, not {self.task!r}")
         if self.source not in SOURCES:
             raise ValueError(f"source is one of {', '.join(SOURCES)}, not {self.source!r}")
-        if self.probe and (self.task != "classify" or not self.features or self.teacher):
+        if self.probe and (self.sizes is not self.classify or not self.features or self.teacher):
             raise ValueError("probe is for a classifier that has features and no other teacher")
+
+    @property
+    def sizes(self) -> Sizes:
+        """Sizes of the network that the task needs."""
+        sizes: Sizes = getattr(self, self.task)
+        return sizes

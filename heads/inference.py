@@ -15,7 +15,7 @@ from semcomp.networks.precision import stored_fast
 N = TypeVar("N", bound=nn.Module)
 
 
-KEPT = 16
+FOLDED_QUALITIES = 16
 """Number of qualities whose folded layers are kept."""
 
 
@@ -44,7 +44,7 @@ class FoldedStem(nn.Module):
         layer = Pointwise(self.weight.shape[1], len(self.bias))
         layer.weight.data, layer.bias.data = self.weight * (1 + scale)[:, None], self.bias * (1 + scale) + shift
         folded = stored_fast(nn.Sequential(layer), self.weight.device)
-        self._folded = dict([*self._folded.items(), (int(quality), folded)][-KEPT:])
+        self._folded = dict([*self._folded.items(), (int(quality), folded)][-FOLDED_QUALITIES:])
         return folded
 
 

@@ -97,83 +97,97 @@ def open_cache(
     quiet: bool = False,
 ) -> Cache:
     """The cache of a dataset, made where it is not there yet. `teachers` fill `teacher` and `features`."""
-    teachers = teachers or {}
-    key = {
-        "version": VERSION,
-        "codec": codec.release.weights_id.hex(),
-        "source": source,
-        "seed": seed,
-        "teachers": {name: teacher.digest for name, teacher in teachers.items()},
-        "data": asdict(config),
-        "files": [[str(s.image.resolve()), str(s.target)] for s in dataset.train],
-    }
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    place = folder / digest
+    recipe = _Recipe(codec=codec, dataset=dataset, config=config, source=source, seed=seed, teachers=teachers or {})
+    place = folder / recipe.digest
     if not place.is_dir():
-        temporary = folder / f".{digest}.{os.getpid()}"
-        temporary.mkdir(parents=True)
-        try:
-            _fill(codec, dataset, config, source=source, seed=seed, teachers=teachers, place=temporary, quiet=quiet)
-            (temporary / "key.json").write_text(json.dumps(key, indent=1))
-            temporary.rename(place)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+        _make(recipe, place, quiet=quiet)
     arrays = {path.stem: np.load(path, mmap_mode="r") for path in place.glob("*.npy")}
     filled: dict[str, Any] = {field.name: arrays.get(field.name) for field in fields(Cache)}
     return Cache(**filled)
 
 
-def _fill(
-    codec: Codec,
-    dataset: Dataset,
-    config: DataConfig,
-    *,
-    source: str,
-    seed: int,
-    teachers: Mapping[str, Teacher],
-    place: Path,
-    quiet: bool,
-) -> None:
-    """Write the arrays of a cache; the copies of one picture lie beside each other."""
-    total = len(dataset.train) * config.copies
-    arrays: dict[str, Any] = {}
+@dataclass(frozen=True, kw_only=True)
+class _Recipe:
+    """All that a cache depends on."""
 
-    def store(number: int, row: dict[str, Any]) -> None:
-        for name, value in row.items():
-            value = np.asarray(value)
-            if name not in arrays:
-                arrays[name] = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
-                    place / f"{name}.npy", "w+", dtype=value.dtype, shape=(total, *value.shape)
-                )
-            arrays[name][number] = value
+    codec: Codec
+    dataset: Dataset
+    config: DataConfig
+    source: str
+    seed: int
+    teachers: Mapping[str, Teacher]
 
-    def crops(entry: tuple[int, Sample]) -> list[dict[str, Any]]:
+    @property
+    def key(self) -> str:
+        """JSON that changes with the contents of the cache."""
+        key = {
+            "version": VERSION,
+            "codec": self.codec.release.weights_id.hex(),
+            "source": self.source,
+            "seed": self.seed,
+            "teachers": {name: teacher.digest for name, teacher in self.teachers.items()},
+            "data": asdict(self.config),
+            "files": [[str(s.image.resolve()), str(s.target)] for s in self.dataset.train],
+        }
+        return json.dumps(key, sort_keys=True)
+
+    @property
+    def digest(self) -> str:
+        """Name of the cache's folder."""
+        return hashlib.sha256(self.key.encode()).hexdigest()[:16]
+
+    def rows(self, entry: tuple[int, Sample]) -> list[dict[str, Any]]:
+        """Make the crops of one numbered picture: a row of every array each."""
         number, sample = entry
-        pixels = read_rgb(sample.image)
-        mask = dataset.mask(sample) if dataset.task == "segment" else None
+        pixels, mask = read_rgb(sample.image), self.dataset.mask(sample)
         if mask is not None and mask.shape != pixels.shape[:2]:
             raise ValueError(f"{sample.target} is {mask.shape[1]}x{mask.shape[0]}, its picture is of another size")
-        rows = []
-        for copy in range(config.copies):
-            rng = np.random.default_rng((seed, number, copy))
-            crop, target = augment(pixels, mask, config, rng)
-            quality = int(rng.integers(config.qualities[0], config.qualities[1] + 1))
-            row = {
-                "value": given(codec, crop, quality=quality, source=source),
-                "quality": np.uint8(quality),
-                "target": np.int64(sample.target) if target is None else target,  # type: ignore[arg-type]
-            }
-            row |= {name: teacher.answer(crop) for name, teacher in teachers.items()}
-            rows.append(row)
-        return rows
+        draws = [np.random.default_rng((self.seed, number, copy)) for copy in range(self.config.copies)]
+        return [self._row(sample, pixels, mask, rng) for rng in draws]
 
+    def _row(
+        self, sample: Sample, pixels: NDArray[np.uint8], mask: NDArray[np.uint8] | None, rng: np.random.Generator
+    ) -> dict[str, Any]:
+        crop, target = augment(pixels, mask, self.config, rng)
+        quality = int(rng.integers(self.config.qualities[0], self.config.qualities[1] + 1))
+        return {
+            "value": given(self.codec, crop, quality=quality, source=self.source),
+            "quality": np.uint8(quality),
+            "target": np.int64(sample.target) if target is None else target,  # type: ignore[arg-type]
+            **{name: teacher.answer(crop) for name, teacher in self.teachers.items()},
+        }
+
+
+def _make(recipe: _Recipe, place: Path, *, quiet: bool) -> None:
+    """Make a cache in a folder of its own, which gets its name when it is complete."""
+    temporary = place.parent / f".{place.name}.{os.getpid()}"
+    temporary.mkdir(parents=True)
+    try:
+        _fill(recipe, temporary, quiet=quiet)
+        (temporary / "key.json").write_text(json.dumps(json.loads(recipe.key), indent=1))
+        temporary.rename(place)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _fill(recipe: _Recipe, place: Path, *, quiet: bool) -> None:
+    """Write the arrays of a cache; the copies of one picture lie beside each other."""
+    pictures = list(enumerate(recipe.dataset.train))
+    total = len(pictures) * recipe.config.copies
+    arrays: dict[str, Any] = {}
     bar = tqdm(total=total, desc="encoding crops", unit="crop", disable=quiet, leave=False)
     with single_threaded_pool() as pool, bar:
-        for number, rows in enumerate(_in_order(pool, crops, list(enumerate(dataset.train)))):
-            for copy, row in enumerate(rows):
-                store(number * config.copies + copy, row)
-            bar.update(len(rows))
+        rows = (row for rows in _in_order(pool, recipe.rows, pictures) for row in rows)
+        for number, row in enumerate(rows):
+            for name, value in row.items():
+                value = np.asarray(value)
+                if name not in arrays:
+                    arrays[name] = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+                        place / f"{name}.npy", "w+", dtype=value.dtype, shape=(total, *value.shape)
+                    )
+                arrays[name][number] = value
+            bar.update()
     for array in arrays.values():
         array.flush()
 

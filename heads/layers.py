@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from heads.warp import warped
 from semcomp.networks.blocks import Down, Pointwise, Up, activation_, sum_
 from semcomp.networks.rate_table import RateTable
 from semcomp.networks.synthesis import compand
@@ -60,8 +61,9 @@ class LatentStem(nn.Module):
     """y_hat (B, M, h, w), quality (B,) -> (B, C, h, w).
 
     Unfolds the latents to a grid that is 2 ** len(widths) times finer, and comes down again. On this grid, a feature is
-    equal anywhere in the 16x16 pixels of a position. stem_unfolding.py says how the unfolding is learned. With a
-    `rank`, its matrix is the product of two matrices that meet in `rank` channels.
+    equal anywhere in the 16x16 pixels of a position. stem_unfolding.py says how the unfolding is learned; only while it
+    learns can it see crops at `places` (warp.draw). With a `rank`, its matrix is the product of two matrices that meet
+    in `rank` channels.
     """
 
     def __init__(
@@ -84,8 +86,9 @@ class LatentStem(nn.Module):
         self.rate = RateTable(nodes, 2 * widths[0])
         self.descent = descent(widths, channels)
 
-    def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
-        value = self.unfold(self.reduce(self.prepared(y_hat)))
+    def forward(self, y_hat: Tensor, quality: Tensor, places: Tensor | None = None) -> Tensor:
+        reduced = self.reduce(self.prepared(y_hat))
+        value = self.unfold(reduced) if places is None else self.unfold(reduced, places)
         scale, shift = self.rate(quality).to(value.dtype).chunk(2, 1)
         result: Tensor = self.descent(torch.addcmul(value + shift, value, scale))
         return result
@@ -96,7 +99,10 @@ class LatentStem(nn.Module):
 
 
 class PixelStem(nn.Module):
-    """x (B, 3, H, W) in [0, 1] -> (B, C, H/16, W/16), for networks that see pixels. Quality is ignored."""
+    """x (B, 3, H, W) in [0, 1] -> (B, C, H/16, W/16), for networks that see pixels. Quality is ignored.
+
+    With `places` (warp.draw) it sees the crops there.
+    """
 
     def __init__(self, channels: int, *, widths: Sequence[int]):
         super().__init__()
@@ -104,7 +110,10 @@ class PixelStem(nn.Module):
         self.patches = nn.Conv2d(3, widths[0], side, stride=side)
         self.descent = descent(widths, channels)
 
-    def forward(self, x: Tensor, quality: Tensor) -> Tensor:
+    def forward(self, x: Tensor, quality: Tensor, places: Tensor | None = None) -> Tensor:
+        if places is not None:
+            with torch.autocast(x.device.type, enabled=False):  # pixels move in full precision
+                x = warped(x, places)
         value: Tensor = self.descent(self.patches(pad_to(x, 16) - MIDDLE))
         return value
 

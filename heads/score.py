@@ -1,6 +1,7 @@
 """How often answers are right: top-1 for labels, mean IoU for label maps."""
 
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,34 +32,66 @@ def mean_iou(matrix: NDArray[np.int64]) -> float:
     return float(100 * np.nanmean(iou(matrix)))
 
 
-class Score:
-    """Accumulates answers about images: top-1 or mean IoU, in percent."""
+class Score(ABC):
+    """Accumulates answers about images. Each task has a type of its own.
 
-    def __init__(self, task: str, classes: tuple[str, ...]):
-        self.task, self.classes = task, classes
-        self.right = self.count = 0
-        self.matrix = np.zeros((len(classes), len(classes) + 1), np.int64)
+    Answers and truths number the classes alike; the letters of names may differ in case.
+    """
 
+    figure: ClassVar[str]
+    """The name of `percent`."""
+
+    def __init__(self, classes: tuple[str, ...]):
+        self.classes = classes
+
+    @abstractmethod
     def add(self, answer: Labels | Segmentation, truth: Any) -> None:
-        """Count one answer. An answer that knows nothing is wrong.
-
-        `truth` is the number of a class, or a mask (H, W). Classes have the same order; letters may differ in case.
-        """
-        if isinstance(answer, Labels):
-            self.right += [name.lower() for name in answer.names[:1]] == [self.classes[truth].lower()]
-            self.count += 1
-        else:
-            self.matrix += confusion(truth, answer.label_map, len(self.classes))
+        """Count one answer. An answer that knows nothing is wrong."""
 
     @property
+    @abstractmethod
     def figures(self) -> dict[str, float]:
-        """top1; or mean_iou and pixel_accuracy."""
-        if self.task == "classify":
-            return {"top1": round(100 * self.right / max(1, self.count), 2)}
-        accuracy = 100 * np.diag(self.matrix).sum() / max(1, self.matrix.sum())
-        return {"mean_iou": round(mean_iou(self.matrix), 2), "pixel_accuracy": round(float(accuracy), 2)}
+        """All figures in percent, by name. `percent` is the first of them."""
 
     @property
     def percent(self) -> float:
-        """The first of the figures."""
+        """The figure by which networks are compared."""
         return next(iter(self.figures.values()))
+
+
+class TopOne(Score):
+    """Counts how often the first label is the true class. A truth is the number of a class."""
+
+    figure = "top-1"
+
+    def __init__(self, classes: tuple[str, ...]):
+        super().__init__(classes)
+        self.right = self.count = 0
+
+    def add(self, answer: Labels | Segmentation, truth: Any) -> None:
+        assert isinstance(answer, Labels)
+        self.right += [name.lower() for name in answer.names[:1]] == [self.classes[truth].lower()]
+        self.count += 1
+
+    @property
+    def figures(self) -> dict[str, float]:
+        return {"top1": round(100 * self.right / max(1, self.count), 2)}
+
+
+class MeanIou(Score):
+    """Counts pixels by true and answered class. A truth is a mask (H, W)."""
+
+    figure = "mean IoU"
+
+    def __init__(self, classes: tuple[str, ...]):
+        super().__init__(classes)
+        self.matrix = np.zeros((len(classes), len(classes) + 1), np.int64)
+
+    def add(self, answer: Labels | Segmentation, truth: Any) -> None:
+        assert isinstance(answer, Segmentation)
+        self.matrix += confusion(truth, answer.label_map, len(self.classes))
+
+    @property
+    def figures(self) -> dict[str, float]:
+        accuracy = 100 * np.diag(self.matrix).sum() / max(1, self.matrix.sum())
+        return {"mean_iou": round(mean_iou(self.matrix), 2), "pixel_accuracy": round(float(accuracy), 2)}

@@ -73,16 +73,20 @@ class SegmenterNetwork(nn.Module):
         self.logits = Pointwise(c.width4, c.classes)
 
     def forward(self, value: Tensor, quality: Tensor) -> Tensor:
-        return self.with_grid(value, quality)[0]
+        return self.after_stem(self.stem(value, quality))[0]
 
     @property
     def grid_width(self) -> int:
-        """Channels of the grid that `with_grid` returns."""
+        """Channels of the grid that `after_stem` returns."""
         return self.config.width32
 
-    def with_grid(self, value: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits, and the features at 1/32 (B, C, h/2, w/2) that they come from: a teacher may guide those."""
-        fine = self.before(self.stem(value, quality))
+    def after_stem(self, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the rest of the network on what the stem gives (B, C, h, w).
+
+        Returns:
+            The logits, and the features at 1/32 (B, C, h/2, w/2) that they come from, which a teacher may guide.
+        """
+        fine = self.before(fine)
         rows, columns = fine.shape[2:]
         coarse = self.coarse(self.down(pad_to(fine, 2)))
         value = self.after(fine + self.up16(coarse)[..., :rows, :columns])

@@ -79,15 +79,14 @@ class Unfolding(nn.Module):
         self.kept: nn.Parameter | None = None
         """What pixels are made from, where that is less than all latents, for channels of unit spread: (rank, M). It
         learns too."""
-        self.places: Tensor | None = None
-        """What is seen of the crops (warp.py); None for all, as they are."""
 
-    def forward(self, value: Tensor) -> Tensor:
+    def forward(self, value: Tensor, places: Tensor | None = None) -> Tensor:
+        """Unfold latents. `places` (warp.draw) say what is seen of each crop; None for all of it, as it is."""
         if (reduction := self.reduction()) is not None:
             value = F.conv2d(value, reduction[:, :, None, None])
         picture = F.pixel_shuffle(F.conv2d(value, self.pixels.flatten(0, 2)[:, :, None, None]), STRIDE_Y)
-        if self.places is not None:
-            picture = warped(picture, self.places)
+        if places is not None:
+            picture = warped(picture, places)
         filtered: Tensor = self.filters(picture)
         return filtered
 
@@ -187,12 +186,3 @@ def unfolding(stem: nn.Module, codec: Codec, crops: Cache, *, start: nn.Module |
     finally:
         product.merge_into(reduce, layer)
         stem.reduce, stem.unfold = reduce, layer
-
-
-def seen(stem: nn.Module, value: Tensor, places: Tensor) -> Tensor:
-    """The input that makes a network see crops at `places` (warp.draw): value (B, ...)."""
-    if isinstance(stem, LatentStem):
-        assert isinstance(stem.unfold, Unfolding), "only a stem that learns can see latents otherwise than they are"
-        stem.unfold.places = places
-        return value
-    return warped(value, places)

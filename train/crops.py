@@ -39,8 +39,7 @@ class Crops:
         for number in self.rng.integers(len(self.dataset.train), size=self.config.batch).tolist():
             sample = self.dataset.train[number]
             if number not in self.known:
-                mask = self.dataset.mask(sample) if self.dataset.task == "segment" else None
-                self.known[number] = read_rgb(sample.image), mask
+                self.known[number] = read_rgb(sample.image), self.dataset.mask(sample)
             crop, target = augment(*self.known[number], self.config.data, self.rng)
             crops.append(crop)
             targets.append(np.int64(sample.target) if target is None else target.astype(np.int64))

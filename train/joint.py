@@ -225,8 +225,7 @@ class Trainer(BaseTrainer):
                 entropy_id=codec.entropy_id.hex(),
             )
             held = whole_pictures(codec, crops.dataset, crops.config.data, source="latents", quiet=self.quiet)
-            answer = validate(build_head(info, self.networks[name]), held, crops.dataset)
-            figures[name] = answer["top1"] if crops.dataset.task == "classify" else answer["mean_iou"]
+            figures[name] = validate(build_head(info, self.networks[name]), held, crops.dataset).percent
         return figures
 
     def release(self, origin: str) -> Release:

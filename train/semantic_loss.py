@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from heads.class_balance import class_weights, pixels_of
 from heads.datasets import Dataset
 from heads.head_file import read_head
-from heads.training import class_weights, pixels_of
 from semcomp.semantics.results import VOID
 from semcomp.semantics.upsample import FINE
 from train.trainer import channels_last
@@ -52,7 +52,7 @@ class Meaning:
             if head.network.config.source != "pixels" or head.classes != dataset.classes:
                 raise ValueError(f"{path} must see pixels and know the classes {', '.join(dataset.classes)}")
             self.networks.append(channels_last(head.network, device))
-        masks = (dataset.mask(sample) for sample in dataset.train)
+        masks = (dataset.truth(sample) for sample in dataset.train)
         self.weights = class_weights(pixels_of(masks, len(dataset.classes)), BALANCE).to(device)
 
     def __call__(self, x: Tensor, label_map: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
-from semcomp.cli.failures import explain
+from semcomp.cli.failures import explain, in_flags
 from semcomp.cli.paths import STREAM, Job, JobPlan
-from semcomp.cli.terminal import json_line, printable
+from semcomp.cli.terminal import is_stdout_closed, json_line, printable
 from semcomp.errors import SemcompWarning
 from semcomp.workers import remove_temporaries, share_of_threads, signals_blocked, worker_pool
 
@@ -60,6 +60,8 @@ def run_batch(
     jobs = plan.jobs
     if any(job.target == STREAM for job in jobs) and sys.stdout.isatty():
         raise UsageError("binary data does not belong on a terminal: redirect stdout, or give -o")
+    if any(job.target == STREAM for job in jobs) and is_stdout_closed():
+        raise UsageError("stdout is closed, and the result would be lost: redirect stdout, or give -o")
     _check_model(options)
     report = _Report(
         options, keys, total=len(jobs) + len(plan.unusable), to_stdout=all(job.target != STREAM for job in jobs)
@@ -162,7 +164,7 @@ def _attempt(work: Work, job: Job, options: Namespace, prepared: Callable[[], An
             raise
         except Exception as error:
             record = _failure(job, error)
-    record["warnings"] = [str(entry.message) for entry in heard]
+    record["warnings"] = [in_flags(str(entry.message)) for entry in heard]
     record.setdefault("seconds", time.perf_counter() - start)
     record["seconds"] = round(record["seconds"], 4)
     return record

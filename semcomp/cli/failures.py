@@ -24,6 +24,10 @@ FLAGS = (
     ("overwrite it with force", "overwrite it with --force"),
     ('the generator "faithful"', "--generator faithful"),
     ("void=", "--void "),
+    (
+        "choose another head, or give a label map, a mask or a box",
+        "choose another --head, or give --label-map, --keep-mask or --keep-box",
+    ),
 )
 """What the library calls an argument, and the option that sets it."""
 _PACKAGES = {"PIL": "pillow", "yaml": "PyYAML", "constriction": "constriction"}

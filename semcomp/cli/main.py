@@ -13,7 +13,7 @@ from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_
 from semcomp.cli.failures import explain
 from semcomp.cli.parser import build_parser
 from semcomp.cli.signals import Terminated
-from semcomp.cli.terminal import complain, say
+from semcomp.cli.terminal import complain, say, stand_in_for_closed_streams
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    stand_in_for_closed_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         if argv is None:

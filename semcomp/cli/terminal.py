@@ -6,6 +6,7 @@ that the terminal's encoding lacks. A printed line shows those as \\n, \\x1b and
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from argparse import ArgumentParser
@@ -18,6 +19,23 @@ _UNSAFE = re.compile(
     "\u2028\u2029"  # separators of lines and paragraphs
     "\ud800-\udfff]"  # bytes of a file name that are not UTF-8
 )
+
+
+_stand_ins: list[TextIO] = []
+"""What a process prints to that was started with stdout or stderr closed."""
+
+
+def stand_in_for_closed_streams() -> None:
+    """Let a process that was started with stdout or stderr closed (`>&-`) print to nowhere instead of failing."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            _stand_ins.append(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - open while it runs
+            setattr(sys, name, _stand_ins[-1])
+
+
+def is_stdout_closed() -> bool:
+    """Return whether what is written to stdout is lost, because the process was started without it."""
+    return sys.stdout in _stand_ins
 
 
 def printable(text: str, stream: TextIO) -> str:

@@ -13,6 +13,7 @@ quality 60 within 0.05 dB, the rest is 0.8 dB below a file of quality 15, and th
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semcomp.generative.selection import label_map_of, near, selected, warn_of_little
+from semcomp.errors import SemcompWarning
+from semcomp.generative.selection import ELSE, label_map_of, near, not_found, selected, warn_of_little
 from semcomp.imaging.picture import Picture
 from semcomp.semantics.head import Head
 from semcomp.semantics.results import Segmentation
@@ -67,9 +69,11 @@ class Priority:
         found = selected(picture, segmentation=segmentation, keep=self.keep, mask=self.mask, boxes=self.boxes)
         share = float(found.mean())
         self.on_found(share)
-        warn_of_little(share, keep=self.keep)
         if not share:
+            why = not_found(keep=self.keep, head=None if self.segmentation else head, mask=self.mask)
+            warnings.warn(f"the whole image is coded at its quality: {why}; {ELSE}", SemcompWarning, stacklevel=3)
             return y
+        warn_of_little(share, keep=self.keep, segmentation=segmentation)
         rows, columns = np.nonzero(~near(found, dilate=self.dilate))
         mixed = y.copy() if isinstance(y, np.ndarray) else y.clone()
         rest = codec.latents_of_analysis(y, picture, quality=self.rest_quality).y_hat

@@ -17,7 +17,7 @@ from semcomp.bitstream.generator_note import GeneratorNote
 from semcomp.errors import ImageError, ModelError
 from semcomp.generative.generator_file import TrainedGenerator
 from semcomp.generative.guide import GUIDE_CELL
-from semcomp.generative.selection import label_map_of, positions, selected, warn_of_little
+from semcomp.generative.selection import ELSE, label_map_of, not_found, positions, selected, warn_of_little
 from semcomp.imaging.picture import Picture
 from semcomp.pipeline.completion import GenerativePlan
 from semcomp.semantics.head import Head, Segmentation
@@ -87,6 +87,8 @@ class Request:
         found = selected(picture, segmentation=segmentation, keep=self.keep, mask=self.mask, boxes=self.boxes)
         share = float(found.mean())
         self.on_found(share)
-        if share:
-            warn_of_little(share, keep=self.keep)
+        if not share:
+            why = not_found(keep=self.keep, head=None if self.segmentation else self.head, mask=self.mask)
+            raise ImageError(f"nothing is to be kept: {why}; {ELSE}, or synthesise the whole image")
+        warn_of_little(share, keep=self.keep, segmentation=segmentation)
         return positions(found, dilate=self.dilate)

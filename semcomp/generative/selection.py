@@ -14,11 +14,14 @@ from semcomp.errors import ImageError, SemcompWarning
 from semcomp.imaging.picture import Picture
 from semcomp.semantics.class_names import class_numbers
 from semcomp.semantics.head import Head, Segmenter, not_a_segmenter
+from semcomp.semantics.limits import NEVER
 from semcomp.semantics.results import Segmentation
 from semcomp.types import STRIDE_Y
 
 HEAD_QUALITY = 75
 """Quality at which a head reads the image, whatever is coded of it."""
+ELSE = "choose another head, or give a label map, a mask or a box"
+"""What a caller can do where nothing was found."""
 LITTLE = 0.01
 """Share of an image below which a caller is warned that little was found."""
 
@@ -73,12 +76,47 @@ def selected(
     return found
 
 
-def warn_of_little(share: float, *, keep: Sequence[str]) -> None:
-    """Warn where next to nothing was found of what is to be kept."""
-    what = ", ".join(keep) or "what is to be kept"
-    if share == 0:
-        warnings.warn(f"nothing was found of {what}", SemcompWarning, stacklevel=4)
-    elif share < LITTLE:
+def not_found(*, keep: Sequence[str], head: Head | None, mask: NDArray[np.bool_] | None) -> str:
+    """Say what was looked for in vain, and by what.
+
+    Args:
+        keep: Classes that were looked for.
+        head: The head that looked for them. None means a given label map.
+        mask: A mask that marks nothing, if one was given.
+    """
+    reasons = []
+    if keep:
+        never = [name for name in keep if head is not None and not can_say(head, name)]
+        found = ", ".join(f"{name} 0 %" for name in keep)
+        reasons.append(f"the head {head.name} found {found}" if head is not None else f"the label map shows {found}")
+        if never:
+            reasons.append(f"it never says {' or '.join(never)}, because it was wrong too often")
+    if mask is not None:
+        reasons.append("the mask is empty")
+    return ", and ".join(reasons) or "the boxes are empty"
+
+
+def can_say(head: Head, name: str) -> bool:
+    """Whether the limits of a head let it say a class, which may be a plain word."""
+    confidence = head.limits.confidence
+    return not confidence or confidence[class_numbers([name], head.classes)[0]] != NEVER
+
+
+def warn_of_little(share: float, *, keep: Sequence[str], segmentation: Segmentation | None) -> None:
+    """Warn of each class that was found nowhere, and where little was found of what is to be kept.
+
+    Args:
+        share: The share of the image that was found.
+        keep: Classes that were looked for.
+        segmentation: The label map that shows where they are, if classes were looked for.
+    """
+    if segmentation is not None:
+        there = set(np.unique(segmentation.label_map).tolist())
+        absent = [name for name in keep if class_numbers([name], segmentation.classes)[0] not in there]
+        if absent:
+            warnings.warn(f"nothing was found of {', '.join(absent)}", SemcompWarning, stacklevel=4)
+    if share < LITTLE:
+        what = ", ".join(keep) or "what is to be kept"
         text = f"little was found of {what}: {100 * share:.2f} % of the image"
         warnings.warn(text, SemcompWarning, stacklevel=4)
 

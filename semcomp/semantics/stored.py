@@ -2,7 +2,7 @@
 
     heads = semcomp.semantics.stored.from_heads([semcomp.load_head("street")])
     data = codec.encode(image, semantics=heads)
-    labels, segmentation = semcomp.semantics.stored.read(data)
+    labels, segmentation = semcomp.semantics.stored.read_semantics(data)
 
 Semantics beside the coded image are DeepSIC's pre-semantic form (Luo et al. 2018): made once, at encoding time, and
 read without any network. They are optional chunks: damage to them costs the semantics, never the image.
@@ -111,7 +111,7 @@ def _worth_storing(labels: Labels) -> Labels:
     return labels.top(count)
 
 
-def read(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Labels | None, Segmentation | None]:
+def read_semantics(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Labels | None, Segmentation | None]:
     """Read the labels and the label map of a file, None where there is none. FormatError where one is damaged."""
     container = read_container(data, max_pixels=max_pixels)
     return read_labels(container), read_segmentation(container)

@@ -113,6 +113,8 @@ class TestOwnOutputs:
         assert not (folder / "out/renamed.semc").exists()
         assert main(["encode", "t/renamed.png"]) == 1
         assert "t/renamed.png: semcomp wrote this label map; it is not a photo" in capsys.readouterr().err
+        assert main(["compare", "t/renamed.png"]) == 2
+        assert "t/renamed.png: semcomp wrote this label map; it is not a photo" in capsys.readouterr().err
 
     def test_one_result_a_picture(self, folder: Path, stand_in: Any) -> None:
         assert main(["encode", "t"]) == 0

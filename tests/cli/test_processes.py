@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -134,6 +135,17 @@ class TestSignals:
 
 
 class TestStreams:
+    @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+    def test_closed_streams_lose_no_file(self, folder: Path, closed: str) -> None:
+        encode = f"{shlex.join(SEMCOMP)} encode photos/00.png"
+        assert subprocess.run(f"{encode} -o made.semc {closed}", shell=True).returncode == 0
+        assert semcomp.info("made.semc").width == 300
+
+    def test_a_result_for_a_closed_stdout_is_refused(self, folder: Path) -> None:
+        command = f"{shlex.join(SEMCOMP)} encode photos/00.png -o - >&-"
+        done = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 2 and "stdout is closed" in done.stderr
+
     @pytest.fixture
     def semc(self, folder: Path, codec: Any) -> Path:
         data = codec.encode("photos/00.png", quality=30)

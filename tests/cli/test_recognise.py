@@ -21,7 +21,7 @@ from semcomp.cli.batch import get_codec
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
 from semcomp.semantics.results import VOID, Labels, Segmentation
-from semcomp.semantics.stored import read as read_semantics
+from semcomp.semantics.stored import read_semantics
 
 NAMES = ("road", "car", "sky")
 PALETTE = ((10, 20, 30), (200, 0, 0), (0, 0, 250))

@@ -25,7 +25,7 @@ from semcomp.generative.noise import TILE, noise_at, noise_tile
 from semcomp.generative.request import Request
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
-from semcomp.pipeline.completion import GenerativePlan
+from semcomp.pipeline.completion import GenerativePlan, GeneratorChoice
 from semcomp.pipeline.rdo import choose_symbols
 from semcomp.semantics.head import Segmentation, default_palette
 from semcomp.workers import worker_pool
@@ -303,6 +303,34 @@ def test_generators_complete_pictures_as_the_library_does(
         edge.decode(ordinary, generator="realistic")
     with pytest.warns(SemcompWarning, match="what is synthesised will differ"):
         edge.decode(edge.encode(photo, generative=Kept(None)), generator="untrained")
+
+
+def with_the_names_of_the_library(edge: EdgeCodec, folder: Path) -> EdgeCodec:
+    """A copy of the export whose only generator goes by the names and ids of the library's, the default one last."""
+    shutil.copytree(edge.bundle.directory, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (entry,) = manifest["generators"].values()
+    known = {name: load_generator(name).generator_id.hex() for name in ("street", "photos")}
+    manifest["generators"] = {name: {**entry, "id": number} for name, number in known.items()}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return EdgeCodec(folder, threads=1)
+
+
+def test_client_and_library_choose_one_generator(
+    edge: EdgeCodec, codec: Codec, photo: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    client = with_the_names_of_the_library(edge, tmp_path / "named")
+    street = Request(generator=load_generator("street"))
+    for data, name in (
+        (codec.encode(photo, quality=30), "photos"),
+        (codec.encode(photo, quality=30, generative=street), "street"),
+        (codec.encode(photo, quality=30, generative=Request(generator=load_generator("photos"))), "photos"),
+    ):
+        for choice in (GeneratorChoice.REALISTIC, "realistic", None):
+            ours, theirs = (each.decode(data, generator=choice).info.get("synthesised") for each in (client, codec))
+            assert ours == theirs
+            if choice is not None:
+                assert f"the generator {name} ({load_generator(name).generator_id.hex()})" in str(ours)
 
 
 def test_noise_is_a_function_of_its_seed() -> None:

@@ -67,12 +67,20 @@ def test_a_class_is_found_by_its_name_and_its_share_is_told(codec: Codec, scene:
 def test_what_is_not_found_costs_bytes_and_never_the_image(codec: Codec, scene: NDArray[np.uint8]) -> None:
     label_map = np.zeros(scene.shape[:2], np.uint8)
     segmentation = Segmentation(label_map=label_map, classes=("sky", "person"), palette=default_palette(2))
-    with pytest.warns(SemcompWarning, match="nothing was found of person"):
+    with pytest.warns(SemcompWarning, match="at its quality: the label map shows person 0 %; choose"):
         data = codec.encode(scene, quality=60, priority=Priority(segmentation=segmentation, keep=("person",)))
     assert data == codec.encode(scene, quality=60)
     label_map[:2, :5] = 1
     with pytest.warns(SemcompWarning, match=r"little was found of person: 0\.04 %"):
         codec.encode(scene, quality=60, priority=Priority(segmentation=segmentation, keep=("person",)))
+
+
+def test_each_class_that_is_nowhere_is_named(codec: Codec, scene: NDArray[np.uint8]) -> None:
+    label_map = np.zeros(scene.shape[:2], np.uint8)
+    label_map[:64] = 1
+    segmentation = Segmentation(label_map=label_map, classes=("sky", "person", "car"), palette=default_palette(3))
+    with pytest.warns(SemcompWarning, match="^nothing was found of car$"):
+        codec.encode(scene, quality=60, priority=Priority(segmentation=segmentation, keep=("person", "car")))
 
 
 def test_a_part_that_is_everything_changes_nothing(codec: Codec, scene: NDArray[np.uint8]) -> None:
@@ -134,4 +142,22 @@ def test_the_command_line_warns_where_nothing_is_found(
     with warnings.catch_warnings():
         assert main(["encode", str(tmp_path / "a.png"), "--keep", "person", "--head", "objects"]) == 0
     out, err = capsys.readouterr()
-    assert "0.0 % found to keep: all is kept" in out and "nothing was found of person" in err
+    assert "0.0 % found to keep: all is kept" in out
+    assert (
+        "the head objects found person 0 %; choose another --head, or give --label-map, --keep-mask or --keep-box"
+        in err
+    )
+
+
+def test_a_class_that_a_head_never_says_is_named(
+    tmp_path: Path, scene: NDArray[np.uint8], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(scene).save(tmp_path / "a.png")
+    arguments = ["encode", str(tmp_path / "a.png"), "--keep", "dog", "--keep", "person", "--head", "objects"]
+    why = "the head objects found dog 0 %, person 0 %, and it never says dog, because it was wrong too often; choose"
+    with warnings.catch_warnings():
+        assert main(arguments) == 0
+        assert f"the whole image is coded at its quality: {why}" in capsys.readouterr().err
+        assert main([*arguments, "--drop", "-f"]) == 1
+    told = capsys.readouterr().err
+    assert f"nothing is to be kept: {why}" in told and "synthesise the whole image" in told

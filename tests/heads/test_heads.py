@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from heads import fit as program
+from heads.class_balance import epoch, pixels_of, repeats, seen_more
 from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.datasets import DataConfig, DataError, find_dataset
 from heads.depthwise import quick_depthwise
@@ -22,10 +23,10 @@ from heads.head_file import FORMAT, HeadInfo, build_network, embedded, read_head
 from heads.inference import for_inference
 from heads.latent_cache import Cache, augment, open_cache
 from heads.layers import count
-from heads.score import Score, confusion, iou, mean_iou
+from heads.score import MeanIou, TopOne, confusion, iou, mean_iou
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from heads.squeezenet import SqueezeNet
-from heads.training import OptimConfig, epoch, learn, pixels_of, repeats, seen_more
+from heads.training import OptimConfig, learn
 from semcomp.codec.codec import Codec
 from semcomp.errors import ModelError
 from semcomp.networks.precision import fast_pixels
@@ -181,7 +182,7 @@ def test_void_is_ignored_and_numbers_are_kept(mask_folders: Path) -> None:
     dataset = find_dataset("segment", DataConfig(folder=str(mask_folders), hold_out="0"))
     assert dataset.classes == ("Across", "Along") and len(dataset.palette) == 2
     assert len(dataset.val) == 10 and len(dataset.train) == 2
-    mask = dataset.mask(dataset.train[0])
+    mask = dataset.truth(dataset.train[0])
     assert set(np.unique(mask)) == {0, 1, VOID} and (mask[:2] == VOID).all()
 
 
@@ -229,6 +230,7 @@ def test_a_mask_with_numbers_beyond_255_is_one_sentence(tmp_path: Path) -> None:
         ("classify", {}, "data.folder is missing"),
         ("segment", {"folder": "nowhere"}, "there is no folder"),
         ("segment", {}, "data.images is missing"),
+        ("detect", {}, "there is no task detect; choose one of classify, segment"),
     ],
 )
 def test_missing_data_is_one_sentence(task: str, change: dict[str, Any], message: str) -> None:
@@ -321,10 +323,10 @@ def test_an_answer_that_knows_nothing_is_wrong_and_void_is_not_counted() -> None
     matrix = confusion(truth, answer, 2)
     assert matrix.tolist() == [[1, 0, 1], [0, 0, 1]]
     assert np.allclose(iou(matrix), [0.5, 0])
-    score = Score("segment", ("a", "b"))
+    score = MeanIou(("a", "b"))
     score.add(Segmentation(label_map=answer, classes=("a", "b"), palette=default_palette(2)), truth)
     assert score.figures == {"mean_iou": 25.0, "pixel_accuracy": 33.33}
-    named = Score("classify", ("a", "b"))
+    named = TopOne(("a", "b"))
     named.add(Labels(names=(), scores=()), 0)
     named.add(Labels(names=("A", "b"), scores=(0.6, 0.4)), 0)
     assert named.figures == {"top1": 50.0}
@@ -366,7 +368,7 @@ def test_natural_scores_are_free_of_weights_and_repeats() -> None:
         o = OptimConfig(
             minutes=None, epochs=40, batch=32, lr=1e-2, warmup_steps=1, balance=0.5, repeat=0.5, natural=natural
         )
-        learn(network, crops, o, task="segment", classes=2, seed=0, quiet=True)
+        learn(network, crops, o, classes=2, seed=0, quiet=True)
         with torch.no_grad():
             logits = network.eval()(torch.zeros(1, 3, 64, 64), torch.tensor([50]))
         answers[natural] = float(logits.softmax(1)[:, 1].mean())

@@ -12,7 +12,7 @@ import torch
 from heads.datasets import DataConfig, find_dataset
 from heads.latent_cache import open_cache, to_network
 from heads.layers import LatentStem, PixelStem
-from heads.stem_unfolding import pixels_from_latents, seen, unfolding
+from heads.stem_unfolding import pixels_from_latents, unfolding
 from heads.warp import MOVED, draw, warped
 from semcomp.codec.codec import Codec
 
@@ -120,7 +120,7 @@ def test_mirrored_crops_are_seen_mirrored(codec: Codec, few_crops: Any, source: 
         stem: Any = PixelStem(16, widths=(8, 12)).eval()
         value = torch.rand(2, 3, 32, 48)
         expected = stem(torch.stack([value[0].flip(2), value[1]]), quality)
-        assert torch.equal(stem(seen(stem, value, places), quality), expected)
+        assert torch.equal(stem(value, quality, places), expected)
         return
     stem, value = LatentStem(320, 16, widths=(8, 12)).eval(), to_network(few_crops.value[:2])
     with unfolding(stem, codec, few_crops, start=None):
@@ -130,7 +130,7 @@ def test_mirrored_crops_are_seen_mirrored(codec: Codec, few_crops: Any, source: 
             for block in stem.descent:
                 layer = getattr(block, "depthwise", None) or block.conv
                 layer.weight.copy_(layer.weight.flip(3))
-        answer = stem(seen(stem, value, places), quality)
+        answer = stem(value, quality, places)
     assert torch.allclose(answer[0], straight[0].flip(2), rtol=1e-3, atol=1e-4)
     assert not torch.allclose(answer[1], straight[1].flip(2), rtol=1e-3, atol=1e-4)
 

@@ -18,8 +18,7 @@ from semcomp.bitstream.container import Chunk, ChunkKind, Container, read, write
 from semcomp.codec.codec import Codec
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompError, SemcompWarning
 from semcomp.semantics.head import Classifier, Labels, Segmentation, Segmenter, default_palette, head_names, load_head
-from semcomp.semantics.stored import Semantics, from_heads
-from semcomp.semantics.stored import read as read_semantics
+from semcomp.semantics.stored import Semantics, from_heads, read_semantics
 from semcomp.types import Latents
 
 if sys.version_info >= (3, 11):

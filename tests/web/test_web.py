@@ -23,6 +23,7 @@ from semcomp.bitstream.container import Chunk, ChunkKind, Container, read, write
 from semcomp.bitstream.generator_note import GeneratorNote
 from semcomp.bitstream.inspect import info
 from semcomp.bitstream.keep_mask import unpack_keep
+from semcomp.bitstream.label_map_header import VOID
 from semcomp.bitstream.origin import read_origin
 from semcomp.codec.codec import Codec
 from semcomp.errors import SemcompWarning
@@ -496,3 +497,56 @@ def test_page_opens_files_and_explains_damage(used: tuple[Path, dict[str, Any]],
     for name in ("photo-wide", "map-dark", "kept-wide", "file-narrow", "damaged-narrow", "photo-narrow"):
         with Image.open(shots / f"{name}.png") as shot:
             assert len(shot.convert("RGB").getcolors(1 << 24)) > 50
+
+
+# ---- the page, where its heads keep quiet ----
+
+
+@pytest.fixture(scope="module")
+def quiet(built: None, chromium: str, exported_graphs: Path) -> dict[str, Any]:
+    shots = ROOT / "out" / "web"
+    shots.mkdir(parents=True, exist_ok=True)
+    done = node("tests/quiet.mjs", exported_graphs, shots, PHOTO, CHROMIUM=chromium)
+    assert done.returncode == 0, done.stderr[-4000:]
+    result: dict[str, Any] = json.loads(done.stdout)
+    assert "failure" not in result, result
+    assert result["strangers"] == [] and result["problems"] == []
+    return result
+
+
+def test_page_asks_for_a_head_and_names_experimental_ones(quiet: dict[str, Any], exported_graphs: Path) -> None:
+    ask = "Choose a head to ask what the picture shows."
+    assert quiet["unasked"] == {"note": ask, "rows": 0, "map": ask, "checked": 0}
+    heads = json.loads((exported_graphs / "manifest.json").read_text(encoding="utf-8"))["heads"]
+    marked = {name: (head["limits"] or {}).get("experimental", False) for name, head in heads.items()}
+    assert sorted(quiet["chips"]) == sorted(f"{name} (experimental)" if marked[name] else name for name in heads)
+
+
+def test_page_says_where_nothing_is_known(quiet: dict[str, Any]) -> None:
+    street, imagenette = quiet["answers"]["street"], quiet["answers"]["imagenette"]
+    assert street == {"note": "Nothing known.", "rows": 0, "map": "Nothing known.", "checked": 1}
+    assert (imagenette["note"], imagenette["rows"]) == ("Nothing known.", 0)
+
+
+def test_page_stores_that_nothing_is_known(quiet: dict[str, Any], codec: Codec) -> None:
+    data = (ROOT / "out" / "web" / "page-quiet.semc").read_bytes()
+    labels, segmentation = read_labels(read(data)), read_segmentation(read(data))
+    assert labels is not None and segmentation is not None
+    assert (labels.head, labels.names, segmentation.head) == ("street", (), "street")
+    assert (segmentation.label_map == VOID).all()
+    codec.read_symbols(data)
+
+
+def test_generator_needs_no_known_class(quiet: dict[str, Any], codec: Codec) -> None:
+    data = (ROOT / "out" / "web" / "page-quiet-kept.semc").read_bytes()
+    segmentation, origin = read_segmentation(read(data)), read_origin(read(data))
+    assert segmentation is not None and (segmentation.label_map == VOID).all()
+    assert origin is not None and 0 < origin.kept_share < 0.1
+    assert "synthesised by the generator street" in codec.decode(data).info["synthesised"]
+
+
+def test_page_says_that_the_rest_is_dropped(quiet: dict[str, Any], used: tuple[Path, dict[str, Any]]) -> None:
+    assert "the rest is dropped from the file" in quiet["keep"]
+    for what in ("kept", "painted"):
+        hint = used[1]["seen"][what]["hint"]
+        assert " % of the picture is kept. The rest is dropped from the file." in hint

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from semcomp.cli.batch import get_codec
 from semcomp.cli.commands.encode import encode_with_target, read_picture
-from semcomp.cli.exit_codes import EXIT_OK
+from semcomp.cli.exit_codes import EXIT_OK, UsageError
 from semcomp.cli.inputs import is_pipe
+from semcomp.cli.own_outputs import own_output
 from semcomp.cli.paths import STREAM, check_target, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.cli.terminal import say, say_json
@@ -37,6 +38,8 @@ def run(options: Namespace) -> int:
     default = "stdin.compare.html" if piped else str(Path(options.input).with_suffix(".compare.html"))
     target = options.output or default
     check_target(target, force=options.force)
+    if not piped and options.input != STREAM and (kind := own_output(options.input)):
+        raise UsageError(f"{options.input}: semcomp wrote this {kind}; it is not a photo")
     picture = read_picture(read_source(options.input), options)
     codec = get_codec(options.model, options.device, options.threads)
     data, quality, _ = encode_with_target(codec, picture, options)

@@ -8,12 +8,11 @@ import { save, toPng } from "./photo";
 import { STORED } from "./pipeline";
 import type { Session } from "./session";
 import { bytesToAnswer } from "./times";
-import { bitsAPixel, milliseconds, NOTHING_KNOWN, percent, renamed, size, thousands } from "./words";
+import { ASK_A_HEAD, bitsAPixel, milliseconds, NOTHING_KNOWN, percent, renamed, size, thousands } from "./words";
 
 /** How long the slider rests before a photo is encoded. */
 const PAUSE = 160;
 const STORED_NAME = "in the file";
-const ASK = "Choose a head to ask what the picture shows.";
 
 export class Controls {
   private readonly quality = byId<HTMLInputElement>("quality");
@@ -137,7 +136,7 @@ export class Controls {
     }
     list.classList.toggle("stale", !answer);
     const unasked = session.source !== null && !session.headFacts && session.head === STORED;
-    byId("answer-note").textContent = answer ? this.note(answer, choosing) : unasked ? ASK : "";
+    byId("answer-note").textContent = answer ? this.note(answer, rows.length, choosing) : unasked ? ASK_A_HEAD : "";
   }
 
   private legend(answer: Segmentation): Legend {
@@ -148,14 +147,14 @@ export class Controls {
     return { ...answer, labels: this.counted.labels };
   }
 
-  private note(answer: Labels | Segmentation, choosing: boolean): string {
+  private note(answer: Labels | Segmentation, rows: number, choosing: boolean): string {
     const { usesReference, answeredPart, head } = this.session;
-    if (!answer.labels.length) return `${NOTHING_KNOWN[0]!.toUpperCase()}${NOTHING_KNOWN.slice(1)}.`;
+    if (!rows) return NOTHING_KNOWN;
     if (head === STORED) return "The file says so itself; no network ran.";
     if (answer.task === "classify") return "The likeliest classes, read from the latents.";
-    if (usesReference) return "Read from the latents of the whole photo. What is kept is stored, the rest is not.";
+    if (usesReference) return "Read from the latents of the whole photo. What is kept is stored, the rest is dropped.";
     if (answeredPart) return "Shares of what is stored. The head saw nothing of the rest.";
-    return choosing ? "By area. Click a class to keep it and leave the rest of the picture out of the file." : "By area.";
+    return choosing ? "By area. Click a class to keep it and drop the rest of the picture from the file." : "By area.";
   }
 
   private download(): void {

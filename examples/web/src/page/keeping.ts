@@ -57,8 +57,9 @@ export class Keeping {
   }
 
   private ofMask(request: Uint8Array | null): string {
-    if (request) return `${percent(request.reduce((sum, value) => sum + value, 0) / request.length)} of the picture is kept`;
-    return "Paint what to keep. Now all of it is stored.";
+    if (!request) return "Paint what to keep: the rest is dropped from the file. Now all of the picture is stored.";
+    const kept = request.reduce((sum, value) => sum + value, 0) / request.length;
+    return `${percent(kept)} of the picture is kept. The rest is dropped from the file.`;
   }
 
   private ofFile(): string {

@@ -12,7 +12,7 @@ import { Session } from "./session";
 import { Stage, type View } from "./stage";
 import { showFacts, showTimings } from "./tables";
 import { startTheme } from "./theme";
-import { dimensions, percent, size, thousands } from "./words";
+import { ASK_A_HEAD, dimensions, NOTHING_KNOWN, percent, size, thousands } from "./words";
 
 const SAMPLE = "photo.png";
 
@@ -84,9 +84,14 @@ function drawLayers(): void {
   }
   stage.setOpacity(latentsOnly ? 1 : Number(byId<HTMLInputElement>("opacity").value) / 100);
   byId<HTMLInputElement>("opacity").disabled = latentsOnly;
-  const shown = byId("map-hint");
-  if (segmentation) shown.textContent = session.mask ? "Click a class, here or in the list, to keep it" : "";
-  else shown.textContent = pending ? "" : "This head gives labels. Choose one that gives a label map.";
+  byId("map-hint").textContent = pending ? "" : mapHint();
+}
+
+function mapHint(): string {
+  const { segmentation, mask, headFacts, answer } = session;
+  if (!segmentation) return headFacts || answer ? "This head gives labels. Choose one that gives a label map." : ASK_A_HEAD;
+  if (!segmentation.labels.length) return NOTHING_KNOWN;
+  return mask ? "Click a class, here or in the list, to keep it" : "";
 }
 
 function showTags(): void {

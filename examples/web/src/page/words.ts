@@ -32,5 +32,8 @@ export const dimensions = (width: number, height: number): string => `${thousand
 /** What a file with this name is called with another ending. */
 export const renamed = (name: string, ending: string): string => `${name.replace(/\.[a-z0-9]{1,5}$/i, "") || "picture"}${ending}`;
 
-/** What an empty answer is called. */
-export const NOTHING_KNOWN = "nothing known";
+/** What stands where an answer is empty. */
+export const NOTHING_KNOWN = "Nothing known.";
+
+/** What stands where no head was asked. */
+export const ASK_A_HEAD = "Choose a head to ask what the picture shows.";

@@ -1,0 +1,171 @@
+"""Lossless coding beside PNG, WebP, JPEG-LS and JPEG XL: bits per sub-pixel of real files, and speed.
+
+Every file is decoded again and compared with its photo. A rate is all bytes of all photos over all their sub-pixels
+(samples: three a pixel in colour). Speed is megapixels per second of processor time, so that other work on the machine
+does not count. The rivals run on one thread.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks import common
+from benchmarks.common import Check, at_most
+from semcomp.errors import MissingExtraError
+from semcomp.lossless.model import LosslessModel, load_model
+from semcomp.lossless.stream import decode_lossless, encode_lossless
+
+E3_BPSP, E7_BPSP = 2.615, 2.458
+"""What JPEG XL at efforts 3 and 7 writes for the 65 photos of data/val/gb82 and data/val/cid22."""
+
+
+@dataclass(frozen=True)
+class Codec:
+    """One way to write and read an image."""
+
+    name: str
+    encode: Callable[[NDArray[Any]], bytes | bytearray]
+    decode: Callable[[bytes], NDArray[Any]]
+
+
+def rivals() -> list[Codec]:
+    """The codecs of imagecodecs."""
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise MissingExtraError("The lossless benchmark", "eval") from error
+
+    def jpeg_xl(effort: int) -> Codec:
+        return Codec(
+            f"JPEG XL -e {effort}",
+            lambda pixels: imagecodecs.jpegxl_encode(pixels, lossless=True, effort=effort, numthreads=1),
+            lambda data: imagecodecs.jpegxl_decode(data, numthreads=1),
+        )
+
+    return [
+        Codec("PNG level 9", lambda pixels: imagecodecs.png_encode(pixels, level=9), imagecodecs.png_decode),
+        Codec("JPEG-LS", imagecodecs.jpegls_encode, imagecodecs.jpegls_decode),
+        Codec(
+            "WebP -m 4",
+            lambda pixels: imagecodecs.webp_encode(pixels, lossless=True, method=4, numthreads=1),
+            imagecodecs.webp_decode,
+        ),
+        *(jpeg_xl(effort) for effort in (3, 7, 9)),
+    ]
+
+
+def ours(model: LosslessModel, *, on_numpy: bool) -> Codec:
+    """semcomp on torch, or on numpy alone."""
+    networks = None
+    if not on_numpy:
+        from semcomp.networks.lossless_fast import TorchNetworks
+
+        networks = TorchNetworks(model)
+    return Codec(
+        "semcomp (numpy)" if on_numpy else "semcomp",
+        lambda pixels: encode_lossless(pixels, model=model, networks=networks),
+        lambda data: decode_lossless(data, model=model, networks=networks),
+    )
+
+
+def measure(codec: Codec, pixels: NDArray[Any]) -> dict[str, float]:
+    """Bytes, processor seconds of both directions, and how many samples came back wrong."""
+    start = time.process_time()
+    data = bytes(codec.encode(pixels))
+    written = time.process_time()
+    back = codec.decode(data)
+    return {
+        "bytes": len(data),
+        "encode_s": written - start,
+        "decode_s": time.process_time() - written,
+        "wrong": int((np.asarray(back) != pixels).sum()),
+    }
+
+
+def summary(rows: list[dict[str, float]], photos: list[NDArray[Any]]) -> dict[str, float]:
+    """Rate and speed of one codec over all photos."""
+    samples = sum(pixels.size for pixels in photos)
+    megapixels = sum(pixels.shape[0] * pixels.shape[1] for pixels in photos) / 1e6
+    return {
+        "bpsp": round(8 * sum(row["bytes"] for row in rows) / samples, 4),
+        "encode_mpx_s": round(megapixels / max(sum(row["encode_s"] for row in rows), 1e-9), 3),
+        "decode_mpx_s": round(megapixels / max(sum(row["decode_s"] for row in rows), 1e-9), 3),
+        "wrong": int(sum(row["wrong"] for row in rows)),
+    }
+
+
+def table_of(results: dict[str, dict[str, float]], count: int) -> str:
+    """The result as text."""
+    lines = [f"{count} photos", f"{'':<18}{'bits per sub-pixel':>20}{'encode Mpx/s':>14}{'decode Mpx/s':>14}"]
+    for name, row in results.items():
+        lines.append(f"{name:<18}{row['bpsp']:>20.4f}{row['encode_mpx_s']:>14.2f}{row['decode_mpx_s']:>14.2f}")
+    return "\n".join(lines)
+
+
+def checks_of(results: dict[str, dict[str, float]], *, limit: float | None) -> list[Check]:
+    """Nothing is wrong, and the rate is below a limit where one is given."""
+    checks = [at_most(f"wrong samples, {name}", row["wrong"], 0, "") for name, row in results.items()]
+    if limit is not None:
+        checks.append(at_most("bits per sub-pixel", results["semcomp"]["bpsp"], limit, ""))
+    return checks
+
+
+def read_photos(options: argparse.Namespace) -> tuple[list[str], list[NDArray[Any]]]:
+    """Names and pixels of the photos, evenly spaced where there are more than asked for."""
+    paths = common.find_photos(options.photos)
+    paths = common.spread(paths, options.limit) if options.limit else paths
+    pixels = [np.asarray(Image.open(path).convert("L" if options.grey else "RGB")) for path in paths]
+    return [path.name for path in paths], pixels
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark; the exit status."""
+    example = "python -m benchmarks.lossless data/val/gb82 data/val/cid22 --model runs/lossless/model.safetensors"
+    parser = common.make_parser("lossless", __doc__, example)
+    parser.add_argument("photos", nargs="+", type=Path, help="lossless photos, or folders of them")
+    parser.add_argument("--limit", type=int, metavar="N", help="measure at most N photos, evenly spaced")
+    parser.add_argument("--grey", action="store_true", help="measure the photos in grey")
+    parser.add_argument("--threads", type=int, default=1, help="threads of semcomp (default: 1)")
+    parser.add_argument("--numpy", action="store_true", help="measure semcomp without torch too")
+    parser.add_argument("--alone", action="store_true", help="leave the rivals out")
+    parser.add_argument(
+        "--at-most",
+        type=float,
+        metavar="BPSP",
+        help=f"fail above this rate (JPEG XL on val: -e 3 {E3_BPSP}, -e 7 {E7_BPSP})",
+    )
+    options = parser.parse_args(arguments)
+    import torch
+
+    torch.set_num_threads(options.threads)
+    model = load_model(options.model)
+    codecs = [ours(model, on_numpy=False)]
+    codecs += [ours(model, on_numpy=True)] if options.numpy else []
+    codecs += [] if options.alone else rivals()
+    names, photos = read_photos(options)
+    rows: dict[str, list[dict[str, float]]] = {codec.name: [] for codec in codecs}
+    for pixels in common.progress(photos, total=len(photos), label="photos", options=options):
+        for codec in codecs:
+            rows[codec.name].append(measure(codec, pixels))
+    results = {name: summary(of_codec, photos) for name, of_codec in rows.items()}
+    result: dict[str, Any] = {"photos": len(photos), "model": model.id.hex(), "origin": model.origin, "codecs": results}
+    return common.finish(
+        "lossless",
+        options,
+        result=result,
+        checks=checks_of(results, limit=options.at_most),
+        table=table_of(results, len(photos)),
+        unseen={"rows": {name: dict(zip(names, of_codec, strict=True)) for name, of_codec in rows.items()}},
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(common.guarded(main))

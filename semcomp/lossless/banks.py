@@ -1,0 +1,60 @@
+"""Frequency tables of the symbols, and how a file's own symbols change them.
+
+There are 512 tables for luma and 512 for each colour difference, one for every scale and phase of a prediction. A file
+starts from the model's tables. After every step the symbols that were coded are counted, and the next step of the same
+channel mixes the counts with the model's tables. Encoder and decoder count the same symbols in the same integers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semcomp.bitstream.frequency_tables import PRECISION, TOTAL, Tables
+from semcomp.lossless.step import PHASES, SCALES
+
+Int32 = NDArray[np.int32]
+
+CHANNELS = 3
+TABLES = SCALES * PHASES
+PRIOR_WEIGHT = 400
+"""The model's table weighs as much as this many counted symbols."""
+REBUILD = 2048
+"""Counts change the tables once they have grown by this many symbols."""
+
+
+class AdaptiveBank:
+    """The tables of one channel of one file, as they follow its symbols."""
+
+    def __init__(self, prior: Tables) -> None:
+        self.tables = prior
+        """The tables of the next step."""
+        self._prior = prior
+        self._weighted = prior.flat.astype(np.int64) * PRIOR_WEIGHT
+        self._counts = np.zeros(len(prior.flat), np.int64)
+        self._waiting = 0
+
+    def count(self, tables: Int32, symbols: Int32) -> None:
+        """Count the symbols of a step under the numbers of their tables; sometimes the tables change."""
+        prior = self._prior
+        bounds = prior.bounds.astype(np.int64)[tables]
+        category = np.where(np.abs(symbols) > bounds, 2 * bounds + 1, symbols + bounds)
+        self._counts += np.bincount(prior.offsets[tables] + category, minlength=len(self._counts))
+        self._waiting += len(symbols)
+        if self._waiting >= REBUILD:
+            self._waiting = 0
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        """Mix the prior and the counts: every frequency is at least 1, and the most frequent one takes the rest."""
+        starts = self._prior.offsets[:-1]
+        sizes = np.diff(self._prior.offsets)
+        seen = np.add.reduceat(self._counts, starts)
+        share = (self._weighted + (self._counts << PRECISION)) // np.repeat(seen + PRIOR_WEIGHT, sizes)
+        frequencies = 1 + (share * np.repeat(TOTAL - sizes, sizes) >> PRECISION)
+        missing = TOTAL - np.add.reduceat(frequencies, starts)
+        largest = np.repeat(np.maximum.reduceat(frequencies, starts), sizes) == frequencies
+        first = np.flatnonzero(largest)
+        _, at = np.unique(np.searchsorted(starts, first, side="right"), return_index=True)
+        frequencies[first[at]] += missing
+        self.tables = Tables.from_arrays(self._prior.bounds, frequencies)

@@ -1,0 +1,165 @@
+"""Lines that are fitted to the surroundings of a pixel, in integers: the adaptive part of the traditional prediction.
+
+Luma: a pixel is between two pairs of known neighbours, across and along, or on the two diagonals. How much each pair
+counts is fitted where everything is known: at known pixels and their neighbours twice as far away, because edges look
+alike at both scales (Li and Orchard 2001, "New edge-directed interpolation").
+
+Colour: a difference is a linear function of the planes before it, fitted to the window. Its value at the pixel's own
+luma, and first difference, is the prediction, as in the cross-component linear models of video coding.
+
+Errors: how the errors of two planes go together is fitted to the errors around; the error that a pixel has in one plane
+then predicts the error in the next.
+
+Slopes are in units of 1/64. Sums are int32 or int64, wide enough to be exact.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from semcomp.lossless.geometry import REACH, Neighbour
+
+FITS = (6, 6, 10)
+"""Features that come from fits, of luma and of the two colour differences."""
+NEAR, WIDE = 4, 12
+"""Pixels that the two fits of luma learn from; whole rings for the wide one."""
+PIXELS = 8
+"""Pixels that a fit of colour learns from."""
+BOLD, HELD = 16, 256
+"""Variances that are added to the variances of a fit, so that it says nothing about flat surroundings."""
+_LIMIT = 127
+_DIAGONAL = ((-1, -1), (1, 1), (-1, 1), (1, -1))
+_STRAIGHT = ((0, -1), (0, 1), (-1, 0), (1, 0))
+_ORDER = {"11": (0, 3, 1, 2), "01": (0, 1, 2, 3), "10": (2, 3, 0, 1)}
+"""Where the pixels of the pairs are among the first four of a window."""
+
+
+def wide_kind(xp: Any, bits: int) -> Any:
+    """The type that sums of products of pixels need."""
+    return xp.int32 if bits == 8 else xp.int64
+
+
+def slope(xp: Any, shared: Any, spread: Any, limit: int = 256) -> Any:
+    """64 shared / spread, at most ``limit`` in magnitude."""
+    return xp.clip((64 * shared) // spread, -limit, limit)
+
+
+def window_sum(planes: dict[str, Any], pixels: tuple[Neighbour, ...], rows: slice) -> Any:
+    """Sum of padded planes (B, h + 4, w + 4) over some neighbours: (N,) for the cells of ``rows``."""
+    return sum(view(planes[pixel.lattice], pixel, rows) for pixel in pixels).reshape(-1)
+
+
+def view(plane: Any, pixel: Neighbour, rows: slice) -> Any:
+    """(B, rows, w): a neighbour's values in a padded plane for the cells of ``rows``."""
+    columns = plane.shape[2] - 2 * REACH
+    top, left = rows.start + REACH + pixel.row, REACH + pixel.column
+    return plane[:, top : top + rows.stop - rows.start, left : left + columns]
+
+
+class LumaFit:
+    """The two slopes of one pass of a level, for every cell."""
+
+    def __init__(self, xp: Any, planes: dict[str, Any], target: str, *, bits: int) -> None:
+        """``planes`` are padded, (C, B, h + 4, w + 4), by lattice; luma is channel 0."""
+        self._xp, self._bits, self._order = xp, bits, _ORDER[target]
+        self._curve: dict[str, Any] = {}
+        self._step: dict[str, Any] = {}
+        for lattice, plane in planes.items():
+            luma = xp.zeros(plane.shape[1:], dtype=wide_kind(xp, bits))
+            luma[:] = plane[0]
+            offsets = _DIAGONAL if target == "11" else _STRAIGHT
+            first, second, third, fourth = (_moved(luma, *offset) for offset in offsets)
+            across, along = first + second, third + fourth
+            self._curve[lattice] = _padded_by_one(xp, 4 * _moved(luma, 0, 0) - across - along)
+            self._step[lattice] = _padded_by_one(xp, across - along)
+        self._shared = {lattice: self._curve[lattice] * step for lattice, step in self._step.items()}
+        self._spread = {lattice: step * step for lattice, step in self._step.items()}
+
+    def run(self, pixels: tuple[Neighbour, ...], around: Any, k: Any, rows: slice) -> tuple[Any, tuple[Any, ...]]:
+        """The prediction's distance from the mean of four, in pixels (N,), and rows of features.
+
+        Args:
+            pixels: The window that the wide fit learns from; its first NEAR pixels are the near fit's.
+            around: The four nearest pixels (4, N), in the order of a window.
+            k: Activity (N,).
+            rows: Which rows of cells.
+        """
+        xp, slopes = self._xp, []
+        first, second, third, fourth = (around[number] for number in self._order)
+        difference = first + second - third - fourth
+        for window in (pixels, pixels[:NEAR]):
+            quiet = (256 << 2 * (self._bits - 8)) * len(window)
+            shared, spread = (window_sum(planes, window, rows) for planes in (self._shared, self._spread))
+            slopes.append(slope(xp, shared, spread + quiet, 128))
+        wide, near = (one * difference for one in slopes)
+        missed: Any = 0
+        missed_size: Any = 0
+        for pixel in pixels[:NEAR]:
+            curve, step = (view(planes[pixel.lattice], pixel, rows) for planes in (self._curve, self._step))
+            miss = (curve - ((slopes[1].reshape(step.shape) * step) >> 6)).reshape(-1)
+            missed, missed_size = missed + miss, missed_size + xp.abs(miss)
+        found = ((wide >> 4) >> k, (near >> 4) >> k, missed >> k, missed_size >> k, *slopes)
+        return (wide + 128) >> 8, tuple(xp.clip(one, -_LIMIT, _LIMIT) for one in found)
+
+
+def line(xp: Any, values: Any, over: Any, held: int) -> Any:
+    """Slope (N,) of scaled features over others, (PIXELS, N) each."""
+    shared, spread = _moment(xp, values, over), _moment(xp, over, over)
+    return slope(xp, shared, spread + held * PIXELS**2)
+
+
+def plane(xp: Any, values: Any, over: Any, and_over: Any, held: int) -> tuple[Any, Any]:
+    """Slopes (N,) of scaled features over two others at once, (PIXELS, N) each, by least squares."""
+    quiet = held * PIXELS**2
+    one, two = (_wide(xp, _moment(xp, part, part)) + quiet for part in (over, and_over))
+    both = _wide(xp, _moment(xp, over, and_over))
+    first, second = (_wide(xp, _moment(xp, values, part)) for part in (over, and_over))
+    determinant = one * two - both * both
+    return slope(xp, first * two - second * both, determinant), slope(xp, second * one - first * both, determinant)
+
+
+def offset(xp: Any, slopes: tuple[Any, ...], differences: tuple[Any, ...]) -> Any:
+    """What a fit adds to the mean of the four nearest pixels, times 256.
+
+    ``differences`` (pixels, N) are of the planes that it is over, relative to the pixel's own values.
+    """
+    total: Any = 0
+    for one, difference in zip(slopes, differences, strict=True):
+        total = total - one * difference[:4].sum(0, dtype=xp.int32)
+    return total
+
+
+def misses(xp: Any, values: Any, slopes: tuple[Any, ...], over: tuple[Any, ...]) -> Any:
+    """How far scaled features (PIXELS, N) are off a fit that goes through the mean of the four nearest: sum / 8."""
+    rest = values
+    for one, features in zip(slopes, over, strict=True):
+        rest = rest - ((one * features) >> 6)
+    level = rest[:4].sum(0, dtype=xp.int32) >> 2
+    return xp.abs(rest - level).sum(0, dtype=xp.int32) >> 3
+
+
+def limited(xp: Any, rows: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Rows of features within their limits."""
+    return tuple(xp.clip(row, -_LIMIT, _LIMIT) for row in rows)
+
+
+def _moment(xp: Any, x: Any, y: Any) -> Any:
+    """Covariance of x and y times the square of their number."""
+    return len(x) * (x * y).sum(0, dtype=xp.int32) - x.sum(0, dtype=xp.int32) * y.sum(0, dtype=xp.int32)
+
+
+def _wide(xp: Any, values: Any) -> Any:
+    wide = xp.zeros(values.shape, dtype=xp.int64)
+    wide[:] = values
+    return wide
+
+
+def _moved(plane: Any, row: int, column: int) -> Any:
+    """A padded plane (B, h, w) moved by cells, without its outermost cells."""
+    rows, columns = plane.shape[1] - 2, plane.shape[2] - 2
+    return plane[:, 1 + row : 1 + row + rows, 1 + column : 1 + column + columns]
+
+
+def _padded_by_one(xp: Any, plane: Any) -> Any:
+    plane = xp.concatenate([plane[:, :1], plane, plane[:, -1:]], 1)
+    return xp.concatenate([plane[..., :1], plane, plane[..., -1:]], 2)

@@ -1,0 +1,60 @@
+"""Line art, screenshots and other drawn images: a general lossless coder inside the file.
+
+The networks know photos. Drawn images have few colours and repeat themselves, which WebP's lossless mode finds and no
+prediction of the next pixel does. So such an image is stored as a lossless WebP file where that is smaller.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, features
+
+from semcomp.errors import FormatError
+
+Pixels = NDArray[np.unsignedinteger[Any]]
+"""uint8"""
+
+WEBP_SIDE = 16383
+"""Larger images do not fit into WebP."""
+_REPEATS = 0.25
+"""Drawn images have at least this share of pixels that equal their left neighbour."""
+
+
+def looks_drawn(pixels: Pixels) -> bool:
+    """Whether it is worth the time to try the general coder: many pixels equal their neighbour.
+
+    >>> looks_drawn(np.zeros((8, 8, 3), np.uint8))
+    True
+    """
+    if min(pixels.shape[:2]) < 2 or max(pixels.shape[:2]) > WEBP_SIDE:
+        return False
+    equal = pixels[:, 1:] == pixels[:, :-1]
+    return bool((equal.all(-1) if pixels.ndim == 3 else equal).mean() >= _REPEATS)
+
+
+def encode_general(pixels: Pixels) -> bytes:
+    """A lossless WebP file of uint8 (H, W) or (H, W, 3)."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).convert("RGB").save(file, "webp", lossless=True, method=4, quality=100, exact=True)
+    return file.getvalue()
+
+
+def decode_general(data: bytes, *, width: int, height: int) -> Pixels:
+    """The pixels, uint8 (height, width, 3). FormatError for anything but a WebP file of this size."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
+            if image.size != (width, height):
+                raise FormatError(f"the general coder holds {image.width}x{image.height}, expected {width}x{height}")
+            pixels = np.array(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise FormatError(f"the general coder's part cannot be read ({error}); copy the file again") from error
+    return pixels
+
+
+def has_webp() -> bool:
+    """Whether this Pillow reads and writes WebP."""
+    return bool(features.check("webp"))

@@ -1,0 +1,182 @@
+"""The order of an image: from one pixel to all of them, one level of 2x after the other. Encoder and decoder run it.
+
+Each level has three passes, each pass has three steps: luma, then the two colour differences. A step predicts all its
+pixels at once, and then codes them at once. The code runs on numpy and on torch: see features.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semcomp.errors import FormatError
+from semcomp.lossless.features import chroma_step, luma_step
+from semcomp.lossless.fits import LumaFit
+from semcomp.lossless.geometry import KINDS, OFFSETS, PASSES, level_sizes
+from semcomp.lossless.known import Known, Place
+from semcomp.lossless.step import Networks, Prediction, coarser_tables, prediction_of, without_low_bits
+
+Int32 = NDArray[np.int32]
+
+CELLS_AT_ONCE = 1 << 15
+"""Cells that are predicted together, so that what they need fits into a processor's cache."""
+
+
+class SymbolCoder(Protocol):
+    """Writes or reads the symbols of one step after the other."""
+
+    def code(self, channel: int, tables: Int32, symbols: Int32 | None) -> Int32:
+        """Code one step of ``channel`` (0 luma, 1 and 2 colour differences).
+
+        ``tables`` (N,) has the number of every symbol's table. A writer gets ``symbols`` (N,) and returns them, a
+        reader gets None and returns what it has read.
+        """
+
+    def code_bits(self, count: Int32, values: Int32 | None) -> Int32:
+        """Code ``count`` (N,) bits of each value as they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cells:
+    """The cells of a step: the rows that have pixels, all columns, and the columns that have pixels."""
+
+    rows: int
+    columns: int
+    existing: int
+
+    def grid(self, flat: Any) -> Any:
+        """(N,) to (rows, columns)"""
+        return flat.reshape(self.rows, self.columns)
+
+    def pixels(self, flat: Any) -> Any:
+        """(N,) to the values of existing pixels"""
+        return self.grid(flat)[:, : self.existing].reshape(-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """One image on its way: the networks that predict it, and the coder that writes or reads it."""
+
+    networks: Networks
+    coder: SymbolCoder
+    channels: int
+    """1 for grey, 3 for colour"""
+    differences: bool = False
+    """The planes are green and differences to green."""
+    bits: int = 8
+    """Depth of the samples, 8 or 16."""
+    near: int = 0
+    """Pixels may be off by this much. Colour then needs ``differences``: red and blue are coded as differences to the
+    green that a decoder has, so that their errors do not add up."""
+
+    def run(self, height: int, width: int, first: Int32, truth: Int32 | None) -> Int32:
+        """Code an image whose top left pixel is ``first`` (C,).
+
+        Args:
+            height: Rows of the image.
+            width: Columns of the image.
+            first: Values of the top left pixel in every channel.
+            truth: The planes (C, height, width) for a writer, None for a reader. With ``near`` they are green, red
+                and blue themselves.
+
+        Returns:
+            int32 (C, height, width): the planes.
+        """
+        xp, sizes = self.networks.xp, level_sizes(height, width)
+        planes = xp.zeros((3, 1, 1), dtype=self._kind)  # a grey image has colour differences of 0
+        planes[: self.channels] = xp.asarray(first.astype(np.int32)).reshape(self.channels, 1, 1)
+        errors = xp.zeros((3, 1, 1), dtype=self._kind)
+        for level in range(len(sizes) - 2, -1, -1):
+            shown = None if truth is None else truth[:, :: 1 << level, :: 1 << level]
+            planes, errors = self._level(level, sizes[level], planes, errors, shown)
+        return np.asarray(planes[: self.channels], np.int32)
+
+    @property
+    def _kind(self) -> Any:
+        """Type of the planes."""
+        return self.networks.xp.int16 if self.bits == 8 else self.networks.xp.int32
+
+    def _level(
+        self, level: int, size: tuple[int, int], coarse: Any, errors: Any, truth: Int32 | None
+    ) -> tuple[Any, Any]:
+        """Planes and errors (3, h, w) of a level, computed from the next coarser level's."""
+        xp, known = self.networks.xp, Known(self.networks.xp, bits=self.bits)
+        place = Place(level=level, differences=self.differences, bits=self.bits)
+        known.add("00", coarse[:, None], errors[:, None])
+        rows, columns = coarse.shape[1:]
+        fine, fine_errors = (xp.zeros((3, 2 * rows, 2 * columns), dtype=self._kind) for _ in range(2))
+        fine[:, ::2, ::2], fine_errors[:, ::2, ::2] = coarse, errors
+        for target in PASSES:
+            down, right = OFFSETS[target]
+            cells = _Cells(rows=(size[0] + 1 - down) // 2, columns=columns, existing=(size[1] + 1 - right) // 2)
+            values, off = coarse + 0, xp.zeros((3, rows, columns), dtype=self._kind)
+            if cells.rows and cells.existing:
+                shown = None if truth is None else truth[:, down::2, right::2]
+                self._pass(known, target, place, cells, values, off, shown)
+            known.add(target, values[:, None], off[:, None])
+            fine[:, down::2, right::2], fine_errors[:, down::2, right::2] = values, off
+        return fine[:, : size[0], : size[1]], fine_errors[:, : size[0], : size[1]]
+
+    def _pass(
+        self, known: Known, target: str, place: Place, cells: _Cells, values: Any, off: Any, truth: Int32 | None
+    ) -> None:
+        """Code the pixels of one lattice, and enter them and their errors into ``values`` and ``off``."""
+        xp, windows = self.networks.xp, self.networks.windows[target]
+        fit = LumaFit(xp, known.planes, target, bits=self.bits)
+        before: list[tuple[Any, Any]] = []
+        for channel in range(self.channels):
+            parts = []
+            for rows in _bands(cells):
+                if channel == 0:
+                    step = luma_step(known, windows, fit, place=place, rows=rows)
+                else:
+                    span = slice(rows.start * cells.columns, rows.stop * cells.columns)
+                    done, errors = (tuple(flat[span] for flat in kind) for kind in zip(*before, strict=True))
+                    step = chroma_step(known, windows, done, errors, place=place, rows=rows)
+                parts.append(prediction_of(self.networks, KINDS[channel] + target, step, self.bits))
+            error = self._code(channel, _joined(xp, parts), place, cells, values, truth)
+            off[channel, : cells.rows] = cells.grid(place.limited(xp, error))
+            before.append((values[channel, : cells.rows].reshape(-1), error))
+            known.add_values(target, values[: channel + 1, None])
+
+    def _code(
+        self, channel: int, prediction: Prediction, place: Place, cells: _Cells, values: Any, truth: Int32 | None
+    ) -> Any:
+        """Code one step, enter its pixels into ``values``, and return their errors (N,), 0 where no pixel exists."""
+        xp, step = self.networks.xp, 2 * self.near + 1
+        mean, tables = np.asarray(cells.pixels(prediction.mean)), np.asarray(cells.pixels(prediction.table))
+        luma = np.asarray(cells.pixels(values[0, : cells.rows].reshape(-1)), np.int32)
+        green = luma if self.near and channel else 0
+        symbols = None if truth is None else (truth[channel].reshape(-1) - green - mean + self.near) // step
+        coded = mean + step * self._symbols(channel, coarser_tables(tables, self.near), symbols)
+        if self.near:
+            coded = np.clip(coded, -green, place.value_limit - green)
+        elif np.abs(coded).max() > place.value_limit:
+            raise FormatError(f"a decoded value is beyond what {self.bits}-bit pixels give; copy the file again")
+        values[channel, : cells.rows, : cells.existing] = xp.asarray(coded).reshape(cells.rows, -1)
+        error = xp.zeros((cells.rows, cells.columns), dtype=self._kind)
+        error[:, : cells.existing] = xp.asarray(coded - mean).reshape(cells.rows, -1)
+        return error.reshape(-1)
+
+    def _symbols(self, channel: int, tables: Int32, symbols: Int32 | None) -> Int32:
+        """Write or read symbols; the low bits of widely spread ones are stored as they are."""
+        if self.bits == 8:
+            return self.coder.code(channel, tables, symbols)
+        tables, low = without_low_bits(tables)
+        high = self.coder.code(channel, tables, None if symbols is None else symbols >> low)
+        rest = self.coder.code_bits(low, None if symbols is None else symbols & ((1 << low) - 1))
+        joined: Int32 = (high << low) + rest
+        return joined
+
+
+def _bands(cells: _Cells) -> list[slice]:
+    """Rows of cells in runs of about CELLS_AT_ONCE cells."""
+    step = max(1, CELLS_AT_ONCE // cells.columns)
+    return [slice(top, min(top + step, cells.rows)) for top in range(0, cells.rows, step)]
+
+
+def _joined(xp: Any, parts: list[Prediction]) -> Prediction:
+    return Prediction(xp.concatenate([part.mean for part in parts]), xp.concatenate([part.table for part in parts]))

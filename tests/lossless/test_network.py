@@ -1,0 +1,51 @@
+"""The integer networks: float32 and bytes compute what int64 computes, and a model that could not is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from semcomp.errors import ModelError
+from semcomp.lossless.model import LosslessModel, load_model, save_model
+from semcomp.lossless.network import IntegerNetwork
+from tests.lossless.conftest import random_network
+
+
+def features(network: IntegerNetwork, count: int = 200) -> NDArray[Any]:
+    rng = np.random.default_rng(8)
+    values = rng.integers(-127, 128, (network.entry.shape[1], count))
+    values[:, :2] = (-127, 127)
+    return values.astype(np.int16)
+
+
+def test_float32_computes_the_integers(model: LosslessModel) -> None:
+    for network in model.networks.values():
+        x = features(network)
+        assert np.array_equal(network.run(x), network.run_in_int64(x))
+
+
+def test_the_comparison_notices_a_weight_that_is_off_by_one(model: LosslessModel) -> None:
+    network = model.networks["second10"]
+    bias = network.bias.copy()
+    bias[0] += 32
+    other = IntegerNetwork(**{**vars(network), "bias": bias})
+    assert not np.array_equal(other.run(features(network)), network.run_in_int64(features(network)))
+
+
+def test_sums_that_float32_cannot_hold_are_refused() -> None:
+    network = random_network(40, 2, np.random.default_rng(0))
+    with pytest.raises(ModelError, match="exact below 16777216"):
+        IntegerNetwork(**{**vars(network), "entry_bias": np.full(24, 1 << 24, np.int32)})
+
+
+def test_a_model_file_holds_everything_that_decides_bits(model: LosslessModel, tmp_path: Path) -> None:
+    save_model(tmp_path / "model.safetensors", model)
+    loaded = load_model(tmp_path / "model.safetensors")
+    assert loaded.id == model.id
+    (tmp_path / "cut.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes()[:-100])
+    with pytest.raises(ModelError, match="install the weights again"):
+        load_model(tmp_path / "cut.safetensors")

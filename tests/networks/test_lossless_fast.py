@@ -1,0 +1,41 @@
+"""The torch backend of lossless coding writes the bytes of the numpy backend, and the check of that can fail."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from semcomp.errors import FormatError
+from semcomp.lossless.model import LosslessModel
+from semcomp.lossless.stream import decode_lossless, encode_lossless
+from semcomp.networks.lossless_fast import TorchNetworks
+from semcomp.networks.precision import sums_products_of_bytes
+from tests.lossless.conftest import model, photo
+
+__all__ = ["model"]
+
+WAYS = [False, pytest.param(True, marks=pytest.mark.skipif(not sums_products_of_bytes(), reason="no byte sums here"))]
+
+
+@pytest.mark.parametrize("by_bytes", WAYS)
+@pytest.mark.parametrize("size", [(1, 1), (3, 8), (64, 64), (101, 57)])
+def test_torch_writes_and_reads_what_numpy_does(model: LosslessModel, by_bytes: bool, size: tuple[int, int]) -> None:
+    pixels, networks = photo(*size), TorchNetworks(model, by_bytes=by_bytes)
+    data = encode_lossless(pixels, model=model)
+    assert encode_lossless(pixels, model=model, networks=networks) == data
+    assert np.array_equal(decode_lossless(data, model=model, networks=networks), pixels)
+
+
+def test_a_backend_that_is_off_by_one_is_noticed(model: LosslessModel) -> None:
+    class Wrong(TorchNetworks):
+        def run(self, name: str, features: torch.Tensor) -> torch.Tensor:
+            output = super().run(name, features).clone()
+            output[0, 0] += 8
+            return output
+
+    pixels = photo(40, 40)
+    data = encode_lossless(pixels, model=model)
+    assert encode_lossless(pixels, model=model, networks=Wrong(model)) != data
+    with pytest.raises(FormatError):
+        decode_lossless(data, model=model, networks=Wrong(model))
