@@ -66,7 +66,15 @@ def test_nothing_beyond_the_reach_decides(blocks8: int, blocks16: int, kernel16:
     assert torch.equal(before[..., 10:, :], after[..., 10:, :])
     assert not torch.equal(before[..., :9, :], after[..., :9, :])
 
-    sizes: dict[str, Any] = {"latents": 6, "c16": 8, "c8": 8, "c4": 8, "blocks16": blocks16, "blocks8": blocks8, "nodes": 3}
+    sizes: dict[str, Any] = {
+        "latents": 6,
+        "c16": 8,
+        "c8": 8,
+        "c4": 8,
+        "blocks16": blocks16,
+        "blocks8": blocks8,
+        "nodes": 3,
+    }
     synthesis = Synthesis(**sizes, filters4=filters4, kernel16=kernel16).eval()
     y = torch.randn(1, 6, 20, 20)
     changed = y.clone()
