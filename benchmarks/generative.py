@@ -9,6 +9,7 @@ Selective: the bytes of files that keep some classes, and PSNR inside what was a
 
 import argparse
 import sys
+import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from benchmarks.sheets import COLUMNS, write_sheets
 from heads.evaluate import PixelNetwork, answer_of, quality_for
 from heads.score import MeanIou, Score
 from semcomp.bitstream.container import read
-from semcomp.errors import ImageError, TargetError
+from semcomp.errors import ImageError, SemcompWarning, TargetError
 from semcomp.eval.compare import RIVALS, rival_at_size
 from semcomp.generative.generator_file import load_generator
 from semcomp.generative.request import Request
@@ -144,7 +145,9 @@ def selective_row(codec: Any, scenes: Sequence[Scene], options: argparse.Namespa
         pixels = scene.pixels()
         whole = codec.encode(pixels, quality=options.quality)
         try:
-            part = codec.encode(pixels, quality=options.quality, generative=request)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SemcompWarning)  # few pictures show every class
+                part = codec.encode(pixels, quality=options.quality, generative=request)
         except ImageError:
             continue  # nothing of these classes is in the picture, or nothing else
         stored = read_segmentation(read(part))
