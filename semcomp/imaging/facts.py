@@ -15,6 +15,7 @@ from semcomp.errors import SemcompWarning
 from semcomp.imaging.boxes import BoxFacts, read_heif
 from semcomp.imaging.color_space import ADOBE_RGB, ROMM_RGB, ColorSpace, from_codes, from_gamma
 from semcomp.imaging.exif import EXIF_PREFIX, is_adobe_rgb
+from semcomp.imaging.gif import read_gif_profile
 from semcomp.imaging.icc import SRGB, SRGB_CURVE, Curve, Primaries, srgb_to_linear
 from semcomp.imaging.jpeg2000 import read_jpeg2000
 from semcomp.imaging.png import PngFacts, read_png
@@ -63,6 +64,8 @@ def read_facts(stream: BinaryIO) -> tuple[FileFacts, BinaryIO]:
     head = stream.read(150)
     if head[:2] == b"BM":
         return _facts_of_bmp(stream, head), stream
+    if head[:4] == b"GIF8":
+        return FileFacts(icc=read_gif_profile(stream)), stream
     if head[:4] == b"8BPS":
         return FileFacts(channels=int.from_bytes(head[12:14], "big")), stream
     if _NETPBM.match(head):

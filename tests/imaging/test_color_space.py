@@ -301,3 +301,19 @@ def test_our_profile_of_srgb_changes_nothing() -> None:
 def test_primaries_that_span_nothing_are_an_error() -> None:
     with pytest.raises(ValueError, match="span nothing"):
         Primaries(red=(0.3, 0.3), green=(0.4, 0.4), blue=(0.5, 0.5))
+
+
+@pytest.mark.parametrize("comment", [b"", b"made by hand"])
+def test_a_profile_of_a_gif_is_kept(comment: bytes) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    plain = file_of(SWATCHES.convert("P"), "GIF")
+    table = 13 + (3 << ((plain[10] & 7) + 1)) * (plain[10] >> 7)
+    blocks = b"".join(bytes([len(part)]) + part for part in _pieces(profile))
+    before = b"\x21\xfe" + bytes([len(comment)]) + comment + b"\0" if comment else b""
+    data = plain[:table] + before + b"\x21\xff\x0bICCRGBG1012" + blocks + b"\0" + plain[table:]
+    assert open_picture(data).icc == profile
+    assert open_picture(plain).icc is None
+
+
+def _pieces(data: bytes) -> list[bytes]:
+    return [data[start : start + 255] for start in range(0, len(data), 255)]
