@@ -114,9 +114,9 @@ def targets(result: dict[str, Any]) -> list[dict[str, Any]]:
     goals.append({"goal": "+2.5 dB over ThumbHash at 24 B", "reached": gain, "met": gain >= 2.5})
     half = round(rows[12]["psnr_db"] - hashed["psnr_db"], 3)
     goals.append({"goal": "PSNR of ThumbHash in half its bytes", "reached": half, "met": half >= 0})
-    for size in ("64", "2048"):
-        slowest = result["ours"]["times"][size]["encode_ms"]
-        goals.append({"goal": f"encoding {size} B below 20 ms", "reached": slowest, "met": slowest < 20})
+    for length in ("64", "2048"):
+        slowest = result["ours"]["times"][length]["encode_ms"]
+        goals.append({"goal": f"encoding {length} B below 20 ms", "reached": slowest, "met": slowest < 20})
     goals.append(
         {"goal": "weights at most 1.5 MB", "reached": FILE.stat().st_size, "met": FILE.stat().st_size <= 1.5e6}
     )

@@ -155,7 +155,7 @@ def train(config: PixelsConfig, output: Path) -> Around:
             state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
             save_state(state_file, state)
             arrays = network.shaping.rounded("shaping") | network.repair.rounded("repair")
-            np.savez(output / "pixels.npz", **arrays)  # type: ignore[arg-type]
+            np.savez(output / "pixels.npz", **arrays)
     return network
 
 

@@ -1,6 +1,6 @@
 """The first byte of a thumbnail's code: whether it is a short one, whether alpha follows, and the aspect ratio.
 
-Bit 7 says that the code is a short one. Bit 6 says that it holds alpha. Bits 0 to 5 are the shape: 0 is a square, 1 to
+Bit 7 says that the code is a long one. Bit 6 says that it holds alpha. Bits 0 to 5 are the shape: 0 is a square, 1 to
 31 are landscapes, 32 to 62 the same ratios as portraits, and 63 belongs to later versions.
 """
 
@@ -16,7 +16,7 @@ RATIOS = (
 )  # fmt: skip
 """Width : height of landscapes, in the order of their numbers."""
 ALPHA = 0x40
-SHORT = 0x80
+LONG = 0x80
 
 
 def shape_number(width: int, height: int) -> int:
@@ -43,7 +43,7 @@ EMPTY = Header(ratio=(1, 1), alpha=False, short=False)
 
 def pack(width: int, height: int, *, alpha: bool, short: bool) -> int:
     """The first byte of the code of an image of this size."""
-    return shape_number(width, height) | (ALPHA if alpha else 0) | (SHORT if short else 0)
+    return shape_number(width, height) | (ALPHA if alpha else 0) | (0 if short else LONG)
 
 
 def unpack(first: int) -> Header:
@@ -56,7 +56,7 @@ def unpack(first: int) -> Header:
         )
     width, height = RATIOS[(number - 1) % len(RATIOS)] if number else (1, 1)
     ratio = (width, height) if number <= len(RATIOS) else (height, width)
-    return Header(ratio=ratio, alpha=bool(first & ALPHA), short=bool(first & SHORT))
+    return Header(ratio=ratio, alpha=bool(first & ALPHA), short=not first & LONG)
 
 
 def size_within(ratio: tuple[int, int], longest: int) -> tuple[int, int]:

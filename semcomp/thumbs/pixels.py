@@ -55,7 +55,7 @@ def _refined(tables: PixelTables, pixels: NDArray[Any], level: int) -> NDArray[A
         x = _convolve(x, weight, bias[level]).reshape(16, 16, -1)
         if number + 1 < len(tables.layers):
             x = np.maximum(x, 0)
-    return whole + from_depth(x)
+    return np.asarray(whole + from_depth(x))
 
 
 def shape(tables: PixelTables, pixels: NDArray[Any], level: int) -> NDArray[Any]:

@@ -33,9 +33,9 @@ LARGEST = 4096
 def thumb(image: ImageLike, max_bytes: int = DEFAULT_BYTES) -> bytes:
     """Code an image as a thumbnail of at most `max_bytes` bytes.
 
-    The code keeps aspect ratio and alpha. It can be cut anywhere: every prefix decodes to a coarser thumbnail. Up to 160
-    bytes a code is shaped for the length that was asked for, so one made for 32 bytes looks better than the first 32
-    bytes of a longer one.
+    The code keeps aspect ratio and alpha. It can be cut anywhere: every prefix decodes to a coarser thumbnail. Up to
+    160 bytes a code is shaped for the length that was asked for, so one made for 32 bytes looks better than the first
+    32 bytes of a longer one.
 
     Args:
         image: Anything that `Codec.encode` takes. An image that does not fit into 8-bit RGB is converted.

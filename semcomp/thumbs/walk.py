@@ -51,7 +51,7 @@ class BitCoder(Protocol):
 
 def _lengths(values: NDArray[Any]) -> NDArray[Any]:
     """Bits of positive integers, as int.bit_length counts them."""
-    return np.frexp(values)[1]
+    return np.asarray(np.frexp(values)[1])
 
 
 def bins(scale: NDArray[Any], plane: int) -> NDArray[Any]:

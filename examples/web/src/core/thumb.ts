@@ -10,6 +10,8 @@ const RATIOS: [number, number][] = [
   [10, 3], [4, 1], [5, 1], [6, 1], [8, 1],
 ];
 const SIDE = 32;
+/** First byte of what a code without bytes is taken for: a long code, which shows a grey square. */
+const EMPTY = 0x80;
 const BLOCKS = 16;
 const UNIT = 4;
 const SCALE = 1024;
@@ -59,12 +61,12 @@ function unpackHeader(first: number): Header {
   }
   const [width, height] = number ? RATIOS[(number - 1) % RATIOS.length]! : [1, 1];
   const ratio: [number, number] = number <= RATIOS.length ? [width, height] : [height, width];
-  return { ratio, hasAlpha: (first & 0x40) !== 0, short: (first & 0x80) !== 0 };
+  return { ratio, hasAlpha: (first & 0x40) !== 0, short: (first & 0x80) === 0 };
 }
 
 /** The picture of a code, or of the beginning of one; an empty code is a grey square. */
 export function decodeThumb(code: Uint8Array, tables: ThumbTables): Thumb {
-  const { ratio, hasAlpha, short } = unpackHeader(code[0] ?? 0);
+  const { ratio, hasAlpha, short } = unpackHeader(code[0] ?? EMPTY);
   const channels = hasAlpha ? 4 : 3;
   const family = short ? tables.short : tables.long;
   const walk = new Walk(family, channels, code.subarray(1));
