@@ -97,6 +97,14 @@ def _overwritten(source: str, read_suffixes: Collection[str]) -> str:
     return "would be overwritten by its own result: choose another -o"
 
 
+def list_expanded(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> Expansion:
+    """Find the files behind the arguments of a command, with their places in the trees that the arguments name."""
+    expansion = expand(inputs, read_suffixes)
+    if any(entry.piped for entry in expansion.found):
+        raise UsageError("a pipe can be read once, and a run may be resumed: save it to a file")
+    return expansion
+
+
 def list_jobs(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> JobPlan:
     """Expand the arguments of a command that writes no file for each input; the targets are empty."""
     expansion = expand(inputs, read_suffixes)

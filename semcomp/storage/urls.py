@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from semcomp.errors import FileError, MissingExtraError, SemcompError
+from semcomp.workers import temporary_beside
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+(://|::)", re.IGNORECASE)
 """A protocol has two letters or more: C:\\ is a drive."""
@@ -170,6 +171,39 @@ def write_bytes(url: str, data: bytes) -> None:
         system, path = opened(url)
         system.makedirs(system._parent(path), exist_ok=True)
         system.pipe_file(path, data)
+
+
+def write_whole(name: str, data: bytes) -> None:
+    """Write a file at a local path or a URL so that it is whole or absent. A file that exists is replaced.
+
+    Raises:
+        OSError: The file cannot be written.
+        SemcompError: The package that writes to the URL is missing, or the storage refuses.
+    """
+    if is_url(name):
+        write_bytes(name, data)
+        return
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def names_in(folder: str) -> list[str]:
+    """List the names of the files in a folder, sorted; nothing if there is no such folder."""
+    if not is_url(folder):
+        local = Path(folder)
+        return sorted(entry.name for entry in local.iterdir()) if local.is_dir() else []
+    with explained(folder):
+        system, path = opened(folder)
+        system.invalidate_cache()
+        found = system.ls(path, detail=False) if system.isdir(path) else []
+        return sorted(str(name).rstrip("/").rpartition("/")[2] for name in found)
 
 
 def exists(name: str) -> bool:
