@@ -16,17 +16,8 @@ from semcomp.cli.inputs import STREAM as STREAM
 from semcomp.cli.inputs import Expansion, Found, Unusable, expand, is_pipe
 from semcomp.cli.own_outputs import mark_in
 from semcomp.errors import ImageError
-from semcomp.storage.urls import (
-    can_be_written,
-    exists,
-    is_folder,
-    is_url,
-    join,
-    local_name,
-    protocol_of,
-    read_bytes,
-    write_bytes,
-)
+from semcomp.storage.files import exists, is_folder, read_bytes, write_bytes
+from semcomp.storage.urls import can_be_written, is_url, join, local_name, protocol_of
 from semcomp.storage.urls import with_suffix as with_suffix
 from semcomp.workers import temporary_beside
 

@@ -29,7 +29,7 @@ class Summary:
     files: int
     """Files that this run did."""
     failed: int
-    """Those of them that failed. Their rows hold the reasons."""
+    """How many failed. Their rows hold the reasons."""
     skipped: int
     """Planned inputs that earlier runs had done. A shard counts as one."""
     seconds: float

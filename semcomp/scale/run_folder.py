@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 import semcomp
 from semcomp.errors import FormatError, TargetError
 from semcomp.scale.task import BLOCK, WRITING, MapTask, arrow
+from semcomp.storage.files import names_in, read_bytes, remove, write_whole
 from semcomp.storage.shards import open_stream
-from semcomp.storage.urls import archive_protocol, join, names_in, read_bytes, remove, write_whole
+from semcomp.storage.urls import archive_protocol, join
 
 FORMAT = "semcomp-map-1"
 _MANIFEST = "_semcomp.json"

@@ -14,8 +14,9 @@ from semcomp.errors import SemcompError, SemcompWarning
 from semcomp.scale.run_folder import Block, Input, RunFolder, is_shard
 from semcomp.scale.task import MapTask, arrow, schema_of
 from semcomp.scale.verbs import FUNCTIONS, Row, Tools, error_row, size_in
+from semcomp.storage.files import read_bytes, write_whole
 from semcomp.storage.shards import ShardSample, pack_shard, read_shard
-from semcomp.storage.urls import join, read_bytes, write_whole
+from semcomp.storage.urls import join
 
 PICTURES = ("semc", "avif", "bmp", "gif", "heic", "jp2", "jpeg", "jpg", "jxl", "png", "ppm", "tif", "tiff", "webp")
 """Extensions of the member of a sample that a shard is mapped over, the first one that is there."""
