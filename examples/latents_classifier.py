@@ -7,7 +7,9 @@ half begins with ImageNet's weights, which torchvision downloads.
 """
 
 import sys
-from itertools import cycle, islice
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +41,12 @@ class LatentResNet(nn.Module):
         return logits
 
 
+def epochs(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Batches of one epoch after the other; each is shuffled by itself."""
+    while True:
+        yield from loader
+
+
 def main(folder: str, steps: int = 200, *, pretrained: bool = False) -> float:
     """Train, and return the share of the files that are right afterwards."""
     torch.manual_seed(0)
@@ -47,7 +55,7 @@ def main(folder: str, steps: int = 200, *, pretrained: bool = False) -> float:
     loader = DataLoader(files, batch_size=8, shuffle=True, drop_last=len(files) >= 8, collate_fn=collate)
     network = LatentResNet(len(classes), pretrained=pretrained)
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-4)
-    for step, batch in enumerate(islice(cycle(loader), steps)):
+    for step, batch in enumerate(islice(epochs(loader), steps)):
         target = torch.tensor([classes.index(name) for name in batch["target"]])
         loss = F.cross_entropy(network(batch["latents"], batch["valid"]), target)
         optimizer.zero_grad()

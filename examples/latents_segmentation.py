@@ -6,7 +6,9 @@ The files come from `semcomp encode photo.png --label-map mask.png --classes cla
 """
 
 import sys
-from itertools import cycle, islice
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +39,12 @@ class LatentSegmenter(nn.Module):
         return logits
 
 
+def epochs(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Batches of one epoch after the other; each is shuffled by itself."""
+    while True:
+        yield from loader
+
+
 def main(folder: str, steps: int = 200) -> float:
     """Train, and return the share of the pixels that are right afterwards."""
     torch.manual_seed(0)
@@ -45,7 +53,7 @@ def main(folder: str, steps: int = 200) -> float:
     loader = DataLoader(files, batch_size=8, shuffle=True, drop_last=len(files) >= 8, collate_fn=collate)
     network = LatentSegmenter(len(classes))
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
-    for step, batch in enumerate(islice(cycle(loader), steps)):
+    for step, batch in enumerate(islice(epochs(loader), steps)):
         loss = F.cross_entropy(network(batch["latents"]), batch["label_map"].long(), ignore_index=VOID)
         optimizer.zero_grad()
         loss.backward()
