@@ -124,13 +124,13 @@ def targets(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def sheet(originals: NDArray[Any], path: Path, *, count: int = 40, zoom: int = 3) -> None:
-    """Write a sheet: each thumbnail, beside it ThumbHash (24 B), then our prefixes of 24, 48, 64 and 128 B."""
+    """Write a sheet: each thumbnail, beside it ThumbHash (24 B), then our codes of 24, 48, 64 and 128 B."""
     chosen = originals[:: max(1, len(originals) // count)][:count]
     cells = []
     for pixels in chosen:
-        code = thumb(pixels, 128)
-        shown = [pixels, thumbhash(pixels)[0], *(decode_canvas(code[:n])[0] for n in (24, 48, 64, 128))]
-        cells.append(np.concatenate([np.pad(s, ((1, 1), (1, 1), (0, 0)), constant_values=255) for s in shown], 1))
+        ours = (decode_canvas(thumb(pixels, size))[0] for size in (24, 48, 64, 128))
+        pictures = [pixels, thumbhash(pixels)[0], *ours]
+        cells.append(np.concatenate([np.pad(s, ((1, 1), (1, 1), (0, 0)), constant_values=255) for s in pictures], 1))
     columns = [np.concatenate(cells[i::4], 0) for i in range(4)]
     whole = np.concatenate([np.pad(c, ((0, 0), (0, 6), (0, 0)), constant_values=255) for c in columns], 1)
     image = Image.fromarray(whole)

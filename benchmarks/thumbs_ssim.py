@@ -23,7 +23,7 @@ from semcomp.imaging.metrics import psnr_db, ssim
 from semcomp.thumbs.thumb import decode_canvas, thumb
 
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-SIZES = (64, 128, 154, 512, 2048)
+SIZES = (64, 128, 154, 512)
 """Bytes of a row; 154 are 1.20 bits a pixel."""
 Pixels = NDArray[Any]
 
