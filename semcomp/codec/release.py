@@ -57,6 +57,8 @@ class Release:
                 f"{self.name} needs {', '.join(only_trained)}, which can be trained but not encoded with yet: "
                 "export a run without it"
             )
+        if self.refiner is not None and self.config.passes != 4:
+            raise ModelError(f"{self.name} refines tables in {self.config.passes} passes: train it with passes=4")
         if (self.refiner is None) != (self.config.refine_width == 0):
             raise ModelError(f"{self.name} has a refine_width of {self.config.refine_width}, and other weights for it")
         if self.refiner is not None and self.refiner.bound_of_sums(self.sigma.bound_of_sums()) >= 1 << 24:

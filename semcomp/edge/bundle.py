@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from semcomp.edge.safetensors_reader import parse_tensors
 from semcomp.errors import MissingExtraError, ModelError, TargetError
 
-FORMAT = "semcomp-edge-1"
+FORMAT = "semcomp-edge-2"
+"""Version 1 had two passes in one graph, and no graph that refines tables."""
+EARLIER = ("semcomp-edge-1",)
 MANIFEST = "manifest.json"
 LEVELS = ("disable", "basic", "extended", "layout", "all")
 """Graph optimisation levels of onnxruntime."""
@@ -160,6 +162,11 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if manifest["format"] in EARLIER:
+            raise ModelError(
+                f"{path} was written by an earlier version of semcomp ({manifest['format']}, this client reads {FORMAT}): "
+                f"write the graphs again with semcomp export onnx -o {directory} --force"
+            )
         if manifest["format"] != FORMAT:
             raise ValueError(f"its format is {manifest['format']}, not {FORMAT}")
         entries = [manifest["tables"], *manifest["graphs"].values()]
@@ -172,6 +179,10 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         _ = manifest["name"], [manifest["heads"][name]["task"] for name in manifest["heads"]]
         _ = [bytes.fromhex(entry["id"]) for entry in manifest.get("generators", {}).values()]
         _ = [int(manifest["sizes"][key]) for key in ("latents", "hyper", "nodes", "skip_below")]
+        if manifest["sizes"]["passes"] not in (2, 4) or (
+            manifest["sizes"]["refined"] and manifest["sizes"]["passes"] != 4
+        ):
+            raise ValueError(f"it has {manifest['sizes']['passes']} passes")
         return manifest
     except OSError as error:
         raise ModelError(

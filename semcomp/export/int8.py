@@ -27,7 +27,7 @@ from PIL import Image
 
 from semcomp.codec.codec import Codec
 from semcomp.errors import ImageError, ModelError
-from semcomp.export.codec_parts import Part
+from semcomp.export.part import Part
 from semcomp.imaging.picture import open_picture
 
 FLOAT_LAYERS = (
