@@ -116,12 +116,14 @@ class LatentCoder(SymbolCoder[Tensor]):
             value = torch.zeros(index.shape, device=self.device)
             _, tall, wide = index.shape
             for turn in groups:
-                here = (slice(0, 1), *turn)
-                value[turn[0]] = (scaled[here] - mean[here])[0, :, :tall, :wide]
+                channels, rows, columns = turn
+                here = (0, channels, rows, columns)
+                value[channels] = (scaled[here] - mean[here])[:, :tall, :wide]
             part = choose_symbols(value, index, index >= 0, bits).clamp_(-MAX_VALUE, MAX_VALUE)
             tables.add(part.to("cpu", torch.int16).numpy())
             for turn in groups:
-                chosen[(0, *turn)][:, :tall, :wide] = part[turn[0]]
+                channels, rows, columns = turn
+                chosen[0, channels, rows, columns][:, :tall, :wide] = part[channels]
             return chosen
 
         return residual

@@ -22,6 +22,7 @@ from semcomp.errors import ModelError
 from semcomp.networks.model import CodecConfig, CodecModel
 from semcomp.networks.refine import IntegerRefiner
 from semcomp.networks.sigma import SCALES, IntegerSigma
+from semcomp.pipeline.passes import FOUR
 from semcomp.weights.files import WEIGHTS, format_of, stored
 
 FORMAT = "semcomp-codec-1"
@@ -57,10 +58,13 @@ class Release:
                 f"{self.name} needs {', '.join(only_trained)}, which can be trained but not encoded with yet: "
                 "export a run without it"
             )
-        if self.refiner is not None and self.config.passes != 4:
-            raise ModelError(f"{self.name} refines tables in {self.config.passes} passes: train it with passes=4")
         if (self.refiner is None) != (self.config.refine_width == 0):
             raise ModelError(f"{self.name} has a refine_width of {self.config.refine_width}, and other weights for it")
+        if (self.config.passes == FOUR) != (self.refiner is not None):
+            raise ModelError(
+                f"{self.name} has {self.config.passes} passes and a refine_width of {self.config.refine_width}: four "
+                "passes refine their tables and two do not, so train it with passes=4 and refine_width, or with neither"
+            )
         if self.refiner is not None and self.refiner.bound_of_sums(self.sigma.bound_of_sums()) >= 1 << 24:
             raise ModelError(f"{self.name}: sums of the refined scale may reach 2^24")
         if self.sigma.bound_of_sums() >= 1 << 24:

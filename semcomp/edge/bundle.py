@@ -21,6 +21,8 @@ FORMAT = "semcomp-edge-2"
 """Version 1 had two passes in one graph, and no graph that refines tables."""
 EARLIER = ("semcomp-edge-1",)
 MANIFEST = "manifest.json"
+PASSES = ((2, False), (4, True))
+"""Numbers of passes that the client knows, and whether they refine tables."""
 LEVELS = ("disable", "basic", "extended", "layout", "all")
 """Graph optimisation levels of onnxruntime."""
 _shared: list[int | None] = []
@@ -164,8 +166,8 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if manifest["format"] in EARLIER:
             raise ModelError(
-                f"{path} was written by an earlier version of semcomp ({manifest['format']}, this client reads {FORMAT}): "
-                f"write the graphs again with semcomp export onnx -o {directory} --force"
+                f"{path} was written by an earlier version of semcomp ({manifest['format']}, this client reads "
+                f"{FORMAT}): write the graphs again with semcomp export onnx -o {directory} --force"
             )
         if manifest["format"] != FORMAT:
             raise ValueError(f"its format is {manifest['format']}, not {FORMAT}")
@@ -179,10 +181,8 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         _ = manifest["name"], [manifest["heads"][name]["task"] for name in manifest["heads"]]
         _ = [bytes.fromhex(entry["id"]) for entry in manifest.get("generators", {}).values()]
         _ = [int(manifest["sizes"][key]) for key in ("latents", "hyper", "nodes", "skip_below")]
-        if manifest["sizes"]["passes"] not in (2, 4) or (
-            manifest["sizes"]["refined"] and manifest["sizes"]["passes"] != 4
-        ):
-            raise ValueError(f"it has {manifest['sizes']['passes']} passes")
+        if (passes := (manifest["sizes"]["passes"], bool(manifest["sizes"]["refined"]))) not in PASSES:
+            raise ValueError(f"it has {passes[0]} passes")
         return manifest
     except OSError as error:
         raise ModelError(

@@ -4,7 +4,7 @@
     sigma        z_hat, quality -> index, or sums                    exact: it decides bits
     refine       seen, sums, number, quality -> index                exact: pass `number`, where passes refine tables
     mean_first   z_hat, quality -> features, mean, inverse_gain      the mean of the first pass
-    mean_next    features, known, number, quality -> mean            the mean of pass `number`; two passes need no number
+    mean_next    features, known, number, quality -> mean            the mean of pass `number`, which two passes omit
 
 `known` is y_hat with zeros at the elements of this pass and of later ones. Client and graph take turns: the client
 chooses or reads the symbols of a pass, and y_hat is (mean + symbol) * inverse_gain. semcomp/pipeline/passes.py says

@@ -1,7 +1,7 @@
 """Which elements of y are coded in which pass.
 
-Two passes alternate like the squares of a checkerboard: element (c, i, j) belongs to pass (c + i + j) mod 2. Four passes
-take the places of every 2x2 block of positions in turn, and the channels at one place take turns too:
+Two passes alternate like the squares of a checkerboard: element (c, i, j) belongs to pass (c + i + j) mod 2. Four
+passes take the places of every 2x2 block of positions in turn, and the channels at one place take turns too:
 
     place of (i mod 2, j mod 2)      pass of (c, i, j) = (place + c) mod 4
         0 2
@@ -72,7 +72,7 @@ def quarter(plane: NDArray[Any], number: int, *, fill: int = 0) -> NDArray[Any]:
 
 
 def put_quarter(plane: NDArray[Any], number: int, values: NDArray[Any]) -> None:
-    """Write what `quarter` returns back into a plane (M, rows, columns)."""
+    """Write what `quarter` returns back into a plane (M, rows, columns), which may be larger."""
     for channel, row, column in turns(FOUR, number):
-        part = plane[channel, row, column]
+        part = plane[channel, row, column][:, : values.shape[1], : values.shape[2]]
         part[...] = values[channel, : part.shape[1], : part.shape[2]]

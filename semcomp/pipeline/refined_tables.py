@@ -130,7 +130,8 @@ def _closed(rows: int, columns: int, keep: NDArray[np.bool_] | None) -> NDArray[
         return None
     closed = np.ones((2 * halved(rows), 2 * halved(columns)), np.bool_)
     closed[:rows, :columns] = False if keep is None else ~keep
-    return np.stack([closed[row::2, column::2] for row, column in PLACES])
+    places: NDArray[np.bool_] = np.stack([closed[row::2, column::2] for row, column in PLACES])
+    return places
 
 
 def surprise_lines(table: NDArray[Any]) -> NDArray[np.int8]:

@@ -102,7 +102,8 @@ def test_releases_are_kept_and_told_apart(refined: Codec, tmp_path: Path) -> Non
     assert again.entropy_id == refined.release.entropy_id and again.config == refined.release.config
     assert again.refiner is not None and refined.release.refiner is not None
     assert torch.equal(again.refiner.weight2, refined.release.refiner.weight2)
-    other = untrained(refine_width=0)
+    other = untrained(2, refine_width=0)
     assert other.refiner is None and other.entropy_id != again.entropy_id
-    with pytest.raises(ModelError, match="refines tables in 2 passes: train it with passes=4"):
-        untrained(2)
+    for passes, refine_width in ((2, 24), (4, 0)):
+        with pytest.raises(ModelError, match="four passes refine their tables and two do not"):
+            untrained(passes, refine_width=refine_width)
