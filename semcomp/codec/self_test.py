@@ -26,6 +26,7 @@ from semcomp.networks.sigma import Z_LIMIT, IntegerSigma, neighbours
 from semcomp.networks.sigma_bytes import ByteSigma, fastest
 from semcomp.pipeline.passes import FOUR, quarter
 from semcomp.pipeline.refined_tables import RefinedTables, surprise_lines
+from semcomp.types import Symbols
 
 QUALITIES = (1, 13, 50, 87, 100)
 
@@ -106,6 +107,35 @@ def refined_arrangements(
                         tables.index()
                         tables.add(quarter(symbols, number))
                 yield f"{form}, {threads} threads, oneDNN {'on' if onednn else 'off'}", tables.plane
+
+
+def numbers_in_int64(release: Release, symbols: Symbols, quality: int) -> NDArray[np.int8]:
+    """The table numbers of symbols, int8 (M, rows, columns), -1 where nothing is coded, in int64 numpy."""
+    rows, columns = symbols.y.shape[1:]
+    sums = release.sigma.sums_numpy(symbols.z, quality)[:, :rows, :columns]
+    usable = np.ones((rows, columns), np.bool_) if symbols.keep is None else symbols.keep
+    usable = np.broadcast_to(usable, sums.shape)
+    if release.refiner is not None:
+        y, skip = symbols.y.astype(np.int64), release.skip_below
+        return refined_numpy(release.refiner, sums, y, usable, quality=quality, skip=skip).astype(np.int8)
+    index = release.sigma.index_numpy(symbols.z, quality)[:, :rows, :columns]
+    return np.where(usable & (index >= release.skip_below), index, -1).astype(np.int8)
+
+
+def numbers_by_arrangement(
+    release: Release, symbols: Symbols, quality: int
+) -> Iterator[tuple[str, NDArray[np.int8]]]:  # fmt: skip
+    """The table numbers of symbols by every arrangement of torch, as `numbers_in_int64` returns them."""
+    rows, columns = symbols.y.shape[1:]
+    usable = np.ones((rows, columns), np.bool_) if symbols.keep is None else symbols.keep
+    if release.refiner is not None:
+        yield from refined_arrangements(
+            release, symbols.z.astype(np.int64), symbols.y.astype(np.int64), usable, quality
+        )  # fmt: skip
+        return
+    for name, numbers in arrangements(release.sigma, torch.from_numpy(symbols.z).float()[None], quality):
+        index = numbers[:, :rows, :columns]
+        yield name, np.where(usable & (index >= release.skip_below), index, -1).astype(np.int8)
 
 
 def random_symbols(shape: tuple[int, ...], *, seed: int) -> NDArray[np.int64]:

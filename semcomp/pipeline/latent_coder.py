@@ -80,11 +80,15 @@ class SymbolCoder(ABC, Generic[A]):
 
     def write(self, symbols: Symbols, *, quality: int) -> bytes:
         """The body of the chunk SYMBOLS."""
-        z = (symbols.z.ravel(), self.z_index(symbols.z.shape, quality=quality), self.tables_z)
+        return encode_symbols(self.streamed(symbols, quality=quality))
+
+    def streamed(self, symbols: Symbols, *, quality: int) -> list[tuple[NDArray[Any], NDArray[Any], Tables]]:
+        """Symbols as `encode_symbols` takes them, in the order of the stream: z, then every pass of y."""
         planes = [(symbols.y, symbols.index)]
         if self.refines:
             planes = [(quarter(symbols.y, n), quarter(symbols.index, n, fill=-1)) for n in range(FOUR)]
-        return encode_symbols([z, *((y.ravel(), index.ravel(), self.tables_y) for y, index in planes)])
+        z = (symbols.z.ravel(), self.z_index(symbols.z.shape, quality=quality), self.tables_z)
+        return [z, *((y.ravel(), index.ravel(), self.tables_y) for y, index in planes)]
 
     def read_y(
         self,

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,41 +10,32 @@ from numpy.typing import NDArray
 
 from semcomp.bitstream.container import Chunk, ChunkKind, Container, read, write
 from semcomp.codec.codec import Codec
-from semcomp.codec.release import save_release
 from semcomp.errors import ModelError, SemcompError
 from semcomp.imaging.picture import from_array
-from tests.releases import untrained
 
 for name in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(name)
 
 from semcomp.edge import EdgeCodec  # noqa: E402
 from semcomp.edge.bundle import LEVELS  # noqa: E402
-from semcomp.export.folder import Exported, export_onnx  # noqa: E402
+from semcomp.export.folder import Exported  # noqa: E402
 
 SIZES = ((90, 131), (64, 64), (17, 250), (1, 1), (130, 33))
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Codec, Path, Exported]:
-    folder = tmp_path_factory.mktemp("refined")
-    release = untrained(latents=22)
-    save_release(release, folder / "weights.safetensors")
-    result = export_onnx(folder / "edge", model=str(folder / "weights.safetensors"), heads=[], generators=[])
-    return Codec(release), folder / "edge", result
-
-
-def test_the_export_compares_every_pass(made: tuple[Codec, Path, Exported]) -> None:
-    found = {difference.name: difference for difference in made[2].differences}
+def test_the_export_compares_every_pass(refined_export: tuple[Codec, Path, Exported]) -> None:
+    found = {difference.name: difference for difference in refined_export[2].differences}
     exact = {"file of the library: symbols", "file of the client: symbols", "sigma: sums", "refine: index"}
     assert all(found[name].value == found[name].limit == 0 for name in exact)
     assert {"mean_next: mean", "latents of files"} <= set(found)
-    assert all(difference.passed for difference in made[2].differences)
+    assert all(difference.passed for difference in refined_export[2].differences)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_files_cross(made: tuple[Codec, Path, Exported], photo: NDArray[np.uint8], size: tuple[int, int]) -> None:
-    codec, edge = made[0], EdgeCodec(made[1], threads=1)
+def test_files_cross(
+    refined_export: tuple[Codec, Path, Exported], photo: NDArray[np.uint8], size: tuple[int, int]
+) -> None:
+    codec, edge = refined_export[0], EdgeCodec(refined_export[1], threads=1)
     pixels = np.ascontiguousarray(np.tile(photo, (2, 2, 1))[: size[0], : size[1]])
     for quality in (1, 37, 70, 100):
         for writer in (codec, edge):
@@ -57,9 +49,9 @@ def test_files_cross(made: tuple[Codec, Path, Exported], photo: NDArray[np.uint8
 
 
 def test_every_arrangement_of_the_client_reads_alike(
-    made: tuple[Codec, Path, Exported], photo: NDArray[np.uint8]
+    refined_export: tuple[Codec, Path, Exported], photo: NDArray[np.uint8]
 ) -> None:
-    codec, folder, _ = made
+    codec, folder, _ = refined_export
     data = codec.encode(photo, quality=90)
     expected = codec.read_symbols(data)
     assert (expected.index >= 0).mean() > 0.2
@@ -70,20 +62,21 @@ def test_every_arrangement_of_the_client_reads_alike(
                 np.testing.assert_array_equal(getattr(symbols, part), getattr(expected, part))
 
 
-def test_what_is_not_kept_is_not_coded(made: tuple[Codec, Path, Exported], photo: NDArray[np.uint8]) -> None:
-    codec, edge, picture = made[0], EdgeCodec(made[1], threads=1), from_array(photo)
+def test_what_is_not_kept_is_not_coded(refined_export: tuple[Codec, Path, Exported], photo: NDArray[np.uint8]) -> None:
+    codec, edge, picture = refined_export[0], EdgeCodec(refined_export[1], threads=1), from_array(photo)
     keep = np.zeros((6, 9), bool)
     keep[1:4, 2:7] = keep[5, 8] = True
-    for one, other in ((codec, edge), (edge, codec)):
+    pairs: tuple[tuple[Any, Any], ...] = ((codec, edge), (edge, codec))
+    for one, other in pairs:
         written = one.quantize(one.analyse(picture), picture, quality=80, keep=keep)
         assert written.y[:, keep].any() and not written.y[:, ~keep].any() and (written.index[:, ~keep] == -1).all()
-        size = {"height": picture.height, "width": picture.width, "quality": 80}
+        size: dict[str, Any] = {"height": picture.height, "width": picture.width, "quality": 80}
         found = other.coder.read(one.coder.write(written, quality=80), **size, keep=keep)
         for part in ("z", "y", "index"):
             np.testing.assert_array_equal(getattr(found, part), getattr(written, part))
-        planes = [np.asarray(each.coder.dequantize(found, quality=80)) for each in (one, other)]
-        np.testing.assert_allclose(*planes, atol=1e-4 * np.abs(planes[0]).max())
-        assert not planes[0][0][:, ~keep].any()
+        ours, theirs = (np.asarray(each.coder.dequantize(found, quality=80)) for each in (one, other))
+        np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(ours).max())
+        assert not ours[0][:, ~keep].any()
 
 
 def verdict(codec: Codec | EdgeCodec, data: bytes) -> tuple[bytes, bytes] | type[SemcompError]:
@@ -95,9 +88,11 @@ def verdict(codec: Codec | EdgeCodec, data: bytes) -> tuple[bytes, bytes] | type
     return symbols.y.tobytes(), symbols.index.tobytes()
 
 
-def test_damage_at_every_pass_gets_one_verdict(made: tuple[Codec, Path, Exported], photo: NDArray[np.uint8]) -> None:
+def test_damage_at_every_pass_gets_one_verdict(
+    refined_export: tuple[Codec, Path, Exported], photo: NDArray[np.uint8]
+) -> None:
     """Streams that are cut or changed, so that z or any pass reads other symbols than were written."""
-    codec, edge = made[0], EdgeCodec(made[1], threads=1)
+    codec, edge = refined_export[0], EdgeCodec(refined_export[1], threads=1)
     container = read(codec.encode(photo, quality=60))
     stream = container.get(ChunkKind.SYMBOLS)
     assert stream is not None
@@ -121,8 +116,8 @@ def test_damage_at_every_pass_gets_one_verdict(made: tuple[Codec, Path, Exported
             reader.decode(other)
 
 
-def test_other_versions_are_refused_in_words(made: tuple[Codec, Path, Exported], tmp_path: Path) -> None:
-    manifest = json.loads((made[1] / "manifest.json").read_text())
+def test_other_versions_are_refused_in_words(refined_export: tuple[Codec, Path, Exported], tmp_path: Path) -> None:
+    manifest = json.loads((refined_export[1] / "manifest.json").read_text())
     assert manifest["format"] == "semcomp-edge-2" and manifest["sizes"]["passes"] == 4
     for form, words in (
         ("semcomp-edge-1", r"written by an earlier version .* semcomp export onnx -o .* --force"),
