@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from safetensors import safe_open
+from safetensors.numpy import load_file
 
 from semcomp.bitstream.frequency_tables import Tables
 from semcomp.bitstream.symbol_stream import SymbolReader
@@ -28,8 +29,9 @@ class Page:
     """The page's words, in the order of the page."""
 
     def __init__(self, weights: Path, *, quality: int, rows: int, columns: int, keep: NDArray[np.bool_] | None) -> None:
+        stored = load_file(weights)
+        self.w = {name: value.astype(int) for name, value in stored.items() if "network." not in name}
         with safe_open(weights, "numpy") as file:
-            self.w = {name: file.get_tensor(name).astype(int) for name in file.keys() if "network." not in name}
             self.skip_below = int(file.metadata()["skip_below"])
         self.q, self.rows, self.columns, self.keep = quality, rows, columns, keep
         self.tables = {
