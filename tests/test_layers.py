@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     "types errors config workers torchvision_compat",
+    "storage",
     "bitstream weights",
     "imaging",
     "semantics lossless thumbs",
@@ -46,6 +47,7 @@ WITHOUT_TORCH = (
     "errors",
     "config",
     "workers",
+    "storage",
     "bitstream",
     "imaging",
     "semantics",
@@ -59,6 +61,10 @@ STANDARD_LIBRARY_ONLY = (
     "__init__",
     "errors",
     "types",
+    "storage/__init__",
+    "storage/urls",
+    "storage/listing",
+    "storage/shards",
     "bitstream/__init__",
     "bitstream/container",
     "bitstream/header",
