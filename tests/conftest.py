@@ -98,7 +98,9 @@ def refined_export(tmp_path_factory: pytest.TempPathFactory) -> tuple[Codec, Pat
     from tests.releases import untrained
 
     folder = tmp_path_factory.mktemp("refined")
-    release = untrained(latents=22)
+    release = untrained(
+        latents=22, kernel16=5, synthesis_scales=True, synthesis_filters4=1, centroid=True
+    )  # every option that the clients follow
     save_release(release, folder / "weights.safetensors")
     result = export_onnx(folder / "edge", model=str(folder / "weights.safetensors"), heads=[], generators=[])
     return Codec(release), folder / "edge", result

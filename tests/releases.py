@@ -31,5 +31,8 @@ def untrained(passes: int = 4, *, refine_width: int = 24, **more: Any) -> Releas
     network = CodecModel(config).eval()
     if network.refiner is not None:
         torch.nn.init.normal_(network.refiner.weight2, std=0.1)
+    for table in (network.synthesis.scales16, network.synthesis.scales8):
+        if table is not None:
+            torch.nn.init.normal_(table.weight, mean=1, std=0.3)
     photo = np.random.default_rng(0).integers(0, 256, (128, 192, 3), dtype=np.uint8)
     return export(network, [photo] * 4, name=f"refined{passes}", skip_below=4, origin="", quiet=True)

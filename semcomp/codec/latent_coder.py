@@ -80,7 +80,7 @@ class LatentCoder(SymbolCoder[Tensor]):
         if self.refines:
             z = z_hat[0].to("cpu", torch.int16).numpy()
             tables = self.refined_tables(z, height=height, width=width, quality=quality, keep=keep)
-            residual = self._refined_residual(tables, scaled, chosen, bits)
+            residual = self._refined_residual(tables, scaled, chosen, bits, q)
         else:
             index = self._sigma.index(z_hat, quality)
             coded = self._usable(scaled.shape, rows, columns, kept) & (index >= self.release.skip_below)
@@ -88,7 +88,7 @@ class LatentCoder(SymbolCoder[Tensor]):
             def residual(mean: Tensor, mask: Tensor) -> Tensor:
                 part: Tensor = choose_symbols(scaled - mean, index, coded & mask, bits)
                 chosen.add_(part.clamp_(-MAX_VALUE, MAX_VALUE))
-                return part
+                return self._points(part, index, q)
 
         y_hat = self._two_passes(z_hat, q, residual, kept, precise=precise)
         symbols = Symbols(
@@ -106,10 +106,10 @@ class LatentCoder(SymbolCoder[Tensor]):
         return usable if kept is None else usable & kept
 
     def _refined_residual(
-        self, tables: RefinedTables, scaled: Tensor, chosen: Tensor, bits: Tensor | None
+        self, tables: RefinedTables, scaled: Tensor, chosen: Tensor, bits: Tensor | None, quality: Tensor
     ) -> Callable[[Tensor, Tensor], Tensor]:
         """Chooses the symbols of one pass after the other, into `chosen`, where the passes refine the tables."""
-        numbers = iter(range(FOUR))
+        numbers, decoded = iter(range(FOUR)), torch.zeros_like(chosen)
 
         def residual(mean: Tensor, mask: Tensor) -> Tensor:
             index, groups = torch.from_numpy(tables.index()).to(self.device), turns(FOUR, next(numbers))
@@ -121,12 +121,21 @@ class LatentCoder(SymbolCoder[Tensor]):
                 value[channels] = (scaled[here] - mean[here])[:, :tall, :wide]
             part = choose_symbols(value, index, index >= 0, bits).clamp_(-MAX_VALUE, MAX_VALUE)
             tables.add(part.to("cpu", torch.int16).numpy())
+            points = self._points(part[None], index[None], quality)[0]
             for turn in groups:
                 channels, rows, columns = turn
                 chosen[0, channels, rows, columns][:, :tall, :wide] = part[channels]
-            return chosen
+                decoded[0, channels, rows, columns][:, :tall, :wide] = points[channels]
+            return decoded
 
         return residual
+
+    def _points(self, symbols: Tensor, index: Tensor, quality: Tensor) -> Tensor:
+        """What symbols (1, M, h, w) decode to, around their means. Elements with an index below 0 are not coded."""
+        if self.network.centroid is None:
+            return symbols
+        points: Tensor = self.network.centroid(symbols, index.clamp_min(0).float(), quality)
+        return points
 
     @torch.inference_mode()
     def refined_tables(
@@ -161,13 +170,11 @@ class LatentCoder(SymbolCoder[Tensor]):
         channels, rows, columns = symbols.y.shape
         read = torch.zeros(1, *(4 * side for side in symbols.z.shape[1:]), channels, device=self.device)
         read = read.permute(0, 3, 1, 2)
-        read[..., :rows, :columns] = torch.from_numpy(symbols.y).to(self.device)
+        q = self._tensor(quality)
+        index = torch.from_numpy(symbols.index).to(self.device)
+        read[..., :rows, :columns] = self._points(self._plane(symbols.y), index[None], q)
         y_hat = self._two_passes(
-            self._plane(symbols.z),
-            self._tensor(quality),
-            lambda mean, mask: read,
-            self._kept(symbols.keep, read.shape),
-            precise=precise,
+            self._plane(symbols.z), q, lambda mean, mask: read, self._kept(symbols.keep, read.shape), precise=precise
         )
         return _cropped(y_hat, rows, columns)
 

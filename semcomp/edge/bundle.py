@@ -180,7 +180,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
                 raise ValueError(f"its {key} is {manifest[key]!r}")
         _ = manifest["name"], [manifest["heads"][name]["task"] for name in manifest["heads"]]
         _ = [bytes.fromhex(entry["id"]) for entry in manifest.get("generators", {}).values()]
-        _ = [int(manifest["sizes"][key]) for key in ("latents", "hyper", "nodes", "skip_below")]
+        _ = [int(manifest["sizes"][key]) for key in ("latents", "hyper", "nodes", "skip_below", "centroid")]
         if (passes := (manifest["sizes"]["passes"], bool(manifest["sizes"]["refined"]))) not in PASSES:
             raise ValueError(f"it has {passes[0]} passes")
         return manifest

@@ -21,11 +21,11 @@ from semcomp.types import STRIDE_Y, Z_LIMIT, Symbols, grid
 Plane = NDArray[np.float32]
 """A float plane (1, C, h, w)."""
 Residual = Callable[[Plane, int], Plane]
-"""Maps the mean of a pass and its number to the symbols of the pass, (1, M, h, w). Other elements may be anything."""
+"""Maps the mean of a pass and its number to what its symbols decode to, (1, M, h, w). Other elements are ignored."""
 
 
 class EdgeCoder(SymbolCoder[Plane]):
-    """The tables of a bundle, and its graphs hyper, sigma, refine, mean_first and mean_next."""
+    """The tables of a bundle, and its graphs hyper, sigma, refine, mean_first, mean_next and points."""
 
     def __init__(self, bundle: Bundle):
         sizes = bundle.manifest["sizes"]
@@ -37,7 +37,7 @@ class EdgeCoder(SymbolCoder[Plane]):
             refines=bool(sizes["refined"]),
         )
         self.bundle, self.skip_below, self.passes = bundle, int(sizes["skip_below"]), int(sizes["passes"])
-        self._bits = self.tables_y.bits()
+        self._bits, self._centroid = self.tables_y.bits(), bool(sizes["centroid"])
         if self.refines:
             self._surprise = surprise_lines(bundle.tensors["refine.table"])
 
@@ -95,7 +95,7 @@ class EdgeCoder(SymbolCoder[Plane]):
                 chosen[here] = np.clip(choose_symbols(value, numbers, numbers >= 0, bits), -MAX_VALUE, MAX_VALUE)
             if tables is not None:
                 tables.add(quarter(chosen[0, :, :rows, :columns], number))
-            return chosen
+            return self._points(chosen, index, quality)
 
         y_hat = self._passes(z_hat, kept, quality, residual)
         symbols = Symbols(
@@ -109,11 +109,19 @@ class EdgeCoder(SymbolCoder[Plane]):
     def dequantize(self, symbols: Symbols, *, quality: int, precise: bool = True) -> Plane:
         rows, columns = symbols.y.shape[1:]
         read = np.zeros((1, len(symbols.y), *(4 * side for side in symbols.z.shape[1:])), np.float32)
-        read[0, :, :rows, :columns] = symbols.y
+        read[:, :, :rows, :columns] = self._points(_plane(symbols.y), symbols.index[None], quality)
         y_hat = self._passes(
             _plane(symbols.z), _kept(symbols.keep, read.shape), quality, lambda mean, number: read
         )  # fmt: skip
         return _cropped(y_hat, rows, columns)
+
+    def _points(self, symbols: Plane, index: NDArray[np.int8], quality: int) -> Plane:
+        """What symbols (1, M, h, w) decode to, around their means. Elements with an index below 0 are not coded."""
+        if not self._centroid:
+            return symbols
+        points: Plane
+        (points,) = self.bundle.run("points", ("points",), symbols=symbols, index=index, quality=_whole(quality))
+        return points
 
     def _passes(self, z_hat: Plane, kept: NDArray[np.bool_] | None, quality: int, residual: Residual) -> Plane:
         """y_hat (1, M, 4a, 4b), pass after pass: `CodecModel.two_passes`."""

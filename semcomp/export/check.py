@@ -111,6 +111,8 @@ def _values(codec: Codec, quality: int) -> dict[str, Tensor]:
         "known": known,
         "quality": q,
         "y_hat": y_hat,
+        "symbols": torch.from_numpy(symbols.y).float()[None],
+        "index": torch.from_numpy(symbols.index)[None],
     }
 
 

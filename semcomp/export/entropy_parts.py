@@ -5,19 +5,25 @@
     refine       seen, sums, number, quality -> index                exact: pass `number`, where passes refine tables
     mean_first   z_hat, quality -> features, mean, inverse_gain      the mean of the first pass
     mean_next    features, known, number, quality -> mean            the mean of pass `number`, which two passes omit
+    points       symbols, index, quality -> points                   what symbols decode to, where it is a centroid
 
 `known` is y_hat with zeros at the elements of this pass and of later ones. Client and graph take turns: the client
-chooses or reads the symbols of a pass, and y_hat is (mean + symbol) * inverse_gain. semcomp/pipeline/passes.py says
-which elements belong to a pass, semcomp/pipeline/refined_tables.py what `seen` is.
+chooses or reads the symbols of a pass, and y_hat is (mean + symbol) * inverse_gain, or with points in the place of
+symbols. semcomp/pipeline/passes.py says which elements belong to a pass, semcomp/pipeline/refined_tables.py what `seen`
+is.
 """
+
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from semcomp.bitstream.frequency_tables import MAX_VALUE
 from semcomp.codec.codec import Codec
 from semcomp.export.part import QUALITY, Part, Value, latents
 from semcomp.networks.blocks import activation
+from semcomp.networks.centroid import LARGEST, Centroid, offset_table
 from semcomp.networks.model import CodecModel
 from semcomp.networks.refine import IntegerRefiner
 from semcomp.networks.sigma import SCALES, SHIFT1, Z_LIMIT, IntegerSigma, index_of, table_sums
@@ -138,6 +144,20 @@ class MeanNextPart(nn.Module):
         return ((mean + self.bias[number - 1][:, :, None, None]) * torch.exp(self.log_gain(quality)),)
 
 
+class PointsPart(nn.Module):
+    """symbols (1, M, h, w), table numbers int8, below 0 where nothing is coded -> points (1, M, h, w)."""
+
+    def __init__(self, centroid: Centroid):
+        super().__init__()
+        self.share = centroid.share
+        self.register_buffer("offset", offset_table().flatten())
+
+    def forward(self, symbols: Tensor, index: Tensor, quality: Tensor) -> tuple[Tensor]:
+        place = symbols.abs().clamp_max(LARGEST) + index.float().clamp_min(0) * (LARGEST + 1)
+        offset = self.get_buffer("offset")[place.long()] * symbols.sign()
+        return (symbols - self.share(quality) * offset,)
+
+
 def hyper(codec: Codec) -> list[Part]:
     z = Value(name="z", shape=(1, codec.release.config.hyper, "rows / 4", "columns / 4"))
     part = Part(
@@ -211,4 +231,14 @@ def mean(codec: Codec) -> list[Part]:
         outputs=(latents(codec, "mean"),),
         sizes=_SIZES,
     )
-    return [first, following]
+    if codec.network.centroid is None:
+        return [first, following]
+    symbols = replace(latents(codec, "symbols"), range=(-MAX_VALUE, MAX_VALUE))
+    points = Part(
+        name="points",
+        module=PointsPart(codec.network.centroid),
+        inputs=(symbols, replace(latents(codec, "index"), type="int8", range=(-1, SCALES - 1)), QUALITY),
+        outputs=(latents(codec, "points"),),
+        sizes=_SIZES,
+    )
+    return [first, following, points]

@@ -182,6 +182,7 @@ def _described(codec: Codec) -> dict[str, Any]:
             "skip_below": codec.release.skip_below,
             "passes": config.passes,
             "refined": codec.release.refiner is not None,
+            "centroid": config.centroid,
         },
     }
 

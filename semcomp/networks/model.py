@@ -81,7 +81,7 @@ class CodecConfig:
 
     def only_trained(self) -> list[str]:
         """Fields with a value that encoder and decoder do not support yet. They exist for training runs."""
-        unsupported = [name for name in _LATER if name not in ("refine_width", "passes")]
+        unsupported = ("latents_low", "analysis_rate", "width")
         return [name for name in unsupported if getattr(self, name) != getattr(CodecConfig, name)]
 
     def stored(self) -> dict[str, Any]:

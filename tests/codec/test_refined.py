@@ -1,5 +1,6 @@
 """Releases whose later passes refine their tables: files decode to the encoder's latents, in every arrangement."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,16 @@ def size_of(pixels: NDArray[np.uint8]) -> dict[str, Any]:
     return {"height": pixels.shape[0], "width": pixels.shape[1]}
 
 
-@pytest.fixture(scope="module", params=[24, 22], ids=["24 channels", "22 channels"])
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "22 channels, centroid": {"latents": 22, "centroid": True},
+    "scales, filters, wide kernels": {"kernel16": 5, "synthesis_scales": True, "synthesis_filters4": 1},
+}
+
+
+@pytest.fixture(scope="module", params=OPTIONS)
 def refined(request: pytest.FixtureRequest) -> Codec:
-    return Codec(untrained(latents=request.param))
+    return Codec(untrained(**OPTIONS[request.param]))
 
 
 @pytest.mark.parametrize("quality", [1, 40, 100])
@@ -93,6 +101,37 @@ def test_a_damaged_stream_is_an_error_or_other_symbols(refined: Codec, photo: ND
         except FormatError:
             continue
         assert not (np.array_equal(read.y, symbols.y) and np.array_equal(read.z, symbols.z))
+
+
+def test_tiles_agree_with_the_whole(refined: Codec, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.ascontiguousarray(np.tile(photo, (4, 3, 1)))
+    data = refined.encode(pixels, quality=70)
+    y, whole = refined.analyse(from_array(pixels)), np.asarray(refined.decode(data)).astype(int)
+    monkeypatch.setattr("semcomp.pipeline.tiles.TILE", 128)
+    assert (refined.analyse(from_array(pixels)) - y).abs().max() < 0.02 * y.abs().max()  # in bfloat16
+    assert np.abs(np.asarray(refined.decode(data)).astype(int) - whole).max() <= 2
+
+
+@pytest.mark.parametrize("passes", [2, 4])
+def test_symbols_decode_to_points_between_them(passes: int, photo: NDArray[np.uint8]) -> None:
+    """With the full share the latents move towards their means, alike in encoder and decoder; symbols stay integers."""
+    release, size = untrained(passes, refine_width=24 if passes == 4 else 0, centroid=True), size_of(photo)
+    found = []
+    for share in (0.0, 1.0):
+        weights = {**release.weights, "centroid.share.weight": torch.full((4, 1), share, dtype=torch.float16)}
+        codec = Codec(replace(release, weights=weights))
+        symbols, y_hat = codec.coder.quantize(codec.analyse(from_array(photo)), **size, quality=80)
+        read = codec.coder.read(codec.coder.write(symbols, quality=80), **size, quality=80)
+        assert np.array_equal(read.y, symbols.y)
+        assert torch.allclose(codec.coder.dequantize(read, quality=80), y_hat, atol=1e-6)
+        found.append(codec.coder.dequantize(symbols, quality=80))
+    assert not torch.equal(*found)
+
+
+@pytest.mark.parametrize("option", [{"width": True}, {"analysis_rate": True}, {"latents_low": 12}], ids=str)
+def test_options_without_a_decoder_are_refused_in_words(option: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=f"needs {next(iter(option))}, which can be trained but not encoded with yet"):
+        untrained(**option)
 
 
 def test_releases_are_kept_and_told_apart(refined: Codec, tmp_path: Path) -> None:

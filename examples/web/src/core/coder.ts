@@ -44,7 +44,7 @@ export function rateNode(quality: number, nodes: number): number {
 
 const floats = (plane: Plane) => plane.data as Float32Array;
 
-/** The mean of a pass and its number to planes that hold the symbols of the pass. */
+/** The mean of a pass and its number to planes that hold what the symbols of the pass decode to. */
 type Residual = (mean: Float32Array, number: number) => Promise<Float32Array>;
 
 export class Coder {
@@ -64,8 +64,8 @@ export class Coder {
 
   /** The graphs that reading needs, and those that encoding needs besides. */
   get graphs(): { latents: string[]; encoder: string[] } {
-    const refine = this.surprise ? ["refine"] : [];
-    return { latents: ["sigma", ...refine, "mean_first", "mean_next"], encoder: ["hyper"] };
+    const more = [...(this.surprise ? ["refine"] : []), ...(this.bundle.manifest.centroid ? ["points"] : [])];
+    return { latents: ["sigma", "mean_first", "mean_next", ...more], encoder: ["hyper"] };
   }
 
   /** Symbols of an analysis y (M, 4a, 4b), and the y_hat (M, rows, columns) that they stand for. */
@@ -73,7 +73,7 @@ export class Coder {
     y: Float32Array, size: Size, quality: number, keep: Uint8Array | null, progress: Progress,
   ): Promise<{ symbols: Symbols; yHat: Float32Array }> {
     const shape = this.shapeOf(size);
-    const { rows, columns } = shape;
+    const { rows, columns, tall, wide } = shape;
     const { passes } = this.bundle.manifest;
     const steps = passes + 2;
     const { y_scaled, z } = await this.bundle.run(
@@ -99,7 +99,7 @@ export class Coder {
       });
       if (tables) tables.add(quarter(cropped(residual, shape), { ...grid, rows, columns }, number));
       progress("quantize", (number + 3) / steps);
-      return residual;
+      return this.points(residual, index, [1, grid.channels, tall, wide], quality, progress);
     }, progress);
     progress("quantize", 1);
     const symbols: Symbols = {
@@ -116,10 +116,12 @@ export class Coder {
     const { rows, columns, tall, wide } = shape;
     const { latents, passes } = this.bundle.manifest;
     const residual = new Float32Array(latents * tall * wide);
+    const dims = [1, latents, rows, columns];
+    const read = await this.points(Float32Array.from(symbols.y), symbols.index, dims, quality, progress);
     for (let c = 0; c < latents; c++) {
       for (let row = 0; row < rows; row++) {
         const from = (c * rows + row) * columns;
-        residual.set(symbols.y.subarray(from, from + columns), (c * tall + row) * wide);
+        residual.set(read.subarray(from, from + columns), (c * tall + row) * wide);
       }
     }
     const yHat = await this.passes(Float32Array.from(symbols.z), shape, quality, keep, async (_, number) => {
@@ -127,6 +129,15 @@ export class Coder {
       return residual;
     }, progress);
     return cropped(yHat, shape);
+  }
+
+  /** What symbols decode to, around their means. */
+  private async points(
+    symbols: Float32Array, index: Int8Array, dims: readonly number[], quality: number, progress: Progress,
+  ): Promise<Float32Array> {
+    if (!this.bundle.manifest.centroid) return symbols;
+    const inputs = { symbols: { data: symbols, dims }, index: { data: index, dims } };
+    return floats((await this.bundle.run("points", quality, inputs, ["points"], progress)).points!);
   }
 
   /** y_hat (M, 4a, 4b), pass after pass; zero where nothing is kept. */

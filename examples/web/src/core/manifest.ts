@@ -40,6 +40,8 @@ export interface Manifest {
   passes: number;
   /** Whether the integers of a pass refine the tables of the next. */
   refined: boolean;
+  /** Whether symbols decode towards the centroid of their interval. */
+  centroid: boolean;
   tables: StoredFile;
   graphs: Map<string, Graph>;
   heads: Map<string, HeadFacts & { graph: string; limits: Limits }>;
@@ -57,12 +59,12 @@ export function parseManifest(text: string): Manifest {
     for (const key of ["entropy_id", "model_id"]) {
       if (!/^[0-9a-f]{16}$/.test(json[key])) throw new Error(`its ${key} is ${json[key]}`);
     }
-    const { latents, hyper, nodes, skip_below: skipBelow, passes, refined } = json.sizes;
+    const { latents, hyper, nodes, skip_below: skipBelow, passes, refined, centroid } = json.sizes;
     if (![latents, hyper, nodes, skipBelow].every(Number.isInteger)) throw new Error("a size is no number");
     if (passes !== (refined ? 4 : 2)) throw new Error(`it has ${passes} passes`);
     return {
       name: String(json.name), entropyId: json.entropy_id, modelId: json.model_id, latents, hyper, nodes, skipBelow,
-      passes, refined: Boolean(refined),
+      passes, refined: Boolean(refined), centroid: Boolean(centroid),
       tables: stored(json.tables),
       graphs: new Map(Object.entries<any>(json.graphs).map(([name, graph]) => [name, graphOf(graph)])),
       heads: new Map(Object.entries<any>(json.heads).map(([name, head]) => [name, { name, ...headOf(head) }])),
