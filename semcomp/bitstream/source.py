@@ -6,7 +6,7 @@ from os import PathLike, fspath
 from typing import BinaryIO, TypeAlias, Union
 
 from semcomp.errors import FileError, FormatError, file_error
-from semcomp.storage.urls import read_bytes
+from semcomp.storage.files import read_bytes
 
 SemcSource: TypeAlias = Union[str, PathLike[str], bytes, bytearray, memoryview, BinaryIO]  # noqa: UP007
 """A `.semc` file: its path or URL, its bytes, or an open binary stream."""

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_USAGE, UsageError
 from semcomp.errors import SemcompError
-from semcomp.storage.urls import exists, is_url
+from semcomp.storage.files import exists
+from semcomp.storage.urls import is_url
 
 FLAGS = (
     ("convert=True", "--convert"),

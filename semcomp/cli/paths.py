@@ -16,17 +16,8 @@ from semcomp.cli.inputs import STREAM as STREAM
 from semcomp.cli.inputs import Expansion, Found, Unusable, expand, is_pipe
 from semcomp.cli.own_outputs import mark_in
 from semcomp.errors import ImageError
-from semcomp.storage.urls import (
-    can_be_written,
-    exists,
-    is_folder,
-    is_url,
-    join,
-    local_name,
-    protocol_of,
-    read_bytes,
-    write_bytes,
-)
+from semcomp.storage.files import exists, is_folder, read_bytes, write_bytes
+from semcomp.storage.urls import can_be_written, is_url, join, local_name, protocol_of
 from semcomp.storage.urls import with_suffix as with_suffix
 from semcomp.workers import temporary_beside
 
@@ -95,6 +86,14 @@ def _overwritten(source: str, read_suffixes: Collection[str]) -> str:
     if tuple(read_suffixes) == (".semc",) and Path(source).suffix.lower() != ".semc":
         return "this is not a .semc file: decode takes what semcomp encode wrote"
     return "would be overwritten by its own result: choose another -o"
+
+
+def list_expanded(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> Expansion:
+    """Find the files behind the arguments of a command, with their places in the trees that the arguments name."""
+    expansion = expand(inputs, read_suffixes)
+    if any(entry.piped for entry in expansion.found):
+        raise UsageError("a pipe can be read once, and a run may be resumed: save it to a file")
+    return expansion
 
 
 def list_jobs(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> JobPlan:

@@ -32,7 +32,8 @@ from semcomp.imaging.facts import FileFacts, color_of, facts_behind, read_facts
 from semcomp.imaging.jpeg2000 import as_8_bits
 from semcomp.imaging.png import alpha_of_samples
 from semcomp.imaging.problems import HEAD_BYTES, damaged, not_an_image, pillow_errors, pillow_warnings, too_many_pixels
-from semcomp.storage.urls import is_url, read_bytes
+from semcomp.storage.files import read_bytes
+from semcomp.storage.urls import is_url
 
 ImageFile: TypeAlias = str | PathLike[str] | bytes | BinaryIO
 """An image file: its path or URL, its bytes, or an open binary stream."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.errors import ImageError
-from semcomp.storage.urls import read_bytes
+from semcomp.storage.files import read_bytes
 
 _ALIASES = (
     {"person", "people", "pedestrian", "human"},

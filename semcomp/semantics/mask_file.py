@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from semcomp.errors import ImageError
 from semcomp.imaging.facts import netpbm_maximum
 from semcomp.imaging.jpeg2000 import is_reversible, read_jpeg2000
-from semcomp.storage.urls import read_bytes
+from semcomp.storage.files import read_bytes
 
 _LOSSY = {"JPEG", "MPO", "AVIF", "HEIF"}
 _LOSSY_WEBP = b"VP8 "

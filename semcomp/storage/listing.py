@@ -7,7 +7,8 @@ from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from semcomp.storage.urls import archive_protocol, explained, opened, protocol_of, split_chain
+from semcomp.storage.files import explained, opened
+from semcomp.storage.urls import archive_protocol, protocol_of, split_chain
 
 
 class Entry(NamedTuple):

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from semcomp.errors import FormatError
-from semcomp.storage.urls import explained, is_url, local_name, opened
+from semcomp.storage.files import explained, opened
+from semcomp.storage.urls import is_url, local_name
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -11,8 +11,8 @@ from PIL import Image
 
 import semcomp
 from semcomp.cli.main import main
+from semcomp.storage.files import exists, is_folder, read_bytes, remove, write_bytes
 from semcomp.storage.shards import pack_shard, read_shard
-from semcomp.storage.urls import exists, is_folder, read_bytes, remove, write_bytes
 
 pytest.importorskip("s3fs", reason="needs pip install 'semcomp[scale]'")
 server = pytest.importorskip("moto.server", reason="needs moto", exc_type=ImportError)

@@ -16,8 +16,9 @@ import semcomp
 from semcomp.cli.main import main
 from semcomp.cli.own_outputs import mark
 from semcomp.errors import FileError, MissingExtraError, MissingFileError
+from semcomp.storage.files import exists, local_copy, read_bytes, write_bytes
 from semcomp.storage.listing import list_url
-from semcomp.storage.urls import exists, is_url, join, local_copy, read_bytes, with_suffix, write_bytes
+from semcomp.storage.urls import is_url, join, with_suffix
 
 fsspec = pytest.importorskip("fsspec", reason="needs pip install 'semcomp[scale]'")
 

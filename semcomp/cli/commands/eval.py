@@ -15,7 +15,8 @@ from semcomp.cli.paths import IMAGE_SUFFIXES, STREAM, list_jobs, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.cli.terminal import complain, say, say_document, say_json
 from semcomp.errors import SemcompError
-from semcomp.storage.urls import is_url, local_copy
+from semcomp.storage.files import local_copy
+from semcomp.storage.urls import is_url
 
 EXIT_LIMIT = 5
 TASKS = "semcomp.tasks"
