@@ -31,6 +31,7 @@ def test_the_export_compares_every_pass(refined_export: tuple[Codec, Path, Expor
     assert all(difference.passed for difference in refined_export[2].differences)
 
 
+@pytest.mark.filterwarnings("ignore:quality .* keeps only:semcomp.errors.SemcompWarning")
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_files_cross(
     refined_export: tuple[Codec, Path, Exported], photo: NDArray[np.uint8], size: tuple[int, int]

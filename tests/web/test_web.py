@@ -118,6 +118,7 @@ def test_parts_agree_with_the_library(built: None, tmp_path: Path) -> None:
     assert "# skipped 0" in done.stdout and "# pass 0" not in done.stdout
 
 
+@pytest.mark.filterwarnings("ignore:quality .* keeps only:semcomp.errors.SemcompWarning")
 def test_refined_tables_in_node(
     built: None, refined_export: tuple[Codec, Path, Any], photo: NDArray[np.uint8], tmp_path: Path
 ) -> None:
