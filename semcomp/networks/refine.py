@@ -1,15 +1,15 @@
-"""Backward adaptation of the scale: the table number of a second-pass element from z and the first pass' integers.
+"""Backward adaptation of the scale: the table number of an element from z and from the integers of earlier passes.
 
-    r     symbols of the first pass (even elements), integers
+    r     symbols of the passes before, integers
     i     their table numbers, 0..63
     T[i, |r|]   surprise: how far the symbol speaks for a wider (+) or narrower (-) table than i, integers in -127..127
     u     surprise of the element itself where it is decoded, else clip(floor(sum of its neighbours / 4), -127, 127)
     hidden = clip((weight1 u + bias1) >> 4, 0, 255)                                                       B K h w
-    table number of an odd element = clip((sums of the sigma path + weight2 hidden + own u) >> 10, 0, 63)
+    table number of an element of this pass = clip((sums of the sigma path + weight2 hidden + own u) >> 10, 0, 63)
 
 Neighbours are the eight around an element in its own channel. Those that are not decoded yet count as 0. With
 four passes, each of the last three is refined in this way. Every value is an integer, and every sum stays below 2^24,
-so this path is as exact as the sigma path.
+so this path is as exact as the sigma path. semcomp/pipeline/refined_tables.py drives the released form pass by pass.
 T is the score of a discretised Gaussian, d log P(r) / d log sigma, whose mean is zero when the table is right;
 its logarithm is taken above 1, because real symbols have heavy tails.
 """
@@ -112,10 +112,10 @@ class IntegerRefiner:
         seen = seen.float()
         hidden = (self.weight1.float() @ seen.flatten(1)).add_(self.bias1[number - 1, quality - 1].float()[:, None])
         hidden = hidden.mul_(2.0**-SHIFT1).floor_().clamp_(0, 255).view(-1, *seen.shape[1:])
-        weight2, own, out = self.weight2.float(), self.own.float()[:, None], sums.float()
+        weight2, own, sums, out = self.weight2.float(), self.own.float()[:, None], sums.float(), torch.empty(sums.shape)
         for group in range(FOUR):
             place = (number - group) % FOUR
-            refined = torch.addmm(out[group::FOUR], weight2[group::FOUR], hidden[:, place])
+            refined = torch.addmm(sums[group::FOUR], weight2[group::FOUR], hidden[:, place])
             out[group::FOUR] = refined.addcmul_(own[group::FOUR], seen[group::FOUR, place])
         return index_of(out).to(torch.int8)
 

@@ -33,7 +33,7 @@ class ByteRefiner:
         for group in range(FOUR):
             place = (number - group) % FOUR
             refined = torch._int_mm(self.weight2[group], hidden[:, place].contiguous())
-            refined.add_(sums[group::FOUR]).add_(self._missing[group])
+            refined.add_(sums[group::FOUR].int()).add_(self._missing[group])
             refined.addcmul_(self.own[group], seen[group::FOUR, place].int())
             out[group::FOUR] = refined.bitwise_right_shift_(SHIFT2).clamp_(0, SCALES - 1)
         return out
