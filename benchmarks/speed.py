@@ -48,7 +48,7 @@ def stages_of(codec: Any) -> list[tuple[str, Any, str]]:
     """(stage, object, name of its function): what `encode` and `decode` call, timed without what it calls itself."""
     return [
         ("analysis", codec, "analyse"),
-        ("hyper analysis", codec.network.hyper_analysis, "forward"),
+        ("hyper analysis", codec.coder._hyper_analysis, "forward"),
         ("sigma path", codec.coder._sigma, "sums" if codec.coder.refines else "index"),
         ("refined tables", RefinedTables, "index"),
         ("refined tables", RefinedTables, "add"),

@@ -22,7 +22,7 @@ from semcomp.bitstream.frequency_tables import MAX_VALUE
 from semcomp.codec.release import Release
 from semcomp.networks.hyperprior import MeanPath
 from semcomp.networks.model import CodecModel
-from semcomp.networks.precision import fast_pixels, stored_fast
+from semcomp.networks.precision import fast_pixels, stored_exactly, stored_fast
 from semcomp.networks.rate_table import RateRows
 from semcomp.networks.refine_bytes import fastest_refiner
 from semcomp.networks.sigma import clip_z
@@ -51,6 +51,11 @@ class LatentCoder(SymbolCoder[Tensor]):
         if release.refiner is not None:
             self._refiner = fastest_refiner(release.refiner)
             self._surprise = surprise_lines(release.refiner.table.numpy())
+        # Four passes run the mean path four times, so it pays to prepare it. Two passes keep the floats of their files.
+        self._mean_path = stored_exactly(network.mean_path, device) if self.refines else network.mean_path
+        self._hyper_analysis = (
+            stored_exactly(network.hyper_analysis, device) if self.refines else network.hyper_analysis
+        )
         self._gain, self._inverse_gain = (
             RateRows(table, device=device) for table in (network.gain, network.inverse_gain)
         )
@@ -74,7 +79,7 @@ class LatentCoder(SymbolCoder[Tensor]):
         kept = self._kept(keep, scaled.shape)
         if kept is not None:
             scaled = torch.where(kept, scaled, 0.0)
-        z_hat = clip_z(self.network.hyper_analysis(scaled, q))
+        z_hat = clip_z(self._hyper_analysis(scaled, q))
         rows, columns = grid(height, width, STRIDE_Y)
         chosen, bits = torch.zeros_like(scaled), self._bits if optimise else None
         if self.refines:
@@ -189,7 +194,7 @@ class LatentCoder(SymbolCoder[Tensor]):
     ) -> Tensor:
         gains = self._gain(quality), self._inverse_gain(quality)
         if precise:
-            return self.network.two_passes(z_hat, quality, residual, keep, gains=gains)
+            return self.network.two_passes(z_hat, quality, residual, keep, self._mean_path, gains)
         with fast_pixels(self.device):
             return self.network.two_passes(z_hat, quality, residual, keep, self._fast_mean_path, gains)
 
