@@ -19,6 +19,7 @@ from torch import Tensor
 
 from semcomp.jpeg.standard import CHROMA, LUMA, at_quality
 from semcomp.restoration.network import Restorer, RestorerConfig
+from semcomp.restoration.restorer_file import TrainedRestorer, save_restorer
 from train.checkpoint import load_state
 from train.command_line import begin, make_parser, say_where
 from train.log import Log
@@ -73,6 +74,13 @@ class RestoreTrainer(BaseTrainer):
         self.average = moving_average(self.network, config.optim)
         self.optimizers = build_optimizers(self.network, config.optim)
         self.processor_seconds, self.validated = 0.0, 0
+
+    def save(self) -> None:
+        super().save()
+        minutes = self.processor_seconds / 60
+        origin = f"python -m train.restore, {self.step} steps, {minutes:.0f} minutes of one core"
+        released = TrainedRestorer(averaged(self.average, Restorer), origin=origin)
+        save_restorer(released, self.folder / "restorer.safetensors")
 
     def state(self) -> dict[str, Any]:
         return {
@@ -159,7 +167,8 @@ def main(arguments: list[str] | None = None) -> int:
         "restore",
         __doc__,
         "examples:\n  python -m train.restore configs/restore.yaml --set data.exact=[~/png]\n"
-        "  python -m train.restore configs/restore.yaml --resume",
+        "  python -m train.restore configs/restore.yaml --resume\n"
+        "the average is kept in runs/<name>/restorer.safetensors: semcomp restore photo.jpg --weights THAT",
     )
     options = parser.parse_args(arguments)
     trainer = begin(

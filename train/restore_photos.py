@@ -15,14 +15,7 @@ from torch import Tensor
 
 from semcomp.jpeg.standard import CHROMA, LUMA, at_quality
 from semcomp.restoration.network import StoredPlanes
-from semcomp.restoration.transform import (
-    enlarge,
-    forward_dct,
-    inverse_dct,
-    planes_to_rgb,
-    rgb_to_planes,
-    shrink,
-)
+from semcomp.restoration.transform import enlarge, forward_dct, inverse_dct, planes_to_rgb, rgb_to_planes, shrink
 from train.lossless_photos import load_pool
 
 SUBSAMPLINGS = (((2, 2), 0.58), ((1, 1), 0.27), ((1, 2), 0.11), ((2, 1), 0.04))

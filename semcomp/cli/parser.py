@@ -17,6 +17,7 @@ COMMANDS = {
     "segment": "label maps, from latents or stored",
     "info": "what a .semc file says about itself",
     "thumb": "a thumbnail as a short text that pages show at once",
+    "restore": "JPEG files without the marks of compression",
     "compare": "one page beside JPEG, WebP and AVIF of equal size",
     "eval": "codecs beside each other on your own pictures",
     "models": "the codecs, heads and generators at hand",

@@ -18,9 +18,7 @@ _BITS = (1 << STEP_BITS) - 1
 Blocks = NDArray[np.int16]
 
 
-def first_dc(
-    bits: Bits, blocks: Blocks, codes: Sequence[HuffmanCode], components: Sequence[int], low: int
-) -> int:
+def first_dc(bits: Bits, blocks: Blocks, codes: Sequence[HuffmanCode], components: Sequence[int], low: int) -> int:
     """The first scan of DC coefficients. `codes` and `components` belong to the blocks of a unit, in turn."""
     view, end, at = bits.view, bits.length, 0
     steps = [dc_steps(code) for code in codes]

@@ -270,9 +270,7 @@ def _frame(payload: bytes, *, progressive: bool) -> Frame:
         identifier, factors, table = payload[at : at + 3]
         if not (1 <= factors >> 4 <= 4 and 1 <= factors & 15 <= 4):
             raise ValueError(f"the sampling factors 0x{factors:02x} are not allowed")
-        components.append(
-            Component(identifier=identifier, horizontal=factors >> 4, vertical=factors & 15, table=table)
-        )
+        components.append(Component(identifier=identifier, horizontal=factors >> 4, vertical=factors & 15, table=table))
     return Frame(width=width, height=height, components=tuple(components), progressive=progressive)
 
 

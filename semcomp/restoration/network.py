@@ -1,7 +1,8 @@
 """The network that restores the coefficients of JPEG files, and the cell in which its answer stays.
 
     B  pictures       R, C  rows and columns of luma's 8x8 blocks
-    coefficients of luma and of both chroma planes, enlarged to luma's grid   (B, R, C, 192)
+    coefficients of luma and of both chroma planes, enlarged to luma's grid, and of the windows of 16x16 pixels
+    around the blocks                                                                              (B, R, C, 578)
       ─ stem ─► trunk (B, K, R, C) ─ blocks, scaled by the quantisation tables ─► head ─► corrections (B, R, C, 192)
 
 A JPEG file tells of every coefficient the cell that it was in: within half a step of the stored value. The correction
@@ -21,20 +22,24 @@ from semcomp.networks.blocks import Block, Pointwise, activation, activation_
 from semcomp.restoration.transform import (
     COEFFICIENTS,
     SIDE,
+    WINDOW,
     enlarge,
     forward_dct,
     inverse_dct,
     repeat,
     shrink,
+    window_dct,
 )
 
 PLANES = 3
-FEATURES = PLANES * COEFFICIENTS + 2
-"""Input channels: the coefficients, and where in its chroma block a luma block is."""
+FEATURES = PLANES * COEFFICIENTS + WINDOW * WINDOW + 2 * COEFFICIENTS + 2
+"""Input channels: coefficients of the blocks, of luma's windows and of both chroma windows (the lowest quarter), and
+where in its chroma block a luma block is."""
 CONDITIONS = PLANES * COEFFICIENTS + 3
 """Conditions: the logarithm of every step, the logarithms of the subsampling factors, and whether there is colour."""
-INSIDE = 0.499
-"""Largest distance from the stored value, in steps. Half a step would be rounded to either side."""
+MARGIN = 0.5
+"""Distance of the answer from the edge of a cell, at most an eighth of a step: rounding pixels to whole numbers moves
+coefficients by about 0.3."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,20 +77,25 @@ class StoredPlanes:
 
     def limits(self, plane: int) -> Tensor:
         """Largest corrections of the coefficients of a plane, (B, 1, 1, 64)."""
-        return INSIDE * self.steps[:, plane, None, None]
+        steps = self.steps[:, plane, None, None]
+        return steps / 2 - (steps / 8).clamp(max=MARGIN)
 
 
-def typical_sizes() -> Tensor:
-    """Standard deviations of the coefficients of photos, (3, 64): measured on CID22's training part, then smoothed."""
-    place = torch.arange(SIDE).float()
-    square = (place[:, None] ** 2 + place**2).reshape(-1).clamp(min=1)
+def typical_sizes(side: int, kept: int) -> tuple[Tensor, Tensor]:
+    """Standard deviations of the lowest coefficients of photos, luma's and chroma's, (kept * kept,) each.
+
+    They were measured with blocks of 8 on CID22's training part, then smoothed. The DC of a larger square is larger.
+    """
+    place = torch.arange(kept) * (SIDE / side)
+    square = (place[:, None] ** 2 + place**2).reshape(-1)
+    square[0] = 1
     luma, chroma = 128 * square**-0.79, 27 * square**-0.84
-    luma[0], chroma[0] = 590, 115
-    return torch.stack([luma, chroma, chroma])
+    luma[0], chroma[0] = 590 * side / SIDE, 115 * side / SIDE
+    return luma, chroma
 
 
 class Trunk(nn.Module):
-    """All that grows with the picture: features (B, 194, R, C) -> answers (B, 192, R, C)."""
+    """All that grows with the picture: features (B, 578, R, C) -> answers (B, 192, R, C)."""
 
     def __init__(self, config: RestorerConfig):
         super().__init__()
@@ -111,7 +121,7 @@ class Restorer(nn.Module):
         super().__init__()
         self.config = config = config or RestorerConfig()
         outputs = PLANES * COEFFICIENTS
-        self.sizes_out = (outputs, outputs, config.channels, *([config.channels] * (2 * config.blocks)))
+        self.sizes_out = (FEATURES, outputs, config.channels, *([config.channels] * (2 * config.blocks)))
         self.read_steps = nn.Linear(CONDITIONS, config.condition)
         self.step_scales = nn.Linear(config.condition, sum(self.sizes_out))
         nn.init.zeros_(self.step_scales.weight)
@@ -120,7 +130,11 @@ class Restorer(nn.Module):
         self.narrow = False
         """Whether the trunk multiplies in bfloat16."""
         self.typical: Tensor
-        self.register_buffer("typical", typical_sizes(), persistent=False)
+        luma, chroma = typical_sizes(SIDE, SIDE)
+        self.register_buffer("typical", torch.stack([luma, chroma, chroma]), persistent=False)
+        self.windows: Tensor
+        luma, chroma = typical_sizes(WINDOW, WINDOW)[0], typical_sizes(WINDOW, SIDE)[1]
+        self.register_buffer("windows", torch.cat([luma, chroma, chroma]), persistent=False)
 
     def forward(self, stored: StoredPlanes, *, strength: float = 1.0) -> Tensor:
         """Restore pictures.
@@ -133,12 +147,19 @@ class Restorer(nn.Module):
             (B, 1 or 3, 8 R, 8 C) planes at luma's resolution, -128..127 but for overshoot.
         """
         chroma = [enlarge(inverse_dct(c), stored.factors) for c in stored.coefficients[1:]]
-        inputs = [stored.coefficients[0], *map(forward_dct, chroma)]
         steps = self._all_steps(stored)
         scales = self._scales(stored, steps)
-        corrections = self._corrections(inputs, steps, scales, stored.factors)
+        features = (
+            self._features(stored, [inverse_dct(stored.coefficients[0]), *chroma], steps)
+            * scales[0].exp()[:, None, None]
+        )
+        with torch.autocast(features.device.type, dtype=torch.bfloat16, enabled=self.narrow):
+            answer = self.trunk(features.permute(0, 3, 1, 2), scales[2:])
+        sizes = scales[1].exp() * self._uncertain(steps).flatten(1)
+        answer = answer.permute(0, 2, 3, 1).float() * sizes[:, None, None]
+        corrections = answer.unflatten(-1, (PLANES, COEFFICIENTS)).unbind(-2)
         luma = corrections[0].clamp(-stored.limits(0), stored.limits(0))
-        planes = [inverse_dct(inputs[0] + strength * luma)]
+        planes = [inverse_dct(stored.coefficients[0] + strength * luma)]
         for plane, start in enumerate(chroma, 1):
             answer = start + inverse_dct(corrections[plane])
             if strength != 1:
@@ -160,24 +181,23 @@ class Restorer(nn.Module):
         read = self.read_steps(torch.cat([logs, flags.expand(len(steps), -1)], 1))
         return list(self.step_scales(activation(read)).split(self.sizes_out, 1))
 
-    def _corrections(
-        self, inputs: Sequence[Tensor], steps: Tensor, scales: list[Tensor], factors: tuple[int, int]
-    ) -> Tensor:
-        """Corrections of the coefficients of all planes, (3, B, R, C, 64), not yet clipped."""
-        uncertain = self._uncertain(steps)
-        known = torch.cat(list(inputs), -1)
-        batch, rows, columns, channels = known.shape
-        spread = (self.typical**2 + (steps / 4) ** 2).sqrt().flatten(1)
-        gains = scales[0].exp() / spread
-        features = known.new_zeros(batch, rows, columns, FEATURES)
-        features[..., :channels] = known * gains[:, None, None, :channels]
-        for axis, (size, factor) in enumerate(zip((rows, columns), factors, strict=True)):
-            place = torch.arange(size, device=known.device) % factor - (factor - 1) / 2
-            features[..., PLANES * COEFFICIENTS + axis] = place[:, None] if axis == 0 else place
-        with torch.autocast(known.device.type, dtype=torch.bfloat16, enabled=self.narrow):
-            answer = self.trunk(features.permute(0, 3, 1, 2), scales[2:])
-        answer = answer.permute(0, 2, 3, 1).float() * (scales[1].exp() * uncertain.flatten(1))[:, None, None]
-        return answer.unflatten(-1, (PLANES, COEFFICIENTS)).permute(3, 0, 1, 2, 4)
+    def _features(self, stored: StoredPlanes, planes: Sequence[Tensor], steps: Tensor) -> Tensor:
+        """What the stem reads, of unit size on average, (B, R, C, FEATURES). Grey pictures have zeros for chroma."""
+        batch, rows, columns, _ = stored.coefficients[0].shape
+        blocks = [stored.coefficients[0], *map(forward_dct, planes[1:])]
+        windows = [window_dct(plane, SIDE if number else WINDOW) for number, plane in enumerate(planes)]
+        spread = (self.typical**2 + (steps / 4) ** 2).sqrt()
+        features = planes[0].new_zeros(batch, rows, columns, FEATURES)
+        for number, block in enumerate(blocks):
+            at = number * COEFFICIENTS
+            features[..., at : at + COEFFICIENTS] = block / spread[:, number, None, None]
+        around = torch.cat(windows, -1)
+        at = PLANES * COEFFICIENTS
+        features[..., at : at + around.shape[-1]] = around / self.windows[: around.shape[-1]]
+        for axis, (size, factor) in enumerate(zip((rows, columns), stored.factors, strict=True)):
+            place = torch.arange(size, device=steps.device) % factor - (factor - 1) / 2
+            features[..., FEATURES - 2 + axis] = place[:, None] if axis == 0 else place
+        return features
 
     def _uncertain(self, steps: Tensor) -> Tensor:
         """Size of a correction, (B, 3, 64): half a step, or what a coefficient usually is where that is less."""

@@ -17,15 +17,19 @@ SIDE = 8
 COEFFICIENTS = SIDE * SIDE
 
 
-def dct_matrix() -> Tensor:
-    """The orthonormal DCT of a block as one matrix, (64 coefficients, 64 pixels)."""
-    place = torch.arange(SIDE, dtype=torch.float64)
-    waves = torch.cos((2 * place + 1) * place[:, None] * (math.pi / (2 * SIDE))) * 0.5
+WINDOW = 16
+"""Pixels on the side of a window: a block and half a block around it."""
+
+
+def dct_matrix(side: int, kept: int) -> Tensor:
+    """The lowest coefficients of the orthonormal DCT of a square as one matrix, (kept * kept, side * side pixels)."""
+    place = torch.arange(side, dtype=torch.float64)
+    waves = torch.cos((2 * place + 1) * place[:, None] * (math.pi / (2 * side))) * math.sqrt(2 / side)
     waves[0] /= math.sqrt(2)
-    return torch.kron(waves, waves).float()
+    return torch.kron(waves[:kept], waves[:kept]).float()
 
 
-_MATRIX = dct_matrix()
+_MATRIX = dct_matrix(SIDE, SIDE)
 
 
 def to_blocks(planes: Tensor) -> Tensor:
@@ -50,6 +54,14 @@ def forward_dct(planes: Tensor) -> Tensor:
 def inverse_dct(blocks: Tensor) -> Tensor:
     """(B, rows, columns, 64) coefficients -> (B, 8 rows, 8 columns) pixels."""
     return from_blocks(blocks @ _MATRIX.to(blocks.device))
+
+
+def window_dct(planes: Tensor, kept: int) -> Tensor:
+    """Coefficients of the windows around all blocks: (B, H, W) -> (B, H/8, W/8, kept * kept)."""
+    margin = (WINDOW - SIDE) // 2
+    padded = F.pad(planes[:, None], (margin, margin, margin, margin), mode="replicate")
+    waves = dct_matrix(WINDOW, kept).reshape(-1, 1, WINDOW, WINDOW).to(planes.device)
+    return F.conv2d(padded, waves, stride=SIDE).permute(0, 2, 3, 1)
 
 
 def enlarge(planes: Tensor, factors: tuple[int, int]) -> Tensor:
