@@ -41,7 +41,7 @@ class RestoreRunConfig:
     network: RestorerConfig = field(default_factory=RestorerConfig)
     data: RestoreDataConfig = field(default_factory=RestoreDataConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
-    steps: int = 60_000
+    steps: int = 100_000
     """Length of the run. It may be changed when a run is resumed."""
     validation: tuple[str, ...] = ()
     """Folders of lossless photos."""

@@ -113,7 +113,7 @@ class Pairs:
         self.compressed = load_pool(config.compressed, smallest=side, shrink=True, cache=folder / "compressed")
 
     def batch(self, seed: int) -> tuple[StoredPlanes, Tensor]:
-        """What the files tell, and the pixels before them: RGB (B, 3, crop, crop) 0..255, or luma (B, 1, crop, crop)."""
+        """What the files tell, and the pixels before them: RGB (B, 3, crop, crop) or luma (B, 1, crop, crop)."""
         config, rng = self.config, np.random.default_rng(seed)
         crops = []
         for _ in range(config.batch):

@@ -72,7 +72,7 @@ class Bits:
         for place in range(5):
             self._forty[: len(padded) - place] |= padded[place:] << np.uint64(32 - 8 * place)
         self._last = 8 * (len(plain) + PADDING - 8)
-        self.view = memoryview((self._forty >> np.uint64(8)).astype(np.uint32))
+        self.view: memoryview[int] = (self._forty >> np.uint64(8)).astype(np.uint32).data
         """32 bits from each byte on."""
 
     def windows(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -90,4 +90,7 @@ class Bits:
     def signed(self, positions: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Numbers as JPEG codes them (T.81, F.1.2.1): a leading 0 bit makes them negative."""
         numbers = self.values(positions, sizes)
-        return np.where(numbers >> np.maximum(sizes - 1, 0) > 0, numbers, numbers - (1 << sizes) + 1) * (sizes > 0)
+        signed: NDArray[np.int64] = np.where(
+            numbers >> np.maximum(sizes - 1, 0) > 0, numbers, numbers - (1 << sizes) + 1
+        )
+        return signed * (sizes > 0)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from semcomp.jpeg.huffman import END, STEP_BITS, Bits, ac_steps, dc_steps, lookup
+from semcomp.jpeg.huffman import END, INVALID, STEP_BITS, Bits, ac_steps, dc_steps, lookup
 from semcomp.jpeg.segments import HuffmanCode
 
 _BITS = (1 << STEP_BITS) - 1
@@ -66,7 +66,7 @@ def first_ac(bits: Bits, blocks: Blocks, code: HuffmanCode, band: tuple[int, int
             at += step & _BITS
             moved = step >> STEP_BITS
             k += moved
-            if moved >= END:
+            if END <= moved < INVALID:
                 extra = moved - END
                 following = (1 << extra) + (view[at - extra >> 3] >> (32 - (at - extra & 7) - extra) & (1 << extra) - 1)
         if at > end or k < last or (last < k < END) or k > 2 * END:
@@ -148,7 +148,7 @@ def _walk_refinement(
     Returns:
         How many blocks were read.
     """
-    view, end, codes, at, run, known = bits.view, bits.length, memoryview(table), 0, 0, 0
+    view, end, codes, at, run, known = bits.view, bits.length, table.data, 0, 0, 0
     for number, total in enumerate(totals):
         zero, stop, k, left = starts[number], starts[number + 1], 0, total
         while run == 0 and k < width:

@@ -46,7 +46,7 @@ def layout_of(file: JpegFile) -> Layout:
     count = len(file.planes)
     if count == 4:
         raise ImageError(
-            "the JPEG file is CMYK, and the restorer knows grey and YCbCr alone: convert it to RGB with its profile first"
+            "the JPEG file is CMYK, and the restorer knows grey, YCbCr and RGB: convert it with its profile first"
         )
     if count not in (1, 3):
         raise ImageError(f"the JPEG file has {count} colour planes, and the restorer knows files with 1 or 3")

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 
 from semcomp.errors import ModelError
-from semcomp.networks.precision import stored_fast
+from semcomp.networks.precision import multiplies_bfloat16, stored_fast
 from semcomp.restoration.network import Restorer, RestorerConfig
 from semcomp.weights.files import WEIGHTS, stored
 
@@ -36,6 +36,7 @@ class TrainedRestorer:
         self.state = {name: value.cpu().half().contiguous() for name, value in network.state_dict().items()}
         self.network = copy.deepcopy(network).float().eval().requires_grad_(False)
         self.network.load_state_dict({name: value.float() for name, value in self.state.items()})
+        self.network.narrow = multiplies_bfloat16(torch.device("cpu"))
         self._lock = Lock()
         self._fast: dict[torch.device, Restorer] = {}
 
@@ -54,6 +55,7 @@ class TrainedRestorer:
             if device not in self._fast:
                 network = copy.deepcopy(self.network).to(device)
                 network.trunk = stored_fast(self.network.trunk, device)
+                network.narrow = False  # what is stored fast has its types already
                 self._fast[device] = network
             return self._fast[device]
 
