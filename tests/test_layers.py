@@ -85,6 +85,7 @@ STANDARD_LIBRARY_ONLY = (
     "cli/shared_options",
     "cli/commands/thumb",
     "cli/commands/restore",
+    "cli/jpeg_output",
     "cli/terminal",
     "cli/failures",
     "cli/inputs",

@@ -1,8 +1,8 @@
 """JPEG files made for the restorer: fewer bytes at equal quality, and any viewer opens them.
 
 This is the compact representation of Jiang et al. (2018) without a network before the codec: gradients through the
-restorer move the quantised coefficients themselves, with the rounding passed straight through. The loss counts the
-restored picture and what a plain viewer shows, so that the file is good in both.
+restorer move the quantised coefficients themselves. The loss counts the restored picture and what a plain viewer
+shows, so that the file is good in both.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from semcomp.jpeg.reader import JpegFile, JpegPlane
 from semcomp.jpeg.records import records_of
 from semcomp.jpeg.standard import CHROMA, LUMA
 from semcomp.jpeg.writer import write_jpeg
-from semcomp.networks.fused import round_through
-from semcomp.restoration.network import Restorer, StoredPlanes
+from semcomp.restoration.network import StoredPlanes
 from semcomp.restoration.planes import layout_of, restored_pixels
 from semcomp.restoration.rate_model import RateModel, worthwhile
 from semcomp.restoration.restorer_file import TrainedRestorer
@@ -45,12 +44,12 @@ class CompactConfig:
 
     flatness: float = 0.5
     """0 takes the shape of the standard's tables, 1 equal steps for all frequencies."""
-    lmbda: float = 0.09
+    lmbda: float = 0.07
     """Squared error that a bit is worth, in squares of the mean step."""
-    iterations: int = 16
+    iterations: int = 5
     """Steps of gradient descent. 0 leaves the restorer out of the loop."""
-    rate: float = 0.08
-    """Length of a step, in quantisation steps."""
+    rate: float = 0.5
+    """How far the aim moves in one step of the descent, as a share of the way to the new aim."""
     plain: float = 0.35
     """Weight of what a plain viewer shows. The restored picture has the rest."""
     searches: int = 9
@@ -164,10 +163,8 @@ class _Work:
         """Encode with the tables of quality 50 times `scale`. `quick` leaves the gradient out."""
         steps = [self._steps(base, scale) for base in ((LUMA,) if self.grey else (LUMA, CHROMA, CHROMA))]
         lmbda = self.config.lmbda * float(steps[0].mean()) ** 2
-        numbers = [
-            worthwhile(values / table, table * math.sqrt(weight), lmbda=lmbda)
-            for values, table, weight in zip(self.coefficients, steps, self.weights, strict=False)
-        ]
+        aims = [values / table for values, table in zip(self.coefficients, steps, strict=True)]
+        numbers = self._chosen(aims, steps, lmbda)
         if self.config.iterations and not quick:
             numbers = self._descend(numbers, steps, lmbda)
         return self._measured(self._file(numbers, steps))
@@ -178,37 +175,44 @@ class _Work:
         return (scale * shape ** (1 - self.config.flatness) * flat**self.config.flatness).round().clamp(1, 255)
 
     def _descend(self, numbers: list[Tensor], steps: list[Tensor], lmbda: float) -> list[Tensor]:
-        """Move the coefficients down the gradient of error and bits, through the restorer."""
-        network = self.restorer.network
-        free = [values.clone().requires_grad_() for values in numbers]
-        optimizer = torch.optim.Adam(free, lr=self.config.rate, betas=(0.7, 0.9))
-        table = torch.stack(steps)[None]
+        """Aim beside the original coefficients, where the restorer's answer is nearer to the original picture.
+
+        The gradient at the chosen numbers tells where the bottom of the error is, if the error has the curvature that
+        it has without the restorer. The numbers are then chosen again for an aim between the old and the new one.
+        """
+        aims = [values / table for values, table in zip(self.coefficients, steps, strict=True)]
         best, best_cost = numbers, math.inf
-        for _ in range(self.config.iterations + 1):
-            whole = [round_through(values) for values in free]
-            rates = [RateModel(values.detach()) for values in whole]
-            bits = sum(float(rate.cost(values.detach()).sum()) for rate, values in zip(rates, whole, strict=True))
-            error = self._error(network, whole, steps, table)
+        for number in range(self.config.iterations + 1):
+            whole = [values.requires_grad_() for values in numbers]
+            bits = sum(float(RateModel(values.detach()).cost(values.detach()).sum()) for values in whole)
+            error = self._error(whole, steps)
             cost = error.item() + lmbda * bits
             if cost < best_cost:
-                best, best_cost = [values.detach().clone() for values in whole], cost
-            optimizer.zero_grad()
+                best, best_cost = [values.detach() for values in whole], cost
+            if number == self.config.iterations:
+                break
             error.backward()
-            for values, rate in zip(free, rates, strict=True):
+            for place, (values, table, weight) in enumerate(zip(whole, steps, self.weights, strict=False)):
                 assert values.grad is not None
-                values.grad += lmbda * rate.slope(values.detach())
-                values.grad[..., 0] -= lmbda * rate.slope(values.detach())[..., 0]
-            optimizer.step()
+                aim = values.detach() - values.grad / (2 * weight * table**2)
+                aims[place] = torch.lerp(aims[place], aim, self.config.rate)
+            numbers = self._chosen(aims, steps, lmbda)
         return best
 
-    def _error(self, network: Restorer, whole: list[Tensor], steps: list[Tensor], table: Tensor) -> Tensor:
+    def _chosen(self, aims: list[Tensor], steps: list[Tensor], lmbda: float) -> list[Tensor]:
+        return [
+            worthwhile(values, table * math.sqrt(weight), lmbda=lmbda)
+            for values, table, weight in zip(aims, steps, self.weights, strict=False)
+        ]
+
+    def _error(self, whole: list[Tensor], steps: list[Tensor]) -> Tensor:
         """Squared error of restored and plain pixels, weighted, per colour channel."""
         stored = StoredPlanes(
             coefficients=tuple(values * step for values, step in zip(whole, steps, strict=True)),
-            steps=table,
+            steps=torch.stack(steps)[None],
             factors=self.factors,
         )
-        planes = network(stored)
+        planes = self.restorer.network(stored)
         plain = torch.stack(
             [inverse_dct(stored.coefficients[0])]
             + [enlarge(inverse_dct(values), self.factors) for values in stored.coefficients[1:]],

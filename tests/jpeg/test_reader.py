@@ -62,8 +62,7 @@ def test_grey_files(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", ["baseline", "4:2:2", "4:4:4"])
 def test_the_three_forms_of_a_file_hold_equal_coefficients(kind: str) -> None:
-    options = {key: value for key, value in KINDS[kind].items()}
-    forms = [jpeg(photo(83, 61), **options, **form) for form in ({}, {"optimize": True}, {"progressive": True})]
+    forms = [jpeg(photo(83, 61), **KINDS[kind], **form) for form in ({}, {"optimize": True}, {"progressive": True})]
     files = [read_jpeg(form) for form in forms]
     for file in files[1:]:
         for one, other in zip(files[0].planes, file.planes, strict=True):

@@ -51,9 +51,7 @@ def test_long_runs_of_finished_blocks() -> None:
 
 def test_records_are_kept() -> None:
     icc, exif, xmp = bytes(range(256)) * 600, b"II*\0\x08\0\0\0\0\0\0\0\0\0", b"<x:xmpmeta/>"
-    file = replace(
-        read_jpeg(jpeg(photo(20, 20))), records=records_of(icc=icc, exif=exif, xmp=xmp, mark=b"12345678")
-    )
+    file = replace(read_jpeg(jpeg(photo(20, 20))), records=records_of(icc=icc, exif=exif, xmp=xmp, mark=b"12345678"))
     again = read_jpeg(write_jpeg(file))
     assert (icc_profile(again), exif_block(again), xmp_packet(again)) == (icc, exif, xmp)
     assert restorer_mark(again) == b"12345678" and not is_rgb(again)
