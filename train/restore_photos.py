@@ -37,7 +37,7 @@ class RestoreDataConfig:
     grey: float = 0.08
     """Share of the batches without colour."""
     own_tables: float = 0.3
-    """Share of the crops whose tables are not those of the JPEG standard."""
+    """Share of the crops whose tables are other ones than the JPEG standard's."""
     crop: int = 112
     """Side of a crop, a multiple of 16."""
     batch: int = 8

@@ -40,7 +40,7 @@ def add_options(parser: ArgumentParser) -> None:
         help="jpeg: a standard JPEG file, optimised through the restorer; takes --psnr, --max-bytes or --bpp (semc)",
     )
     group.add_argument(
-        "--weights", default="restorer", metavar="FILE", help="weights of the restorer (those of this version)"
+        "--weights", default="restorer", metavar="FILE", help="weights of the restorer (what comes with this version)"
     )
 
 
@@ -76,14 +76,19 @@ def _check(options: Namespace) -> None:
 def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Encode one file and write it; returns the values of `KEYS` and the line to show."""
     check_target(job.target, force=options.force)
-    from semcomp.cli.commands.encode import read_picture
     from semcomp.cli.commands.restore import get_restorer
+    from semcomp.imaging.picture import open_picture
     from semcomp.restoration.compact import encode_compact
 
     restorer = get_restorer(options.weights, options.threads)
     start = time.perf_counter()
     source = read_source(job.source)
-    picture = read_picture(source, options)
+    picture = open_picture(
+        source,
+        convert=options.convert,
+        convert_colour=options.convert_colour,
+        keep_hidden_colour=options.keep_hidden_colour,
+    )
     area = picture.width * picture.height
     most = options.max_bytes if options.bpp is None else int(options.bpp * area / 8)
     encoded = encode_compact(picture, restorer, psnr=options.psnr, max_bytes=most, strip=options.strip)

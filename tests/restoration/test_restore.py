@@ -182,8 +182,8 @@ def test_files_of_weights(restorer: TrainedRestorer, weights: Path, tmp_path: Pa
     again = load_restorer(weights)
     assert again.restorer_id == restorer.restorer_id and again.origin == "seed 3, not trained"
     data = jpeg(photo(24, 40), quality=60)
-    pictures = [np.asarray(semcomp.restore(data, weights=each)) for each in (restorer, weights)]
-    assert np.array_equal(*pictures)
+    one, other_picture = (np.asarray(semcomp.restore(data, weights=each)) for each in (restorer, weights))
+    assert np.array_equal(one, other_picture)
     other = TrainedRestorer(restorer.network)
     other.state["trunk.head.bias"] = other.state["trunk.head.bias"] + 1
     assert other.restorer_id != restorer.restorer_id

@@ -47,7 +47,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     )
     parser.add_argument("--format", metavar="FMT", help="png, webp, tiff, bmp, ppm (lossless), jpg or avif")
     parser.add_argument(
-        "--weights", default="restorer", metavar="FILE", help="weights of the restorer (those of this version)"
+        "--weights", default="restorer", metavar="FILE", help="weights of the restorer (what comes with this version)"
     )
     parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (cpu)")
     parser.add_argument("--threads", type=job_count, metavar="N", help="CPU threads in total (every core)")
