@@ -147,13 +147,13 @@ class _Stack:
         The weights `frequency - 1` add up to exactly that number, so the model is the integer table, unchanged.
         """
         if self.plain:
-            return lambda table: ans.model_of(tables.frequencies[table])
+            return lambda table: ans.model_of(tables.frequencies_of(table))
         known = _models.setdefault(tables, {})
 
         def model(table: int) -> Any:
             found = known.get(table)
             if found is None:
-                weights = tables.frequencies[table].astype(np.float64) - 1
+                weights = tables.frequencies_of(table).astype(np.float64) - 1
                 found = known[table] = constriction.stream.model.Categorical(weights, perfect=False)
             return found
 

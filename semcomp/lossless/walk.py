@@ -21,7 +21,7 @@ from semcomp.lossless.step import Networks, Prediction, coarser_tables, predicti
 
 Int32 = NDArray[np.int32]
 
-CELLS_AT_ONCE = 1 << 15
+CELLS_AT_ONCE = 1 << 14
 """Cells that are predicted together, so that what they need fits into a processor's cache."""
 
 
