@@ -28,6 +28,9 @@ CELLS_AT_ONCE = 1 << 14
 class SymbolCoder(Protocol):
     """Writes or reads the symbols of one step after the other."""
 
+    def begin(self, level: int) -> None:
+        """The steps of a level follow."""
+
     def code(self, channel: int, tables: Int32, symbols: Int32 | None) -> Int32:
         """Code one step of ``channel`` (0 luma, 1 and 2 colour differences).
 
@@ -72,7 +75,7 @@ class Walk:
     """Pixels may be off by this much. Colour then needs ``differences``: red and blue are coded as differences to the
     green that a decoder has, so that their errors do not add up."""
 
-    def run(self, height: int, width: int, first: Int32, truth: Int32 | None) -> Int32:
+    def run(self, height: int, width: int, first: Int32, truth: Int32 | None, *, until: int = 0) -> Int32:
         """Code an image whose top left pixel is ``first`` (C,).
 
         Args:
@@ -81,15 +84,17 @@ class Walk:
             first: Values of the top left pixel in every channel.
             truth: The planes (C, height, width) for a writer, None for a reader. With ``near`` they are green, red
                 and blue themselves.
+            until: The last level that is coded. Level l has every 2^l-th row and column.
 
         Returns:
-            int32 (C, height, width): the planes.
+            int32 (C, rows, columns): the planes of the last level.
         """
         xp, sizes = self.networks.xp, level_sizes(height, width)
         planes = xp.zeros((3, 1, 1), dtype=self._kind)  # a grey image has colour differences of 0
         planes[: self.channels] = xp.asarray(first.astype(np.int32)).reshape(self.channels, 1, 1)
         errors = xp.zeros((3, 1, 1), dtype=self._kind)
-        for level in range(len(sizes) - 2, -1, -1):
+        for level in range(len(sizes) - 2, until - 1, -1):
+            self.coder.begin(level)
             shown = None if truth is None else truth[:, :: 1 << level, :: 1 << level]
             planes, errors = self._level(level, sizes[level], planes, errors, shown)
         return np.asarray(planes[: self.channels], np.int32)

@@ -7,6 +7,7 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +22,7 @@ from semcomp.bitstream.container import (
     ChunkKind,
     Container,
     Header,
-    smallest_file,
-    write,
+    padded,
 )
 from semcomp.errors import ImageError, SemcompError, TargetError, file_error
 from semcomp.imaging.metrics import psnr_db
@@ -30,6 +30,7 @@ from semcomp.imaging.picture import ImageLike, Picture, as_picture, to_pil
 from semcomp.pipeline.base_decoder import BaseDecoder
 from semcomp.pipeline.checks import with_checks
 from semcomp.pipeline.loss_check import may_be_unsuited, warn_of_loss
+from semcomp.pipeline.lossless_encode import Lossless, LosslessRequest, encode_exact, refuse_changes
 from semcomp.pipeline.rate_control import Encoded, Target, search
 from semcomp.thumbs.stored import preview_chunk
 from semcomp.types import QUALITIES, A, Latents, Symbols
@@ -62,6 +63,9 @@ class BaseCodec(BaseDecoder[A]):
         generative: "GenerativeLike | None" = None,
         priority: "PriorityLike | None" = None,
         preview: int | None = None,
+        lossless: Lossless = False,
+        near: int = 0,
+        with_latents: int | None = None,
     ) -> bytes:
         """Encode an image at a quality.
 
@@ -77,6 +81,10 @@ class BaseCodec(BaseDecoder[A]):
             generative: A request for a file whose picture, or a part of it, is synthesised when it is decoded.
             priority: Which part of the picture has the quality; the rest has a lower one. Not beside `generative`.
             preview: Store a thumbnail of at most this many bytes, 1 to 4,096.
+            lossless: Keep every sample of 8-bit or 16-bit grey and RGB; `quality` then does not matter. "auto" does so
+                for pictures of another kind than photos that `quality` would spoil or make larger.
+            near: Keep every sample but for errors of at most this many levels, 1 to 8, in a smaller file.
+            with_latents: Store latents of this quality beside the exact pixels, so that heads read the file.
 
         Returns:
             The `.semc` file.
@@ -96,6 +104,18 @@ class BaseCodec(BaseDecoder[A]):
             b'\x89SMC'
         """
         _check_quality(quality)
+        request = LosslessRequest(
+            lossless=lossless,
+            near=near,
+            with_latents=with_latents,
+            quality=quality,
+            strip=strip,
+            semantics=semantics,
+            preview=preview,
+        )
+        if request.wanted:
+            refuse_changes(convert=convert, convert_colour=convert_colour, generative=generative, priority=priority)
+            return encode_exact(self, image, request)
         picture = self._picture(
             image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
         )
@@ -265,6 +285,7 @@ class BaseCodec(BaseDecoder[A]):
         semantics: "SemanticsLike | None" = None,
         plan: "GenerativePlan | None" = None,
         preview: int | None = None,
+        more: Sequence[Chunk] = (),
     ) -> bytes:
         """Write the file of symbols and of what else the picture carries.
 
@@ -276,6 +297,7 @@ class BaseCodec(BaseDecoder[A]):
             semantics: Labels and a label map, or a function that makes them from the latents.
             plan: What the file holds for a generator.
             preview: Store a thumbnail of at most this many bytes.
+            more: Further chunks, which come last.
 
         Returns:
             The `.semc` file.
@@ -308,11 +330,7 @@ class BaseCodec(BaseDecoder[A]):
             z_check=0,
         )
         header = with_checks(header, symbols)
-        file = write(Container(header, tuple(chunks)))
-        missing = smallest_file(picture.width, picture.height) - len(file)
-        if missing > 0:
-            file = write(Container(header, (*chunks, Chunk(ChunkKind.PADDING, bytes(missing)))))
-        return file
+        return padded(Container(header, (*chunks, *more)))
 
     def latents_of_image(
         self, image: ImageLike, *, quality: int = 50, convert: bool = False, precise: bool = False
