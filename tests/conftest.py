@@ -90,6 +90,24 @@ def exported(generator_file: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return folder, export_onnx(folder, heads=["street", "imagenette"], generators=[str(generator_file)])
 
 
+@pytest.fixture(scope="session")
+def lossless_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of lossless networks with random weights: every property but the rate holds for them too."""
+    from semcomp.lossless.model import save_model
+    from tests.lossless.conftest import random_model
+
+    path = tmp_path_factory.mktemp("lossless") / "random.safetensors"
+    save_model(path, random_model())
+    return path
+
+
+@pytest.fixture
+def embedded_lossless(lossless_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put `lossless_file` in the place of the weights inside the package."""
+    monkeypatch.setattr("semcomp.lossless.weights.EMBEDDED", lossless_file)
+    return lossless_file
+
+
 @pytest.fixture
 def photo() -> NDArray[np.uint8]:
     """A small synthetic photograph: smooth shading, edges and some texture, uint8 (H, W, 3)."""
@@ -153,6 +171,9 @@ class StandIn:
         icc, exif = container.get(ChunkKind.ICC), container.get(ChunkKind.EXIF)
         xmp = container.get(ChunkKind.XMP)
         return to_pil(Picture(pixels=picture.pixels, mode=header.mode, alpha=plane, icc=icc, exif=exif, xmp=xmp))
+
+    def decode_exact(self, data: bytes) -> None:
+        """It holds no exact pixels."""
 
     def describe(self) -> dict[str, Any]:
         return {"name": self.name, "parameters": 1234, "kmac_per_px": {"analysis": 1.5}, "model_id": self.model_id}

@@ -13,8 +13,8 @@ from typing import BinaryIO, NamedTuple
 
 from semcomp.bitstream.fields import pack_varint, unpack_varint
 from semcomp.bitstream.header import KNOWN_KINDS, MAX_KIND, REQUIRED_KINDS, LostChunk
-from semcomp.bitstream.header import NO_ID as NO_ID
 from semcomp.bitstream.header import MAX_SIDE as MAX_SIDE
+from semcomp.bitstream.header import NO_ID as NO_ID
 from semcomp.bitstream.header import SYNTHESISED as SYNTHESISED
 from semcomp.bitstream.header import Chunk as Chunk
 from semcomp.bitstream.header import ChunkEntry as ChunkEntry

@@ -37,11 +37,7 @@ class Codec(BaseCodec[Tensor]):
     """A release on a device. Several threads may use one codec: they get the bytes and pixels that one thread gets."""
 
     def __init__(
-        self,
-        release: Release,
-        *,
-        device: str | torch.device = "cpu",
-        lossless_weights: str | Path | None = None,
+        self, release: Release, *, device: str | torch.device = "cpu", lossless_weights: str | Path | None = None
     ):
         survive_forks()
         self.lossless_weights = lossless_weights
@@ -178,6 +174,4 @@ def load(
         >>> semcomp.load().name
         'base'
     """
-    return Codec(
-        load_release(name_or_path), device=checked_device(device or "cpu"), lossless_weights=lossless_weights
-    )
+    return Codec(load_release(name_or_path), device=checked_device(device or "cpu"), lossless_weights=lossless_weights)

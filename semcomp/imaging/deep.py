@@ -68,7 +68,7 @@ def deep_samples(
     Raises:
         ImageError: The image is of another kind, or has alpha.
     """
-    samples: NDArray[np.uint16] | None = None
+    samples: NDArray[Any] | None = None
     if image.mode.startswith("I;16") and not alpha:
         samples = np.array(image).astype(np.uint16)
         if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
@@ -76,9 +76,10 @@ def deep_samples(
     elif image.mode == "RGB" and not alpha and low is not None and low.shape == (image.height, image.width, 3):
         samples = np.array(image).astype(np.uint16) << 8 | low
     if samples is None:
+        form = f"{image.format}, {image.mode}{', alpha' if alpha else ''}"
         raise ImageError(
-            f"the image has 16 bits a channel in a form ({image.format}, {image.mode}{', alpha' if alpha else ''}) that "
-            "is not kept exactly: lossless coding takes 16-bit grey and RGB without alpha, as PNG or TIFF"
+            f"the image has 16 bits a channel in a form ({form}) that is not kept exactly: lossless coding takes "
+            "16-bit grey and RGB without alpha, as PNG or TIFF"
         )
     return np.ascontiguousarray(_TURNED[orientation](samples))
 

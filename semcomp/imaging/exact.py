@@ -20,7 +20,7 @@ Samples = NDArray[np.unsignedinteger[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class ExactPicture:
-    """One still picture, the right way up, whose samples are those of its file."""
+    """One still picture, the right way up, with the samples of its file."""
 
     pixels: Samples
     """uint8 or uint16, (H, W) for grey or (H, W, 3) for RGB."""
@@ -56,8 +56,8 @@ class ExactPicture:
         pixels = np.repeat(pixels[..., None], 3, 2) if pixels.ndim == 2 else pixels
         if self.alpha is not None:
             pixels = without_hidden_colour(np.ascontiguousarray(pixels), self.alpha)
-        kept = {"alpha": self.alpha, "icc": self.icc, "exif": self.exif, "xmp": self.xmp}
-        return Picture(pixels=pixels, mode=self.mode, **kept)
+        kept: dict[str, Any] = {"icc": self.icc, "exif": self.exif, "xmp": self.xmp}
+        return Picture(pixels=pixels, mode=self.mode, alpha=self.alpha, **kept)
 
 
 def exact_picture(image: ImageLike | Samples, *, max_pixels: int = MAX_PIXELS) -> ExactPicture:
@@ -84,7 +84,7 @@ def exact_picture(image: ImageLike | Samples, *, max_pixels: int = MAX_PIXELS) -
         return ExactPicture(pixels=image)
     if isinstance(image, (Picture, np.ndarray)) or hasattr(image, "is_floating_point"):
         return _of_picture(as_picture(image, keep_hidden_colour=True))
-    opened = open_image(image, convert=False, max_pixels=max_pixels, deep=True)  # type: ignore[arg-type]
+    opened = open_image(image, convert=False, max_pixels=max_pixels, deep=True)
     kept = {"icc": opened.icc, "exif": opened.exif, "xmp": opened.xmp, "from_jpeg": opened.from_jpeg}
     if opened.samples is not None:
         return ExactPicture(pixels=opened.samples, **kept)  # type: ignore[arg-type]

@@ -231,9 +231,7 @@ def chroma_step(
     return Step(features=table.values, initial=mean + ((moved + 128) >> 8), k=k)
 
 
-def _colour_fit(
-    xp: Any, values: Any, around: list[Any], nearest: list[Any], k: Any
-) -> tuple[Any, tuple[Any, ...]]:
+def _colour_fit(xp: Any, values: Any, around: list[Any], nearest: list[Any], k: Any) -> tuple[Any, tuple[Any, ...]]:
     """The prediction's distance from the mean of four, times 256 (N,), and rows of features.
 
     Args:
@@ -247,7 +245,7 @@ def _colour_fit(
     straight: tuple[Any, ...] = (line(xp, values, luma, BOLD),)
     slopes: list[tuple[Any, ...]] = [straight, (line(xp, values, luma, HELD),)]
     if len(around) == 2:
-        slopes = [plane(xp, values, *around, held) for held in (BOLD, HELD)] + [straight]
+        slopes = [plane(xp, values, around[0], around[1], held) for held in (BOLD, HELD)] + [straight]
     offsets = [offset(one, nearest) for one in slopes]
     lines = tuple((one >> 4) >> k for one in offsets)
     return offsets[0], (*lines, misses(xp, values, slopes[0], tuple(around)), *slopes[0])

@@ -90,12 +90,19 @@ class LosslessModel:
         return arrays
 
 
-def save_model(path: str | Path, model: LosslessModel) -> None:
-    """Write a model file."""
-    from safetensors.numpy import save_file  # not at the top: a client of exported graphs does without
+def model_bytes(model: LosslessModel) -> bytes:
+    """The bytes of a model file."""
+    from safetensors.numpy import save  # not at the top: a client of exported graphs does without
 
     metadata = {"format": FORMAT, "windows": json.dumps(asdict(model.config)), "origin": model.origin}
-    save_file({name: np.ascontiguousarray(array) for name, array in model.arrays().items()}, path, metadata=metadata)
+    arrays = {name: np.ascontiguousarray(array) for name, array in model.arrays().items()}
+    data: bytes = save(arrays, metadata=metadata)
+    return data
+
+
+def save_model(path: str | Path, model: LosslessModel) -> None:
+    """Write a model file."""
+    Path(path).write_bytes(model_bytes(model))
 
 
 def load_model(path: str | Path) -> LosslessModel:

@@ -11,17 +11,7 @@ from numpy.typing import NDArray
 from semcomp.errors import FormatError, ImageError, ModelError
 from semcomp.lossless.colour import ColourTransform, Planes, forward, inverse
 from semcomp.lossless.general import decode_general, encode_general, has_webp, looks_drawn
-from semcomp.lossless.head import (
-    MARKS,
-    MAX_PIXELS,
-    MAX_SIDE,
-    Form,
-    Head,
-    Mark,
-    channels_of,
-    marked_levels,
-    unpack_head,
-)
+from semcomp.lossless.head import MARKS, MAX_PIXELS, MAX_SIDE, Form, Head, Mark, channels_of, marked_levels, unpack_head
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import MAX_NEAR, Networks
 from semcomp.lossless.symbols import WORD, StepReader, StepWriter, read_outliers
@@ -60,18 +50,30 @@ def encode_lossless(
         ValueError: ``near`` is out of its range, or the transform would let errors add up.
     """
     _check(pixels, near, transform)
+    drawn = None
+    if general and pixels.dtype == np.uint8 and not near and looks_drawn(pixels) and has_webp():
+        drawn = _general(pixels, model)
+        if len(drawn) * 8 < pixels.shape[0] * pixels.shape[1]:  # the networks need about a bit for any pixel
+            return drawn
     if transform is None:
         transform = ColourTransform.GREEN if near else ColourTransform.YCOCG
-    grey, deep, shift = pixels.ndim == 2, pixels.dtype == np.uint16, _zero_bits(pixels)
-    form = Form.GREY if grey else Form.RGB + transform
-    planes = (pixels >> shift)[None].astype(np.int32) if grey else forward(pixels >> shift, transform)
+    form = Form.GREY if pixels.ndim == 2 else Form.RGB + transform
+    data = _predicted(pixels, model, networks or model, form=form, near=near, plain=plain)
+    return data if drawn is None or len(data) <= len(drawn) else drawn
+
+
+def _predicted(pixels: Pixels, model: LosslessModel, networks: Networks, *, form: int, near: int, plain: bool) -> bytes:
+    """The bytes of the networks."""
+    shift, bits = _zero_bits(pixels), 8 * pixels.itemsize
+    if form == Form.GREY:
+        planes = (pixels >> shift)[None].astype(np.int32)
+    else:
+        planes = forward(pixels >> shift, ColourTransform(form - Form.RGB))
     first = planes[:, 0, 0].copy()
-    if near and not grey:
+    if near and form != Form.GREY:
         planes = forward(pixels, ColourTransform.NONE)
-    bits = 16 if deep else 8
     writer = StepWriter(model, bits=bits)
-    walk = _walk(networks or model, writer, form, near, bits)
-    coded = walk.run(pixels.shape[0], pixels.shape[1], first, planes)
+    coded = _walk(networks, writer, form, near, bits).run(*pixels.shape[:2], first, planes)
     image = _pixels_of(coded, form, bits) if near else pixels
     symbols, needed = writer.finish(plain=plain)
     levels = range(1, marked_levels(form, *pixels.shape[:2]) + 1)
@@ -87,10 +89,7 @@ def encode_lossless(
         first=tuple(first.tolist()),
         marks=tuple(Mark(needed.get(level, 0), _crc(_reduced(image, level))) for level in levels),
     )
-    data = head.pack() + symbols
-    if general and not deep and not near and looks_drawn(pixels) and has_webp():
-        return _smaller(data, pixels, model)
-    return data
+    return head.pack() + symbols
 
 
 def decode_lossless(
@@ -139,10 +138,13 @@ def decode_lossless(
     reader = StepReader(model, symbols, bits=head.bits, plain=plain)
     walk = _walk(networks or model, reader, head.form, head.near, head.bits)
     planes = walk.run(head.height, head.width, np.array(head.first, np.int32), None, until=level)
-    if not level:
-        reader.finish()
     image = np.left_shift(_pixels_of(planes, head.form, head.bits), head.shift)
     _verify(image, head.marks[level - 1].crc if level else head.crc)
+    if not level:
+        reader.finish()
+        for number, mark in enumerate(head.marks, start=1):
+            if mark != Mark(reader.needed.get(number, 0), _crc(_reduced(image, number))):
+                raise FormatError(f"what the header says of 1/{1 << number} of the size is wrong; copy the file again")
     return image
 
 
@@ -219,8 +221,8 @@ def _crc(pixels: Pixels) -> int:
     return zlib.crc32(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes())
 
 
-def _smaller(data: bytes, pixels: Pixels, model: LosslessModel) -> bytes:
-    """The given bytes, or the general coder's bytes where they are fewer."""
+def _general(pixels: Pixels, model: LosslessModel) -> bytes:
+    """The bytes of the general coder."""
     head = Head(
         form=Form.GENERAL_GREY if pixels.ndim == 2 else Form.GENERAL,
         near=0,
@@ -232,5 +234,4 @@ def _smaller(data: bytes, pixels: Pixels, model: LosslessModel) -> bytes:
         crc=_crc(pixels),
         first=(),
     )
-    general = head.pack() + encode_general(pixels)
-    return general if len(general) < len(data) else data
+    return head.pack() + encode_general(pixels)

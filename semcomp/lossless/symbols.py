@@ -3,7 +3,7 @@
     8-bit images    words
     16-bit images   varint number of outliers, zigzag varint of each; words
 
-The words are those of a symbol stream, the first word first: the coarse levels of an image are in front, and a reader
+The words make a symbol stream, the first word first: the coarse levels of an image are in front, and a reader
 that stops at one of them needs no word behind it. An outlier is a symbol beyond what the tables' escape can spell.
 OUTLIER takes its place among the symbols.
 """
@@ -93,9 +93,13 @@ class StepReader:
         if (len(data) - start) % WORD or (len(words) and not words[0]):
             raise FormatError("the words of the lossless pixels are cut off, or begin with 0; copy the file again")
         self._stack = Stack(words[::-1].astype(np.uint32), plain=plain)
+        self._words = len(words)
+        self.needed: dict[int, int] = {}
+        """How many words were needed up to the end of each level."""
 
     def begin(self, level: int) -> None:
         """The steps of a level follow."""
+        self.needed[level + 1] = self._words - self._stack.below
 
     def code(self, channel: int, tables: Int32, symbols: Int32 | None) -> Int32:
         """Read the symbols of one step."""

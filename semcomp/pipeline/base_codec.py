@@ -2,35 +2,25 @@
 
     picture ── analyse ──► y ── quantize ──► symbols ── pack ──► file
 
-`BaseCodec` adds the encoder to `BaseDecoder`. The torch backend is semcomp.codec, the onnxruntime backend semcomp.edge.
+`BaseCodec` adds the lossy encoder to `ExactEncoder`. The torch backend is semcomp.codec, the onnxruntime backend semcomp.edge.
 """
 
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.bitstream.alpha import pack_alpha
-from semcomp.bitstream.container import (
-    MAX_PIXELS,
-    MAX_SIDE,
-    SYNTHESISED,
-    Chunk,
-    ChunkKind,
-    Container,
-    Header,
-    padded,
-)
+from semcomp.bitstream.container import MAX_PIXELS, MAX_SIDE, SYNTHESISED, Chunk, ChunkKind, Container, Header, padded
 from semcomp.errors import ImageError, SemcompError, TargetError, file_error
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import ImageLike, Picture, as_picture, to_pil
-from semcomp.pipeline.base_decoder import BaseDecoder
 from semcomp.pipeline.checks import with_checks
 from semcomp.pipeline.loss_check import may_be_unsuited, warn_of_loss
-from semcomp.pipeline.lossless_encode import Lossless, LosslessRequest, encode_exact, refuse_changes
+from semcomp.pipeline.lossless_encode import ExactEncoder, Lossless, refuse_changes
 from semcomp.pipeline.rate_control import Encoded, Target, search
 from semcomp.thumbs.stored import preview_chunk
 from semcomp.types import QUALITIES, A, Latents, Symbols
@@ -40,7 +30,7 @@ if TYPE_CHECKING:
     from semcomp.semantics.stored import SemanticsLike
 
 
-class BaseCodec(BaseDecoder[A]):
+class BaseCodec(ExactEncoder[A]):
     """Encoding and decoding, shared by every backend. `A` is the backend's array type."""
 
     @abstractmethod
@@ -64,8 +54,6 @@ class BaseCodec(BaseDecoder[A]):
         priority: "PriorityLike | None" = None,
         preview: int | None = None,
         lossless: Lossless = False,
-        near: int = 0,
-        with_latents: int | None = None,
     ) -> bytes:
         """Encode an image at a quality.
 
@@ -81,10 +69,7 @@ class BaseCodec(BaseDecoder[A]):
             generative: A request for a file whose picture, or a part of it, is synthesised when it is decoded.
             priority: Which part of the picture has the quality; the rest has a lower one. Not beside `generative`.
             preview: Store a thumbnail of at most this many bytes, 1 to 4,096.
-            lossless: Keep every sample of 8-bit or 16-bit grey and RGB; `quality` then does not matter. "auto" does so
-                for pictures of another kind than photos that `quality` would spoil or make larger.
-            near: Keep every sample but for errors of at most this many levels, 1 to 8, in a smaller file.
-            with_latents: Store latents of this quality beside the exact pixels, so that heads read the file.
+            lossless: Keep every sample, as `encode_exact`. "auto" does so for what `quality` would spoil or make larger.
 
         Returns:
             The `.semc` file.
@@ -104,25 +89,12 @@ class BaseCodec(BaseDecoder[A]):
             b'\x89SMC'
         """
         _check_quality(quality)
-        request = LosslessRequest(
-            lossless=lossless,
-            near=near,
-            with_latents=with_latents,
-            quality=quality,
-            strip=strip,
-            semantics=semantics,
-            preview=preview,
-        )
-        if request.wanted:
+        if lossless:
             refuse_changes(convert=convert, convert_colour=convert_colour, generative=generative, priority=priority)
-            return encode_exact(self, image, request)
-        picture = self._picture(
-            image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
-        )
+            return self._exactly(image, lossless, quality, {"strip": strip, "semantics": semantics, "preview": preview})
+        picture = self._picture(image, convert, convert_colour, keep_hidden_colour)
         y, plan = self._chosen(picture, generative, priority)
-        symbols, y_hat = self.coder.quantize(
-            y, height=picture.height, width=picture.width, quality=quality, keep=None if plan is None else plan.keep
-        )
+        symbols, y_hat = self._quantized(y, picture, quality, plan)
         if plan is None and priority is None:
             self._check_loss(picture, y_hat, quality)
         return self.pack(
@@ -174,9 +146,7 @@ class BaseCodec(BaseDecoder[A]):
             True
         """
         _check_targets(bpp=bpp, max_bytes=max_bytes, psnr=psnr)
-        picture = self._picture(
-            image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
-        )
+        picture = self._picture(image, convert, convert_colour, keep_hidden_colour)
         size = max_bytes if bpp is None else bpp * picture.height * picture.width / 8
         target = Target(psnr_db=psnr, max_bytes=size)
         return self._searched(
@@ -226,6 +196,36 @@ class BaseCodec(BaseDecoder[A]):
             y = priority.weighted(self, picture, y)
         return y, None if generative is None else generative.plan(self, picture, y)
 
+    def _exactly(self, image: ImageLike, lossless: Lossless, quality: int, options: dict[str, Any]) -> bytes:
+        if lossless not in (True, "auto"):
+            raise TargetError(f'lossless is True, False or "auto", not {lossless!r}')
+        return (
+            self.encode_exact(image, **options)
+            if lossless is True
+            else self.encode_auto(image, quality=quality, **options)
+        )
+
+    def lossy_file(
+        self,
+        picture: Picture,
+        *,
+        quality: int,
+        strip: bool,
+        semantics: "SemanticsLike | None",
+        preview: int | None,
+        more: Sequence[Chunk] = (),
+    ) -> bytes:
+        _check_quality(quality)
+        symbols, _ = self._quantized(self.analyse(picture), picture, quality, None)
+        return self.pack(
+            picture, symbols, quality=quality, strip=strip, semantics=semantics, preview=preview, more=more
+        )
+
+    def _quantized(self, y: A, picture: Picture, quality: int, plan: "GenerativePlan | None") -> tuple[Symbols, A]:
+        """Symbols and y_hat of the positions that are kept."""
+        keep = None if plan is None else plan.keep
+        return self.coder.quantize(y, height=picture.height, width=picture.width, quality=quality, keep=keep)
+
     def _check_loss(self, picture: Picture, y_hat: A, quality: int) -> None:
         """Warn where a picture that may not be a photo has lost a lot. Photos are not decoded for this."""
         if may_be_unsuited(picture):
@@ -238,7 +238,7 @@ class BaseCodec(BaseDecoder[A]):
         return np.asarray(image.convert("RGB"))
 
     def _picture(
-        self, image: ImageLike, *, convert: bool = False, convert_colour: bool = False, keep_hidden_colour: bool = False
+        self, image: ImageLike, convert: bool, convert_colour: bool = False, keep_hidden_colour: bool = False
     ) -> Picture:
         try:
             picture = as_picture(
@@ -352,7 +352,7 @@ class BaseCodec(BaseDecoder[A]):
             TargetError: The quality is not an integer from 1 to 100.
         """
         _check_quality(quality)
-        picture = self._picture(image, convert=convert)
+        picture = self._picture(image, convert)
         return self.latents_of_analysis(self.analyse(picture), picture, quality=quality, precise=precise)
 
     def latents_of_analysis(self, y: A, picture: Picture, *, quality: int, precise: bool = False) -> Latents[A]:

@@ -107,11 +107,12 @@ class BaseDecoder(ABC, Generic[A]):
                 file was made for one.
             seed: Seed of the generator's noise.
             relabel: Renames classes of the stored label map that guides the generator.
-            scale: 1, 2, 4 or 8: decode at 1/scale of the size. Of exact pixels every scale-th row and column is
-                decoded, and of a path or a stream no more is read than that takes. Other files are decoded and averaged.
+            scale: 1, 2, 4 or 8: decode at 1/scale of the size. Exact pixels give every scale-th row and column, and no
+                more of a path or a stream is read than that takes. Other files are decoded and averaged.
 
         Returns:
-            The image. Exact pixels of 16-bit grey have mode I;16. Where a generator synthesised something, `info["synthesised"]` says what.
+            The image. Exact pixels of 16-bit grey have mode I;16. Where a generator synthesised something,
+            `info["synthesised"]` says what.
 
         Raises:
             FileError: The file cannot be read. A missing one is a MissingFileError, which is also a FileNotFoundError.
@@ -133,19 +134,9 @@ class BaseDecoder(ABC, Generic[A]):
         exact, container = self._exact(source, scale, max_pixels)
         if exact is not None:
             return exact_pil(exact)
-        header = container.header
         self._warn_of_differences(container)
         pixels, note = self._pixels(container, generator, seed, relabel)
-        alpha = container.get(ChunkKind.ALPHA)
-        picture = Picture(
-            pixels=pixels,
-            mode=header.mode,
-            alpha=None if alpha is None else unpack_alpha(alpha, width=header.width, height=header.height),
-            icc=container.get(ChunkKind.ICC),
-            exif=container.get(ChunkKind.EXIF),
-            xmp=container.get(ChunkKind.XMP),
-        )
-        decoded = to_pil(picture)
+        decoded = _image_of(container, pixels)
         if note:
             decoded.info["synthesised"] = note
         return decoded if scale == 1 else decoded.reduce(scale)
@@ -171,6 +162,22 @@ class BaseDecoder(ABC, Generic[A]):
             return exact.pixels
         pixels = exact.pixels[..., None] if exact.pixels.ndim == 2 else exact.pixels
         return np.concatenate([pixels, exact.alpha[..., None]], 2)
+
+    def decode_exact(self, source: SemcSource, *, max_pixels: int = MAX_PIXELS, scale: int = 1) -> ExactPicture | None:
+        """Decode the exact pixels of a file with its metadata. None where it holds none.
+
+        Args:
+            source: Path, bytes or binary stream of the file.
+            max_pixels: Largest picture that is accepted, width x height.
+            scale: 1, 2, 4 or 8, as for `decode`.
+
+        Returns:
+            The picture, or None.
+
+        Raises:
+            SemcompError: As for `decode`.
+        """
+        return self._exact(source, scale, max_pixels)[0]
 
     def _exact(self, source: SemcSource, scale: int, max_pixels: int) -> tuple[ExactPicture | None, Container]:
         """The exact pixels of a file, or None and the file without any."""
@@ -295,3 +302,17 @@ class BaseDecoder(ABC, Generic[A]):
         return Latents(
             y_hat=y_hat, height=height, width=width, quality=quality, entropy_id=self.entropy_id, model_id=self.model_id
         )
+
+
+def _image_of(container: Container, pixels: NDArray[np.uint8]) -> Image.Image:
+    """The image of decoded pixels (H, W, 3), with everything that the file holds beside them."""
+    header, alpha = container.header, container.get(ChunkKind.ALPHA)
+    picture = Picture(
+        pixels=pixels,
+        mode=header.mode,
+        alpha=None if alpha is None else unpack_alpha(alpha, width=header.width, height=header.height),
+        icc=container.get(ChunkKind.ICC),
+        exif=container.get(ChunkKind.EXIF),
+        xmp=container.get(ChunkKind.XMP),
+    )
+    return to_pil(picture)

@@ -71,9 +71,7 @@ class LosslessCoder:
         """The picture of a file that has the chunk, at 1/scale of its size. FormatError where it is damaged."""
         header, data = container.header, container.get(ChunkKind.LOSSLESS) or b""
         reduce = SCALES.index(scale)
-        pixels = decode_lossless(
-            data, model=self.model, networks=self.networks, max_pixels=max_pixels, reduce=reduce
-        )
+        pixels = decode_lossless(data, model=self.model, networks=self.networks, max_pixels=max_pixels, reduce=reduce)
         expected = -(-header.height // scale), -(-header.width // scale)
         if pixels.shape[:2] != expected or (header.mode == ColorMode.L and pixels.ndim == 3):
             raise FormatError(
@@ -173,7 +171,7 @@ def exact_pil(picture: ExactPicture) -> Image.Image:
 
 
 def read_reduced(source: SemcSource, *, scale: int, max_pixels: int) -> Container | None:
-    """The part of a file that a picture at 1/scale needs. None where the file has no exact pixels, or is no file.
+    """The part of a file that a picture at 1/scale needs. None where the file has no exact pixels.
 
     Only the bytes that are needed are read from a path or a stream that can seek. The exact pixels have checksums of
     their own at each scale.
