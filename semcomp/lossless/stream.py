@@ -73,7 +73,7 @@ def _predicted(pixels: Pixels, model: LosslessModel, networks: Networks, *, form
     if near and form != Form.GREY:
         planes = forward(pixels, ColourTransform.NONE)
     writer = StepWriter(model, bits=bits)
-    coded = _walk(networks, writer, form, near, bits).run(*pixels.shape[:2], first, planes)
+    coded = _walk(networks, writer, form, near, bits).run(pixels.shape[0], pixels.shape[1], first, planes)
     image = _pixels_of(coded, form, bits) if near else pixels
     symbols, needed = writer.finish(plain=plain)
     levels = range(1, marked_levels(form, *pixels.shape[:2]) + 1)

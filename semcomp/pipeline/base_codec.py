@@ -2,7 +2,8 @@
 
     picture ── analyse ──► y ── quantize ──► symbols ── pack ──► file
 
-`BaseCodec` adds the lossy encoder to `ExactEncoder`. The torch backend is semcomp.codec, the onnxruntime backend semcomp.edge.
+`BaseCodec` adds the lossy encoder to `ExactEncoder`. The torch backend is semcomp.codec, the onnxruntime backend
+semcomp.edge.
 """
 
 import math
@@ -69,7 +70,7 @@ class BaseCodec(ExactEncoder[A]):
             generative: A request for a file whose picture, or a part of it, is synthesised when it is decoded.
             priority: Which part of the picture has the quality; the rest has a lower one. Not beside `generative`.
             preview: Store a thumbnail of at most this many bytes, 1 to 4,096.
-            lossless: Keep every sample, as `encode_exact`. "auto" does so for what `quality` would spoil or make larger.
+            lossless: Keep every sample (`encode_exact`). "auto" does so for what `quality` would spoil or make larger.
 
         Returns:
             The `.semc` file.

@@ -22,22 +22,19 @@ from semcomp.bitstream.keep_mask import unpack_keep
 from semcomp.bitstream.origin import regions_of
 from semcomp.bitstream.source import SemcSource, read_source
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning
-from semcomp.imaging.exact import ExactPicture
 from semcomp.imaging.picture import Picture, to_pil
-from semcomp.lossless.weights import load_weights
 from semcomp.pipeline.checks import Z_CHECK, header_crc
 from semcomp.pipeline.completion import FAITHFUL, made_for
+from semcomp.pipeline.exact_decoder import ExactDecoder
 from semcomp.pipeline.latent_coder import SymbolCoder
-from semcomp.pipeline.lossless import LosslessCoder, check_scale, exact_pil, read_reduced
+from semcomp.pipeline.lossless import exact_pil
 from semcomp.types import A, Latents, Symbols
 
 
-class BaseDecoder(ABC, Generic[A]):
+class BaseDecoder(ExactDecoder, ABC, Generic[A]):
     """Decoding, shared by every backend. `A` is the backend's array type."""
 
     coder: SymbolCoder[A]
-    lossless_weights: str | Path | None = None
-    """File of the lossless networks. None takes those inside the package."""
 
     @property
     @abstractmethod
@@ -57,11 +54,6 @@ class BaseDecoder(ABC, Generic[A]):
     @abstractmethod
     def render(self, latents: Latents[A]) -> NDArray[np.uint8]:
         """Run the synthesis on latents: uint8 (height, width, 3)."""
-
-    def lossless_coder(self) -> LosslessCoder:
-        """The coder of exact pixels, on this backend. ModelError where there are no lossless weights."""
-        model = load_weights(self.lossless_weights)
-        return LosslessCoder(model=model, networks=model)
 
     def complete(
         self,
@@ -134,6 +126,7 @@ class BaseDecoder(ABC, Generic[A]):
         exact, container = self._exact(source, scale, max_pixels)
         if exact is not None:
             return exact_pil(exact)
+        self._check_tables(container)
         self._warn_of_differences(container)
         pixels, note = self._pixels(container, generator, seed, relabel)
         decoded = _image_of(container, pixels)
@@ -162,35 +155,6 @@ class BaseDecoder(ABC, Generic[A]):
             return exact.pixels
         pixels = exact.pixels[..., None] if exact.pixels.ndim == 2 else exact.pixels
         return np.concatenate([pixels, exact.alpha[..., None]], 2)
-
-    def decode_exact(self, source: SemcSource, *, max_pixels: int = MAX_PIXELS, scale: int = 1) -> ExactPicture | None:
-        """Decode the exact pixels of a file with its metadata. None where it holds none.
-
-        Args:
-            source: Path, bytes or binary stream of the file.
-            max_pixels: Largest picture that is accepted, width x height.
-            scale: 1, 2, 4 or 8, as for `decode`.
-
-        Returns:
-            The picture, or None.
-
-        Raises:
-            SemcompError: As for `decode`.
-        """
-        return self._exact(source, scale, max_pixels)[0]
-
-    def _exact(self, source: SemcSource, scale: int, max_pixels: int) -> tuple[ExactPicture | None, Container]:
-        """The exact pixels of a file, or None and the file without any."""
-        check_scale(scale)
-        container = read_reduced(source, scale=scale, max_pixels=max_pixels) if scale > 1 else None
-        if container is None:
-            container = read(read_source(source), max_pixels=max_pixels)
-        if container.get(ChunkKind.LOSSLESS) is None:
-            self._check_tables(container)
-            return None, container
-        for lost in container.lost:
-            warnings.warn(f"{lost.name} is lost: {lost.reason}", SemcompWarning, stacklevel=3)
-        return self.lossless_coder().read(container, scale=scale, max_pixels=max_pixels), container
 
     def _warn_of_differences(self, container: Container) -> None:
         model_id = container.header.model_id

@@ -38,6 +38,7 @@ from semcomp.lossless.head import MAX_HEAD_BYTES
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import MAX_NEAR, Networks
 from semcomp.lossless.stream import bytes_needed, decode_lossless, encode_lossless
+from semcomp.storage.urls import is_url
 from semcomp.thumbs.stored import preview_chunk
 
 if TYPE_CHECKING:
@@ -171,12 +172,15 @@ def exact_pil(picture: ExactPicture) -> Image.Image:
 
 
 def read_reduced(source: SemcSource, *, scale: int, max_pixels: int) -> Container | None:
-    """The part of a file that a picture at 1/scale needs. None where the file has no exact pixels.
+    """The part of a file that a picture at 1/scale needs. None where the file has no exact pixels, or
+    its parts cannot be read one by one.
 
     Only the bytes that are needed are read from a path or a stream that can seek. The exact pixels have checksums of
     their own at each scale.
     """
     try:
+        if isinstance(source, str) and is_url(source):
+            return None  # it is fetched as a whole
         if isinstance(source, (str, PathLike)):
             with Path(source).open("rb") as stream:
                 return _reduced(stream, scale, max_pixels)
