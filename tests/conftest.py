@@ -186,7 +186,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     from semcomp.cli.batch import get_codec
 
     codec = StandIn()
-    monkeypatch.setattr(semcomp.codec.codec, "load", lambda name="base", *, device=None, threads=None: codec)
+    monkeypatch.setattr(semcomp.codec.codec, "load", lambda name="base", **options: codec)
     get_codec.cache_clear()
     vars(semcomp).pop("load", None)  # the lazy name may hold the real one
     yield codec

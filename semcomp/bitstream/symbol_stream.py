@@ -41,7 +41,7 @@ _DIGITS = [TOTAL >> k for k in range(1, _MAX_DIGITS)] + [TOTAL >> _MAX_DIGITS - 
 _BIT = [TOTAL >> 1] * 2
 _SPELLING = Tables.from_arrays(np.array([_MAX_DIGITS // 2 - 1, 0]), np.array(_DIGITS + _BIT))
 """Tables that spell escapes: table 0 is DIGITS (category d - 1 stands for d binary digits), table 1 is BIT."""
-MAX_BITS = 8
+MAX_BITS = 12
 """Width of the widest number that `push_bits` takes."""
 _BITS = Tables.from_arrays(
     np.array([(1 << bits - 1) - 1 for bits in range(1, MAX_BITS + 1)]),

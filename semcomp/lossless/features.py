@@ -34,7 +34,7 @@ FEATURE_LIMIT = 127
 FLAG = 64
 """What a flag that is set has as its value."""
 ACTIVITIES = 9
-"""Flags of k, which is 0..8 for 8-bit images. 16-bit images have k up to 16, and the last flag for all above 8."""
+"""Flags of k, which is 0..8 for 8-bit images. 16-bit images have k up to 16, and flags of k - 8."""
 LEVEL_CLASSES = 3
 """Levels 0 (full size), 1, and all coarser ones."""
 FLAGS = LEVEL_CLASSES + ACTIVITIES + 1
@@ -147,7 +147,7 @@ def add_flags(xp: Any, rows: Rows, place: Place, k: Any) -> None:
         rows.take(1)[:] = FLAG * (number == level)
     numbers = xp.arange(ACTIVITIES, dtype=k.dtype)[:, None]
     one_of = rows.take(ACTIVITIES)
-    one_of[:] = xp.clip(k, 0, ACTIVITIES - 1) == numbers
+    one_of[:] = xp.clip(k - (place.bits - 8), 0, ACTIVITIES - 1) == numbers
     one_of *= FLAG
     rows.take(1)[:] = FLAG * place.differences
 

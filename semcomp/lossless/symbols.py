@@ -59,7 +59,7 @@ class StepWriter:
     def code_bits(self, count: Int32, values: Int32 | None) -> Int32:
         """Take ``count`` low bits of each value."""
         assert values is not None
-        kept, widths = values.astype(np.uint8), count.astype(np.int8)
+        kept, widths = values.astype(np.uint16), count.astype(np.int8)
         self._parts.append(lambda stack: push_bits(stack, kept, widths))
         return values
 

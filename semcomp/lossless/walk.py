@@ -156,7 +156,8 @@ class Walk:
         luma = np.asarray(cells.pixels(values[0, : cells.rows].reshape(-1)), np.int32)
         green = luma if self.near and channel else 0
         symbols = None if truth is None else (truth[channel].reshape(-1) - green - mean + self.near) // step
-        coded = mean + step * self._symbols(channel, coarser_tables(tables, self.near), symbols)
+        tables = coarser_tables(tables, self.near) if self.near else tables
+        coded = mean + step * self._symbols(channel, tables, symbols)
         if self.near:
             coded = np.clip(coded, -green, place.value_limit - green)
         elif np.abs(coded).max() > place.value_limit:
