@@ -157,7 +157,8 @@ def load(
     """Load a codec.
 
     Args:
-        name_or_path: Name of weights inside the package, or path of a .safetensors file.
+        name_or_path: Name of weights inside the package, path or URL of a .safetensors file, or "org/name" or
+            "org/name@revision" on the hub of Hugging Face.
         device: Device by torch's name, such as "cpu" or "cuda". None is the CPU.
         lossless_weights: File of the lossless networks. None takes those inside the package.
 
