@@ -61,8 +61,8 @@ def predicted(xp: Any, initial: Any, eighths: Any, scale: Any, k: Any, bits: int
 def without_low_bits(tables: Any) -> tuple[Any, Any]:
     """Tables of scales below WIDEST for the high bits of symbols, and how many low bits are stored as they are.
 
-    A scale from WIDEST on means a distribution that is flat over some low bits. The high bits are rounded down, which moves
-    their mean by half of their unit: phase 0 says so.
+    A scale from WIDEST on means a distribution that is flat over some low bits. The high bits are rounded down, which
+    moves their mean by half of their unit: phase 0 says so.
     """
     scale, phase = tables // PHASES, tables % PHASES
     low = ((scale - WIDEST) // STEPS_PER_OCTAVE + 1).clip(0)
