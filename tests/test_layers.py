@@ -21,7 +21,7 @@ LAYERS = [
     "networks",
     "generative",
     "codec edge",
-    "scale data",
+    "scale",
     "eval pillow __init__",
     "export",
     "cli __main__",
