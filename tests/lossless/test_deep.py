@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import PHASES, WIDEST, without_low_bits
@@ -13,8 +16,8 @@ from tests.lossless.conftest import photo
 
 def test_low_bits_that_are_noise_cost_their_bits(model: LosslessModel) -> None:
     pixels = photo(64, 64)
-    low = np.random.default_rng(1).integers(0, 256, pixels.shape).astype(np.uint16)
-    deep = 8 * len(encode_lossless(pixels.astype(np.uint16) << 8 | low, model=model)) / pixels.size
+    both: NDArray[Any] = pixels.astype(np.uint16) << 8 | np.random.default_rng(1).integers(0, 256, pixels.shape)
+    deep = 8 * len(encode_lossless(both.astype(np.uint16), model=model)) / pixels.size
     flat = 8 * len(encode_lossless(pixels, model=model)) / pixels.size
     assert deep == pytest.approx(flat + 8, rel=0.12)
 

@@ -89,7 +89,8 @@ def test_changed_bytes_are_never_taken_for_the_image(model: LosslessModel) -> No
 @pytest.mark.parametrize("size", [(70, 45), (33, 8), (2, 1), (1, 9)])
 def test_each_reduced_size_needs_only_its_bytes(model: LosslessModel, size: tuple[int, int]) -> None:
     pixels = photo(*size)
-    for image in (pixels, pixels[..., 0].astype(np.uint16) * 257):
+    deep: NDArray[Any] = pixels[..., 0].astype(np.uint16) * 257
+    for image in (pixels, deep):
         data = encode_lossless(image, model=model)
         for reduce in (1, 2, 3):
             count = bytes_needed(data[:MAX_HEAD_BYTES], reduce)
