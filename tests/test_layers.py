@@ -20,13 +20,8 @@ LAYERS = [
     "pipeline",
     "networks",
     "generative",
-<<<<<<< HEAD
-    "codec edge",
-    "scale",
-=======
     "codec edge restoration",
     "scale data",
->>>>>>> main
     "eval pillow __init__",
     "export",
     "cli __main__",

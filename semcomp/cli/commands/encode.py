@@ -7,11 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-<<<<<<< HEAD
-from semcomp.cli import generative_options, lossless_options
-=======
-from semcomp.cli import generative_options, jpeg_output
->>>>>>> main
+from semcomp.cli import generative_options, jpeg_output, lossless_options
 from semcomp.cli.argument_types import SEMANTICS, semantics_kinds, tag, whole_number
 from semcomp.cli.batch import codec_of, run_batch
 from semcomp.cli.exit_codes import UsageError
