@@ -9,6 +9,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,7 @@ class Training:
         factor = warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.step / c.steps)))
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
+        torch.manual_seed(c.seed + self.step)  # of dropout, so that a stop changes nothing
         _train_mode(self.network)
         loss = _loss(self.network, self.source.crops(self.step))
         loss.backward()
@@ -114,7 +116,7 @@ class Training:
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError, UnpicklingError) as error:
             raise ModelError(f"{path} is no state of this training ({str(error).splitlines()[0]})") from error
         self.step = int(state["step"])
 

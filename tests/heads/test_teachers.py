@@ -10,19 +10,18 @@ import pytest
 import torch
 from PIL import Image
 
-from semcomp.torchvision_compat import declare_missing_operators
-
-declare_missing_operators()
-pytest.importorskip("segmentation_models_pytorch")
-
 from heads.datasets import DataConfig, DataError
 from heads.find_dataset import find_dataset
 from heads.teachers import fit as program
 from heads.teachers.asked import EFFICIENTNET, teachers_of
 from heads.teachers.deeplab import DeepLab, SegmentingTeacher, TeacherInfo, is_teacher, read_teacher, save_teacher
 from heads.teachers.efficientnet import load_published, normalized
-from heads.teachers.training import validate
+from heads.teachers.training import TeacherConfig, Training, validate
 from semcomp.errors import ModelError
+from semcomp.torchvision_compat import declare_missing_operators
+
+declare_missing_operators()
+pytest.importorskip("segmentation_models_pytorch")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
     state = DeepLab(2).network.encoder.model.state_dict()
     path = tmp_path_factory.mktemp("trunk") / "trunk.pth"
-    torch.save({f"_layer{number}": value for number, value in enumerate(state.values())}, path)
+    named = [value for name, value in state.items() if not name.endswith("num_batches_tracked")]
+    torch.save({f"_layer{number}": value for number, value in enumerate(named)}, path)
     return path
 
 
@@ -58,30 +58,42 @@ def test_the_published_weights_are_taken_in_their_order(weights: Path, tmp_path:
     network = DeepLab(3)
     network.start(weights)
     theirs = list(torch.load(weights, weights_only=True).values())
-    own = list(network.network.encoder.model.state_dict().values())
-    assert all(torch.equal(a, b) for a, b in zip(own, theirs, strict=True) if a.is_floating_point())
+    own = [value for value in network.network.encoder.model.state_dict().values() if value.is_floating_point()]
+    assert all(torch.equal(a, b) for a, b in zip(own, theirs, strict=True))
     torch.save({"_layer": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(ModelError, match="other shapes"):
         load_published(network.network.encoder.model, tmp_path / "other.pth")
 
 
 def test_a_training_goes_on_to_the_same_weights(folder: Path, weights: Path, tmp_path: Path) -> None:
+    config = TeacherConfig(data=DataConfig(folder=str(folder), side=64), steps=4, batch=2)
+    dataset = find_dataset("segment", config.data)
+    whole, later = (Training(config, dataset, weights=weights) for _ in range(2))
+    for _ in range(2):
+        whole.learn()
+    whole.save(tmp_path / "state.pt")
+    later.load(tmp_path / "state.pt")
+    losses = [[run.learn() for _ in range(2)] for run in (whole, later)]
+    assert losses[0] == losses[1] and later.step == 4
+    ours, theirs = (list(run.average.parameters()) for run in (whole, later))
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    trunk = whole.network.network.encoder.model
+    assert torch.equal(trunk.conv_stem.weight, next(iter(torch.load(weights, weights_only=True).values())))
+    (tmp_path / "state.pt").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="no state of this training"):
+        later.load(tmp_path / "state.pt")
+
+
+def test_the_command_writes_a_teacher_and_its_figures(folder: Path, weights: Path, tmp_path: Path) -> None:
     file = tmp_path / "t.yaml"
     data = f"{{folder: {folder}, side: 64, held_part: 0.34}}"
-    file.write_text(f"name: t\nsteps: 4\nbatch: 2\nvalidate_steps: 2\nsave_minutes: 0\ndata: {data}\n")
-    common = [str(file), "--weights", str(weights), "--quiet"]
-    assert program.main([*common, "--runs", str(tmp_path / "whole")]) == 0
-    whole, parts = tmp_path / "whole" / "t", tmp_path / "parts" / "t"
-    assert (
-        program.main([*common, "--runs", str(tmp_path / "parts"), "--set", "steps=4", "--set", "validate_steps=2"]) == 0
-    )
-    state = torch.load(parts / "state.pt", weights_only=True)
-    assert state["step"] == 4
-    assert program.main([*common, "--runs", str(tmp_path / "nowhere"), "--resume"]) != 0
-    a, b = read_teacher(whole / "t.safetensors"), read_teacher(parts / "t.safetensors")
-    assert all(torch.equal(x, y) for x, y in zip(a.network.parameters(), b.network.parameters(), strict=True))
-    rows = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows if "mean_iou" in row] == [2, 4] and "held-out" in a.info.origin
+    file.write_text(f"name: t\nsteps: 2\nbatch: 2\nvalidate_steps: 1\nsave_minutes: 0\ndata: {data}\n")
+    command = [str(file), "--weights", str(weights), "--quiet", "--runs", str(tmp_path)]
+    assert program.main([*command, "--resume"]) != 0
+    assert program.main(command) == 0
+    rows = [json.loads(line) for line in (tmp_path / "t" / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "mean_iou" in row] == [1, 2]
+    assert "held-out" in read_teacher(tmp_path / "t" / "t.safetensors").info.origin
 
 
 def test_a_file_gives_what_was_saved(tmp_path: Path) -> None:
