@@ -1,6 +1,7 @@
 """What a head is trained on: pictures with a class each, or with a mask each.
 
     classify   FOLDER/<class>/*.jpg, or FOLDER/train/<class>/ and FOLDER/val/<class>/
+    classify   FOLDER/labels.tsv, a line "path<TAB>class" for each picture, and FOLDER/classes.txt, a name a line
     segment    FOLDER/images/, FOLDER/masks/, FOLDER/classes.txt, or the same two below FOLDER/train/ and FOLDER/val/
 
 A mask is a palette or grey PNG of the picture's size, with the class number in every pixel. Pixels of `void`, and those

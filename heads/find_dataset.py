@@ -23,6 +23,8 @@ def find_dataset(task: str, config: DataConfig) -> Dataset:
 
 def _folders_of_classes(config: DataConfig) -> Dataset:
     root = _existing(config.folder, "data.folder")
+    if (root / "labels.tsv").is_file():
+        return _listed(root, config)
     train = root / "train" if (root / "train").is_dir() else root
     folders = sorted(p.name for p in train.iterdir() if p.is_dir() and not p.name.startswith("."))
     if len(folders) < 2:
@@ -39,6 +41,22 @@ def _folders_of_classes(config: DataConfig) -> Dataset:
     given, val = samples(train), samples(own_val) if own_val.is_dir() and own_val != train else None
     kept, held = _split(given, val, config)
     return ClassFolders(classes=tuple(names.get(name, name) for name in folders), train=kept, val=held)
+
+
+def _listed(root: Path, config: DataConfig) -> Dataset:
+    """Pictures that labels.tsv lists. Their paths are absolute, or relative to the folder."""
+    classes = tuple(filter(None, _lines(config.classes, root / "classes.txt")))
+    numbers = {name: number for number, name in enumerate(classes)}
+    samples = []
+    for line in filter(None, _lines(root / "labels.tsv", None)):
+        path, _, name = line.partition("\t")
+        if name not in numbers:
+            raise DataError(f"{root / 'labels.tsv'}: {line!r} is not a path, a tab and a name of classes.txt")
+        samples.append(Sample(root / path, numbers[name]))
+    if len(samples) < 2 or len(numbers) < 2:
+        raise DataError(f"{root} lists {len(samples)} pictures of {len(numbers)} classes; two of each are needed")
+    kept, held = _split(samples, None, config, listed=root / "val.txt")
+    return ClassFolders(classes=classes, train=kept, val=held)
 
 
 def _images_and_masks(config: DataConfig) -> ImagesAndMasks:

@@ -7,13 +7,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from heads.datasets import DataError, Dataset
 from heads.head_file import read_head
 from heads.latent_cache import Teacher, to_network
 from heads.squeezenet import SqueezeNet
 from heads.teachers.deeplab import is_teacher, read_teacher
-from heads.teachers.efficientnet import SIDE, Names, published_weights
+from heads.teachers.efficientnet import CLASSES, SIDE, Names, published_weights
 from semcomp.networks.precision import fast_pixels
 
 EFFICIENTNET = "efficientnet-lite2"
@@ -27,7 +28,8 @@ def teachers_of(dataset: Dataset, *, teacher: str | None, features: str | None, 
 
     Args:
         dataset: What the head learns from.
-        teacher: File of a segmenting teacher, or of a head that sees pixels; None for none.
+        teacher: File of a segmenting teacher, or of a head that sees pixels, or EFFICIENTNET for ImageNet's thousand
+            names; None for none.
         features: SqueezeNet's file, or EFFICIENTNET; None for no guide.
         side: Side of a crop in pixels.
 
@@ -40,7 +42,9 @@ def teachers_of(dataset: Dataset, *, teacher: str | None, features: str | None, 
         MissingExtraError: A package is missing that a teacher needs.
     """
     found = {}
-    if teacher:
+    if teacher == EFFICIENTNET:
+        found["teacher"] = _names(dataset)
+    elif teacher:
         found["teacher"] = _segmenter(teacher, dataset) if is_teacher(teacher) else _head(teacher, dataset)
     if features == EFFICIENTNET:
         found["features"] = _efficientnet(side // 32)
@@ -65,6 +69,25 @@ def _segmenter(path: str, dataset: Dataset) -> Teacher:
         return teacher.scores(crop, short=TEACHER_SIDE).transpose(1, 2, 0).astype(np.float16)
 
     return Teacher(scores, _digest(Path(path)))
+
+
+def _names(dataset: Dataset) -> Teacher:
+    if len(dataset.classes) != CLASSES:
+        raise DataError(f"{EFFICIENTNET} knows {CLASSES} classes, the data has {len(dataset.classes)}")
+    network = Names()
+
+    @torch.inference_mode()
+    def scores(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with fast_pixels(torch.device("cpu")):
+            return network(_enlarged(crop)).half()[0].numpy()
+
+    return Teacher(scores, _digest(published_weights()))
+
+
+def _enlarged(crop: NDArray[np.uint8]) -> Tensor:
+    """A crop as float32 (1, 3, S, S) with S at least what EfficientNet-Lite2 was trained on."""
+    x = to_network(crop[None])
+    return F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", antialias=True) if x.shape[-1] < SIDE else x
 
 
 def _head(path: str, dataset: Dataset) -> Teacher:
@@ -93,11 +116,8 @@ def _efficientnet(grid: int) -> Teacher:
 
     @torch.inference_mode()
     def features(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-        x = to_network(crop[None])
-        if x.shape[-1] < SIDE:
-            x = F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", antialias=True)
-        with fast_pixels(x.device):
-            value = network.grid(x).float()
+        with fast_pixels(torch.device("cpu")):
+            value = network.grid(_enlarged(crop)).float()
         return F.adaptive_avg_pool2d(value, grid)[0].permute(1, 2, 0).half().numpy()
 
     return Teacher(features, _digest(published_weights()))

