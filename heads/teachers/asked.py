@@ -79,7 +79,8 @@ def _names(dataset: Dataset) -> Teacher:
     @torch.inference_mode()
     def scores(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         with fast_pixels(torch.device("cpu")):
-            return network(_enlarged(crop)).half()[0].numpy()
+            scores: Tensor = network(_enlarged(crop))
+        return scores[0].half().numpy()
 
     return Teacher(scores, _digest(published_weights()))
 

@@ -57,7 +57,8 @@ def _often(dataset: Dataset, rare: float) -> NDArray[np.float64]:
     """How often each picture is seen: as its set says, and more often where it shows a rare class; mean 1."""
     shown = np.array([_pixels_of(dataset, sample) for sample in dataset.train])
     often: NDArray[np.float64] = repeats(shown, rare) * np.array([sample.often for sample in dataset.train])
-    return often / often.mean()
+    relative: NDArray[np.float64] = often / often.mean()
+    return relative
 
 
 def _pixels_of(dataset: Dataset, sample: Any) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,7 +121,8 @@ def test_validation_counts_the_held_out_pictures(folder: Path) -> None:
 
     class Oracle(SegmentingTeacher):
         def label_map(self, pixels: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-            return np.uint8(pixels.mean(2) > 100)
+            light: np.ndarray[Any, np.dtype[np.uint8]] = (pixels.mean(2) > 100).astype(np.uint8)
+            return light
 
     figures = validate(Oracle(DeepLab(2), TeacherInfo(classes=dataset.classes)), dataset)
     assert figures["pictures"] == 2 and figures["mean_iou"] == 100 and figures["iou"] == {"dark": 100.0, "light": 100.0}
