@@ -21,6 +21,7 @@ COMMANDS = {
     "compare": "one page beside JPEG, WebP and AVIF of equal size",
     "eval": "codecs beside each other on your own pictures",
     "models": "the codecs, heads and generators at hand",
+    "push": 'weights with their card to a hub, for semcomp.load("org/name")',
     "export": "ONNX graphs for clients without torch",
     "doctor": "versions, devices, extras, and a one-second self-test of exactness",
 }

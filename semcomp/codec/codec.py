@@ -141,7 +141,8 @@ def load(name_or_path: str | Path = "base", *, device: str | None = None) -> Cod
     """Load a codec.
 
     Args:
-        name_or_path: Name of weights inside the package, or path of a .safetensors file.
+        name_or_path: Name of weights inside the package, path or URL of a .safetensors file, or "org/name" or
+            "org/name@revision" on the hub of Hugging Face.
         device: Device by torch's name, such as "cpu" or "cuda". None is the CPU.
 
     Returns:

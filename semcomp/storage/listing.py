@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Collection
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from semcomp.storage.files import explained, opened
-from semcomp.storage.urls import archive_protocol, protocol_of, split_chain
+from semcomp.storage.urls import archive_protocol, is_url, local_name, protocol_of, split_chain
 
 
 class Entry(NamedTuple):
@@ -27,6 +28,30 @@ class Listing(NamedTuple):
     """Whether the URL is a folder, a glob or an archive, rather than one file"""
     refused: list[str]
     """Members of an archive whose names lead out of the folder that they would be unpacked to"""
+
+
+def list_files(source: str, suffixes: Collection[str]) -> list[str]:
+    """Find the files behind a local path, a glob, an archive or a URL, in the order of their names.
+
+    Args:
+        source: What the user named. A file that is named itself may have any suffix.
+        suffixes: The suffixes of files that count in folders and archives, and after a glob.
+
+    Raises:
+        OSError: The storage cannot be read.
+        SemcompError: The package that reads the URL is missing, or the storage refuses.
+    """
+    source = local_name(source)
+    path = Path(source)
+    if is_url(source) or (archive_protocol(source) and path.suffix.lower() not in suffixes and path.is_file()):
+        return [entry.url for entry in list_url(source, suffixes).entries]
+    if path.is_file():
+        return [source]
+    if path.is_dir():
+        found = (file for file in path.rglob("*") if not any(p.startswith(".") for p in file.relative_to(path).parts))
+    else:
+        found = (Path(match) for match in glob.glob(source, recursive=True))  # noqa: PTH207 - the glob may be absolute
+    return sorted(str(file) for file in found if file.suffix.lower() in suffixes and file.is_file())
 
 
 def list_url(url: str, suffixes: Collection[str]) -> Listing:
