@@ -39,9 +39,9 @@ class SetConfig:
     """One of several folders that a head is trained on together."""
 
     folder: str
-    """Pictures with masks. The classes are those of its classes.txt."""
+    """Pictures with masks, and their classes.txt."""
     often: float = 1.0
-    """How often its crops are seen beside those of a set with 1. Pictures of a set with 0 are only validated on."""
+    """How often a crop is seen, where a crop of a set with 1 is seen once. A set with 0 is only validated on."""
     trust: float = 1.0
     """Weight of its labels in the loss: 1 for true ones, less for those that a network made."""
     validate: bool = True

@@ -166,7 +166,7 @@ def _parted(given: list[Sample], chosen: set[Sample]) -> tuple[list[Sample], lis
 
 
 def _limited(given: list[Sample], limit: int | None) -> tuple[Sample, ...]:
-    """At most so many samples, drawn by seed 1."""
+    """Draw samples by seed 1, `limit` at most."""
     if limit is None:
         return tuple(given)
     order = np.random.default_rng(1).permutation(len(given))[:limit]

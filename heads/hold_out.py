@@ -19,7 +19,7 @@ from heads.datasets import DataError, pictures_in
 from semcomp.errors import SemcompError
 
 ALIKE = 20
-"""Pictures are copies of each other where at most so many of 256 comparisons of neighbours differ."""
+"""The largest number of 256 comparisons of neighbours in which two copies of one picture differ."""
 
 
 def hold_out(
@@ -62,7 +62,7 @@ def skip_copies(folder: Path, other: Path) -> list[str]:
     """Write to skip.txt which pictures are copies of another folder's, at any size and compression.
 
     Args:
-        folder: Holds images/. Its skip.txt is written anew.
+        folder: Holds images/. A skip.txt that is there is replaced.
         other: Holds images/.
 
     Returns:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from semcomp.semantics.results import VOID, Labels, Segmentation
 
 MANY = 20
-"""Of more classes than these the figures say how often the true one is among the first five."""
+"""Where there are more classes, the figures also say how often the true one is among the first five."""
 
 
 def confusion(truth: NDArray[np.uint8], answer: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:

