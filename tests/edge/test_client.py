@@ -448,9 +448,12 @@ def test_the_benchmark(
 def test_export_of_some_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["export", "onnx", "-o", str(tmp_path / "a"), "--parts"]
     assert command([*arguments, "nothing"]) == EXIT_USAGE
+    assert command([*arguments, "sigma,generator"]) == EXIT_USAGE
+    assert "name them with --generators" in capsys.readouterr().err
     assert command([*arguments, "sigma", "--json"]) == EXIT_OK
     report = json.loads(capsys.readouterr().out)
     assert set(report["bytes"]) == {"sigma.onnx", "tables.safetensors", "manifest.json"}
+    assert json.loads((tmp_path / "a" / "manifest.json").read_text())["generators"] == {}
     (difference,) = report["differences"]
     assert difference["name"] == "sigma: index" and difference["value"] == 0 and difference["passed"]
     assert command([*arguments, "sigma"]) == 1 and "holds an export: overwrite it" in capsys.readouterr().err
