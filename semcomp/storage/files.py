@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semcomp.errors import FileError, MissingExtraError, SemcompError
 from semcomp.storage.urls import can_be_written, is_url, local_name, protocol_of, split_chain
 from semcomp.workers import temporary_beside
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 _OF_THE_EXTRA = ("s3", "s3a", "hf")
 """Protocols whose packages the extra `scale` installs."""
@@ -139,6 +141,8 @@ def local_copy(name: str) -> str:
 
 @lru_cache(maxsize=64)
 def _copied(url: str) -> str:
+    import tempfile
+
     last = split_chain(url)[0].rstrip("/").rpartition("/")[2] or "file"
     path = Path(tempfile.mkdtemp(dir=_copies().name)) / last
     path.write_bytes(read_bytes(url))
@@ -146,8 +150,10 @@ def _copied(url: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _copies() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="semcomp-")
+def _copies() -> TemporaryDirectory[str]:
+    from tempfile import TemporaryDirectory
+
+    return TemporaryDirectory(prefix="semcomp-")
 
 
 def opened(url: str) -> FileSystem:
