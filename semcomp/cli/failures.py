@@ -26,6 +26,7 @@ FLAGS = (
     ("overwrite it with force", "overwrite it with --force"),
     ('the generator "faithful"', "--generator faithful"),
     ("void=", "--void "),
+    ("wrote as weights=", "wrote as --weights"),
     (
         "choose another head, or give a label map, a mask or a box",
         "choose another --head, or give --label-map, --keep-mask or --keep-box",

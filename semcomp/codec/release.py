@@ -22,6 +22,7 @@ from semcomp.errors import ModelError
 from semcomp.networks.model import CodecConfig, CodecModel
 from semcomp.networks.refine import IntegerRefiner
 from semcomp.networks.sigma import SCALES, IntegerSigma
+from semcomp.pipeline.passes import FOUR
 from semcomp.weights.files import WEIGHTS, format_of, stored
 from semcomp.weights.hub import located
 
@@ -60,6 +61,11 @@ class Release:
             )
         if (self.refiner is None) != (self.config.refine_width == 0):
             raise ModelError(f"{self.name} has a refine_width of {self.config.refine_width}, and other weights for it")
+        if (self.config.passes == FOUR) != (self.refiner is not None):
+            raise ModelError(
+                f"{self.name} has {self.config.passes} passes and a refine_width of {self.config.refine_width}: four "
+                "passes refine their tables and two do not, so train it with passes=4 and refine_width, or with neither"
+            )
         if self.refiner is not None and self.refiner.bound_of_sums(self.sigma.bound_of_sums()) >= 1 << 24:
             raise ModelError(f"{self.name}: sums of the refined scale may reach 2^24")
         if self.sigma.bound_of_sums() >= 1 << 24:
