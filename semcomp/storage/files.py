@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semcomp.errors import FileError, MissingExtraError, SemcompError
-from semcomp.storage.urls import can_be_written, is_url, local_name, protocol_of, split_chain
+from semcomp.storage.urls import can_be_written, is_member, is_url, local_name, protocol_of, split_chain
 from semcomp.workers import temporary_beside
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 _OF_THE_EXTRA = ("s3", "s3a", "hf")
 """Protocols whose packages the extra `scale` installs."""
+
+
+MAX_MEMBER = 1 << 30
+"""Bytes of the largest member of an archive that is read. A small archive can hold zeros without end."""
 
 
 class FileSystem(NamedTuple):
@@ -35,7 +39,7 @@ def read_bytes(name: str | os.PathLike[str]) -> bytes:
         name: A local path or a URL.
 
     Raises:
-        OSError: The file is missing or cannot be read.
+        OSError: The file is missing or cannot be read, or a member of an archive unpacks to more than MAX_MEMBER.
         SemcompError: The package that reads the URL is missing, or the storage refuses.
     """
     if not is_url(name):
@@ -44,6 +48,8 @@ def read_bytes(name: str | os.PathLike[str]) -> bytes:
         return Path(path).read_bytes()
     with explained(str(name)):
         system, path = opened(str(name))
+        if is_member(str(name)) and (size := int(system.info(path)["size"])) > MAX_MEMBER:
+            raise FileError(f"{name} would unpack to {size:,} bytes, at most {MAX_MEMBER:,} are read")
         data: bytes = system.cat_file(path)
         return data
 
