@@ -9,12 +9,14 @@ from functools import lru_cache
 from typing import Any
 
 from semcomp.errors import MissingExtraError
-from semcomp.scale.run_folder import Block
+from semcomp.scale.run_folder import Block, RunFolder
 from semcomp.scale.task import MapTask
 from semcomp.scale.verbs import Row, Tools, error_row
-from semcomp.scale.worker import Done, Item, RayWorker, Worker, peak_mib
+from semcomp.scale.worker import Done, Item, Worker, peak_mib
 from semcomp.workers import signals_blocked, worker_pool
 
+TRIES = 2
+"""How often Ray may begin a block before its files are done one by one."""
 AHEAD = 2
 """Blocks that wait for each worker. More would only take memory."""
 
@@ -99,6 +101,30 @@ def _one_by_one(task: MapTask, place: str, block: Block) -> Done:
                 worker.add_to_shard(shard)
     failed = worker.write(block.number, rows)
     return Done(block.number, len(rows), failed, time.perf_counter() - began, peak_mib())
+
+
+class RayWorker:
+    """A worker as Ray Data calls it: a batch of blocks in, a batch of reports out.
+
+    Ray starts a worker that died again, with the same block, for ever. A block that was begun twice without an end is
+    therefore done file by file.
+    """
+
+    def __init__(self, task: MapTask, place: str) -> None:
+        self.task, self.place, self.folder = task, place, RunFolder(place)
+        self.worker = Worker(task, place)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        numbers = zip(*(batch[name].tolist() for name in Block._fields), strict=True)
+        done = [self.run(Block(*values)) for values in numbers]
+        return {name: [getattr(one, name) for one in done] for name in Done._fields}
+
+    def run(self, block: Block) -> Done:
+        """Run one block."""
+        careful = self.folder.count_try(block.number) >= TRIES
+        done = _one_by_one(self.task, self.place, block) if careful else self.worker.run(block)
+        self.folder.forget_tries(block.number)
+        return done
 
 
 def on_ray(
