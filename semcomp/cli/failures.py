@@ -23,9 +23,12 @@ from semcomp.storage.urls import is_url
 FLAGS = (
     ("convert=True", "--convert"),
     ("convert_colour=True", "--convert-colour"),
+    ("lossless_weights=FILE", "--lossless-weights FILE"),
+    ("with_latents=50", "--with-latents"),
     ("overwrite it with force", "overwrite it with --force"),
     ('the generator "faithful"', "--generator faithful"),
     ("void=", "--void "),
+    ("wrote as weights=", "wrote as --weights"),
     (
         "choose another head, or give a label map, a mask or a box",
         "choose another --head, or give --label-map, --keep-mask or --keep-box",

@@ -18,6 +18,7 @@ COMMANDS = {
     "map": "one of these over many files: rows in Parquet, resumable, on a cluster",
     "info": "what a .semc file says about itself",
     "thumb": "a thumbnail as a short text that pages show at once",
+    "restore": "JPEG files without the marks of compression",
     "compare": "one page beside JPEG, WebP and AVIF of equal size",
     "eval": "codecs beside each other on your own pictures",
     "models": "the codecs, heads and generators at hand",

@@ -33,7 +33,8 @@ examples:
 A run with -o DIR that was interrupted goes on where it stopped. Codecs: semcomp; jpeg, webp, avif, jpeg2000 by
 Pillow; jxl by imagecodecs and heic by pillow-heif, where they are installed; CompressAI's bmshj2018-factorized,
 bmshj2018-hyperprior, mbt2018-mean and cheng2020-anchor: with their pretrained weights where those are on this machine
-(nothing is downloaded), else their speed alone.
+(nothing is downloaded), else their speed alone; jpeg+restore, JPEG files that semcomp restore decodes, and
+jpeg+restore=FILE with weights from a file.
 """
 
 
