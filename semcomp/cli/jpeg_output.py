@@ -25,6 +25,9 @@ _OTHERS = {
     "drop": "--drop",
     "quality": "--quality",
     "generator": "--generator",
+    "lossless": "--lossless",
+    "near": "--near",
+    "with_latents": "--with-latents",
 }
 """Options of `.semc` files by their names in the namespace."""
 

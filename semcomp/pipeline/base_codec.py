@@ -2,34 +2,26 @@
 
     picture ── analyse ──► y ── quantize ──► symbols ── pack ──► file
 
-`BaseCodec` adds the encoder to `BaseDecoder`. The torch backend is semcomp.codec, the onnxruntime backend semcomp.edge.
+`BaseCodec` adds the lossy encoder to `ExactEncoder`. The torch backend is semcomp.codec, the onnxruntime backend
+semcomp.edge.
 """
 
 import math
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.bitstream.alpha import pack_alpha
-from semcomp.bitstream.container import (
-    MAX_PIXELS,
-    MAX_SIDE,
-    SYNTHESISED,
-    Chunk,
-    ChunkKind,
-    Container,
-    Header,
-    smallest_file,
-    write,
-)
+from semcomp.bitstream.container import MAX_PIXELS, MAX_SIDE, SYNTHESISED, Chunk, ChunkKind, Container, Header, padded
 from semcomp.errors import ImageError, SemcompError, TargetError, file_error
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import ImageLike, Picture, as_picture, to_pil
-from semcomp.pipeline.base_decoder import BaseDecoder
 from semcomp.pipeline.checks import with_checks
 from semcomp.pipeline.loss_check import may_be_unsuited, warn_of_loss
+from semcomp.pipeline.lossless_encode import ExactEncoder, Lossless, refuse_changes
 from semcomp.pipeline.rate_control import Encoded, Target, search
 from semcomp.thumbs.stored import preview_chunk
 from semcomp.types import QUALITIES, A, Latents, Symbols
@@ -39,7 +31,7 @@ if TYPE_CHECKING:
     from semcomp.semantics.stored import SemanticsLike
 
 
-class BaseCodec(BaseDecoder[A]):
+class BaseCodec(ExactEncoder[A]):
     """Encoding and decoding, shared by every backend. `A` is the backend's array type."""
 
     @abstractmethod
@@ -62,6 +54,7 @@ class BaseCodec(BaseDecoder[A]):
         generative: "GenerativeLike | None" = None,
         priority: "PriorityLike | None" = None,
         preview: int | None = None,
+        lossless: Lossless = False,
     ) -> bytes:
         """Encode an image at a quality.
 
@@ -77,6 +70,7 @@ class BaseCodec(BaseDecoder[A]):
             generative: A request for a file whose picture, or a part of it, is synthesised when it is decoded.
             priority: Which part of the picture has the quality; the rest has a lower one. Not beside `generative`.
             preview: Store a thumbnail of at most this many bytes, 1 to 4,096.
+            lossless: Keep every sample (`encode_exact`). "auto" does so for what `quality` would spoil or make larger.
 
         Returns:
             The `.semc` file.
@@ -96,13 +90,12 @@ class BaseCodec(BaseDecoder[A]):
             b'\x89SMC'
         """
         _check_quality(quality)
-        picture = self._picture(
-            image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
-        )
+        if lossless:
+            refuse_changes(convert=convert, convert_colour=convert_colour, generative=generative, priority=priority)
+            return self._exactly(image, lossless, quality, {"strip": strip, "semantics": semantics, "preview": preview})
+        picture = self._picture(image, convert, convert_colour, keep_hidden_colour)
         y, plan = self._chosen(picture, generative, priority)
-        symbols, y_hat = self.coder.quantize(
-            y, height=picture.height, width=picture.width, quality=quality, keep=None if plan is None else plan.keep
-        )
+        symbols, y_hat = self._quantized(y, picture, quality, plan)
         if plan is None and priority is None:
             self._check_loss(picture, y_hat, quality)
         return self.pack(
@@ -154,9 +147,7 @@ class BaseCodec(BaseDecoder[A]):
             True
         """
         _check_targets(bpp=bpp, max_bytes=max_bytes, psnr=psnr)
-        picture = self._picture(
-            image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
-        )
+        picture = self._picture(image, convert, convert_colour, keep_hidden_colour)
         size = max_bytes if bpp is None else bpp * picture.height * picture.width / 8
         target = Target(psnr_db=psnr, max_bytes=size)
         return self._searched(
@@ -206,6 +197,36 @@ class BaseCodec(BaseDecoder[A]):
             y = priority.weighted(self, picture, y)
         return y, None if generative is None else generative.plan(self, picture, y)
 
+    def _exactly(self, image: ImageLike, lossless: Lossless, quality: int, options: dict[str, Any]) -> bytes:
+        if lossless not in (True, "auto"):
+            raise TargetError(f'lossless is True, False or "auto", not {lossless!r}')
+        return (
+            self.encode_exact(image, **options)
+            if lossless is True
+            else self.encode_auto(image, quality=quality, **options)
+        )
+
+    def lossy_file(
+        self,
+        picture: Picture,
+        *,
+        quality: int,
+        strip: bool,
+        semantics: "SemanticsLike | None",
+        preview: int | None,
+        more: Sequence[Chunk] = (),
+    ) -> bytes:
+        _check_quality(quality)
+        symbols, _ = self._quantized(self.analyse(picture), picture, quality, None)
+        return self.pack(
+            picture, symbols, quality=quality, strip=strip, semantics=semantics, preview=preview, more=more
+        )
+
+    def _quantized(self, y: A, picture: Picture, quality: int, plan: "GenerativePlan | None") -> tuple[Symbols, A]:
+        """Symbols and y_hat of the positions that are kept."""
+        keep = None if plan is None else plan.keep
+        return self.coder.quantize(y, height=picture.height, width=picture.width, quality=quality, keep=keep)
+
     def _check_loss(self, picture: Picture, y_hat: A, quality: int) -> None:
         """Warn where a picture that may not be a photo has lost a lot. Photos are not decoded for this."""
         if may_be_unsuited(picture):
@@ -218,7 +239,7 @@ class BaseCodec(BaseDecoder[A]):
         return np.asarray(image.convert("RGB"))
 
     def _picture(
-        self, image: ImageLike, *, convert: bool = False, convert_colour: bool = False, keep_hidden_colour: bool = False
+        self, image: ImageLike, convert: bool, convert_colour: bool = False, keep_hidden_colour: bool = False
     ) -> Picture:
         try:
             picture = as_picture(
@@ -265,6 +286,7 @@ class BaseCodec(BaseDecoder[A]):
         semantics: "SemanticsLike | None" = None,
         plan: "GenerativePlan | None" = None,
         preview: int | None = None,
+        more: Sequence[Chunk] = (),
     ) -> bytes:
         """Write the file of symbols and of what else the picture carries.
 
@@ -276,6 +298,7 @@ class BaseCodec(BaseDecoder[A]):
             semantics: Labels and a label map, or a function that makes them from the latents.
             plan: What the file holds for a generator.
             preview: Store a thumbnail of at most this many bytes.
+            more: Further chunks, which come last.
 
         Returns:
             The `.semc` file.
@@ -308,11 +331,7 @@ class BaseCodec(BaseDecoder[A]):
             z_check=0,
         )
         header = with_checks(header, symbols)
-        file = write(Container(header, tuple(chunks)))
-        missing = smallest_file(picture.width, picture.height) - len(file)
-        if missing > 0:
-            file = write(Container(header, (*chunks, Chunk(ChunkKind.PADDING, bytes(missing)))))
-        return file
+        return padded(Container(header, (*chunks, *more)))
 
     def latents_of_image(
         self, image: ImageLike, *, quality: int = 50, convert: bool = False, precise: bool = False
@@ -334,7 +353,7 @@ class BaseCodec(BaseDecoder[A]):
             TargetError: The quality is not an integer from 1 to 100.
         """
         _check_quality(quality)
-        picture = self._picture(image, convert=convert)
+        picture = self._picture(image, convert)
         return self.latents_of_analysis(self.analyse(picture), picture, quality=quality, precise=precise)
 
     def latents_of_analysis(self, y: A, picture: Picture, *, quality: int, precise: bool = False) -> Latents[A]:
