@@ -76,7 +76,7 @@ class EdgeRestorer:
         for tile in tiles(rows, columns, tile=TILE, halo=self._halo):
             region = self._region(group, *tile.source, strength=strength)
             inner, target = (tuple(slice(SIDE * s.start, SIDE * s.stop) for s in part) for part in tile[1:])
-            result[(slice(None), *target)] = region[(slice(None), *inner)]
+            result[:, target[0], target[1]] = region[:, inner[0], inner[1]]
         return result
 
     def _region(self, group: Group, rows: slice, columns: slice, *, strength: float) -> Floats:

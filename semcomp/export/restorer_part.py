@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from semcomp.export.graph import onnx_bytes
 from semcomp.export.part import Part, Value
-from semcomp.restoration.network import COEFFICIENTS, PLANES, Restorer
+from semcomp.restoration.network import PLANES, Restorer
 from semcomp.restoration.restorer_file import TrainedRestorer
-from semcomp.restoration.transform import WINDOW
+from semcomp.restoration.transform import COEFFICIENTS, WINDOW
 
 
 class RestorerPart(nn.Module):
@@ -39,7 +39,7 @@ def restorer_part(restorer: TrainedRestorer) -> Part:
         inputs=(
             Value(name="blocks", shape=(*grid, outputs), range=(-100, 100)),
             Value(name="windows", shape=(*grid, WINDOW * WINDOW + 2 * COEFFICIENTS), range=(-100, 100)),
-            Value(name="places", shape=(*grid, 2), range=(-0.5, 0.5)),
+            Value(name="places", shape=(*grid, 2), range=(-1, 1)),
             Value(name="steps", shape=(1, PLANES, COEFFICIENTS), range=(1, 255)),
             Value(name="flags", shape=(1, 3), range=(0, 1)),
         ),

@@ -181,7 +181,8 @@ class Restorer(nn.Module):
         with torch.autocast(features.device.type, dtype=torch.bfloat16, enabled=self.narrow):
             answer: Tensor = self.trunk(features.permute(0, 3, 1, 2), scales[2:])
         sizes = scales[1].exp() * self._uncertain(steps).flatten(1)
-        return answer.permute(0, 2, 3, 1).float() * sizes[:, None, None]
+        scaled: Tensor = answer.permute(0, 2, 3, 1).float() * sizes[:, None, None]
+        return scaled
 
     def _parts(self, stored: StoredPlanes, planes: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """The arguments of `corrections`. `planes` are the stored planes at luma's resolution."""
