@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 .PHONY: demo web test test-edge test-web web-tools lint docs docs-serve release-check clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
-  bench-web bench-generative bench-photos bench-thumbs bench-restore
+  bench-web bench-generative bench-photos bench-thumbs bench-restore bench-scale
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -181,6 +181,10 @@ RESTORER ?= runs/restore/restorer.safetensors
 
 bench-restore: $(VENV)/.eval
 	$(BENCH).restore data/val/clic --compact 4 --weights $(RESTORER) -o out/restore.json $(BENCH_ARGS)
+
+# Many files, killed and resumed, on both engines. The whole of it: make bench-scale BENCH_ARGS='--files 100000'
+bench-scale: $(VENV)/.dev
+	$(BENCH).scale $(PHOTOS) -o out/scale.json $(BENCH_ARGS)
 
 # The generator "photos", which has no masks to be judged by.
 bench-photos: $(VENV)/.judge
