@@ -1,0 +1,70 @@
+"""What a symbol costs the symbols after it, because it moves their tables.
+
+Where later passes refine their tables from earlier symbols (semcomp/networks/refine.py), a symbol speaks for wider or
+narrower tables around it. Its price is the change of later bits for one unit of its surprise, to first order: the bits
+that one table more or less would cost each later symbol, led back through the refinement without its roundings.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from semcomp.networks.refine import LARGEST, SURPRISE_LIMIT, IntegerRefiner, RefinedNumbers
+from semcomp.networks.sigma import SCALES, SHIFT1, SHIFT2
+
+
+def signed_surprises(refiner: IntegerRefiner, widest: int) -> Tensor:
+    """Surprise of the symbols -widest..widest under each of the 64 tables: float32 (64, 2 * widest + 1)."""
+    sizes = torch.arange(-widest, widest + 1, device=refiner.table.device).abs().clamp_max(LARGEST)
+    return refiner.table[:, sizes].float()
+
+
+@torch.enable_grad()
+def prices(walked: RefinedNumbers, bits: Tensor, *, passes: int) -> Tensor:
+    """Later bits for one unit of surprise of every element.
+
+    Args:
+        walked: The tables of all passes, and the symbols of all but the last at least.
+        bits: Cost of the symbols -W..W under each table, (64, 2W + 1).
+        passes: Number of passes.
+
+    Returns:
+        float32 (1, M, h, w). It is zero where nothing is coded, and in the last pass.
+    """
+    coded = walked.coded.float()
+    refiner, symbols = walked.refiner, walked.symbols
+    place = (walked.index * (LARGEST + 1) + symbols.abs().clamp_max(LARGEST)).long()
+    own = refiner.table.float().flatten()[place].requires_grad_()
+    change = _change_of_bits(walked.index, symbols, bits) * coded
+    later = torch.zeros(1, device=own.device)
+    for number in range(1, passes):
+        earlier = (walked.order < number).float()
+        moved = _moved_tables(own * coded * earlier, earlier, refiner, walked.quality, number)
+        later = later + (moved * change * (walked.order == number)).sum()
+    (gradient,) = torch.autograd.grad(later, own)
+    return gradient
+
+
+def _change_of_bits(index: Tensor, symbols: Tensor, bits: Tensor) -> Tensor:
+    """Bits of each symbol for a table number that is higher by one, as half the difference of both neighbours."""
+    widest = bits.shape[1] // 2
+    column = symbols.clamp(-widest, widest).long() + widest
+    above, below = (index.long() + step for step in (1, -1))
+    flat = bits.flatten()
+    costs = [flat[number.clamp(0, SCALES - 1) * bits.shape[1] + column] for number in (above, below)]
+    return (costs[0] - costs[1]) * 0.5
+
+
+def _moved_tables(known: Tensor, earlier: Tensor, refiner: IntegerRefiner, quality: int, number: int) -> Tensor:
+    """By how much surprise moves the table numbers of a pass, without roundings: (1, M, h, w)."""
+    padded = F.pad(known, (1, 1, 1, 1))
+    rows = padded[..., :-2, :] + padded[..., 1:-1, :] + padded[..., 2:, :]
+    around = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] - known
+    seen = torch.where(earlier > 0, known, (around * 0.25).clamp(-SURPRISE_LIMIT, SURPRISE_LIMIT))
+    values = seen.permute(0, 2, 3, 1)
+    bias1 = refiner.bias1[number - 1, quality - 1].float()
+    hidden = (F.linear(values, refiner.weight1.float(), bias1) * 2.0**-SHIFT1).clamp(0, 255)
+    moved = F.linear(hidden, refiner.weight2.float()) + refiner.own.float() * values
+    return (moved * 2.0**-SHIFT2).permute(0, 3, 1, 2)
