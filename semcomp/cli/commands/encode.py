@@ -111,6 +111,11 @@ def run(options: Namespace) -> int:
     plan = plan_jobs(options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc")
     check_semantics(options, len(plan.jobs) + len(plan.unusable))
     generative_options.check(options, len(plan.jobs) + len(plan.unusable))
+    if options.effort > 5 and generative_options.is_generative(options):
+        raise UsageError(
+            f"--effort {options.effort} fits the file to the faithful decoder, and generators have learned other "
+            "latents: leave --effort out, or do without --mode generative and --drop"
+        )
     return run_batch(encode_one, plan, options, keys=KEYS)
 
 
