@@ -29,18 +29,17 @@ from benchmarks import common, edge_int8
 from benchmarks.common import Check, at_least, at_most
 from benchmarks.edge_int8 import sizes_of
 from semcomp.bitstream.container import read
-from semcomp.codec.self_test import QUALITIES
+from semcomp.codec.self_test import QUALITIES, numbers_in_int64
 from semcomp.edge import EdgeCodec
 from semcomp.edge.bundle import LEVELS
 from semcomp.errors import SemcompError
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
 from semcomp.semantics.head import load_head
-from semcomp.types import STRIDE_Y, Symbols, grid
+from semcomp.types import Symbols
 from semcomp.workers import worker_pool
 
 CLIENT_LIMIT, SYNTHESIS_LIMIT = 12e6, 6e6
-ENTROPY = ("hyper", "sigma", "mean_first", "mean_second")
 
 
 def clients_of(directory: Path) -> dict[str, EdgeCodec]:
@@ -70,10 +69,7 @@ def exactness(
         written[name] = symbols
         decoded = np.asarray(client.decode(data))
         rows[name] = {"bytes": len(data), "psnr_db": psnr_db(pixels, decoded)}
-        height, width = pixels.shape[:2]
-        numbers = codec.release.sigma.index_numpy(symbols.z, quality)
-        inside = numbers[:, : grid(height, width, STRIDE_Y)[0], : grid(height, width, STRIDE_Y)[1]]
-        index = np.where(inside >= codec.release.skip_below, inside, -1)
+        index = numbers_in_int64(codec.release, symbols, quality)
         tally["numpy, int64"] += int(np.count_nonzero(index != symbols.index))
         readers: dict[str, Any] = {"torch": codec, **clients}
         for reader, one in readers.items():
@@ -234,8 +230,10 @@ def measure(codec: Any, paths: Sequence[Path], options: argparse.Namespace) -> R
         pair = {name: EdgeCodec(directory, threads=torch.get_num_threads()) for name, directory in directories.items()}
         int8 = edge_int8.compare(codec, pair, paths, pictures=options.pictures, options=options)
     sizes = sizes_of(client)
+    refine = ["refine"] if client.coder.refines else []
+    entropy = ["hyper", "sigma", *refine, "mean_first", "mean_next"]
     heads = [sizes[head["graph"]] for head in client.bundle.heads.values()]
-    small = sum(sizes[name] for name in ("analysis", *ENTROPY, "tables")) + min(heads, default=0)
+    small = sum(sizes[name] for name in ("analysis", *entropy, "tables")) + min(heads, default=0)
     return Result(readers=len(tally), differing=tally, written=written, sizes=sizes, small=small, speed=rows, int8=int8)
 
 

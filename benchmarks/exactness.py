@@ -2,9 +2,10 @@
 
 Every photo is encoded at every quality. Its file is then read under each arrangement: 1 and 2 threads, oneDNN on and
 off, the latent z as NCHW and as NHWC, the sigma path in float32 torch and in int64 numpy (and on CUDA where there is
-one), the coder by constriction and in plain Python. The integers that were written are also encoded again under each.
-Every difference is counted; there must be none. As a control, a sigma path whose weights are not integers is run on
-the same latents in two orders of summation: that one must differ, or the comparison could not notice anything.
+one), the tables that passes refine in float32, in bytes and in int64, the coder by constriction and in plain Python.
+The integers that were written are also encoded again under each. Every difference is counted; there must be none. As
+a control, a sigma path whose weights are not integers is run on the same latents in two orders of summation: that one
+must differ, or the comparison could not notice anything.
 """
 
 import sys
@@ -22,7 +23,7 @@ from benchmarks import common
 from benchmarks.common import at_least, at_most
 from semcomp.bitstream.container import ChunkKind, read
 from semcomp.bitstream.symbol_stream import HAS_CONSTRICTION, SymbolReader, encode_symbols
-from semcomp.codec.self_test import QUALITIES, arranged, arrangements, control_differs
+from semcomp.codec.self_test import QUALITIES, arranged, control_differs, numbers_by_arrangement, numbers_in_int64
 from semcomp.errors import SemcompError
 from semcomp.imaging.picture import from_array
 from semcomp.networks.sigma import table_index
@@ -67,19 +68,14 @@ def check_file(codec: Any, pixels: NDArray[np.uint8], y: torch.Tensor, quality: 
 
     stream, release = read(data).get(ChunkKind.SYMBOLS), codec.release
     assert stream is not None
-    z_hat = torch.from_numpy(written.z).float()[None]
-    paths = list(arrangements(release.sigma, z_hat, quality))
-    paths.append(("int64 numpy", release.sigma.index_numpy(written.z, quality)))
-    index_z = codec.coder.z_index(written.z.shape, quality=quality)
-    _, rows, columns = written.y.shape
-    for name, numbers in paths:
-        tally = tallies.rows[f"sigma path, {name}"]
+    paths = list(numbers_by_arrangement(release, written, quality))
+    paths.append(("int64 numpy", numbers_in_int64(release, written, quality)))
+    for name, index in paths:
+        tally = tallies.rows[f"{'refined tables' if codec.coder.refines else 'sigma path'}, {name}"]
         tally.files += 1
-        numbers = numbers[:, :rows, :columns]
-        index = np.where(numbers >= release.skip_below, numbers, -1).astype(np.int8)
         tally.table_numbers += int(np.count_nonzero(index != written.index))
         plain = name == "int64 numpy"  # a client with neither torch nor constriction
-        latents = [(written.z.ravel(), index_z, release.tables_z), (written.y.ravel(), index.ravel(), release.tables_y)]
+        latents = codec.coder.streamed(replace(written, index=index), quality=quality)
         try:
             reader = SymbolReader(stream, plain=plain)
             for expected, table, tables in latents:
@@ -91,6 +87,7 @@ def check_file(codec: Any, pixels: NDArray[np.uint8], y: torch.Tensor, quality: 
             tally.bytes += 1
         if plain:
             tally.bytes += encode_symbols(latents, plain=True) != stream
+    z_hat = torch.from_numpy(written.z).float()[None]
     tallies.control += control(release.sigma, z_hat, quality)
 
 
@@ -156,7 +153,8 @@ def main(arguments: list[str] | None = None) -> int:
         for quality in options.qualities:
             check_file(codec, pixels, y, quality, tallies)
     files = len(paths) * len(options.qualities)
-    sums = codec.release.sigma.bound_of_sums()
+    sums, refiner = codec.release.sigma.bound_of_sums(), codec.release.refiner
+    sums = sums if refiner is None else refiner.bound_of_sums(sums)
     seen = control_differs(codec.release.sigma)
     checks = [
         at_most(
@@ -166,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
             "",
         ),
         at_least("control: sums without integers depend on their order", int(seen), 1, ""),
-        at_most("largest sum that the sigma path can reach", sums, (1 << 24) - 1, ""),
+        at_most("largest sum that the integer networks can reach", sums, (1 << 24) - 1, ""),
     ]
     if tallies.elements >= CONTROL_ELEMENTS:
         checks.append(at_least("control: table numbers that this changes", tallies.control, 1, ""))

@@ -84,8 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     result: dict[str, Any] = {}
     lines = [f"{len(crops)} photos; BD-rate against float in %, dB lost at qualities {QUALITIES}", ""]
     for name, layers in LAYERS.items():
-        (build,) = PARTS[name]
-        part = build(codec)
+        (part,) = PARTS[name](codec)
         model = traced(part)
         groups = {layer: [f"{name}.{other}" for other in layers if other != layer] for layer in layers}
         for group, kept in {**groups, "all but FLOAT_LAYERS": list(FLOAT_LAYERS)}.items():

@@ -19,6 +19,7 @@ from PIL import Image, ImageCms
 
 from semcomp.bitstream.container import MAX_SIDE, Chunk, ChunkKind, Container, read, read_header, write
 from semcomp.codec.codec import Codec
+from semcomp.codec.self_test import numbers_in_int64
 from semcomp.imaging.picture import Picture, from_array, open_picture
 from semcomp.networks.sigma import Z_LIMIT
 from semcomp.pipeline.checks import with_checks
@@ -199,12 +200,12 @@ def forge(rng: random.Random, codec: Codec, data: bytes) -> tuple[bytes, tuple[i
     limit = rng.choice((1, 127, 128, 32767))
     if rng.random() < 0.5:  # another z means other tables: y must be written under them
         z = _scatter(rng, symbols.z, np.arange(symbols.z.size), min(limit, Z_LIMIT))
-        _, rows, columns = symbols.y.shape
-        numbers = codec.release.sigma.index_numpy(z, header.quality)[:, :rows, :columns]
-        index = np.where(numbers >= codec.release.skip_below, numbers, -1).astype(np.int8)
+        index = numbers_in_int64(codec.release, replace(symbols, z=z), header.quality)
         symbols = Symbols(z=z, y=np.where(index >= 0, symbols.y, 0).astype(np.int16), index=index)
     else:
-        symbols = replace(symbols, y=_scatter(rng, symbols.y, np.flatnonzero(symbols.index >= 0), limit))
+        y = _scatter(rng, symbols.y, np.flatnonzero(symbols.index >= 0), limit)
+        index = numbers_in_int64(codec.release, replace(symbols, y=y), header.quality)
+        symbols = replace(symbols, y=np.where(index >= 0, y, 0).astype(np.int16), index=index)
     return _rewritten(codec, container, symbols), (header.width, header.height)
 
 

@@ -38,8 +38,9 @@ from semcomp.pipeline import base_codec as encoder_module
 from semcomp.pipeline import base_decoder as decoder_module
 from semcomp.pipeline import checks as checks_module
 from semcomp.pipeline import latent_coder as symbols_module
+from semcomp.pipeline.refined_tables import RefinedTables
 
-ENTROPY_STAGES = ("coder", "container")
+ENTROPY_STAGES = ("refined tables", "coder", "container")
 NETWORK_STAGES = ("analysis", "hyper analysis", "sigma path", "mean path", "synthesis")
 
 
@@ -47,8 +48,10 @@ def stages_of(codec: Any) -> list[tuple[str, Any, str]]:
     """(stage, object, name of its function): what `encode` and `decode` call, timed without what it calls itself."""
     return [
         ("analysis", codec, "analyse"),
-        ("hyper analysis", codec.network.hyper_analysis, "forward"),
-        ("sigma path", codec.coder._sigma, "index"),
+        ("hyper analysis", codec.coder._hyper_analysis, "forward"),
+        ("sigma path", codec.coder._sigma, "sums" if codec.coder.refines else "index"),
+        ("refined tables", RefinedTables, "index"),
+        ("refined tables", RefinedTables, "add"),
         ("mean path", codec.network, "two_passes"),
         ("rounding", latents_module, "choose_symbols"),
         ("coder", symbols_module, "encode_symbols"),
@@ -189,7 +192,7 @@ def add_ratios(measured: dict[str, Any]) -> None:
             "networks / networks": round(alone / networks, 2),
         }
         measured["entropy_coding_ms"][direction] = {
-            "semcomp": round(sum(stages[name]["median"] for name in ENTROPY_STAGES), 3),
+            "semcomp": round(sum(stages[name]["median"] for name in ENTROPY_STAGES if name in stages), 3),
             "mbt": round(mbt - alone, 3),
         }
 

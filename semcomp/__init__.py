@@ -8,6 +8,7 @@
     semcomp.info(data)                        # what the file says about itself; torch is not imported
     code = semcomp.thumb(image, 32)           # a thumbnail in 32 bytes, any prefix of which decodes
     semcomp.thumb_image(code, 96)             # -> PIL.Image, at most 96 pixels a side
+    semcomp.restore("photo.jpg")              # -> PIL.Image, a JPEG file without the marks of compression
 
 `import semcomp` imports nothing heavy: every name is resolved when it is first used.
 """
@@ -29,6 +30,7 @@ _HOME = {
     "Info": "semcomp.bitstream.inspect",
     "thumb": "semcomp.thumbs.thumb",
     "thumb_image": "semcomp.thumbs.thumb",
+    "restore": "semcomp.restoration.restore",
     "SemcompError": "semcomp.errors",
     "FormatError": "semcomp.errors",
     "ModelError": "semcomp.errors",
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from semcomp.errors import SemcompWarning as SemcompWarning
     from semcomp.errors import TargetError as TargetError
     from semcomp.pipeline.rate_control import Encoded as Encoded
+    from semcomp.restoration.restore import restore as restore
     from semcomp.semantics.head import load_head as load_head
     from semcomp.thumbs.thumb import thumb as thumb
     from semcomp.thumbs.thumb import thumb_image as thumb_image

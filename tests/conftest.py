@@ -90,6 +90,22 @@ def exported(generator_file: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return folder, export_onnx(folder, heads=["street", "imagenette"], generators=[str(generator_file)])
 
 
+@pytest.fixture(scope="session")
+def refined_export(tmp_path_factory: pytest.TempPathFactory) -> tuple[Codec, Path, Any]:
+    """A small codec whose passes refine their tables, the folder of its graphs, and what the export said of it."""
+    from semcomp.codec.release import save_release
+    from semcomp.export.folder import export_onnx
+    from tests.releases import untrained
+
+    folder = tmp_path_factory.mktemp("refined")
+    release = untrained(
+        latents=22, kernel16=5, synthesis_scales=True, synthesis_filters4=1, centroid=True
+    )  # every option that the clients follow
+    save_release(release, folder / "weights.safetensors")
+    result = export_onnx(folder / "edge", model=str(folder / "weights.safetensors"), heads=[], generators=[])
+    return Codec(release), folder / "edge", result
+
+
 @pytest.fixture
 def photo() -> NDArray[np.uint8]:
     """A small synthetic photograph: smooth shading, edges and some texture, uint8 (H, W, 3)."""

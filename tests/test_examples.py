@@ -60,6 +60,27 @@ def test_train_head_then_classify_folder(
     assert sum(int(line.split()[0]) for line in lines[12:]) == 12
 
 
+def test_a_decoder_and_a_classifier_learn_on_latents(
+    codec: Codec, stripes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("train.codec", reason="needs pip install 'semcomp[train]'", exc_type=ImportError)
+    from semcomp.semantics.results import Segmentation, default_palette
+    from semcomp.semantics.stored import Semantics
+
+    for kind, name in enumerate(("across", "along")):
+        (tmp_path / name).mkdir()
+        for path in sorted((stripes / name).glob("*.png")):
+            with Image.open(path) as image:
+                label_map = np.full((image.height, image.width), kind, np.uint8)
+            own = Segmentation(label_map=label_map, classes=("across", "along"), palette=default_palette(2))
+            data = codec.encode(path, quality=60, semantics=Semantics(segmentation=own))
+            (tmp_path / name / f"{path.stem}.semc").write_bytes(data)
+    segment = runpy.run_path(str(EXAMPLES / "latents_segmentation.py"))["main"](str(tmp_path), 30)
+    classify = runpy.run_path(str(EXAMPLES / "latents_classifier.py"))["main"](str(tmp_path), 30)
+    assert "12 of 12 files are right" in capsys.readouterr().out
+    assert segment > 0.9 and classify == 1
+
+
 def test_index_labels(codec: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from semcomp.semantics.head import Labels
     from semcomp.semantics.stored import Semantics

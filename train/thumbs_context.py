@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from semcomp.config import load
 from semcomp.thumbs.context import FEATURES, SHIFT, ContextTables, features
 from semcomp.thumbs.context import scales as exact
+from semcomp.thumbs.pixels import PixelTables, shape
 from semcomp.thumbs.walk import BINS, CodeTables, bins
 from train.thumbs_simulation import (
     Visit,
@@ -33,6 +34,7 @@ from train.thumbs_simulation import (
     weights_of,
     zones_of,
 )
+from train.thumbs_softcode import LEVELS as TRAINED
 
 Ints = NDArray[Any]
 
@@ -43,6 +45,10 @@ class ContextConfig:
 
     data: str = "out/thumbs"
     """Folder that train.thumbs_data wrote."""
+    shaping: str = ""
+    """pixels.npz of train.thumbs_pixels where short codes are fitted, or nothing for long ones."""
+    start: str = ""
+    """code.npz of an earlier run whose network this one goes on with, or nothing."""
     take_every: int = 6
     """Use every sixth training thumbnail."""
     steps: int = 300
@@ -80,6 +86,15 @@ class Network(nn.Sequential):
         result: Tensor = self(torch.from_numpy(x).float() / SHIFT)[..., 0] * 16
         return result
 
+    def begin_with(self, layers: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> None:
+        """Take over integer weights, as `rounded` gives them."""
+        linear = [layer for layer in self if isinstance(layer, nn.Linear)]
+        for number, (layer, (weight, bias)) in enumerate(zip(linear, layers, strict=True)):
+            gain = 16 if number + 1 == len(linear) else SHIFT
+            shift = SHIFT / 2 if number + 1 == len(linear) else 0
+            layer.weight.data.copy_(torch.from_numpy(weight) / gain)
+            layer.bias.data.copy_((torch.from_numpy(bias) - shift) / gain / SHIFT)
+
     def rounded(self) -> tuple[tuple[NDArray[Any], NDArray[Any]], ...]:
         """Integer weights: inputs are taken as they are, hidden values are 64 times, the output is in 1/16 octave."""
         linear = [layer for layer in self if isinstance(layer, nn.Linear)]
@@ -96,6 +111,8 @@ def fit(config: ContextConfig, values: NDArray[Any], tables: ContextTables, zone
     """Train the network on the bits that it costs; each plane counts by the share of the code that it adds."""
     torch.manual_seed(1)
     network = Network(config.hidden)
+    if config.start:
+        network.begin_with(read_code(Path(config.start))[1].context.layers)
     optimizer = torch.optim.Adam(network.parameters(), config.rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
     rng = np.random.default_rng(1)
@@ -194,6 +211,21 @@ def _shares(counts: NDArray[Any], prior: NDArray[Any]) -> NDArray[Any]:
     return np.asarray((counts[..., 1] + 20 * prior) / (counts.sum(-1) + 20))
 
 
+def shaped(pixels: NDArray[Any], file: str) -> NDArray[Any]:
+    """Thumbnails (N, 32, 32, 3) as short codes of several lengths describe them, or unchanged without a file."""
+    if not file:
+        return pixels
+    with np.load(file) as arrays:
+        count = sum(name.startswith("shaping") and name.endswith("bias") for name in arrays)
+        layers = tuple(
+            (arrays[f"shaping{n}.weight"].astype(float), arrays[f"shaping{n}.bias"].astype(float)) for n in range(count)
+        )
+    levels = itertools.cycle(TRAINED)
+    return np.stack(
+        [shape(PixelTables(layers=layers), each, level) for each, level in zip(pixels, levels, strict=False)]
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("config", type=Path)
@@ -203,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = load(ContextConfig, options.config, overrides=options.set)
     weights = weights_of(chroma=config.chroma, lowest=config.lowest, alpha=config.alpha)
     pixels = np.load(Path(config.data) / "train.npy", mmap_mode="r")[:: config.take_every]
-    values = coefficients(pixels, weights)
+    values = coefficients(shaped(pixels, config.shaping), weights)
     alpha = coefficients(np.load(Path(config.data) / "alpha.npy"), weights)
     means = np.concatenate([np.abs(values).mean(0), np.abs(alpha).mean(0)])
     parts = constants(means)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from os import PathLike, fspath
-from pathlib import Path
 from typing import BinaryIO, TypeAlias, Union
 
-from semcomp.errors import FormatError, file_error
+from semcomp.errors import FileError, FormatError, file_error
+from semcomp.storage.files import read_bytes
 
 SemcSource: TypeAlias = Union[str, PathLike[str], bytes, bytearray, memoryview, BinaryIO]  # noqa: UP007
-"""A `.semc` file: its path, its bytes, or an open binary stream."""
+"""A `.semc` file: its path or URL, its bytes, or an open binary stream."""
 
 
 def read_source(source: SemcSource) -> bytes:
     """The bytes of a file.
 
     Args:
-        source: A path, the bytes themselves, or a binary stream, which is read from its position to its end.
+        source: A path, a URL of fsspec such as "s3://bucket/photo.semc", the bytes themselves, or a binary stream,
+            which is read from its position to its end.
 
     Returns:
         All bytes. They are not checked.
@@ -36,12 +37,14 @@ def read_source(source: SemcSource) -> bytes:
     named: object = fspath(source) if isinstance(source, (str, PathLike)) else getattr(source, "name", "the stream")
     try:
         if isinstance(source, (str, PathLike)):
-            return Path(source).read_bytes()
+            return read_bytes(source)
         if hasattr(source, "read"):
             data = source.read()
             if isinstance(data, bytes):
                 return data
             raise FormatError(f"{named} gives {type(data).__name__}, not bytes: open it in binary mode")
+    except FileError:
+        raise
     except OSError as error:
         raise file_error(named, error) from error
     except ValueError as error:  # a null byte in a path, a stream that is closed

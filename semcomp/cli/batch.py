@@ -17,6 +17,7 @@ from semcomp.cli.failures import explain, in_flags
 from semcomp.cli.paths import STREAM, Job, JobPlan
 from semcomp.cli.terminal import is_stdout_closed, json_line, printable
 from semcomp.errors import SemcompWarning
+from semcomp.storage.urls import is_url
 from semcomp.workers import remove_temporaries, share_of_threads, signals_blocked, worker_pool
 
 if TYPE_CHECKING:
@@ -144,7 +145,8 @@ def _in_processes(work: Work, jobs: Sequence[Job], options: Namespace, prepare: 
                 yield _failure(waiting.pop(0), MemoryError("a worker process died, perhaps because memory ran out"))
             workers = 1
     finally:
-        remove_temporaries(Path(job.target).parent for job in jobs if job.target not in ("", STREAM))
+        folders = (Path(job.target).parent for job in jobs if job.target not in ("", STREAM) and not is_url(job.target))
+        remove_temporaries(folders)
 
 
 def _prepare_and_attempt(work: Work, prepare: Prepare | None, job: Job, options: Namespace) -> Record:

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_USAGE, UsageError
 from semcomp.errors import SemcompError
+from semcomp.storage.files import exists
+from semcomp.storage.urls import is_url
 
 FLAGS = (
     ("convert=True", "--convert"),
@@ -24,6 +26,7 @@ FLAGS = (
     ("overwrite it with force", "overwrite it with --force"),
     ('the generator "faithful"', "--generator faithful"),
     ("void=", "--void "),
+    ("wrote as weights=", "wrote as --weights"),
     (
         "choose another head, or give a label map, a mask or a box",
         "choose another --head, or give --label-map, --keep-mask or --keep-box",
@@ -97,6 +100,10 @@ def check_readable(name: str | None, *, what: str) -> None:
     if name is None:
         return
     with concerning(name, what=what):
+        if is_url(name):
+            if not exists(name):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+            return
         if stat.S_ISDIR(os.stat(name).st_mode):  # noqa: PTH116
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
         if not os.access(name, os.R_OK):

@@ -1,8 +1,8 @@
-"""Which files an argument stands for: a file, a pipe, a folder or a glob. Every file is found once.
+"""Which files an argument stands for: a file, a pipe, a folder, a glob, a URL or an archive. Every file is found once.
 
 Folders and globs follow symbolic links to folders, and visit each folder once, however the links run in circles.
 Pictures that semcomp wrote for people to look at (label maps, overlays, plots) are marked inside the file. They
-are never inputs.
+are never inputs. Behind a URL the mark is looked for when the file is read.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from semcomp.cli.own_outputs import own_output
+from semcomp.storage.urls import archive_protocol, is_url, local_name
 
 STREAM = "-"
 IMAGE_SUFFIXES = (
@@ -30,9 +31,9 @@ class Found(NamedTuple):
     """One file behind an argument."""
 
     source: str
-    """Its path, or `-` for stdin"""
+    """Its path, its URL, or `-` for stdin"""
     mirrored: Path
-    """Its path below the folder or the fixed part of the glob, with the suffix of the source"""
+    """Its path below the folder, the fixed part of the glob, or the root of the archive; its suffix is kept"""
     piped: bool = False
     """Whether it is stdin, a FIFO or a device, which can be read once and has no folder"""
 
@@ -81,10 +82,10 @@ def expand(names: Iterable[str], suffixes: Collection[str]) -> Expansion:
             what = "no picture" if Path(name).is_dir() and len(suffixes) > 1 else "nothing"
             unusable.append(Unusable(name, f"{what} found here" if is_tree else "no such file or folder"))
         for entry in entries:
-            if not entry.piped and (kind := own_output(entry.source)):
+            if not entry.piped and not is_url(entry.source) and (kind := own_output(entry.source)):
                 own.append(Unusable(entry.source, f"semcomp wrote this {kind}; it is not a photo"))
                 continue
-            key = (os.path.realpath(Path(entry.source).parent), Path(entry.source).name)
+            key = _key(entry.source)
             files.setdefault(key, entry)
             if is_tree:
                 trees.add(key)
@@ -97,6 +98,14 @@ def expand(names: Iterable[str], suffixes: Collection[str]) -> Expansion:
     elif own:
         unusable += own
     return Expansion(list(files.values()), unusable, notes, many)
+
+
+def _key(source: str) -> tuple[str, str]:
+    """Return the folder and the name of a file, equal for every way that leads to it."""
+    if is_url(source):
+        folder, _, name = source.partition("::")[0].rpartition("/")
+        return f"{folder}{source.partition('::')[2]}", name
+    return os.path.realpath(Path(source).parent), Path(source).name
 
 
 def _without_pictures_that_were_encoded(files: dict[tuple[str, str], Found], trees: set[tuple[str, str]]) -> list[str]:
@@ -114,9 +123,12 @@ def _count(number: int, noun: str) -> str:
 
 def _expand_one(name: str, suffixes: Collection[str], unusable: list[Unusable]) -> tuple[list[Found], bool]:
     """Return the files behind one argument, and whether it is a folder or a glob. Folders may add to `unusable`."""
+    name = local_name(name)
     path = Path(name)
     if name == STREAM:
         return [Found(name, Path("stdin"), piped=True)], False
+    if is_url(name) or (_is_archive(name, suffixes) and path.is_file()):
+        return _behind_url(name, suffixes, unusable)
     if path.is_dir():
         files = [file for file in _files_below(path, unusable) if file.suffix.lower() in suffixes]
         return [Found(str(file), file.relative_to(path)) for file in sorted(files)], True
@@ -134,7 +146,28 @@ def _expand_one(name: str, suffixes: Collection[str], unusable: list[Unusable]) 
     once: dict[tuple[str, str], Path] = {}
     for file in shortest_first:
         once.setdefault((os.path.realpath(file.parent), file.name), file)
-    return [Found(str(file), file.relative_to(base)) for file in sorted(once.values())], True
+    found: list[Found] = []
+    for file in sorted(once.values()):
+        if _is_archive(str(file), suffixes):
+            found += _behind_url(str(file), suffixes, unusable)[0]
+        else:
+            found.append(Found(str(file), file.relative_to(base)))
+    return found, True
+
+
+def _is_archive(name: str, suffixes: Collection[str]) -> bool:
+    """Return whether a name means the members of an archive, rather than the file itself."""
+    return archive_protocol(name) is not None and Path(name).suffix.lower() not in suffixes
+
+
+def _behind_url(name: str, suffixes: Collection[str], unusable: list[Unusable]) -> tuple[list[Found], bool]:
+    """Return what `_expand_one` returns for a URL, or for an archive on this machine."""
+    from semcomp.storage.listing import list_url
+
+    listing = list_url(name, suffixes)
+    for member in listing.refused:
+        unusable.append(Unusable(member, "the name of this member leads out of the folder: left where it is"))
+    return [Found(entry.url, Path(entry.relative)) for entry in listing.entries], listing.is_tree
 
 
 def is_pipe(path: Path) -> bool:

@@ -34,7 +34,12 @@ def own_output(path: str) -> str | None:
             head = file.read(_HEADER_END + 64)
     except OSError:
         return None
-    chunk = head[_HEADER_END:]
+    return mark_in(head)
+
+
+def mark_in(head: bytes) -> str | None:
+    """Return what the mark in the first bytes of a file says; None where there is none."""
+    chunk = head[_HEADER_END : _HEADER_END + 64]
     if not head.startswith(SIGNATURE) or chunk[4:8] != b"tEXt" or not chunk[8:].startswith(_KEY):
         return None
     length = int.from_bytes(chunk[:4], "big")

@@ -15,11 +15,14 @@ COMMANDS = {
     "decode": ".semc -> images",
     "classify": "what pictures show, from their latents",
     "segment": "label maps, from latents or stored",
+    "map": "one of these over many files: rows in Parquet, resumable, on a cluster",
     "info": "what a .semc file says about itself",
     "thumb": "a thumbnail as a short text that pages show at once",
+    "restore": "JPEG files without the marks of compression",
     "compare": "one page beside JPEG, WebP and AVIF of equal size",
     "eval": "codecs beside each other on your own pictures",
     "models": "the codecs, heads and generators at hand",
+    "push": 'weights with their card to a hub, for semcomp.load("org/name")',
     "export": "ONNX graphs for clients without torch",
     "doctor": "versions, devices, extras, and a one-second self-test of exactness",
 }
@@ -33,6 +36,7 @@ examples:
   semcomp decode photo.semc                     photo.png
   semcomp classify small/*.semc                 what they show, without decoding a pixel
   semcomp segment photo.semc --overlay          what every pixel shows
+  semcomp map classify s3://bucket/photos -o labels.parquet --head imagenette -j 8
   semcomp info photo.semc --json
   semcomp thumb photo.jpg                       a thumbnail as 43 characters
   semcomp compare photo.png                     one page beside JPEG, WebP and AVIF of the same size

@@ -14,6 +14,11 @@ from semcomp.cli.failures import concerning
 from semcomp.cli.inputs import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from semcomp.cli.inputs import STREAM as STREAM
 from semcomp.cli.inputs import Expansion, Found, Unusable, expand, is_pipe
+from semcomp.cli.own_outputs import mark_in
+from semcomp.errors import ImageError
+from semcomp.storage.files import exists, is_folder, read_bytes, write_bytes
+from semcomp.storage.urls import can_be_written, is_url, join, local_name, protocol_of
+from semcomp.storage.urls import with_suffix as with_suffix
 from semcomp.workers import temporary_beside
 
 _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
@@ -21,7 +26,7 @@ _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 class Job(NamedTuple):
-    """One input and its target. `-` is stdin or stdout."""
+    """One input and its target, which are paths or URLs. `-` is stdin or stdout."""
 
     source: str
     target: str
@@ -42,16 +47,21 @@ def plan_jobs(
     """Expand the arguments of a command and give each file a target.
 
     Args:
-        inputs: Files, folders, globs and `-`.
-        output: A file, a folder, `-`, or None. With None a target is beside its source, and a pipe goes to stdout. A
-            folder, a glob, several inputs and an existing folder as `output` mirror the tree of the inputs below it.
+        inputs: Files, folders, globs, URLs, archives and `-`.
+        output: A file, a folder, a URL, `-`, or None. With None a target is beside its source, and a pipe goes to
+            stdout. A folder, a glob, several inputs and an existing folder as `output` mirror the tree of the inputs
+            below it.
         read_suffixes: The suffixes of files that count in folders and globs.
         write_suffix: The suffix of the targets.
 
     Raises:
         UsageError: The request makes no sense.
     """
-    output = STREAM if output in _STDOUT else output
+    output = STREAM if output in _STDOUT else None if output is None else local_name(output)
+    if output is not None and is_url(output) and not can_be_written(output):
+        raise UsageError(
+            f"-o {output}: {protocol_of(output)}:// cannot be written to; give a folder or an object store"
+        )
     expansion = expand(inputs, read_suffixes)
     streams = sum(entry.source == STREAM for entry in expansion.found)
     if streams and len(expansion.found) > 1 and output != STREAM:
@@ -78,6 +88,14 @@ def _overwritten(source: str, read_suffixes: Collection[str]) -> str:
     return "would be overwritten by its own result: choose another -o"
 
 
+def list_expanded(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> Expansion:
+    """Find the files behind the arguments of a command, with their places in the trees that the arguments name."""
+    expansion = expand(inputs, read_suffixes)
+    if any(entry.piped for entry in expansion.found):
+        raise UsageError("a pipe can be read once, and a run may be resumed: save it to a file")
+    return expansion
+
+
 def list_jobs(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> JobPlan:
     """Expand the arguments of a command that writes no file for each input; the targets are empty."""
     expansion = expand(inputs, read_suffixes)
@@ -92,28 +110,35 @@ def _target_rule(output: str | None, expansion: Expansion, write_suffix: str) ->
     if output is None:
         if expansion.many and any(entry.piped for entry in expansion.found):
             raise UsageError("a pipe has no folder that its result could go to: give -o a folder")
-        return lambda entry: STREAM if entry.piped else str(Path(entry.source).with_suffix(write_suffix))
-    folder = Path(output)
-    if not expansion.many and not _is_folder(output) and not output.endswith(("/", os.sep)):
+        for entry in expansion.found:
+            if is_url(entry.source) and not can_be_written(entry.source):
+                raise UsageError(f"nothing can be written beside {entry.source}: give -o a folder")
+        return lambda entry: STREAM if entry.piped else with_suffix(entry.source, write_suffix)
+    if not expansion.many and not is_folder(output) and not output.endswith(("/", os.sep)):
         return lambda entry: output
-    if os.path.exists(output) and not _is_folder(output):  # noqa: PTH110
+    if (is_url(output) or os.path.exists(output)) and not is_folder(output) and exists(output):  # noqa: PTH110
         raise UsageError(f"-o {output} is a file, and these inputs need a folder")
 
     def below(entry: Found) -> str:
         if entry.source == STREAM:
             raise UsageError("stdin (-) has no name: give -o a file")
-        return str(folder / entry.mirrored.with_suffix(write_suffix))
+        return join(output, entry.mirrored.with_suffix(write_suffix).as_posix())
 
     return below
 
 
-def _is_folder(name: str) -> bool:
-    return os.path.isdir(name)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-
-
 def read_source(source: str) -> bytes:
-    """Read a file, a pipe or stdin."""
-    return sys.stdin.buffer.read() if source == STREAM else Path(source).read_bytes()
+    """Read a file, a URL, a pipe or stdin.
+
+    Raises:
+        ImageError: The file behind a URL is a picture that semcomp wrote for people to look at.
+    """
+    if source == STREAM:
+        return sys.stdin.buffer.read()
+    data = read_bytes(source)
+    if is_url(source) and (kind := mark_in(data)):
+        raise ImageError(f"semcomp wrote this {kind}; it is not a photo")
+    return data
 
 
 def check_target(target: str, *, force: bool) -> None:
@@ -123,9 +148,13 @@ def check_target(target: str, *, force: bool) -> None:
         Fault: The target cannot be written.
         FileExistsError: The target exists, without `force`.
     """
-    path = Path(target)
     if target == STREAM:
         return
+    if is_url(target):
+        if not force and exists(target):
+            raise FileExistsError(f"{target} exists: pass --force to overwrite it")
+        return
+    path = Path(target)
     with concerning(target, written=True):
         if not path.exists():
             _check_folder(path)
@@ -149,7 +178,7 @@ def _refuse_existing(path: Path, *, force: bool) -> None:
 
 
 def write_target(target: str, data: bytes, *, force: bool) -> None:
-    """Write a file so that it is whole or absent: to a temporary file that is then renamed.
+    """Write a file so that it is whole or absent: to a temporary file that is then renamed, or to an object store.
 
     Stdout, FIFOs and devices are written to. A symbolic link stays, and the file that it points to is replaced.
 
@@ -160,6 +189,10 @@ def write_target(target: str, data: bytes, *, force: bool) -> None:
     if target == STREAM:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+        return
+    if is_url(target):
+        with concerning(target, written=True):
+            write_bytes(target, data)
         return
     path = Path(target)
     with concerning(target, written=True):

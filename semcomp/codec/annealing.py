@@ -6,7 +6,8 @@ A value between two integers goes to the upper one with a weight w in (0, 1), wh
     w  = sigmoid((log-odds(f) / tau + logistic noise) / tau)
 
 where log-odds(f) = atanh(f) - atanh(1 - f), and tau is the temperature. At a high temperature w is spread over (0, 1),
-at a low one it is nearly 0 or 1. The decoder sees floor + w. The rate is exact at both ends: the cost of the lower
+at a low one it is nearly 0 or 1. The decoder sees floor + w, or the same share of what
+the two integers decode to. The rate is exact at both ends: the cost of the lower
 symbol and of the upper one under the integer table that will code it, weighted by 1 - w and w.
 """
 
@@ -31,21 +32,26 @@ class Costs:
     widest: int
     surprises: Tensor | None = None
     """How far a symbol speaks for wider tables of later symbols. None where it does not change them."""
+    shifts: Tensor | None = None
+    """What a symbol decodes to, minus the symbol. None for zero."""
 
     @classmethod
-    def of(cls, bits: Tensor, surprises: Tensor | None = None) -> Costs:
-        """The costs of `Tables.bits`, and surprises of the same shape."""
-        flat = None if surprises is None else surprises.flatten()
-        return cls(bits=bits.flatten(), widest=bits.shape[1] // 2, surprises=flat)
+    def of(cls, bits: Tensor, *, surprises: Tensor | None = None, shifts: Tensor | None = None) -> Costs:
+        """The costs of `Tables.bits`, with surprises and shifts of the same shape."""
+        others = [None if value is None else value.flatten() for value in (surprises, shifts)]
+        return cls(bits=bits.flatten(), widest=bits.shape[1] // 2, surprises=others[0], shifts=others[1])
 
-    def of_both(self, low: Tensor, index: Tensor, price: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Bits of the symbols `low`, integer-valued, and by how much those of `low` + 1 exceed them, (N,).
-
-        With a `price` for a unit of surprise (N,), the excess has what `low` + 1 costs later symbols more than `low`.
-        """
-        lower, upper = (value.clamp(-self.widest, self.widest).long() for value in (low, low + 1))
+    def places(self, low: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the figures of the symbols `low`, integer-valued, and of `low` + 1 are, (N,)."""
         middle = index.long() * (2 * self.widest + 1) + self.widest
-        lower, upper = middle + lower, middle.add_(upper)
+        lower, upper = (middle + value.clamp(-self.widest, self.widest).long() for value in (low, low + 1))
+        return lower, upper
+
+    def of_both(self, lower: Tensor, upper: Tensor, price: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Bits of the lower symbols, and by how much those of the upper ones exceed them, (N,).
+
+        With a `price` for a unit of surprise (N,), the excess has what the upper symbol costs later ones more.
+        """
         below = self.bits[lower]
         excess = self.bits[upper] - below
         if price is not None and self.surprises is not None:
@@ -81,20 +87,30 @@ class _Anneal(torch.autograd.Function):
         part = position.sub_(low).clamp_(MARGIN, 1 - MARGIN)
         odds = (part + 1).mul_(part).div_((1 - part).mul_(2 - part))
         weight = odds.log_().mul_(0.5 / tau).add_(noise).mul_(1 / tau).sigmoid_()
-        below, step = costs.of_both(low, index, price)
+        lower, upper = costs.places(low, index)
+        below, step = costs.of_both(lower, upper, price)
         bits = torch.dot(weight, step) + below.sum()
         decoded = torch.zeros(value.numel(), dtype=value.dtype, device=value.device)
-        decoded[places] = low.add_(weight)
-        ctx.save_for_backward(places, part, weight, step)
+        span = None
+        if costs.shifts is None:
+            decoded[places] = low.add_(weight)
+        else:
+            start, stop = costs.shifts[lower], costs.shifts[upper]
+            span = (stop - start).add_(1)
+            decoded[places] = low.add_(start).addcmul_(weight, span)
+        ctx.save_for_backward(places, part, weight, step, span)
         ctx.tau, ctx.shape = tau, value.shape
         return plane(decoded, value.shape), bits
 
     @staticmethod
     def backward(ctx: Any, to_decoded: Tensor, to_bits: Tensor) -> tuple[Tensor | None, ...]:
-        places, part, weight, step = ctx.saved_tensors
+        places, part, weight, step, span = ctx.saved_tensors
         # d log-odds / d f = (1 / (1 + f) + 1 / f + 1 / (1 - f) + 1 / (2 - f)) / 2; the terms pair up.
         slope = (part * (1 - part)).reciprocal_().add_((1 + part).mul_(2 - part).reciprocal_().mul_(3))
-        change = flat(to_decoded)[places].add_(step * to_bits)
+        change = flat(to_decoded)[places]
+        if span is not None:
+            change.mul_(span)
+        change.add_(step * to_bits)
         change.mul_(weight).mul_(1 - weight).mul_(slope).mul_(0.5 / ctx.tau**2)
         gradient = torch.zeros(math.prod(ctx.shape), dtype=change.dtype, device=change.device)
         gradient[places] = change

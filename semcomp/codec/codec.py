@@ -33,6 +33,9 @@ from semcomp.pipeline.tiles import tile_side
 from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, Symbols, grid
 from semcomp.workers import survive_forks
 
+DECODING = ("sigma", "refine", "mean", "synthesis")
+"""Parts of `describe` that a decoder runs."""
+
 
 class Codec(BaseCodec[Tensor]):
     """A release on a device. Several threads may use one codec: they get the bytes and pixels that one thread gets."""
@@ -70,7 +73,7 @@ class Codec(BaseCodec[Tensor]):
             "parameters": parameters(self.release),
             "kmac_per_px": {name: round(value, 2) for name, value in parts.items()},
             "kmac_per_px_encode": round(sum(parts.values()) - parts["synthesis"], 2),
-            "kmac_per_px_decode": round(parts["sigma"] + parts["mean"] + parts["synthesis"], 2),
+            "kmac_per_px_decode": round(sum(parts[name] for name in DECODING if name in parts), 2),
             "origin": self.release.origin,
         }
 
@@ -167,7 +170,8 @@ def load(name_or_path: str | Path = "base", *, device: str | None = None) -> Cod
     """Load a codec.
 
     Args:
-        name_or_path: Name of weights inside the package, or path of a .safetensors file.
+        name_or_path: Name of weights inside the package, path or URL of a .safetensors file, or "org/name" or
+            "org/name@revision" on the hub of Hugging Face.
         device: Device by torch's name, such as "cpu" or "cuda". None is the CPU.
 
     Returns:

@@ -214,14 +214,7 @@ class Descent:
             places, index = tables.of(number, mask)
             noise = logistic(len(places), generator, self.device)
             part, paid = anneal(
-                field.value,
-                mean,
-                places,
-                index,
-                costs=self.coding.costs,
-                noise=noise,
-                tau=tau,
-                price=tables.price(number),
+                field.value, mean, places, index, costs=tables.costs, noise=noise, tau=tau, price=tables.price(number)
             )
             tables.add(mean)
             bits.append(paid)

@@ -19,17 +19,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.bitstream.frequency_tables import MAX_VALUE
-from semcomp.bitstream.symbol_stream import SymbolReader
 from semcomp.codec.release import Release
 from semcomp.networks.hyperprior import MeanPath
 from semcomp.networks.model import CodecModel
-from semcomp.networks.precision import fast_pixels, stored_fast
+from semcomp.networks.precision import fast_pixels, stored_exactly, stored_fast
 from semcomp.networks.rate_table import RateRows
-from semcomp.networks.refine import RefinedNumbers
+from semcomp.networks.refine_bytes import fastest_refiner
 from semcomp.networks.sigma import clip_z
 from semcomp.networks.sigma_bytes import fastest
 from semcomp.pipeline.latent_coder import SymbolCoder
+from semcomp.pipeline.passes import FOUR, turns
 from semcomp.pipeline.rdo import choose_symbols
+from semcomp.pipeline.refined_tables import RefinedTables, surprise_lines
 from semcomp.types import STRIDE_Y, Symbols, grid
 
 
@@ -38,12 +39,23 @@ class LatentCoder(SymbolCoder[Tensor]):
 
     def __init__(self, release: Release, network: CodecModel, *, device: torch.device):
         super().__init__(
-            tables_z=release.tables_z, tables_y=release.tables_y, hyper=release.config.hyper, nodes=release.config.nodes
+            tables_z=release.tables_z,
+            tables_y=release.tables_y,
+            hyper=release.config.hyper,
+            nodes=release.config.nodes,
+            refines=release.refiner is not None,
         )
         self.release, self.network, self.device = release, network, device
-        self._sigma = fastest(release.sigma, device)
-        self._refiner = release.refiner.to(device) if release.refiner is not None else None
-        self._sums = release.sigma.to(device) if release.refiner is not None else None
+        # Refined tables need the symbols of every pass in numpy, so all their integers stay on the CPU.
+        self._sigma = fastest(release.sigma, torch.device("cpu") if self.refines else device)
+        if release.refiner is not None:
+            self._refiner = fastest_refiner(release.refiner)
+            self._surprise = surprise_lines(release.refiner.table.numpy())
+        # Four passes run the mean path four times, so it pays to prepare it. Two passes keep the floats of their files.
+        self._mean_path = stored_exactly(network.mean_path, device) if self.refines else network.mean_path
+        self._hyper_analysis = (
+            stored_exactly(network.hyper_analysis, device) if self.refines else network.hyper_analysis
+        )
         self._gain, self._inverse_gain = (
             RateRows(table, device=device) for table in (network.gain, network.inverse_gain)
         )
@@ -75,7 +87,7 @@ class LatentCoder(SymbolCoder[Tensor]):
         kept = self.kept(keep, scaled.shape)
         if kept is not None:
             scaled = torch.where(kept, scaled, 0.0)
-        return scaled, clip_z(self.network.hyper_analysis(scaled, q))
+        return scaled, clip_z(self._hyper_analysis(scaled, q))
 
     @torch.inference_mode()
     def choose(
@@ -94,32 +106,25 @@ class LatentCoder(SymbolCoder[Tensor]):
         q = self._tensor(quality)
         kept = self.kept(keep, scaled.shape)
         rows, columns = grid(height, width, STRIDE_Y)
-        usable = self.usable(scaled.shape, rows, columns, kept)
-        refined = self._refined(z_hat, usable, quality=quality)
-        index = self._sigma.index(z_hat, quality) if refined is None else refined.index
-        coded = usable & (index >= self.release.skip_below)
-        bits = self._bits if optimise else None
-        chosen = torch.zeros_like(scaled)
-        number = 0
+        chosen, bits = torch.zeros_like(scaled), self._bits if optimise else None
+        if self.refines:
+            z = z_hat[0].to("cpu", torch.int16).numpy()
+            tables = self.refined_tables(z, height=height, width=width, quality=quality, keep=keep)
+            residual = self._refined_residual(tables, scaled, chosen, bits, q)
+        else:
+            index = self._sigma.index(z_hat, quality)
+            coded = self.usable(scaled.shape, rows, columns, kept) & (index >= self.release.skip_below)
 
-        def residual(mean: Tensor, mask: Tensor) -> Tensor:
-            nonlocal index, coded, number
-            mine = coded & mask
-            if refined is not None:
-                index, mine = refined.numbers(number)
-            part: Tensor = choose_symbols(scaled - mean, index, mine, bits)
-            chosen.add_(part.clamp_(-MAX_VALUE, MAX_VALUE))
-            if refined is not None:
-                refined.add(part)
-                coded = refined.coded
-            number += 1
-            return part
+            def residual(mean: Tensor, mask: Tensor) -> Tensor:
+                part: Tensor = choose_symbols(scaled - mean, index, coded & mask, bits)
+                chosen.add_(part.clamp_(-MAX_VALUE, MAX_VALUE))
+                return self._points(part, index, q)
 
         y_hat = self._two_passes(z_hat, q, residual, kept, precise=precise)
         symbols = Symbols(
             z=z_hat[0].to("cpu", torch.int16).numpy(),
             y=chosen[0, :, :rows, :columns].to("cpu", torch.int16).numpy(),
-            index=_masked(index[..., :rows, :columns].to(torch.int8), coded[..., :rows, :columns]),
+            index=tables.plane if self.refines else _masked(index[..., :rows, :columns], coded[..., :rows, :columns]),
             keep=keep,
         )
         return symbols, _cropped(y_hat, rows, columns)
@@ -130,48 +135,58 @@ class LatentCoder(SymbolCoder[Tensor]):
         usable[..., :rows, :columns] = True
         return usable if kept is None else usable & kept
 
-    def _refined(self, z_hat: Tensor, usable: Tensor, *, quality: int) -> RefinedNumbers | None:
-        """The table numbers by passes, None where z alone decides them."""
-        if self._refiner is None or self._sums is None:
-            return None
-        order = self.network.order(usable.shape, device=self.device)
-        sums = self._sums.sums(z_hat, quality)
-        return RefinedNumbers(self._refiner, sums, order, usable, quality=quality, skip=self.release.skip_below)
+    def _refined_residual(
+        self, tables: RefinedTables, scaled: Tensor, chosen: Tensor, bits: Tensor | None, quality: Tensor
+    ) -> Callable[[Tensor, Tensor], Tensor]:
+        """Chooses the symbols of one pass after the other, into `chosen`, where the passes refine the tables."""
+        numbers, decoded = iter(range(FOUR)), torch.zeros_like(chosen)
 
-    def parts(self, shape: tuple[int, ...]) -> list[Any]:
-        if self._refiner is None:
-            return super().parts(shape)
-        order = self.network.order(torch.Size((1, *shape)), device=torch.device("cpu"))[0].numpy()
-        return [order == number for number in range(self.network.config.passes)]
+        def residual(mean: Tensor, mask: Tensor) -> Tensor:
+            index, groups = torch.from_numpy(tables.index()).to(self.device), turns(FOUR, next(numbers))
+            value = torch.zeros(index.shape, device=self.device)
+            _, tall, wide = index.shape
+            for turn in groups:
+                channels, rows, columns = turn
+                here = (0, channels, rows, columns)
+                value[channels] = (scaled[here] - mean[here])[:, :tall, :wide]
+            part = choose_symbols(value, index, index >= 0, bits).clamp_(-MAX_VALUE, MAX_VALUE)
+            tables.add(part.to("cpu", torch.int16).numpy())
+            points = self._points(part[None], index[None], quality)[0]
+            for turn in groups:
+                channels, rows, columns = turn
+                chosen[0, channels, rows, columns][:, :tall, :wide] = part[channels]
+                decoded[0, channels, rows, columns][:, :tall, :wide] = points[channels]
+            return decoded
+
+        return residual
+
+    def _points(self, symbols: Tensor, index: Tensor, quality: Tensor) -> Tensor:
+        """What symbols (1, M, h, w) decode to, around their means. Elements with an index below 0 are not coded."""
+        if self.network.centroid is None:
+            return symbols
+        points: Tensor = self.network.centroid(symbols, index.clamp_min(0).float(), quality)
+        return points
 
     @torch.inference_mode()
-    def read_y(
-        self,
-        reader: SymbolReader,
-        z: NDArray[np.int16],
-        *,
-        height: int,
-        width: int,
-        quality: int,
-        keep: NDArray[np.bool_] | None,
-    ) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
-        if self._refiner is None:
-            return super().read_y(reader, z, height=height, width=width, quality=quality, keep=keep)
+    def refined_tables(
+        self, z: NDArray[Any], *, height: int, width: int, quality: int, keep: NDArray[np.bool_] | None
+    ) -> RefinedTables:
+        def refine(seen: NDArray[np.int8], sums: NDArray[Any], number: int) -> NDArray[np.int8]:
+            numbers: NDArray[np.int8] = self._refiner.index(
+                torch.from_numpy(seen), torch.from_numpy(sums), quality, number
+            ).numpy()
+            return numbers
+
         rows, columns = grid(height, width, STRIDE_Y)
-        z_hat = self._plane(z)
-        shape = torch.Size((1, self.network.config.latents, 4 * z.shape[1], 4 * z.shape[2]))
-        usable = self.usable(shape, rows, columns, self.kept(keep, shape))
-        refined = self._refined(z_hat, usable, quality=quality)
-        assert refined is not None
-        y = np.zeros((shape[1], rows, columns), np.int16)
-        for number, mask in enumerate(self.parts(y.shape)):
-            index, mine = refined.numbers(number)
-            part = _masked(index[..., :rows, :columns].to(torch.int8), mine[..., :rows, :columns])
-            y[mask] = reader.read(part[mask], self.tables_y)
-            known = torch.zeros(shape, device=self.device)
-            known[..., :rows, :columns] = torch.from_numpy(np.where(mask, y, np.int16(0))).to(self.device)
-            refined.add(known)
-        return y, _masked(refined.index[..., :rows, :columns].to(torch.int8), refined.coded[..., :rows, :columns])
+        return RefinedTables(
+            self._sigma.sums(torch.from_numpy(z).float()[None], quality)[0].numpy(),
+            rows=rows,
+            columns=columns,
+            keep=keep,
+            surprise=self._surprise,
+            refine=refine,
+            skip=self.release.skip_below,
+        )
 
     @torch.inference_mode()
     def table_numbers(self, z: NDArray[Any], *, height: int, width: int, quality: int) -> NDArray[np.int8]:
@@ -185,13 +200,11 @@ class LatentCoder(SymbolCoder[Tensor]):
         channels, rows, columns = symbols.y.shape
         read = torch.zeros(1, *(4 * side for side in symbols.z.shape[1:]), channels, device=self.device)
         read = read.permute(0, 3, 1, 2)
-        read[..., :rows, :columns] = torch.from_numpy(symbols.y).to(self.device)
+        q = self._tensor(quality)
+        index = torch.from_numpy(symbols.index).to(self.device)
+        read[..., :rows, :columns] = self._points(self._plane(symbols.y), index[None], q)
         y_hat = self._two_passes(
-            self._plane(symbols.z),
-            self._tensor(quality),
-            lambda mean, mask: read,
-            self.kept(symbols.keep, read.shape),
-            precise=precise,
+            self._plane(symbols.z), q, lambda mean, mask: read, self.kept(symbols.keep, read.shape), precise=precise
         )
         return _cropped(y_hat, rows, columns)
 
@@ -206,7 +219,7 @@ class LatentCoder(SymbolCoder[Tensor]):
     ) -> Tensor:
         gains = self._gain(quality), self._inverse_gain(quality)
         if precise:
-            return self.network.two_passes(z_hat, quality, residual, keep, gains=gains)
+            return self.network.two_passes(z_hat, quality, residual, keep, self._mean_path, gains)
         with fast_pixels(self.device):
             return self.network.two_passes(z_hat, quality, residual, keep, self._fast_mean_path, gains)
 
@@ -217,11 +230,14 @@ class LatentCoder(SymbolCoder[Tensor]):
         plane = torch.from_numpy(np.ascontiguousarray(keep)).to(self.device)[None, None]
         return F.pad(plane, (0, shape[-1] - plane.shape[-1], 0, shape[-2] - plane.shape[-2]))
 
-    def unrounded(self, y_hat: Tensor, scaled: Tensor, *, quality: int) -> Tensor:
-        """What rounds to the symbols of `y_hat`: mean + symbol, (1, M, 4a, 4b). Outside the picture it is `scaled`."""
+    def unrounded(self, quantized: tuple[Symbols, Tensor], scaled: Tensor, *, quality: int) -> Tensor:
+        """What rounds to symbols: mean + symbol, (1, M, 4a, 4b). Outside the picture it is `scaled`."""
+        symbols, y_hat = quantized
         rows, columns = y_hat.shape[-2:]
+        q, integers = self._tensor(quality), self._plane(symbols.y)
+        points = self._points(integers, torch.from_numpy(symbols.index).to(self.device)[None], q)
         values = scaled.clone()
-        values[..., :rows, :columns] = y_hat / self._inverse_gain(self._tensor(quality))
+        values[..., :rows, :columns] = y_hat / self._inverse_gain(q) + (integers - points)
         return values
 
     @cached_property

@@ -56,7 +56,7 @@ class Refinement:
         scaled, z_hat = self.coder.scaled(y, quality=self.quality)
         movable = self.coder.kept(self.free, scaled.shape)
         if movable is not None:
-            still = self.coder.unrounded(plain[1], scaled, quality=self.quality)
+            still = self.coder.unrounded(plain, scaled, quality=self.quality)
             scaled = torch.where(movable, scaled, still)
         task = Task(
             pixels=torch.from_numpy(self.pixels),

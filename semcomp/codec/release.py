@@ -22,7 +22,9 @@ from semcomp.errors import ModelError
 from semcomp.networks.model import CodecConfig, CodecModel
 from semcomp.networks.refine import IntegerRefiner
 from semcomp.networks.sigma import SCALES, IntegerSigma
+from semcomp.pipeline.passes import FOUR
 from semcomp.weights.files import WEIGHTS, format_of, stored
+from semcomp.weights.hub import located
 
 FORMAT = "semcomp-codec-1"
 ID_BYTES = 8
@@ -59,6 +61,11 @@ class Release:
             )
         if (self.refiner is None) != (self.config.refine_width == 0):
             raise ModelError(f"{self.name} has a refine_width of {self.config.refine_width}, and other weights for it")
+        if (self.config.passes == FOUR) != (self.refiner is not None):
+            raise ModelError(
+                f"{self.name} has {self.config.passes} passes and a refine_width of {self.config.refine_width}: four "
+                "passes refine their tables and two do not, so train it with passes=4 and refine_width, or with neither"
+            )
         if self.refiner is not None and self.refiner.bound_of_sums(self.sigma.bound_of_sums()) >= 1 << 24:
             raise ModelError(f"{self.name}: sums of the refined scale may reach 2^24")
         if self.sigma.bound_of_sums() >= 1 << 24:
@@ -147,14 +154,16 @@ def load_release(name_or_path: str | Path = "base") -> Release:
     """Read a release.
 
     Args:
-        name_or_path: Name of weights inside the package, or path of a .safetensors file.
+        name_or_path: Name of weights inside the package, path or URL of a .safetensors file, or "org/name@revision" on
+            the hub.
 
     Raises:
         ModelError: There is no such file, or it is damaged.
     """
-    path = next(
-        (path for path in (WEIGHTS / f"{name_or_path}.safetensors", Path(name_or_path)) if _is_file(path)), None
-    )
+    candidates = (WEIGHTS / f"{name_or_path}.safetensors", Path(name_or_path))
+    path = next((path for path in candidates if _is_file(path)), None)
+    if path is None and (found := Path(located(name_or_path))) != Path(name_or_path):
+        path = found
     if path is None:
         known = ", ".join(released_names()) or "none"
         raise ModelError(f"no codec called {name_or_path}; give a path to a .safetensors file, or one of: {known}")

@@ -1,24 +1,32 @@
 """The self-test of `semcomp doctor`: does this machine decode what every other machine decodes? It takes a second.
 
 The sigma path runs in float32, and in bytes where that is exact, with every arrangement of threads, backend and memory
-layout that torch offers on this machine. Each result is compared with int64 arithmetic in numpy. The coder is compared
-with its pure Python twin. As a control, sums of weights that are not integers must depend on their order; otherwise the
+layout that torch offers on this machine. So does the refinement of its tables, where the release has one, on symbols of
+every size. Each result is compared with int64 arithmetic in numpy. The coder is compared with its pure Python twin. As
+a control, sums of weights that are not integers must depend on their order; otherwise the
 comparison could not notice anything.
 """
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from semcomp.bitstream.frequency_tables import MAX_VALUE
 from semcomp.bitstream.symbol_stream import HAS_CONSTRICTION, SymbolReader, encode_symbols
 from semcomp.codec.release import Release
+from semcomp.networks.refine import IntegerRefiner, refined_numpy
+from semcomp.networks.refine_bytes import ByteRefiner, fastest_refiner
 from semcomp.networks.sigma import Z_LIMIT, IntegerSigma, neighbours
 from semcomp.networks.sigma_bytes import ByteSigma, fastest
+from semcomp.pipeline.passes import FOUR, quarter
+from semcomp.pipeline.refined_tables import RefinedTables, surprise_lines
+from semcomp.types import Symbols
 
 QUALITIES = (1, 13, 50, 87, 100)
 
@@ -56,6 +64,89 @@ def arrangements(sigma: IntegerSigma, z_hat: Tensor, quality: int) -> Iterator[t
         yield "CUDA", index[0].to("cpu", torch.int64).numpy()
 
 
+def refined_arrangements(
+    release: Release, z: NDArray[np.int64], symbols: NDArray[np.int64], usable: NDArray[np.bool_], quality: int
+) -> Iterator[tuple[str, NDArray[np.int8]]]:
+    """Table numbers of all passes by every arrangement: its name, and int8 (M, rows, columns), -1 where not coded.
+
+    Args:
+        release: A release that refines its tables.
+        z: (Z, a, b).
+        symbols: (M, rows, columns). What is not coded is ignored.
+        usable: bool (rows, columns): positions that are kept.
+        quality: 1..100.
+    """
+    assert release.refiner is not None
+    forms: dict[str, IntegerRefiner | ByteRefiner] = {"float32": release.refiner}
+    if isinstance(bytewise := fastest_refiner(release.refiner), ByteRefiner):
+        forms["bytes"] = bytewise
+    surprise = surprise_lines(release.refiner.table.numpy())
+    rows, columns = symbols.shape[1:]
+    for threads in sorted({1, 2, torch.get_num_threads()}):
+        for onednn in (True, False):
+            for form, refiner in forms.items():
+                path = release.sigma if form == "float32" else fastest(release.sigma, torch.device("cpu"))
+
+                def refine(
+                    seen: NDArray[np.int8],
+                    sums: NDArray[Any],
+                    number: int,
+                    refiner: IntegerRefiner | ByteRefiner = refiner,
+                ) -> NDArray[np.int8]:
+                    index = refiner.index(torch.from_numpy(seen), torch.from_numpy(sums), quality, number)
+                    numbers: NDArray[np.int8] = index.numpy()
+                    return numbers
+
+                with arranged(threads, onednn), torch.inference_mode():
+                    sums = path.sums(torch.from_numpy(z).float()[None], quality)[0].numpy()
+                    tables = RefinedTables(
+                        sums, rows=rows, columns=columns, keep=usable, surprise=surprise, refine=refine,
+                        skip=release.skip_below,
+                    )  # fmt: skip
+                    for number in range(FOUR):
+                        tables.index()
+                        tables.add(quarter(symbols, number))
+                yield f"{form}, {threads} threads, oneDNN {'on' if onednn else 'off'}", tables.plane
+
+
+def numbers_in_int64(release: Release, symbols: Symbols, quality: int) -> NDArray[np.int8]:
+    """The table numbers of symbols, int8 (M, rows, columns), -1 where nothing is coded, in int64 numpy."""
+    rows, columns = symbols.y.shape[1:]
+    sums = release.sigma.sums_numpy(symbols.z, quality)[:, :rows, :columns]
+    usable = np.ones((rows, columns), np.bool_) if symbols.keep is None else symbols.keep
+    usable = np.broadcast_to(usable, sums.shape)
+    if release.refiner is not None:
+        y, skip = symbols.y.astype(np.int64), release.skip_below
+        return refined_numpy(release.refiner, sums, y, usable, quality=quality, skip=skip).astype(np.int8)
+    index = release.sigma.index_numpy(symbols.z, quality)[:, :rows, :columns]
+    return np.where(usable & (index >= release.skip_below), index, -1).astype(np.int8)
+
+
+def numbers_by_arrangement(
+    release: Release, symbols: Symbols, quality: int
+) -> Iterator[tuple[str, NDArray[np.int8]]]:  # fmt: skip
+    """The table numbers of symbols by every arrangement of torch, as `numbers_in_int64` returns them."""
+    rows, columns = symbols.y.shape[1:]
+    usable = np.ones((rows, columns), np.bool_) if symbols.keep is None else symbols.keep
+    if release.refiner is not None:
+        yield from refined_arrangements(
+            release, symbols.z.astype(np.int64), symbols.y.astype(np.int64), usable, quality
+        )  # fmt: skip
+        return
+    for name, numbers in arrangements(release.sigma, torch.from_numpy(symbols.z).float()[None], quality):
+        index = numbers[:, :rows, :columns]
+        yield name, np.where(usable & (index >= release.skip_below), index, -1).astype(np.int8)
+
+
+def random_symbols(shape: tuple[int, ...], *, seed: int) -> NDArray[np.int64]:
+    """Integers of every magnitude up to the largest that a file may hold. Most are small, and loud places are near."""
+    rng = np.random.default_rng(seed)
+    loud = np.exp(rng.uniform(-2, 4, (shape[0], -(-shape[1] // 3), -(-shape[2] // 3)))).repeat(3, 1).repeat(3, 2)
+    symbols = np.rint(rng.standard_normal(shape) * loud[:, : shape[1], : shape[2]])
+    far = rng.random(shape) < 0.002
+    return np.where(far, rng.integers(-MAX_VALUE, MAX_VALUE + 1, shape), symbols).astype(np.int64)
+
+
 def random_z(hyper: int, *, seed: int, height: int = 3, width: int = 4) -> Tensor:
     """Random integers (1, hyper, height, width) over the whole range of z_hat. Most are small."""
     generator = torch.Generator().manual_seed(seed)
@@ -83,8 +174,12 @@ def self_test(release: Release) -> list[tuple[str, bool, str]]:
         (name, passed, detail) of each check.
     """
     sums = release.sigma.bound_of_sums()
+    refined = [] if release.refiner is None else [_check_refined(release)]
+    if release.refiner is not None:
+        sums = release.refiner.bound_of_sums(sums)
     return [
         _check_table_numbers(release),
+        *refined,
         ("sums stay exact", sums < 1 << 24, f"largest possible sum {sums:,} of {1 << 24:,}"),
         ("control", control_differs(release.sigma), "non-integer weights do depend on the order of their sum"),
         _check_coder(release),
@@ -103,6 +198,28 @@ def _check_table_numbers(release: Release) -> tuple[str, bool, str]:
                 different.append(f"{name}, quality {quality}")
     detail = different[0] if different else f"{tried} arrangements equal int64"
     return "table numbers", not different, detail
+
+
+def _check_refined(release: Release) -> tuple[str, bool, str]:
+    assert release.refiner is not None
+    different, tried, changed = [], 0, 0
+    for quality in QUALITIES:
+        z = random_z(release.config.hyper, seed=quality)[0].numpy().astype(np.int64)
+        shape = (release.config.latents, 4 * z.shape[1] - quality % 4, 4 * z.shape[2] - quality % 3)
+        symbols = random_symbols(shape, seed=quality)
+        usable = np.random.default_rng(quality).random(shape[1:]) < (0.8 if quality == QUALITIES[1] else 2)
+        sums = release.sigma.sums_numpy(z, quality)[:, : shape[1], : shape[2]]
+        expected = refined_numpy(
+            release.refiner, sums, symbols, np.broadcast_to(usable, shape), quality=quality, skip=release.skip_below
+        )
+        plain = release.sigma.index_numpy(z, quality)[:, : shape[1], : shape[2]]
+        changed += int(np.count_nonzero((expected != plain) & (expected >= 0)))
+        for name, index in refined_arrangements(release, z, symbols, usable, quality):
+            tried += 1
+            if not np.array_equal(index, expected):
+                different.append(f"{name}, quality {quality}")
+    detail = different[0] if different else f"{tried} arrangements equal int64, {changed:,} numbers refined"
+    return "refined tables", not different, detail
 
 
 def _check_coder(release: Release) -> tuple[str, bool, str]:

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from semcomp.codec.annealing import Costs, flat, plane
 from semcomp.codec.release import Release
-from semcomp.codec.table_prices import prices, signed_surprises
+from semcomp.codec.table_prices import prices, refinement, signed_surprises
 from semcomp.networks.model import CodecModel
-from semcomp.networks.refine import IntegerRefiner, RefinedNumbers
+from semcomp.networks.refine import IntegerRefiner, surprise
 from semcomp.networks.sigma import index_of
 
 RENEWED = 4
@@ -24,19 +24,67 @@ class Coding:
 
     network: CodecModel
     refiner: IntegerRefiner | None
+    """Its integers in float32."""
     skip: int
     """Elements with a smaller table number are not coded."""
     bits: Tensor
     """Cost of the symbols -W..W under each table, (64, 2W + 1)."""
-    costs: Costs
 
     @classmethod
     def of(cls, release: Release, network: CodecModel, device: torch.device) -> Coding:
         """The coding of a release."""
+        refiner = release.refiner
+        if refiner is not None:
+            refiner = IntegerRefiner(**{name: value.to(device, torch.float32) for name, value in vars(refiner).items()})
         bits = torch.from_numpy(release.tables_y.bits()).to(device)
-        refiner = None if release.refiner is None else release.refiner.to(device)
-        known = None if refiner is None else signed_surprises(refiner, bits.shape[1] // 2)
-        return cls(network=network, refiner=refiner, skip=release.skip_below, bits=bits, costs=Costs.of(bits, known))
+        return cls(network=network, refiner=refiner, skip=release.skip_below, bits=bits)
+
+    def costs(self, quality: int) -> Costs:
+        """What symbols cost and decode to at a quality."""
+        widest, shifts, centroid = self.bits.shape[1] // 2, None, self.network.centroid
+        if centroid is not None:
+            symbols = torch.arange(-widest, widest + 1.0, device=self.bits.device).expand_as(self.bits)
+            index = torch.arange(float(len(symbols)), device=symbols.device)[:, None].expand_as(symbols)
+            points = centroid(symbols[None, None], index[None, None], torch.tensor([quality], device=symbols.device))
+            shifts = points[0, 0] - symbols
+        surprises = None if self.refiner is None else signed_surprises(self.refiner, widest)
+        return Costs.of(self.bits, surprises=surprises, shifts=shifts)
+
+
+class RefinedNumbers:
+    """The table numbers of all passes as whole planes, while symbols become known: FORMAT.md in exact float32.
+
+    It computes what semcomp/pipeline/refined_tables.py computes, on the device of its tensors.
+    """
+
+    def __init__(self, coding: Coding, sums: Tensor, usable: Tensor, *, quality: int):
+        """Start before the first pass, from what `TablesInUse` takes."""
+        assert coding.refiner is not None
+        self.refiner, self.sums, self.usable, self.quality, self.skip = (
+            coding.refiner, sums, usable, quality, coding.skip
+        )  # fmt: skip
+        self.order = coding.network.order(sums.shape, device=sums.device)
+        self.index, self.symbols = index_of(sums), torch.zeros_like(sums)
+
+    @property
+    def coded(self) -> Tensor:
+        """Elements that are coded, bool, as far as their pass has begun."""
+        return self.usable & (self.index >= self.skip)
+
+    def numbers(self, number: int) -> tuple[Tensor, Tensor]:
+        """Table numbers (1, M, h, w) as they are in pass `number`, and which of its elements are coded."""
+        mine = self.order == number
+        if number:
+            earlier = self.order < number
+            coded = (self.coded & earlier).float()
+            seen = surprise(self.symbols, self.index, coded, earlier.float(), self.refiner.table)
+            moved = refinement(seen, self.refiner, self.quality, number, exact=True)
+            self.index = torch.where(mine, index_of(self.sums + moved), self.index)
+        return self.index, self.coded & mine
+
+    def add(self, symbols: Tensor) -> None:
+        """Take the symbols of a pass, zero elsewhere."""
+        self.symbols = self.symbols + symbols
 
 
 class TablesInUse:
@@ -57,6 +105,7 @@ class TablesInUse:
             quality: 1..100.
         """
         self.coding, self.value, self.sums, self.usable, self.quality = coding, value, sums, usable, quality
+        self.costs = coding.costs(quality)
         index = index_of(sums)
         self.plain = index, usable & (index >= coding.skip)
         self.known: list[tuple[Tensor, Tensor]] = []
@@ -68,11 +117,8 @@ class TablesInUse:
         self.refined, coding = None, self.coding
         if coding.refiner is None or step % RENEWED:
             return
-        order = coding.network.order(self.value.shape, device=self.value.device)
         self.known = []
-        self.refined = RefinedNumbers(
-            coding.refiner, self.sums, order, self.usable, quality=self.quality, skip=coding.skip
-        )
+        self.refined = RefinedNumbers(coding, self.sums, self.usable, quality=self.quality)
 
     def of(self, number: int, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Positions (`annealing.flat`) of the elements that a pass codes, and their table numbers, (N,)."""
@@ -100,4 +146,6 @@ class TablesInUse:
     def end(self) -> None:
         """End the passes of a step."""
         if self.refined is not None:
-            self.prices = flat(prices(self.refined, self.coding.bits, passes=len(self.known)))
+            r = self.refined
+            found = prices(r.symbols, r.index, r.coded, r.order, r.refiner, self.coding.bits, quality=r.quality)
+            self.prices = flat(found)

@@ -17,8 +17,12 @@ from numpy.typing import NDArray
 from semcomp.edge.safetensors_reader import parse_tensors
 from semcomp.errors import MissingExtraError, ModelError, TargetError
 
-FORMAT = "semcomp-edge-1"
+FORMAT = "semcomp-edge-2"
+"""Version 1 had two passes in one graph, and no graph that refines tables."""
+EARLIER = ("semcomp-edge-1",)
 MANIFEST = "manifest.json"
+PASSES = ((2, False), (4, True))
+"""Numbers of passes that the client knows, and whether they refine tables."""
 LEVELS = ("disable", "basic", "extended", "layout", "all")
 """Graph optimisation levels of onnxruntime."""
 _shared: list[int | None] = []
@@ -160,6 +164,11 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if manifest["format"] in EARLIER:
+            raise ModelError(
+                f"{path} was written by an earlier version of semcomp ({manifest['format']}, this client reads "
+                f"{FORMAT}): write the graphs again with semcomp export onnx -o {directory} --force"
+            )
         if manifest["format"] != FORMAT:
             raise ValueError(f"its format is {manifest['format']}, not {FORMAT}")
         entries = [manifest["tables"], *manifest["graphs"].values()]
@@ -171,7 +180,9 @@ def read_manifest(directory: Path) -> dict[str, Any]:
                 raise ValueError(f"its {key} is {manifest[key]!r}")
         _ = manifest["name"], [manifest["heads"][name]["task"] for name in manifest["heads"]]
         _ = [bytes.fromhex(entry["id"]) for entry in manifest.get("generators", {}).values()]
-        _ = [int(manifest["sizes"][key]) for key in ("latents", "hyper", "nodes", "skip_below")]
+        _ = [int(manifest["sizes"][key]) for key in ("latents", "hyper", "nodes", "skip_below", "centroid")]
+        if (passes := (manifest["sizes"]["passes"], bool(manifest["sizes"]["refined"]))) not in PASSES:
+            raise ValueError(f"it has {passes[0]} passes")
         return manifest
     except OSError as error:
         raise ModelError(

@@ -1,9 +1,10 @@
 """The onnxruntime backend of the symbol coder: the integer path and the mean path of the library, as graphs.
 
-The sigma graph holds the integers of the library, so it chooses the tables that the library chooses. The mean path is
-float. It may move a latent by less than a rounding step, and changes no symbol of a file that is read.
+The graphs sigma and refine hold the integers of the library, so they choose the tables that the library chooses. The
+mean path is float. It may move a latent by less than a rounding step, and changes no symbol of a file that is read.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,27 +13,55 @@ from numpy.typing import NDArray
 from semcomp.bitstream.frequency_tables import MAX_VALUE, Tables
 from semcomp.edge.bundle import Bundle
 from semcomp.pipeline.latent_coder import SymbolCoder
+from semcomp.pipeline.passes import put_quarter, quarter, turns
 from semcomp.pipeline.rdo import choose_symbols
+from semcomp.pipeline.refined_tables import RefinedTables, surprise_lines
 from semcomp.types import STRIDE_Y, Z_LIMIT, Symbols, grid
 
 Plane = NDArray[np.float32]
 """A float plane (1, C, h, w)."""
+Residual = Callable[[Plane, int], Plane]
+"""Maps the mean of a pass and its number to what its symbols decode to, (1, M, h, w). Other elements are ignored."""
 
 
 class EdgeCoder(SymbolCoder[Plane]):
-    """The tables of a bundle, and its graphs hyper, sigma, mean_first and mean_second."""
+    """The tables of a bundle, and its graphs hyper, sigma, refine, mean_first, mean_next and points."""
 
     def __init__(self, bundle: Bundle):
         sizes = bundle.manifest["sizes"]
         super().__init__(
-            tables_z=_tables(bundle, "z"), tables_y=_tables(bundle, "y"), hyper=sizes["hyper"], nodes=sizes["nodes"]
+            tables_z=_tables(bundle, "z"),
+            tables_y=_tables(bundle, "y"),
+            hyper=sizes["hyper"],
+            nodes=sizes["nodes"],
+            refines=bool(sizes["refined"]),
         )
-        self.bundle, self.skip_below = bundle, int(sizes["skip_below"])
-        self._bits = self.tables_y.bits()
+        self.bundle, self.skip_below, self.passes = bundle, int(sizes["skip_below"]), int(sizes["passes"])
+        self._bits, self._centroid = self.tables_y.bits(), bool(sizes["centroid"])
+        if self.refines:
+            self._surprise = surprise_lines(bundle.tensors["refine.table"])
 
     def table_numbers(self, z: NDArray[Any], *, height: int, width: int, quality: int) -> NDArray[np.int8]:
         rows, columns = grid(height, width, STRIDE_Y)
-        return np.ascontiguousarray(self._index(_plane(z), quality, height, width)[0, :, :rows, :columns])
+        index: NDArray[np.int8]
+        (index,) = self.bundle.run("sigma", ("index",), z_hat=_plane(z), quality=_whole(quality))
+        index[index < self.skip_below] = -1
+        return np.ascontiguousarray(index[0, :, :rows, :columns])
+
+    def refined_tables(
+        self, z: NDArray[Any], *, height: int, width: int, quality: int, keep: NDArray[np.bool_] | None
+    ) -> RefinedTables:
+        def refine(seen: NDArray[np.int8], sums: NDArray[Any], number: int) -> NDArray[np.int8]:
+            index: NDArray[np.int8]
+            run, q = self.bundle.run, _whole(quality)
+            (index,) = run("refine", ("index",), seen=seen, sums=sums, number=_whole(number), quality=q)
+            return index
+
+        (sums,) = self.bundle.run("sigma", ("sums",), z_hat=_plane(z), quality=_whole(quality))
+        rows, columns = grid(height, width, STRIDE_Y)
+        return RefinedTables(
+            sums[0], rows=rows, columns=columns, keep=keep, surprise=self._surprise, refine=refine, skip=self.skip_below
+        )
 
     def quantize(
         self,
@@ -45,60 +74,71 @@ class EdgeCoder(SymbolCoder[Plane]):
         precise: bool = True,
         keep: NDArray[np.bool_] | None = None,
     ) -> tuple[Symbols, Plane]:
-        run, q, kept = self.bundle.run, _quality(quality), _kept(keep, y.shape)
-        y = _only(kept, y)
-        scaled, z = run("hyper", ("y_scaled", "z"), y=y, quality=q)
+        kept = _kept(keep, y.shape)
+        scaled, z = self.bundle.run("hyper", ("y_scaled", "z"), y=_only(kept, y), quality=_whole(quality))
         z_hat = np.clip(np.rint(z), -Z_LIMIT, Z_LIMIT)
-        index = self._index(z_hat, quality, height, width)
-        if kept is not None:
-            index[:, :, ~kept] = -1
-        features, mean = run("mean_first", ("features", "mean"), z_hat=z_hat, quality=q)
-        even, bits = even_elements(mean.shape), self._bits if optimise else None
-        first = _limited(choose_symbols(scaled - mean, index, (index >= 0) & even, bits))
-        outputs = ("y_hat", "mean2", "inverse_gain")
-        known, mean2, inverse_gain = run(
-            "mean_second", outputs, features=features, mean=_only(kept, mean), residual=first, quality=q
-        )
-        second = _limited(choose_symbols(scaled - mean2, index, (index >= 0) & ~even, bits))
         rows, columns = grid(height, width, STRIDE_Y)
+        chosen, bits = np.zeros_like(scaled), self._bits if optimise else None
+        tables, index = None, np.full((1, *scaled.shape[1:]), -1, np.int8)
+        if self.refines:
+            tables = self.refined_tables(z_hat[0], height=height, width=width, quality=quality, keep=keep)
+        else:
+            numbers = self.table_numbers(z_hat[0], height=height, width=width, quality=quality)
+            index[0, :, :rows, :columns] = numbers if keep is None else np.where(keep, numbers, np.int8(-1))
+
+        def residual(mean: Plane, number: int) -> Plane:
+            if tables is not None:
+                put_quarter(index[0], number, tables.index())
+            for turn in turns(self.passes, number):
+                here = (slice(0, 1), *turn)
+                value, numbers = scaled[here] - mean[here], index[here]
+                chosen[here] = np.clip(choose_symbols(value, numbers, numbers >= 0, bits), -MAX_VALUE, MAX_VALUE)
+            if tables is not None:
+                tables.add(quarter(chosen[0, :, :rows, :columns], number))
+            return self._points(chosen, index, quality)
+
+        y_hat = self._passes(z_hat, kept, quality, residual)
         symbols = Symbols(
             z=z_hat[0].astype(np.int16),
-            y=(first + second)[0, :, :rows, :columns].astype(np.int16),
+            y=chosen[0, :, :rows, :columns].astype(np.int16),
             index=np.ascontiguousarray(index[0, :, :rows, :columns]),
             keep=keep,
         )
-        return symbols, _cropped(_only(kept, known + second * inverse_gain), rows, columns)
+        return symbols, _cropped(y_hat, rows, columns)
 
     def dequantize(self, symbols: Symbols, *, quality: int, precise: bool = True) -> Plane:
-        run, q = self.bundle.run, _quality(quality)
         rows, columns = symbols.y.shape[1:]
-        z_rows, z_columns = symbols.z.shape[1:]
-        residual = np.zeros((1, len(symbols.y), 4 * z_rows, 4 * z_columns), np.float32)
-        residual[0, :, :rows, :columns] = symbols.y
-        features, mean = run("mean_first", ("features", "mean"), z_hat=_plane(symbols.z), quality=q)
-        kept = _kept(symbols.keep, mean.shape)
-        (y_hat,) = run(
-            "mean_second", ("y_hat",), features=features, mean=_only(kept, mean), residual=residual, quality=q
-        )
-        return _cropped(_only(kept, y_hat), rows, columns)
+        read = np.zeros((1, len(symbols.y), *(4 * side for side in symbols.z.shape[1:])), np.float32)
+        read[:, :, :rows, :columns] = self._points(_plane(symbols.y), symbols.index[None], quality)
+        y_hat = self._passes(
+            _plane(symbols.z), _kept(symbols.keep, read.shape), quality, lambda mean, number: read
+        )  # fmt: skip
+        return _cropped(y_hat, rows, columns)
 
-    def _index(self, z_hat: Plane, quality: int, height: int, width: int) -> NDArray[np.int8]:
-        """Table numbers int8 (1, M, 4a, 4b), -1 where nothing is coded."""
-        index: NDArray[np.int8]
-        (index,) = self.bundle.run("sigma", ("index",), z_hat=z_hat, quality=_quality(quality))
-        rows, columns = grid(height, width, STRIDE_Y)
-        index[index < self.skip_below] = -1
-        index[..., rows:, :] = -1
-        index[..., columns:] = -1
-        return index
+    def _points(self, symbols: Plane, index: NDArray[np.int8], quality: int) -> Plane:
+        """What symbols (1, M, h, w) decode to, around their means. Elements with an index below 0 are not coded."""
+        if not self._centroid:
+            return symbols
+        points: Plane
+        (points,) = self.bundle.run("points", ("points",), symbols=symbols, index=index, quality=_whole(quality))
+        return points
 
-
-def even_elements(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """The checkerboard, bool (1, M, h, w). Element (c, i, j) is true where c + i + j is even."""
-    channel, row, column = (np.arange(size) % 2 == 1 for size in shape[-3:])
-    odd: Any = channel[:, None, None] ^ row[:, None] ^ column
-    even: NDArray[np.bool_] = ~odd[None]
-    return even
+    def _passes(self, z_hat: Plane, kept: NDArray[np.bool_] | None, quality: int, residual: Residual) -> Plane:
+        """y_hat (1, M, 4a, 4b), pass after pass: `CodecModel.two_passes`."""
+        run, q = self.bundle.run, _whole(quality)
+        features, mean, gain = run("mean_first", ("features", "mean", "inverse_gain"), z_hat=z_hat, quality=q)
+        y_hat = np.zeros_like(mean)
+        for number in range(self.passes):
+            if number:
+                which = {"number": _whole(number)} if self.passes > 2 else {}
+                (mean,) = run("mean_next", ("mean",), features=features, known=y_hat, quality=q, **which)
+            symbols = residual(mean, number)
+            for turn in turns(self.passes, number):
+                here = (slice(0, 1), *turn)
+                y_hat[here] = (mean[here] + symbols[here]) * gain[:, turn[0]]
+            if kept is not None:
+                y_hat[:, :, ~kept] = 0
+        return y_hat
 
 
 def _tables(bundle: Bundle, kind: str) -> Tables:
@@ -109,8 +149,8 @@ def _plane(symbols: NDArray[Any]) -> Plane:
     return symbols.astype(np.float32)[None]
 
 
-def _quality(quality: int) -> NDArray[np.int64]:
-    return np.array([quality], np.int64)
+def _whole(number: int) -> NDArray[np.int64]:
+    return np.array([number], np.int64)
 
 
 def _kept(keep: NDArray[np.bool_] | None, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
@@ -121,12 +161,8 @@ def _kept(keep: NDArray[np.bool_] | None, shape: tuple[int, ...]) -> NDArray[np.
 
 
 def _only(kept: NDArray[np.bool_] | None, value: Plane) -> Plane:
-    """Set a plane to zero where nothing is kept. A mean of zero without a residual gives an even y_hat of zero."""
+    """Set a plane to zero where nothing is kept."""
     return value if kept is None else np.where(kept, value, np.float32(0))
-
-
-def _limited(symbols: Plane) -> Plane:
-    return np.clip(symbols, -MAX_VALUE, MAX_VALUE, out=symbols)
 
 
 def _cropped(y_hat: Plane, rows: int, columns: int) -> Plane:

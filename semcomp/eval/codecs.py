@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from semcomp.errors import MissingExtraError, SemcompError
 from semcomp.eval.classical import AVIF_SLOW, PILLOW, Heic, JpegXl
 from semcomp.eval.peers import ARCHITECTURES, Peer
+from semcomp.eval.restored import NAME as RESTORED
+from semcomp.eval.restored import RestoredJpeg
 
 T = TypeVar("T")
 CLASSICAL = (*PILLOW, AVIF_SLOW, JpegXl(), Heic())
 ONLY_ON_REQUEST = (AVIF_SLOW.name,)
 """Codecs too slow to be measured unless they are named."""
-NAMES = ("semcomp", *(codec.name for codec in CLASSICAL), *ARCHITECTURES)
+NAMES = ("semcomp", *(codec.name for codec in CLASSICAL), RESTORED, *ARCHITECTURES)
 
 
 class Coder(Protocol):
@@ -82,7 +84,7 @@ def find(name: str, *, model: str = "base", device: str | None = None) -> Coder:
     """A codec by name.
 
     Args:
-        name: One of NAMES.
+        name: One of NAMES, or jpeg+restore=FILE with the weights of a restorer.
         model: Name or file of semcomp's weights.
         device: Device of semcomp's codec.
 
@@ -94,6 +96,8 @@ def find(name: str, *, model: str = "base", device: str | None = None) -> Coder:
         return Semcomp(model=model, device=device)
     if name in ARCHITECTURES:
         return Peer(name=name)
+    if name.partition("=")[0] == RESTORED:
+        return RestoredJpeg(name=name)
     for codec in CLASSICAL:
         if codec.name == name:
             if not codec.available:

@@ -16,6 +16,7 @@ from semcomp.errors import SemcompError
 from semcomp.eval.codecs import Coder, choose_settings, find
 from semcomp.eval.memory import peak_of_one
 from semcomp.eval.peers import ARCHITECTURES
+from semcomp.eval.restored import NAME as RESTORED
 from semcomp.workers import share_of_threads, signals_blocked, worker_pool
 
 ROWS = "rows.jsonl"
@@ -62,7 +63,7 @@ class Measurement:
 def coder_of(name: str, model: str, device: str | None, threads: int) -> Coder:
     """A codec of this process. Codecs on torch set its number of threads."""
     coder = find(name, model=model, device=device)
-    if name == "semcomp" or name in ARCHITECTURES:
+    if name == "semcomp" or name in ARCHITECTURES or name.startswith(RESTORED):
         import torch
 
         torch.set_num_threads(threads)

@@ -2,8 +2,8 @@
 
     export_onnx("edge/", heads=["street"])   # graphs, tables.safetensors, manifest.json
 
-codec_parts and generator_parts define what a graph computes. graph writes one graph, folder writes them all. check
-compares the graphs with torch, int8 quantizes them.
+codec_parts, entropy_parts and generator_parts define what a graph computes, in the terms of part. graph writes one
+graph, folder writes them all. check compares the graphs with torch, int8 quantizes them.
 """
 
 from semcomp.export.folder import export_onnx

@@ -7,20 +7,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from semcomp.bitstream.frequency_tables import MAX_VALUE
 from semcomp.codec.codec import Codec
 from semcomp.codec.self_test import random_z
 from semcomp.edge.client import EdgeCodec
-from semcomp.export.codec_parts import LabelMapPart, Part
+from semcomp.export.codec_parts import LabelMapPart
+from semcomp.export.part import Part
 from semcomp.imaging.picture import Picture, from_array
 from semcomp.networks.sigma import clip_z
 from semcomp.semantics.head import Classifier, Head
 from semcomp.semantics.results import Labels
-from semcomp.types import STRIDE_Z, Latents, grid
+from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, grid
 
 QUALITIES = (1, 50, 100)
 TOLERANCE = 1e-3
@@ -76,7 +80,7 @@ def differences_from_torch(
     largest: dict[str, Difference] = {}
     found = [d for quality in QUALITIES for d in _outputs(codec, edge, parts, quality)]
     found += [d for quality in QUALITIES for d in _labels(codec, edge, parts, heads, quality)]
-    if {"analysis", "hyper", "sigma", "mean_second"} <= {part.name for part in parts}:
+    if {"analysis", "hyper", "sigma", "mean_next"} <= {part.name for part in parts}:
         found += [d for quality in QUALITIES for d in _files(codec, edge, quality)]
     for difference in found:
         before = largest.get(difference.name)
@@ -93,22 +97,47 @@ def _values(codec: Codec, quality: int) -> dict[str, Tensor]:
     padded = np.pad(picture.pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
     y = codec.network.analysis(torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 255)
     symbols, _ = codec.coder.quantize(y, height=picture.height, width=picture.width, quality=quality)
-    residual = torch.zeros_like(y)
-    residual[0, :, : symbols.y.shape[1], : symbols.y.shape[2]] = torch.from_numpy(symbols.y)
     network = codec.network
     z_hat = clip_z(network.hyper_analysis(y * network.gain(q), q))
     features = network.mean_path.features(z_hat, q)
-    mean = network.mean_path.first(features) * network.gain(q)
+    y_hat = codec.coder.dequantize(symbols, quality=quality)
+    known = torch.zeros_like(y)
+    known[..., : y_hat.shape[2], : y_hat.shape[3]] = y_hat
     return {
         "pixels": torch.from_numpy(padded)[None],
         "y": y,
         "z_hat": z_hat,
         "features": features,
-        "mean": mean,
-        "residual": residual,
+        "known": known,
         "quality": q,
-        "y_hat": codec.coder.dequantize(symbols, quality=quality),
+        "y_hat": y_hat,
+        "symbols": torch.from_numpy(symbols.y).float()[None],
+        "index": torch.from_numpy(symbols.index)[None],
     }
+
+
+def _by_pass(codec: Codec, values: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """The values that change from pass to pass: y_hat as far as it is known, and what refines the tables."""
+    known, quality = values["known"], int(values["quality"])
+    order = codec.network.order(known.shape, device=known.device)
+    later = range(1, codec.release.config.passes)
+    cases = [{"number": torch.tensor([number]), "known": known * (order < number)} for number in later]
+    if codec.coder.refines:
+        rows, columns = known.shape[2:]
+        size = {"height": STRIDE_Y * rows - 5, "width": STRIDE_Y * columns - 40}
+        z, rng = values["z_hat"][0].short().numpy(), np.random.default_rng(quality)
+        tables = codec.coder.refined_tables(z, **size, quality=quality, keep=None)
+        honest = tables.refine
+
+        def refine(seen: NDArray[np.int8], sums: NDArray[Any], number: int) -> NDArray[np.int8]:
+            cases[number - 1] |= {"seen": torch.tensor(seen), "sums": torch.from_numpy(sums).float()}
+            return honest(seen, sums, number)
+
+        tables.refine = refine
+        for _ in range(codec.release.config.passes):
+            shape = tables.index().shape
+            tables.add(np.rint(rng.standard_t(2, shape) * 3).clip(-MAX_VALUE, MAX_VALUE).astype(np.int16))
+    yield from cases
 
 
 def _outputs(codec: Codec, edge: EdgeCodec, parts: Sequence[Part], quality: int) -> Iterator[Difference]:
@@ -116,7 +145,10 @@ def _outputs(codec: Codec, edge: EdgeCodec, parts: Sequence[Part], quality: int)
     for part in parts:
         if part.name == "label_map":
             continue
-        cases = [{**values, **_conditions(part, values)}]
+        if part.name in ("mean_next", "refine"):
+            cases = [{**values, **case} for case in _by_pass(codec, values)]
+        else:
+            cases = [{**values, **_conditions(part, values)}]
         if part.name == "sigma":
             hyper = codec.release.config.hyper
             cases += [{**values, "z_hat": random_z(hyper, seed=seed, height=2 + seed, width=5)} for seed in range(3)]
@@ -157,7 +189,7 @@ def _of_graph(edge: EdgeCodec, part: Part, inputs: list[Tensor]) -> Iterator[Dif
         elif value.name == "pixels":
             apart = np.abs(got.astype(int) - reference).max()
             yield Difference(name=name, value=float(apart), limit=1, unit="levels of 255")
-        elif got.dtype.kind == "i":
+        elif got.dtype.kind == "i" or value.name == "sums":  # what decides bits
             yield Difference(name=name, value=float(np.count_nonzero(got != reference)), limit=0, unit="elements")
         else:
             scale = 1.0 if value.name in ("x_hat", "scores") else float(np.abs(reference).max())
@@ -199,3 +231,6 @@ def _files(codec: Codec, edge: EdgeCodec, quality: int) -> Iterator[Difference]:
         pairs = ((ours.z, theirs.z), (ours.y, theirs.y), (ours.index, theirs.index))
         wrong = sum(int(np.count_nonzero(a != b)) for a, b in pairs)
         yield Difference(name=f"file of the {name}: symbols", value=wrong, limit=0, unit="elements")
+        expected = codec.latents(data, precise=True).y_hat.numpy()
+        apart = np.abs(edge.latents(data).y_hat - expected).max() / np.abs(expected).max()
+        yield Difference(name="latents of files", value=float(apart), limit=TOLERANCE, unit="of full scale")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import save
 
 import semcomp
@@ -17,10 +18,11 @@ from semcomp.codec.codec import Codec, load
 from semcomp.edge.bundle import FORMAT, MANIFEST
 from semcomp.errors import FileError, ModelError, TargetError, file_error
 from semcomp.export.check import Difference, differences_from_torch
-from semcomp.export.codec_parts import PARTS, Part, head_part, label_map_part
+from semcomp.export.codec_parts import PARTS, head_part, label_map_part
 from semcomp.export.generator_parts import blend_part, generator_part
 from semcomp.export.graph import OPSET, PRODUCER, onnx_bytes, require_onnx
 from semcomp.export.int8 import Calibration, can_be_int8, quantised
+from semcomp.export.part import Part
 from semcomp.generative.generator_file import TrainedGenerator, generator_names, load_generator
 from semcomp.semantics.head import Head, Segmenter, head_names, load_head
 from semcomp.semantics.limits import NO_LIMITS
@@ -85,8 +87,6 @@ def export_onnx(
     if (folder / MANIFEST).exists() and not force:
         raise FileError(f"{folder} holds an export: overwrite it with force, or write to another folder")
     codec = load(model)
-    if codec.release.refiner is not None or codec.release.config.passes != 2:
-        raise ModelError(f"{codec.name} refines its tables by passes, which the ONNX clients do not do yet")
     chosen = _heads(codec, heads) if "heads" in parts else []
     makers = _generators(codec, generators) if "generator" in parts else []
     graphs = _graphs(codec, parts, chosen, makers)
@@ -161,7 +161,7 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 def _graphs(
     codec: Codec, parts: Sequence[str], heads: Sequence[Head], makers: Sequence[TrainedGenerator]
 ) -> list[Part]:
-    graphs = [build(codec) for name in PARTS if name in parts for build in PARTS[name]]
+    graphs = [part for name in PARTS if name in parts for part in PARTS[name](codec)]
     graphs += [head_part(codec, head) for head in heads]
     if segmenters := [head for head in heads if isinstance(head, Segmenter)]:
         graphs.append(label_map_part(len(segmenters[0].classes)))
@@ -180,6 +180,9 @@ def _described(codec: Codec) -> dict[str, Any]:
             "hyper": config.hyper,
             "nodes": config.nodes,
             "skip_below": codec.release.skip_below,
+            "passes": config.passes,
+            "refined": codec.release.refiner is not None,
+            "centroid": config.centroid,
         },
     }
 
@@ -207,11 +210,13 @@ def _generators(codec: Codec, names: Sequence[str] | None) -> list[TrainedGenera
 
 
 def _tables(codec: Codec) -> bytes:
-    stored = {
+    stored: dict[str, NDArray[Any]] = {
         f"tables_{kind}.{name}": getattr(tables, name).astype(np.int32)
         for kind, tables in (("y", codec.release.tables_y), ("z", codec.release.tables_z))
         for name in ("bounds", "flat")
     }
+    if codec.release.refiner is not None:
+        stored["refine.table"] = codec.release.refiner.table.numpy().ravel()
     data: bytes = save(stored)
     return data
 

@@ -9,7 +9,8 @@ The inputs are described in semcomp.generative.network. Its modules guide and no
 from torch import Tensor, nn
 
 from semcomp.codec.codec import Codec
-from semcomp.export.codec_parts import PIXELS, QUALITY, SIZES, Part, Value, latents, picture, to_pixels
+from semcomp.export.codec_parts import PIXELS, SIZES, picture, to_pixels
+from semcomp.export.part import QUALITY, Part, Value, latents
 from semcomp.generative.generator_file import TrainedGenerator
 from semcomp.generative.render import feather
 

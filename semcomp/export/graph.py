@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import semcomp
 from semcomp.errors import MissingExtraError
-from semcomp.export.codec_parts import Part
+from semcomp.export.part import Part
 
 OPSET = 18
 IR_VERSION = 8

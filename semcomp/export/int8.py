@@ -27,12 +27,19 @@ from PIL import Image
 
 from semcomp.codec.codec import Codec
 from semcomp.errors import ImageError, ModelError
-from semcomp.export.codec_parts import Part
+from semcomp.export.part import Part
 from semcomp.imaging.picture import open_picture
 
 FLOAT_LAYERS = (
     *("analysis.linear", "analysis.patches"),
-    *("synthesis.linear", "synthesis.entry", "synthesis.up4", "synthesis.expand", "synthesis.render"),
+    *(
+        "synthesis.linear",
+        "synthesis.entry",
+        "synthesis.up4",
+        "synthesis.filters4",
+        "synthesis.expand",
+        "synthesis.render",
+    ),
     *("network.stem", "network.downs.0", "network.logits"),
 )
 """Layers that stay float, by the beginning of their names. benchmarks.int8_layers measures what they cost in 8 bits."""

@@ -24,6 +24,7 @@ from semcomp.generative.network import Generator, GeneratorConfig
 from semcomp.pipeline.completion import DEFAULT_GENERATOR
 from semcomp.semantics.head import Palette, Segmentation
 from semcomp.weights.files import WEIGHTS, stored
+from semcomp.weights.hub import located
 
 FORMAT = "semcomp-generator-1"
 PREFIX = "generator_"
@@ -120,10 +121,14 @@ def generator_names() -> list[str]:
 
 
 def load_generator(name_or_file: str | Path = DEFAULT) -> TrainedGenerator:
-    """A generator by name, or from a .safetensors file. ModelError where there is none, or it is damaged."""
+    """Load a generator by name, from a .safetensors file by path or URL, or as "org/name@revision" from the hub.
+
+    Raises:
+        ModelError: There is no such generator, or it is damaged.
+    """
     path = WEIGHTS / f"{PREFIX}{name_or_file}.safetensors"
     if not path.is_file():
-        path = Path(name_or_file)
+        path = Path(located(name_or_file))
     if not path.is_file():
         there = f"known: {', '.join(names)}" if (names := generator_names()) else "none comes with this version"
         raise ModelError(

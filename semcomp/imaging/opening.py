@@ -32,9 +32,11 @@ from semcomp.imaging.facts import FileFacts, color_of, facts_behind, read_facts
 from semcomp.imaging.jpeg2000 import as_8_bits
 from semcomp.imaging.png import alpha_of_samples
 from semcomp.imaging.problems import HEAD_BYTES, damaged, not_an_image, pillow_errors, pillow_warnings, too_many_pixels
+from semcomp.storage.files import read_bytes
+from semcomp.storage.urls import is_url
 
 ImageFile: TypeAlias = str | PathLike[str] | bytes | BinaryIO
-"""An image file: its path, its bytes, or an open binary stream."""
+"""An image file: its path or URL, its bytes, or an open binary stream."""
 _STILL_WITH_FRAMES = ("MPO", "PSD")
 """Formats whose further frames are views or layers of one still picture, which is frame 0."""
 
@@ -96,6 +98,9 @@ def _stream_of(source: ImageFile) -> Iterator[BinaryIO]:
     if isinstance(source, (bytes, bytearray, memoryview)):
         yield io.BytesIO(source)
     elif isinstance(source, (str, PathLike)):
+        if is_url(source):
+            yield io.BytesIO(read_bytes(source))
+            return
         with Path(source).open("rb") as stream:
             yield stream
     elif hasattr(source, "read"):

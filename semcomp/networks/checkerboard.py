@@ -31,12 +31,14 @@ def checkerboard(shape: torch.Size, *, device: torch.device) -> Tensor:
     return even_elements(shape, device=device)
 
 
-@lru_cache(maxsize=8)
-def _cached_quarters(shape: torch.Size, device: torch.device) -> Tensor:
+def _quarters(shape: torch.Size, device: torch.device) -> Tensor:
     with torch.inference_mode(False):
         channel, row, column = (torch.arange(size, device=device) for size in shape)
         place = torch.tensor([[0, 2], [3, 1]], device=device)[row[:, None] % 2, column[None] % 2]
         return ((place[..., None] + channel) % 4).to(torch.uint8).permute(2, 0, 1)[None]
+
+
+_cached_quarters = lru_cache(maxsize=8)(_quarters)
 
 
 def quarters(shape: torch.Size, *, device: torch.device) -> Tensor:
@@ -45,4 +47,19 @@ def quarters(shape: torch.Size, *, device: torch.device) -> Tensor:
     Within a channel pass 1 takes the diagonal neighbours of pass 0, and passes 2 and 3 take the rest. The channels at
     one position take turns.
     """
-    return _cached_quarters(torch.Size(shape[-3:]), device)
+    shape = torch.Size(shape[-3:])
+    return (_cached_quarters if shape.numel() <= CACHED_ELEMENTS else _quarters)(shape, device)
+
+
+@lru_cache(maxsize=32)
+def _cached_quarter(shape: torch.Size, device: torch.device, number: int) -> Tensor:
+    with torch.inference_mode(False):
+        return quarters(shape, device=device) == number
+
+
+def quarter_mask(shape: torch.Size, number: int, *, device: torch.device) -> Tensor:
+    """The elements of pass `number` of four, bool (1, M, h, w). Callers must not write to the result."""
+    shape = torch.Size(shape[-3:])
+    if shape.numel() <= CACHED_ELEMENTS:
+        return _cached_quarter(shape, device, number)
+    return quarters(shape, device=device) == number

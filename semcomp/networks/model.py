@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from semcomp.networks.analysis import Analysis
 from semcomp.networks.centroid import Centroid
-from semcomp.networks.checkerboard import checkerboard, quarters
+from semcomp.networks.checkerboard import checkerboard, quarter_mask, quarters
 from semcomp.networks.hyperprior import HyperAnalysis, MeanPath
 from semcomp.networks.rate_table import QUALITIES, RateTable, lmbda_of
 from semcomp.networks.refine import ScaleRefiner
 from semcomp.networks.sigma import SigmaPath
 from semcomp.networks.synthesis import Synthesis
+from semcomp.pipeline.passes import FOUR, turns
 from semcomp.types import STRIDE_Y as STRIDE_Y
 from semcomp.types import STRIDE_Z as STRIDE_Z
 
@@ -44,7 +45,8 @@ class CodecConfig:
     entropy_width: int = 192
     """Channels of the hyper analysis, of the mean path, and of the sigma path's hidden layer."""
     refine_width: int = 0
-    """Hidden channels of the second pass' refinement of the scale (semcomp/networks/refine.py); 0 for none."""
+    """Hidden channels of the refinement of tables by the passes before (semcomp/networks/refine.py); 0 for none. A
+    release has it with four passes."""
     passes: int = 2
     """Passes in which the mean is refined: 2 (checkerboard) or 4 (quadtree)."""
     latents_low: int = 0
@@ -81,7 +83,7 @@ class CodecConfig:
 
     def only_trained(self) -> list[str]:
         """Fields with a value that encoder and decoder do not support yet. They exist for training runs."""
-        unsupported = [name for name in _LATER if name not in ("refine_width", "passes")]
+        unsupported = ("latents_low", "analysis_rate", "width")
         return [name for name in unsupported if getattr(self, name) != getattr(CodecConfig, name)]
 
     def stored(self) -> dict[str, Any]:
@@ -221,13 +223,22 @@ class CodecModel(nn.Module):
         """`two_passes` over the four groups of `quarters`."""
         gain, inverse_gain = gains
         y_hat: Tensor | None = None
-        for number in range(4):
+        for number in range(FOUR):
             mean = path.nth(features, y_hat, number) * gain
-            mask = quarters(mean.shape, device=mean.device) == number
-            part = (mean + residual(mean, mask)) * inverse_gain * mask.to(mean.dtype)
+            mask = quarter_mask(mean.shape, number, device=mean.device)
+            decoded = residual(mean, mask)
+            if torch.is_grad_enabled():
+                part = (mean + decoded) * inverse_gain * mask.to(mean.dtype)
+                if keep is not None:
+                    part = torch.where(keep, part, 0.0)
+                y_hat = part if y_hat is None else y_hat + part
+                continue
+            y_hat = torch.zeros_like(mean) if y_hat is None else y_hat
+            for turn in turns(FOUR, number):  # a quarter of the elements, which is what the pass changes
+                here = (slice(None), *turn)
+                y_hat[here] = (mean[here] + decoded[here]) * inverse_gain[:, turn[0]]
             if keep is not None:
-                part = torch.where(keep, part, 0.0)
-            y_hat = part if y_hat is None else y_hat + part
+                y_hat.masked_fill_(~keep, 0.0)
         assert y_hat is not None
         return y_hat
 

@@ -66,6 +66,42 @@ class PackedConvolution(nn.Module):
         return weight
 
 
+class DirectConvolution(nn.Module):
+    """Replaces a float32 convolution on the CPU, for inference, by oneDNN's.
+
+    On one thread torch multiplies small inputs with MKL, which takes 2.3 times as long on a Zen 4 core: 1.9 ms instead
+    of 0.8 for 320 to 192 channels at 32x48 positions.
+    """
+
+    def __init__(self, convolution: nn.Conv2d | Pointwise):
+        super().__init__()
+        weight = convolution.weight.detach()
+        self.settings: tuple[list[int], list[int], list[int], int] = ([0, 0], [1, 1], [1, 1], 1)
+        if isinstance(convolution, Pointwise):
+            weight = weight[:, :, None, None]
+        else:
+            c = convolution
+            assert not isinstance(c.padding, str) and c.padding_mode == "zeros"
+            self.settings = (list(c.padding), list(c.stride), list(c.dilation), c.groups)
+        self.weight = weight.float().contiguous(memory_format=torch.channels_last)
+        self.bias = None if convolution.bias is None else convolution.bias.detach().float()
+
+    def forward(self, value: Tensor) -> Tensor:
+        if not torch.backends.mkldnn.enabled:
+            padding, stride, dilation, groups = self.settings
+            return F.conv2d(value, self.weight, self.bias, stride, padding, dilation, groups)
+        value = value.contiguous(memory_format=torch.channels_last)
+        result: Tensor = torch.mkldnn_convolution(value, self.weight, self.bias, *self.settings)
+        return result
+
+
+def direct(network: nn.Module) -> None:
+    """Replace the convolutions of a network in float32 by `DirectConvolution`, in place."""
+    for name, module in list(network.named_modules()):
+        if name and isinstance(module, nn.Conv2d | Pointwise):
+            network.set_submodule(name, DirectConvolution(module))
+
+
 def can_pack() -> bool:
     """Whether this build of torch has the operators."""
     names = ("_convolution_pointwise", "_reorder_convolution_weight")

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from semcomp.networks.blocks import Pointwise
-from semcomp.networks.packed_conv import can_pack, pack
+from semcomp.networks.packed_conv import can_pack, direct, pack
 from semcomp.networks.rate_table import RateRows, RateTable
 
 N = TypeVar("N", bound=nn.Module)
@@ -43,6 +43,17 @@ def fast_pixels(device: torch.device) -> AbstractContextManager[object]:
     """Autocast to bfloat16 where it is faster; elsewhere a context that does nothing."""
     native = multiplies_bfloat16(device)
     return torch.autocast(device.type, dtype=torch.bfloat16) if native else nullcontext()
+
+
+def stored_exactly(network: N, device: torch.device) -> N:
+    """Copy a float32 network to `device`, prepared for inference. On the CPU oneDNN computes its convolutions."""
+    copy = deepcopy(network).to(device).eval().requires_grad_(False)
+    for name, module in list(copy.named_modules()):
+        if name and isinstance(module, RateTable):
+            copy.set_submodule(name, RateRows(module, device=device))
+    if device.type == "cpu" and torch.backends.mkldnn.is_available() and hasattr(torch, "mkldnn_convolution"):
+        direct(copy)
+    return copy
 
 
 def stored_fast(network: N, device: torch.device) -> N:

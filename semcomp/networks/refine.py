@@ -1,15 +1,15 @@
-"""Backward adaptation of the scale: the table number of a second-pass element from z and the first pass' integers.
+"""Backward adaptation of the scale: the table number of an element from z and from the integers of earlier passes.
 
-    r     symbols of the first pass (even elements), integers
+    r     symbols of the passes before, integers
     i     their table numbers, 0..63
     T[i, |r|]   surprise: how far the symbol speaks for a wider (+) or narrower (-) table than i, integers in -127..127
     u     surprise of the element itself where it is decoded, else clip(floor(sum of its neighbours / 4), -127, 127)
     hidden = clip((weight1 u + bias1) >> 4, 0, 255)                                                       B K h w
-    table number of an odd element = clip((sums of the sigma path + weight2 hidden + own u) >> 10, 0, 63)
+    table number of an element of this pass = clip((sums of the sigma path + weight2 hidden + own u) >> 10, 0, 63)
 
 Neighbours are the eight around an element in its own channel. Those that are not decoded yet count as 0. With
 four passes, each of the last three is refined in this way. Every value is an integer, and every sum stays below 2^24,
-so this path is as exact as the sigma path.
+so this path is as exact as the sigma path. semcomp/pipeline/refined_tables.py drives the released form pass by pass.
 T is the score of a discretised Gaussian, d log P(r) / d log sigma, whose mean is zero when the table is right;
 its logarithm is taken above 1, because real symbols have heavy tails.
 """
@@ -31,10 +31,10 @@ from semcomp.networks.fused import wide_linear
 from semcomp.networks.rate_table import QUALITIES, RateTable
 from semcomp.networks.rounding import bound, floor, round_half_even
 from semcomp.networks.sigma import BIAS_LIMIT, LOG_STEP, SCALES, SHIFT1, SHIFT2, WEIGHT_LIMIT, index_of, scale_table
+from semcomp.pipeline.passes import FOUR
+from semcomp.pipeline.refined_tables import LARGEST, SURPRISE_LIMIT
 
-LARGEST = 1023
-"""Magnitudes above are looked up as this one."""
-SURPRISE_UNIT, SURPRISE_LIMIT = 32, 127
+SURPRISE_UNIT = 32
 _UNIT1 = 1 << SHIFT1
 _UNIT2 = (1 << SHIFT2) / (32 * LOG_STEP)
 
@@ -91,28 +91,38 @@ class IntegerRefiner:
     table: Tensor
     """int8 (64, 1024)."""
 
-    def to(self, device: torch.device) -> IntegerRefiner:
-        """A copy on another device."""
-        return IntegerRefiner(**{name: value.to(device) for name, value in vars(self).items()})
-
     def bound_of_sums(self, sums: int) -> int:
         """Largest magnitude that a sum can take if the sums of the sigma path reach `sums`."""
         first = self.weight1.long().abs().sum(1).max() * SURPRISE_LIMIT + self.bias1.long().abs().max()
         second = (self.weight2.long().abs().sum(1) * 255 + self.own.long().abs() * SURPRISE_LIMIT).max() + sums
         return int(max(first, second))
 
-    def index(self, sums: Tensor, seen: Tensor, quality: int, number: int) -> Tensor:
-        """Table numbers for pass `number` from float32 tensors (1, M, h, w): sums of the sigma path, and u."""
-        bias1 = self.bias1[number - 1, quality - 1].float()[:, None]
-        flat = seen.flatten(2)
-        hidden = torch.matmul(self.weight1.float(), flat).add_(bias1).mul_(2.0**-SHIFT1).floor_().clamp_(0, 255)
-        refined = torch.matmul(self.weight2.float(), hidden).add_(self.own.float()[:, None] * flat)
-        return index_of(refined.view_as(sums) + sums)
+    def index(self, seen: Tensor, sums: Tensor, quality: int, number: int) -> Tensor:
+        """Table numbers of pass `number`, as semcomp/pipeline/refined_tables.py asks for them.
+
+        Args:
+            seen: int8 (M, 4, N): the surprise at every place.
+            sums: The sums of the sigma path at the elements of this pass, integers (M, N).
+            quality: 1..100.
+            number: 1 to 3.
+
+        Returns:
+            int8 (M, N).
+        """
+        seen = seen.float()
+        hidden = (self.weight1.float() @ seen.flatten(1)).add_(self.bias1[number - 1, quality - 1].float()[:, None])
+        hidden = hidden.mul_(2.0**-SHIFT1).floor_().clamp_(0, 255).view(-1, *seen.shape[1:])
+        weight2, own, sums, out = self.weight2.float(), self.own.float()[:, None], sums.float(), torch.empty(sums.shape)
+        for group in range(FOUR):
+            place = (number - group) % FOUR
+            refined = torch.addmm(sums[group::FOUR], weight2[group::FOUR], hidden[:, place])
+            out[group::FOUR] = refined.addcmul_(own[group::FOUR], seen[group::FOUR, place])
+        return index_of(out).to(torch.int8)
 
     def index_numpy(
         self, sums: NDArray[np.int64], seen: NDArray[np.int64], quality: int, number: int
     ) -> NDArray[np.int64]:
-        """`index` in int64 numpy, for clients without torch and for checks: (M, h, w)."""
+        """The refinement in int64 numpy, for checks: whole planes (M, h, w) of sums and of what is seen."""
         flat = seen.reshape(len(seen), -1)
         first = self.weight1.numpy().astype(np.int64) @ flat
         hidden = np.clip((first + self.bias1.numpy()[number - 1, quality - 1][:, None]) >> SHIFT1, 0, 255)
@@ -121,49 +131,22 @@ class IntegerRefiner:
         return numbers
 
 
-class RefinedNumbers:
-    """The table numbers of all passes, while the symbols of one pass after the other become known.
+def refined_numpy(
+    refiner: IntegerRefiner, sums: NDArray[np.int64], symbols: NDArray[Any], usable: NDArray[np.bool_],
+    *, quality: int, skip: int,
+) -> NDArray[np.int64]:  # fmt: skip
+    """The table numbers of all four passes over whole planes (M, h, w), -1 where nothing is coded.
 
-    Encoder and decoder drive it alike: `numbers(n)` for pass n, then `add(n, symbols)`. Everything is an integer.
+    This is FORMAT.md in int64, for checks. It knows nothing of the order of memory in refined_tables.py.
     """
-
-    def __init__(
-        self, refiner: IntegerRefiner, sums: Tensor, order: Tensor, usable: Tensor, *, quality: int, skip: int
-    ):
-        """Start before the first pass.
-
-        Args:
-            refiner: The released refinement.
-            sums: Sums of the sigma path, float32 (1, M, h, w).
-            order: Pass of every element, (1, M, h, w).
-            usable: bool (1, M, h, w): elements that may be coded at all, those inside the picture and kept.
-            quality: 1..100.
-            skip: Elements with a smaller table number are not coded.
-        """
-        self.refiner, self.sums, self.order, self.usable = refiner, sums, order, usable
-        self.quality, self.skip = quality, skip
-        self.index = index_of(sums)
-        self.symbols = torch.zeros_like(sums)
-
-    @property
-    def coded(self) -> Tensor:
-        """Elements that are coded, bool, as far as their pass has begun."""
-        return self.usable & (self.index >= self.skip)
-
-    def numbers(self, number: int) -> tuple[Tensor, Tensor]:
-        """Table numbers (1, M, h, w) as they are in pass `number`, and which of its elements are coded."""
-        mine = self.order == number
-        if number:
-            earlier = self.order < number
-            coded = (self.coded & earlier).float()
-            seen = surprise(self.symbols, self.index, coded, earlier.float(), self.refiner.table)
-            refined = self.refiner.index(self.sums, seen, self.quality, number)
-            self.index = torch.where(mine, refined, self.index)
-        return self.index, self.coded & mine
-
-    def add(self, symbols: Tensor) -> None:
-        """Take the symbols of a pass, zero elsewhere."""
-        self.symbols = self.symbols + symbols
+    channel, row, column = np.indices(sums.shape)
+    order = (np.array([[0, 2], [3, 1]])[row % 2, column % 2] + channel) % FOUR
+    index = np.clip(sums >> SHIFT2, 0, SCALES - 1)
+    for number in range(1, FOUR):
+        earlier = order < number
+        seen = surprise_numpy(symbols, index, usable & earlier & (index >= skip), earlier, refiner.table.numpy())
+        index = np.where(order == number, refiner.index_numpy(sums, seen, quality, number), index)
+    return np.where(usable & (index >= skip), index, -1)
 
 
 def surprise_numpy(

@@ -147,6 +147,11 @@ class IntegerSigma:
 
     def index_numpy(self, z_hat: NDArray[Any], quality: int) -> NDArray[np.int64]:
         """`index` in int64 numpy, (H, h, w) -> (M, 4h, 4w), for checks."""
+        index: NDArray[np.int64] = np.clip(self.sums_numpy(z_hat, quality) >> SHIFT2, 0, SCALES - 1)
+        return index
+
+    def sums_numpy(self, z_hat: NDArray[Any], quality: int) -> NDArray[np.int64]:
+        """`sums` in int64 numpy, (H, h, w) -> (M, 4h, 4w), for checks."""
         height, width = z_hat.shape[1:]
         padded = np.pad(z_hat.astype(np.int64), ((0, 0), (1, 1), (1, 1)))
         around = np.concatenate([padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)])
@@ -155,9 +160,8 @@ class IntegerSigma:
         hidden = weight1 @ around.reshape(len(around), -1) + bias1[:, None]
         hidden = np.clip(hidden >> SHIFT1, 0, 255)
         sums = (weight2 @ hidden).reshape(-1, 4, 4, height, width).transpose(0, 3, 1, 4, 2)
-        sums = sums.reshape(-1, 4 * height, 4 * width) + bias2[:, None, None]
-        index: NDArray[np.int64] = np.clip(sums >> SHIFT2, 0, SCALES - 1)
-        return index
+        biased: NDArray[np.int64] = sums.reshape(-1, 4 * height, 4 * width) + bias2[:, None, None]
+        return biased
 
 
 class SigmaPath(nn.Module):

@@ -14,7 +14,7 @@ from torch import Tensor
 from semcomp.networks.precision import sums_products_of_bytes
 from semcomp.networks.sigma import SCALES, SHIFT1, SHIFT2, Z_LIMIT, IntegerSigma
 
-_MIDDLE = 128
+MIDDLE = 128
 """Subtracted from an activation of 0..255, so that it fits a signed byte."""
 _ALIGNED = 16
 """Positions are padded to a multiple of this number, which costs no time."""
@@ -24,28 +24,37 @@ class ByteSigma:
     """An `IntegerSigma` for little-endian CPUs."""
 
     def __init__(self, path: IntegerSigma):
-        self.weight1, self.bias1 = path.weight1.cpu(), path.bias1.cpu() - (_MIDDLE << SHIFT1)
+        self.weight1, self.bias1 = path.weight1.cpu(), path.bias1.cpu() - (MIDDLE << SHIFT1)
         # Rows: column of the 4x4 block, channel, row of the block. Four equal parts give the four bytes of an integer.
         self.weight2 = path.weight2.cpu().view(-1, 4, 4, path.weight2.shape[1]).permute(2, 0, 1, 3).contiguous()
         self.weight2 = self.weight2.view(-1, path.weight2.shape[1])
         self.bias2 = path.bias2.cpu()
-        self._missing = _MIDDLE * self.weight2.sum(1, dtype=torch.int32).view(4, -1, 4)
+        self._missing = MIDDLE * self.weight2.sum(1, dtype=torch.int32).view(4, -1, 4)
 
     def index(self, z_hat: Tensor, quality: int) -> Tensor:
         """Table numbers, which are equal to what `IntegerSigma.index` returns."""
         height, width = z_hat.shape[2:]
-        hidden = torch._int_mm(self.weight1, _around(z_hat)).add_(self.bias1[quality - 1, :, None])
-        hidden = hidden.bitwise_right_shift_(SHIFT1).clamp_(-_MIDDLE, _MIDDLE - 1).to(torch.int8)
-        bias2 = (self._missing + self.bias2[quality - 1, :, None]).view(-1, 1)
-        sums = torch._int_mm(self.weight2, hidden).add_(bias2).bitwise_right_shift_(SHIFT2)
-        number = sums.clamp_(0, SCALES - 1).view(4, -1, hidden.shape[1])
+        number = self._sums(z_hat, quality).bitwise_right_shift_(SHIFT2).clamp_(0, SCALES - 1)
         four = number[0].add_(number[1], alpha=1 << 8).add_(number[2], alpha=1 << 16).add_(number[3], alpha=1 << 24)
         lines = four[:, : height * width].view(-1, 4, height, width).transpose(1, 2).contiguous()
         return lines.view(1, -1, 4 * height, width).view(torch.int8)
 
+    def sums(self, z_hat: Tensor, quality: int) -> Tensor:
+        """What `IntegerSigma.sums` returns, int32 (1, M, 4h, 4w)."""
+        height, width = z_hat.shape[2:]
+        sums = self._sums(z_hat, quality)[..., : height * width].view(4, -1, 4, height, width)  # column, M, row
+        return sums.permute(1, 3, 2, 4, 0).reshape(1, -1, 4 * height, 4 * width)
+
+    def _sums(self, z_hat: Tensor, quality: int) -> Tensor:
+        """The sums before the last shift, int32 (4, 4 M, N): column of the 4x4 block, channel and row, position."""
+        hidden = torch._int_mm(self.weight1, _around(z_hat)).add_(self.bias1[quality - 1, :, None])
+        hidden = hidden.bitwise_right_shift_(SHIFT1).clamp_(-MIDDLE, MIDDLE - 1).to(torch.int8)
+        bias2 = (self._missing + self.bias2[quality - 1, :, None]).view(-1, 1)
+        return torch._int_mm(self.weight2, hidden).add_(bias2).view(4, -1, hidden.shape[1])
+
     def exact(self) -> bool:
         """Whether this machine sums the extreme values of bytes correctly. Sums in 16 bits would fail there."""
-        for weight, low, high in ((self.weight1, -Z_LIMIT, Z_LIMIT), (self.weight2, -_MIDDLE, _MIDDLE - 1)):
+        for weight, low, high in ((self.weight1, -Z_LIMIT, Z_LIMIT), (self.weight2, -MIDDLE, MIDDLE - 1)):
             columns = torch.full((weight.shape[1], _ALIGNED), low, dtype=torch.int8)
             columns[:, ::2] = high
             columns[::2, _ALIGNED // 2 :] = low

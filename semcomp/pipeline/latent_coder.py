@@ -12,19 +12,39 @@ from numpy.typing import NDArray
 from semcomp.bitstream.frequency_tables import Tables
 from semcomp.bitstream.symbol_stream import SymbolReader, encode_symbols
 from semcomp.errors import FormatError
+from semcomp.pipeline.passes import FOUR, put_quarter, quarter
+from semcomp.pipeline.refined_tables import RefinedTables
 from semcomp.types import STRIDE_Z, Z_LIMIT, A, Symbols, grid, rate_node
 
 
 class SymbolCoder(ABC, Generic[A]):
     """The tables of a codec, and the paths from latents to symbols to bytes and back. `A` is the array type."""
 
-    def __init__(self, *, tables_z: Tables, tables_y: Tables, hyper: int, nodes: int):
-        """`hyper` is the number of channels of z, `nodes` the number of rate nodes."""
+    def __init__(self, *, tables_z: Tables, tables_y: Tables, hyper: int, nodes: int, refines: bool):
+        """Take what every backend has.
+
+        Args:
+            tables_z: The tables of z.
+            tables_y: The tables of y.
+            hyper: Number of channels of z.
+            nodes: Number of rate nodes.
+            refines: Whether the integers of a pass refine the tables of the next.
+        """
         self.tables_z, self.tables_y, self.hyper, self.nodes = tables_z, tables_y, hyper, nodes
+        self.refines = refines
 
     @abstractmethod
     def table_numbers(self, z: NDArray[Any], *, height: int, width: int, quality: int) -> NDArray[np.int8]:
-        """The table numbers that z leads to, as in `Symbols.index`, where everything is coded. Integers decide them."""
+        """The table numbers that z leads to, as in `Symbols.index`, where everything is coded. Integers decide them.
+
+        Coders that refine take `refined_tables` instead.
+        """
+
+    @abstractmethod
+    def refined_tables(
+        self, z: NDArray[Any], *, height: int, width: int, quality: int, keep: NDArray[np.bool_] | None
+    ) -> RefinedTables:
+        """The table numbers by passes, before the first. Only coders that refine have them."""
 
     @abstractmethod
     def quantize(
@@ -60,14 +80,15 @@ class SymbolCoder(ABC, Generic[A]):
 
     def write(self, symbols: Symbols, *, quality: int) -> bytes:
         """The body of the chunk SYMBOLS."""
-        z = (symbols.z.ravel(), self.z_index(symbols.z.shape, quality=quality), self.tables_z)
-        parts = self.parts(symbols.y.shape)
-        y = [(symbols.y[part].ravel(), symbols.index[part].ravel(), self.tables_y) for part in parts]
-        return encode_symbols([z, *y])
+        return encode_symbols(self.streamed(symbols, quality=quality))
 
-    def parts(self, shape: tuple[int, ...]) -> list[Any]:
-        """Masks of y (M, rows, columns) in the order of coding. One part may decide the tables of the next."""
-        return [...]
+    def streamed(self, symbols: Symbols, *, quality: int) -> list[tuple[NDArray[Any], NDArray[Any], Tables]]:
+        """Symbols as `encode_symbols` takes them, in the order of the stream: z, then every pass of y."""
+        planes = [(symbols.y, symbols.index)]
+        if self.refines:
+            planes = [(quarter(symbols.y, n), quarter(symbols.index, n, fill=-1)) for n in range(FOUR)]
+        z = (symbols.z.ravel(), self.z_index(symbols.z.shape, quality=quality), self.tables_z)
+        return [z, *((y.ravel(), index.ravel(), self.tables_y) for y, index in planes)]
 
     def read_y(
         self,
@@ -79,7 +100,16 @@ class SymbolCoder(ABC, Generic[A]):
         quality: int,
         keep: NDArray[np.bool_] | None,
     ) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
-        """Symbols and table numbers of y, (M, rows, columns), from the reader after z."""
+        """Symbols and table numbers of y, (M, rows, columns), from the reader after z. One pass decides the next."""
+        if self.refines:
+            tables = self.refined_tables(z, height=height, width=width, quality=quality, keep=keep)
+            y = np.empty(tables.plane.shape, np.int16)
+            for number in range(FOUR):
+                index = tables.index()
+                symbols = reader.read(index.ravel(), self.tables_y).astype(np.int16).reshape(index.shape)
+                tables.add(symbols)
+                put_quarter(y, number, symbols)
+            return y, tables.plane
         index = self.table_numbers(z, height=height, width=width, quality=quality)
         if keep is not None:
             index = np.where(keep, index, np.int8(-1))

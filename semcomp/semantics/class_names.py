@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.errors import ImageError
+from semcomp.storage.files import read_bytes
 
 _ALIASES = (
     {"person", "people", "pedestrian", "human"},
@@ -51,7 +52,7 @@ def read_lines(path: str | Path) -> list[str]:
         ImageError: The file is missing, or has another encoding.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")

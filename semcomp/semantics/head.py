@@ -107,17 +107,19 @@ def load_head(name_or_file: str | Path) -> Classifier | Segmenter:
     """Load a head by name, or from a .safetensors file that `semcomp-fit-head` has written.
 
     Args:
-        name_or_file: One of `head_names`, or a path.
+        name_or_file: One of `head_names`, a path or a URL, or "org/name" or "org/name@revision" on the hub.
 
     Raises:
         ModelError: There is no such head, it is damaged, or its package cannot be imported.
     """
     from safetensors import SafetensorError, safe_open
 
+    from semcomp.weights.hub import located
+
     for point in entry_points(group=HEADS):
         if point.name == str(name_or_file):
             return _checked(_load(point)(), point.name)
-    path = Path(name_or_file)
+    path = Path(located(name_or_file))
     if not path.is_file():
         raise ModelError(
             f"no head called {name_or_file}; give the path of a head file, or one of: "

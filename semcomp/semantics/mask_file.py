@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from semcomp.errors import ImageError
 from semcomp.imaging.facts import netpbm_maximum
 from semcomp.imaging.jpeg2000 import is_reversible, read_jpeg2000
+from semcomp.storage.files import read_bytes
 
 _LOSSY = {"JPEG", "MPO", "AVIF", "HEIF"}
 _LOSSY_WEBP = b"VP8 "
@@ -75,7 +76,7 @@ def read_mask(path: str | Path) -> NDArray[np.bool_]:
 def _load(path: str | Path) -> tuple[Image.Image, str]:
     """Load an image of numbers, and the layout of its file such as "L;4". What Pillow raises becomes a sentence."""
     try:
-        data = Path(path).read_bytes()  # a pipe can be read once
+        data = read_bytes(path)  # a pipe can be read once
         with Image.open(io.BytesIO(data)) as image:
             layout = _layout(image)  # loading the image clears it
             image.load()

@@ -24,15 +24,21 @@ class BitEncoder:
 
     def code(self, bit: int, probability: int) -> int:
         """Append one bit and return it. Raises Exhausted as soon as the limit is reached."""
-        split = (self._range >> 16) * probability
+        width = self._range
+        split = (width >> 16) * probability
         if bit:
-            self._range = split
+            width = split
         else:
             self._low += split
-            self._range -= split
-        if self._range < _LEAST:
+            width -= split
+        self._range = width
+        if width < _LEAST:
             self._shift()
         return bit
+
+    def codes(self, bits: list[int], probabilities: list[int]) -> list[int]:
+        """Append bits. Fewer come back where the limit is reached on the way."""
+        return _until_exhausted(self, bits, probabilities)
 
     def _shift(self) -> None:
         while self._range < _LEAST:
@@ -92,3 +98,17 @@ class BitDecoder:
             self._next()
             self._range <<= 8
         return int(bit)
+
+    def codes(self, bits: list[int], probabilities: list[int]) -> list[int]:
+        """Return the next bits. Fewer come back where the bytes at hand do not settle all of them."""
+        return _until_exhausted(self, bits, probabilities)
+
+
+def _until_exhausted(coder: BitEncoder | BitDecoder, bits: list[int], probabilities: list[int]) -> list[int]:
+    told: list[int] = []
+    try:
+        for bit, probability in zip(bits, probabilities, strict=True):
+            told.append(coder.code(bit, probability))
+    except Exhausted:
+        pass
+    return told

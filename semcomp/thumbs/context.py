@@ -56,7 +56,7 @@ def activity(tables: ContextTables, high: NDArray[Any], middle: NDArray[Any], zo
 
 
 def features(tables: ContextTables, high: NDArray[Any], middle: NDArray[Any], plane: int) -> NDArray[Any]:
-    """The network's inputs: float64 (N, C, Z, Z, FEATURES) that holds integers."""
+    """The network's inputs: float64 (N, C, Z, Z, FEATURES) that holds integers, a view of one plane a feature."""
     count, channels, zone, _ = high.shape
     act = activity(tables, high, middle, zone)
     neutral = tables.neutral
@@ -67,40 +67,53 @@ def features(tables: ContextTables, high: NDArray[Any], middle: NDArray[Any], pl
     box = rows[..., :-4] + rows[..., 1:-3] + rows[..., 2:-2] + rows[..., 3:-1] + rows[..., 4:]
     cross = at[1][2] + at[3][2] + at[2][1] + at[2][3]
     around = cross + at[1][1] + at[1][3] + at[3][1] + at[3][3] + act
-    out = np.zeros((count, channels, zone, zone, FEATURES))
-    out[..., 0] = at[1][2] + at[2][1]
-    out[..., 1] = at[3][2] + at[2][3]
-    out[..., 2] = around - cross - act
-    out[..., 3] = at[0][2] + at[2][0] + at[4][2] + at[2][4]
-    out[..., 4] = box
-    out[..., 5:8] = neutral * np.array([1, 1, 9])
-    out[:, 0, ..., 5] = (act[:, 1] + act[:, 2]) >> 1
-    out[:, 0, ..., 7] = around[:, 1]
-    out[:, 1:3, ..., 5] = act[:, :1]
-    out[:, 1:3, ..., 6] = act[:, 2:0:-1]
-    out[:, 1:3, ..., 7] = around[:, :1]
+    out = np.zeros((FEATURES, count, channels, zone, zone))
+    out[0] = at[1][2] + at[2][1]
+    out[1] = at[3][2] + at[2][3]
+    out[2] = around - cross - act
+    out[3] = at[0][2] + at[2][0] + at[4][2] + at[2][4]
+    out[4] = box
+    out[5:7], out[7] = neutral, 9 * neutral
+    out[5, :, 0] = (act[:, 1] + act[:, 2]) >> 1
+    out[7, :, 0] = around[:, 1]
+    out[5, :, 1:3] = act[:, :1]
+    out[6, :, 1:3] = act[:, 2:0:-1]
+    out[7, :, 1:3] = around[:, :1]
     low = act[..., :8, :8]
-    out[..., 8] = act[..., :8].sum(-1)[..., None]
-    out[..., 9] = act[..., :8, :].sum(-2)[..., None, :]
-    out[..., 10] = (low.sum((-1, -2)) >> 4)[..., None, None]
-    out[..., 11] = (low[:, 0].sum((-1, -2)) >> 4)[:, None, None, None]
-    out[..., 12] = act
-    out[..., 13] = np.clip(16 * plane - tables.prior[:channels, :zone, :zone].astype(np.int64), -128, 128)
-    out[..., 14] = 4 * np.arange(zone)[:, None]
-    out[..., 15] = 4 * np.arange(zone)
-    out[:, 0, ..., 16] = out[:, 3:, ..., 16] = 64
-    out[:, 1, ..., 17] = 64
-    out[..., 18] = np.minimum(16 * (high - plane), 64)
-    return out
+    out[8] = act[..., :8].sum(-1)[..., None]
+    out[9] = act[..., :8, :].sum(-2)[..., None, :]
+    out[10] = (low.sum((-1, -2)) >> 4)[..., None, None]
+    out[11] = (low[:, 0].sum((-1, -2)) >> 4)[:, None, None, None]
+    out[12] = act
+    out[13] = np.clip(16 * plane - tables.prior[:channels, :zone, :zone].astype(np.int64), -128, 128)
+    out[14] = 4 * np.arange(zone)[:, None]
+    out[15] = 4 * np.arange(zone)
+    out[16, :, 0] = out[16, :, 3:] = 64
+    out[17, :, 1] = 64
+    out[18] = np.minimum(16 * (high - plane), 64)
+    return np.moveaxis(out, 0, -1)
 
 
-def scales(tables: ContextTables, high: NDArray[Any], middle: NDArray[Any], plane: int) -> NDArray[Any]:
-    """Estimated scale of every coefficient as 16 log2 of its expected magnitude, int64 (N, C, Z, Z)."""
-    x = features(tables, high, middle, plane)
+def scales(
+    tables: ContextTables, high: NDArray[Any], middle: NDArray[Any], plane: int, wanted: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    """Estimated scale of every coefficient as 16 log2 of its expected magnitude, int64 (N, C, Z, Z).
+
+    Where `wanted` (N, C, Z, Z) is given and False, the scale is 0 and costs no time.
+    """
+    shape = high.shape
+    x = np.moveaxis(features(tables, high, middle, plane), -1, 0).reshape(FEATURES, -1)
+    x = x if wanted is None else x[:, wanted.ravel()]
     for number, (weight, bias) in enumerate(tables.layers):
-        x = np.floor((x @ weight.T + bias) / SHIFT)
+        x = weight @ x
+        x += bias[:, None]
+        x *= 1 / SHIFT  # exact: SHIFT is a power of two
+        np.floor(x, out=x)
         if number + 1 < len(tables.layers):
-            x = np.maximum(x, 0)
-    zone = high.shape[-1]
-    result: NDArray[np.int64] = x[..., 0].astype(np.int64) + tables.prior[: high.shape[1], :zone, :zone]
+            np.maximum(x, 0, out=x)
+    prior = np.broadcast_to(tables.prior[: shape[1], : shape[2], : shape[3]], shape)
+    if wanted is None:
+        return np.asarray(x[0].astype(np.int64).reshape(shape) + prior)
+    result = np.zeros(shape, dtype=np.int64)
+    result[wanted] = x[0].astype(np.int64) + prior[wanted]
     return result

@@ -1,10 +1,11 @@
-"""The first byte of a thumbnail's code: a version bit, whether alpha follows, and the aspect ratio.
+"""The first byte of a thumbnail's code: whether it is a short one, whether alpha follows, and the aspect ratio.
 
-Bit 7 is 0 in this version. Bit 6 says that the code holds alpha. Bits 0 to 5 are the shape: 0 is a square, 1 to 31 are
-landscapes, 32 to 62 the same ratios as portraits.
+Bit 7 says that the code is a long one. Bit 6 says that it holds alpha. Bits 0 to 5 are the shape: 0 is a square, 1 to
+31 are landscapes, 32 to 62 the same ratios as portraits, and 63 belongs to later versions.
 """
 
 import math
+from dataclasses import dataclass
 
 from semcomp.errors import FormatError
 
@@ -15,7 +16,7 @@ RATIOS = (
 )  # fmt: skip
 """Width : height of landscapes, in the order of their numbers."""
 ALPHA = 0x40
-_RESERVED = 0x80
+LONG = 0x80
 
 
 def shape_number(width: int, height: int) -> int:
@@ -26,24 +27,36 @@ def shape_number(width: int, height: int) -> int:
     return best if width >= height or best == 0 else best + len(RATIOS)
 
 
-def pack(width: int, height: int, *, alpha: bool) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What the first byte says."""
+
+    ratio: tuple[int, int]
+    """Width and height in proportion."""
+    alpha: bool
+    short: bool
+
+
+EMPTY = Header(ratio=(1, 1), alpha=False, short=False)
+"""What a code without bytes is taken for."""
+
+
+def pack(width: int, height: int, *, alpha: bool, short: bool) -> int:
     """The first byte of the code of an image of this size."""
-    return shape_number(width, height) | (ALPHA if alpha else 0)
+    return shape_number(width, height) | (ALPHA if alpha else 0) | (0 if short else LONG)
 
 
-def unpack(first: int) -> tuple[tuple[int, int], bool]:
-    """((width, height) of the ratio, whether alpha follows). Raises FormatError for a byte of a later version."""
+def unpack(first: int) -> Header:
+    """What a first byte says. Raises FormatError for a byte of a later version."""
     number = first & 0x3F
-    if first & _RESERVED or number > 2 * len(RATIOS):
+    if number > 2 * len(RATIOS):
         raise FormatError(
             f"the thumbnail's code begins with byte {first:#04x}, which this version does not know: "
             "upgrade semcomp, or check that the code is whole"
         )
-    if number == 0:
-        return (1, 1), bool(first & ALPHA)
-    width, height = RATIOS[(number - 1) % len(RATIOS)]
+    width, height = RATIOS[(number - 1) % len(RATIOS)] if number else (1, 1)
     ratio = (width, height) if number <= len(RATIOS) else (height, width)
-    return ratio, bool(first & ALPHA)
+    return Header(ratio=ratio, alpha=bool(first & ALPHA), short=not first & LONG)
 
 
 def size_within(ratio: tuple[int, int], longest: int) -> tuple[int, int]:

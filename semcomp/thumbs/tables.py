@@ -1,4 +1,4 @@
-"""Reads the constants of thumbnail codes from semcomp/weights/thumbs.safetensors: integers, 70 KB.
+"""Reads the constants of thumbnail codes from semcomp/weights/thumbs.safetensors: integers, 120 KB.
 
 The file is read with numpy alone, so that clients without torch and safetensors decode thumbnails too.
 """
@@ -27,15 +27,26 @@ _TYPES = {"I16": "<i2", "I32": "<i4"}
 
 
 @dataclass(frozen=True, kw_only=True)
+class Family:
+    """What belongs to short codes alone, or to long ones alone."""
+
+    code: CodeTables
+    lift: NDArray[Any]
+    """Gain of the higher frequencies at each level of a code, float64 (26,)."""
+    shaping: PixelTables
+    repair: PixelTables
+
+
+@dataclass(frozen=True, kw_only=True)
 class ThumbTables:
     """Everything that encoder and decoder share."""
 
     weights: NDArray[Any]
     """Weight of each coefficient, float64 (4, 32, 32)."""
-    lift: NDArray[Any]
-    """Gain of the higher frequencies at each level of a code, float64 (26,)."""
-    code: CodeTables
-    pixels: PixelTables
+    grades: NDArray[Any]
+    """Bytes and levels, int (N, 2): codes up to this length are short ones and shaped for this level."""
+    short: Family
+    long: Family
 
 
 def parse(data: bytes, *, name: str = "the file") -> ThumbTables:
@@ -61,28 +72,37 @@ def _layers(arrays: dict[str, NDArray[Any]], prefix: str) -> tuple[tuple[NDArray
     return tuple((weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in pairs)
 
 
-def _build(arrays: dict[str, NDArray[Any]]) -> ThumbTables:
+def _code(arrays: dict[str, NDArray[Any]], prefix: str) -> CodeTables:
     first, second = arrays["thresholds"].tolist()
     context = ContextTables(
-        prior=arrays["prior"],
+        prior=arrays[prefix + "prior"],
         bound=arrays["bound"],
         inverse=arrays["inverse"],
         compand=arrays["compand"],
-        layers=_layers(arrays, "layer"),
+        layers=_layers(arrays, prefix + "layer"),
     )
-    code = CodeTables(
+    return CodeTables(
         context=context,
-        zones=arrays["zones"],
-        reach=arrays["reach"],
-        beyond=arrays["beyond"],
-        refine=arrays["refine"],
-        centre=arrays["centre"],
+        zones=arrays[prefix + "zones"],
+        reach=arrays[prefix + "reach"],
+        beyond=arrays[prefix + "beyond"],
+        refine=arrays[prefix + "refine"],
+        centre=arrays[prefix + "centre"],
         first=first,
         second=second,
     )
-    weights = arrays["weights"] / WEIGHT_UNIT
+
+
+def _build(arrays: dict[str, NDArray[Any]]) -> ThumbTables:
     lift = arrays["lift"] / LIFT_UNIT
-    return ThumbTables(weights=weights, lift=lift, code=code, pixels=PixelTables(layers=_layers(arrays, "pixels")))
+    none = PixelTables(layers=())
+    networks = {name: PixelTables(layers=_layers(arrays, name)) for name in ("shaping", "repair")}
+    return ThumbTables(
+        weights=arrays["weights"] / WEIGHT_UNIT,
+        grades=arrays["grades"],
+        short=Family(code=_code(arrays, "short."), lift=np.ones_like(lift), **networks),
+        long=Family(code=_code(arrays, ""), lift=lift, shaping=none, repair=none),
+    )
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,10 @@
 """Thumbnails as short codes: `thumb` writes one, `thumb_image` shows it. Any prefix of a code is a coarser thumbnail.
 
-image ── squeeze to 32x32 ──► canvas ── DCT ──► integers ── walk, range coder ──► header byte + code
-code ── walk ──► integers ── inverse DCT, network ──► canvas ── stretch to the aspect ratio ──► image
+image ── squeeze to 32x32 ──► canvas ── shaping, DCT ──► integers ── walk, range coder ──► header byte + code
+code ── walk ──► integers ── inverse DCT, repair ──► canvas ── stretch to the aspect ratio ──► image
+
+Shaping and repair are small networks around short codes. Shaping suits the length that was asked for. Both make a short
+code's picture more alike, but keep it from ever becoming exact, so long codes do without them.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from semcomp.errors import TargetError
 from semcomp.imaging.picture import ImageLike, Picture, as_picture
 from semcomp.thumbs import header
 from semcomp.thumbs.bitcoder import BitDecoder, BitEncoder
-from semcomp.thumbs.pixels import repair
+from semcomp.thumbs.pixels import repair, shape
 from semcomp.thumbs.tables import ThumbTables, released
 from semcomp.thumbs.text import from_text
 from semcomp.thumbs.transform import SIDE, forward, inverse
@@ -30,7 +33,9 @@ LARGEST = 4096
 def thumb(image: ImageLike, max_bytes: int = DEFAULT_BYTES) -> bytes:
     """Code an image as a thumbnail of at most `max_bytes` bytes.
 
-    The code keeps aspect ratio and alpha. It can be cut anywhere: every prefix decodes to a coarser thumbnail.
+    The code keeps aspect ratio and alpha. It can be cut anywhere: every prefix decodes to a coarser thumbnail. Up to
+    160 bytes a code is shaped for the length that was asked for, so one made for 32 bytes looks better than the first
+    32 bytes of a longer one.
 
     Args:
         image: Anything that `Codec.encode` takes. An image that does not fit into 8-bit RGB is converted.
@@ -54,10 +59,16 @@ def thumb(image: ImageLike, max_bytes: int = DEFAULT_BYTES) -> bytes:
         raise TargetError(f"a thumbnail's code needs at least 1 byte, not {max_bytes}: raise max_bytes")
     picture = as_picture(image, convert=True)
     pixels, alpha = canvas(picture)
-    first = header.pack(picture.width, picture.height, alpha=alpha is not None)
     tables = released()
+    place = int(np.searchsorted(tables.grades[:, 0], max_bytes))
+    short = place < len(tables.grades)
+    if short:
+        pixels = shape(tables.short.shaping, pixels, int(tables.grades[place, 1]))
+    family = tables.short if short else tables.long
+    first = header.pack(picture.width, picture.height, alpha=alpha is not None, short=short)
     coder = BitEncoder(max_bytes - 1)
-    Walk(tables.code, 3 if alpha is None else 4, forward(pixels, alpha, tables.weights)).run(coder)
+    values = forward(pixels, alpha, tables.weights)
+    Walk(family.code, len(values), values).run(coder)
     return bytes([first]) + coder.finish()
 
 
@@ -117,13 +128,14 @@ def decode_canvas(code: bytes, tables: ThumbTables | None = None) -> tuple[NDArr
 
     `tables` are the released ones unless others are given.
     """
-    ratio, has_alpha = header.unpack(code[0]) if code else ((1, 1), False)
+    head = header.unpack(code[0]) if code else header.EMPTY
     tables = tables or released()
-    walk = Walk(tables.code, 4 if has_alpha else 3)
+    family = tables.short if head.short else tables.long
+    walk = Walk(family.code, 4 if head.alpha else 3)
     walk.run(BitDecoder(code[1:]))
-    planes = inverse(walk.shown() / 256, tables.weights, float(tables.lift[walk.level]))
-    pixels = repair(tables.pixels, planes[..., :3], walk.level)
-    if has_alpha:
+    planes = inverse(walk.shown() / 256, tables.weights, float(family.lift[walk.level]))
+    pixels = repair(family.repair, planes[..., :3], walk.level)
+    if head.alpha:
         alpha = np.uint8(np.clip(np.floor(planes[..., 3:] + 128.5), 0, 255))
         pixels = np.concatenate([pixels, alpha], -1)
-    return pixels, ratio
+    return pixels, head.ratio

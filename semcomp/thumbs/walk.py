@@ -46,6 +46,13 @@ class BitCoder(Protocol):
 
     def code(self, bit: int, probability: int) -> int: ...
 
+    def codes(self, bits: list[int], probabilities: list[int]) -> list[int]: ...
+
+
+def _lengths(values: NDArray[Any]) -> NDArray[Any]:
+    """Bits of positive integers, as int.bit_length counts them."""
+    return np.asarray(np.frexp(values)[1])
+
 
 def bins(scale: NDArray[Any], plane: int) -> NDArray[Any]:
     """Index into a probability table."""
@@ -66,6 +73,8 @@ class Walk:
         """How far the walk came: 2 (12 - plane), and one more in a plane's second pass."""
         self.plane = TOP
         self._values = np.zeros(shape, dtype=np.int64) if values is None else values
+        self._scale = np.zeros(shape, dtype=np.int64)
+        self._flat_low, self._flat_width, self._flat_sign = (a.reshape(-1) for a in (self.low, self.width, self.sign))
 
     def run(self, coder: BitCoder) -> None:
         """Code planes until the coder is exhausted or everything is known."""
@@ -81,56 +90,72 @@ class Walk:
         cut = np.s_[:, :zone, :zone]
         known = (self.low[cut] > 0).ravel()
         index = np.arange(self.low.size).reshape(self.low.shape)[cut].ravel()
-        places, probabilities = self._likely(zone, self.tables.first, np.zeros_like(known))
+        unrefined = known & (self.width[cut].ravel() > 1 << plane)
+        places, probabilities = self._likely(zone, self.tables.first, np.zeros_like(known), unrefined)
         self._ask(coder, index[places], probabilities)
         visited = known.copy()
         visited[places] = True
-        self._refine(coder, index[known & (self.width[cut].ravel() > 1 << plane)])
+        self._halve(coder, index[unrefined])
         self.level += 1
         least = self.tables.second if plane else 0
-        places, probabilities = self._likely(zone, least, visited)
+        places, probabilities = self._likely(zone, least, visited, np.zeros_like(known))
         self._ask(coder, index[places], probabilities)
 
-    def _estimate(self, zone: int) -> NDArray[Any]:
-        """Scales of the zone, (C, zone, zone)."""
+    def _estimate(self, zone: int, wanted: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Scales of the zone, (C, zone, zone); 0 where they are not wanted."""
         cut = np.s_[None, :, :zone, :zone]
-        middle = 2 * self.low[cut[1:]] + self.width[cut[1:]]
-        estimate: NDArray[np.int64] = scales(self.tables.context, self.high[cut[1:]][None], middle[None], self.plane)[0]
+        high, middle = self.high[cut[1:]][None], (2 * self.low[cut[1:]] + self.width[cut[1:]])[None]
+        mask = None if wanted is None else wanted.reshape(high.shape)
+        estimate: NDArray[np.int64] = scales(self.tables.context, high, middle, self.plane, mask)[0]
         return estimate
 
-    def _likely(self, zone: int, least: int, visited: NDArray[Any]) -> tuple[NDArray[Any], list[int]]:
-        """Flat places in the zone that are to be asked about, the likeliest first, and their probabilities."""
-        scale = self._estimate(zone).ravel()
+    def _likely(
+        self, zone: int, least: int, visited: NDArray[Any], besides: NDArray[Any]
+    ) -> tuple[NDArray[Any], list[int]]:
+        """Flat places in the zone that are to be asked about, the likeliest first, and their probabilities.
+
+        The estimated scales stay in `_scale`. The places in `besides` have theirs estimated too.
+        """
         high = self.high[:, :zone, :zone].ravel()
-        unknown = (self.low[:, :zone, :zone].ravel() == 0) & ~visited
-        chance = self.tables.reach[np.clip(high - self.plane, 1, 3) - 1, bins(scale, self.plane)]
         prior = self.tables.context.prior[: len(self.low), :zone, :zone].ravel()
         near = (prior >= 16 * self.plane - HOPELESS) | (self.plane == 0)
-        places = np.flatnonzero(unknown & near & (chance >= least) & (high > self.plane))
-        places = places[np.argsort(-chance[places], kind="stable")]
+        open_ = (self.low[:, :zone, :zone].ravel() == 0) & ~visited & near & (high > self.plane)
+        scale = self._estimate(zone, open_ | besides).ravel()
+        candidates = np.flatnonzero(open_)
+        above = np.clip(high[candidates] - self.plane, 1, 3) - 1
+        chance = self.tables.reach[above, bins(scale[candidates], self.plane)]
+        enough = chance >= least
+        candidates, chance = candidates[enough], chance[enough]
+        order = np.argsort(-chance, kind="stable")
         self._scale = np.zeros(self.low.shape, dtype=np.int64)
         self._scale[:, :zone, :zone] = scale.reshape(-1, zone, zone)
-        return places, chance[places].tolist()
+        return candidates[order], chance[order].tolist()
 
     def _ask(self, coder: BitCoder, index: NDArray[Any], probabilities: list[int]) -> None:
         """Tell of each coefficient whether it reaches the plane, and if so how far and its sign."""
         plane, code = self.plane, coder.code
         threshold = 1 << plane
-        values = self._values.ravel()[index].tolist()
-        high = self.high.reshape(-1)
-        for place, probability, value in zip(index.tolist(), probabilities, values, strict=True):
-            if code(abs(value) >= threshold, probability):
-                self._arrive(coder, place, value)
-            else:
-                high[place] = plane
+        values = self._values.reshape(-1)[index].tolist()
+        places, tops = index.tolist(), self.high.reshape(-1)[index].tolist()
+        below: list[int] = []
+        try:
+            for place, probability, value, top in zip(places, probabilities, values, tops, strict=True):
+                if code(value >= threshold or value <= -threshold, probability):
+                    self._arrive(coder, place, value, top)
+                else:
+                    below.append(place)
+        finally:
+            self.high.reshape(-1)[below] = plane
 
-    def _arrive(self, coder: BitCoder, place: int, value: int) -> None:
+    def _arrive(self, coder: BitCoder, place: int, value: int, top: int) -> None:
         """Tell sign and exponent of a coefficient that has become significant."""
-        low, width = self.low.reshape(-1), self.width.reshape(-1)
-        exponent, top = self.plane, int(self.high.reshape(-1)[place])
-        scale = int(self._scale.reshape(-1)[place])
-        self.sign.reshape(-1)[place] = -1 if coder.code(value < 0, HALF) else 1
+        low, width, exponent = self._flat_low, self._flat_width, self.plane
+        if coder.code(value < 0, HALF):
+            self._flat_sign[place] = -1
         low[place] = width[place] = 1 << exponent
+        if exponent + 1 == top:
+            return
+        scale = int(self._scale.reshape(-1)[place])
         while exponent + 1 < top:
             slot = min(max((scale - 16 * exponent + 128) >> 2, 0), BINS - 1)
             if not coder.code(abs(value) >= 2 << exponent, int(self.tables.beyond[slot])):
@@ -138,23 +163,21 @@ class Walk:
             exponent += 1
             low[place] = width[place] = 1 << exponent
         while width[place] > 1 << self.plane:
-            self._halve(coder, place, value, scale)
+            self._halve(coder, np.array([place]))
 
-    def _refine(self, coder: BitCoder, index: NDArray[Any]) -> None:
-        values = self._values.ravel()[index].tolist()
-        scale = self._scale.ravel()[index].tolist()
-        for place, value, size in zip(index.tolist(), values, scale, strict=True):
-            self._halve(coder, place, value, size)
-
-    def _halve(self, coder: BitCoder, place: int, value: int, scale: int) -> None:
-        """Tell in which half of its interval a known coefficient is."""
-        low, width = self.low.reshape(-1), self.width.reshape(-1)
-        bottom, half = int(low[place]), int(width[place]) >> 1
-        known = min(bottom.bit_length() - half.bit_length(), 3) - 1
-        slot = min(max((scale - 16 * self.plane + 128) >> 2, 0), BINS - 1)
-        if coder.code(abs(value) >= bottom + half, int(self.tables.refine[known, slot])):
-            low[place] = bottom + half
-        width[place] = half
+    def _halve(self, coder: BitCoder, index: NDArray[Any]) -> None:
+        """Tell of known coefficients in which half of its interval each is. Raises Exhausted where the code ends."""
+        low, width = self._flat_low, self._flat_width
+        bottom, half = low[index], width[index] >> 1
+        known = np.minimum(_lengths(bottom) - _lengths(half), 3) - 1
+        chances = self.tables.refine[known, bins(self._scale.reshape(-1)[index], self.plane)]
+        upper = np.abs(self._values.reshape(-1)[index]) >= bottom + half
+        told = coder.codes(upper.tolist(), chances.tolist())
+        done = len(told)
+        low[index[:done]] += half[:done] * np.array(told, dtype=np.int64)
+        width[index[:done]] = half[:done]
+        if done < len(index):
+            raise Exhausted("the code ends here")
 
     def shown(self) -> NDArray[Any]:
         """Most likely value of every coefficient times 256, int64 (C, 32, 32)."""

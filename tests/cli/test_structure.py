@@ -18,7 +18,14 @@ from semcomp.cli.terminal import json_line, printable
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_runs_what_its_own_module_defines(command: str) -> None:
     module = import_module(f"semcomp.cli.commands.{command}")
-    required = {"compare": ["x"], "models": [], "doctor": [], "export": ["onnx", "-o", "x"]}.get(command, ["x"])
+    required = {
+        "compare": ["x"],
+        "models": [],
+        "doctor": [],
+        "export": ["onnx", "-o", "x"],
+        "map": ["info", "x", "-o", "x"],
+        "push": ["x", "y"],
+    }.get(command, ["x"])
     options = build_parser([command]).parse_args([command, *required])
     assert options.command == command and options.run is module.run
 

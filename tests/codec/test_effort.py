@@ -153,17 +153,20 @@ def test_files_for_generators_are_not_fitted(codec: Codec, photo: NDArray[np.uin
         codec.encode(photo, effort=6, generative=Mock())
 
 
-def test_annealing_has_the_gradient_that_it_claims() -> None:
+@pytest.mark.parametrize("shifted", [False, True])
+def test_annealing_has_the_gradient_that_it_claims(shifted: bool) -> None:
     torch.manual_seed(0)
     shape = torch.Size((1, 3, 4, 5))
     value, mean = (torch.randn(shape, dtype=torch.float64).mul(3).requires_grad_() for _ in range(2))
-    costs = Costs.of(torch.rand(7, 41, dtype=torch.float64) * 9)
+    tables = torch.rand(3, 7, 41, dtype=torch.float64)
+    costs = Costs.of(tables[0] * 9, surprises=tables[1], shifts=tables[2] * 0.3 if shifted else None)
+    price = torch.rand(40, dtype=torch.float64)
     places = torch.randperm(60)[:40]
     index = torch.randint(0, 7, (40,))
     noise = logistic(40, torch.Generator().manual_seed(0), torch.device("cpu")).double()
 
     def run(value: torch.Tensor, mean: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return anneal(value, mean, places, index, costs=costs, noise=noise, tau=0.7)
+        return anneal(value, mean, places, index, costs=costs, noise=noise, tau=0.7, price=price)
 
     assert torch.autograd.gradcheck(run, (value, mean))
 

@@ -1,5 +1,6 @@
 """Releases whose later passes refine their tables: files decode to the encoder's latents, in every arrangement."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,40 +9,29 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-pytest.importorskip("train.export", reason="needs pip install 'semcomp[train]'", exc_type=ImportError)
-
 from semcomp.codec.codec import Codec
-from semcomp.codec.release import Release, load_release, save_release
+from semcomp.codec.release import load_release, save_release
 from semcomp.codec.self_test import arranged
 from semcomp.errors import FormatError, ModelError
-from semcomp.export.folder import export_onnx
 from semcomp.imaging.picture import from_array
-from semcomp.networks.model import CodecConfig, CodecModel
-from train.export import export
-
-
-def untrained(passes: int, *, refine_width: int = 24) -> Release:
-    """A release whose refinement is random, and loud enough to change most tables."""
-    torch.manual_seed(passes)
-    config = CodecConfig(
-        latents=24, hyper=8, analysis_c8=12, analysis_blocks8=1, analysis_c16=16, analysis_blocks16=1,
-        synthesis_c16=16, synthesis_blocks16=1, synthesis_c8=12, synthesis_blocks8=1, synthesis_c4=8,
-        entropy_width=16, nodes=4, refine_width=refine_width, passes=passes,
-    )  # fmt: skip
-    network = CodecModel(config).eval()
-    if network.refiner is not None:
-        torch.nn.init.normal_(network.refiner.weight2, std=0.1)
-    photo = np.random.default_rng(0).integers(0, 256, (128, 192, 3), dtype=np.uint8)
-    return export(network, [photo] * 4, name=f"refined{passes}", skip_below=4, origin="", quiet=True)
+from semcomp.pipeline.passes import FOUR, quarter
+from tests.releases import untrained
 
 
 def size_of(pixels: NDArray[np.uint8]) -> dict[str, Any]:
     return {"height": pixels.shape[0], "width": pixels.shape[1]}
 
 
-@pytest.fixture(scope="module", params=[2, 4])
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "22 channels, centroid": {"latents": 22, "centroid": True},
+    "scales, filters, wide kernels": {"kernel16": 5, "synthesis_scales": True, "synthesis_filters4": 1},
+}
+
+
+@pytest.fixture(scope="module", params=OPTIONS)
 def refined(request: pytest.FixtureRequest) -> Codec:
-    return Codec(untrained(request.param))
+    return Codec(untrained(**OPTIONS[request.param]))
 
 
 @pytest.mark.parametrize("quality", [1, 40, 100])
@@ -72,10 +62,8 @@ def test_the_refinement_changes_tables_of_later_passes_alone(refined: Codec, pho
         refined.analyse(picture), height=picture.height, width=picture.width, quality=90
     )
     plain = refined.coder.table_numbers(symbols.z, height=picture.height, width=picture.width, quality=90)
-    first, *later = refined.coder.parts(symbols.y.shape)
-    assert np.array_equal(symbols.index[first], plain[first])
-    assert all((symbols.index[part] != plain[part]).any() for part in later)
-    assert sum(part.astype(int) for part in (first, *later)).max() == 1
+    same = [np.array_equal(quarter(symbols.index, n), quarter(plain, n)) for n in range(FOUR)]
+    assert same == [True, False, False, False]
 
 
 def test_what_is_not_kept_is_neither_coded_nor_a_surprise(refined: Codec, photo: NDArray[np.uint8]) -> None:
@@ -115,6 +103,37 @@ def test_a_damaged_stream_is_an_error_or_other_symbols(refined: Codec, photo: ND
         assert not (np.array_equal(read.y, symbols.y) and np.array_equal(read.z, symbols.z))
 
 
+def test_tiles_agree_with_the_whole(refined: Codec, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.ascontiguousarray(np.tile(photo, (4, 3, 1)))
+    data = refined.encode(pixels, quality=70)
+    y, whole = refined.analyse(from_array(pixels)), np.asarray(refined.decode(data)).astype(int)
+    monkeypatch.setattr("semcomp.pipeline.tiles.TILE", 128)
+    assert (refined.analyse(from_array(pixels)) - y).abs().max() < 0.02 * y.abs().max()  # in bfloat16
+    assert np.abs(np.asarray(refined.decode(data)).astype(int) - whole).max() <= 2
+
+
+@pytest.mark.parametrize("passes", [2, 4])
+def test_symbols_decode_to_points_between_them(passes: int, photo: NDArray[np.uint8]) -> None:
+    """With the full share the latents move towards their means, alike in encoder and decoder; symbols stay integers."""
+    release, size = untrained(passes, refine_width=24 if passes == 4 else 0, centroid=True), size_of(photo)
+    found = []
+    for share in (0.0, 1.0):
+        weights = {**release.weights, "centroid.share.weight": torch.full((4, 1), share, dtype=torch.float16)}
+        codec = Codec(replace(release, weights=weights))
+        symbols, y_hat = codec.coder.quantize(codec.analyse(from_array(photo)), **size, quality=80)
+        read = codec.coder.read(codec.coder.write(symbols, quality=80), **size, quality=80)
+        assert np.array_equal(read.y, symbols.y)
+        assert torch.allclose(codec.coder.dequantize(read, quality=80), y_hat, atol=1e-6)
+        found.append(codec.coder.dequantize(symbols, quality=80))
+    assert not torch.equal(*found)
+
+
+@pytest.mark.parametrize("option", [{"width": True}, {"analysis_rate": True}, {"latents_low": 12}], ids=str)
+def test_options_without_a_decoder_are_refused_in_words(option: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=f"needs {next(iter(option))}, which can be trained but not encoded with yet"):
+        untrained(**option)
+
+
 def test_releases_are_kept_and_told_apart(refined: Codec, tmp_path: Path) -> None:
     path = tmp_path / "refined.safetensors"
     save_release(refined.release, path)
@@ -124,5 +143,6 @@ def test_releases_are_kept_and_told_apart(refined: Codec, tmp_path: Path) -> Non
     assert torch.equal(again.refiner.weight2, refined.release.refiner.weight2)
     other = untrained(2, refine_width=0)
     assert other.refiner is None and other.entropy_id != again.entropy_id
-    with pytest.raises(ModelError, match="ONNX clients do not do yet"):
-        export_onnx(tmp_path / "onnx", model=str(path))
+    for passes, refine_width in ((2, 24), (4, 0)):
+        with pytest.raises(ModelError, match="four passes refine their tables and two do not"):
+            untrained(passes, refine_width=refine_width)

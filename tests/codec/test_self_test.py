@@ -10,8 +10,11 @@ import torch
 from semcomp.bitstream.symbol_stream import HAS_CONSTRICTION, encode_symbols
 from semcomp.codec import self_test
 from semcomp.codec.codec import Codec
+from semcomp.codec.release import Release
+from semcomp.networks.refine_bytes import ByteRefiner, fastest_refiner
 from semcomp.networks.sigma import IntegerSigma
 from semcomp.networks.sigma_bytes import ByteSigma, fastest
+from tests.releases import untrained
 
 
 def test_everything_passes_here(codec: Codec) -> None:
@@ -39,6 +42,50 @@ def test_bytes_that_are_summed_wrongly_are_noticed(codec: Codec, monkeypatch: py
     monkeypatch.setattr(ByteSigma, "index", lambda self, z_hat, quality: honest(self, z_hat, quality).clamp(max=40))
     failed = {name: detail for name, passed, detail in self_test.self_test(codec.release) if not passed}
     assert list(failed) == ["table numbers"] and "bytes" in failed["table numbers"]
+
+
+@pytest.fixture(scope="module")
+def refined() -> Release:
+    return untrained()
+
+
+def test_refined_tables_pass_here(refined: Release) -> None:
+    checks = {name: (passed, detail) for name, passed, detail in self_test.self_test(refined)}
+    assert all(passed for passed, _ in checks.values())
+    assert set(checks) == {"table numbers", "refined tables", "sums stay exact", "control", "coder"}
+    assert " 0 numbers refined" not in checks["refined tables"][1]
+
+
+@pytest.mark.parametrize("name", ["weight1", "bias1", "weight2", "own", "table"])
+def test_an_altered_weight_of_the_refinement_is_noticed(
+    refined: Release, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The arrangements run with one changed value, and int64 without."""
+    assert refined.refiner is not None
+    value = getattr(refined.refiner, name).clone()
+    line = value.view(-1)
+    line[line.abs().argmax() if name != "table" else 20 * 1024] += -9 if name != "bias1" else 4000
+    altered = replace(refined.refiner, **{name: value})
+    honest = self_test.refined_arrangements
+
+    def arrangements(release: Release, *arguments: Any) -> Any:
+        return honest(replace(release, refiner=altered), *arguments)
+
+    monkeypatch.setattr(self_test, "refined_arrangements", arrangements)
+    failed = [name for name, passed, _ in self_test.self_test(refined) if not passed]
+    assert failed == ["refined tables"]
+
+
+def test_bytes_of_the_refinement_that_are_summed_wrongly_are_noticed(
+    refined: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refined.refiner is not None
+    if not isinstance(fastest_refiner(refined.refiner), ByteRefiner):
+        pytest.skip("this processor adds no products of bytes")
+    honest = ByteRefiner.index
+    monkeypatch.setattr(ByteRefiner, "index", lambda self, *given: honest(self, *given).clamp(max=40))
+    failed = {name: detail for name, passed, detail in self_test.self_test(refined) if not passed}
+    assert list(failed) == ["refined tables"] and "bytes" in failed["refined tables"]
 
 
 def test_a_coder_that_differs_is_noticed(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,4 +132,4 @@ def test_fields_that_came_later_do_not_change_the_ids_of_earlier_releases() -> N
     assert CodecConfig(**stored) == CodecConfig() and not CodecConfig().only_trained()
     second = CodecConfig(refine_width=192, passes=4)
     assert second.stored()["refine_width"] == 192 and CodecConfig(**second.stored()) == second
-    assert not second.only_trained() and CodecConfig(centroid=True).only_trained() == ["centroid"]
+    assert not second.only_trained() and CodecConfig(width=True).only_trained() == ["width"]

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from semcomp.codec.self_test import arranged
 from semcomp.networks import packed_conv, precision
 from semcomp.networks.blocks import Block, Pointwise
-from semcomp.networks.precision import fast_pixels, stored_fast
+from semcomp.networks.precision import fast_pixels, stored_exactly, stored_fast
 
 CPU = torch.device("cpu")
 KINDS: dict[str, Callable[[], torch.nn.Conv2d | Pointwise]] = {
@@ -90,3 +91,17 @@ def test_without_it_networks_run_as_they_are(monkeypatch: pytest.MonkeyPatch) ->
         plain = stored_fast(block, CPU)
         assert not any(isinstance(m, packed_conv.PackedConvolution) for m in plain.modules())
         assert torch.equal(plain(value), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_direct_convolutions_compute_what_torch_does(kind: str) -> None:
+    plain = nn.Sequential(KINDS[kind]()).requires_grad_(False)
+    prepared = stored_exactly(plain, CPU)
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("no oneDNN here")
+    assert isinstance(prepared[0], packed_conv.DirectConvolution)
+    for value in (picture(24, 10, 14), picture(24, 10, 14).contiguous()):
+        expected = plain(value)
+        torch.testing.assert_close(prepared(value), expected, atol=1e-5, rtol=1e-5)
+        with arranged(1, False):
+            torch.testing.assert_close(prepared(value), expected, atol=1e-5, rtol=1e-5)

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from semcomp.networks.checkerboard import checkerboard, quarters
-from semcomp.networks.refine import SURPRISE_LIMIT, ScaleRefiner, surprise, surprise_numpy, surprise_table
+from semcomp.networks.refine import ScaleRefiner, surprise, surprise_numpy, surprise_table
 from semcomp.networks.sigma import BIAS_LIMIT, WEIGHT_LIMIT, index_of, scale_table
+from semcomp.pipeline.refined_tables import SURPRISE_LIMIT
 
 SHAPE = torch.Size((1, 12, 6, 8))
 CPU = torch.device("cpu")
@@ -117,7 +118,7 @@ def test_four_passes_cover_every_element_once() -> None:
 
 @pytest.mark.parametrize("passes", [2, 4])
 @pytest.mark.parametrize("quality", [1, 58, 100])
-def test_training_torch_and_numpy_agree_to_the_bit(passes: int, quality: int) -> None:
+def test_training_and_numpy_agree_to_the_bit(passes: int, quality: int) -> None:
     layer = refiner(quality, passes)
     if layer.step is not None:
         torch.nn.init.normal_(layer.step)
@@ -132,7 +133,6 @@ def test_training_torch_and_numpy_agree_to_the_bit(passes: int, quality: int) ->
         seen = surprise(symbols, index, coded, earlier, released.table)
         with torch.no_grad():
             trained = index_of(layer(sums, seen, torch.tensor([quality]), number))
-        assert torch.equal(released.index(sums, seen, quality, number), trained)
         plain = surprise_numpy(
             symbols[0].long().numpy(), index[0].long().numpy(), coded[0].bool().numpy(), earlier[0].bool().numpy(),
             released.table.numpy(),

@@ -17,7 +17,7 @@ from semcomp.thumbs.tables import released
 from semcomp.thumbs.thumb import decode_canvas, thumb
 
 ROOT = Path(__file__).parents[2]
-SIZES = (1, 2, 24, 48, 128, 4096)
+SIZES = (1, 2, 24, 48, 128, 300, 4096)
 
 
 def text(data: bytes) -> str:
@@ -68,11 +68,9 @@ def main() -> None:
     for number, picture in enumerate(pictures):
         rows += [row(thumb(picture, size), number, size) for size in SIZES]
     for length in (1, 20, 300):  # bytes that no encoder wrote
-        rows += [row(bytes([first]) + rng.bytes(length)) for first in (0, 0x46, 0x3E)]
-    repaired = [
-        text(decode_canvas(thumb(whole, size), replace(released(), pixels=made_up_network()))[0].tobytes())
-        for size in SIZES
-    ]
+        rows += [row(bytes([first]) + rng.bytes(length)) for first in (0, 0x46, 0x3E, 0x80, 0xC5)]
+    tables = replace(released(), short=replace(released().short, repair=made_up_network()))
+    repaired = [text(decode_canvas(thumb(whole, size), tables)[0].tobytes()) for size in SIZES]
     body = json.dumps(
         {"repaired": repaired, "pictures": [png(picture) for picture in pictures], "rows": rows}, indent=0
     )

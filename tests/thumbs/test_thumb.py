@@ -24,12 +24,12 @@ from semcomp.errors import FormatError, ModelError, TargetError
 from semcomp.imaging.metrics import psnr_db, ssim
 from semcomp.thumbs import header
 from semcomp.thumbs.bitcoder import BitDecoder, BitEncoder, Exhausted
-from semcomp.thumbs.pixels import PixelTables, repair
+from semcomp.thumbs.pixels import PixelTables, repair, shape
 from semcomp.thumbs.tables import FILE, parse, released
 from semcomp.thumbs.text import data_uri, from_text, to_text
 from semcomp.thumbs.thumb import canvas, decode_canvas, thumb, thumb_image
 from tests.thumbs.golden import made_up_network
-from train.thumbs_pixels import Repair, blocks, planes
+from train.thumbs_pixels import Blocks
 
 ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "examples" / "photo.png"
@@ -54,9 +54,25 @@ def test_every_prefix_decodes_and_longer_ones_are_better(small: NDArray[np.uint8
     assert min(b - a for a, b in itertools.pairwise(errors)) > -1.5
 
 
-def test_a_short_code_is_the_beginning_of_a_long_one(small: NDArray[np.uint8]) -> None:
-    long = thumb(small, 400)
-    assert [thumb(small, n) == long[:n] for n in (1, 2, 13, 48, 399)] == [True] * 5
+def test_codes_of_one_grade_begin_alike(small: NDArray[np.uint8]) -> None:
+    ends = [0, *released().grades[:, 0].tolist(), 900]
+    for least, most in itertools.pairwise(ends):
+        whole = thumb(small, most)
+        assert [thumb(small, n) == whole[:n] for n in (least + 1, (least + most) // 2)] == [True] * 2
+
+
+def test_a_short_code_looks_better_than_the_beginning_of_a_long_one() -> None:
+    with Image.open(PHOTO) as opened:
+        photo = opened.convert("RGB")
+    corners = [(x, y, x + photo.width // 2, y + photo.height // 2) for x in (0, 200) for y in (0, 100)]
+    pictures = [np.asarray(photo.resize((32, 32), Image.Resampling.BILINEAR, box=box)) for box in corners]
+    for size in (24, 48, 64):
+        gains = [
+            ssim(picture, decode_canvas(thumb(picture, size))[0])
+            - ssim(picture, decode_canvas(thumb(picture, 2048)[:size])[0])
+            for picture in pictures
+        ]
+        assert np.mean(gains) > 0.01, (size, gains)
 
 
 def test_the_whole_code_is_nearly_exact(small: NDArray[np.uint8]) -> None:
@@ -134,8 +150,8 @@ def test_errors_are_sentences(small: NDArray[np.uint8]) -> None:
         thumb_image(b"", 0)
     with pytest.raises(FormatError, match="'!' at character 3"):
         thumb_image("ab!c")
-    with pytest.raises(FormatError, match="begins with byte 0x80"):
-        thumb_image(b"\x80abc")
+    with pytest.raises(FormatError, match="begins with byte 0xbf"):
+        thumb_image(b"\xbfabc")
     with pytest.raises(ModelError, match="install semcomp again"):
         parse(b"junk")
     with pytest.raises(ModelError, match="its format is another one"):
@@ -144,12 +160,12 @@ def test_errors_are_sentences(small: NDArray[np.uint8]) -> None:
 
 def test_every_header_byte_is_a_shape_or_refused() -> None:
     for first in range(256):
-        if first & 0x80 or first & 0x3F == 63:
+        if first & 0x3F == 63:
             with pytest.raises(FormatError):
                 header.unpack(first)
         else:
-            (width, height), alpha = header.unpack(first)
-            assert header.pack(width, height, alpha=alpha) == first
+            head = header.unpack(first)
+            assert header.pack(*head.ratio, alpha=head.alpha, short=head.short) == first
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(24, 65512)), max_size=300), st.integers(0, 40))
@@ -193,29 +209,28 @@ def test_golden_codes_show_the_same_pixels() -> None:
 
 def test_a_network_repairs_the_same_pixels_as_everywhere() -> None:
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
-    tables = replace(released(), pixels=made_up_network())
+    tables = replace(released(), short=replace(released().short, repair=made_up_network()))
     codes = [row["code"] for row in golden["rows"] if row["picture"] == 0]
     assert len(codes) == len(golden["repaired"]) > 4
     for code, wanted in zip(codes, golden["repaired"], strict=True):
         assert decode_canvas(base64.b64decode(code), tables)[0].tobytes() == base64.b64decode(wanted)
 
 
-def test_the_integer_network_follows_the_trained_one() -> None:
+def test_the_integer_networks_follow_the_trained_ones() -> None:
     torch.manual_seed(3)
-    network = Repair(8, 3)
+    network = Blocks(8, 3, 26)
     torch.nn.init.normal_(cast(Tensor, network.convolutions[-1].weight), std=0.05)
-    arrays = network.rounded()
-    layers = tuple(
-        (arrays[f"pixels{n}.weight"].astype(float), arrays[f"pixels{n}.bias"].astype(float)) for n in range(3)
+    arrays = network.rounded("it")
+    tables = PixelTables(
+        layers=tuple((arrays[f"it{n}.weight"].astype(float), arrays[f"it{n}.bias"].astype(float)) for n in range(3))
     )
     drawn = np.random.default_rng(1).normal(0, 40, (32, 32, 3))
-    shown = repair(PixelTables(layers=layers), drawn, 9)
-    x = blocks(torch.from_numpy(drawn).float().view(1, 32, 32, 3) / 128)
+    x = torch.from_numpy(drawn).float().permute(2, 0, 1)[None]
     with torch.no_grad():
-        wanted = planes(x + network(x, torch.tensor([9])))[0].permute(1, 2, 0).numpy() * 128 + 128
-    assert np.abs(shown - wanted.clip(0, 255)).max() < 2
-    assert np.abs(shown - np.clip(drawn + 128, 0, 255)).mean() > 2
-    assert np.array_equal(repair(PixelTables(layers=layers), drawn, 25), repair(PixelTables(layers=()), drawn, 25))
+        wanted = (x + network(x, torch.tensor([0])))[0].permute(1, 2, 0).numpy() + 128
+    assert np.abs(repair(tables, drawn, 0) - wanted.clip(0, 255)).max() < 2
+    assert np.abs(shape(tables, drawn + 128, 0) - wanted).max() < 2
+    assert np.abs(wanted - drawn - 128).mean() > 2
 
 
 def test_golden_pictures_give_the_same_codes() -> None:

@@ -17,9 +17,10 @@ from semcomp.thumbs.context import TOP, scales
 from semcomp.thumbs.tables import released
 from semcomp.thumbs.transform import forward
 from semcomp.thumbs.walk import Walk
-from train import thumbs, thumbs_data
+from train import thumbs, thumbs_data, thumbs_pixels
 from train.checkpoint import save_state
 from train.thumbs_coders import KINDS, Coder, CoderConfig, binarize
+from train.thumbs_context import Network, read_code
 from train.thumbs_simulation import chances_by_laplace, coefficients, laplace, simulate
 
 ROOT = Path(__file__).parents[2]
@@ -129,7 +130,7 @@ def test_the_simulation_asks_what_the_walk_asks() -> None:
     pixels: NDArray[np.uint8] = np.random.default_rng(2).integers(0, 256, (32, 32, 3), np.uint8)
     values = coefficients(pixels[None], tables.weights)
     assert np.array_equal(values[0], forward(pixels, None, tables.weights))
-    context, zones = tables.code.context, tables.code.zones
+    context, zones = tables.long.code.context, tables.long.code.zones
 
     def exact(high: NDArray[np.int64], middle: NDArray[np.int64], plane: int) -> NDArray[np.int64]:
         return scales(context, high, middle, plane)
@@ -143,6 +144,60 @@ def test_the_simulation_asks_what_the_walk_asks() -> None:
         def code(self, bit: int, probability: int) -> int:
             return bit
 
-    walk = Walk(tables.code, 3, values[0])
+        def codes(self, bits: list[int], probabilities: list[int]) -> list[int]:
+            return bits
+
+    walk = Walk(tables.long.code, 3, values[0])
     walk.run(Everything())
     assert np.array_equal(walk.sign * walk.low, values[0])
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """code.npz with the constants of released long codes."""
+    tables = released()
+    context = tables.long.code.context
+    layers = {
+        f"layer{n}.{kind}": values
+        for n, pair in enumerate(context.layers)
+        for kind, values in zip(("weight", "bias"), pair, strict=True)
+    }
+    looked_up = {name: getattr(context, name) for name in ("prior", "bound", "inverse", "compand")}
+    counted = {name: getattr(tables.long.code, name) for name in ("zones", "reach", "beyond", "refine", "centre")}
+    thresholds = np.array([tables.long.code.first, tables.long.code.second])
+    path = tmp_path_factory.mktemp("code") / "code.npz"
+    np.savez(path, weights=tables.weights, thresholds=thresholds, **looked_up, **counted, **layers)
+    return path
+
+
+def test_the_networks_around_the_code_learn_and_go_on_where_they_stopped(
+    data: Path, code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(name: str) -> dict[str, NDArray[np.int64]]:
+        config = thumbs_pixels.PixelsConfig(data=str(data), code=str(code), steps=6, batch=2, width=8, save_every=3)
+        (tmp_path / name).mkdir(exist_ok=True)
+        thumbs_pixels.train(config, tmp_path / name)
+        with np.load(tmp_path / name / "pixels.npz") as file:
+            return dict(file)
+
+    def save_and_stop(path: Path, state: dict[str, object]) -> None:
+        save_state(path, state)
+        raise KeyboardInterrupt
+
+    unbroken = run("whole")
+    assert any(unbroken["shaping3.weight"].ravel()) and any(unbroken["repair3.weight"].ravel())
+    assert unbroken["repair0.bias"].shape == (26, 8)
+    with monkeypatch.context() as patch:
+        patch.setattr(thumbs_pixels, "save_state", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            run("stopped")
+    again = run("stopped")
+    assert all(np.array_equal(again[name], values) for name, values in unbroken.items())
+
+
+def test_a_context_network_comes_back_from_its_integers(code: Path) -> None:
+    layers = read_code(code)[1].context.layers
+    network = Network((16,))
+    network.begin_with(layers)
+    for (weight, bias), (again, shift) in zip(layers, network.rounded(), strict=True):
+        assert np.array_equal(weight, again) and np.array_equal(bias, shift)

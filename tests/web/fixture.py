@@ -9,7 +9,7 @@ import json
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,12 @@ from semcomp.codec.codec import Codec, load
 from semcomp.errors import FormatError
 from semcomp.generative.guide import guide_of
 from semcomp.generative.noise import noise_at, noise_tile
+from semcomp.imaging.picture import from_array
 from semcomp.pipeline.rdo import choose_symbols
 from semcomp.semantics.limits import NEVER, Limits
 from semcomp.semantics.results import Segmentation
 from semcomp.types import rate_node
+from tests.releases import untrained
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -346,6 +348,79 @@ def golden(codec: Codec) -> list[dict[str, Any]]:
     return rows
 
 
+class Size(TypedDict):
+    """What a coder is told about a picture."""
+
+    height: int
+    width: int
+    quality: int
+
+
+def refined() -> dict[str, Any]:
+    """Streams of a small release that refines its tables: its integers, whole and damaged streams, what they hold."""
+    codec = Codec(untrained(latents=22))
+    release, rng, rows = codec.release, np.random.default_rng(8), []
+    assert release.refiner is not None
+    for (height, width), quality, share in (
+        ((90, 131), 60, 1), ((64, 64), 100, 1), ((17, 130), 1, 1), ((1, 1), 50, 1), ((90, 131), 80, 0.6)
+    ):  # fmt: skip
+        pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        picture, size = from_array(pixels), Size(height=height, width=width, quality=quality)
+        keep = None if share == 1 else rng.random((-(-height // 16), -(-width // 16))) < share
+        symbols = codec.quantize(codec.analyse(picture), picture, quality=quality, keep=keep)
+        stream = codec.coder.write(symbols, quality=quality)
+        for number in range(13 if len(stream) > 60 else 1):
+            data = bytearray(stream)
+            if number:
+                at = int(rng.integers(len(data)))
+                data[at:] = b"" if number % 3 == 0 else bytes([data[at] ^ 8]) + data[at + 1 :]
+            found = None
+            with suppress(FormatError):
+                found = codec.coder.read(bytes(data), **size, keep=keep)
+            z = symbols.z if found is None else found.z
+            # The graph computes what z leads to, also where z was read from a damaged stream.
+            sums = release.sigma.sums_numpy(z_of(codec, data, symbols.z.shape, quality), quality)
+            rows.append(
+                {
+                    **size,
+                    "stream": text(data),
+                    "sums": text(sums, "<f4"),
+                    "keep": None if keep is None else text(keep),
+                    "z": text(z, "<i2"),
+                    "y": None if found is None else text(found.y, "<i2"),
+                    "index": None if found is None else text(found.index, "i1"),
+                }
+            )
+    config, refiner = release.config, release.refiner
+    stored = {
+        **{
+            f"tables_{name}.{part}": getattr(each, part).astype(np.int32)
+            for name, each in (("y", release.tables_y), ("z", release.tables_z))
+            for part in ("bounds", "flat")
+        },
+        "refine.table": refiner.table.numpy().ravel(),
+    }
+    return {
+        "sizes": {"latents": config.latents, "hyper": config.hyper, "nodes": config.nodes, "passes": 4},
+        "skip": release.skip_below,
+        "hidden": config.refine_width,
+        "tables": text(save(stored)),
+        "weights": {
+            name: text(getattr(refiner, name).numpy(), "<i4") for name in ("weight1", "bias1", "weight2", "own")
+        },
+        "rows": rows,
+    }
+
+
+def z_of(codec: Codec, data: bytes | bytearray, shape: tuple[int, ...], quality: int) -> NDArray[np.int64]:
+    """z as a reader finds it in a stream, zeros where it finds none."""
+    try:
+        found = SymbolReader(bytes(data)).read(codec.coder.z_index(shape, quality=quality), codec.coder.tables_z)
+    except FormatError:
+        return np.zeros(shape, np.int64)
+    return found.astype(np.int64).reshape(shape)
+
+
 def make() -> dict[str, Any]:
     """The whole fixture."""
     rng, codec = np.random.default_rng(5), load()
@@ -388,6 +463,7 @@ def make() -> dict[str, Any]:
         },
         "sizes": {"latents": config.latents, "hyper": config.hyper, "nodes": config.nodes},
         "golden": golden(codec),
+        "refined": refined(),
     }
 
 

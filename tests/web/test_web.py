@@ -118,6 +118,51 @@ def test_parts_agree_with_the_library(built: None, tmp_path: Path) -> None:
     assert "# skipped 0" in done.stdout and "# pass 0" not in done.stdout
 
 
+@pytest.mark.filterwarnings("ignore:quality .* keeps only:semcomp.errors.SemcompWarning")
+def test_refined_tables_in_node(
+    built: None, refined_export: tuple[Codec, Path, Any], photo: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """The client on WebAssembly in node reads the library's files, and the library reads the client's."""
+    codec, graphs, _ = refined_export
+    jobs: list[dict[str, Any]] = []
+    keep = np.zeros((6, 9), np.bool_)
+    keep[1:4, 2:7] = True
+    (tmp_path / "keep").write_bytes(keep.tobytes())
+    for height, width in ((90, 131), (64, 64), (17, 121), (1, 1)):
+        pixels = np.ascontiguousarray(photo[:height, :width])
+        name = f"{width}x{height}"
+        opaque = np.dstack([pixels, np.full((height, width), 255, np.uint8)])
+        (tmp_path / f"{name}.pixels").write_bytes(opaque.tobytes())
+        for quality in (1, 60, 100):
+            save, size = f"{name}.{quality}", {"width": width, "height": height, "quality": quality}
+            (tmp_path / f"{save}.library").write_bytes(codec.encode(pixels, quality=quality))
+            jobs.append(
+                {"do": "open", "file": str(tmp_path / f"{save}.library"), "decode": True, "save": f"{save}.read"}
+            )
+            jobs.append({"do": "encode", "pixels": str(tmp_path / f"{name}.pixels"), **size, "save": f"{save}.written"})
+    jobs.append({**jobs[3], "keep": str(tmp_path / "keep"), "save": "kept"})
+    damaged = bytearray((tmp_path / "131x90.60.library").read_bytes())
+    damaged[-1] ^= 64
+    (tmp_path / "damaged").write_bytes(damaged)
+    jobs.append({"do": "open", "file": str(tmp_path / "damaged")})
+    (tmp_path / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
+    done = node("tests/nodeclient.mjs", graphs, tmp_path / "jobs.json", tmp_path)
+    assert done.returncode == 0, done.stderr[-4000:]
+    rows = json.loads(done.stdout)
+    assert rows.pop()["error"]["kind"] == "format"
+    for job, row in zip(jobs, rows, strict=False):
+        assert "error" not in row, row
+        path = tmp_path / f"{job['save']}.semc"
+        data = path.read_bytes() if path.exists() else Path(job["file"]).read_bytes()
+        symbols = codec.read_symbols(data)
+        for end, dtype, expected in (("z", "<i2", symbols.z), ("y", "<i2", symbols.y), ("index", "i1", symbols.index)):
+            assert np.array_equal(np.fromfile(tmp_path / f"{job['save']}.{end}", dtype), expected.ravel()), job
+        if job["do"] == "open":
+            shown = np.fromfile(tmp_path / f"{job['save']}.rgba", np.uint8).reshape(-1, 4)[:, :3].astype(int)
+            assert np.abs(shown - np.asarray(codec.decode(data)).reshape(-1, 3)).max() <= 3
+    assert len((tmp_path / "kept.semc").read_bytes()) < len((tmp_path / "131x90.60.written.semc").read_bytes())
+
+
 # ---- calls of the client, all in one browser ----
 
 

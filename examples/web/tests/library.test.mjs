@@ -222,3 +222,85 @@ function padded(data, { channels, rows, columns }) {
   }
   return out;
 }
+
+/** The graph "refine" in integers, from the weights of the fixture. */
+function refineWith({ weights, hidden: width, sizes }) {
+  const [weight1, bias1, weight2, own] = ["weight1", "bias1", "weight2", "own"].map((n) => array(Int32Array, weights[n]));
+  return (seen, sums, number, quality) => {
+    const channels = sizes.latents;
+    const n = sums.length / channels;
+    const index = new Int8Array(sums.length);
+    for (let place = 0; place < 4; place++) {
+      for (let at = 0; at < n; at++) {
+        const hidden = new Int32Array(width);
+        for (let k = 0; k < width; k++) {
+          let sum = bias1[((number - 1) * 100 + quality - 1) * width + k];
+          for (let c = 0; c < channels; c++) sum += weight1[k * channels + c] * seen[(c * 4 + place) * n + at];
+          hidden[k] = Math.max(0, Math.min(255, sum >> 4));
+        }
+        for (let c = 0; c < channels; c++) {
+          if (((place + c) & 3) !== number) continue;
+          let sum = sums[c * n + at] + own[c] * seen[(c * 4 + place) * n + at];
+          for (let k = 0; k < width; k++) sum += weight2[c * width + k] * hidden[k];
+          index[c * n + at] = Math.max(0, Math.min(63, sum >> 10));
+        }
+      }
+    }
+    return index;
+  };
+}
+
+compare("tables that passes refine: the library's symbols, whole and damaged streams, and its bytes", async () => {
+  const { sizes, skip: skipBelow, tables, rows } = fixture.refined;
+  const refine = refineWith(fixture.refined);
+  let [whole, refused] = [0, 0];
+  for (const row of rows) {
+    const { width, height, quality } = row;
+    const keep = row.keep && bytes(row.keep);
+    const bundle = {
+      tables: bytes(tables), manifest: { ...sizes, skipBelow, refined: true },
+      run: async (name, q, { seen, sums, number }) =>
+        name === "sigma" ? { sums: { data: array(Float32Array, row.sums), dims: [] } }
+          : { index: { data: refine(seen.data, sums.data, Number(number.data[0]), q), dims: [] } },
+    };
+    const coder = new core.Coder(bundle);
+    const read = () => coder.read(bytes(row.stream), { width, height }, quality, keep, quiet, quiet);
+    if (row.y === null) {
+      await assert.rejects(read, core.FormatError);
+      refused++;
+      continue;
+    }
+    const symbols = await read();
+    assert.deepEqual(symbols.z, array(Int16Array, row.z));
+    assert.deepEqual(symbols.y, array(Int16Array, row.y));
+    assert.deepEqual(symbols.index, array(Int8Array, row.index));
+    assert.deepEqual(coder.write(symbols, { width, height }, quality), bytes(row.stream));
+    whole++;
+  }
+  assert.ok(whole >= 5 && refused >= 5, `${whole} whole, ${refused} refused`);
+});
+
+test("quarters cover every element once, and go back where they were", () => {
+  for (const [rows, columns] of [[6, 8], [5, 7], [1, 1], [2, 3]]) {
+    const grid = { channels: 6, rows, columns };
+    const planes = Int16Array.from({ length: 6 * rows * columns }, (_, i) => i + 1);
+    const back = new Int16Array(planes.length);
+    for (let number = 0; number < 4; number++) {
+      const part = core.quarter(planes, grid, number, -7);
+      assert.equal(part.length, 6 * Math.ceil(rows / 2) * Math.ceil(columns / 2));
+      core.putQuarter(back, grid, number, part, grid);
+    }
+    assert.deepEqual(back, planes);
+  }
+});
+
+test("manifests of other versions are refused in words", () => {
+  const manifest = {
+    format: "semcomp-edge-1", entropy_id: "0".repeat(16), model_id: "0".repeat(16), name: "x",
+    sizes: { latents: 1, hyper: 1, nodes: 1, skip_below: 0, passes: 3, refined: false },
+  };
+  const parse = (more) => core.parseManifest(JSON.stringify({ ...manifest, ...more }));
+  assert.throws(() => parse({}), /an earlier version of semcomp wrote it.*write the folder again with semcomp export onnx/);
+  assert.throws(() => parse({ format: "semcomp-edge-9" }), /its format is semcomp-edge-9/);
+  assert.throws(() => parse({ format: "semcomp-edge-2" }), /it has 3 passes/);
+});

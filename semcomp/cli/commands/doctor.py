@@ -26,7 +26,7 @@ EXTRAS = {
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "edge": ("onnxruntime",),
     "eval": ("imagecodecs", "matplotlib", "bjontegaard", "lpips", "torchmetrics", "ssimulacra2"),
-    "scale": ("ray",),
+    "scale": ("fsspec", "s3fs", "pyarrow", "huggingface_hub", "ray"),
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from semcomp.cli import generative_options
+from semcomp.cli import generative_options, jpeg_output
 from semcomp.cli.argument_types import SEMANTICS, semantics_kinds, tag, whole_number
 from semcomp.cli.batch import get_codec, run_batch
 from semcomp.cli.exit_codes import UsageError
@@ -49,6 +49,7 @@ examples:
   semcomp encode photo.png --mode generative --map  a tiny file; its decoder synthesises the details
   semcomp encode street.png --keep people,car --head street        these at the quality, the rest at a low one
   semcomp encode street.png --keep people,car --head street --drop the decoder synthesises the rest
+  semcomp encode photo.png --as jpeg --psnr 33 --weights restorer.safetensors     a JPEG file, made for semcomp restore
 """
 
 
@@ -76,6 +77,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         help="store a thumbnail of at most this many bytes, shown while the file loads (48)",
     )
     generative_options.add_encode_options(parser)
+    jpeg_output.add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -108,6 +110,8 @@ def _add_semantics_options(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Encode every input; returns the exit code."""
+    if jpeg_output.is_asked_for(options):
+        return jpeg_output.run(options)
     plan = plan_jobs(options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc")
     check_semantics(options, len(plan.jobs) + len(plan.unusable))
     generative_options.check(options, len(plan.jobs) + len(plan.unusable))

@@ -15,6 +15,8 @@ from semcomp.cli.paths import IMAGE_SUFFIXES, STREAM, list_jobs, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.cli.terminal import complain, say, say_document, say_json
 from semcomp.errors import SemcompError
+from semcomp.storage.files import local_copy
+from semcomp.storage.urls import is_url
 
 EXIT_LIMIT = 5
 TASKS = "semcomp.tasks"
@@ -31,7 +33,8 @@ examples:
 A run with -o DIR that was interrupted goes on where it stopped. Codecs: semcomp; jpeg, webp, avif, jpeg2000 by
 Pillow; jxl by imagecodecs and heic by pillow-heif, where they are installed; CompressAI's bmshj2018-factorized,
 bmshj2018-hyperprior, mbt2018-mean and cheng2020-anchor: with their pretrained weights where those are on this machine
-(nothing is downloaded), else their speed alone.
+(nothing is downloaded), else their speed alone; jpeg+restore, JPEG files that semcomp restore decodes, and
+jpeg+restore=FILE with weights from a file.
 """
 
 
@@ -182,13 +185,14 @@ def _plan(options: Namespace, names: tuple[str, ...]) -> Any:
     jobs, unusable, notes = list_jobs(options.inputs, read_suffixes=IMAGE_SUFFIXES)
     if unusable or not jobs:
         raise SemcompError(f"{unusable[0].source}: {unusable[0].reason}" if unusable else "no picture found")
-    if any(job.source == STREAM or is_pipe(Path(job.source)) for job in jobs):
+    if any(job.source == STREAM or (not is_url(job.source) and is_pipe(Path(job.source))) for job in jobs):
         raise UsageError("eval reads every picture several times, and a pipe can be read once: save it to a file")
     for note in notes:
         complain(f"semcomp eval: {note}")
-    paths = [Path(job.source) for job in jobs]
+    sources = [job.source for job in jobs]
     if options.limit:
-        paths = list(evenly(paths, options.limit))
+        sources = list(evenly(sources, options.limit))
+    paths = [Path(local_copy(source)) for source in sources]
     return EvalPlan(
         paths=tuple(paths),
         codecs=tuple(names),

@@ -43,8 +43,8 @@ def run(options: Namespace) -> int:
     ]
     if not options.names:
         groups += [
-            (head_names(), lambda name: _of_head(load_head(name))),
-            (generator_names(), lambda name: _of_generator(load_generator(name))),
+            (head_names(), lambda name: head_facts(load_head(name))),
+            (generator_names(), lambda name: generator_facts(load_generator(name))),
         ]
     code = EXIT_OK
     for group, facts_of in groups:
@@ -59,7 +59,8 @@ def run(options: Namespace) -> int:
     return code
 
 
-def _of_head(head: Head) -> dict[str, Any]:
+def head_facts(head: Head) -> dict[str, Any]:
+    """What a head knows about itself."""
     return {
         "kind": "head",
         "name": head.name,
@@ -72,7 +73,8 @@ def _of_head(head: Head) -> dict[str, Any]:
     }
 
 
-def _of_generator(made: TrainedGenerator) -> dict[str, Any]:
+def generator_facts(made: TrainedGenerator) -> dict[str, Any]:
+    """What a generator knows about itself."""
     from semcomp.generative.network import kmac_per_pixel
 
     return {

@@ -41,7 +41,11 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         help="bytes of a code at most (32); its text is a third longer",
     )
     parser.add_argument("--uri", action="store_true", help="print the thumbnail as a data URI instead of a text")
-    parser.add_argument("--show", metavar="TEXT", help="draw a text instead of reading photos; needs -o")
+    parser.add_argument(
+        "--show",
+        metavar="TEXT",
+        help="draw a text instead of reading photos, --show=TEXT where it begins with -; needs -o",
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="image file for --show, or - for PNG on stdout")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite a file that exists")
     parser.add_argument(

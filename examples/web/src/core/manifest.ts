@@ -3,7 +3,9 @@ import type { HeadFacts } from "../api.ts";
 import { ModelError } from "./errors.ts";
 import { type Limits, limitsOf } from "./limits.ts";
 
-const FORMAT = "semcomp-edge-1";
+const FORMAT = "semcomp-edge-2";
+/** Versions whose graphs this client no longer runs. */
+const EARLIER = ["semcomp-edge-1"];
 
 export interface StoredFile {
   file: string;
@@ -34,6 +36,12 @@ export interface Manifest {
   hyper: number;
   nodes: number;
   skipBelow: number;
+  /** Passes of y, 2 or 4. */
+  passes: number;
+  /** Whether the integers of a pass refine the tables of the next. */
+  refined: boolean;
+  /** Whether symbols decode towards the centroid of their interval. */
+  centroid: boolean;
   tables: StoredFile;
   graphs: Map<string, Graph>;
   heads: Map<string, HeadFacts & { graph: string; limits: Limits }>;
@@ -44,14 +52,19 @@ export interface Manifest {
 export function parseManifest(text: string): Manifest {
   try {
     const json = JSON.parse(text);
+    if (EARLIER.includes(json.format)) {
+      throw new Error(`an earlier version of semcomp wrote it, ${json.format}; this client reads ${FORMAT}`);
+    }
     if (json.format !== FORMAT) throw new Error(`its format is ${json.format}, not ${FORMAT}`);
     for (const key of ["entropy_id", "model_id"]) {
       if (!/^[0-9a-f]{16}$/.test(json[key])) throw new Error(`its ${key} is ${json[key]}`);
     }
-    const { latents, hyper, nodes, skip_below: skipBelow } = json.sizes;
+    const { latents, hyper, nodes, skip_below: skipBelow, passes, refined, centroid } = json.sizes;
     if (![latents, hyper, nodes, skipBelow].every(Number.isInteger)) throw new Error("a size is no number");
+    if (passes !== (refined ? 4 : 2)) throw new Error(`it has ${passes} passes`);
     return {
       name: String(json.name), entropyId: json.entropy_id, modelId: json.model_id, latents, hyper, nodes, skipBelow,
+      passes, refined: Boolean(refined), centroid: Boolean(centroid),
       tables: stored(json.tables),
       graphs: new Map(Object.entries<any>(json.graphs).map(([name, graph]) => [name, graphOf(graph)])),
       heads: new Map(Object.entries<any>(json.heads).map(([name, head]) => [name, { name, ...headOf(head) }])),

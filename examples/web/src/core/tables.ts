@@ -73,7 +73,7 @@ interface TensorEntry {
   data_offsets: [number, number];
 }
 
-/** The int32 vectors of a safetensors file. ModelError where it is damaged. */
+/** The vectors of a safetensors file, of 32-bit integers or of bytes. ModelError where it is damaged. */
 export function parseVectors(data: Uint8Array): Map<string, Int32Array> {
   const vectors = new Map<string, Int32Array>();
   try {
@@ -85,10 +85,11 @@ export function parseVectors(data: Uint8Array): Map<string, Int32Array> {
       if (name === "__metadata__") continue;
       const [start, end] = entry.data_offsets;
       const body = data.slice(8 + length + start, 8 + length + end);
-      if (entry.dtype !== "I32" || entry.shape.length !== 1 || body.length !== 4 * entry.shape[0]!) {
-        throw new Error(`${name} is no vector of 32-bit integers`);
+      const bytes = { I32: 4, I8: 1 }[entry.dtype];
+      if (!bytes || entry.shape.length !== 1 || body.length !== bytes * entry.shape[0]!) {
+        throw new Error(`${name} is no vector of integers`);
       }
-      vectors.set(name, new Int32Array(body.buffer));
+      vectors.set(name, bytes === 4 ? new Int32Array(body.buffer) : Int32Array.from(new Int8Array(body.buffer)));
     }
   } catch (error) {
     throw new ModelError(`the tables are no safetensors file (${(error as Error).message}); export the graphs again`);
@@ -102,4 +103,11 @@ export function tablesOf(vectors: Map<string, Int32Array>, latent: "z" | "y"): T
   const flat = vectors.get(`tables_${latent}.flat`);
   if (!bounds || !flat) throw new ModelError(`the tables of ${latent} are missing; export the graphs again`);
   return new Tables(bounds, flat);
+}
+
+/** The surprise table of weights whose passes refine their tables, (64, 1024). */
+export function surpriseOf(vectors: Map<string, Int32Array>): Int8Array {
+  const table = vectors.get("refine.table");
+  if (table?.length !== 64 * 1024) throw new ModelError("the surprise table is missing; export the graphs again");
+  return Int8Array.from(table);
 }

@@ -1,7 +1,7 @@
 // Shows the code of a thumbnail: `decodeThumb(code, tables)`. Any prefix of a code is a coarser thumbnail.
 import { FormatError } from "./errors.ts";
 import { AREA } from "./thumbcontext.ts";
-import type { ThumbTables } from "./thumbtables.ts";
+import type { Layer, ThumbTables } from "./thumbtables.ts";
 import { Walk } from "./thumbwalk.ts";
 
 const RATIOS: [number, number][] = [
@@ -10,8 +10,9 @@ const RATIOS: [number, number][] = [
   [10, 3], [4, 1], [5, 1], [6, 1], [8, 1],
 ];
 const SIDE = 32;
+/** First byte of what a code without bytes is taken for: a long code, which shows a grey square. */
+const EMPTY = 0x80;
 const BLOCKS = 16;
-const LEVELS_WITH_NETWORK = 19;
 const UNIT = 4;
 const SCALE = 1024;
 const COLOUR = [
@@ -44,28 +45,34 @@ export function thumbFromText(text: string): Uint8Array {
   return Uint8Array.from(atob(whole.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
 }
 
-function unpackHeader(first: number): { ratio: [number, number]; hasAlpha: boolean } {
+interface Header {
+  ratio: [number, number];
+  hasAlpha: boolean;
+  short: boolean;
+}
+
+function unpackHeader(first: number): Header {
   const number = first & 0x3f;
-  if (first & 0x80 || number > 2 * RATIOS.length) {
+  if (number > 2 * RATIOS.length) {
     throw new FormatError(
       `the thumbnail's code begins with byte 0x${first.toString(16).padStart(2, "0")}, which this version does not `
         + "know: load a newer page, or check that the code is whole",
     );
   }
-  const hasAlpha = (first & 0x40) !== 0;
-  if (!number) return { ratio: [1, 1], hasAlpha };
-  const [width, height] = RATIOS[(number - 1) % RATIOS.length]!;
-  return { ratio: number <= RATIOS.length ? [width, height] : [height, width], hasAlpha };
+  const [width, height] = number ? RATIOS[(number - 1) % RATIOS.length]! : [1, 1];
+  const ratio: [number, number] = number <= RATIOS.length ? [width, height] : [height, width];
+  return { ratio, hasAlpha: (first & 0x40) !== 0, short: (first & 0x80) === 0 };
 }
 
 /** The picture of a code, or of the beginning of one; an empty code is a grey square. */
 export function decodeThumb(code: Uint8Array, tables: ThumbTables): Thumb {
-  const { ratio, hasAlpha } = code.length ? unpackHeader(code[0]!) : { ratio: [1, 1] as [number, number], hasAlpha: false };
+  const { ratio, hasAlpha, short } = unpackHeader(code[0] ?? EMPTY);
   const channels = hasAlpha ? 4 : 3;
-  const walk = new Walk(tables, channels, code.subarray(1));
+  const family = short ? tables.short : tables.long;
+  const walk = new Walk(family, channels, code.subarray(1));
   walk.run();
-  const planes = inverseDct(walk.shown(), channels, tables.weights, tables.lift[walk.level]! / 256);
-  const colours = repair(tables, toColours(planes), walk.level);
+  const planes = inverseDct(walk.shown(), channels, tables.weights, family.lift[walk.level]! / 256);
+  const colours = repair(family.repair, toColours(planes), walk.level);
   const rgba = new Uint8ClampedArray(4 * AREA);
   for (let i = 0; i < AREA; i++) {
     for (let c = 0; c < 3; c++) rgba[4 * i + c] = Math.floor((colours[3 * i + c]! + 128 * UNIT + UNIT / 2) / UNIT);
@@ -128,47 +135,49 @@ const BLOCK_PLACE = Int32Array.from({ length: 3 * AREA }, (_, i) => {
   return ((y >> 1) * BLOCKS + (x >> 1)) * 12 + ((y & 1) * 2 + (x & 1)) * 3 + c;
 });
 
-function repair(tables: ThumbTables, colours: Float64Array, level: number): Float64Array {
-  if (level > LEVELS_WITH_NETWORK || !tables.pixels.length) return colours;
+function repair(layers: Layer[], colours: Float64Array, level: number): Float64Array {
+  if (!layers.length) return colours;
   let x: Float64Array = new Float64Array(3 * AREA);
   for (let i = 0; i < colours.length; i++) x[BLOCK_PLACE[i]!] = colours[i]!;
-  tables.pixels.forEach(({ weight, bias, columns }, number) => {
-    x = convolve(x, weight, bias, columns, level, number + 1 < tables.pixels.length);
+  layers.forEach((layer, number) => {
+    x = convolve(x, layer, level, number + 1 < layers.length);
   });
   return colours.map((value, i) => value + x[BLOCK_PLACE[i]!]!);
 }
 
 /** 3x3 convolution of (16, 16, inputs) with zeros around; zeros inside cost nothing. */
-function convolve(
-  x: Float64Array, weight: Float64Array, bias: Float64Array, outputs: number, level: number, rectify: boolean,
-): Float64Array {
+function convolve(x: Float64Array, { weight, bias, columns }: Layer, level: number, rectify: boolean): Float64Array {
+  const outputs = columns;
   const inputs = x.length / (BLOCKS * BLOCKS);
   const out = new Float64Array(BLOCKS * BLOCKS * outputs);
-  for (let p = 0; p < BLOCKS * BLOCKS; p++) {
-    for (let o = 0; o < outputs; o++) out[p * outputs + o] = bias[level * outputs + o]!;
-  }
+  const sums = new Float64Array(outputs);
+  const start = level * outputs;
   for (let y = 0; y < BLOCKS; y++) {
     for (let column = 0; column < BLOCKS; column++) {
-      for (let i = 0; i < inputs; i++) {
-        const value = x[(y * BLOCKS + column) * inputs + i]!;
-        if (!value) continue;
-        for (let dy = 0; dy < 3; dy++) {
-          const row = y + 1 - dy;
-          if (row < 0 || row >= BLOCKS) continue;
-          for (let dx = 0; dx < 3; dx++) {
-            const target = column + 1 - dx;
-            if (target < 0 || target >= BLOCKS) continue;
-            let w = ((dy * 3 + dx) * inputs + i) * outputs;
-            const start = (row * BLOCKS + target) * outputs;
-            for (let o = start; o < start + outputs; o++) out[o]! += value * weight[w++]!;
+      for (let o = 0; o < outputs; o++) sums[o] = bias[start + o]!;
+      for (let tap = 0; tap < 9; tap++) {
+        const row = y + Math.floor(tap / 3) - 1;
+        const source = column + (tap % 3) - 1;
+        if (row < 0 || row >= BLOCKS || source < 0 || source >= BLOCKS) continue;
+        const from = (row * BLOCKS + source) * inputs;
+        for (let i = 0; i < inputs; i++) {
+          const value = x[from + i]!;
+          if (value === 0) continue;
+          const w = (tap * inputs + i) * outputs;
+          for (let o = 0; o < outputs; o += 4) {
+            sums[o]! += value * weight[w + o]!;
+            sums[o + 1]! += value * weight[w + o + 1]!;
+            sums[o + 2]! += value * weight[w + o + 2]!;
+            sums[o + 3]! += value * weight[w + o + 3]!;
           }
         }
       }
+      const target = (y * BLOCKS + column) * outputs;
+      for (let o = 0; o < outputs; o++) {
+        const value = Math.floor(sums[o]! / SCALE);
+        out[target + o] = rectify && value < 0 ? 0 : value;
+      }
     }
-  }
-  for (let i = 0; i < out.length; i++) {
-    const value = Math.floor(out[i]! / SCALE);
-    out[i] = rectify && value < 0 ? 0 : value;
   }
   return out;
 }

@@ -1,5 +1,5 @@
 // What a thumbnail's decoded coefficients say about those still to come; semcomp/thumbs/context.py says the same.
-import type { ThumbTables } from "./thumbtables.ts";
+import type { Family, Layer } from "./thumbtables.ts";
 
 const FEATURES = 19;
 const SHIFT = 64;
@@ -29,18 +29,22 @@ export class Context {
   private readonly x = new Float64Array(FEATURES);
   private readonly buffers: Float64Array[];
 
-  constructor(private readonly tables: ThumbTables) {
+  constructor(private readonly tables: Family) {
     this.buffers = tables.context.map((layer) => new Float64Array(layer.bias.length));
   }
 
-  /** Fills `state.scale` where a coefficient is known or, unless `known` alone is wanted, may be asked about. */
-  estimate(state: State, zone: number, plane: number, known = false): void {
+  /**
+   * Fills `state.scale` where a coefficient is known or, unless `known` alone is wanted, may be asked about; not where
+   * `skip` is set.
+   */
+  estimate(state: State, zone: number, plane: number, known = false, skip?: Uint8Array): void {
     const { prior } = this.tables;
     this.activities(state, zone);
     for (let c = 0; c < state.channels; c++) {
       for (let u = 0; u < zone; u++) {
         for (let v = 0; v < zone; v++) {
           const place = c * AREA + u * 32 + v;
+          if (skip?.[place]) continue;
           const asked = !known && (plane === 0 || prior[place]! >= 16 * plane - HOPELESS);
           if (state.low[place]! > 0 || (asked && state.high[place]! > plane)) {
             this.features(state, zone, plane, c, u, v);
@@ -132,16 +136,38 @@ export class Context {
     let x: Float64Array = this.x;
     const last = this.tables.context.length - 1;
     for (let n = 0; n <= last; n++) {
-      const { weight, bias, columns } = this.tables.context[n]!;
+      const layer = this.tables.context[n]!;
       const out = this.buffers[n]!;
-      for (let i = 0, at = 0; i < out.length; i++) {
-        let sum = bias[i]!;
-        for (let j = 0; j < columns; j++) sum += weight[at++]! * x[j]!;
-        sum = Math.floor(sum / SHIFT);
-        out[i] = n < last && sum < 0 ? 0 : sum;
+      const fours = out.length & ~3;
+      for (let i = 0; i < fours; i += 4) sumFour(layer, x, out, i);
+      for (let i = fours; i < out.length; i++) {
+        let sum = layer.bias[i]!;
+        for (let j = 0, at = i * layer.columns; j < layer.columns; j++) sum += layer.weight[at++]! * x[j]!;
+        out[i] = sum;
+      }
+      for (let i = 0; i < out.length; i++) {
+        const value = Math.floor(out[i]! / SHIFT);
+        out[i] = n < last && value < 0 ? 0 : value;
       }
       x = out;
     }
     return x[0]!;
   }
+}
+
+/** Four outputs of a layer at once: their sums do not wait for each other. */
+function sumFour({ weight, bias, columns }: Layer, x: Float64Array, out: Float64Array, first: number): void {
+  let [a, b, c, d] = [bias[first]!, bias[first + 1]!, bias[first + 2]!, bias[first + 3]!];
+  let at = first * columns;
+  for (let j = 0; j < columns; j++, at++) {
+    const value = x[j]!;
+    a += weight[at]! * value;
+    b += weight[at + columns]! * value;
+    c += weight[at + 2 * columns]! * value;
+    d += weight[at + 3 * columns]! * value;
+  }
+  out[first] = a;
+  out[first + 1] = b;
+  out[first + 2] = c;
+  out[first + 3] = d;
 }

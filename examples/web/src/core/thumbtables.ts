@@ -9,9 +9,8 @@ export interface Layer {
   columns: number;
 }
 
-export interface ThumbTables {
-  /** Weight of each coefficient, (4, 32, 32). */
-  weights: Float64Array;
+/** What belongs to short codes alone, or to long ones alone. */
+export interface Family {
   /** Gain of the higher frequencies at each level, times 256. */
   lift: Int32Array;
   prior: Int32Array;
@@ -26,7 +25,15 @@ export interface ThumbTables {
   centre: Int32Array;
   thresholds: Int32Array;
   context: Layer[];
-  pixels: Layer[];
+  /** The network that repairs pixels; no layers leave them as they are. */
+  repair: Layer[];
+}
+
+export interface ThumbTables {
+  /** Weight of each coefficient, (4, 32, 32). */
+  weights: Float64Array;
+  short: Family;
+  long: Family;
 }
 
 const FORMAT = "semcomp-thumbs-1";
@@ -77,9 +84,19 @@ function build(bytes: Uint8Array): ThumbTables {
     }
     return found;
   };
+  const family = (prefix: string, lift: Int32Array, repair: Layer[]): Family => {
+    const shared = ["bound", "inverse", "compand", "thresholds"] as const;
+    const own = ["prior", "zones", "reach", "beyond", "refine", "centre"] as const;
+    const arrays = Object.fromEntries([
+      ...shared.map((name) => [name, take(name)[0]]), ...own.map((name) => [name, take(prefix + name)[0]]),
+    ]) as Record<(typeof shared)[number] | (typeof own)[number], Int32Array>;
+    return { ...arrays, lift, repair, context: layers(`${prefix}layer`) };
+  };
   const [stored] = take("weights");
-  const names = ["lift", "prior", "bound", "inverse", "compand", "zones", "reach", "beyond", "refine", "centre", "thresholds"] as const;
-  const arrays = Object.fromEntries(names.map((name) => [name, take(name)[0]])) as Record<(typeof names)[number], Int32Array>;
-  const weights = Float64Array.from(stored, (value) => value / WEIGHT_UNIT);
-  return { weights, ...arrays, context: layers("layer"), pixels: layers("pixels") };
+  const [lift] = take("lift");
+  return {
+    weights: Float64Array.from(stored, (value) => value / WEIGHT_UNIT),
+    short: family("short.", new Int32Array(lift.length).fill(256), layers("repair")),
+    long: family("", lift, []),
+  };
 }

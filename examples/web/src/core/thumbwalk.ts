@@ -1,6 +1,6 @@
 // Reads a thumbnail's code as far as its bytes settle it; semcomp/thumbs/walk.py and bitcoder.py say the same.
 import { AREA, Context, HOPELESS, type State, TOP } from "./thumbcontext.ts";
-import type { ThumbTables } from "./thumbtables.ts";
+import type { Family } from "./thumbtables.ts";
 
 const BINS = 64;
 const HALF = 1 << 15;
@@ -60,7 +60,7 @@ export class Walk implements State {
   private readonly context: Context;
   private readonly decoder: BitDecoder;
 
-  constructor(private readonly tables: ThumbTables, readonly channels: number, code: Uint8Array) {
+  constructor(private readonly tables: Family, readonly channels: number, code: Uint8Array) {
     const size = channels * AREA;
     this.high = new Int32Array(size).fill(TOP);
     this.low = new Int32Array(size);
@@ -85,6 +85,7 @@ export class Walk implements State {
     this.level = 2 * (TOP - 1 - this.plane);
     const known = this.places(zone, (place) => this.low[place]! > 0);
     const visited = new Uint8Array(this.low.length);
+    this.context.estimate(this, zone, this.plane);
     for (const place of known) visited[place] = 1;
     this.ask(zone, first, visited);
     if (this.decoder.exhausted) return;
@@ -93,6 +94,7 @@ export class Walk implements State {
       if (this.decoder.exhausted) return;
     }
     this.level++;
+    this.context.estimate(this, zone, this.plane, false, visited);
     this.ask(zone, this.plane ? second : 0, visited);
   }
 
@@ -109,7 +111,6 @@ export class Walk implements State {
   /** Reads which of the likely coefficients reach the plane, the likeliest first. */
   private ask(zone: number, least: number, visited: Uint8Array): void {
     const { plane, tables, high } = this;
-    this.context.estimate(this, zone, plane);
     const chance = (place: number): number =>
       tables.reach[(Math.min(high[place]! - plane, 3) - 1) * BINS + binOf(this.scale[place]!, plane)]!;
     const likely = this.places(zone, (place) =>

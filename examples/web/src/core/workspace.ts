@@ -54,6 +54,11 @@ export class Workspace {
     return this.codec.decoderRuns;
   }
 
+  private get entropyGraphs(): string[] {
+    const { encoder, latents } = this.codec.coder.graphs;
+    return [...encoder, ...latents];
+  }
+
   facts(threads: number, simd: boolean): ClientFacts {
     const { name, entropyId, modelId } = this.bundle.manifest;
     return { codec: name, entropyId, modelId, heads: this.bundle.heads, threads, simd, maxPixels: this.limit };
@@ -89,7 +94,7 @@ export class Workspace {
     }
     const regions = keep && packKeep(keep, columns);
     const timer = new Timer();
-    await timer.time("download", () => this.bundle.need(ENTROPY, progress));
+    await timer.time("download", () => this.bundle.need(this.entropyGraphs, progress));
     const { symbols, yHat } = await timer.time("quantize", () =>
       this.codec.coder.quantize(photo.y, photo, quality, keep, progress));
     const body = await timer.time("entropy", () => this.codec.coder.write(symbols, photo, quality));
@@ -123,7 +128,7 @@ export class Workspace {
     const keep = keepOf(container);
     const facts = factsOf(container, bytes.length, keep, this.bundle.manifest);
     const timer = new Timer();
-    await timer.time("download", () => this.bundle.need(LATENTS, progress));
+    await timer.time("download", () => this.bundle.need(this.codec.coder.graphs.latents, progress));
     const symbols = await timer.time("entropy", () =>
       this.codec.coder.read(
         chunkOf(container, Kind.SYMBOLS)!, header, quality, keep,
@@ -259,9 +264,6 @@ export class Workspace {
     return this.current;
   }
 }
-
-const LATENTS = ["sigma", "mean_first", "mean_second"];
-const ENTROPY = ["hyper", ...LATENTS];
 
 function mapBody(answer: Omit<Segmentation, "timings">, cell: number): Bytes {
   const { classes, palette, head, width, height } = answer;

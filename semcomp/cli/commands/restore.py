@@ -1,0 +1,126 @@
+"""`semcomp restore`: JPEG files -> images without the marks of compression."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from argparse import Namespace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semcomp.cli.argument_types import job_count
+from semcomp.cli.batch import run_batch
+from semcomp.cli.exit_codes import UsageError
+from semcomp.cli.failures import concerning
+from semcomp.cli.output_formats import format_name, image_bytes
+from semcomp.cli.paths import STREAM, Job, check_target, plan_jobs, read_source, write_target
+from semcomp.cli.shared_options import NewParser, SharedOptions
+
+if TYPE_CHECKING:
+    from semcomp.restoration.restorer_file import TrainedRestorer
+
+KEYS = ("width", "height", "input_bytes", "bytes", "format", "progressive", "damage", "made_for")
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
+
+_EPILOG = """\
+examples:
+  semcomp restore photo.jpg --weights restorer.safetensors       photo.png
+  semcomp restore photos/ -o clean/ -j 4 --weights ...           a folder, mirrored
+  semcomp restore photo.jpg --strength 0.5 --weights ...         half of the way
+  cat photo.jpg | semcomp restore - --weights ... > photo.png
+
+The result is one of the pictures that the file could have been made of: no coefficient leaves the cell that it was
+quantised in.
+"""
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.batch, shared.output],
+        epilog=_EPILOG,
+        description="Remove the marks of compression from JPEG files (PNG unless told otherwise).",
+    )
+    parser.add_argument(
+        "--strength", type=share, default=1.0, metavar="0..1", help="how far to go, 0 changes nothing (1)"
+    )
+    parser.add_argument("--format", metavar="FMT", help="png, webp, tiff, bmp, ppm (lossless), jpg or avif")
+    parser.add_argument(
+        "--weights", default="restorer", metavar="FILE", help="weights of the restorer (what comes with this version)"
+    )
+    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (cpu)")
+    parser.add_argument("--threads", type=job_count, metavar="N", help="CPU threads in total (every core)")
+    parser.set_defaults(run=run)
+
+
+def share(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number from 0 to 1")
+    return value
+
+
+def run(options: Namespace) -> int:
+    """Restore every input; returns the exit code."""
+    name = format_name(options.format) if options.format else "png"
+    plan = plan_jobs(options.inputs, output=options.output, read_suffixes=JPEG_SUFFIXES, write_suffix=f".{name}")
+    if not options.format and options.output not in (None, STREAM):
+        for job in plan.jobs:
+            format_name(Path(job.target).suffix)  # an unknown suffix is wrong usage, before any work
+    if plan.jobs:
+        with concerning(options.weights, what="the restorer"):
+            get_restorer(options.weights, options.threads)
+    elif not plan.unusable:
+        raise UsageError("give at least one JPEG file")
+    return run_batch(restore_one, plan, options, keys=KEYS)
+
+
+@lru_cache(maxsize=1)
+def get_restorer(weights: str, threads: int | None) -> TrainedRestorer:
+    """Return the restorer of this process."""
+    import torch
+
+    from semcomp.restoration.restorer_file import load_restorer
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load_restorer(weights)
+
+
+def restore_one(job: Job, options: Namespace) -> dict[str, Any]:
+    """Restore one file and write it; returns the values of `KEYS` and the line to show."""
+    check_target(job.target, force=options.force)
+    restorer = get_restorer(options.weights, options.threads)
+    from semcomp.codec.device import checked_device
+    from semcomp.imaging.picture import to_pil
+    from semcomp.jpeg.reader import read_jpeg
+    from semcomp.jpeg.records import restorer_mark
+    from semcomp.restoration.restore import restored_picture
+
+    device = checked_device(options.device)
+    start = time.perf_counter()
+    data = read_source(job.source)
+    file = read_jpeg(data)
+    picture = restored_picture(file, restorer, strength=options.strength, device=device)
+    suffix = "png" if job.target == STREAM else Path(job.target).suffix
+    name = format_name(options.format or suffix)
+    output = image_bytes(to_pil(picture), name=name)
+    write_target(job.target, output, force=options.force)
+    mark = restorer_mark(file)
+    return {
+        "width": picture.width,
+        "height": picture.height,
+        "input_bytes": len(data),
+        "bytes": len(output),
+        "format": name,
+        "progressive": file.progressive,
+        "damage": file.damage or None,
+        "made_for": mark.hex() if mark else None,
+        "seconds": time.perf_counter() - start,
+        "line": f"{picture.width}x{picture.height}  {len(output):,} B  {{seconds}}",
+    }

@@ -1,0 +1,110 @@
+"""`semcomp encode --as jpeg`: JPEG files that were made for the restorer."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from semcomp.cli.batch import run_batch
+from semcomp.cli.exit_codes import UsageError
+from semcomp.cli.failures import concerning
+from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
+
+KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "ratio", "psnr_db", "plain_psnr_db", "restorer")
+_OTHERS = {
+    "semantics": "--semantics",
+    "head": "--head",
+    "label_map": "--label-map",
+    "tag": "--tag",
+    "preview": "--preview",
+    "keep": "--keep",
+    "keep_mask": "--keep-mask",
+    "keep_box": "--keep-box",
+    "map": "--map",
+    "drop": "--drop",
+    "quality": "--quality",
+    "generator": "--generator",
+}
+"""Options of `.semc` files by their names in the namespace."""
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of `encode` that make JPEG files."""
+    group = parser.add_argument_group("JPEG files for any viewer, smaller for those who restore them")
+    group.add_argument(
+        "--as",
+        dest="form",
+        choices=("semc", "jpeg"),
+        default="semc",
+        help="jpeg: a standard JPEG file, optimised through the restorer; takes --psnr, --max-bytes or --bpp (semc)",
+    )
+    group.add_argument(
+        "--weights", default="restorer", metavar="FILE", help="weights of the restorer (what comes with this version)"
+    )
+
+
+def is_asked_for(options: Namespace) -> bool:
+    """Whether the result is a JPEG file."""
+    return bool(options.form == "jpeg")
+
+
+def run(options: Namespace) -> int:
+    """Encode every input; returns the exit code."""
+    _check(options)
+    plan = plan_jobs(options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".jpg")
+    from semcomp.cli.commands.restore import get_restorer
+
+    with concerning(options.weights, what="the restorer"):
+        get_restorer(options.weights, options.threads)
+    options = Namespace(**{**vars(options), "model": "base", "device": None})
+    return run_batch(encode_one, plan, options, keys=KEYS)
+
+
+def _check(options: Namespace) -> None:
+    given = [flag for name, flag in _OTHERS.items() if getattr(options, name, None)]
+    if getattr(options, "mode", "faithful") == "generative":
+        given.append("--mode generative")
+    if given:
+        raise UsageError(f"{given[0]} belongs to .semc files, and --as jpeg writes a JPEG file: leave one of them out")
+    if options.model != "base":
+        raise UsageError("--model names weights of the codec of .semc files: --as jpeg takes --weights")
+    if options.psnr is None and options.max_bytes is None and options.bpp is None:
+        raise UsageError("--as jpeg needs a target: give --psnr, --max-bytes or --bpp")
+
+
+def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
+    """Encode one file and write it; returns the values of `KEYS` and the line to show."""
+    check_target(job.target, force=options.force)
+    from semcomp.cli.commands.restore import get_restorer
+    from semcomp.imaging.picture import open_picture
+    from semcomp.restoration.compact import encode_compact
+
+    restorer = get_restorer(options.weights, options.threads)
+    start = time.perf_counter()
+    source = read_source(job.source)
+    picture = open_picture(
+        source,
+        convert=options.convert,
+        convert_colour=options.convert_colour,
+        keep_hidden_colour=options.keep_hidden_colour,
+    )
+    area = picture.width * picture.height
+    most = options.max_bytes if options.bpp is None else int(options.bpp * area / 8)
+    encoded = encode_compact(picture, restorer, psnr=options.psnr, max_bytes=most, strip=options.strip)
+    write_target(job.target, encoded.data, force=options.force)
+    bpp, ratio = 8 * len(encoded.data) / area, len(source) / len(encoded.data)
+    figures = f"{encoded.psnr_db:.2f} dB restored, {encoded.plain_psnr_db:.2f} dB as it is"
+    return {
+        "width": picture.width,
+        "height": picture.height,
+        "input_bytes": len(source),
+        "bytes": len(encoded.data),
+        "bpp": round(bpp, 6),
+        "ratio": round(ratio, 4),
+        "psnr_db": encoded.psnr_db,
+        "plain_psnr_db": encoded.plain_psnr_db,
+        "restorer": restorer.restorer_id.hex(),
+        "seconds": time.perf_counter() - start,
+        "line": f"{len(encoded.data):,} B  {bpp:.2f} bpp  {ratio:.1f}x  {{seconds}}  {figures}",
+    }

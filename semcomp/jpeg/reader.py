@@ -1,0 +1,185 @@
+"""JPEG files to quantised coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semcomp.errors import ImageError
+from semcomp.jpeg.huffman import Bits
+from semcomp.jpeg.progressive import first_ac, first_dc, more_ac, more_dc
+from semcomp.jpeg.segments import RST0, SOI, Frame, Scan, read_segments
+from semcomp.jpeg.sequential import decode_interval
+from semcomp.jpeg.standard import ZIGZAG
+
+
+@dataclass(frozen=True, kw_only=True)
+class JpegPlane:
+    """The coefficients of one component."""
+
+    coefficients: NDArray[np.int16]
+    """Quantised, (rows, columns, 64), in rows of a block. Whole units are kept, also beyond the edge of the picture."""
+    steps: NDArray[np.int64]
+    """(64,), in rows of a block."""
+    horizontal: int
+    vertical: int
+    """Sampling factors."""
+    identifier: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class JpegFile:
+    """A JPEG file without entropy coding."""
+
+    width: int
+    height: int
+    planes: tuple[JpegPlane, ...]
+    progressive: bool = False
+    records: tuple[tuple[int, bytes], ...] = ()
+    """(Marker, payload) of application segments and comments."""
+    damage: str = ""
+    """What could not be read, in words; empty for a whole file."""
+
+    @property
+    def factors(self) -> tuple[int, int]:
+        """The largest (vertical, horizontal) sampling factors."""
+        return max(plane.vertical for plane in self.planes), max(plane.horizontal for plane in self.planes)
+
+
+def read_jpeg(data: bytes) -> JpegFile:
+    """Read the coefficients of a file. Of a damaged file, what can be read is returned, and `damage` says so.
+
+    Args:
+        data: The bytes of a baseline, extended or progressive file with Huffman codes and 8 bits a channel.
+
+    Raises:
+        ImageError: The data is not such a file, or no block of it can be read.
+    """
+    found = read_segments(data)
+    if found.frame is None or not found.scans:
+        raise ImageError(f"the JPEG file holds no picture: {found.damage or 'it has no scan'}")
+    frame = found.frame
+    planes = [np.zeros((*frame.blocks(component), 64), np.int16) for component in frame.components]
+    read, expected, seen = 0, 0, set()
+    for scan in found.scans:
+        done, wanted = _read_scan(data, frame, scan, planes)
+        seen |= {place for place, *_ in scan.components}
+        read, expected = read + done, expected + wanted
+    if read == 0 and expected:
+        raise ImageError("the JPEG file is damaged: no block of it can be read")
+    damage = found.damage
+    if read < expected:
+        damage = f"{100 * read / expected:.0f} % of its blocks can be read" + (f", and {damage}" if damage else "")
+    if len(seen) < len(planes):
+        damage = damage or "a colour plane is missing"
+    default = np.ones(64, np.int64)
+    return JpegFile(
+        width=frame.width,
+        height=frame.height,
+        planes=tuple(
+            JpegPlane(
+                coefficients=_in_rows(blocks) if frame.progressive else blocks,
+                steps=found.tables.get(place, default),
+                horizontal=component.horizontal,
+                vertical=component.vertical,
+                identifier=component.identifier,
+            )
+            for place, (component, blocks) in enumerate(zip(frame.components, planes, strict=True))
+        ),
+        progressive=frame.progressive,
+        records=tuple(found.records),
+        damage=damage,
+    )
+
+
+def _in_rows(blocks: NDArray[np.int16]) -> NDArray[np.int16]:
+    ordered = np.empty_like(blocks)
+    ordered[..., ZIGZAG] = blocks
+    return ordered
+
+
+def _read_scan(data: bytes, frame: Frame, scan: Scan, planes: list[NDArray[np.int16]]) -> tuple[int, int]:
+    """Decode a scan into `planes`. Returns how many blocks were read, and how many there should be."""
+    kinds, places = scan_order(frame, [place for place, *_ in scan.components])
+    per_unit = len(kinds)
+    units = len(places[0])
+    interval = scan.restart or units
+    read = 0
+    for number, piece in _intervals(data[scan.start : scan.end], limit=-(-units // interval)):
+        span = slice(number * interval, min((number + 1) * interval, units))
+        count = len(range(*span.indices(units)))
+        blocks = np.zeros((count * per_unit, 64), np.int16)
+        where = [(planes[scan.components[kind][0]], order[span]) for kind, order in zip(kinds, places, strict=True)]
+        for place, (plane, own) in enumerate(where):
+            blocks[place::per_unit] = plane.reshape(-1, 64)[own]
+        done = _read_interval(Bits(piece), frame, scan, kinds, blocks)
+        for place, (plane, own) in enumerate(where):
+            plane.reshape(-1, 64)[own] = blocks[place::per_unit]
+        read += done
+    return read, units * per_unit
+
+
+def scan_order(frame: Frame, chosen: list[int]) -> tuple[list[int], list[NDArray[np.int64]]]:
+    """Where the blocks of a scan belong.
+
+    Args:
+        frame: The frame.
+        chosen: Places in the frame of the scan's components.
+
+    Returns:
+        For each block of a unit: which of the scan's components it belongs to, and its place in the component's plane
+        for every unit, (units,).
+    """
+    if len(chosen) == 1:
+        component = frame.components[chosen[0]]
+        rows, columns = frame.own_blocks(component)
+        order = np.arange(rows)[:, None] * frame.blocks(component)[1] + np.arange(columns)
+        return [0], [order.reshape(-1)]
+    kinds, places = [], []
+    unit_rows, unit_columns = frame.units
+    for kind, place in enumerate(chosen):
+        component = frame.components[place]
+        columns = frame.blocks(component)[1]
+        for down in range(component.vertical):
+            for across in range(component.horizontal):
+                row = np.arange(unit_rows)[:, None] * component.vertical + down
+                column = np.arange(unit_columns) * component.horizontal + across
+                kinds.append(kind)
+                places.append((row * columns + column).reshape(-1))
+    return kinds, places
+
+
+def _intervals(data: bytes, *, limit: int) -> Iterator[tuple[int, bytes]]:
+    """(Number, bytes) of the restart intervals. A marker out of order tells that intervals before it were lost."""
+    number, begin, at = 0, 0, data.find(b"\xff")
+    while 0 <= at < len(data) - 1 and number < limit:
+        value = data[at + 1]
+        if RST0 <= value < SOI:
+            yield number, data[begin:at]
+            lost = (value - RST0 - number) % 8
+            number += 1 + (lost if lost < 4 else 0)
+            begin = at + 2
+        at = data.find(b"\xff", at + 2 if value != 0xFF else at + 1)
+    if number < limit:
+        yield number, data[begin:]
+
+
+def _read_interval(bits: Bits, frame: Frame, scan: Scan, kinds: list[int], blocks: NDArray[np.int16]) -> int:
+    """Decode one restart interval into `blocks`, in the order of the scan. Returns how many blocks were read."""
+    try:
+        if not frame.progressive:
+            codes = [(scan.dc[scan.components[kind][1]], scan.ac[scan.components[kind][2]]) for kind in kinds]
+            found, _ = decode_interval(bits, codes, kinds, len(blocks) // len(kinds))
+            blocks[: len(found)] = found
+            return len(found)
+        if scan.first == 0:
+            if scan.high:
+                return more_dc(bits, blocks, scan.low)
+            return first_dc(bits, blocks, [scan.dc[scan.components[kind][1]] for kind in kinds], kinds, scan.low)
+        step = more_ac if scan.high else first_ac
+        return step(bits, blocks, scan.ac[scan.components[0][2]], (scan.first, scan.last), scan.low)
+    except KeyError as error:
+        raise ImageError(f"the JPEG file is damaged: its Huffman code {error} is missing") from error

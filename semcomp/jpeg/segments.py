@@ -1,0 +1,285 @@
+"""The marker segments of a JPEG file (ITU-T T.81, Annex B): frame, tables, scans and records, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semcomp.bitstream.container import MAX_PIXELS
+from semcomp.errors import ImageError
+from semcomp.jpeg.standard import ZIGZAG
+
+SOI, EOI, SOS, DQT, DHT, DRI, DNL, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xDC, 0xFE
+RST0, APP0 = 0xD0, 0xE0
+_FRAMES = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
+_REFUSED = {
+    0xC3: "lossless", 0xC5: "hierarchical", 0xC6: "hierarchical", 0xC7: "hierarchical", 0xC9: "arithmetic",
+    0xCA: "arithmetic", 0xCB: "arithmetic", 0xCD: "arithmetic", 0xCE: "arithmetic", 0xCF: "arithmetic",
+}  # fmt: skip
+_STANDALONE = {0x01, *range(RST0, SOI)}
+_MAX_SCANS = 200
+"""Libraries write at most 10. A limit keeps a hostile file from asking for hours of work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """One colour component of the frame."""
+
+    identifier: int
+    horizontal: int
+    vertical: int
+    """Sampling factors, 1 to 4."""
+    table: int
+    """Number of its quantisation table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What the start-of-frame segment says."""
+
+    width: int
+    height: int
+    components: tuple[Component, ...]
+    progressive: bool
+
+    @property
+    def horizontal(self) -> int:
+        """The largest horizontal factor."""
+        return max(component.horizontal for component in self.components)
+
+    @property
+    def vertical(self) -> int:
+        """The largest vertical factor."""
+        return max(component.vertical for component in self.components)
+
+    @property
+    def units(self) -> tuple[int, int]:
+        """(Rows, columns) of minimum coded units in an interleaved scan."""
+        return -(-self.height // (8 * self.vertical)), -(-self.width // (8 * self.horizontal))
+
+    def blocks(self, component: Component) -> tuple[int, int]:
+        """(Rows, columns) of blocks that whole units hold."""
+        rows, columns = self.units
+        return rows * component.vertical, columns * component.horizontal
+
+    def own_blocks(self, component: Component) -> tuple[int, int]:
+        """(Rows, columns) of blocks that the component's own size asks for: what a scan of one component codes."""
+        height = -(-self.height * component.vertical // self.vertical)
+        width = -(-self.width * component.horizontal // self.horizontal)
+        return -(-height // 8), -(-width // 8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HuffmanCode:
+    """A table of Huffman codes as a file holds it."""
+
+    counts: bytes
+    """Number of codes of 1 to 16 bits."""
+    symbols: bytes
+    """The symbols in the order of their codes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """One scan: its header, the tables in force, and where its data is."""
+
+    components: tuple[tuple[int, int, int], ...]
+    """(Place in the frame, number of the DC code, number of the AC code) for each component."""
+    first: int
+    last: int
+    """The band of coefficients, in the order of files."""
+    high: int
+    low: int
+    """Bits of successive approximation."""
+    dc: dict[int, HuffmanCode]
+    ac: dict[int, HuffmanCode]
+    restart: int
+    """Minimum coded units between restart markers, or 0."""
+    start: int
+    end: int
+    """The slice of the file that holds the entropy-coded data."""
+
+
+@dataclass(kw_only=True)
+class Segments:
+    """Everything in a file, with entropy-coded data not yet read."""
+
+    frame: Frame | None = None
+    tables: dict[int, NDArray[np.int64]] = field(default_factory=dict)
+    """Quantisation steps by number, (64,) in rows."""
+    scans: list[Scan] = field(default_factory=list)
+    records: list[tuple[int, bytes]] = field(default_factory=list)
+    """(Marker, payload) of application segments and comments."""
+    damage: str = ""
+    """What is wrong with the structure, in words; empty for a whole file."""
+
+
+class _Reader:
+    def __init__(self, data: bytes):
+        self.data, self.at = data, 2
+        self.found = Segments()
+        self.dc: dict[int, HuffmanCode] = {}
+        self.ac: dict[int, HuffmanCode] = {}
+        self.restart = 0
+        self.steps: dict[int, NDArray[np.int64]] = {}
+
+    def run(self) -> Segments:
+        while True:
+            marker = self._next_marker()
+            if marker is None:
+                self.found.damage = self.found.damage or "it ends early"
+                break
+            if marker == EOI:
+                break
+            if marker in _STANDALONE:
+                continue
+            length = int.from_bytes(self.data[self.at : self.at + 2], "big")
+            payload = self.data[self.at + 2 : self.at + length]
+            if length < 2 or len(payload) != length - 2:
+                self.found.damage = "a segment of it is cut"
+                break
+            self.at += length
+            try:
+                self._segment(marker, payload)
+            except (IndexError, ValueError) as error:
+                raise ImageError(
+                    f"the JPEG file is damaged: its segment 0x{marker:02x} makes no sense ({error})"
+                ) from error
+        return self.found
+
+    def _next_marker(self) -> int | None:
+        at = self.data.find(b"\xff", self.at)
+        while 0 <= at < len(self.data) - 1:
+            value = self.data[at + 1]
+            if value not in (0x00, 0xFF):
+                self.at = at + 2
+                return value
+            at = self.data.find(b"\xff", at + 1 if value == 0xFF else at + 2)
+        return None
+
+    def _segment(self, marker: int, payload: bytes) -> None:
+        if marker == DQT:
+            self._quantisation(payload)
+        elif marker == DHT:
+            self._huffman(payload)
+        elif marker == DRI:
+            self.restart = int.from_bytes(payload[:2], "big")
+        elif marker in _FRAMES:
+            if self.found.frame is not None:
+                raise ImageError("the JPEG file has several frames, which only hierarchical files may have")
+            self.found.frame = _frame(payload, progressive=marker == 0xC2)
+        elif marker in _REFUSED:
+            raise ImageError(
+                f"the JPEG file is {_REFUSED[marker]}, and only Huffman-coded baseline and progressive files can be "
+                "read: convert it with a program that reads it, such as jpegtran"
+            )
+        elif marker == DNL:
+            raise ImageError("the JPEG file tells its height only at its end (DNL): rewrite it with jpegtran first")
+        elif marker == SOS:
+            self._scan(payload)
+        elif marker == COM or APP0 <= marker < APP0 + 16:
+            self.found.records.append((marker, payload))
+
+    def _quantisation(self, payload: bytes) -> None:
+        while payload:
+            wide, number = payload[0] >> 4, payload[0] & 15
+            size = 128 if wide else 64
+            values = np.frombuffer(payload[1 : 1 + size], ">u2" if wide else np.uint8)
+            if len(values) != 64 or number > 3 or not values.all():
+                raise ValueError("64 steps above 0 are expected")
+            steps = np.empty(64, np.int64)
+            steps[ZIGZAG] = values
+            self.steps[number] = steps
+            payload = payload[1 + size :]
+
+    def _huffman(self, payload: bytes) -> None:
+        while payload:
+            kind, number, counts = payload[0] >> 4, payload[0] & 15, payload[1:17]
+            symbols = payload[17 : 17 + sum(counts)]
+            kraft = sum(count << (16 - length) for length, count in enumerate(counts, 1))
+            if kind > 1 or number > 3 or len(counts) != 16 or len(symbols) != sum(counts) or kraft > 1 << 16:
+                raise ValueError("the Huffman codes are not a prefix code")
+            (self.ac if kind else self.dc)[number] = HuffmanCode(counts=counts, symbols=symbols)
+            payload = payload[17 + len(symbols) :]
+
+    def _scan(self, payload: bytes) -> None:
+        frame = self.found.frame
+        if frame is None:
+            raise ValueError("a scan comes before the frame")
+        count = payload[0]
+        places = {component.identifier: place for place, component in enumerate(frame.components)}
+        chosen = [(payload[1 + 2 * n], payload[2 + 2 * n]) for n in range(count)]
+        if not 1 <= count <= 4 or any(identifier not in places for identifier, _ in chosen):
+            raise ValueError("a scan names components that the frame does not have")
+        first, last, bits = payload[1 + 2 * count : 4 + 2 * count]
+        end = self._end_of_data()
+        components = tuple((places[identifier], codes >> 4, codes & 15) for identifier, codes in chosen)
+        if len({place for place, *_ in components}) != count or not first <= last <= 63:
+            raise ValueError("a scan names a component twice, or an empty band")
+        for place, *_ in components:
+            number = frame.components[place].table
+            if number not in self.steps:
+                raise ValueError(f"the quantisation table {number} is missing")
+            self.found.tables.setdefault(place, self.steps[number])
+        if len(self.found.scans) >= _MAX_SCANS:
+            raise ImageError(f"the JPEG file has more than {_MAX_SCANS} scans: rewrite it with jpegtran first")
+        self.found.scans.append(
+            Scan(
+                components=components,
+                first=first,
+                last=last,
+                high=bits >> 4,
+                low=bits & 15,
+                dc=dict(self.dc),
+                ac=dict(self.ac),
+                restart=self.restart,
+                start=self.at,
+                end=end,
+            )
+        )
+        self.at = end
+
+    def _end_of_data(self) -> int:
+        """Where the next marker begins that is not a restart marker."""
+        data, at = self.data, self.data.find(b"\xff", self.at)
+        while 0 <= at < len(data) - 1:
+            value = data[at + 1]
+            if value == 0 or RST0 <= value < SOI:
+                at = data.find(b"\xff", at + 2)
+            elif value == 0xFF:
+                at += 1
+            else:
+                return at
+        return len(data)
+
+
+def _frame(payload: bytes, *, progressive: bool) -> Frame:
+    bits, height, width, count = payload[0], *(int.from_bytes(payload[n : n + 2], "big") for n in (1, 3)), payload[5]
+    if bits != 8:
+        raise ImageError(f"the JPEG file has {bits} bits a channel, and only 8 can be read: convert it to 8 bits first")
+    if height == 0:
+        raise ImageError("the JPEG file tells its height only at its end (DNL): rewrite it with jpegtran first")
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"the JPEG file claims {width}x{height} pixels, and at most {MAX_PIXELS:,} can be read")
+    if width == 0 or not 1 <= count <= 4 or len(payload) < 6 + 3 * count:
+        raise ValueError("the frame has no size or no component")
+    components = []
+    for at in range(6, 6 + 3 * count, 3):
+        identifier, factors, table = payload[at : at + 3]
+        if not (1 <= factors >> 4 <= 4 and 1 <= factors & 15 <= 4):
+            raise ValueError(f"the sampling factors 0x{factors:02x} are not allowed")
+        components.append(Component(identifier=identifier, horizontal=factors >> 4, vertical=factors & 15, table=table))
+    return Frame(width=width, height=height, components=tuple(components), progressive=progressive)
+
+
+def read_segments(data: bytes) -> Segments:
+    """Read the structure of a JPEG file.
+
+    Raises:
+        ImageError: The data is not a JPEG file, is of a kind that cannot be read, or a segment makes no sense.
+    """
+    if data[:2] != b"\xff\xd8":
+        raise ImageError("the file is not a JPEG file: it does not begin with ff d8")
+    return _Reader(data).run()

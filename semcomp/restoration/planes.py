@@ -1,0 +1,136 @@
+"""A JPEG file as tensors, and the restored planes as pixels, tile by tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from semcomp.errors import ImageError
+from semcomp.jpeg.reader import JpegFile, JpegPlane
+from semcomp.jpeg.records import is_rgb
+from semcomp.pipeline.tiles import tiles
+from semcomp.restoration.network import Restorer, StoredPlanes
+from semcomp.restoration.transform import SIDE, planes_to_rgb
+
+TILE = 128
+"""Side of a tile in blocks of luma."""
+HALO = 16
+"""Blocks around a tile that its answer depends on, and more: the trunk sees one on each side for each of its blocks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How the planes of a file become a picture."""
+
+    pictures: tuple[StoredPlanes, ...]
+    """One picture of luma and chroma, or one grey picture for each channel."""
+    width: int
+    height: int
+
+    @property
+    def channels(self) -> int:
+        """1 for a grey picture, 3 for colour."""
+        return 1 if len(self.pictures) == 1 and self.pictures[0].is_grey else 3
+
+
+def layout_of(file: JpegFile) -> Layout:
+    """Read a file's planes.
+
+    Raises:
+        ImageError: The file has four colours, or a subsampling that the network does not know.
+    """
+    count = len(file.planes)
+    if count == 4:
+        raise ImageError(
+            "the JPEG file is CMYK, and the restorer knows grey, YCbCr and RGB: convert it with its profile first"
+        )
+    if count not in (1, 3):
+        raise ImageError(f"the JPEG file has {count} colour planes, and the restorer knows files with 1 or 3")
+    rows, columns = file.height, file.width
+    if count == 1:
+        return Layout(pictures=(_grey(file.planes[0], rows, columns),), width=columns, height=rows)
+    factors = {(plane.vertical, plane.horizontal) for plane in file.planes}
+    if is_rgb(file) and len(factors) == 1:
+        pictures = tuple(_grey(plane, rows, columns) for plane in file.planes)
+        return Layout(pictures=pictures, width=columns, height=rows)
+    luma, *chroma = file.planes
+    vertical, horizontal = file.factors
+    shares = {(vertical / plane.vertical, horizontal / plane.horizontal) for plane in chroma}
+    wanted = (luma.vertical, luma.horizontal) == (vertical, horizontal) and len(shares) == 1 and not is_rgb(file)
+    if not wanted or not shares <= {(v, h) for v in (1, 2, 4) for h in (1, 2, 4)}:
+        names = ", ".join(f"{plane.horizontal}x{plane.vertical}" for plane in file.planes)
+        raise ImageError(
+            f"the JPEG file has the sampling factors {names}, and the restorer knows luma at full size with chroma at "
+            "1/1, 1/2 or 1/4 of it: decode and encode it again as 4:2:0"
+        )
+    (share,) = shares
+    stored = StoredPlanes(
+        coefficients=tuple(_coefficients(plane) for plane in file.planes),
+        steps=torch.stack([torch.from_numpy(plane.steps).float() for plane in file.planes])[None],
+        factors=(int(share[0]), int(share[1])),
+    )
+    return Layout(pictures=(stored,), width=columns, height=rows)
+
+
+def _coefficients(plane: JpegPlane) -> Tensor:
+    values = plane.coefficients.astype(np.float32) * plane.steps.astype(np.float32)
+    return torch.from_numpy(values)[None]
+
+
+def _grey(plane: JpegPlane, height: int, width: int) -> StoredPlanes:
+    """One plane as a grey picture. Its own blocks are enough: units of one component are single blocks."""
+    rows, columns = -(-height // SIDE), -(-width // SIDE)
+    return StoredPlanes(
+        coefficients=(_coefficients(plane)[:, :rows, :columns],),
+        steps=torch.from_numpy(plane.steps).float()[None, None],
+    )
+
+
+@torch.inference_mode()
+def restored_pixels(network: Restorer, layout: Layout, *, strength: float, device: torch.device) -> NDArray[np.uint8]:
+    """Restore a picture.
+
+    Args:
+        network: The network, on `device`.
+        layout: The file's planes.
+        strength: 0 shows what is stored, 1 the network's answer.
+        device: Where the network is.
+
+    Returns:
+        uint8 (H, W, 1 or 3).
+    """
+    parts = [_pixels(network, stored, strength=strength, device=device) for stored in layout.pictures]
+    return np.ascontiguousarray(np.concatenate(parts, 2)[: layout.height, : layout.width])
+
+
+def _pixels(network: Restorer, stored: StoredPlanes, *, strength: float, device: torch.device) -> NDArray[np.uint8]:
+    _, rows, columns, _ = stored.coefficients[0].shape
+    channels = len(stored.coefficients)
+    pixels = np.empty((SIDE * rows, SIDE * columns, channels), np.uint8)
+    side = TILE if max(rows, columns) > 2 * TILE else max(rows, columns) + 4 - max(rows, columns) % 4
+    for tile in tiles(rows, columns, tile=side, halo=HALO):
+        planes = network(_part(stored, *tile.source, device=device), strength=strength)
+        values = planes + 128 if channels == 1 else planes_to_rgb(planes)
+        inner, target = (tuple(slice(SIDE * s.start, SIDE * s.stop) for s in region) for region in tile[1:])
+        whole = values[0].permute(1, 2, 0)[inner].round_().clamp_(0, 255).byte()
+        pixels[target] = whole.cpu().numpy()
+    return pixels
+
+
+def _part(stored: StoredPlanes, rows: slice, columns: slice, *, device: torch.device) -> StoredPlanes:
+    """The planes of a region of luma's blocks, whose bounds are multiples of 4 or the edge of the picture."""
+    down, across = stored.factors
+    coarse = slice(rows.start // down, rows.stop // down), slice(columns.start // across, columns.stop // across)
+    regions = [(rows, columns), coarse, coarse]
+    return StoredPlanes(
+        coefficients=tuple(
+            plane[:, region[0], region[1]].to(device)
+            for plane, region in zip(stored.coefficients, regions, strict=False)
+        ),
+        steps=stored.steps.to(device),
+        factors=stored.factors,
+    )

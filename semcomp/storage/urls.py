@@ -1,0 +1,116 @@
+"""URLs of fsspec beside local paths: how they are told apart, taken apart and joined.
+
+    s3://bucket/photos/a.jpg                 an object store: s3fs reads it
+    zip://photos/a.jpg::s3://bucket/a.zip    a member of an archive
+    memory://a.jpg                           the memory of this process
+    file:///photos/a.jpg                     a local path
+
+A name without a protocol is a local path. Only text is handled here; semcomp.storage.files reads and writes.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]+(://|::)", re.IGNORECASE)
+"""A protocol has two letters or more: C:\\ is a drive."""
+ARCHIVES = {".zip": "zip", ".tar": "tar", ".tgz": "tar", ".tar.gz": "tar"}
+"""Maps the suffix of an archive to the protocol that reads its members."""
+_READ_ONLY = ("http", "https", "zip", "tar", "github", "libarchive")
+
+
+def is_url(name: object) -> bool:
+    """Return whether a name is a URL rather than a local path.
+
+    Example:
+        >>> is_url("s3://bucket/a.semc"), is_url("zip://a.png::photos.zip"), is_url("C:/photos/a.png"), is_url("a.png")
+        (True, True, False, False)
+    """
+    return isinstance(name, str) and _URL.match(name) is not None
+
+
+def protocol_of(url: str) -> str:
+    """Return the first protocol of a URL: "zip" for a member of an archive.
+
+    Example:
+        >>> protocol_of("zip://a.png::s3://bucket/photos.zip")
+        'zip'
+    """
+    return re.split(r"://|::", url, maxsplit=1)[0].lower()
+
+
+def local_name(name: str) -> str:
+    """Turn a file:// URL into the local path that it means. Every other name is returned as it is.
+
+    Example:
+        >>> local_name("file:///photos/my%20dog.jpg"), local_name("s3://bucket/a.jpg")
+        ('/photos/my dog.jpg', 's3://bucket/a.jpg')
+    """
+    if not name.lower().startswith("file://") or "::" in name:
+        return name
+    path = unquote(urlsplit(name.replace("?", "%3F").replace("#", "%23")).path)
+    return path[1:] if re.match(r"/[A-Za-z]:", path) else path
+
+
+def is_member(url: str) -> bool:
+    """Return whether a URL names a member of an archive."""
+    return is_url(url) and protocol_of(url) in ("zip", "tar", "libarchive")
+
+
+def can_be_written(url: str) -> bool:
+    """Return whether files can be written at a URL. Archives and web pages are read-only."""
+    return protocol_of(url) not in _READ_ONLY
+
+
+def split_chain(url: str) -> tuple[str, str]:
+    """Split a URL into its first link and the rest, which begins with "::" or is empty.
+
+    Example:
+        >>> split_chain("zip://a.png::s3://bucket/photos.zip")
+        ('zip://a.png', '::s3://bucket/photos.zip')
+    """
+    first, double, rest = url.partition("::")
+    return first, double + rest
+
+
+def join(folder: str, relative: str) -> str:
+    """Append a relative path to a folder, which is a URL or a local path.
+
+    Example:
+        >>> join("s3://bucket/out/", "a/b.semc"), join("memory://", "b.semc")
+        ('s3://bucket/out/a/b.semc', 'memory://b.semc')
+    """
+    if not is_url(folder):
+        return str(Path(folder) / relative)
+    first, rest = split_chain(folder)
+    between = "" if first.endswith("/") else "/"
+    return f"{first}{between}{relative}{rest}"
+
+
+def with_suffix(name: str, suffix: str) -> str:
+    """Change the suffix of a URL or a local path.
+
+    Example:
+        >>> with_suffix("s3://bucket/a.b/photo.jpg", ".semc")
+        's3://bucket/a.b/photo.semc'
+    """
+    if not is_url(name):
+        return str(Path(name).with_suffix(suffix))
+    first, rest = split_chain(name)
+    folder, slash, last = first.rpartition("/")
+    return f"{folder}{slash}{PurePosixPath(last).with_suffix(suffix)}{rest}"
+
+
+def archive_protocol(name: str) -> str | None:
+    """Return the protocol that reads the members of an archive; None for a file with another suffix.
+
+    Example:
+        >>> archive_protocol("shard-000.tar"), archive_protocol("zip://inner/::photos.zip"), archive_protocol("a.png")
+        ('tar', None, None)
+    """
+    if is_url(name) and is_member(name):
+        return None
+    lower = split_chain(name)[0].lower() if is_url(name) else name.lower()
+    return next((protocol for suffix, protocol in ARCHIVES.items() if lower.endswith(suffix)), None)

@@ -1,0 +1,111 @@
+"""`semcomp restore` and `semcomp encode --as jpeg` as a user runs them."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import semcomp
+from semcomp.cli.main import main
+from semcomp.imaging.metrics import psnr_db
+from tests.jpeg.files import jpeg, photo
+from tests.restoration.conftest import restorer as restorer
+from tests.restoration.conftest import weights as weights
+
+
+def pixels_of(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "in" / "a.jpg").write_bytes(jpeg(photo(40, 56), quality=40))
+    (tmp_path / "in" / "deep" / "b.jpeg").write_bytes(jpeg(photo(24, 30, grey=True), quality=40))
+    (tmp_path / "in" / "note.txt").write_text("no photo")
+    return tmp_path
+
+
+def test_a_file_becomes_a_png_beside_it(folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = folder / "in" / "a.jpg"
+    assert main(["restore", str(source), "--weights", str(weights)]) == 0
+    assert "56x40" in capsys.readouterr().out
+    assert np.array_equal(pixels_of(source.with_suffix(".png")), np.asarray(semcomp.restore(source, weights=weights)))
+    assert main(["restore", str(source), "--weights", str(weights)]) == 1
+    assert "pass --force" in capsys.readouterr().err
+
+
+def test_a_folder_is_mirrored(folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["restore", str(folder / "in"), "-o", str(folder / "out"), "--weights", str(weights), "--json"]
+    assert main([*arguments, "--format", "webp", "--strength", "0.5"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["format"], row["ok"], row["damage"]) for row in rows] == [("webp", True, None)] * 2
+    assert pixels_of(folder / "out" / "deep" / "b.webp").shape[:2] == (24, 30)
+
+
+def test_in_processes(folder: Path, weights: Path) -> None:
+    assert main(["restore", str(folder / "in"), "-o", str(folder / "out"), "--weights", str(weights), "-j", "2"]) == 0
+    assert (folder / "out" / "a.png").exists() and (folder / "out" / "deep" / "b.png").exists()
+
+
+def test_without_weights_it_says_what_to_do(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if (Path(semcomp.__file__).parent / "weights" / "restorer.safetensors").exists():
+        pytest.skip("this version comes with weights")
+    assert main(["restore", str(folder / "in" / "a.jpg")]) == 4
+    assert "--weights" in capsys.readouterr().err
+    assert main(["restore", str(folder / "in" / "a.jpg"), "--weights", "nowhere"]) == 4
+    assert "no restorer called nowhere" in capsys.readouterr().err
+
+
+def test_damaged_and_foreign_files(folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = jpeg(photo(160, 160), quality=60)
+    cut, png, cmyk = folder / "cut.jpg", folder / "p.png", folder / "cmyk.jpg"
+    cut.write_bytes(data[: len(data) // 2])
+    photo(20, 20).save(png)
+    cmyk.write_bytes(jpeg(photo(20, 20).convert("CMYK")))
+    assert main(["restore", str(cut), "--weights", str(weights)]) == 0
+    assert "warning: the file is damaged" in capsys.readouterr().err
+    assert pixels_of(cut.with_suffix(".png")).shape == (160, 160, 3)
+    assert main(["restore", str(png), str(cmyk), "-o", str(folder / "out"), "--weights", str(weights)]) == 1
+    error = capsys.readouterr().err
+    assert "not a JPEG file" in error and "CMYK" in error
+
+
+def test_a_jpeg_made_for_the_restorer(folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = photo(64, 64)
+    image.save(folder / "p.png")
+    arguments = ["encode", str(folder / "p.png"), "--as", "jpeg", "--max-bytes", "2500", "--weights", str(weights)]
+    assert main([*arguments, "--json"]) == 0
+    (row,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    data = (folder / "p.jpg").read_bytes()
+    assert row["bytes"] == len(data) <= 2500
+    shown = np.asarray(Image.open(io.BytesIO(data)))
+    assert row["plain_psnr_db"] == pytest.approx(psnr_db(np.asarray(image), shown), abs=1e-6)
+    assert (
+        main(["restore", str(folder / "p.jpg"), "-o", str(folder / "r.png"), "--weights", str(weights), "--json"]) == 0
+    )
+    assert json.loads(capsys.readouterr().out)["made_for"] == row["restorer"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ([], "needs a target"),
+        (["--psnr", "30", "--semantics", "labels"], "--semantics belongs to .semc files"),
+        (["--psnr", "30", "--mode", "generative"], "--mode generative belongs to .semc files"),
+        (["--psnr", "30", "--model", "other"], "--as jpeg takes --weights"),
+        (["-q", "30"], "--quality belongs to .semc files"),
+    ],
+)
+def test_what_makes_no_sense_for_a_jpeg(
+    more: list[str], words: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["encode", str(folder / "in" / "a.jpg"), "--as", "jpeg", *more]) == 2
+    assert words in capsys.readouterr().err

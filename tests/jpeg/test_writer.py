@@ -1,0 +1,87 @@
+"""Files that the writer makes open everywhere, and hold the coefficients that were given."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from semcomp.errors import ImageError
+from semcomp.jpeg.huffman import lookup
+from semcomp.jpeg.reader import read_jpeg
+from semcomp.jpeg.records import exif_block, icc_profile, is_rgb, records_of, restorer_mark, xmp_packet
+from semcomp.jpeg.segments import HuffmanCode
+from semcomp.jpeg.writer import best_code, write_jpeg
+from tests.jpeg.files import KINDS, jpeg, photo, pixels_of
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("size", [(64, 96), (83, 61), (1, 1)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_written_files_hold_what_was_read(kind: str, size: tuple[int, int], progressive: bool) -> None:
+    data = jpeg(photo(*size), **KINDS[kind])
+    file = read_jpeg(data)
+    written = write_jpeg(file, progressive=progressive)
+    again = read_jpeg(written)
+    assert again.progressive is progressive and again.damage == ""
+    assert np.array_equal(pixels_of(written), pixels_of(data))
+    for one, other in zip(file.planes, again.planes, strict=True):
+        assert np.array_equal(one.steps, other.steps)
+
+
+def test_the_smaller_form_is_written_and_is_no_larger_than_pillows() -> None:
+    for image in (photo(128, 160), photo(128, 160, grey=True)):
+        file = read_jpeg(jpeg(image, quality=75))
+        sizes = [len(write_jpeg(file, progressive=form)) for form in (False, True)]
+        assert len(write_jpeg(file)) == min(sizes)
+        # As many bits as libjpeg's codes need; which bytes are 255, and cost a byte more, is chance.
+        assert sizes[0] <= 1.004 * len(jpeg(image, quality=75, optimize=True))
+
+
+def test_long_runs_of_finished_blocks() -> None:
+    data = jpeg(Image.new("L", (2400, 1200), 77), quality=50)
+    file = read_jpeg(data)
+    written = write_jpeg(file, progressive=True)
+    assert len(file.planes[0].coefficients.reshape(-1, 64)) > 32767
+    assert np.array_equal(pixels_of(written), pixels_of(data))
+
+
+def test_records_are_kept() -> None:
+    icc, exif, xmp = bytes(range(256)) * 600, b"II*\0\x08\0\0\0\0\0\0\0\0\0", b"<x:xmpmeta/>"
+    file = replace(read_jpeg(jpeg(photo(20, 20))), records=records_of(icc=icc, exif=exif, xmp=xmp, mark=b"12345678"))
+    again = read_jpeg(write_jpeg(file))
+    assert (icc_profile(again), exif_block(again), xmp_packet(again)) == (icc, exif, xmp)
+    assert restorer_mark(again) == b"12345678" and not is_rgb(again)
+    image = Image.open(io.BytesIO(write_jpeg(file)))
+    assert image.info["icc_profile"] == icc
+
+
+def test_rgb_files_are_known_by_adobes_record() -> None:
+    assert is_rgb(read_jpeg(jpeg(photo(20, 20), quality=70, keep_rgb=True)))
+    assert not is_rgb(read_jpeg(jpeg(photo(20, 20), quality=70)))
+
+
+def test_codes_of_skewed_counts_keep_to_16_bits() -> None:
+    counts = np.zeros(256, np.int64)
+    counts[:40] = [1, 1] + [2**number for number in range(38)]
+    code = best_code(counts)
+    assert sum(code.counts) == 40 and sorted(code.symbols) == list(range(40))
+    table = lookup(code)
+    assert {symbol & 255 for symbol in table[table > 0].tolist()} == set(range(40))
+    assert table[-1] == 0, "the code of all ones is forbidden"
+
+
+def test_one_symbol_alone_has_a_code() -> None:
+    counts = np.zeros(256, np.int64)
+    counts[7] = 5
+    assert best_code(counts) == HuffmanCode(counts=bytes([1, *[0] * 15]), symbols=b"\x07")
+
+
+def test_what_the_format_cannot_hold_is_refused() -> None:
+    file = read_jpeg(jpeg(photo(20, 20)))
+    plane = replace(file.planes[0], coefficients=np.full_like(file.planes[0].coefficients, 1500))
+    with pytest.raises(ImageError, match="1023"):
+        write_jpeg(replace(file, planes=(plane, *file.planes[1:])))

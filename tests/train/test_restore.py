@@ -1,0 +1,95 @@
+"""Training of the restorer: it goes on where it stopped, and it helps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from semcomp.restoration.network import RestorerConfig
+from semcomp.restoration.restorer_file import load_restorer
+from tests.lossless.conftest import photo
+from train.optim import OptimConfig
+from train.restore import RestoreRunConfig, RestoreTrainer
+from train.restore_photos import RestoreDataConfig, draw_quality, draw_tables
+
+SMALL = RestorerConfig(channels=16, blocks=1, condition=8)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    for name in ("exact", "compressed"):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            Image.fromarray(photo(270, 280, seed=number)).save(tmp_path / name / f"{number}.png")
+    return tmp_path
+
+
+def trainer(folders: Path, name: str, *, steps: int) -> RestoreTrainer:
+    data = RestoreDataConfig(
+        exact=(str(folders / "exact"),), compressed=(str(folders / "compressed"),), crop=48, batch=4
+    )
+    (folders / name).mkdir(exist_ok=True)
+    config = RestoreRunConfig(
+        name=name,
+        network=SMALL,
+        data=data,
+        steps=steps,
+        optim=OptimConfig(lr=3e-3, warmup_steps=5, hold=0.5),
+        validation=(str(folders / "exact"),),
+        validation_every=1,
+        bfloat16=False,
+    )
+    return RestoreTrainer(config, folders / name, quiet=True)
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(folders: Path) -> None:
+    whole = trainer(folders, "whole", steps=4)
+    for _ in range(4):
+        whole.train_step()
+    first = trainer(folders, "parts", steps=4)
+    for _ in range(2):
+        first.train_step()
+    first.save()
+    second = trainer(folders, "parts", steps=4)
+    second.resume()
+    for _ in range(2):
+        second.train_step()
+    states = (run.network.state_dict() for run in (whole, second))
+    for (name, expected), (_, got) in zip(*(state.items() for state in states), strict=True):
+        assert torch.equal(expected, got), name
+
+
+def test_a_run_learns_and_leaves_weights_that_restore(folders: Path) -> None:
+    run = trainer(folders, "run", steps=60)
+    before = run.validate()
+    assert run.run()
+    after = run.validate()
+    assert after["gain_10"] > before["gain_10"] + 0.05
+    assert load_restorer(folders / "run" / "restorer.safetensors").origin.startswith(
+        "python -m train.restore, 60 steps"
+    )
+    assert '"gain_10"' in (folders / "run" / "log.jsonl").read_text()
+
+
+def test_batches_are_what_their_number_says(folders: Path) -> None:
+    pairs = trainer(folders, "pairs", steps=1).pairs
+    (one, clean), (other, again) = pairs.batch(7), pairs.batch(7)
+    assert torch.equal(clean, again) and torch.equal(one.coefficients[0], other.coefficients[0])
+    kinds = {(pairs.batch(seed)[0].is_grey, pairs.batch(seed)[0].factors) for seed in range(40)}
+    assert {(True, (1, 1)), (False, (2, 2)), (False, (1, 1))} <= kinds
+
+
+def test_tables_are_ones_that_files_can_hold() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        tables = draw_tables(rng, draw_quality(rng), 0.5)
+        assert tables.shape == (3, 64) and tables.min() >= 1 and tables.max() <= 255
+
+
+def test_a_crop_of_a_size_that_blocks_do_not_fill() -> None:
+    with pytest.raises(ValueError, match="multiple of 16"):
+        RestoreDataConfig(crop=100)
