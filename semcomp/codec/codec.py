@@ -40,6 +40,8 @@ DECODING = ("sigma", "refine", "mean", "synthesis")
 class Codec(BaseCodec[Tensor]):
     """A release on a device. Several threads may use one codec: they get the bytes and pixels that one thread gets."""
 
+    coder: LatentCoder
+
     def __init__(self, release: Release, *, device: str | torch.device = "cpu"):
         survive_forks()
         self.release, self.device = release, torch.device(device)

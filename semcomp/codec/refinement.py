@@ -53,6 +53,7 @@ class Refinement:
             The symbols and their y_hat, or `plain` where nothing better was found.
         """
         height, width = self.pixels.shape[:2]
+        rows, columns = plain[1].shape[-2:]
         scaled, z_hat = self.coder.scaled(y, quality=self.quality)
         movable = self.coder.kept(self.free, scaled.shape)
         if movable is not None:
@@ -63,7 +64,7 @@ class Refinement:
             quality=self.quality,
             scaled=scaled,
             z_hat=z_hat,
-            usable=self.coder.usable(scaled.shape, *plain[1].shape[-2:], None),
+            usable=self.coder.usable(scaled.shape, rows, columns, None),
             free=movable,
         )
         found = self.descent.run(task, Schedule(steps=steps), on_progress)

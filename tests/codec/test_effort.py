@@ -19,6 +19,7 @@ from semcomp.generative.priority import Priority
 from semcomp.imaging.picture import from_array
 from semcomp.pipeline import effort, tiles
 from semcomp.pipeline.effort import Effort
+from semcomp.semantics.stored import Semantics
 
 STEPS = 12
 
@@ -96,8 +97,9 @@ def test_grey_pictures_and_semantics_are_fitted_too(codec: Codec, photo: NDArray
     assert codec.decode(fitted).mode == "L" and cost(codec, pixels, fitted) < cost(codec, pixels, plain)
     heard: list[int] = []
 
-    def semantics(latents: Any) -> None:
+    def semantics(latents: Any) -> Semantics:
         heard.append(latents.quality)
+        return Semantics()
 
     codec.encode(photo, quality=40, effort=9, semantics=semantics, preview=48)
     assert heard == [40]
