@@ -16,7 +16,8 @@ from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
-from heads.datasets import DataError, find_dataset, read_rgb
+from heads.datasets import DataError, read_rgb
+from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
 from semcomp import config as configuration
 from semcomp.edge import EdgeCodec

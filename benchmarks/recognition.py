@@ -13,8 +13,9 @@ import torch
 
 from benchmarks import common
 from benchmarks.common import Check, at_least
-from heads.datasets import find_dataset, read_rgb
+from heads.datasets import read_rgb
 from heads.evaluate import measure, on_originals, quality_for
+from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
 from heads.head_file import read_head
 from semcomp import config as configuration

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import common
-from heads.datasets import find_dataset, read_rgb
+from heads.datasets import read_rgb
 from heads.evaluate import PixelNetwork
+from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
 from heads.head_file import read_head
 from semcomp import config as configuration

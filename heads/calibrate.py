@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from heads.datasets import DataConfig, DataError, Sample, find_dataset, pictures_in, read_rgb
+from heads.datasets import DataConfig, DataError, Sample, pictures_in, read_rgb
+from heads.find_dataset import find_dataset
 from heads.head_file import NetworkClassifier, NetworkHead, NetworkSegmenter, read_head
 from semcomp.codec.codec import Codec, load
 from semcomp.errors import SemcompError

@@ -21,10 +21,28 @@ class Balance:
     """Factor by which each of a segmenter's classes counts more than its pixels do, by `weights` and `often`, (K,)."""
 
 
-def balance_of(targets: Iterable[NDArray[np.uint8]], *, classes: int, rare: float, power: float) -> Balance:
-    """Balance the classes of label maps; `repeats` says what `rare` means and `class_weights` what `power` means."""
+def balance_of(
+    targets: Iterable[NDArray[np.uint8]],
+    *,
+    classes: int,
+    rare: float,
+    power: float,
+    often: NDArray[np.float64] | None = None,
+) -> Balance:
+    """Balance the classes of label maps.
+
+    Args:
+        targets: The label maps of the crops, each uint8 (H, W).
+        classes: Number of the classes.
+        rare: As `repeats` says.
+        power: As `class_weights` says.
+        often: How often each crop is seen beside what `rare` asks for, (N,); None for all alike.
+    """
     shown = pixels_of(targets, classes)
-    often, weights = repeats(shown, rare), class_weights(shown, power)
+    given = np.ones(len(shown)) if often is None else often / often.mean()
+    weights = class_weights(shown * given[:, None], power)
+    often = repeats(shown, rare) * given
+    often = often / often.mean()
     return Balance(often=often, weights=weights, counted=weights * seen_more(shown, often))
 
 

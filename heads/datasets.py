@@ -1,11 +1,13 @@
 """What a head is trained on: pictures with a class each, or with a mask each.
 
     classify   FOLDER/<class>/*.jpg, or FOLDER/train/<class>/ and FOLDER/val/<class>/
+    classify   FOLDER/labels.tsv, a line "path<TAB>class" for each picture, and FOLDER/classes.txt, a name a line
     segment    FOLDER/images/, FOLDER/masks/, FOLDER/classes.txt, or the same two below FOLDER/train/ and FOLDER/val/
 
 A mask is a palette or grey PNG of the picture's size, with the class number in every pixel. Pixels of `void`, and those
 of no class, are neither trained on nor counted. classes.txt holds a name a line, or a number (a class folder's name)
-and then the name; an empty line keeps its number and names no class.
+and then the name; an empty line keeps its number and names no class. val.txt beside it, where it is there, names the
+pictures to validate on, a name without its ending a line; skip.txt those to leave out (python -m heads.hold_out).
 """
 
 from abc import ABC, abstractmethod
@@ -19,8 +21,7 @@ from PIL import Image
 
 from heads.score import MeanIou, Score, TopOne
 from semcomp.errors import ImageError, SemcompError
-from semcomp.semantics.class_names import read_lines
-from semcomp.semantics.head import Palette, default_palette
+from semcomp.semantics.head import Palette
 from semcomp.semantics.mask_file import read_numbers
 from semcomp.semantics.results import VOID
 
@@ -34,6 +35,24 @@ class DataError(SemcompError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SetConfig:
+    """One of several folders that a head is trained on together."""
+
+    folder: str
+    """Pictures with masks, and their classes.txt."""
+    often: float = 1.0
+    """How often a crop is seen, where a crop of a set with 1 is seen once. A set with 0 is only validated on."""
+    trust: float = 1.0
+    """Weight of its labels in the loss: 1 for true ones, less for those that a network made."""
+    validate: bool = True
+    """Whether the figures of the head count the pictures that this set holds out."""
+
+    def __post_init__(self) -> None:
+        if self.often < 0 or self.trust <= 0:
+            raise ValueError(f"data.sets: often is not negative and trust is positive, not {self.often}, {self.trust}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Where the pictures are, and how they are cut."""
 
@@ -43,6 +62,8 @@ class DataConfig:
     masks: str | None = None
     classes: str | None = None
     """classes.txt."""
+    sets: tuple[SetConfig, ...] = ()
+    """Several folders of pictures with masks of the same classes, instead of one."""
     hold_out: str | None = None
     """Validate on the training pictures whose name begins so, instead of on val/ or on a random part."""
     held_part: float = 0.1
@@ -85,6 +106,10 @@ class Sample:
 
     image: Path
     target: int | Path
+    often: float = 1.0
+    """How often its crops are seen."""
+    trust: float = 1.0
+    """Weight of its label in the loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,136 +179,10 @@ class ImagesAndMasks(Dataset):
         return self.mask(sample)
 
 
-def find_dataset(task: str, config: DataConfig) -> Dataset:
-    """List the pictures. DataError where a folder, a mask or a class is missing, or there is no such task."""
-    finders = {ClassFolders.task: _folders_of_classes, ImagesAndMasks.task: _images_and_masks}
-    if task not in finders:
-        raise DataError(f"there is no task {task}; choose one of {', '.join(finders)}")
-    return finders[task](config)
-
-
 def read_rgb(path: Path) -> NDArray[np.uint8]:
     """uint8 (H, W, 3)."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
-
-
-def _folders_of_classes(config: DataConfig) -> Dataset:
-    root = _existing(config.folder, "data.folder")
-    train = root / "train" if (root / "train").is_dir() else root
-    folders = sorted(p.name for p in train.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if len(folders) < 2:
-        raise DataError(f"{train} holds {len(folders)} folders of pictures; a classifier needs at least two classes")
-    names = dict(line.split(maxsplit=1) for line in _lines(config.classes, root / "classes.txt") if " " in line)
-
-    def samples(below: Path) -> list[Sample]:
-        found = [Sample(p, k) for k, name in enumerate(folders) for p in pictures_in(below / name)]
-        if not found:
-            raise DataError(f"no picture in the folders below {below}; known endings: {' '.join(sorted(SUFFIXES))}")
-        return found
-
-    own_val = root / "val"
-    given, val = samples(train), samples(own_val) if own_val.is_dir() and own_val != train else None
-    kept, held = _split(given, val, config)
-    return ClassFolders(classes=tuple(names.get(name, name) for name in folders), train=kept, val=held)
-
-
-def _images_and_masks(config: DataConfig) -> Dataset:
-    root = _existing(config.folder, "data.folder") if config.folder else None
-    if root is None:
-        images, masks = _existing(config.images, "data.images"), _existing(config.masks, "data.masks")
-        classes, own_val = config.classes, None
-    else:
-        base = root / "train" if (root / "train").is_dir() else root
-        images, masks = _existing(str(base / "images"), "images"), _existing(str(base / "masks"), "masks")
-        classes, own_val = config.classes or str(root / "classes.txt"), root / "val"
-    lines = _lines(classes, None)
-    if not any(lines):
-        raise DataError(f"no classes: write a classes.txt with a name a line into {root or images.parent}")
-    numbers, names = _classes_of(lines, config, file=classes)
-
-    def samples(images: Path, masks: Path) -> list[Sample]:
-        by_stem = {path.stem: path for path in pictures_in(masks)}
-        found = [(path, by_stem.get(path.stem)) for path in pictures_in(images)]
-        if not found:
-            raise DataError(f"no picture below {images}; known endings: {' '.join(sorted(SUFFIXES))}")
-        missing = [path.name for path, mask in found if mask is None]
-        if missing:
-            raise DataError(f"{len(missing)} pictures have no mask in {masks}, the first is {missing[0]}")
-        return [Sample(path, mask) for path, mask in found if mask]
-
-    val = samples(own_val / "images", own_val / "masks") if own_val and (own_val / "images").is_dir() else None
-    kept, held = _split(samples(images, masks), val, config)
-    palette = tuple(_colour(text) for text in config.palette) or default_palette(len(names))
-    if len(palette) != len(names):
-        raise DataError(f"data.palette holds {len(palette)} colours for {len(names)} classes")
-    return ImagesAndMasks(classes=names, palette=palette, train=kept, val=held, void=config.void, numbers=numbers)
-
-
-def _classes_of(lines: list[str], config: DataConfig, *, file: str | None) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """The lookup table of `ImagesAndMasks.numbers`, and the names of the classes, from the lines of classes.txt."""
-    numbered = all(line.split()[0].isdecimal() and " " in line for line in lines if line)
-    pairs = [
-        (int(line.split()[0]), line.split(maxsplit=1)[1]) if numbered else (k, line)
-        for k, line in enumerate(lines)
-        if line
-    ]
-    wanted = [(number, name) for number, name in pairs if name.lower() not in config.ignore and number != config.void]
-    if beyond := [number for number, _ in wanted if number >= VOID]:
-        raise DataError(f"{file} numbers a class {beyond[0]}; class numbers are 0..{VOID - 1}")
-    numbers = np.full(VOID + 1, VOID, np.uint8)
-    for k, (number, _) in enumerate(wanted):
-        numbers[number] = k
-    return numbers, tuple(name for _, name in wanted)
-
-
-def _colour(text: str) -> tuple[int, int, int]:
-    try:
-        red, green, blue = bytes.fromhex(text.lstrip("#"))
-    except ValueError:
-        raise DataError(f"{text!r} is not a colour; write it as #rrggbb") from None
-    return red, green, blue
-
-
-def _split(
-    given: list[Sample], val: list[Sample] | None, config: DataConfig
-) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """Training and validation samples: by name, by folder, or at even steps in an order drawn from seed 0."""
-    if config.hold_out:
-        val = [sample for sample in given if sample.image.name.startswith(config.hold_out)]
-        given = [sample for sample in given if sample not in set(val)]
-        if not val or not given:
-            raise DataError(f"no picture, or every one, has a name that begins with {config.hold_out}")
-    elif val is None:
-        order = np.random.default_rng(0).permutation(len(given))
-        held = set(order[: max(1, round(config.held_part * len(given)))].tolist())
-        val = [sample for k, sample in enumerate(given) if k in held]
-        given = [sample for k, sample in enumerate(given) if k not in held]
-    if config.limit is not None:
-        order = np.random.default_rng(1).permutation(len(given))[: config.limit]
-        given = [given[k] for k in sorted(order.tolist())]
-    return tuple(given), tuple(val)
-
-
-def _existing(path: str | None, what: str) -> Path:
-    if path is None:
-        raise DataError(f"{what} is missing: give --data FOLDER, or set it in the configuration")
-    found = Path(path).expanduser()
-    if not found.is_dir():
-        raise DataError(f"{what}: there is no folder {found}")
-    return found
-
-
-def _lines(path: str | Path | None, default: Path | None) -> list[str]:
-    file = Path(path).expanduser() if path else default
-    if file is None or not file.is_file():
-        if path:
-            raise DataError(f"there is no file {file}")
-        return []
-    try:
-        return read_lines(file)
-    except ImageError as error:
-        raise DataError(str(error)) from error
 
 
 def pictures_in(folder: Path, *, below: bool = False) -> list[Path]:

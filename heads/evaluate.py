@@ -27,7 +27,8 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from heads.datasets import DataConfig, DataError, Dataset, Sample, find_dataset, read_rgb
+from heads.datasets import DataConfig, DataError, Dataset, Sample, read_rgb
+from heads.find_dataset import find_dataset
 from heads.head_file import NetworkClassifier, NetworkHead, NetworkSegmenter
 from heads.latent_cache import to_network
 from heads.layers import count

@@ -5,7 +5,6 @@ trains the networks that heads are compared with, of equal size on decoded pictu
 """
 
 import argparse
-import hashlib
 import json
 import platform
 import sys
@@ -14,13 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
-from numpy.typing import NDArray
 from torch import Tensor
 
-from heads.datasets import DataError, Dataset, find_dataset
+from heads.datasets import DataError, Dataset
+from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
 from heads.head_file import (
     HeadInfo,
@@ -33,13 +31,13 @@ from heads.head_file import (
     read_head,
     save_head,
 )
-from heads.latent_cache import Cache, Teacher, default_folder, open_cache, to_network, whole_pictures
+from heads.latent_cache import Cache, default_folder, open_cache, whole_pictures
 from heads.layers import count
 from heads.probe import probe
 from heads.score import Score
 from heads.segmenter import SegmenterConfig
-from heads.squeezenet import SqueezeNet
 from heads.stem_unfolding import unfolding
+from heads.teachers.asked import guide_of, teachers_of
 from heads.training import learn
 from semcomp import config as configuration
 from semcomp.codec.codec import Codec, load
@@ -96,7 +94,7 @@ def _crops(config: FitConfig, codec: Codec, dataset: Dataset, *, folder: Path, q
         source=config.source,
         folder=folder,
         seed=config.seed,
-        teachers=_teachers(config, dataset),
+        teachers=teachers_of(dataset, teacher=config.teacher, features=config.features, side=config.data.side),
         quiet=quiet,
     )
     if not config.probe:
@@ -124,33 +122,6 @@ def _take_over(network: Network, before: NetworkHead, dataset: Dataset, *, file:
     network.load_state_dict(own | kept)
 
 
-def _teachers(config: FitConfig, dataset: Dataset) -> dict[str, Teacher]:
-    """The teachers, by the name of the cache's array that they fill."""
-    teachers = {}
-    if config.teacher:
-        head = read_head(config.teacher)
-        if head.classes != dataset.classes or head.network.config.source != "pixels":
-            raise DataError(f"the teacher {config.teacher} must see pixels and know the same classes in the same order")
-
-        def scores(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-            logits = head.logits(to_network(crop[None]), 1)[0]
-            return (logits if logits.ndim == 1 else logits.permute(1, 2, 0)).half().numpy()
-
-        teachers["teacher"] = Teacher(scores, _digest(config.teacher))
-    if config.features:
-        network, side = SqueezeNet(config.features), config.data.side // 32
-
-        def grid(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return network.grid(to_network(crop[None]), side)[0].permute(1, 2, 0).half().numpy()
-
-        teachers["features"] = Teacher(grid, _digest(config.features))
-    return teachers
-
-
-def _digest(path: str) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
-
-
 def _network(config: FitConfig, codec: Codec, dataset: Dataset) -> Network:
     c = codec.release.config
     source = "latents" if config.source == "latents" else "pixels"
@@ -171,7 +142,7 @@ def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, f
     if config.teacher:
         origin += f"; distilled from {Path(config.teacher).stem}"
     if config.features:
-        origin += "; guided by features of SqueezeNet v1.0 (Iandola et al. 2016, BSD), which was trained on ImageNet"
+        origin += f"; guided by features of {guide_of(config.features)}, which was trained on ImageNet"
     if config.probe:
         origin += "; distilled from a linear classifier on these features"
     if config.licence:

@@ -30,9 +30,10 @@ class FitConfig:
     """File of a head with the same sizes and classes, to train further; for a head on latents also of a network that
     sees pixels, whose filters and trunk it takes over."""
     teacher: str | None = None
-    """File of a head that was trained on originals, to distil from."""
+    """File to distil from: a teacher (heads.teachers), or a head that was trained on originals."""
     features: str | None = None
-    """SqueezeNet's weights (squeezenet.py): its features of the originals guide the network's at 1/32."""
+    """What guides the network at 1/32 by its features of the originals: SqueezeNet's weights (squeezenet.py), or
+    efficientnet-lite2 for the network of that package."""
     probe: bool = False
     """Distil also from a linear classifier on those features (probe.py)."""
     licence: str = ""

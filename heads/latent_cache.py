@@ -57,7 +57,11 @@ class Cache:
     teacher: NDArray[Any] | None
     """float16 (N, K) or (N, S/4, S/4, K): a teacher's scores for the original crop"""
     features: NDArray[Any] | None
-    """float16 (N, S/32, S/32, 512): what SqueezeNet sees in the original crop"""
+    """float16 (N, S/32, S/32, F): what a guide sees in the original crop"""
+    often: NDArray[np.float64] | None = None
+    """How often each crop is seen, (N,); None for all alike."""
+    trust: NDArray[np.float32] | None = None
+    """Weight of each crop's label in the loss, (N,); None for 1."""
 
     def __len__(self) -> int:
         return len(self.quality)
@@ -103,6 +107,9 @@ def open_cache(
         _make(recipe, place, quiet=quiet)
     arrays = {path.stem: np.load(path, mmap_mode="r") for path in place.glob("*.npy")}
     filled: dict[str, Any] = {field.name: arrays.get(field.name) for field in fields(Cache)}
+    for name in ("often", "trust"):
+        values = np.repeat([getattr(sample, name) for sample in dataset.train], config.copies)
+        filled[name] = None if (values == 1).all() else values
     return Cache(**filled)
 
 

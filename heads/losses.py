@@ -14,7 +14,6 @@ from heads.classifier import ClassifierNetwork
 from heads.head_file import Network
 from heads.latent_cache import Cache, to_network
 from heads.segmenter import SegmenterNetwork
-from heads.squeezenet import CHANNELS
 from heads.warp import draw, warped
 from semcomp.networks.blocks import Pointwise
 from semcomp.networks.precision import fast_pixels
@@ -60,9 +59,11 @@ class Batch:
     teacher: Tensor | None
     """Scores of a teacher: (B, K), or (B, S/4, S/4, K)."""
     features: Tensor | None
-    """Features that guide the head's, each of mean 0 and variance 1: (B, 512, S/32, S/32)."""
+    """Features that guide the head's, each of mean 0 and variance 1: (B, F, S/32, S/32)."""
     places: Tensor
     """What is seen of each crop (warp.draw)."""
+    trust: Tensor | None = None
+    """Weight of each crop's label, (B,); None for 1."""
     mixed_in: Tensor | None = None
     """Classes of the crops that are mixed into these, int64 (B,)."""
     share: float = 1.0
@@ -79,6 +80,7 @@ def read_batch(crops: Cache, chosen: NDArray[np.int64], places: Tensor) -> Batch
         teacher=None if crops.teacher is None else torch.from_numpy(crops.teacher[chosen].astype(np.float32)),
         features=None if features is None else F.batch_norm(features, None, None, training=True),
         places=places,
+        trust=None if crops.trust is None else torch.from_numpy(crops.trust[chosen]).float(),
     )
 
 
@@ -95,7 +97,8 @@ class Objective(ABC):
     """Makes the teacher's features of the network's. It learns along, and is thrown away."""
 
     def __post_init__(self) -> None:
-        self.guide = Pointwise(self.network.grid_width, CHANNELS) if self.crops.features is not None else None
+        features = self.crops.features
+        self.guide = None if features is None else Pointwise(self.network.grid_width, features.shape[-1])
 
     def parameters(self) -> list[nn.Parameter]:
         """List what learns."""
@@ -180,7 +183,14 @@ class SegmenterObjective(Objective):
         down, right = self.rng.integers(2, size=2)
         fine = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
         target = batch.target[:, down::2, right::2]
-        return F.cross_entropy(fine, target, weight=self.balance.weights, ignore_index=VOID)
+        weights = self.balance.weights
+        if batch.trust is None:
+            return F.cross_entropy(fine, target, weight=weights, ignore_index=VOID)
+        each = F.cross_entropy(fine, target, weight=weights, ignore_index=VOID, reduction="none")
+        known = target != VOID
+        weight = known.float() if weights is None else weights[target.where(known, 0)] * known
+        trust = batch.trust[:, None, None]
+        return (trust * each).sum() / (trust * weight).sum().clamp(min=1e-6)
 
     def finish(self) -> None:
         counted, network = self.balance.counted, self.network
@@ -194,9 +204,9 @@ def objective_of(
 ) -> Objective:
     """Make the objective of a network, which knows its task by its type."""
     if isinstance(network, ClassifierNetwork):
-        even = Balance(often=np.ones(len(crops)))
+        even = Balance(often=np.ones(len(crops)) if crops.often is None else crops.often / crops.often.mean())
         return ClassifierObjective(network=network, crops=crops, config=config, rng=rng, balance=even)
-    balance = balance_of(crops.target, classes=classes, rare=config.repeat, power=config.balance)
+    balance = balance_of(crops.target, classes=classes, rare=config.repeat, power=config.balance, often=crops.often)
     return SegmenterObjective(network=network, crops=crops, config=config, rng=rng, balance=balance)
 
 

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from semcomp.semantics.results import VOID, Labels, Segmentation
 
+MANY = 20
+"""Where there are more classes, the figures also say how often the true one is among the first five."""
+
 
 def confusion(truth: NDArray[np.uint8], answer: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
     """Count pixels by true class (rows) and answer (columns), int64 (K, K + 1).
@@ -60,22 +63,30 @@ class Score(ABC):
 
 
 class TopOne(Score):
-    """Counts how often the first label is the true class. A truth is the number of a class."""
+    """Counts how often the first label is the true class, and of many classes one of the first five.
+
+    A truth is the number of a class.
+    """
 
     figure = "top-1"
 
     def __init__(self, classes: tuple[str, ...]):
         super().__init__(classes)
-        self.right = self.count = 0
+        self.right = self.near = self.count = 0
 
     def add(self, answer: Labels | Segmentation, truth: Any) -> None:
         assert isinstance(answer, Labels)
-        self.right += [name.lower() for name in answer.names[:1]] == [self.classes[truth].lower()]
+        said, true = [name.lower() for name in answer.names[:5]], self.classes[truth].lower()
+        self.right += said[:1] == [true]
+        self.near += true in said
         self.count += 1
 
     @property
     def figures(self) -> dict[str, float]:
-        return {"top1": round(100 * self.right / max(1, self.count), 2)}
+        top1 = {"top1": round(100 * self.right / max(1, self.count), 2)}
+        if len(self.classes) <= MANY:
+            return top1
+        return top1 | {"top5": round(100 * self.near / max(1, self.count), 2)}
 
 
 class MeanIou(Score):

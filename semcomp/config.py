@@ -22,25 +22,21 @@ def build(kind: type[T], values: dict[str, Any], *, where: str = "") -> T:
             near = difflib.get_close_matches(key, hints, n=1)
             hint = f"; did you mean {where}{near[0]}?" if near else f"; known: {', '.join(hints)}"
             raise ValueError(f"unknown key {where}{key}{hint}")
-        expected = hints[key]
-        kinds: tuple[Any, ...] = (expected, *typing.get_args(expected))
-        inner: Any = next((kind for kind in kinds if dataclasses.is_dataclass(kind)), None)
-        optional = value is None and type(None) in typing.get_args(expected)
-        if inner and not optional:
-            if not isinstance(value, dict):
-                raise ValueError(f"{where}{key} must hold keys of its own, not {value!r}")
-            value = build(inner, value, where=f"{where}{key}.")
-        else:
-            value = _checked(value, expected, f"{where}{key}")
-        arguments[key] = value
+        arguments[key] = _value(value, hints[key], f"{where}{key}")
     return kind(**arguments)
 
 
-def _checked(value: Any, expected: Any, where: str) -> Any:
-    origin = typing.get_origin(expected)
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_checked(item, typing.get_args(expected)[0], where) for item in value)
-    allowed = typing.get_args(expected) if origin is not None else (expected,)
+def _value(value: Any, expected: Any, where: str) -> Any:
+    """A value of the expected type: of a dataclass, of a tuple of any of these, or as YAML gives it."""
+    arguments = typing.get_args(expected)
+    if typing.get_origin(expected) is tuple and isinstance(value, list | tuple):
+        return tuple(_value(item, arguments[0], f"{where}.{number}") for number, item in enumerate(value))
+    allowed: tuple[Any, ...] = (expected,) if typing.get_origin(expected) is None else arguments
+    inner = next((kind for kind in allowed if dataclasses.is_dataclass(kind)), None)
+    if inner and not (value is None and type(None) in allowed):
+        if not isinstance(value, dict):
+            raise ValueError(f"{where} must hold keys of its own, not {value!r}")
+        return build(typing.cast(type[Any], inner), value, where=f"{where}.")
     if float in allowed and type(value) in (int, float):
         return float(value)
     if not any(type(value) is kind for kind in allowed):

@@ -4,6 +4,8 @@
     image.thumbnail((32, 32))          # takes the thumbnail that the file carries, if there is one: nothing is decoded
     image.save("a.semc", quality=50)   # max_bytes=, bpp= or psnr= may take the place of quality
 
+    image.save("a.semc", lossless=True)   # every sample; near= and with_latents= as in `Codec.encode_exact`
+
 `save` also takes preview=, strip=, convert=, convert_colour= and keep_hidden_colour= of `Codec.encode`, and
 icc_profile=, exif= and xmp= as other formats of Pillow do. The weights "base" are loaded once, when the first picture
 is decoded or saved.
@@ -65,6 +67,9 @@ class SemcImageFile(ImageFile.ImageFile):
         is_grey = header.mode == ColorMode.L and self.info.get("icc_profile", b"")[16:20] != b"RGB "
         has_alpha = any(entry.kind == ChunkKind.ALPHA for entry in table)
         self._mode = ("L" if is_grey else "RGB") + ("A" if has_alpha else "")
+        exact = next((entry for entry in table if entry.kind == ChunkKind.LOSSLESS), None)
+        if exact is not None and is_grey and self._start(exact, 4)[3:] not in (b"", b"\x08"):
+            self._mode = "I;16"
         self._preview = next((entry for entry in table if entry.kind == ChunkKind.PREVIEW), None)
         self._draft: Image.Image | None = None
         self._decoded = False
@@ -75,6 +80,12 @@ class SemcImageFile(ImageFile.ImageFile):
         self.fp.seek(entry.offset)
         data = self.fp.read(entry.length)
         return data if len(data) == entry.length and zlib.crc32(data) == entry.crc else b""
+
+    def _start(self, entry: ChunkEntry, count: int) -> bytes:
+        """The first bytes of a chunk."""
+        assert self.fp is not None
+        self.fp.seek(entry.offset)
+        return self.fp.read(count)
 
     def _data(self) -> bytes:
         assert self.fp is not None
@@ -138,7 +149,17 @@ def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     if target:
         stream.write(_codec().encode_to(image, **target, **flags).data)
     else:
-        stream.write(_codec().encode(image, quality=options.get("quality", 50), **flags))
+        _save_by_quality(image, stream, options, flags)
+
+
+def _save_by_quality(image: Image.Image, stream: IO[bytes], options: dict[str, Any], flags: dict[str, Any]) -> None:
+    exact = {key: options[key] for key in ("near", "with_latents") if options.get(key)}
+    if exact or options.get("lossless") is True:
+        kept = {key: value for key, value in flags.items() if key in ("strip", "preview")}
+        stream.write(_codec().encode_exact(image, **kept, **exact))
+        return
+    more = {"lossless": options["lossless"]} if options.get("lossless") else {}
+    stream.write(_codec().encode(image, quality=options.get("quality", 50), **flags, **more))
 
 
 def _with_records(image: Image.Image, records: dict[str, Any]) -> Image.Image:

@@ -91,6 +91,24 @@ def exported(generator_file: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
+def lossless_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of lossless networks with random weights: every property but the rate holds for them too."""
+    from semcomp.lossless.model import save_model
+    from tests.lossless.conftest import random_model
+
+    path = tmp_path_factory.mktemp("lossless") / "random.safetensors"
+    save_model(path, random_model())
+    return path
+
+
+@pytest.fixture
+def embedded_lossless(lossless_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put `lossless_file` in the place of the weights inside the package."""
+    monkeypatch.setattr("semcomp.lossless.weights.EMBEDDED", lossless_file)
+    return lossless_file
+
+
+@pytest.fixture(scope="session")
 def refined_export(tmp_path_factory: pytest.TempPathFactory) -> tuple[Codec, Path, Any]:
     """A small codec whose passes refine their tables, the folder of its graphs, and what the export said of it."""
     from semcomp.codec.release import save_release
@@ -170,6 +188,9 @@ class StandIn:
         xmp = container.get(ChunkKind.XMP)
         return to_pil(Picture(pixels=picture.pixels, mode=header.mode, alpha=plane, icc=icc, exif=exif, xmp=xmp))
 
+    def decode_exact(self, data: bytes) -> None:
+        """It holds no exact pixels."""
+
     def describe(self) -> dict[str, Any]:
         return {"name": self.name, "parameters": 1234, "kmac_per_px": {"analysis": 1.5}, "model_id": self.model_id}
 
@@ -181,7 +202,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     from semcomp.cli.batch import get_codec
 
     codec = StandIn()
-    monkeypatch.setattr(semcomp.codec.codec, "load", lambda name="base", *, device=None, threads=None: codec)
+    monkeypatch.setattr(semcomp.codec.codec, "load", lambda name="base", **options: codec)
     get_codec.cache_clear()
     vars(semcomp).pop("load", None)  # the lazy name may hold the real one
     yield codec

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from heads.datasets import find_dataset
 from heads.depthwise import quick_depthwise
+from heads.find_dataset import find_dataset
 from semcomp.codec.release import load_release, save_release
 from semcomp.generative.generator_file import TrainedGenerator, save_generator
 from semcomp.generative.network import Generator

@@ -24,8 +24,9 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from heads.datasets import Dataset, find_dataset
+from heads.datasets import Dataset
 from heads.depthwise import quick_depthwise
+from heads.find_dataset import find_dataset
 from heads.fit import validate
 from heads.head_file import TASKS, HeadInfo, Network, NetworkHead, build_head, build_network
 from heads.latent_cache import whole_pictures

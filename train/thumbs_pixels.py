@@ -48,6 +48,8 @@ class PixelsConfig:
     """Weight of the squared error (pixels in 0 to 1) beside 1 - SSIM."""
     bits: float = 0.72
     """Weight of the bits' logarithm beside the error's: how the error falls with the length of a code."""
+    reflect: bool = False
+    """Whether SSIM sees a reflected edge, so that all pixels count alike; otherwise its windows lie inside."""
     save_every: int = 100
 
 
@@ -140,7 +142,10 @@ def train(config: PixelsConfig, output: Path) -> Around:
         pixels = pixels.mT if step % 4 > 1 else pixels
         shown, bits = network(pixels, draw_level(step))
         x, y = (shown + 128) / 255, (pixels + 128) / 255
-        error, alike = F.mse_loss(x, y), similarity(x, y)
+        error = F.mse_loss(x, y)
+        if config.reflect:
+            x, y = (F.pad(p, (5, 5, 5, 5), mode="reflect") for p in (x, y))
+        alike = similarity(x, y)
         loss = (1 - alike + config.fidelity * error).log() + config.bits * bits.mean().log()
         optimizer.zero_grad()
         loss.backward()

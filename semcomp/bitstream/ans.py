@@ -81,6 +81,10 @@ class AnsCoder:
         self._state = x
         return np.array(categories, np.int32)
 
+    def pos(self) -> tuple[int, int]:
+        """Number of words below the state, and the state."""
+        return len(self._words), self._state
+
     def get_compressed(self) -> NDArray[Any]:
         """The words of the stack and of the state, uint32."""
         state = [self._state & _WORD_MASK, self._state >> 32]

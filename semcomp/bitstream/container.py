@@ -14,6 +14,7 @@ from typing import BinaryIO, NamedTuple
 from semcomp.bitstream.fields import pack_varint, unpack_varint
 from semcomp.bitstream.header import KNOWN_KINDS, MAX_KIND, REQUIRED_KINDS, LostChunk
 from semcomp.bitstream.header import MAX_SIDE as MAX_SIDE
+from semcomp.bitstream.header import NO_ID as NO_ID
 from semcomp.bitstream.header import SYNTHESISED as SYNTHESISED
 from semcomp.bitstream.header import Chunk as Chunk
 from semcomp.bitstream.header import ChunkEntry as ChunkEntry
@@ -54,7 +55,7 @@ def write(container: Container) -> bytes:
         container: Header and chunks. The bodies keep the order of `container.chunks`.
 
     Raises:
-        ValueError: SYMBOLS is missing, a kind comes twice, or there are more than MAX_CHUNKS chunks.
+        ValueError: Both SYMBOLS and LOSSLESS are missing, a kind comes twice, or there are more than MAX_CHUNKS chunks.
     """
     header, chunks = container.header, container.chunks
     if problem := _table_problem([chunk.kind for chunk in chunks]):
@@ -77,6 +78,15 @@ def write(container: Container) -> bytes:
         parts.append(zlib.crc32(chunk.data).to_bytes(4, "little"))
     head = b"".join(parts)
     return b"".join([head, zlib.crc32(head).to_bytes(4, "little"), *(chunk.data for chunk in chunks)])
+
+
+def padded(container: Container) -> bytes:
+    """The bytes of a file, with a PADDING chunk where it would be smaller than `smallest_file` allows."""
+    file, header = write(container), container.header
+    missing = smallest_file(header.width, header.height) - len(file)
+    if missing <= 0:
+        return file
+    return write(Container(header, (*container.chunks, Chunk(ChunkKind.PADDING, bytes(missing)))))
 
 
 def read(data: bytes | bytearray | memoryview, *, max_pixels: int = MAX_PIXELS) -> Container:
@@ -252,7 +262,7 @@ def _table_problem(kinds: Iterable[int]) -> str | None:
         seen.add(kind)
     if len(seen) > MAX_CHUNKS:
         return f"{len(seen)} chunks, at most {MAX_CHUNKS} fit"
-    return None if ChunkKind.SYMBOLS in seen else "no SYMBOLS chunk"
+    return None if seen & {ChunkKind.SYMBOLS, ChunkKind.LOSSLESS} else "no SYMBOLS chunk"
 
 
 class _Cursor:

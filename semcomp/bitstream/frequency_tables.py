@@ -84,6 +84,10 @@ class Tables:
         """The T tables, uint32 (2b + 2,) each. They are views into `flat`."""
         return tuple(np.split(self.flat, self.offsets[1:-1]))
 
+    def frequencies_of(self, table: int) -> NDArray[Any]:
+        """The frequencies of one table, a view."""
+        return self.flat[self.offsets[table] : self.offsets[table + 1]]
+
     def bits(self) -> NDArray[Any]:
         """Cost in bits of the values -max(bounds)..max(bounds) under every table: float32 (T, 2 * max(bounds) + 1)."""
         widest = int(self.bounds.max())

@@ -34,11 +34,17 @@ class ChunkKind(IntEnum):
     GENERATOR = 9
     XMP = 10
     PADDING = 11
+    LOSSLESS = 12
     PREVIEW = 16
 
 
-REQUIRED_KINDS = frozenset({ChunkKind.SYMBOLS, ChunkKind.ALPHA, ChunkKind.REGIONS, ChunkKind.GENERATOR})
+REQUIRED_KINDS = frozenset(
+    {ChunkKind.SYMBOLS, ChunkKind.ALPHA, ChunkKind.REGIONS, ChunkKind.GENERATOR, ChunkKind.LOSSLESS}
+)
 """The picture would be another one without these. They always carry the required flag."""
+
+NO_ID = bytes(8)
+"""Entropy id and model id of a file without latents."""
 
 KNOWN_KINDS = frozenset(ChunkKind)
 """The kinds that this version knows."""

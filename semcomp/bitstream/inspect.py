@@ -13,6 +13,7 @@ from semcomp.errors import FormatError
 
 if TYPE_CHECKING:
     from semcomp.bitstream.label_map_header import LabelMapHead
+    from semcomp.bitstream.lossless_note import LosslessNote
     from semcomp.bitstream.origin import Origin
     from semcomp.bitstream.tags import Tag
 
@@ -78,6 +79,8 @@ class Info:
     """What of the decoded picture is real and what is synthesised. None where all of it is real."""
     preview: str | None
     """The stored thumbnail as text for `semcomp.thumb_image`. None where there is none."""
+    lossless: LosslessNote | None
+    """How the exact pixels are coded. None where the file holds none."""
     lost: tuple[str, ...]
     """Damaged optional chunks, each with the reason. Decoding leaves them out."""
 
@@ -135,6 +138,7 @@ def info(source: SemcSource, *, max_pixels: int = MAX_PIXELS) -> Info:
         label_map=_read(container, ChunkKind.LABEL_MAP, _label_map_head, lost),
         synthesised=_origin(container),
         preview=_read(container, ChunkKind.PREVIEW, _preview_text, lost),
+        lossless=_read(container, ChunkKind.LOSSLESS, _lossless_note, lost),
         lost=tuple(lost),
     )
 
@@ -173,6 +177,12 @@ def _label_map_head(body: bytes) -> LabelMapHead:
     from semcomp.bitstream.label_map_header import read_head
 
     return read_head(body)
+
+
+def _lossless_note(body: bytes) -> LosslessNote:
+    from semcomp.bitstream.lossless_note import read_note
+
+    return read_note(body)
 
 
 def _profile_name(body: bytes) -> str:

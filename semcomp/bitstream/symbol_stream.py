@@ -41,6 +41,13 @@ _DIGITS = [TOTAL >> k for k in range(1, _MAX_DIGITS)] + [TOTAL >> _MAX_DIGITS - 
 _BIT = [TOTAL >> 1] * 2
 _SPELLING = Tables.from_arrays(np.array([_MAX_DIGITS // 2 - 1, 0]), np.array(_DIGITS + _BIT))
 """Tables that spell escapes: table 0 is DIGITS (category d - 1 stands for d binary digits), table 1 is BIT."""
+MAX_BITS = 12
+"""Width of the widest number that `push_bits` takes."""
+_BITS = Tables.from_arrays(
+    np.array([(1 << bits - 1) - 1 for bits in range(1, MAX_BITS + 1)]),
+    np.concatenate([np.full(1 << bits, TOTAL >> bits) for bits in range(1, MAX_BITS + 1)]),
+)
+"""Tables of numbers that are equally likely. Table b - 1 is for b bits, and category n is the number n."""
 _models: WeakKeyDictionary[Tables, dict[int, Any]] = WeakKeyDictionary()
 
 
@@ -66,10 +73,10 @@ def encode_symbols(parts: Sequence[tuple[NDArray[Any], NDArray[Any], Tables]], *
         array([ 0, -1,  0,  1], dtype=int32)
         >>> reader.finish()
     """
-    stack = _Stack(plain=plain)
+    stack = Stack(plain=plain)
     for symbols, index, tables in reversed(parts):
-        _push_latent(stack, np.asarray(symbols), index, tables)
-    words: NDArray[Any] = stack.coder.get_compressed()
+        push_latent(stack, np.asarray(symbols), index, tables)
+    words = stack.words()
     return words.astype("<u4", copy=False).tobytes().rstrip(b"\0")  # the last word is not 0
 
 
@@ -85,7 +92,7 @@ class SymbolReader:
         if data.endswith(b"\0"):
             raise FormatError("the symbol stream ends in a zero byte, which no encoder writes; copy the file again")
         words = np.frombuffer(data + bytes(-len(data) % 4), "<u4").astype(np.uint32)
-        self._stack = _Stack(words, plain=plain)
+        self._stack = Stack(words, plain=plain)
 
     def read(self, index: NDArray[Any], tables: Tables) -> NDArray[Any]:
         """The symbols of the next latent, int32 (N,), given the table `index` (N,) of each. 0 where it is negative.
@@ -93,16 +100,7 @@ class SymbolReader:
         Raises:
             ValueError: An index names no table.
         """
-        order, counts = _group(index, tables)
-        values = self._stack.pop(counts, tables)
-        bounds = np.repeat(tables.bounds.astype(np.int32), counts)
-        values -= bounds
-        escaped = np.flatnonzero(values > bounds)
-        if escaped.size:
-            values[escaped] = _pop_escapes(self._stack, bounds[escaped])
-        symbols = np.zeros(np.shape(index), np.int32)
-        symbols[order] = values
-        return symbols
+        return pop_latent(self._stack, index, tables)
 
     def finish(self) -> None:
         """Check that the stream is used up. Every reader calls this after the last latent. FormatError if it is not."""
@@ -118,12 +116,22 @@ def symbol_crc(*latents: NDArray[Any]) -> int:
     return crc
 
 
-class _Stack:
+class Stack:
     """constriction's coder or the plain one, with its models."""
 
     def __init__(self, words: NDArray[Any] | None = None, *, plain: bool) -> None:
         self.plain = plain or not HAS_CONSTRICTION
         self.coder = (ans if self.plain else constriction.stream.stack).AnsCoder(words)
+
+    @property
+    def below(self) -> int:
+        """Number of words that lie below the state."""
+        return int(self.coder.pos()[0])
+
+    def words(self) -> NDArray[np.uint32]:
+        """All words, the state's on top, last in the array."""
+        words: NDArray[np.uint32] = self.coder.get_compressed()
+        return words
 
     def push(self, categories: NDArray[Any], counts: NDArray[Any], tables: Tables) -> None:
         """Put categories (K,) on top. They are grouped by ascending table. `counts` (T,) holds the group sizes."""
@@ -147,13 +155,13 @@ class _Stack:
         The weights `frequency - 1` add up to exactly that number, so the model is the integer table, unchanged.
         """
         if self.plain:
-            return lambda table: ans.model_of(tables.frequencies[table])
+            return lambda table: ans.model_of(tables.frequencies_of(table))
         known = _models.setdefault(tables, {})
 
         def model(table: int) -> Any:
             found = known.get(table)
             if found is None:
-                weights = tables.frequencies[table].astype(np.float64) - 1
+                weights = tables.frequencies_of(table).astype(np.float64) - 1
                 found = known[table] = constriction.stream.model.Categorical(weights, perfect=False)
             return found
 
@@ -175,8 +183,22 @@ def _group(index: NDArray[Any], tables: Tables) -> tuple[NDArray[Any], NDArray[A
     return coded[np.argsort(keys, kind="stable")], counts
 
 
-def _push_latent(stack: _Stack, symbols: NDArray[Any], index: NDArray[Any], tables: Tables) -> None:
-    """Put a latent on the stack, the inverse of `SymbolReader.read`. What is read last is put first."""
+def pop_latent(stack: Stack, index: NDArray[Any], tables: Tables) -> NDArray[Any]:
+    """Take a latent off the stack, as `SymbolReader.read` describes."""
+    order, counts = _group(index, tables)
+    values = stack.pop(counts, tables)
+    bounds = np.repeat(tables.bounds.astype(np.int32), counts)
+    values -= bounds
+    escaped = np.flatnonzero(values > bounds)
+    if escaped.size:
+        values[escaped] = _pop_escapes(stack, bounds[escaped])
+    symbols = np.zeros(np.shape(index), np.int32)
+    symbols[order] = values
+    return symbols
+
+
+def push_latent(stack: Stack, symbols: NDArray[Any], index: NDArray[Any], tables: Tables) -> None:
+    """Put a latent on the stack, the inverse of `pop_latent`. What is read last is put first."""
     order, counts = _group(index, tables)
     if symbols.shape != np.shape(index) or symbols.dtype.kind not in "iu":
         raise ValueError(f"symbols are {symbols.dtype} {symbols.shape}, expected integers {np.shape(index)}")
@@ -193,7 +215,21 @@ def _push_latent(stack: _Stack, symbols: NDArray[Any], index: NDArray[Any], tabl
     stack.push(categories, counts, tables)
 
 
-def _push_escapes(stack: _Stack, values: NDArray[Any], bounds: NDArray[Any]) -> None:
+def push_bits(stack: Stack, values: NDArray[Any], widths: NDArray[Any]) -> None:
+    """Put numbers (N,) of ``widths`` (N,) bits each on the stack, 0..MAX_BITS; every number costs its bits."""
+    order, counts = _group(np.asarray(widths) - 1, _BITS)
+    stack.push(np.asarray(values)[order].astype(np.int32), counts, _BITS)
+
+
+def pop_bits(stack: Stack, widths: NDArray[Any]) -> NDArray[Any]:
+    """Take what `push_bits` has put there off the stack, int32 (N,). It is 0 where the width is."""
+    order, counts = _group(np.asarray(widths) - 1, _BITS)
+    values = np.zeros(np.shape(widths), np.int32)
+    values[order] = stack.pop(counts, _BITS)
+    return values
+
+
+def _push_escapes(stack: Stack, values: NDArray[Any], bounds: NDArray[Any]) -> None:
     """Spell escapes: the numbers of binary digits of |v| - b, then the digits below the leading 1 and the signs."""
     excess = np.abs(values) - bounds
     digits = escape_bits(excess) // 2
@@ -203,7 +239,7 @@ def _push_escapes(stack: _Stack, values: NDArray[Any], bounds: NDArray[Any]) -> 
     stack.push(categories, np.array([digits.size, bits.size]), _SPELLING)
 
 
-def _pop_escapes(stack: _Stack, bounds: NDArray[Any]) -> NDArray[Any]:
+def _pop_escapes(stack: Stack, bounds: NDArray[Any]) -> NDArray[Any]:
     """The value of each escape, int32. It is the inverse of `_push_escapes`."""
     digits = stack.pop(np.array([bounds.size, 0]), _SPELLING) + 1
     lines = np.zeros((digits.size, _MAX_DIGITS), np.uint8)

@@ -31,7 +31,7 @@ Prepare = Callable[[Job, Namespace], Any]
 
 
 @lru_cache(maxsize=1)
-def get_codec(model: str, device: str | None, threads: int | None) -> Codec:
+def get_codec(model: str, device: str | None, threads: int | None, lossless_weights: str | None = None) -> Codec:
     """Return the codec of this process. It is loaded when the first file needs it."""
     import torch
 
@@ -39,7 +39,12 @@ def get_codec(model: str, device: str | None, threads: int | None) -> Codec:
 
     if threads is not None:
         torch.set_num_threads(threads)
-    return load(model, device=device)
+    return load(model, device=device, lossless_weights=lossless_weights)
+
+
+def codec_of(options: Namespace) -> Codec:
+    """Return the codec that the options of a command name."""
+    return get_codec(options.model, options.device, options.threads, options.lossless_weights)
 
 
 def run_batch(
@@ -88,7 +93,7 @@ def run_batch(
 def _check_model(options: Namespace) -> None:
     """Raise ModelError once for missing weights or a missing device, rather than for every file."""
     if getattr(options, "model", "base") != "base":
-        get_codec(options.model, options.device, options.threads)
+        codec_of(options)
     elif getattr(options, "device", None) not in (None, "cpu"):
         from semcomp.codec.device import checked_device
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from semcomp.cli.batch import get_codec
+from semcomp.cli.batch import codec_of
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.paths import Job, read_source
 
@@ -83,7 +83,7 @@ def with_latents(data: bytes, options: Namespace) -> Input:
     """Entropy-decode the bytes of a .semc file, or encode a picture as far as its latents."""
     from semcomp.bitstream.container import MAGIC
 
-    codec = get_codec(options.model, options.device, options.threads)
+    codec = codec_of(options)
     if data[: len(MAGIC)] == MAGIC:
         return Input(data, codec.latents(data), None)
     from semcomp.imaging.picture import open_picture

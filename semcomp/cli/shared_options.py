@@ -24,7 +24,7 @@ class SharedOptions(NamedTuple):
     output: ArgumentParser
     """--json, --quiet, --verbose"""
     model: ArgumentParser
-    """--model, --device, --threads"""
+    """--model, --lossless-weights, --device, --threads"""
     parallel: ArgumentParser
     """--jobs"""
     written: ArgumentParser
@@ -85,6 +85,7 @@ def _output() -> ArgumentParser:
 def _model() -> ArgumentParser:
     parent = ArgumentParser(add_help=False)
     parent.add_argument("--model", default="base", metavar="NAME", help="weights: a name or a .safetensors path (base)")
+    parent.add_argument("--lossless-weights", metavar="FILE", help="weights of lossless coding (those inside semcomp)")
     parent.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (cpu)")
     parent.add_argument("--threads", type=job_count, metavar="N", help="CPU threads in total (every core)")
     return parent

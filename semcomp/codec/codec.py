@@ -24,11 +24,14 @@ from semcomp.codec.latent_coder import LatentCoder
 from semcomp.codec.refinement import Refinement
 from semcomp.codec.release import Release, load_release, parameters
 from semcomp.imaging.picture import Picture
+from semcomp.lossless.weights import load_weights
+from semcomp.networks.lossless_fast import TorchNetworks
 from semcomp.networks.model import kmac_per_pixel
 from semcomp.networks.precision import fast_pixels
 from semcomp.networks.tiled import run_tiled
 from semcomp.pipeline.base_codec import BaseCodec, Chosen
 from semcomp.pipeline.effort import Progress
+from semcomp.pipeline.lossless import LosslessCoder
 from semcomp.pipeline.tiles import tile_side
 from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, Symbols, grid
 from semcomp.workers import survive_forks
@@ -42,8 +45,12 @@ class Codec(BaseCodec[Tensor]):
 
     coder: LatentCoder
 
-    def __init__(self, release: Release, *, device: str | torch.device = "cpu"):
+    def __init__(
+        self, release: Release, *, device: str | torch.device = "cpu", lossless_weights: str | Path | None = None
+    ):
         survive_forks()
+        self.lossless_weights = lossless_weights
+        self._lossless_networks: dict[bytes, TorchNetworks] = {}
         self.release, self.device = release, torch.device(device)
         self.network = release.network().to(self.device)
         for parameter in self.network.parameters():
@@ -154,6 +161,13 @@ class Codec(BaseCodec[Tensor]):
         """The search for better latents, made when a high effort first needs it."""
         return Descent(self.release, self.network, device=self.device)
 
+    def lossless_coder(self) -> LosslessCoder:
+        model = load_weights(self.lossless_weights)
+        networks = self._lossless_networks.get(model.id)
+        if networks is None:
+            networks = self._lossless_networks[model.id] = TorchNetworks(model)
+        return LosslessCoder(model=model, networks=networks)
+
     def complete(
         self,
         container: Container,
@@ -168,13 +182,16 @@ class Codec(BaseCodec[Tensor]):
         return complete(self.network.synthesis, container, latents, generator=generator, seed=seed, relabel=relabel)
 
 
-def load(name_or_path: str | Path = "base", *, device: str | None = None) -> Codec:
+def load(
+    name_or_path: str | Path = "base", *, device: str | None = None, lossless_weights: str | Path | None = None
+) -> Codec:
     """Load a codec.
 
     Args:
         name_or_path: Name of weights inside the package, path or URL of a .safetensors file, or "org/name" or
             "org/name@revision" on the hub of Hugging Face.
         device: Device by torch's name, such as "cpu" or "cuda". None is the CPU.
+        lossless_weights: File of the lossless networks. None takes those inside the package.
 
     Returns:
         The codec. It computes with torch's threads, whose number `torch.set_num_threads` sets for the process.
@@ -189,4 +206,4 @@ def load(name_or_path: str | Path = "base", *, device: str | None = None) -> Cod
         >>> semcomp.load().name
         'base'
     """
-    return Codec(load_release(name_or_path), device=checked_device(device or "cpu"))
+    return Codec(load_release(name_or_path), device=checked_device(device or "cpu"), lossless_weights=lossless_weights)

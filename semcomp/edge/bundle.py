@@ -64,7 +64,7 @@ class Bundle:
     def tensors(self) -> dict[str, NDArray[Any]]:
         """The arrays of the probability tables."""
         entry = self.manifest["tables"]
-        return parse_tensors(self._bytes(entry), name=self.directory / entry["file"])
+        return parse_tensors(self.bytes_of(entry), name=self.directory / entry["file"])
 
     def graph(self, name: str) -> dict[str, Any]:
         """The manifest's entry of a graph.
@@ -103,13 +103,14 @@ class Bundle:
             options.intra_op_num_threads = self.threads or 0
             options.add_session_config_entry("session.force_spinning_stop", "1")  # the next session needs the cores
         try:
-            return onnxruntime.InferenceSession(self._bytes(entry), options, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(self.bytes_of(entry), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise ModelError(
                 f"{entry['file']} does not load in onnxruntime {onnxruntime.__version__} ({error}); install a newer one"
             ) from error
 
-    def _bytes(self, entry: dict[str, Any]) -> bytes:
+    def bytes_of(self, entry: dict[str, Any]) -> bytes:
+        """The bytes of a file that the manifest names. ModelError where they are not what it says."""
         path = self.directory / str(entry["file"])
         try:
             data = path.read_bytes()
@@ -172,6 +173,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         if manifest["format"] != FORMAT:
             raise ValueError(f"its format is {manifest['format']}, not {FORMAT}")
         entries = [manifest["tables"], *manifest["graphs"].values()]
+        entries += [manifest["lossless"]] if manifest.get("lossless") else []
         for entry in entries:
             if Path(entry["file"]).name != entry["file"] or len(entry["sha256"]) != 64:
                 raise ValueError(f"it names a file {entry['file']!r}")

@@ -1,6 +1,7 @@
 """`EdgeCodec`: the codec on exported graphs."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ from semcomp.edge.bundle import Bundle
 from semcomp.edge.generator import EdgeGenerator, chosen_generator
 from semcomp.edge.head import EdgeClassifier, EdgeSegmenter, edge_head
 from semcomp.edge.latent_coder import EdgeCoder
+from semcomp.edge.lossless import edge_lossless
 from semcomp.edge.tiling import run_tiled
 from semcomp.errors import ModelError
 from semcomp.imaging.picture import Picture
 from semcomp.pipeline.base_codec import BaseCodec
 from semcomp.pipeline.completion import note_of, stored_guide
+from semcomp.pipeline.lossless import LosslessCoder
 from semcomp.pipeline.tiles import tile_side
 from semcomp.semantics.head import Segmenter, described, not_a_segmenter
 from semcomp.semantics.results import Labels, Segmentation
@@ -106,6 +109,13 @@ class EdgeCodec(BaseCodec[NDArray[np.float32]]):
             up=STRIDE_Y,
         )
         return np.ascontiguousarray(pixels[0, : latents.height, : latents.width])
+
+    @cached_property
+    def _lossless(self) -> LosslessCoder:
+        return edge_lossless(self.bundle) if self.lossless_weights is None else super().lossless_coder()
+
+    def lossless_coder(self) -> LosslessCoder:
+        return self._lossless
 
     def complete(
         self,

@@ -38,13 +38,27 @@ def parse_tensors(data: bytes, *, name: str | Path) -> dict[str, NDArray[Any]]:
         ModelError: The file is damaged, or of another kind.
     """
     try:
-        length = int.from_bytes(data[:8], "little")
-        if not 2 <= length <= len(data) - 8:
-            raise ValueError(f"its header claims {length} bytes")
-        header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
+        header, body = _split(data)
         return {key: _array(entry, body) for key, entry in header.items() if key != "__metadata__"}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{name} is not a safetensors file ({error}); export it again") from error
+
+
+def parse_metadata(data: bytes, *, name: str | Path) -> dict[str, str]:
+    """The metadata of a file. `parse_tensors` describes arguments and errors."""
+    try:
+        metadata = _split(data)[0].get("__metadata__", {})
+        return {str(key): str(value) for key, value in metadata.items()}
+    except (ValueError, AttributeError) as error:
+        raise ModelError(f"{name} is not a safetensors file ({error}); export it again") from error
+
+
+def _split(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """Header and body."""
+    length = int.from_bytes(data[:8], "little")
+    if not 2 <= length <= len(data) - 8:
+        raise ValueError(f"its header claims {length} bytes")
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
 
 
 def _array(entry: dict[str, Any], body: bytes) -> NDArray[Any]:

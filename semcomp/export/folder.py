@@ -22,14 +22,18 @@ from semcomp.export.codec_parts import PARTS, head_part, label_map_part
 from semcomp.export.generator_parts import blend_part, generator_part
 from semcomp.export.graph import OPSET, PRODUCER, onnx_bytes, require_onnx
 from semcomp.export.int8 import Calibration, can_be_int8, quantised
+from semcomp.export.lossless_parts import PREFIX, entry_of, lossless_graphs
+from semcomp.export.lossless_parts import WEIGHTS as LOSSLESS
 from semcomp.export.part import Part
 from semcomp.generative.generator_file import TrainedGenerator, generator_names, load_generator
+from semcomp.lossless.model import LosslessModel, model_bytes
+from semcomp.lossless.weights import EMBEDDED, load_weights
 from semcomp.semantics.head import Head, Segmenter, head_names, load_head
 from semcomp.semantics.limits import NO_LIMITS
 
 TABLES = "tables.safetensors"
 EXPORTERS = ("torch", "onnx", "onnxscript")
-ALL_PARTS = (*PARTS, "generator", "heads")
+ALL_PARTS = (*PARTS, "generator", "heads", "lossless")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,7 @@ def export_onnx(
     generators: Sequence[str] | None = None,
     int8: bool = False,
     calibration: str | Path | None = None,
+    lossless_weights: str | Path | None = None,
     force: bool = False,
     progress: Callable[[str], None] = lambda name: None,
 ) -> Exported:
@@ -66,6 +71,7 @@ def export_onnx(
         generators: Names or files of generators. None takes all inside the package.
         int8: Quantize analysis, synthesis and heads.
         calibration: Folder of photos that calibrate int8. None takes the sample photo of the package.
+        lossless_weights: File of the lossless networks. None takes those inside the package, where there are any.
         force: Overwrite an export.
         progress: Is called with the name of each graph before it is made.
 
@@ -81,19 +87,17 @@ def export_onnx(
         MissingExtraError: onnx, onnxscript or onnxruntime is not installed.
     """
     require_onnx()
-    if unknown := [name for name in parts if name not in ALL_PARTS]:
-        raise TargetError(f"there is no part {unknown[0]}; parts are {', '.join(ALL_PARTS)}")
     folder = Path(directory)
-    if (folder / MANIFEST).exists() and not force:
-        raise FileError(f"{folder} holds an export: overwrite it with force, or write to another folder")
+    _check_request(folder, parts, force)
     codec = load(model)
     chosen = _heads(codec, heads) if "heads" in parts else []
     makers = _generators(codec, generators) if "generator" in parts else []
     graphs = _graphs(codec, parts, chosen, makers)
+    exact = _lossless(lossless_weights) if "lossless" in parts else None
     calibrated = Calibration(codec, calibration) if int8 else None
     if calibrated:
         graphs = [replace(part, precision="int8") if can_be_int8(part) else part for part in graphs]
-    files = _files(codec, graphs, chosen, makers, calibrated, progress)
+    files = _files(codec, graphs, chosen, makers, calibrated, progress, exact)
     _write(folder, files)
     progress("comparison")
     differences = differences_from_torch(codec, graphs, chosen, folder)
@@ -101,6 +105,13 @@ def export_onnx(
     int8_files = tuple(f"{part.name}.onnx" for part in graphs if part.precision == "int8")
     sizes = {name: len(data) for name, data in files.items()}
     return Exported(sizes=sizes, differences=tuple(differences), int8=int8_files)
+
+
+def _check_request(folder: Path, parts: Sequence[str], force: bool) -> None:
+    if unknown := [name for name in parts if name not in ALL_PARTS]:
+        raise TargetError(f"there is no part {unknown[0]}; parts are {', '.join(ALL_PARTS)}")
+    if (folder / MANIFEST).exists() and not force:
+        raise FileError(f"{folder} holds an export: overwrite it with force, or write to another folder")
 
 
 def _check(differences: Sequence[Difference], folder: Path) -> None:
@@ -120,6 +131,7 @@ def _files(
     makers: Sequence[TrainedGenerator],
     calibrated: Calibration | None,
     progress: Callable[[str], None],
+    exact: LosslessModel | None,
 ) -> dict[str, bytes]:
     """All files by name. The manifest is the last."""
     ids = {"entropy_id": codec.entropy_id.hex(), "model_id": codec.model_id.hex()}
@@ -133,6 +145,13 @@ def _files(
         else:
             files[file] = onnx_bytes(part, properties=ids)
         entries[part.name] = _entry(part, file, files[file])
+    if exact is not None:
+        progress("lossless")
+        for name, data in lossless_graphs(exact).items():
+            files[f"{name}.onnx"] = data
+            network = exact.networks[name.removeprefix(PREFIX)]
+            entries[name] = {**_stored(f"{name}.onnx", data), **entry_of(network)}
+        files[LOSSLESS] = model_bytes(exact)
     manifest = {
         **_described(codec),
         **ids,
@@ -140,6 +159,7 @@ def _files(
         "graphs": entries,
         "heads": {head.name: _head_entry(head) for head in heads},
         "generators": {maker.name: _generator_entry(maker) for maker in makers},
+        "lossless": None if exact is None else {**_stored(LOSSLESS, files[LOSSLESS]), "id": exact.id.hex()},
     }
     files[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
     return files
@@ -207,6 +227,10 @@ def _generators(codec: Codec, names: Sequence[str] | None) -> list[TrainedGenera
                 f"{codec.entropy_id.hex()}: train it for this codec, or name the generators to export"
             )
     return makers
+
+
+def _lossless(file: str | Path | None) -> LosslessModel | None:
+    return None if file is None and not EMBEDDED.exists() else load_weights(file)
 
 
 def _tables(codec: Codec) -> bytes:

@@ -19,6 +19,7 @@ from PIL import Image
 from semcomp.bitstream.container import MAGIC, MAX_SIDE
 from semcomp.errors import ImageError, SemcompWarning
 from semcomp.imaging.color_modes import HOW_TO_CONVERT, RECOLOURED, bits_per_channel, plain_mode
+from semcomp.imaging.deep import deep_samples, low_bytes, swapped_raw_mode
 from semcomp.imaging.exif import (
     PILLOW_ERRORS,
     exif_of_tiff,
@@ -57,14 +58,20 @@ class Opened:
     icc: bytes | None
     exif: bytes | None
     xmp: bytes | None
+    samples: NDArray[np.uint16] | None = None
+    """The samples of an image of 16 bits, (H, W) or (H, W, 3), where they were asked for."""
+    from_jpeg: bool = False
 
 
-def open_image(source: ImageFile | Image.Image, *, convert: bool, max_pixels: int) -> Opened:
-    """Read an image file or take over a PIL image. `picture.open_picture` describes arguments and errors."""
+def open_image(source: ImageFile | Image.Image, *, convert: bool, max_pixels: int, deep: bool = False) -> Opened:
+    """Read an image file or take over a PIL image. `picture.open_picture` describes arguments and errors.
+
+    With ``deep`` an image of 16 bits is not refused. It comes as `Opened.samples`.
+    """
     if isinstance(source, Image.Image):
         with pillow_errors(b""), pillow_warnings(), _closed_is_said(source):
             facts, stream = facts_behind(source)
-            return _opened(source, facts, stream, convert=convert, max_pixels=max_pixels, own=False)
+            return _opened(source, facts, stream, convert=convert, max_pixels=max_pixels, own=False, deep=deep)
     with _stream_of(source) as stream:
         stream.seek(0)
         head = stream.read(HEAD_BYTES)
@@ -75,7 +82,7 @@ def open_image(source: ImageFile | Image.Image, *, convert: bool, max_pixels: in
             stream.seek(0)
             _know_heif(head)
             with Image.open(stream) as image:
-                return _opened(image, facts, stream, convert=convert, max_pixels=max_pixels, own=True)
+                return _opened(image, facts, stream, convert=convert, max_pixels=max_pixels, own=True, deep=deep)
 
 
 @contextmanager
@@ -120,21 +127,36 @@ def _know_heif(head: bytes) -> None:
 
 
 def _opened(
-    image: Image.Image, facts: FileFacts, stream: BinaryIO | None, *, convert: bool, max_pixels: int, own: bool
+    image: Image.Image,
+    facts: FileFacts,
+    stream: BinaryIO | None,
+    *,
+    convert: bool,
+    max_pixels: int,
+    own: bool,
+    deep: bool,
 ) -> Opened:
     """`own` tells that the image was opened here, from the stream, so that the records in `facts` are its records."""
     _check_size(image, max_pixels)
+    low_raw = swapped_raw_mode(image)  # reading records may load the image, which forgets it
     icc, exif, xmp = _records_of(image, facts, own)
     color = color_of(image, facts, icc=icc, exif=exif)
-    _check_kind(image, facts, convert)
+    deep = deep and bits_per_channel(image, facts) == 16
+    _check_kind(image, facts, convert, deep=deep)
     _check_channels(image, facts)
     if image.format == "TIFF":
         exif = exif_of_tiff(image)  # before the image is loaded, which loses it
-    orientation = _orientation(image, exif, xmp)
+    orientation, from_jpeg = _orientation(image, exif, xmp), image.format in ("JPEG", "MPO")
     _load(image, facts)
     if image.format == "TIFF":  # Pillow turns it while it loads it
         orientation = 1
     alpha = _alpha_of_png(image, facts, stream)
+    if deep:
+        low = low_bytes(stream, low_raw) if low_raw else None
+        icc = color.profile(grey=image.mode != "RGB") if color is not None else icc
+        exif, xmp = upright_records(exif, xmp)
+        samples = deep_samples(image, low, alpha=alpha is not None, orientation=orientation)
+        return Opened(image=image, icc=icc, exif=exif, xmp=xmp, samples=samples)
     deep = image.format == "JPEG2000" and facts.boxes is not None and facts.bits > 8
     pixels = as_8_bits(image, facts.boxes, stream) if deep and facts.boxes else image
     plain = plain_mode(pixels, convert=convert, transparency=alpha is None)
@@ -146,7 +168,7 @@ def _opened(
     elif color is not None:
         icc = color.profile(grey=plain.mode in ("L", "LA"))
     exif, xmp = upright_records(exif, xmp)
-    return Opened(image=upright(plain, orientation), icc=icc, exif=exif, xmp=xmp)
+    return Opened(image=upright(plain, orientation), icc=icc, exif=exif, xmp=xmp, from_jpeg=from_jpeg)
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:
@@ -157,15 +179,15 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
         raise ImageError(f"the image is {width}x{height}, and no side may exceed {MAX_SIDE:,}: crop it")
 
 
-def _check_kind(image: Image.Image, facts: FileFacts, convert: bool) -> None:
-    """ImageError for several frames and for more than 8 bits, unless `convert`."""
+def _check_kind(image: Image.Image, facts: FileFacts, convert: bool, *, deep: bool) -> None:
+    """ImageError for several frames and for more than 8 bits, unless `convert`. With `deep` 16 bits pass."""
     if convert:
         return
     if getattr(image, "is_animated", False) and image.format not in _STILL_WITH_FRAMES:
         frames = getattr(image, "n_frames", 2)
         raise ImageError(f"the image has {frames} frames and .semc holds one: {HOW_TO_CONVERT} take the first")
     depth = bits_per_channel(image, facts)
-    if depth > 8:
+    if depth > 8 and not deep:
         raise ImageError(f"the image has {depth} bits a channel and .semc holds 8: {HOW_TO_CONVERT} scale it to 8 bits")
 
 
@@ -237,7 +259,7 @@ def _alpha_of_png(image: Image.Image, facts: FileFacts, stream: BinaryIO | None)
     elif png.bits < 8:
         transparent = tuple(value * (255 // ((1 << png.bits) - 1)) for value in transparent)
     elif image.mode == "RGB" and png.bits == 16:
-        low = _low_bytes(stream)
+        low = low_bytes(stream, "RGB;16L")
         if low is not None and low.shape == samples.shape:
             samples = samples.astype(np.uint16) << 8 | low
         else:
@@ -257,14 +279,3 @@ def _alpha_of_shallow_grey(levels: NDArray[np.uint8], transparent: Any) -> NDArr
         if transparent < 1 << bits and (levels == level).any() and not (levels % step).any():
             return alpha_of_samples(levels, (level,))
     return None
-
-
-def _low_bytes(stream: BinaryIO | None) -> NDArray[np.uint8] | None:
-    """The low bytes (H, W, 3) of a PNG of 16-bit RGB: Pillow unpacks them when it takes the file for little-endian."""
-    if stream is None:
-        return None
-    stream.seek(0)
-    with Image.open(stream, formats=("PNG",)) as image:
-        tiles = getattr(image, "tile", [])
-        image.tile = [tile._replace(args="RGB;16L") for tile in tiles]
-        return np.array(image)

@@ -19,7 +19,6 @@ from semcomp.lossless.fits import (
     PIXELS,
     WIDE,
     LumaFit,
-    limited,
     line,
     misses,
     offset,
@@ -29,12 +28,13 @@ from semcomp.lossless.fits import (
 )
 from semcomp.lossless.geometry import PASSES, Neighbour, known_before, window
 from semcomp.lossless.known import CHANNELS, Known, Place
+from semcomp.lossless.rows import Rows
 
 FEATURE_LIMIT = 127
 FLAG = 64
 """What a flag that is set has as its value."""
 ACTIVITIES = 9
-"""Flags of k, which is 0..8 for 8-bit images. 16-bit images have k up to 16, and the last flag for all above 8."""
+"""Flags of k, which is 0..8 for 8-bit images. 16-bit images have k up to 16, and flags of k - 8."""
 LEVEL_CLASSES = 3
 """Levels 0 (full size), 1, and all coarser ones."""
 FLAGS = LEVEL_CLASSES + ACTIVITIES + 1
@@ -122,51 +122,70 @@ def mean_of_four(values: Any) -> Any:
 
 def activity(xp: Any, size: Any, bits: int) -> Any:
     """k = 0..bits for sums of eight magnitudes: 0 below 8, then one more at every doubling."""
-    return xp.stack([size >= 8 << step for step in range(bits)]).sum(0, dtype=size.dtype)
+    k = xp.zeros_like(size)
+    for step in range(bits):
+        k += size >= 8 << step
+    return k
 
 
-def scaled(xp: Any, values: Any, k: Any) -> Any:
-    """Differences as features: times 16, shifted by the activity, limited."""
-    return xp.clip((values << 4) >> k, -FEATURE_LIMIT, FEATURE_LIMIT)
+def scale(xp: Any, rows: Any, k: Any) -> None:
+    """Turn differences into features, in place: times 16, shifted by the activity, limited."""
+    rows <<= 4
+    rows >>= k
+    limit(xp, rows)
 
 
-def flags(xp: Any, place: Place, k: Any) -> Any:
-    """(FLAGS, N): which class of levels, which activity, and which colour transform."""
-    like = xp.zeros_like(k)
+def limit(xp: Any, rows: Any) -> None:
+    """Limit features in place."""
+    xp.clip(rows, -FEATURE_LIMIT, FEATURE_LIMIT, out=rows)
+
+
+def add_flags(xp: Any, rows: Rows, place: Place, k: Any) -> None:
+    """Add FLAGS rows: which class of levels, which activity, and which colour transform."""
     level = min(place.level, LEVEL_CLASSES - 1)
-    rows = [like + FLAG * (number == level) for number in range(LEVEL_CLASSES)]
-    known = xp.clip(k, 0, ACTIVITIES - 1)
-    rows += [(known == number) * FLAG + like for number in range(ACTIVITIES)]
-    return xp.stack([*rows, like + FLAG * place.differences])
+    for number in range(LEVEL_CLASSES):
+        rows.take(1)[:] = FLAG * (number == level)
+    numbers = xp.arange(ACTIVITIES, dtype=k.dtype)[:, None]
+    one_of = rows.take(ACTIVITIES)
+    one_of[:] = xp.clip(k - (place.bits - 8), 0, ACTIVITIES - 1) == numbers
+    one_of *= FLAG
+    rows.take(1)[:] = FLAG * place.differences
 
 
-def rooms(xp: Any, place: Place, luma: Any, first: Any, second: Any) -> Any:
-    """(6, N): how far red, green and blue are from the least and from the largest value, by what is expected of them.
+def add_rooms(rows: Rows, place: Place, luma: Any, first: Any, second: Any) -> None:
+    """Add ROOMS rows: how far red, green and blue are from the least and from the largest value, as it is expected.
 
     Many photos have channels that are cut off at 0 or at 255, which differences do not show.
     """
+    part = rows.take(ROOMS)
     if place.differences:
-        red, green, blue = first + luma, luma, second + luma
+        part[0], part[1], part[2] = first + luma, luma, second + luma
     else:
         middle = luma - (second >> 1)
         blue = middle - (first >> 1)
-        red, green = blue + first, second + middle
-    colours = xp.stack([red, green, blue])
-    return xp.concatenate([colours, place.value_limit - colours])
+        part[0], part[1], part[2] = blue + first, second + middle, blue
+    part[3:] = place.value_limit - part[:3]
 
 
 def luma_step(known: Known, windows: Windows, fit: LumaFit, *, place: Place, rows: slice) -> Step:
     """What the luma network sees for the cells of ``rows``."""
     xp = known.xp
-    values = known.gather(0, windows.luma, rows)
+    table = Rows(xp, windows.features(0), known.cells(rows), known.kind)
+    values = table.gather(known.planes, 0, windows.luma, rows)
     mean = mean_of_four(values)
-    k = activity(xp, total(xp.abs(values[:8] - mean)), place.bits)
+    values -= mean
+    k = activity(xp, total(xp.abs(values[:8])), place.bits)
+    means = []
+    for channel in (1, 2):
+        others = table.gather(known.planes, channel, windows.others, rows)
+        means.append(mean_of_four(others))
+        others -= means[-1]
     moved, lines = fit.run(windows.fit, values[:4], k, rows)
-    others = [known.gather(channel, windows.others, rows) for channel in (1, 2)]
-    means = [mean_of_four(part) for part in others]
-    parts = [values - mean, *(part - middle for part, middle in zip(others, means, strict=True))]
-    parts += [_errors(known, windows, 0, rows), known.surroundings(rows), rooms(xp, place, mean, *means)]
-    return Step(features=_features(xp, parts, lines, place, k), initial=mean + moved, k=k)
+    _add_errors(known, table, windows, 0, rows)
+    add_rooms(table, place, mean, *means)
+    scale(xp, table.filled(), k)
+    _add_lines(xp, table, lines, place, k)
+    return Step(features=table.values, initial=mean + moved, k=k)
 
 
 def chroma_step(
@@ -183,41 +202,53 @@ def chroma_step(
         rows: Rows of cells.
     """
     xp, channel = known.xp, len(values)
-    own = known.gather(channel, windows.chroma, rows)
+    table = Rows(xp, windows.features(channel), known.cells(rows), known.kind)
+    own = table.gather(known.planes, channel, windows.chroma, rows)
     mean = mean_of_four(own)
-    own = own - mean
-    around = [
-        known.gather(before, windows.chroma + windows.own_lattice, rows) - value for before, value in enumerate(values)
-    ]
+    own -= mean
+    around = []
+    for before, value in enumerate(values):
+        around.append(table.gather(known.planes, before, windows.chroma + windows.own_lattice, rows))
+        around[-1] -= value
     k = activity(xp, total(xp.abs(own[:8])) + (total(xp.abs(around[0][:8])) >> 3), place.bits)
-    parts, colours = [own, *around], [*values, mean]
+    colours = [*values, mean]
     if channel == 1:
-        others = known.gather(2, windows.others, rows)
+        others = table.gather(known.planes, 2, windows.others, rows)
         colours.append(mean_of_four(others))
-        parts.append(others - colours[-1])
-    parts += [xp.stack([error, xp.abs(error)]) for error in errors]
-    parts += [_errors(known, windows, channel, rows), known.surroundings(rows), rooms(xp, place, *colours)]
-    moved, lines = _colour_fit(xp, own, around, k)
+        others -= colours[-1]
+    for error in errors:
+        part = table.take(2)
+        part[0], part[1] = error, xp.abs(error)
+    _add_errors(known, table, windows, channel, rows)
+    add_rooms(table, place, *colours)
+    nearest = [part[:4].sum(0, dtype=xp.int32) for part in around]
+    scale(xp, table.filled(), k)
+    moved, lines = _colour_fit(xp, own[:PIXELS], [part[:PIXELS] for part in around], nearest, k)
     for before, error in enumerate(errors):
         between = _error_slope(known, windows, before, channel, rows)
         lines += ((between * error >> 2) >> k, between)
-    return Step(features=_features(xp, parts, limited(xp, lines), place, k), initial=mean + ((moved + 128) >> 8), k=k)
+    _add_lines(xp, table, lines, place, k)
+    return Step(features=table.values, initial=mean + ((moved + 128) >> 8), k=k)
 
 
-def _colour_fit(xp: Any, own: Any, around: list[Any], k: Any) -> tuple[Any, tuple[Any, ...]]:
-    """The prediction's distance from the mean of four, times 256 (N,), and rows of features."""
-    values, luma = (scaled(xp, part[:PIXELS], k) for part in (own, around[0]))
+def _colour_fit(xp: Any, values: Any, around: list[Any], nearest: list[Any], k: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The prediction's distance from the mean of four, times 256 (N,), and rows of features.
+
+    Args:
+        xp: numpy or torch.
+        values: The plane on the nearest pixels, scaled (PIXELS, N).
+        around: The planes before it on these pixels, scaled.
+        nearest: Their sums over the four nearest pixels, not scaled, (N,) int32.
+        k: Activity (N,).
+    """
+    luma = around[0]
     straight: tuple[Any, ...] = (line(xp, values, luma, BOLD),)
     slopes: list[tuple[Any, ...]] = [straight, (line(xp, values, luma, HELD),)]
-    over: list[tuple[Any, ...]] = [(around[0],)] * 2
-    seen: tuple[Any, ...] = (luma,)
     if len(around) == 2:
-        seen = (luma, scaled(xp, around[1][:PIXELS], k))
-        slopes = [plane(xp, values, *seen, held) for held in (BOLD, HELD)] + [straight]
-        over = [(around[0], around[1])] * 2 + [(around[0],)]
-    offsets = [offset(xp, one, differences) for one, differences in zip(slopes, over, strict=True)]
+        slopes = [plane(xp, values, around[0], around[1], held) for held in (BOLD, HELD)] + [straight]
+    offsets = [offset(one, nearest) for one in slopes]
     lines = tuple((one >> 4) >> k for one in offsets)
-    return offsets[0], (*lines, misses(xp, values, slopes[0], seen), *slopes[0])
+    return offsets[0], (*lines, misses(xp, values, slopes[0], tuple(around)), *slopes[0])
 
 
 def _error_slope(known: Known, windows: Windows, before: int, channel: int, rows: slice) -> Any:
@@ -228,18 +259,19 @@ def _error_slope(known: Known, windows: Windows, before: int, channel: int, rows
     return slope(known.xp, shared, spread + quiet)
 
 
-def _errors(known: Known, windows: Windows, channel: int, rows: slice) -> Any:
-    """Magnitudes of the errors around in all planes, and the mean error of this plane."""
+def _add_errors(known: Known, table: Rows, windows: Windows, channel: int, rows: slice) -> None:
+    """Add magnitudes of the errors around in all planes, the mean error of this plane, and sums over 5x5 cells."""
     xp = known.xp
-    errors = [known.gather_errors(number, windows.errors, rows) for number in range(CHANNELS)]
-    bias = total(errors[channel][:4]) >> 2
-    return xp.concatenate([*(xp.abs(part) for part in errors), bias[None]])
+    parts = [table.gather(known.errors, number, windows.errors, rows) for number in range(CHANNELS)]
+    table.take(1)[0] = total(parts[channel][:4]) >> 2
+    for part in parts:
+        xp.abs(part, out=part)
+    table.stack([boxes[number][:, rows] for boxes in known.boxes.values() for number in range(CHANNELS)])
 
 
-def _features(xp: Any, parts: list[Any], lines: tuple[Any, ...], place: Place, k: Any) -> Any:
-    """Scaled differences, fits, and flags in one array (F, N)."""
-    values = scaled(xp, xp.concatenate(parts), k)
-    fitted = xp.zeros_like(values[: len(lines)])
+def _add_lines(xp: Any, table: Rows, lines: tuple[Any, ...], place: Place, k: Any) -> None:
+    """Add fits and flags."""
+    fitted = table.take(len(lines))
     for number, row in enumerate(lines):
-        fitted[number] = row
-    return xp.concatenate([values, fitted, flags(xp, place, k)])
+        fitted[number] = xp.clip(row, -FEATURE_LIMIT, FEATURE_LIMIT)
+    add_flags(xp, table, place, k)

@@ -80,7 +80,7 @@ class LumaFit:
 
         Args:
             pixels: The window that the wide fit learns from; its first NEAR pixels are the near fit's.
-            around: The four nearest pixels (4, N), in the order of a window.
+            around: The four nearest pixels (4, N), in the order of a window; what they have in common does not matter.
             k: Activity (N,).
             rows: Which rows of cells.
         """
@@ -118,14 +118,15 @@ def plane(xp: Any, values: Any, over: Any, and_over: Any, held: int) -> tuple[An
     return slope(xp, first * two - second * both, determinant), slope(xp, second * one - first * both, determinant)
 
 
-def offset(xp: Any, slopes: tuple[Any, ...], differences: tuple[Any, ...]) -> Any:
+def offset(slopes: tuple[Any, ...], nearest: list[Any]) -> Any:
     """What a fit adds to the mean of the four nearest pixels, times 256.
 
-    ``differences`` (pixels, N) are of the planes that it is over, relative to the pixel's own values.
+    ``nearest`` has, for each plane that the fit is over, the sum of the four nearest differences to the pixel's own
+    value, (N,).
     """
     total: Any = 0
-    for one, difference in zip(slopes, differences, strict=True):
-        total = total - one * difference[:4].sum(0, dtype=xp.int32)
+    for one, differences in zip(slopes, nearest, strict=False):
+        total = total - one * differences
     return total
 
 
@@ -136,11 +137,6 @@ def misses(xp: Any, values: Any, slopes: tuple[Any, ...], over: tuple[Any, ...])
         rest = rest - ((one * features) >> 6)
     level = rest[:4].sum(0, dtype=xp.int32) >> 2
     return xp.abs(rest - level).sum(0, dtype=xp.int32) >> 3
-
-
-def limited(xp: Any, rows: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Rows of features within their limits."""
-    return tuple(xp.clip(row, -_LIMIT, _LIMIT) for row in rows)
 
 
 def _moment(xp: Any, x: Any, y: Any) -> Any:

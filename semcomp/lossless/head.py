@@ -1,13 +1,15 @@
 """The header of lossless pixels: what a reader must know before the first symbol.
 
-version u8, form u8, near u8, width varint, height varint, model id 8 bytes, CRC-32 of the decoded pixels u32,
-first pixel: zigzag varint of each channel; the words of the symbol stream follow
+version u8, form u8, near u8, depth u8, width varint, height varint, model id 8 bytes, CRC-32 of the decoded pixels u32
+first pixel: zigzag varint of each channel; of levels 1 to 3, as far as there are: varint words, u32 CRC-32
+the symbols follow, symbols.py
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from semcomp.bitstream.fields import check_version, pack_varint, unpack_varint
 from semcomp.errors import FormatError
@@ -18,6 +20,10 @@ VERSION = 1
 MAX_PIXELS = 178_000_000
 MAX_SIDE = 1 << 20
 ID_BYTES = 8
+MARKS = 3
+"""Levels 1..MARKS can be read without the symbols of finer levels: 1/2, 1/4 and 1/8 of the size."""
+MAX_HEAD_BYTES = 80
+"""A header always ends before this byte."""
 _CRC_BYTES = 4
 _AGAIN = "copy the file again"
 
@@ -32,6 +38,15 @@ class Form(IntEnum):
     """The image is a lossless WebP file, which follows the header."""
     GENERAL_GREY = 17
     """So is a grey image, whose three channels are equal there."""
+
+
+class Mark(NamedTuple):
+    """What a reader needs that stops at a level."""
+
+    words: int
+    """Words from the start."""
+    crc: int
+    """CRC-32 of the level's pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +66,8 @@ class Head:
     """CRC-32 of the decoded pixels."""
     first: tuple[int, ...]
     """Top left pixel: one value for grey, three for colour, none for a general file."""
+    marks: tuple[Mark, ...] = ()
+    """What a reader needs for levels 1, 2 and 3. There are none in a general file."""
 
     @property
     def transform(self) -> ColourTransform:
@@ -62,7 +79,17 @@ class Head:
         depth = self.bits + self.shift
         head = bytes([VERSION, self.form, self.near, depth]) + pack_varint(self.width) + pack_varint(self.height)
         head += self.model_id + self.crc.to_bytes(_CRC_BYTES, "little")
-        return head + b"".join(pack_varint(zigzag(value)) for value in self.first)
+        head += b"".join(pack_varint(zigzag(value)) for value in self.first)
+        return head + b"".join(pack_varint(mark.words) + mark.crc.to_bytes(4, "little") for mark in self.marks)
+
+
+def marked_levels(form: int, height: int, width: int) -> int:
+    """How many levels have marks.
+
+    >>> marked_levels(Form.RGB, 100, 100), marked_levels(Form.RGB, 3, 2), marked_levels(Form.GENERAL, 100, 100)
+    (3, 2, 0)
+    """
+    return min(MARKS, (max(height, width) - 1).bit_length()) if channels_of(form) else 0
 
 
 def channels_of(form: int) -> int:
@@ -100,8 +127,15 @@ def unpack_head(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Head, int
         first.append(unzigzag(value))
     if any(abs(value) >= 1 << bits for value in first):
         raise FormatError(f"the first pixel is {first}, which no {bits}-bit image has; {_AGAIN}")
+    marks = []
+    for _ in range(marked_levels(form, height, width)):
+        words, end = unpack_varint(data, offset=end)
+        marks.append(Mark(words, int.from_bytes(data[end : end + _CRC_BYTES], "little")))
+        end += _CRC_BYTES
+    if len(data) < end:
+        raise FormatError(f"the lossless pixels are cut off in their header, at byte {len(data)}; {_AGAIN}")
     kept = {"form": form, "near": near, "bits": bits, "shift": depth - bits, "width": width, "height": height}
-    head = Head(**kept, model_id=model_id, crc=crc, first=tuple(first))
+    head = Head(**kept, model_id=model_id, crc=crc, first=tuple(first), marks=tuple(marks))
     return head, end
 
 

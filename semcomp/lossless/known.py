@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from typing import Any
 
-from semcomp.lossless.fits import view, wide_kind
-from semcomp.lossless.geometry import REACH, Neighbour
+from semcomp.lossless.fits import wide_kind
+from semcomp.lossless.geometry import REACH
 
 CHANNELS = 3
 PRODUCTS = tuple(pair for pair in combinations_with_replacement(range(CHANNELS), 2) if pair != (2, 2))
@@ -74,18 +74,15 @@ class Known:
         """Enter the first planes (C, B, h, w) of a lattice whose others are about to be coded."""
         self.planes[lattice] = padded(self.xp, planes)
 
-    def gather(self, channel: int, pixels: tuple[Neighbour, ...], rows: slice) -> Any:
-        """The values of some neighbours, (pixels, N), for the cells of ``rows``."""
-        return _gathered(self.xp, self.planes, channel, pixels, rows)
+    @property
+    def kind(self) -> Any:
+        """Type of planes and errors."""
+        return self.xp.int16 if self.bits == 8 else self.xp.int32
 
-    def gather_errors(self, channel: int, pixels: tuple[Neighbour, ...], rows: slice) -> Any:
-        """The errors of some neighbours, (pixels, N)."""
-        return _gathered(self.xp, self.errors, channel, pixels, rows)
-
-    def surroundings(self, rows: slice) -> Any:
-        """(3 lattices, N): how large errors are around, lattice after lattice."""
-        boxes = (boxes[channel][:, rows].reshape(-1) for boxes in self.boxes.values() for channel in range(CHANNELS))
-        return self.xp.stack(list(boxes))
+    def cells(self, rows: slice) -> int:
+        """Number of cells N in ``rows``, over all images."""
+        images, _, columns = self.boxes["00"].shape[1:]
+        return int(images * (rows.stop - rows.start) * columns)
 
 
 def padded(xp: Any, lattice: Any) -> Any:
@@ -101,8 +98,3 @@ def box_sums(lattice: Any) -> Any:
     rows, columns = (side - 2 * REACH for side in lattice.shape[2:])
     sums = sum(lattice[:, :, row : row + rows] for row in range(2 * REACH + 1))
     return sum(sums[..., column : column + columns] for column in range(2 * REACH + 1))
-
-
-def _gathered(xp: Any, lattices: dict[str, Any], channel: int, pixels: tuple[Neighbour, ...], rows: slice) -> Any:
-    views = [view(lattices[pixel.lattice][channel], pixel, rows) for pixel in pixels]
-    return xp.stack(views).reshape(len(views), -1)

@@ -6,14 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from semcomp.bitstream.frequency_tables import Tables
 from semcomp.errors import ModelError
@@ -67,7 +66,7 @@ class LosslessModel:
         """Outputs (O, N) of one network for features (F, N)."""
         return self.networks[name].run(features)
 
-    @property
+    @cached_property
     def id(self) -> bytes:
         """Hash of everything that decides bits: a file names the model that can read it."""
         digest = hashlib.sha256(json.dumps(asdict(self.config), sort_keys=True).encode())
@@ -91,34 +90,53 @@ class LosslessModel:
         return arrays
 
 
+def model_bytes(model: LosslessModel) -> bytes:
+    """The bytes of a model file."""
+    from safetensors.numpy import save  # not at the top: a client of exported graphs does without
+
+    metadata = {"format": FORMAT, "windows": json.dumps(asdict(model.config)), "origin": model.origin}
+    arrays = {name: np.ascontiguousarray(array) for name, array in model.arrays().items()}
+    data: bytes = save(arrays, metadata=metadata)
+    return data
+
+
 def save_model(path: str | Path, model: LosslessModel) -> None:
     """Write a model file."""
-    metadata = {"format": FORMAT, "windows": json.dumps(asdict(model.config)), "origin": model.origin}
-    save_file({name: np.ascontiguousarray(array) for name, array in model.arrays().items()}, path, metadata=metadata)
+    Path(path).write_bytes(model_bytes(model))
 
 
 def load_model(path: str | Path) -> LosslessModel:
     """Read a model file. ModelError where it is damaged or of another kind."""
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, "numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is damaged or of another version ({error}); install the weights again") from error
+    return model_of(arrays, metadata, name=path)
+
+
+def model_of(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str], *, name: object) -> LosslessModel:
+    """The model of what a file holds. ModelError where something is missing; ``name`` names the file."""
+    try:
         if metadata.get("format") != FORMAT:
-            raise ModelError(f"{path} has the format {metadata.get('format')}, expected {FORMAT}")
+            raise ModelError(f"{name} has the format {metadata.get('format')}, expected {FORMAT}")
         return LosslessModel(
             config=WindowConfig(**json.loads(metadata["windows"])),
-            networks={name: _network(arrays, name) for name in NAMES},
+            networks={network: _network(arrays, network) for network in NAMES},
             banks=tuple(
                 Tables.from_arrays(arrays[f"banks.{number}.bounds"], arrays[f"banks.{number}.flat"])
                 for number in range(CHANNELS)
             ),
             origin=metadata.get("origin", ""),
         )
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise ModelError(f"{path} is damaged or of another version ({error}); install the weights again") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{name} is damaged or of another version ({error}); install the weights again") from error
 
 
-def _network(arrays: dict[str, NDArray[Any]], name: str) -> IntegerNetwork:
+def _network(arrays: Mapping[str, NDArray[Any]], name: str) -> IntegerNetwork:
     blocks: list[Block] = []
     while f"{name}.blocks.{len(blocks)}.direct" in arrays:
         prefix = f"{name}.blocks.{len(blocks)}."

@@ -14,6 +14,8 @@ PHASES = 8
 STEPS_PER_OCTAVE = 6
 FIRST_SCALE = 12
 """The scale of an output of 0 at activity 0."""
+WIDEST = 48
+"""Symbols of 16-bit images that are more widely spread have low bits that are stored as they are."""
 COARSER = (0, 10, 14, 17, 19, 21, 22, 23, 25)
 """Scales to go down where symbols count steps of 1, 3, 5, ... 17: six times the binary logarithm, rounded."""
 MAX_NEAR = len(COARSER) - 1
@@ -57,13 +59,13 @@ def predicted(xp: Any, initial: Any, eighths: Any, scale: Any, k: Any, bits: int
 
 
 def without_low_bits(tables: Any) -> tuple[Any, Any]:
-    """Tables of scales 0..63 for the high bits of symbols, and how many low bits of each symbol are stored as they are.
+    """Tables of scales below WIDEST for the high bits of symbols, and how many low bits are stored as they are.
 
-    A scale beyond 63 means a distribution that is flat over some low bits. The high bits are rounded down, which moves
-    their mean by half of their unit: phase 0 says so.
+    A scale from WIDEST on means a distribution that is flat over some low bits. The high bits are rounded down, which
+    moves their mean by half of their unit: phase 0 says so.
     """
     scale, phase = tables // PHASES, tables % PHASES
-    low = ((scale - SCALES + STEPS_PER_OCTAVE) // STEPS_PER_OCTAVE).clip(0)
+    low = ((scale - WIDEST) // STEPS_PER_OCTAVE + 1).clip(0)
     return (scale - STEPS_PER_OCTAVE * low) * PHASES + phase * (low == 0), low
 
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from semcomp.errors import FormatError, ImageError, ModelError
 from semcomp.lossless.colour import ColourTransform, Planes, forward, inverse
 from semcomp.lossless.general import decode_general, encode_general, has_webp, looks_drawn
-from semcomp.lossless.head import MAX_PIXELS, MAX_SIDE, Form, Head, channels_of, unpack_head
+from semcomp.lossless.head import MARKS, MAX_PIXELS, MAX_SIDE, Form, Head, Mark, channels_of, marked_levels, unpack_head
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import MAX_NEAR, Networks
-from semcomp.lossless.symbols import StepReader, StepWriter
+from semcomp.lossless.symbols import WORD, StepReader, StepWriter, read_outliers
 from semcomp.lossless.walk import Walk
 
 Pixels = NDArray[np.unsignedinteger[Any]]
@@ -50,19 +50,33 @@ def encode_lossless(
         ValueError: ``near`` is out of its range, or the transform would let errors add up.
     """
     _check(pixels, near, transform)
+    drawn = None
+    if general and pixels.dtype == np.uint8 and not near and looks_drawn(pixels) and has_webp():
+        drawn = _general(pixels, model)
+        if len(drawn) * 8 < pixels.shape[0] * pixels.shape[1]:  # the networks need about a bit for any pixel
+            return drawn
     if transform is None:
         transform = ColourTransform.GREEN if near else ColourTransform.YCOCG
-    grey, deep, shift = pixels.ndim == 2, pixels.dtype == np.uint16, _zero_bits(pixels)
-    form = Form.GREY if grey else Form.RGB + transform
-    planes = (pixels >> shift)[None].astype(np.int32) if grey else forward(pixels >> shift, transform)
+    form = Form.GREY if pixels.ndim == 2 else Form.RGB + transform
+    data = _predicted(pixels, model, networks or model, form=form, near=near, plain=plain)
+    return data if drawn is None or len(data) <= len(drawn) else drawn
+
+
+def _predicted(pixels: Pixels, model: LosslessModel, networks: Networks, *, form: int, near: int, plain: bool) -> bytes:
+    """The bytes of the networks."""
+    shift, bits = _zero_bits(pixels), 8 * pixels.itemsize
+    if form == Form.GREY:
+        planes = (pixels >> shift)[None].astype(np.int32)
+    else:
+        planes = forward(pixels >> shift, ColourTransform(form - Form.RGB))
     first = planes[:, 0, 0].copy()
-    if near and not grey:
+    if near and form != Form.GREY:
         planes = forward(pixels, ColourTransform.NONE)
-    bits = 16 if deep else 8
     writer = StepWriter(model, bits=bits)
-    walk = _walk(networks or model, writer, form, near, bits)
-    coded = walk.run(pixels.shape[0], pixels.shape[1], first, planes)
+    coded = _walk(networks, writer, form, near, bits).run(pixels.shape[0], pixels.shape[1], first, planes)
     image = _pixels_of(coded, form, bits) if near else pixels
+    symbols, needed = writer.finish(plain=plain)
+    levels = range(1, marked_levels(form, *pixels.shape[:2]) + 1)
     head = Head(
         form=form,
         near=near,
@@ -73,11 +87,9 @@ def encode_lossless(
         model_id=model.id,
         crc=_crc(image),
         first=tuple(first.tolist()),
+        marks=tuple(Mark(needed.get(level, 0), _crc(_reduced(image, level))) for level in levels),
     )
-    data = head.pack() + writer.finish(plain=plain)
-    if general and not deep and not near and looks_drawn(pixels) and has_webp():
-        return _smaller(data, pixels, model)
-    return data
+    return head.pack() + symbols
 
 
 def decode_lossless(
@@ -87,6 +99,7 @@ def decode_lossless(
     networks: Networks | None = None,
     plain: bool = False,
     max_pixels: int = MAX_PIXELS,
+    reduce: int = 0,
 ) -> Pixels:
     """Decode what :func:`encode_lossless` wrote.
 
@@ -96,6 +109,7 @@ def decode_lossless(
         networks: The model's networks on another backend. None runs them on numpy.
         plain: Use the plain Python entropy coder even where constriction is installed.
         max_pixels: Larger images are refused.
+        reduce: 0..3. Only every 2^reduce-th row and column is decoded, and the bytes may end where `bytes_needed` says.
 
     Returns:
         uint8 or uint16, (H, W) or (H, W, 3): the pixels.
@@ -104,21 +118,62 @@ def decode_lossless(
         FormatError: The bytes are damaged, or of another version.
         ModelError: Another model wrote them.
     """
+    if not 0 <= reduce <= MARKS:
+        raise ValueError(f"reduce is {reduce}, expected 0..{MARKS}")
     head, at = unpack_head(data, max_pixels=max_pixels)
     if head.form in (Form.GENERAL, Form.GENERAL_GREY):
         image = decode_general(data[at:], width=head.width, height=head.height)
         image = image[..., 0] if head.form == Form.GENERAL_GREY else image
-    else:
-        if head.model_id != model.id:
-            raise ModelError(f"model {head.model_id.hex()} wrote the lossless pixels, this one is {model.id.hex()}")
-        reader = StepReader(model, data[at:], bits=head.bits, plain=plain)
-        walk = _walk(networks or model, reader, head.form, head.near, head.bits)
-        planes = walk.run(head.height, head.width, np.array(head.first, np.int32), None)
+        _verify(image, head.crc)
+        return _reduced(image, reduce)
+    if head.model_id != model.id:
+        raise ModelError(
+            f"model {head.model_id.hex()} wrote the lossless pixels, this one is {model.id.hex()}; load that model"
+        )
+    level = min(reduce, len(head.marks))
+    end = _end(data, head, at, level) if level else len(data)
+    if end > len(data):
+        raise FormatError(f"the lossless pixels are cut off at byte {len(data)} of {end}; copy the file again")
+    symbols = data[at:end]
+    reader = StepReader(model, symbols, bits=head.bits, plain=plain)
+    walk = _walk(networks or model, reader, head.form, head.near, head.bits)
+    planes = walk.run(head.height, head.width, np.array(head.first, np.int32), None, until=level)
+    image = np.left_shift(_pixels_of(planes, head.form, head.bits), head.shift)
+    _verify(image, head.marks[level - 1].crc if level else head.crc)
+    if not level:
         reader.finish()
-        image = np.left_shift(_pixels_of(planes, head.form, head.bits), head.shift)
-    if _crc(image) != head.crc:
-        raise FormatError("the decoded pixels do not match their checksum; copy the file again")
+        for number, mark in enumerate(head.marks, start=1):
+            if mark != Mark(reader.needed.get(number, 0), _crc(_reduced(image, number))):
+                raise FormatError(f"what the header says of 1/{1 << number} of the size is wrong; copy the file again")
     return image
+
+
+def bytes_needed(data: bytes, reduce: int) -> int | None:
+    """How many bytes `decode_lossless` needs with ``reduce``. None if it needs all, or these are too few to tell.
+
+    Args:
+        data: The first bytes, MAX_HEAD_BYTES or more, or all of them.
+        reduce: 0..3
+    """
+    head, at = unpack_head(data)
+    level = min(reduce, len(head.marks))
+    return None if not level else _end(data, head, at, level)
+
+
+def _end(data: bytes, head: Head, at: int, level: int) -> int:
+    """Where the words of a level end."""
+    start = at + (read_outliers(data[at:])[1] if head.bits > 8 else 0)
+    return start + WORD * head.marks[level - 1].words
+
+
+def _verify(image: Pixels, crc: int) -> None:
+    if _crc(image) != crc:
+        raise FormatError("the decoded pixels do not match their checksum; copy the file again")
+
+
+def _reduced(image: Pixels, level: int) -> Pixels:
+    """Every 2^level-th row and column."""
+    return image[:: 1 << level, :: 1 << level]
 
 
 def _check(pixels: Pixels, near: int, transform: ColourTransform | None) -> None:
@@ -166,8 +221,8 @@ def _crc(pixels: Pixels) -> int:
     return zlib.crc32(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes())
 
 
-def _smaller(data: bytes, pixels: Pixels, model: LosslessModel) -> bytes:
-    """The given bytes, or the general coder's bytes where they are fewer."""
+def _general(pixels: Pixels, model: LosslessModel) -> bytes:
+    """The bytes of the general coder."""
     head = Head(
         form=Form.GENERAL_GREY if pixels.ndim == 2 else Form.GENERAL,
         near=0,
@@ -179,5 +234,4 @@ def _smaller(data: bytes, pixels: Pixels, model: LosslessModel) -> bytes:
         crc=_crc(pixels),
         first=(),
     )
-    general = head.pack() + encode_general(pixels)
-    return general if len(general) < len(data) else data
+    return head.pack() + encode_general(pixels)

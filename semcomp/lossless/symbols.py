@@ -1,19 +1,23 @@
-"""Symbols of all steps to bytes and back: the entropy coder, tables that follow the file, and bits stored as they are.
+"""Symbols of all steps to bytes and back: the entropy coder, and tables that follow the file.
 
-    8-bit images    words of the symbol stream
-    16-bit images   varint number of outliers, zigzag varint of each; varint number of bytes, plain bits; words
+    8-bit images    words
+    16-bit images   varint number of outliers, zigzag varint of each; words
 
-An outlier is a symbol beyond what the tables' escape can spell. OUTLIER takes its place among the symbols.
+The words make a symbol stream, the first word first: the coarse levels of an image are in front, and a reader
+that stops at one of them needs no word behind it. An outlier is a symbol beyond what the tables' escape can spell.
+OUTLIER takes its place among the symbols.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.bitstream.fields import pack_varint, unpack_varint
-from semcomp.bitstream.frequency_tables import MAX_VALUE, Tables
-from semcomp.bitstream.symbol_stream import SymbolReader, encode_symbols
+from semcomp.bitstream.frequency_tables import MAX_VALUE
+from semcomp.bitstream.symbol_stream import Stack, pop_bits, pop_latent, push_bits, push_latent
 from semcomp.errors import FormatError
 from semcomp.lossless.banks import AdaptiveBank
 from semcomp.lossless.head import unzigzag, zigzag
@@ -22,6 +26,8 @@ from semcomp.lossless.model import LosslessModel
 Int32 = NDArray[np.int32]
 
 OUTLIER = MAX_VALUE
+WORD = 4
+"""Bytes of a word."""
 
 
 class StepWriter:
@@ -30,36 +36,50 @@ class StepWriter:
     def __init__(self, model: LosslessModel, *, bits: int) -> None:
         self._banks = [AdaptiveBank(prior) for prior in model.banks]
         self._bits = bits
-        self._parts: list[tuple[NDArray[np.int16], NDArray[np.int16], Tables]] = []
+        self._parts: list[Callable[[Stack], None]] = []
+        self._starts: dict[int, int] = {}
         self._outliers: list[int] = []
-        self._plain: list[NDArray[np.uint8]] = []
+
+    def begin(self, level: int) -> None:
+        """The steps of a level follow."""
+        self._starts[level] = len(self._parts)
 
     def code(self, channel: int, tables: Int32, symbols: Int32 | None) -> Int32:
         """Take the symbols of one step."""
         assert symbols is not None
         beyond = np.abs(symbols) >= OUTLIER
         self._outliers += symbols[beyond].tolist()
-        written = np.where(beyond, OUTLIER, symbols)
         bank = self._banks[channel]
-        self._parts.append((written.astype(np.int16), tables.astype(np.int16), bank.tables))
-        bank.count(tables, written)
+        frequencies = bank.tables
+        written, numbers = np.where(beyond, OUTLIER, symbols).astype(np.int16), tables.astype(np.int16)
+        self._parts.append(lambda stack: push_latent(stack, written, numbers, frequencies))
+        bank.count(tables, written.astype(np.int32))
         return symbols
 
     def code_bits(self, count: Int32, values: Int32 | None) -> Int32:
         """Take ``count`` low bits of each value."""
         assert values is not None
-        for place in range(int(count.max())):
-            self._plain.append((values[count > place] >> place & 1).astype(np.uint8))
+        kept, widths = values.astype(np.uint16), count.astype(np.int8)
+        self._parts.append(lambda stack: push_bits(stack, kept, widths))
         return values
 
-    def finish(self, *, plain: bool = False) -> bytes:
-        """All bytes. ``plain`` uses the plain Python entropy coder."""
-        words = encode_symbols(self._parts, plain=plain)
-        if self._bits == 8:
-            return words
-        bits = np.packbits(np.concatenate(self._plain) if self._plain else np.zeros(0, np.uint8)).tobytes()
-        outliers = b"".join(pack_varint(zigzag(value)) for value in self._outliers)
-        return pack_varint(len(self._outliers)) + outliers + pack_varint(len(bits)) + bits + words
+    def finish(self, *, plain: bool = False) -> tuple[bytes, dict[int, int]]:
+        """All bytes, and for each level how many words a reader needs that stops when it has the level.
+
+        ``plain`` uses the plain Python entropy coder.
+        """
+        stack, below = Stack(plain=plain), {}
+        ends = {start: level + 1 for level, start in self._starts.items()}
+        for number in range(len(self._parts) - 1, -1, -1):
+            self._parts.pop()(stack)
+            if number in ends:
+                below[ends[number]] = stack.below
+        words = stack.words()[::-1]
+        needed = {level: len(words) - rest for level, rest in below.items()}
+        data = words.astype("<u4", copy=False).tobytes()
+        if self._bits > 8:
+            data = pack_varint(len(self._outliers)) + b"".join(map(pack_varint, map(zigzag, self._outliers))) + data
+        return data, needed
 
 
 class StepReader:
@@ -67,27 +87,24 @@ class StepReader:
 
     def __init__(self, model: LosslessModel, data: bytes, *, bits: int, plain: bool = False) -> None:
         self._banks = [AdaptiveBank(prior) for prior in model.banks]
-        self._outliers: list[int] = []
-        self._plain = np.zeros(0, np.uint8)
-        self._taken = 0
-        at = 0
-        if bits > 8:
-            count, at = unpack_varint(data)
-            for _ in range(count):
-                value, at = unpack_varint(data, offset=at)
-                self._outliers.append(unzigzag(value))
-            size, at = unpack_varint(data, offset=at)
-            if at + size > len(data):
-                raise FormatError(f"the plain bits claim {size} bytes, {len(data) - at} are there; copy the file again")
-            self._plain = np.unpackbits(np.frombuffer(data[at : at + size], np.uint8))
-            at += size
+        self._outliers, start = read_outliers(data) if bits > 8 else ([], 0)
         self._outliers.reverse()
-        self._reader = SymbolReader(data[at:], plain=plain)
+        words = np.frombuffer(data, "<u4", offset=start, count=(len(data) - start) // WORD)
+        if (len(data) - start) % WORD or (len(words) and not words[0]):
+            raise FormatError("the words of the lossless pixels are cut off, or begin with 0; copy the file again")
+        self._stack = Stack(words[::-1].astype(np.uint32), plain=plain)
+        self._words = len(words)
+        self.needed: dict[int, int] = {}
+        """How many words were needed up to the end of each level."""
+
+    def begin(self, level: int) -> None:
+        """The steps of a level follow."""
+        self.needed[level + 1] = self._words - self._stack.below
 
     def code(self, channel: int, tables: Int32, symbols: Int32 | None) -> Int32:
         """Read the symbols of one step."""
         bank = self._banks[channel]
-        read = self._reader.read(tables, bank.tables)
+        read = pop_latent(self._stack, tables, bank.tables)
         bank.count(tables, read)
         for position in np.flatnonzero(np.abs(read) >= OUTLIER).tolist():
             if not self._outliers or read[position] < 0 or abs(self._outliers[-1]) < OUTLIER:
@@ -97,18 +114,21 @@ class StepReader:
 
     def code_bits(self, count: Int32, values: Int32 | None) -> Int32:
         """Read ``count`` low bits of each value."""
-        read = np.zeros(len(count), np.int32)
-        for place in range(int(count.max())):
-            at = np.flatnonzero(count > place)
-            if self._taken + len(at) > len(self._plain):
-                raise FormatError("plain bits of the symbols are missing; copy the file again")
-            read[at] |= self._plain[self._taken : self._taken + len(at)].astype(np.int32) << place
-            self._taken += len(at)
-        return read
+        return pop_bits(self._stack, count)
 
     def finish(self) -> None:
         """FormatError unless everything has been used up."""
-        rest = self._plain[self._taken :]
-        if self._outliers or len(rest) > 7 or rest.any():
-            raise FormatError("outliers or plain bits are left over after the last symbol; copy the file again")
-        self._reader.finish()
+        if self._outliers or not self._stack.coder.is_empty():
+            raise FormatError("words or outliers are left over after the last symbol; copy the file again")
+
+
+def read_outliers(data: bytes) -> tuple[list[int], int]:
+    """The outliers of a 16-bit image, and where its words begin."""
+    count, at = unpack_varint(data)
+    if count > len(data):
+        raise FormatError(f"{count} outliers are claimed in {len(data)} bytes; copy the file again")
+    outliers = []
+    for _ in range(count):
+        value, at = unpack_varint(data, offset=at)
+        outliers.append(unzigzag(value))
+    return outliers, at

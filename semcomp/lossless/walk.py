@@ -21,12 +21,15 @@ from semcomp.lossless.step import Networks, Prediction, coarser_tables, predicti
 
 Int32 = NDArray[np.int32]
 
-CELLS_AT_ONCE = 1 << 15
+CELLS_AT_ONCE = 1 << 14
 """Cells that are predicted together, so that what they need fits into a processor's cache."""
 
 
 class SymbolCoder(Protocol):
     """Writes or reads the symbols of one step after the other."""
+
+    def begin(self, level: int) -> None:
+        """The steps of a level follow."""
 
     def code(self, channel: int, tables: Int32, symbols: Int32 | None) -> Int32:
         """Code one step of ``channel`` (0 luma, 1 and 2 colour differences).
@@ -72,7 +75,7 @@ class Walk:
     """Pixels may be off by this much. Colour then needs ``differences``: red and blue are coded as differences to the
     green that a decoder has, so that their errors do not add up."""
 
-    def run(self, height: int, width: int, first: Int32, truth: Int32 | None) -> Int32:
+    def run(self, height: int, width: int, first: Int32, truth: Int32 | None, *, until: int = 0) -> Int32:
         """Code an image whose top left pixel is ``first`` (C,).
 
         Args:
@@ -81,15 +84,17 @@ class Walk:
             first: Values of the top left pixel in every channel.
             truth: The planes (C, height, width) for a writer, None for a reader. With ``near`` they are green, red
                 and blue themselves.
+            until: The last level that is coded. Level l has every 2^l-th row and column.
 
         Returns:
-            int32 (C, height, width): the planes.
+            int32 (C, rows, columns): the planes of the last level.
         """
         xp, sizes = self.networks.xp, level_sizes(height, width)
         planes = xp.zeros((3, 1, 1), dtype=self._kind)  # a grey image has colour differences of 0
         planes[: self.channels] = xp.asarray(first.astype(np.int32)).reshape(self.channels, 1, 1)
         errors = xp.zeros((3, 1, 1), dtype=self._kind)
-        for level in range(len(sizes) - 2, -1, -1):
+        for level in range(len(sizes) - 2, until - 1, -1):
+            self.coder.begin(level)
             shown = None if truth is None else truth[:, :: 1 << level, :: 1 << level]
             planes, errors = self._level(level, sizes[level], planes, errors, shown)
         return np.asarray(planes[: self.channels], np.int32)
@@ -151,7 +156,8 @@ class Walk:
         luma = np.asarray(cells.pixels(values[0, : cells.rows].reshape(-1)), np.int32)
         green = luma if self.near and channel else 0
         symbols = None if truth is None else (truth[channel].reshape(-1) - green - mean + self.near) // step
-        coded = mean + step * self._symbols(channel, coarser_tables(tables, self.near), symbols)
+        tables = coarser_tables(tables, self.near) if self.near else tables
+        coded = mean + step * self._symbols(channel, tables, symbols)
         if self.near:
             coded = np.clip(coded, -green, place.value_limit - green)
         elif np.abs(coded).max() > place.value_limit:

@@ -255,7 +255,7 @@ def kmac_per_pixel(config: CodecConfig) -> dict[str, float]:
     z = torch.zeros(1, config.hyper, side // STRIDE_Z, side // STRIDE_Z)
     quality = torch.ones(1, dtype=torch.long)
     parts = {
-        "analysis": lambda: model.analysis(x),
+        "analysis": lambda: model.analysis(x, quality if config.analysis_rate else None),
         "hyper": lambda: model.hyper_analysis(y, quality),
         "sigma": lambda: model.sigma_path(z, quality),
         "mean": lambda: model.two_passes(z, quality, lambda mean, mask: mean),

@@ -2,36 +2,28 @@
 
     picture ── analyse ──► y ── quantize ──► symbols ── pack ──► file
 
-`BaseCodec` adds the encoder to `BaseDecoder`. The torch backend is semcomp.codec, the onnxruntime backend semcomp.edge.
+`BaseCodec` adds the lossy encoder to `ExactEncoder`. The torch backend is semcomp.codec, the onnxruntime backend
+semcomp.edge.
 """
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.bitstream.alpha import pack_alpha
-from semcomp.bitstream.container import (
-    MAX_PIXELS,
-    MAX_SIDE,
-    SYNTHESISED,
-    Chunk,
-    ChunkKind,
-    Container,
-    Header,
-    smallest_file,
-    write,
-)
+from semcomp.bitstream.container import MAX_PIXELS, MAX_SIDE, SYNTHESISED, Chunk, ChunkKind, Container, Header, padded
 from semcomp.errors import ImageError, ModelError, SemcompError, TargetError, file_error
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import ImageLike, Picture, as_picture, to_pil
-from semcomp.pipeline.base_decoder import BaseDecoder
 from semcomp.pipeline.checks import with_checks
 from semcomp.pipeline.effort import DEFAULT_EFFORT, Progress, effort_of, no_progress
 from semcomp.pipeline.loss_check import may_be_unsuited, warn_of_loss
+from semcomp.pipeline.lossless_encode import ExactEncoder, Lossless, refuse_changes
 from semcomp.pipeline.rate_control import Encoded, Target, search, search_refined
 from semcomp.thumbs.stored import preview_chunk
 from semcomp.types import QUALITIES, A, Latents, Symbols
@@ -59,7 +51,7 @@ class Chosen(Generic[A]):
         return None if self.plan is None else self.plan.keep
 
 
-class BaseCodec(BaseDecoder[A]):
+class BaseCodec(ExactEncoder[A]):
     """Encoding and decoding, shared by every backend. `A` is the backend's array type."""
 
     @abstractmethod
@@ -82,14 +74,14 @@ class BaseCodec(BaseDecoder[A]):
         generative: "GenerativeLike | None" = None,
         priority: "PriorityLike | None" = None,
         preview: int | None = None,
+        lossless: Lossless = False,
         effort: int = DEFAULT_EFFORT,
         on_progress: Progress = no_progress,
     ) -> bytes:
         """Encode an image at a quality.
 
         Args:
-            image: A path, bytes, a binary stream, a PIL image, a uint8 array (H, W) or (H, W, 1 to 4), a float tensor
-                (1, C, H, W) in [0, 1], or a Picture.
+            image: A path, bytes or stream of an image file, a PIL image, a uint8 array, a float tensor, or a Picture.
             quality: 1..100.
             strip: Leave out the ICC profile, EXIF and XMP.
             convert: Allow what would change the picture: 16 bits to 8, CMYK to RGB, the first frame of an animation.
@@ -99,6 +91,7 @@ class BaseCodec(BaseDecoder[A]):
             generative: A request for a file whose picture, or a part of it, is synthesised when it is decoded.
             priority: Which part of the picture has the quality; the rest has a lower one. Not beside `generative`.
             preview: Store a thumbnail of at most this many bytes, 1 to 4,096.
+            lossless: Keep every sample (`encode_exact`). "auto" does so for what `quality` would spoil or make larger.
             effort: 1..9. From 6 on the latents are fitted to this image, in seconds; see semcomp/pipeline/effort.py.
             on_progress: Hears how many steps of an effort above 5 are done, and how many there are.
 
@@ -119,6 +112,10 @@ class BaseCodec(BaseDecoder[A]):
             b'\x89SMC'
         """
         _check_quality(quality)
+        if lossless:
+            changes = {"convert": convert, "convert_colour": convert_colour, "effort": effort > DEFAULT_EFFORT}
+            refuse_changes(**changes, generative=generative, priority=priority)
+            return self._exactly(image, lossless, quality, {"strip": strip, "semantics": semantics, "preview": preview})
         picture = self._picture(image, convert, convert_colour, keep_hidden_colour)
         chosen = self._chosen(picture, generative, priority, effort)
         symbols, y_hat = self._quantized(chosen, quality, effort, on_progress)
@@ -268,6 +265,31 @@ class BaseCodec(BaseDecoder[A]):
             "the library for more"
         )
 
+    def _exactly(self, image: ImageLike, lossless: Lossless, quality: int, options: dict[str, Any]) -> bytes:
+        if lossless not in (True, "auto"):
+            raise TargetError(f'lossless is True, False or "auto", not {lossless!r}')
+        return (
+            self.encode_exact(image, **options)
+            if lossless is True
+            else self.encode_auto(image, quality=quality, **options)
+        )
+
+    def lossy_file(
+        self,
+        picture: Picture,
+        *,
+        quality: int,
+        strip: bool,
+        semantics: "SemanticsLike | None",
+        preview: int | None,
+        more: Sequence[Chunk] = (),
+    ) -> bytes:
+        _check_quality(quality)
+        symbols, _ = self._quantized(Chosen(picture=picture, y=self.analyse(picture)), quality, DEFAULT_EFFORT)
+        return self.pack(
+            picture, symbols, quality=quality, strip=strip, semantics=semantics, preview=preview, more=more
+        )
+
     def _check_loss(self, chosen: Chosen[A], y_hat: A, quality: int) -> None:
         """Warn where a picture that may not be a photo has lost a lot. Photos are not decoded for this."""
         if chosen.plan is None and chosen.whole is None and may_be_unsuited(chosen.picture):
@@ -348,6 +370,7 @@ class BaseCodec(BaseDecoder[A]):
         semantics: "SemanticsLike | None" = None,
         plan: "GenerativePlan | None" = None,
         preview: int | None = None,
+        more: Sequence[Chunk] = (),
     ) -> bytes:
         """Write the file of symbols and of what else the picture carries.
 
@@ -359,6 +382,7 @@ class BaseCodec(BaseDecoder[A]):
             semantics: Labels and a label map, or a function that makes them from the latents.
             plan: What the file holds for a generator.
             preview: Store a thumbnail of at most this many bytes.
+            more: Further chunks, which come last.
 
         Returns:
             The `.semc` file.
@@ -391,11 +415,7 @@ class BaseCodec(BaseDecoder[A]):
             z_check=0,
         )
         header = with_checks(header, symbols)
-        file = write(Container(header, tuple(chunks)))
-        missing = smallest_file(picture.width, picture.height) - len(file)
-        if missing > 0:
-            file = write(Container(header, (*chunks, Chunk(ChunkKind.PADDING, bytes(missing)))))
-        return file
+        return padded(Container(header, (*chunks, *more)))
 
     def latents_of_image(
         self, image: ImageLike, *, quality: int = 50, convert: bool = False, precise: bool = False

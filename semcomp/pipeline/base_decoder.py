@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.bitstream.alpha import unpack_alpha
-from semcomp.bitstream.container import MAX_PIXELS, ChunkKind, Container, read
+from semcomp.bitstream.container import MAX_PIXELS, ChunkKind, Container, read, write
 from semcomp.bitstream.keep_mask import unpack_keep
 from semcomp.bitstream.origin import regions_of
 from semcomp.bitstream.source import SemcSource, read_source
@@ -25,11 +25,13 @@ from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning
 from semcomp.imaging.picture import Picture, to_pil
 from semcomp.pipeline.checks import Z_CHECK, header_crc
 from semcomp.pipeline.completion import FAITHFUL, made_for
+from semcomp.pipeline.exact_decoder import ExactDecoder
 from semcomp.pipeline.latent_coder import SymbolCoder
+from semcomp.pipeline.lossless import exact_pil
 from semcomp.types import A, Latents, Symbols
 
 
-class BaseDecoder(ABC, Generic[A]):
+class BaseDecoder(ExactDecoder, ABC, Generic[A]):
     """Decoding, shared by every backend. `A` is the backend's array type."""
 
     coder: SymbolCoder[A]
@@ -85,6 +87,7 @@ class BaseDecoder(ABC, Generic[A]):
         generator: str | Path | None = None,
         seed: int = 0,
         relabel: Mapping[str, str] | None = None,
+        scale: int = 1,
     ) -> Image.Image:
         """Decode a `.semc` file to an image with its alpha, ICC profile, EXIF and XMP.
 
@@ -96,15 +99,20 @@ class BaseDecoder(ABC, Generic[A]):
                 file was made for one.
             seed: Seed of the generator's noise.
             relabel: Renames classes of the stored label map that guides the generator.
+            scale: 1, 2, 4 or 8: decode at 1/scale of the size. Exact pixels give every scale-th row and column, and no
+                more of a path or a stream is read than that takes. Other files are decoded and averaged.
 
         Returns:
-            The image. Where a generator synthesised something, `info["synthesised"]` says what.
+            The image. Exact pixels of 16-bit grey have mode I;16. Where a generator synthesised something,
+            `info["synthesised"]` says what.
 
         Raises:
             FileError: The file cannot be read. A missing one is a MissingFileError, which is also a FileNotFoundError.
             FormatError: The file is damaged, or its picture is larger than `max_pixels`.
             ModelError: The file needs the tables of another codec, or a generator that is not there.
-            ImageError: `relabel` names a class that is not in the label map.
+            ImageError: `relabel` names a class that is not in the label map, or the picture is RGB of 16 bits, which
+                `decode_pixels` gives.
+            TargetError: There is no such scale.
 
         Warns:
             SemcompWarning: The file was made for another synthesis or generator, a part of the picture is left without
@@ -115,23 +123,38 @@ class BaseDecoder(ABC, Generic[A]):
             >>> semcomp.load().decode("tests/golden/ramp.semc").size
             (50, 40)
         """
-        container = self._read(source, max_pixels)
-        header = container.header
+        exact, container = self._exact(source, scale, max_pixels)
+        if exact is not None:
+            return exact_pil(exact)
+        self._check_tables(container)
         self._warn_of_differences(container)
         pixels, note = self._pixels(container, generator, seed, relabel)
-        alpha = container.get(ChunkKind.ALPHA)
-        picture = Picture(
-            pixels=pixels,
-            mode=header.mode,
-            alpha=None if alpha is None else unpack_alpha(alpha, width=header.width, height=header.height),
-            icc=container.get(ChunkKind.ICC),
-            exif=container.get(ChunkKind.EXIF),
-            xmp=container.get(ChunkKind.XMP),
-        )
-        decoded = to_pil(picture)
+        decoded = _image_of(container, pixels)
         if note:
             decoded.info["synthesised"] = note
-        return decoded
+        return decoded if scale == 1 else decoded.reduce(scale)
+
+    def decode_pixels(self, source: SemcSource, *, max_pixels: int = MAX_PIXELS, scale: int = 1) -> NDArray[Any]:
+        """Decode a `.semc` file to an array. Exact pixels have the type and the values that were encoded.
+
+        Args:
+            source: Path, bytes or binary stream of the file.
+            max_pixels: Largest picture that is accepted, width x height.
+            scale: 1, 2, 4 or 8, as for `decode`.
+
+        Returns:
+            uint8 (H, W) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA; uint16 (H, W) or (H, W, 3).
+
+        Raises:
+            SemcompError: As for `decode`.
+        """
+        exact, container = self._exact(source, scale, max_pixels)
+        if exact is None:
+            return np.array(self.decode(write(container), max_pixels=max_pixels, scale=scale))
+        if exact.alpha is None:
+            return exact.pixels
+        pixels = exact.pixels[..., None] if exact.pixels.ndim == 2 else exact.pixels
+        return np.concatenate([pixels, exact.alpha[..., None]], 2)
 
     def _warn_of_differences(self, container: Container) -> None:
         model_id = container.header.model_id
@@ -191,12 +214,21 @@ class BaseDecoder(ABC, Generic[A]):
 
     def _read(self, source: SemcSource, max_pixels: int) -> Container:
         container = read(read_source(source), max_pixels=max_pixels)
+        self._check_tables(container)
+        return container
+
+    def _check_tables(self, container: Container) -> None:
+        """ModelError where the file has no latents, or latents of other tables."""
+        if container.get(ChunkKind.SYMBOLS) is None:
+            raise ModelError(
+                "the file holds exact pixels and no latents: decode it, or encode it with latents beside the pixels, "
+                "with_latents=50"
+            )
         if container.header.entropy_id != self.entropy_id:
             raise ModelError(
                 f"the file needs a codec with entropy id {container.header.entropy_id.hex()}, "
                 f"{self.name} has {self.entropy_id.hex()}; load the codec that wrote it (semcomp models lists them)"
             )
-        return container
 
     def _decode_symbols(self, container: Container, *, plain: bool = False) -> Symbols:
         header, regions = container.header, regions_of(container)
@@ -234,3 +266,17 @@ class BaseDecoder(ABC, Generic[A]):
         return Latents(
             y_hat=y_hat, height=height, width=width, quality=quality, entropy_id=self.entropy_id, model_id=self.model_id
         )
+
+
+def _image_of(container: Container, pixels: NDArray[np.uint8]) -> Image.Image:
+    """The image of decoded pixels (H, W, 3), with everything that the file holds beside them."""
+    header, alpha = container.header, container.get(ChunkKind.ALPHA)
+    picture = Picture(
+        pixels=pixels,
+        mode=header.mode,
+        alpha=None if alpha is None else unpack_alpha(alpha, width=header.width, height=header.height),
+        icc=container.get(ChunkKind.ICC),
+        exif=container.get(ChunkKind.EXIF),
+        xmp=container.get(ChunkKind.XMP),
+    )
+    return to_pil(picture)

@@ -79,9 +79,8 @@ def warn_of_loss(picture: Picture, decoded: NDArray[Any], *, quality: int) -> No
     Warns:
         SemcompWarning: PSNR is much lower than a photo's. The message names both, and what to use instead.
     """
-    found = psnr_db(picture.pixels, decoded)
-    usual = usual_db(quality)
-    if found <= min(usual - MARGIN_DB, VISIBLE_DB):
+    if lost_a_lot(picture, decoded, quality=quality):
+        found, usual = psnr_db(picture.pixels, decoded), usual_db(quality)
         warnings.warn(
             f"quality {quality} keeps only {found:.1f} dB of this picture, and about {usual:.0f} dB of a photo: the "
             "codec has learned photos, and this is unlike one (text, line art, graphics, noise); store it losslessly, "
@@ -89,3 +88,8 @@ def warn_of_loss(picture: Picture, decoded: NDArray[Any], *, quality: int) -> No
             SemcompWarning,
             stacklevel=4,
         )
+
+
+def lost_a_lot(picture: Picture, decoded: NDArray[Any], *, quality: int) -> bool:
+    """Whether a picture has lost much more than a photo would, and visibly so."""
+    return psnr_db(picture.pixels, decoded) <= min(usual_db(quality) - MARGIN_DB, VISIBLE_DB)

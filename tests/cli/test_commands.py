@@ -37,6 +37,7 @@ ENCODE_KEYS = {
     "psnr_db",
     "semantics_bytes",
     "found_share",
+    "near",
     "seconds",
     "warnings",
     "error",
@@ -68,6 +69,7 @@ INFO_KEYS = {
     "label_map",
     "synthesised",
     "preview",
+    "lossless",
     "lost",
 }
 

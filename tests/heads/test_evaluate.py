@@ -56,7 +56,7 @@ def tasks(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
 
     points = [SimpleNamespace(name=task, load=lambda: evaluate.run) for task in ("segment", "classify")]
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda *, group: points)
-    monkeypatch.setattr(semcomp.codec.codec, "load", lambda name="base", *, device=None, threads=None: codec)
+    monkeypatch.setattr(semcomp.codec.codec, "load", lambda name="base", **options: codec)
 
 
 def test_every_way_is_measured_on_real_files(

@@ -17,8 +17,9 @@ from safetensors.torch import save_file
 from heads import fit as program
 from heads.class_balance import epoch, pixels_of, repeats, seen_more
 from heads.classifier import ClassifierConfig, ClassifierNetwork
-from heads.datasets import DataConfig, DataError, find_dataset
+from heads.datasets import DataConfig, DataError
 from heads.depthwise import quick_depthwise
+from heads.find_dataset import find_dataset
 from heads.head_file import FORMAT, HeadInfo, build_network, embedded, read_head, save_head
 from heads.inference import for_inference
 from heads.latent_cache import Cache, augment, open_cache

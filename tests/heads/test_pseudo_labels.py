@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from heads import pseudo_labels as program
-from heads.datasets import DataConfig, find_dataset
+from heads.datasets import DataConfig
+from heads.find_dataset import find_dataset
 from heads.probe import probe
 from semcomp.errors import MissingExtraError
 from semcomp.semantics.results import VOID

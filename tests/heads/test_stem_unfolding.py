@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from heads.datasets import DataConfig, find_dataset
+from heads.datasets import DataConfig
+from heads.find_dataset import find_dataset
 from heads.latent_cache import open_cache, to_network
 from heads.layers import LatentStem, PixelStem
 from heads.stem_unfolding import pixels_from_latents, unfolding

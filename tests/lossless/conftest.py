@@ -53,12 +53,16 @@ def laplace_tables() -> Tables:
     return Tables.from_arrays(np.array(bounds), np.concatenate(rows))
 
 
-@pytest.fixture(scope="session")
-def model() -> LosslessModel:
+def random_model() -> LosslessModel:
     rng, config = np.random.default_rng(5), WindowConfig()
     windows = windows_of(config)
     networks = {name: random_network(inputs_of(name, windows), OUTPUTS, rng) for name in NAMES}
     return LosslessModel(config=config, networks=networks, banks=(laplace_tables(),) * 3)
+
+
+@pytest.fixture(scope="session")
+def model() -> LosslessModel:
+    return random_model()
 
 
 def photo(height: int, width: int, *, seed: int = 0) -> NDArray[Any]:

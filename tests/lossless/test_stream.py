@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from semcomp.errors import FormatError, ImageError, ModelError
 from semcomp.lossless.colour import ColourTransform
-from semcomp.lossless.head import VERSION, Form
+from semcomp.lossless.head import MAX_HEAD_BYTES, VERSION, Form
 from semcomp.lossless.model import LosslessModel
-from semcomp.lossless.stream import decode_lossless, encode_lossless
+from semcomp.lossless.stream import bytes_needed, decode_lossless, encode_lossless
 from tests.lossless.conftest import photo
 
 SIDES = (1, 2, 3, 4, 5, 7, 8, 9, 16, 17)
@@ -84,6 +84,32 @@ def test_changed_bytes_are_never_taken_for_the_image(model: LosslessModel) -> No
         damaged[rng.integers(len(data))] ^= 1 << rng.integers(8)
         with pytest.raises((FormatError, ModelError)):
             decode_lossless(bytes(damaged), model=model)
+
+
+@pytest.mark.parametrize("size", [(70, 45), (33, 8), (2, 1), (1, 9)])
+def test_each_reduced_size_needs_only_its_bytes(model: LosslessModel, size: tuple[int, int]) -> None:
+    pixels = photo(*size)
+    deep: NDArray[Any] = pixels[..., 0].astype(np.uint16) * 257
+    for image in (pixels, deep):
+        data = encode_lossless(image, model=model)
+        for reduce in (1, 2, 3):
+            count = bytes_needed(data[:MAX_HEAD_BYTES], reduce)
+            assert count is not None
+            decoded = decode_lossless(data[:count], model=model, reduce=reduce)
+            assert np.array_equal(decoded, image[:: 1 << reduce, :: 1 << reduce])
+            for length in range(0, count, 7):
+                with pytest.raises(FormatError):
+                    decode_lossless(data[:length], model=model, reduce=reduce)
+    with pytest.raises(ValueError, match=r"0\.\.3"):
+        decode_lossless(data, model=model, reduce=4)
+
+
+def test_drawn_images_are_reduced_too(model: LosslessModel) -> None:
+    pixels = np.zeros((30, 40, 3), np.uint8)
+    pixels[10:20] = 7
+    data = encode_lossless(pixels, model=model)
+    assert bytes_needed(data, 2) is None
+    assert np.array_equal(decode_lossless(data, model=model, reduce=2), pixels[::4, ::4])
 
 
 def test_a_giant_claim_is_refused_before_memory_is_taken(model: LosslessModel) -> None:

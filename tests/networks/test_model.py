@@ -36,6 +36,11 @@ def test_cost_is_counted_not_guessed() -> None:
     assert large["synthesis"] - small["synthesis"] == pytest.approx(added, rel=1e-6)
 
 
+def test_an_analysis_that_knows_the_quality_costs_no_more() -> None:
+    knowing = kmac_per_pixel(CodecConfig(**{**vars(SMALL), "analysis_rate": True}))
+    assert knowing["analysis"] == kmac_per_pixel(SMALL)["analysis"]
+
+
 def test_the_basis_is_orthonormal_and_starts_with_the_mean() -> None:
     basis = dct_basis(320).flatten(1).double()
     assert torch.allclose(basis @ basis.T, torch.eye(320, dtype=torch.float64), atol=1e-6)

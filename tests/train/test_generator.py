@@ -11,7 +11,8 @@ from PIL import Image
 
 pytest.importorskip("train.generator", reason="needs pip install 'semcomp[train]'", exc_type=ImportError)
 
-from heads.datasets import DataConfig, find_dataset
+from heads.datasets import DataConfig
+from heads.find_dataset import find_dataset
 from heads.head_file import HeadInfo, build_head, build_network, save_head
 from heads.segmenter import SegmenterConfig
 from heads.squeezenet import SqueezeNet

@@ -31,6 +31,9 @@ class Bill:
     def __init__(self, model: LosslessModel) -> None:
         self.model, self.bits = model, [0.0, 0.0, 0.0]
 
+    def begin(self, level: int) -> None:
+        """It counts all levels together."""
+
     def code(self, channel: int, tables: NDArray[Any], symbols: NDArray[Any] | None) -> NDArray[Any]:
         assert symbols is not None
         self.bits[channel] += self.model.banks[channel].estimate_bits(symbols, tables)

@@ -174,7 +174,9 @@ def test_the_networks_around_the_code_learn_and_go_on_where_they_stopped(
     data: Path, code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(name: str) -> dict[str, NDArray[np.int64]]:
-        config = thumbs_pixels.PixelsConfig(data=str(data), code=str(code), steps=6, batch=2, width=8, save_every=3)
+        config = thumbs_pixels.PixelsConfig(
+            data=str(data), code=str(code), steps=6, batch=2, width=8, save_every=3, reflect=True
+        )
         (tmp_path / name).mkdir(exist_ok=True)
         thumbs_pixels.train(config, tmp_path / name)
         with np.load(tmp_path / name / "pixels.npz") as file:

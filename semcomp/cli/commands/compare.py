@@ -7,7 +7,7 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
-from semcomp.cli.batch import get_codec
+from semcomp.cli.batch import codec_of
 from semcomp.cli.commands.encode import encode_with_target, read_picture
 from semcomp.cli.exit_codes import EXIT_OK, UsageError
 from semcomp.cli.inputs import is_pipe
@@ -41,7 +41,7 @@ def run(options: Namespace) -> int:
     if not piped and options.input != STREAM and (kind := own_output(options.input)):
         raise UsageError(f"{options.input}: semcomp wrote this {kind}; it is not a photo")
     picture = read_picture(read_source(options.input), options)
-    codec = get_codec(options.model, options.device, options.threads)
+    codec = codec_of(options)
     data, quality, _ = encode_with_target(codec, picture, options)
     comparison = at_equal_bytes(picture, data, codec.decode(data), quality=quality)
     name = Path(options.input).name if options.input != STREAM else "stdin"

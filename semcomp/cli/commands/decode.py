@@ -5,15 +5,22 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from semcomp.cli.batch import get_codec, run_batch
+from semcomp.cli import lossless_options
+from semcomp.cli.batch import codec_of, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.generative_options import add_decode_options, decode_arguments
 from semcomp.cli.output_formats import SYNTHESISED, format_name, image_bytes
 from semcomp.cli.own_outputs import mark
 from semcomp.cli.paths import STREAM, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from semcomp.codec.codec import Codec
+    from semcomp.imaging.exact import ExactPicture
 
 KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "format", "synthesised")
 
@@ -24,6 +31,7 @@ examples:
   semcomp decode photo.semc -o photo.jpg            the suffix says the format
   semcomp decode small/ -o pixels/ --format webp    a folder, mirrored
   cat photo.semc | semcomp decode - --format ppm | display
+  semcomp decode scan.semc --scale 1/8              of exact pixels only the part that this takes is read
   semcomp decode street.semc --generator faithful   synthesise nothing
   semcomp decode street.semc --show-synthesised     street.synthesised.png: what is real and what is not
 """
@@ -37,6 +45,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         description="Turn .semc files back into images (PNG unless told otherwise).",
     )
     parser.add_argument("--format", metavar="FMT", help="png, webp, tiff, bmp, ppm (lossless), jpg or avif")
+    lossless_options.add_decode_options(parser)
     add_decode_options(parser)
     parser.set_defaults(run=run)
 
@@ -44,6 +53,8 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 def run(options: Namespace) -> int:
     """Decode every input; returns the exit code."""
     name = format_name(options.format) if options.format else "png"
+    if options.show_synthesised and options.scale > 1:
+        raise UsageError("--show-synthesised shows the whole picture: leave out --scale")
     if options.show_synthesised and options.generator == "faithful":
         raise UsageError("--generator faithful synthesises nothing, so that there is nothing to show")
     suffix = f".synthesised.{name}" if options.show_synthesised else f".{name}"
@@ -57,29 +68,47 @@ def run(options: Namespace) -> int:
 def decode_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Decode one file and write it; returns the values of `KEYS` and the line to show."""
     check_target(job.target, force=options.force)
-    codec = get_codec(options.model, options.device, options.threads)
+    codec = codec_of(options)
     start = time.perf_counter()  # the time of loading the weights does not count for the first file
-    data = read_source(job.source)
-    image = codec.decode(data, **decode_arguments(options))
-    if options.show_synthesised:
-        from semcomp.generative.overlay import overlay
-
-        image = overlay(data, image)
+    source = lossless_options.source_of(job.source, options)
     suffix = "png" if job.target == STREAM else Path(job.target).suffix
     name = format_name(options.format or suffix)
-    output = image_bytes(image, name=name)
+    scale = {"scale": options.scale} if options.scale > 1 else {}
+    exact = codec.decode_exact(source, **scale)
+    image = None if exact is not None and exact.pixels.itemsize > 1 else _image(codec, source, exact, options)
+    if image is None:
+        assert exact is not None
+        output, width, height = lossless_options.deep_bytes(exact, name=name), exact.width, exact.height
+    else:
+        output, (width, height) = image_bytes(image, name=name), image.size
     if options.show_synthesised and name == "png":
         output = mark(output, "overlay")
     write_target(job.target, output, force=options.force)
-    bpp = 8 * len(data) / (image.width * image.height)
+    size = lossless_options.size_of(source)
+    bpp = 8 * size / (width * height * options.scale**2)
     return {
-        "width": image.width,
-        "height": image.height,
-        "input_bytes": len(data),
+        "width": width,
+        "height": height,
+        "input_bytes": size,
         "bytes": len(output),
         "bpp": round(bpp, 6),
         "format": name,
-        "synthesised": image.info.get(SYNTHESISED),
+        "synthesised": None if image is None else image.info.get(SYNTHESISED),
         "seconds": time.perf_counter() - start,
-        "line": f"{image.width}x{image.height}  {bpp:.2f} bpp  {len(output):,} B  {{seconds}}",
+        "line": f"{width}x{height}  {bpp:.2f} bpp  {len(output):,} B  {{seconds}}",
     }
+
+
+def _image(codec: Codec, source: bytes | Path, exact: ExactPicture | None, options: Namespace) -> Image.Image:
+    """The image to write: exact pixels as they are, everything else as the options say."""
+    if exact is not None:
+        from semcomp.pipeline.lossless import exact_pil
+
+        return exact_pil(exact)
+    scale = {"scale": options.scale} if options.scale > 1 else {}
+    image = codec.decode(source, **scale, **decode_arguments(options))
+    if options.show_synthesised:
+        from semcomp.generative.overlay import overlay
+
+        return overlay(read_source(str(source)) if isinstance(source, Path) else source, image)
+    return image

@@ -5,18 +5,16 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from semcomp.cli import generative_options, jpeg_output
+from semcomp.cli import effort_option, generative_options, jpeg_output, lossless_options
 from semcomp.cli.argument_types import SEMANTICS, semantics_kinds, tag, whole_number
-from semcomp.cli.batch import get_codec, run_batch
+from semcomp.cli.batch import codec_of, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import check_readable
 from semcomp.cli.latents_input import HEAD_HELP, get_head, heads_in_words
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
-from semcomp.cli.step_bar import step_bar
 
 if TYPE_CHECKING:
     from semcomp.imaging.picture import Picture
@@ -32,6 +30,7 @@ KEYS = (
     "psnr_db",
     "semantics_bytes",
     "found_share",
+    "near",
 )
 
 _EPILOG = """\
@@ -43,6 +42,9 @@ examples:
   semcomp encode photo.png --psnr 36                the smallest file of at least 36 dB
   semcomp encode photo.png --effort 9               a better file in half a minute a megapixel
   cat photo.png | semcomp encode - > photo.semc
+  semcomp encode scan.png --lossless                every sample exactly; 8 or 16 bits, grey or RGB
+  semcomp encode shots/ --lossless auto             exact where the lossy codec would spoil a drawing or be larger
+  semcomp encode photo.png --near 2                 no sample is off by more than 2
   semcomp encode drive.jpg --semantics --head street     labels and a label map go into the file
   semcomp encode photo.jpg --preview 48             a thumbnail goes into the file, for a page that loads it
   semcomp encode photo.jpg --tag dog=0.98 --tag beach
@@ -61,13 +63,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         description="Compress images into .semc files. No option is needed.",
     )
     _add_semantics_options(parser)
-    parser.add_argument(
-        "--effort",
-        type=whole_number(1, 9, "effort"),
-        default=5,
-        metavar="1..9",
-        help="6 to 9 fit the file to its picture, in seconds; 1 does not even weigh bits against error (5)",
-    )
+    effort_option.add(parser)
     parser.add_argument(
         "--preview",
         nargs="?",
@@ -76,6 +72,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         metavar="BYTES",
         help="store a thumbnail of at most this many bytes, shown while the file loads (48)",
     )
+    lossless_options.add_encode_options(parser)
     generative_options.add_encode_options(parser)
     jpeg_output.add_options(parser)
     parser.set_defaults(run=run)
@@ -115,29 +112,32 @@ def run(options: Namespace) -> int:
     plan = plan_jobs(options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc")
     check_semantics(options, len(plan.jobs) + len(plan.unusable))
     generative_options.check(options, len(plan.jobs) + len(plan.unusable))
-    if options.effort > 5 and generative_options.is_generative(options):
-        raise UsageError(
-            f"--effort {options.effort} fits the file to the faithful decoder, and generators have learned other "
-            "latents: leave --effort out, or do without --mode generative and --drop"
-        )
+    lossless_options.check(options)
+    effort_option.check(options)
     return run_batch(encode_one, plan, options, keys=KEYS)
 
 
 def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Encode one file and write it; returns the values of `KEYS` and the line to show."""
     check_target(job.target, force=options.force)
-    codec = get_codec(options.model, options.device, options.threads)
+    codec = codec_of(options)
     start = time.perf_counter()  # the time of loading the weights does not count for the first file
     source = read_source(job.source)
-    picture = read_picture(source, options)
     found: list[float] = []
-    data, quality, psnr_db = encode_with_target(codec, picture, options, on_found=found.append)
+    if lossless_options.is_lossless(options):
+        picture: Any = lossless_options.read_picture(source)
+        data, quality, psnr_db = lossless_options.encode(codec, source, options, semantics=semantics_of(options))
+    else:
+        picture = read_picture(source, options)
+        data, quality, psnr_db = encode_with_target(codec, picture, options, on_found=found.append)
     write_target(job.target, data, force=options.force)
     bpp, ratio = 8 * len(data) / (picture.width * picture.height), len(source) / len(data)
     stored = semantics_bytes(data)
     digits = 3 if bpp < 0.1 else 2
     line = f"{len(data):,} B  {bpp:.{digits}f} bpp  {ratio:.1f}x  {{seconds}}"
-    if options.verbose or target_of(options):
+    if lossless_options.is_lossless(options):
+        line += f"  {lossless_options.in_words(data)}"
+    elif options.verbose or target_of(options):
         line += f"  quality {quality}" + (f"  {psnr_db:.2f} dB" if psnr_db is not None else "")
     if stored:
         line += f"  of which semantics {stored:,} B"
@@ -148,6 +148,7 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     return {
         "semantics_bytes": stored,
         "found_share": round(found[-1], 6) if found else None,
+        "near": lossless_options.near_of(data),
         "width": picture.width,
         "height": picture.height,
         "input_bytes": len(source),
@@ -192,18 +193,13 @@ def encode_with_target(
     if (semantics := semantics_of(options)) is not None:
         more["semantics"] = semantics
     more |= generative_options.part_arguments(options, on_found)
-    effort = getattr(options, "effort", 5)
-    with nullcontext() if effort <= 5 else step_bar(options, f"effort {effort}") as on_progress:
-        if effort != 5:
-            more |= {"effort": effort}
-        if on_progress is not None:
-            more |= {"on_progress": on_progress}
+    with effort_option.arguments(options) as effort:
+        more |= effort
         if target:
             encoded = codec.encode_to(picture, **more, **target)
             return encoded.data, encoded.quality, encoded.psnr_db
-        quality = options.quality or (
-            generative_options.QUALITY if getattr(options, "mode", "") == "generative" else 50
-        )
+        usual = generative_options.QUALITY if getattr(options, "mode", "") == "generative" else 50
+        quality = options.quality or usual
         return codec.encode(picture, quality=quality, **more), quality, None
 
 

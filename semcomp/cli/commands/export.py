@@ -41,6 +41,9 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         help="names or files of generators (all that come with the package)",
     )
     parser.add_argument("--int8", action="store_true", help="analysis, synthesis and heads in 8-bit integers")
+    parser.add_argument(
+        "--lossless-weights", metavar="FILE", help="weights of lossless coding (those inside semcomp, if there are any)"
+    )
     parser.add_argument("--calibration", metavar="DIR", help="photos that set the scales of --int8 (the sample photo)")
     parser.set_defaults(run=run)
 
@@ -58,6 +61,7 @@ def run(options: Namespace) -> int:
         options.output,
         model=options.model,
         parts=parts,
+        lossless_weights=options.lossless_weights,
         heads=options.heads,
         generators=options.generators,
         int8=options.int8,

@@ -15,6 +15,7 @@ from semcomp.errors import SemcompError
 
 if TYPE_CHECKING:
     from semcomp.bitstream.inspect import Info
+    from semcomp.bitstream.lossless_note import LosslessNote
 
 
 def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
@@ -65,14 +66,19 @@ def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:
     """Describe a file in a few lines for a person."""
     held = {"alpha": facts.has_alpha, "ICC": facts.has_icc, "EXIF": facts.has_exif, "XMP": facts.has_xmp}
     kept = [what for what, is_held in held.items() if is_held]
+    has_latents = any(chunk.kind == "SYMBOLS" for chunk in facts.chunks)
+    kind = f"{exact_in_words(facts.lossless)}, " if facts.lossless else ""
+    kind += f"quality {facts.quality}, " if has_latents else ""
     lines = [
-        f"{name}: {facts.width}x{facts.height} {facts.mode}, quality {facts.quality}, "
-        f"{facts.bytes:,} B, {facts.bpp:.3f} bpp",
+        f"{name}: {facts.width}x{facts.height} {facts.mode}, {kind}{facts.bytes:,} B, {facts.bpp:.3f} bpp",
         f"  keeps     {', '.join(kept) or 'pixels only'}",
         f"  colours   {facts.color_space}",
         f"  chunks    {', '.join(f'{chunk.kind} {chunk.bytes:,} B' for chunk in facts.chunks)}",
-        f"  model     {facts.model_id}  entropy {facts.entropy_id}",
     ]
+    if has_latents:
+        lines.append(f"  model     {facts.model_id}  entropy {facts.entropy_id}")
+    if facts.lossless is not None:
+        lines.append(f"  lossless  {facts.lossless.model_id}")
     if facts.labels_source is not None:
         from semcomp.cli.latents_input import in_words as labels_in_words
 
@@ -81,7 +87,7 @@ def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:
         lines.insert(1, f"  shows     {labels}  (by {_source(facts.labels_source)})")
     if facts.label_map is not None:
         names = ", ".join(facts.label_map.classes) + (", and void" if facts.label_map.has_void else "")
-        lines.insert(-2, f"  map       {facts.label_map.cell}x{facts.label_map.cell} pixels a cell: {names}")
+        lines.insert(2, f"  map       {facts.label_map.cell}x{facts.label_map.cell} pixels a cell: {names}")
     if facts.synthesised is not None:
         from semcomp.bitstream.origin import in_words
 
@@ -94,6 +100,18 @@ def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:
     if verbose:
         lines.append(f"  format    version {facts.format_version}, flags {facts.flags:#x}")
     return lines + [f"  lost      {lost}" for lost in facts.lost]
+
+
+def exact_in_words(note: LosslessNote) -> str:
+    """Say how the exact pixels of a file are coded.
+
+    Example:
+        >>> from semcomp.bitstream.lossless_note import LosslessNote
+        >>> exact_in_words(LosslessNote(bits=16, near=0, drawn=False, model_id=""))
+        'lossless, 16 bits'
+    """
+    exact = f"at most {note.near} off" if note.near else "lossless"
+    return exact + (f", {note.bits} bits" if note.bits > 8 else "") + (", as a drawing" if note.drawn else "")
 
 
 def _source(name: str) -> str:

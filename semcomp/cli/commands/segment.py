@@ -7,7 +7,7 @@ import warnings
 from argparse import Namespace
 from typing import Any
 
-from semcomp.cli.batch import get_codec, run_batch
+from semcomp.cli.batch import codec_of, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.latents_input import HEAD_HELP, Input, get_head, heads_in_words, with_latents
 from semcomp.cli.output_formats import image_bytes
@@ -130,5 +130,5 @@ def _pixels(source: Input, options: Namespace) -> Any:
 
     if source.pixels is not None:
         return source.pixels
-    codec = get_codec(options.model, options.device, options.threads)
+    codec = codec_of(options)
     return codec.render(source.latents) if source.latents else np.asarray(codec.decode(source.data).convert("RGB"))

@@ -14,10 +14,10 @@ const ENCODE_AGAIN = "encode the picture again";
 
 export const Kind = {
   SYMBOLS: 1, ALPHA: 3, LABEL_MAP: 4, TAGS: 5, REGIONS: 6, ICC: 7, EXIF: 8, GENERATOR: 9, XMP: 10, PADDING: 11,
-  PREVIEW: 16,
+  LOSSLESS: 12, PREVIEW: 16,
 } as const;
 const NAMES = new Map<number, string>(Object.entries(Kind).map(([name, kind]) => [kind, name]));
-const REQUIRED = new Set<number>([Kind.SYMBOLS, Kind.ALPHA, Kind.REGIONS, Kind.GENERATOR]);
+const REQUIRED = new Set<number>([Kind.SYMBOLS, Kind.ALPHA, Kind.REGIONS, Kind.GENERATOR, Kind.LOSSLESS]);
 
 export interface Header {
   width: number;
@@ -203,7 +203,7 @@ function checkRows(rows: readonly Row[]): void {
       throw new FormatError(`${chunkName(kind)} is marked as optional in the file; ${ENCODE_AGAIN}`);
     }
   }
-  if (!seen.has(Kind.SYMBOLS)) throw new FormatError(`the file has no SYMBOLS chunk; ${ENCODE_AGAIN}`);
+  if (!seen.has(Kind.SYMBOLS) && !seen.has(Kind.LOSSLESS)) throw new FormatError(`the file has no SYMBOLS chunk; ${ENCODE_AGAIN}`);
   if (seen.has(Kind.REGIONS) && !seen.has(Kind.GENERATOR)) {
     throw new FormatError(`the file keeps regions and names no generator for the rest; ${ENCODE_AGAIN}`);
   }

@@ -12,6 +12,8 @@ export * from "./guide.ts";
 export * from "./keepmask.ts";
 export * from "./labelmap.ts";
 export * from "./limits.ts";
+export * from "./lossless.ts";
+export * from "./losslesstables.ts";
 export * from "./manifest.ts";
 export * from "./memory.ts";
 export * from "./noise.ts";

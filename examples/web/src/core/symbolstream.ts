@@ -6,6 +6,7 @@ import { FormatError } from "./errors.ts";
 import { MAX_VALUE, TOTAL, type Tables, binaryDigits } from "./tables.ts";
 
 const MAX_DIGITS = 16;
+const MAX_BITS = 12;
 const BIT = TOTAL >> 1;
 /** Frequency of each category of DIGITS: 2^23, 2^22, ..., 2^10, 2^9, 2^9. */
 const DIGITS = Array.from({ length: MAX_DIGITS }, (_, k) => TOTAL >> Math.min(k + 1, MAX_DIGITS - 1));
@@ -101,6 +102,21 @@ export class SymbolReader {
     }
     this.readEscapes(symbols, escaped);
     return symbols;
+  }
+
+  /** The next numbers, of `widths` bits each, all equally likely; 0 where the width is. */
+  readBits(widths: Int8Array): Int32Array {
+    const values = new Int32Array(widths.length);
+    for (let bits = 1; bits <= MAX_BITS; bits++) {
+      const frequency = TOTAL >> bits;
+      for (let i = 0; i < widths.length; i++) {
+        if (widths[i] !== bits) continue;
+        const quantile = this.coder.peek();
+        values[i] = quantile >>> (24 - bits);
+        this.coder.pop(frequency, values[i]! * frequency, quantile);
+      }
+    }
+    return values;
   }
 
   /** FormatError unless the stream has been used up: every reader calls it after the last latent. */

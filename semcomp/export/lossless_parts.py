@@ -1,0 +1,107 @@
+"""The lossless networks as graphs: nine small ones, whose integers are held in float32 and are exact there.
+
+lossless_luma11, ...   features int8 (F, cells) -> outputs int32 (2, cells)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import semcomp
+from semcomp.export.graph import IR_VERSION, OPSET, PRODUCER, narrow, require_onnx
+from semcomp.lossless.features import FEATURE_LIMIT
+from semcomp.lossless.model import OUTPUTS, LosslessModel
+from semcomp.lossless.network import BLOCK_SHIFT, HIDDEN_LIMIT, INPUT_SHIFT, OUTPUT_SHIFT, IntegerNetwork
+
+PREFIX = "lossless_"
+WEIGHTS = "lossless.safetensors"
+
+
+def lossless_graphs(model: LosslessModel) -> dict[str, bytes]:
+    """The graphs by name, as the bytes of ONNX files."""
+    require_onnx()
+    return {PREFIX + name: _graph(PREFIX + name, network) for name, network in model.networks.items()}
+
+
+def entry_of(network: IntegerNetwork) -> dict[str, Any]:
+    """What the manifest says of a graph beside its file."""
+    features = network.entry.shape[1]
+    inputs = {
+        "name": "features",
+        "type": "int8",
+        "shape": [features, "cells"],
+        "range": [-FEATURE_LIMIT, FEATURE_LIMIT],
+    }
+    outputs = {"name": "outputs", "type": "int32", "shape": [OUTPUTS, "cells"], "range": None}
+    return {"reach": 0, "precision": "float", "inputs": [inputs], "outputs": [outputs]}
+
+
+class _Builder:
+    """Nodes and weights of one graph."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.weights: list[Any] = []
+
+    def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """A node; returns the name of its output."""
+        from onnx import helper
+
+        output = f"t{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=f"n{len(self.nodes)}", **attributes))
+        return output
+
+    def weight(self, value: NDArray[Any]) -> str:
+        """A constant; returns its name."""
+        from onnx import numpy_helper
+
+        name = f"w{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(value.astype(np.float32), name))
+        return name
+
+    def product(self, matrix: NDArray[np.int8], values: str) -> str:
+        """matrix @ values"""
+        return self.add("MatMul", self.weight(matrix), values)
+
+    def shifted(self, sums: str, bias: NDArray[np.int32], shift: int) -> str:
+        """(sums + bias) >> shift"""
+        biased = self.add("Add", sums, self.weight(bias[:, None]))
+        return self.add("Floor", self.add("Mul", biased, self.weight(np.array(2.0**-shift))))
+
+    def activated(self, sums: str, bias: NDArray[np.int32], shift: int) -> str:
+        """clip((sums + bias) >> shift, 0, 255)"""
+        low, high = self.weight(np.array(0)), self.weight(np.array(HIDDEN_LIMIT))
+        return self.add("Clip", self.shifted(sums, bias, shift), low, high)
+
+
+def _graph(name: str, network: IntegerNetwork) -> bytes:
+    from onnx import TensorProto, checker, helper
+
+    built = _Builder()
+    x = built.add("Cast", "features", to=TensorProto.FLOAT)
+    hidden = built.activated(built.product(network.entry, x), network.entry_bias, INPUT_SHIFT)
+    for block in network.blocks:
+        inner = built.activated(built.product(block.inner, hidden), block.inner_bias, BLOCK_SHIFT)
+        sums = built.add("Add", built.product(block.direct, hidden), built.product(block.outer, inner))
+        hidden = built.activated(sums, block.bias, BLOCK_SHIFT)
+    doubled = built.add("Mul", built.product(network.from_features, x), built.weight(np.array(2)))
+    sums = built.add("Add", built.product(network.from_hidden, hidden), doubled)
+    last = built.shifted(sums, network.bias, OUTPUT_SHIFT)
+    built.nodes.append(helper.make_node("Cast", [last], ["outputs"], name="last", to=TensorProto.INT32))
+    features = network.entry.shape[1]
+    graph = helper.make_graph(
+        built.nodes,
+        name,
+        [helper.make_tensor_value_info("features", TensorProto.INT8, [features, "cells"])],
+        [helper.make_tensor_value_info("outputs", TensorProto.INT32, [OUTPUTS, "cells"])],
+        built.weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+    model.ir_version, model.producer_name, model.producer_version = IR_VERSION, PRODUCER, semcomp.__version__
+    narrow(model)
+    checker.check_model(model)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data

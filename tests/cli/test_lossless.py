@@ -1,0 +1,107 @@
+"""`semcomp encode --lossless`, `--near`, `decode --scale` and `info`, as a user meets them."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from semcomp.cli.main import main
+from semcomp.imaging.deep import deep_png
+from semcomp.imaging.exact import exact_picture
+from tests.lossless.conftest import photo
+
+pytestmark = pytest.mark.usefixtures("embedded_lossless")
+
+
+@pytest.fixture
+def png(tmp_path: Path) -> Path:
+    Image.fromarray(photo(50, 41)).save(tmp_path / "scan.png")
+    return tmp_path / "scan.png"
+
+
+def test_a_picture_goes_there_and_back_exactly(png: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encode", str(png), "--lossless"]) == 0
+    assert "lossless" in capsys.readouterr().out
+    file = png.with_suffix(".semc")
+    assert main(["info", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert "50" in shown
+    assert "lossless" in shown
+    assert "quality" not in shown
+    assert main(["decode", str(file), "-o", str(png.with_name("back.png"))]) == 0
+    assert np.array_equal(np.asarray(Image.open(png.with_name("back.png"))), photo(50, 41))
+
+
+def test_a_scale_reads_a_cut_file_too(png: Path) -> None:
+    assert main(["encode", str(png), "--lossless", "--quiet"]) == 0
+    file, small = png.with_suffix(".semc"), png.with_name("small.png")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
+    assert main(["decode", str(file), "--scale", "1/4", "-o", str(small), "--quiet"]) == 0
+    assert np.array_equal(np.asarray(Image.open(small)), photo(50, 41)[::4, ::4])
+    assert main(["decode", str(file), "-f", "-o", str(small), "--quiet"]) == 3
+
+
+def test_json_names_the_error_and_the_quality_of_latents(png: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encode", str(png), "--near", "2", "--with-latents", "30", "--json"]) == 0
+    row: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (row["near"], row["quality"]) == (2, 30)
+    assert main(["info", str(png.with_suffix(".semc")), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)["lossless"]
+    assert (facts["bits"], facts["near"], facts["drawn"]) == (8, 2, False)
+
+
+def test_16_bits_become_a_png_of_16_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pixels: Any = photo(20, 23).astype(np.uint16) * 251
+    (tmp_path / "deep.png").write_bytes(deep_png(pixels))
+    assert main(["encode", str(tmp_path / "deep.png"), "--lossless", "--quiet"]) == 0
+    file = str(tmp_path / "deep.semc")
+    assert main(["decode", file, "-o", str(tmp_path / "back.png"), "--quiet"]) == 0
+    assert np.array_equal(exact_picture(tmp_path / "back.png").pixels, pixels)
+    assert main(["decode", file, "-o", str(tmp_path / "back.jpg")]) == 1
+    assert "16 bits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--lossless", "--psnr", "40"], "--psnr would change"),
+        (["--lossless", "-q", "30"], "--with-latents"),
+        (["--with-latents"], "--lossless or --near"),
+        (["--lossless", "auto", "--near", "1"], "auto decides"),
+        (["--lossless", "lossy"], "only auto"),
+        (["--near", "9"], "8"),
+    ],
+)
+def test_contradictions_are_wrong_usage(
+    png: Path, options: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = main(["encode", str(png), *options])
+    except SystemExit as error:
+        code = int(error.code or 0)
+    assert code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_missing_file_of_weights_is_named(png: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encode", str(png), "--lossless", "--lossless-weights", "gone.safetensors"]) == 4
+    assert "gone.safetensors" in capsys.readouterr().err
+
+
+def test_pillow_opens_and_saves_exact_pixels(png: Path) -> None:
+    import semcomp.pillow  # noqa: F401
+
+    buffer = io.BytesIO()
+    Image.open(png).save(buffer, "SEMC", lossless=True)
+    assert np.array_equal(np.asarray(Image.open(buffer)), photo(50, 41))
+    deep = Image.fromarray(photo(12, 13)[..., 0].astype(np.uint16) * 255)
+    other = io.BytesIO()
+    deep.save(other, "SEMC", lossless=True)
+    assert Image.open(other).mode == "I;16"
+    assert np.array_equal(np.asarray(Image.open(other)), np.asarray(deep))
