@@ -48,7 +48,7 @@ class Costs:
         return lower, upper
 
     def of_both(self, lower: Tensor, upper: Tensor, price: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Bits of the lower symbols, and by how much those of the upper ones exceed them, (N,).
+        """Bits of the lower symbols, and how many more the upper ones cost, (N,).
 
         With a `price` for a unit of surprise (N,), the excess has what the upper symbol costs later ones more.
         """
@@ -142,8 +142,8 @@ def anneal(
         price: Later bits for a unit of surprise of those elements, (N,).
 
     Returns:
-        The residuals, zero at other places, (1, M, h, w), and the sum of their bits, with those of later symbols that
-        they change.
+        The residuals, zero at other places, (1, M, h, w), and the sum of their bits. With a `price` the sum has the
+        later bits that they change.
     """
     decoded, bits = _Anneal.apply(value, mean, places, index, costs, noise, tau, price)  # type: ignore[no-untyped-call]
     return decoded, bits

@@ -1,8 +1,8 @@
 """Symbols of high effort: what the descent finds, if it is better than what rounding gives.
 
 The ordinary encoder chooses the symbols of effort 5 first. The descent then moves the latents, and the ordinary encoder
-rounds them once more. Both are decoded, and the one with the lower bits + lmbda * squared error is kept. Bits are those
-of the coded stream, and the error is that of the decoded pixels, so high effort is never worse than effort 5.
+rounds them once more. Both are decoded, and the one with the lower bits + lmbda * squared error is kept. The
+coded stream gives the bits, and the decoded pixels give the error, so high effort is never worse than effort 5.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from semcomp.networks.refine import IntegerRefiner, surprise
 from semcomp.networks.sigma import index_of
 
 RENEWED = 4
-"""Tables that depend on earlier symbols are chosen anew in every fourth step."""
+"""Tables that depend on earlier symbols are chosen again in every fourth step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class TablesInUse:
     """The tables of every pass.
 
     Where z alone decides the tables they are found once. Else the integer path refines them from the nearest integers,
-    anew every RENEWED-th step. The passes of a step are walked between `begin` and `end`.
+    again every RENEWED-th step. The passes of a step are walked between `begin` and `end`.
     """
 
     def __init__(self, coding: Coding, value: Tensor, sums: Tensor, usable: Tensor, *, quality: int):
