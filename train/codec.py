@@ -7,13 +7,13 @@ run needs, and every value can be set on the command line. A run that was stoppe
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from lightning.fabric import Fabric
 
 from semcomp.networks.model import CodecConfig, CodecModel
 from semcomp.networks.rate_table import QUALITIES
+from train import ranks
 from train.command_line import begin, make_parser, say_where
 from train.log import Log
 from train.objective import Objective
@@ -84,6 +84,10 @@ class RunConfig:
     """Lightning Fabric's name: bf16-mixed or 32-true."""
     compile: bool = True
     """torch.compile, on CUDA only: on two CPU cores it was slower than eager (0.44 s a step and more, against 0.36)."""
+    devices: int | None = None
+    """GPUs a machine, or processes on the CPU. None is every GPU, or one process on the CPU."""
+    machines: int = 1
+    """Machines that train together."""
     save_minutes: float = 5.0
     start_from: str | None = None
     """Another run's state.safetensors, or released weights by name or path, to start from."""
@@ -102,8 +106,8 @@ class Trainer(BaseTrainer):
         )
         self.config = config
         torch.manual_seed(config.seed)
-        self.fabric = Fabric(precision=cast("Any", config.precision))
-        self.fabric.launch()
+        self.fabric = ranks.start(devices=config.devices, machines=config.machines, precision=config.precision)
+        self.is_main = self.fabric.is_global_zero
         self.device = self.fabric.device
         cuda = self.device.type == "cuda"
         self.photos = Photos(
@@ -118,13 +122,28 @@ class Trainer(BaseTrainer):
         self.optimizers = build_optimizers(self.objective, config.optim)
         module: Any = torch.compile(self.objective) if cuda and config.compile else self.objective
         self.wrapped, *self.wrapped_optimizers = self.fabric.setup(module, *self.optimizers)
-        self.sampler = torch.Generator().manual_seed(config.seed * 1000 + 1 + self.fabric.global_rank)
+        self.sampler = torch.Generator().manual_seed(ranks.seed_of_rank(config.seed, self.fabric.global_rank))
+        if not self.is_main:
+            torch.manual_seed(ranks.seed_of_rank(config.seed, self.fabric.global_rank))
         self.validated = 0.0
         self.validation: Validation | None = None
 
     def save(self) -> None:
-        if self.fabric.is_global_zero:
+        if self.is_main:
             super().save()
+        else:
+            ranks.save_rank(self.folder, self.fabric.global_rank, sampler=self.sampler, step=self.step)
+        self.fabric.barrier()
+
+    def resume(self) -> None:
+        super().resume()
+        if not self.is_main:
+            ranks.restore_rank(
+                self.folder, self.fabric.global_rank, sampler=self.sampler, step=self.step, seed=self.config.seed
+            )
+
+    def agreed(self, seconds: float, stop: bool) -> tuple[float, bool]:
+        return ranks.agreed(self.fabric, seconds=seconds, stop=stop)
 
     def state(self) -> dict[str, Any]:
         return {
@@ -175,7 +194,7 @@ class Trainer(BaseTrainer):
 
     def run(self, *, max_minutes: float | None = None) -> bool:
         v = self.config.validation
-        if v.photos and self.fabric.is_global_zero:
+        if v.photos and self.is_main:
             self.validation = Validation(v.photos, every=v.every, qualities=v.qualities, native=v.native)
         return super().run(max_minutes=max_minutes)
 

@@ -60,6 +60,6 @@ def begin(
 
 def say_where(run: BaseTrainer, *, done: bool) -> None:
     """Prints one line at the end, on standard error."""
-    if not run.quiet:
+    if not run.quiet and run.is_main:
         state = "finished" if done else "stopped; continue with --resume"
         print(f"{run.folder}: {run.step} steps, {run.seconds / 60:.1f} minutes, {state}", file=sys.stderr)

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tqdm import tqdm
@@ -15,18 +16,26 @@ class Log:
     """Writes log.jsonl and TensorBoard, and shows a bar if standard error is a terminal."""
 
     def __init__(
-        self, folder: Path, *, quiet: bool, every: int = 50, figures: tuple[str, ...] = ("loss", "bpp", "psnr_db")
+        self,
+        folder: Path,
+        *,
+        quiet: bool,
+        every: int = 50,
+        figures: tuple[str, ...] = ("loss", "bpp", "psnr_db"),
+        keep: bool = True,
     ):
         from torch.utils.tensorboard import SummaryWriter
 
-        self.every, self.quiet, self.figures = every, quiet, figures
+        self.every, self.quiet, self.figures = every, quiet or not keep, figures
         self.rows: list[dict[str, float]] = []
+        self.scratch = None if keep else TemporaryDirectory()  # another process keeps the log of the run
+        folder = folder if self.scratch is None else Path(self.scratch.name)
         self.file = (folder / "log.jsonl").open("a")
         self.board = SummaryWriter(str(folder / "tensorboard"))
         self.bar = tqdm(
             total=100,
             unit="%",
-            disable=quiet or not sys.stderr.isatty(),
+            disable=self.quiet or not sys.stderr.isatty(),
             bar_format=("{percentage:5.1f}% {bar} {elapsed}<{remaining} {postfix}"),
         )
 
@@ -37,6 +46,8 @@ class Log:
         self.file.close()
         self.board.close()
         self.bar.close()
+        if self.scratch is not None:
+            self.scratch.cleanup()
 
     def step(self, row: dict[str, float], *, progress: float) -> None:
         """Adds the figures of a step. Their means are written after every `every` steps."""

@@ -41,6 +41,8 @@ class BaseTrainer(abc.ABC):
         self.steps, self.minutes = steps, minutes
         self.save_minutes, self.log_every = save_minutes, log_every
         self.step, self.seconds = 0, 0.0
+        self.is_main = True
+        """Whether this process writes the log and the state. Several may train together."""
 
     @abc.abstractmethod
     def train_step(self) -> dict[str, float]:
@@ -84,22 +86,26 @@ class BaseTrainer(abc.ABC):
         restore_random_state(state["random"])
         self.step, self.seconds = state["step"], state["seconds"]
 
+    def agreed(self, seconds: float, stop: bool) -> tuple[float, bool]:
+        """Lets the processes of a run agree on the time and on stopping. One process agrees with itself."""
+        return seconds, stop
+
     def run(self, *, max_minutes: float | None = None) -> bool:
         """Trains to the end, or until `max_minutes` are over or a signal asks to stop. True at the end of the run."""
-        began, last_save = time.monotonic(), time.monotonic()
+        began, last_save, stopped = time.monotonic(), 0.0, False
         before = self.seconds
-        log = Log(self.folder, quiet=self.quiet, every=self.log_every, figures=self.figures)
+        log = Log(self.folder, quiet=self.quiet, every=self.log_every, figures=self.figures, keep=self.is_main)
         with stop_signals() as stop, log:
-            while self.progress < 1 and not stop:
+            while self.progress < 1 and not stopped:
                 row = self.train_step()
-                now = time.monotonic()
-                self.seconds = before + now - began
+                now, stopped = self.agreed(time.monotonic() - began, bool(stop))
+                self.seconds = before + now
                 log.step(row, progress=self.progress)
                 self.after_step(log)
                 if now - last_save >= 60 * self.save_minutes:
                     self.save()
                     last_save = now
-                if max_minutes is not None and now - began >= 60 * max_minutes:
+                if max_minutes is not None and now >= 60 * max_minutes:
                     break
             self.save()
         return self.progress >= 1

@@ -124,11 +124,13 @@ def on_ray(
     if started:
         if address is None:  # Ray's workers are as important here as the pool's
             os.environ.setdefault("RAY_worker_niceness", "0")
+            os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         local = {"num_cpus": workers, "include_dashboard": False} if address is None else {"address": address}
         ray.init(logging_level="ERROR", log_to_driver=False, **local)
     try:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
+        ray.util.debug.log_once("ray_data_progress_manager_disabled")  # else Ray tells the user that there is no bar
         context.print_on_execution_start = False
         gpus = {"num_gpus": 1} if task.device.startswith("cuda") else {}
         found = ray.data.from_items(
@@ -156,6 +158,7 @@ def _ray() -> Any:
     try:
         import ray
         import ray.data
+        import ray.util.debug
     except ImportError as error:
         raise MissingExtraError("The engine ray", "scale") from error
     return ray

@@ -155,7 +155,8 @@ class RunFolder:
             if mirrored and entry.reason is None and _target(entry.relative) in targets:
                 taken = f"{_target(entry.relative)}.{task.suffix} is already written from another file"
                 entry = entry._replace(reason=taken)
-            targets.add(_target(entry.relative))
+            if mirrored:
+                targets.add(_target(entry.relative))
             new.append(entry)
         if new:
             number = plans[-1] + 1 if plans else 0

@@ -121,6 +121,12 @@ def schema_of(task: MapTask, *, embedding: int = 0) -> pyarrow.Schema:
         "decode": [*written, ("synthesised", pa.string())],
     }
     first = [("path", pa.string()), ("width", pa.int32()), ("height", pa.int32()), ("bytes", pa.int64())]
-    last = [("warnings", words), ("seconds", pa.float32()), ("error_kind", pa.string()), ("error", pa.string())]
+    last = [
+        ("warnings", words),
+        ("seconds", pa.float32()),
+        ("cpu_seconds", pa.float32()),
+        ("error_kind", pa.string()),
+        ("error", pa.string()),
+    ]
     metadata = {"semcomp": task.to_json()}
     return pa.schema([pa.field(name, kind) for name, kind in [*first, *own[task.verb], *last]], metadata=metadata)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semcomp.errors import FileError, MissingExtraError, SemcompError
-from semcomp.storage.urls import can_be_written, is_url, local_name, protocol_of, split_chain
+from semcomp.storage.urls import can_be_written, is_member, is_url, local_name, protocol_of, split_chain
 from semcomp.workers import temporary_beside
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 _OF_THE_EXTRA = ("s3", "s3a", "hf")
 """Protocols whose packages the extra `scale` installs."""
+
+
+MAX_MEMBER = 1 << 30
+"""Bytes of the largest member of an archive that is read. A small archive can hold zeros without end."""
 
 
 class FileSystem(NamedTuple):
@@ -33,7 +39,7 @@ def read_bytes(name: str | os.PathLike[str]) -> bytes:
         name: A local path or a URL.
 
     Raises:
-        OSError: The file is missing or cannot be read.
+        OSError: The file is missing or cannot be read, or a member of an archive unpacks to more than MAX_MEMBER.
         SemcompError: The package that reads the URL is missing, or the storage refuses.
     """
     if not is_url(name):
@@ -42,6 +48,8 @@ def read_bytes(name: str | os.PathLike[str]) -> bytes:
         return Path(path).read_bytes()
     with explained(str(name)):
         system, path = opened(str(name))
+        if is_member(str(name)) and (size := int(system.info(path)["size"])) > MAX_MEMBER:
+            raise FileError(f"{name} would unpack to {size:,} bytes, at most {MAX_MEMBER:,} are read")
         data: bytes = system.cat_file(path)
         return data
 
@@ -139,6 +147,8 @@ def local_copy(name: str) -> str:
 
 @lru_cache(maxsize=64)
 def _copied(url: str) -> str:
+    import tempfile
+
     last = split_chain(url)[0].rstrip("/").rpartition("/")[2] or "file"
     path = Path(tempfile.mkdtemp(dir=_copies().name)) / last
     path.write_bytes(read_bytes(url))
@@ -146,8 +156,10 @@ def _copied(url: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _copies() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="semcomp-")
+def _copies() -> TemporaryDirectory[str]:
+    from tempfile import TemporaryDirectory
+
+    return TemporaryDirectory(prefix="semcomp-")
 
 
 def opened(url: str) -> FileSystem:

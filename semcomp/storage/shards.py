@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from semcomp.errors import FormatError
-from semcomp.storage.files import explained, opened
+from semcomp.storage.files import MAX_MEMBER, explained, opened
 from semcomp.storage.urls import is_url, local_name
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-MAX_MEMBER = 1 << 30
-"""Bytes of the largest member that is read. A header can claim any size."""
+MAX_MEMBERS = 256
+"""Largest number of members of one sample."""
 
 
 _HEADER = tarfile.HeaderError
@@ -83,6 +83,8 @@ def samples_of(stream: BinaryIO, *, name: str, max_member: int = MAX_MEMBER) -> 
                         f"{name}: {member.name} has {member.size:,} bytes, at most {max_member:,} are read"
                     )
                 following, extension = split_member(member.name)
+                if following == key and len(members) >= MAX_MEMBERS:
+                    raise FormatError(f"{name}: the sample {key} has more than {MAX_MEMBERS} members")
                 if members and following != key:
                     yield ShardSample(key, members)
                     members = {}

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+(://|::)", re.IGNORECASE)
 """A protocol has two letters or more: C:\\ is a drive."""
@@ -50,6 +49,8 @@ def local_name(name: str) -> str:
     """
     if not name.lower().startswith("file://") or "::" in name:
         return name
+    from urllib.parse import unquote, urlsplit
+
     path = unquote(urlsplit(name.replace("?", "%3F").replace("#", "%23")).path)
     return path[1:] if re.match(r"/[A-Za-z]:", path) else path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -100,7 +101,7 @@ if __name__ == "__main__":
 """
     script = folder / f"{start}.py"
     script.write_text(code)
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(folder)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=300, check=False
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 
 import semcomp
 from semcomp.cli.main import main
-from semcomp.storage.files import exists, is_folder, read_bytes, remove, write_bytes
+from semcomp.storage.files import exists, is_folder, names_in, read_bytes, remove, write_bytes
 from semcomp.storage.shards import pack_shard, read_shard
 
 pytest.importorskip("s3fs", reason="needs pip install 'semcomp[scale]'")
@@ -77,3 +78,23 @@ def test_a_shard_in_a_bucket_is_read_as_a_stream(bucket: str) -> None:
 def test_a_bucket_that_is_not_there_is_a_sentence(bucket: str) -> None:
     with pytest.raises(OSError, match="nowhere"):
         read_bytes("s3://nowhere/a.png")
+
+
+def test_rows_of_a_bucket_go_to_the_bucket_and_a_run_goes_on(bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pq = pytest.importorskip("pyarrow.parquet", exc_type=ImportError)
+    golden = sorted((Path(__file__).parents[1] / "golden").glob("*.semc"))
+    for path in golden:
+        write_bytes(f"{bucket}/small/{path.name}", path.read_bytes())
+    arguments = ["map", "info", f"{bucket}/small", "-o", f"{bucket}/rows.parquet", "--block", "3"]
+    assert main(arguments) == 0
+    first = read_bytes(f"{bucket}/rows.parquet/part-000000.parquet")
+    remove(f"{bucket}/rows.parquet/part-000001.parquet")  # as if the run had been killed in this block
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert "3 files in" in capsys.readouterr().err
+    assert read_bytes(f"{bucket}/rows.parquet/part-000000.parquet") == first, "what was done is not done again"
+    parts = [name for name in names_in(f"{bucket}/rows.parquet") if name.startswith("part-")]
+    tables = [pq.read_table(io.BytesIO(read_bytes(f"{bucket}/rows.parquet/{part}"))) for part in parts]
+    rows = [row for table in tables for row in table.to_pylist()]
+    assert [row["path"] for row in rows] == [f"{bucket}/small/{path.name}" for path in golden]
+    assert all(row["width"] for row in rows)

@@ -51,6 +51,12 @@ def test_a_cut_shard_says_so(cut: int) -> None:
         list(samples_of(io.BytesIO(pack_shard(SAMPLES)[:cut]), name="s"))
 
 
+def test_a_sample_without_end_is_refused() -> None:
+    members = {str(number): b"" for number in range(300)}
+    with pytest.raises(FormatError, match="the sample a has more than 256 members"):
+        list(samples_of(io.BytesIO(pack_shard([("a", members)])), name="s"))
+
+
 def test_a_giant_member_is_refused() -> None:
     with pytest.raises(FormatError, match="at most 3 are read"):
         list(samples_of(io.BytesIO(pack_shard(SAMPLES)), name="s", max_member=3))

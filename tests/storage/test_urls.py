@@ -102,6 +102,13 @@ def test_a_member_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> Non
     assert "good.png" in [entry.relative for entry in listing.entries] and len(listing.refused) >= 2
 
 
+def test_a_member_that_unpacks_to_too_much_is_refused(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semcomp.storage.files.MAX_MEMBER", 10)
+    entry = list_url(str(archive), (".png",)).entries[0]
+    with pytest.raises(FileError, match=r"would unpack to .* bytes, at most 10 are read"):
+        read_bytes(entry.url)
+
+
 def test_a_missing_file_is_a_missing_file() -> None:
     with pytest.raises(FileNotFoundError, match="No such file"):
         read_bytes("memory://nowhere.semc")

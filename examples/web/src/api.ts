@@ -13,7 +13,8 @@
 // the opened one; `decode`, `recognise` and `symbols` read the current latents.
 
 export type Step =
-  | "engine" | "download" | "analysis" | "quantize" | "entropy" | "latents" | "synthesis" | "generator" | "head" | "map";
+  | "engine" | "download" | "analysis" | "quantize" | "entropy" | "latents" | "synthesis" | "generator" | "head" | "map"
+  | "exact";
 
 /** Hears what is being done and how much of that step is done, 0..1. */
 export type OnProgress = (step: Step, share: number) => void;
@@ -90,6 +91,10 @@ export interface FileFacts {
   generator: string | null;
   /** The generator of this page that completes it, null where it has none or none is needed. */
   completion: string | null;
+  /** How the exact pixels are kept, null where the file has none: bits of a sample, and the largest error of any. */
+  exact: { bits: number; near: number } | null;
+  /** Whether heads can read the file. */
+  hasLatents: boolean;
   /** Share of the 16x16 positions that are stored; null where all are. */
   kept: number | null;
   /** 1 for each stored position, row by row on a grid of ceil(height/16) x ceil(width/16); null where all are. */

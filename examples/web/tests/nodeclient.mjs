@@ -39,10 +39,10 @@ async function once(job) {
     const { bytes, timings } = await workspace.encode({ quality, keep }, quiet);
     return { bytes, timings: { ...opened.timings, ...timings } };
   }
-  const { timings } = await workspace.openFile(new Uint8Array(await readFile(job.file)), quiet);
+  const { timings, facts } = await workspace.openFile(new Uint8Array(await readFile(job.file)), quiet);
   if (!job.decode) return { timings };
   const picture = await workspace.decode(true, quiet);
-  return { rgba: picture.rgba, timings: { ...timings, ...picture.timings } };
+  return { facts, rgba: picture.rgba, timings: { ...timings, ...picture.timings } };
 }
 
 const rows = [];
@@ -52,7 +52,7 @@ for (const job of JSON.parse(await readFile(jobsFile, "utf8"))) {
     let done;
     for (let turn = 0; turn < (job.repeat ?? 1); turn++) row.timings.push((done = await once(job)).timings);
     if (job.save) {
-      const { z, y, index } = workspace.symbols();
+      const { z, y, index } = done.facts && !done.facts.hasLatents ? {} : workspace.symbols();
       const parts = { z, y, index, semc: done.bytes, rgba: done.rgba };
       for (const [end, data] of Object.entries(parts)) if (data) await writeFile(join(folder, `${job.save}.${end}`), data);
     }

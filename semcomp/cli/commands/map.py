@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from semcomp.cli.argument_types import whole_number
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
-from semcomp.cli.latents_input import HEAD_HELP, asked_head
+from semcomp.cli.latents_input import HEAD_HELP, heads_in_words
 from semcomp.cli.output_formats import format_name
 from semcomp.cli.paths import IMAGE_SUFFIXES, list_expanded
 from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
@@ -124,9 +124,9 @@ def _task(options: Namespace) -> MapTask:
     targets = {name: getattr(options, name) for name in TARGETS}
     if verb != "encode" and any(value is not None for value in targets.values()):
         raise UsageError("--bpp, --max-bytes and --psnr belong to map encode")
-    if verb == "classify":
-        asked_head(options.head, "no head is asked by itself")
-    elif verb in ("info", "embed", "decode") and options.head is not None:
+    if verb == "classify" and options.head is None:
+        raise UsageError(f"no head is asked by itself: {heads_in_words()}")
+    if verb in ("info", "embed", "decode") and options.head is not None:
         raise UsageError(f"map {verb} runs no head: leave out --head")
     return MapTask(
         verb=verb,

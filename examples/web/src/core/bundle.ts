@@ -6,7 +6,7 @@ import { type Manifest, type StoredFile, parseManifest } from "./manifest.ts";
 
 /** A tensor that crosses to or from a graph. */
 export interface Plane {
-  data: Float32Array | Uint8Array | Int8Array | BigInt64Array;
+  data: Float32Array | Uint8Array | Int8Array | Int32Array | BigInt64Array;
   dims: readonly number[];
 }
 
@@ -38,6 +38,11 @@ export class Bundle {
   get heads(): HeadFacts[] {
     return [...this.manifest.heads.values()].map(({ name, task, classes, palette, experimental }) =>
       ({ name, task, classes, palette, experimental }));
+  }
+
+  /** A file that the manifest names, checked. */
+  file(entry: StoredFile, heard: (bytes: number) => void): Promise<Uint8Array> {
+    return checked(entry, this.fetchFile, heard);
   }
 
   /** How far a graph's output sees. ModelError where it was not exported. */

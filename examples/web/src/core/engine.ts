@@ -39,7 +39,7 @@ export const startSession: Start = async (graph, name): Promise<Session> => {
   return { run: (inputs, outputs) => run(session, name, inputs, outputs) };
 };
 
-const TYPES = { Float32Array: "float32", Uint8Array: "uint8", Int8Array: "int8", BigInt64Array: "int64" } as const;
+const TYPES = { Float32Array: "float32", Uint8Array: "uint8", Int8Array: "int8", Int32Array: "int32", BigInt64Array: "int64" } as const;
 
 async function run(
   session: ort.InferenceSession, name: string, inputs: Record<string, Plane>, outputs: readonly string[],

@@ -6,6 +6,7 @@ import { type Container, type Header, Kind, SYNTHESISED, chunkName, chunkOf } fr
 import { FormatError, ModelError } from "./errors.ts";
 import { countKept, unpackKeep } from "./keepmask.ts";
 import type { GeneratorFacts, Manifest } from "./manifest.ts";
+import { readLosslessHead } from "./lossless.ts";
 import { type GeneratorNote, unpackGenerator, unpackTags } from "./notes.ts";
 import { symbolCrc } from "./symbolstream.ts";
 
@@ -62,7 +63,9 @@ export function keepOf(container: Container): Uint8Array<ArrayBuffer> | null {
 }
 
 /** ModelError for a file that these tables cannot read. */
-export function checkModel({ header }: Container, manifest: Manifest): void {
+export function checkModel(container: Container, manifest: Manifest): void {
+  const { header } = container;
+  if (!chunkOf(container, Kind.SYMBOLS)) return;
   const id = hex(header.entropyId);
   if (id !== manifest.entropyId) {
     throw new ModelError(
@@ -87,7 +90,9 @@ export function factsOf(container: Container, bytes: number, keep: Uint8Array | 
   const { width, height, quality } = header;
   const warnings = lost.map(({ name, reason }) => `${name} is lost: ${reason}`);
   const modelId = hex(header.modelId);
-  if (modelId !== manifest.modelId) {
+  const hasLatents = chunkOf(container, Kind.SYMBOLS) !== null;
+  const pixels = chunkOf(container, Kind.LOSSLESS);
+  if (!pixels && modelId !== manifest.modelId) {
     warnings.push(
       `this file was made for model ${modelId}, this page has ${manifest.modelId}: the picture will differ a little from `
         + "what its maker saw",
@@ -108,10 +113,16 @@ export function factsOf(container: Container, bytes: number, keep: Uint8Array | 
     chunks: chunks.map(({ kind, data }) => ({ name: chunkName(kind), bytes: data.length })),
     storedLabels: tags?.labels ?? [], labelsSource: tags?.source ?? null, labelsAreAreas: tags?.areas ?? false,
     hasStoredMap: chunkOf(container, Kind.LABEL_MAP) !== null, hasAlpha: chunkOf(container, Kind.ALPHA) !== null,
+    exact: pixels && exactOf(pixels), hasLatents,
     synthesised: (header.flags & SYNTHESISED) !== 0, generator: note && note.name,
     completion: known ? known.name : null,
     kept: keep && countKept(keep) / keep.length, keepMask: keep && keep.slice(), warnings,
   };
+}
+
+function exactOf(body: Uint8Array): FileFacts["exact"] {
+  const { bits, near } = readLosslessHead(body);
+  return { bits, near };
 }
 
 /** The generator that a file was made for, null where it names none. */

@@ -169,8 +169,8 @@ class Walk {
   async run(progress: (share: number) => void): Promise<Int32Array[]> {
     const { width, height, first } = this.head;
     const sizes = levelSizes(height, width);
-    let planes = KINDS.map((_, channel) => Int32Array.of(first[channel] ?? 0));
-    let errors = KINDS.map(() => new Int32Array(1));
+    let planes: Int32Array[] = KINDS.map((_, channel) => Int32Array.of(first[channel] ?? 0));
+    let errors: Int32Array[] = KINDS.map(() => new Int32Array(1));
     for (let level = sizes.length - 2; level >= 0; level--) {
       ({ planes, errors } = await this.level(level, sizes, planes, errors));
       progress(1 / 4 ** level);

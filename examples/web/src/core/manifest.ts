@@ -46,6 +46,8 @@ export interface Manifest {
   graphs: Map<string, Graph>;
   heads: Map<string, HeadFacts & { graph: string; limits: Limits }>;
   generators: Map<string, GeneratorFacts>;
+  /** The networks of exact pixels, null where they were not exported; `id` is hex, 16 digits. */
+  lossless: (StoredFile & { id: string }) | null;
 }
 
 /** The manifest of JSON text. ModelError where it is damaged or of another version. */
@@ -71,6 +73,7 @@ export function parseManifest(text: string): Manifest {
       generators: new Map(
         Object.entries<any>(json.generators ?? {}).map(([name, entry]) => [name, { name, ...generatorOf(entry) }]),
       ),
+      lossless: json.lossless ? { ...stored(json.lossless), id: String(json.lossless.id) } : null,
     };
   } catch (error) {
     throw new ModelError(

@@ -8,6 +8,7 @@ import { Codec, type Latents, Timer, areas } from "./codec.ts";
 import { STRIDE_Y, type Symbols, grid } from "./coder.ts";
 import { type Chunk, type Container, Kind, chunkOf, readContainer, writeContainer } from "./container.ts";
 import { FormatError, ImageError } from "./errors.ts";
+import { ExactDecoder, shown } from "./exact.ts";
 import {
   checkModel, checkOfZ, checksOf, factsOf, generatorFor, generatorOf, headerOf, keepOf, noteOf, verify,
 } from "./file.ts";
@@ -15,7 +16,8 @@ import { packKeep } from "./keepmask.ts";
 import { type LabelMap, expandMap, packLabelMap, reduceMap, unpackLabelMap } from "./labelmap.ts";
 import { checkSize } from "./memory.ts";
 import { packGenerator, packTags, worthStoring } from "./notes.ts";
-import { packGrey, unpackGrey } from "./png.ts";
+import { packGrey } from "./png.ts";
+import { channelsOf, greyed, transparent } from "./rgba.ts";
 import { symbolCrc } from "./symbolstream.ts";
 
 /** Pixels a side of a cell of a stored map: of one that guides a generator, and of another. */
@@ -35,19 +37,26 @@ interface Photo {
   maps: Map<string, Omit<Segmentation, "timings">>;
 }
 
-interface Current {
+interface Readable {
   latents: Latents;
   symbols: Symbols;
+}
+
+interface Current {
+  /** Null for a file that holds exact pixels alone. */
+  read: Readable | null;
   container: Container;
 }
 
 export class Workspace {
   private readonly codec: Codec;
+  private readonly exact: ExactDecoder;
   private photo: Photo | null = null;
   private current: Current | null = null;
 
   constructor(private readonly bundle: Bundle, private readonly limit: number) {
     this.codec = new Codec(bundle);
+    this.exact = new ExactDecoder(bundle);
   }
 
   get decoderRuns(): number {
@@ -114,7 +123,7 @@ export class Workspace {
     });
     const bytes = writeContainer(header, chunks);
     const container = readContainer(bytes);
-    this.hold({ latents, symbols, container });
+    this.hold({ read: { latents, symbols }, container });
     const facts = factsOf(container, bytes.length, keep, this.bundle.manifest);
     return { bytes, facts, timings: timer.timings() };
   }
@@ -128,6 +137,10 @@ export class Workspace {
     const keep = keepOf(container);
     const facts = factsOf(container, bytes.length, keep, this.bundle.manifest);
     const timer = new Timer();
+    if (!facts.hasLatents) {
+      this.hold({ read: null, container });
+      return { facts, timings: timer.timings() };
+    }
     await timer.time("download", () => this.bundle.need(this.codec.coder.graphs.latents, progress));
     const symbols = await timer.time("entropy", () =>
       this.codec.coder.read(
@@ -136,12 +149,14 @@ export class Workspace {
       ));
     verify(checksOf(header, keep, symbols.z, symbols.y).whole === header.symbolCrc, "symbols");
     const yHat = await timer.time("latents", () => this.codec.coder.dequantize(symbols, header, quality, keep, progress));
-    this.hold({ latents: { yHat, width, height, quality, keep }, symbols, container });
+    this.hold({ read: { latents: { yHat, width, height, quality, keep }, symbols }, container });
     return { facts, timings: timer.timings() };
   }
 
   async decode(faithful: boolean, progress: Progress): Promise<Picture> {
-    const { latents, container } = this.needed();
+    const { container } = this.needed();
+    if (chunkOf(container, Kind.LOSSLESS)) return this.decodeExact(container, progress);
+    const { latents } = this.readable();
     const { width, height } = latents;
     const timer = new Timer();
     const note = faithful ? null : generatorOf(container);
@@ -153,12 +168,17 @@ export class Workspace {
       : await timer.time("synthesis", () => this.codec.render(latents, progress));
     const synthesised = generator ? noteOf(note, generator, latents.keep) : "";
     if (container.header.mode === 1) greyed(rgba);
-    const alpha = chunkOf(container, Kind.ALPHA);
-    if (alpha) {
-      const plane = await unpackGrey(alpha, width, height);
-      plane.forEach((value, i) => (rgba[4 * i + 3] = value));
-    }
+    await transparent(rgba, container);
     return { rgba, width, height, synthesised, timings: timer.timings() };
+  }
+
+  private async decodeExact(container: Container, progress: Progress): Promise<Picture> {
+    const { width, height } = container.header;
+    const timer = new Timer();
+    await timer.time("download", () => this.exact.need(progress));
+    const rgba = await timer.time("exact", async () => shown(await this.exact.decode(container, progress)));
+    await transparent(rgba, container);
+    return { rgba, width, height, synthesised: "", timings: timer.timings() };
   }
 
   /** The label map that a file holds; one that is damaged guides nothing. */
@@ -172,7 +192,7 @@ export class Workspace {
   }
 
   async recognise(head: string, progress: Progress): Promise<Labels | Segmentation> {
-    const { latents } = this.needed();
+    const { latents } = this.readable();
     const timer = new Timer();
     await timer.time("download", () => this.needHead(head, progress));
     const answer = await this.codec.recognise(head, latents, progress, timer);
@@ -180,10 +200,10 @@ export class Workspace {
   }
 
   async storedMap(progress: Progress): Promise<Segmentation> {
-    const { latents, container } = this.needed();
+    const { container } = this.needed();
     const body = chunkOf(container, Kind.LABEL_MAP);
     if (!body) throw new FormatError("the file holds no label map; draw one from its latents");
-    const { width, height } = latents;
+    const { width, height } = container.header;
     const timer = new Timer();
     const stored = await timer.time("map", () => unpackLabelMap(body, width, height));
     const map = expandMap(stored, stored.cell, width, height);
@@ -196,7 +216,7 @@ export class Workspace {
   }
 
   symbols(): SymbolsDump {
-    const { z, y, index } = this.needed().symbols;
+    const { z, y, index } = this.readable().symbols;
     return { z, y, index, crc: symbolCrc(y, symbolCrc(z)) };
   }
 
@@ -259,6 +279,12 @@ export class Workspace {
     this.codec.decoderRuns = 0;
   }
 
+  private readable(): Readable {
+    const { read } = this.needed();
+    if (!read) throw new FormatError("the file holds exact pixels and no latents: heads read latents");
+    return read;
+  }
+
   private needed(): Current {
     if (!this.current) throw new ImageError("nothing is open; open a photo or a .semc file first");
     return this.current;
@@ -268,26 +294,4 @@ export class Workspace {
 function mapBody(answer: Omit<Segmentation, "timings">, cell: number): Bytes {
   const { classes, palette, head, width, height } = answer;
   return packLabelMap({ ...reduceMap(answer.map, width, height, cell), cell, classes, palette, source: head });
-}
-
-/** Whether all pixels are grey, and the transparency where there is any. */
-function channelsOf(rgba: Uint8ClampedArray): { grey: boolean; alpha: Uint8Array | null } {
-  let grey = true;
-  let opaque = true;
-  for (let i = 0; i < rgba.length && (grey || opaque); i += 4) {
-    grey &&= rgba[i] === rgba[i + 1] && rgba[i] === rgba[i + 2];
-    opaque &&= rgba[i + 3] === 255;
-  }
-  if (opaque) return { grey, alpha: null };
-  const alpha = new Uint8Array(rgba.length / 4);
-  for (let i = 0; i < alpha.length; i++) alpha[i] = rgba[4 * i + 3]!;
-  return { grey, alpha };
-}
-
-/** Of a grey picture the mean of the three channels is shown. */
-function greyed(rgba: Uint8ClampedArray): void {
-  for (let i = 0; i < rgba.length; i += 4) {
-    const mean = Math.floor((rgba[i]! + rgba[i + 1]! + rgba[i + 2]! + 1) / 3);
-    rgba[i] = rgba[i + 1] = rgba[i + 2] = mean;
-  }
 }

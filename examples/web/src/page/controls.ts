@@ -70,7 +70,7 @@ export class Controls {
       const kept = file.facts.kept;
       byId("ratio-name").textContent = photo ? `Share of ${size(photo.fileBytes)}` : kept === null ? "Quality" : "Stored";
       byId("ratio").textContent = photo ? percent(file.facts.bytes / photo.fileBytes)
-        : kept === null ? String(file.facts.quality) : percent(kept);
+        : !file.facts.hasLatents ? "exact" : kept === null ? String(file.facts.quality) : percent(kept);
     }
     byId("psnr").textContent = psnr === null ? "–" : psnr === Infinity ? "exact" : `${psnr.toFixed(2)} dB`;
     byId<HTMLButtonElement>("download").disabled = !file;

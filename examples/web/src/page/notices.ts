@@ -21,6 +21,7 @@ const STEPS: Record<Step, string> = {
   generator: "Synthesising what is not stored",
   head: "Recognising",
   map: "Drawing the label map",
+  exact: "Decoding the exact pixels",
 };
 
 /** What a step is called while it runs. */

@@ -132,6 +132,7 @@ export class Pipeline {
   }
 
   private get canAnswer(): boolean {
+    if (this.file && !this.file.facts.hasLatents) return this.head === STORED && this.hasStoredAnswer;
     return this.headFacts !== null || (this.head === STORED && this.hasStoredAnswer);
   }
 
@@ -177,7 +178,7 @@ export class Pipeline {
   }
 
   private async decode(epoch: number): Promise<void> {
-    this.listener.progress(this.completing && this.file?.facts.completion ? "generator" : "synthesis", null);
+    this.listener.progress(this.completing && this.file?.facts.completion ? "generator" : this.file?.facts.exact ? "exact" : "synthesis", null);
     const faithful = !this.completing;
     const { rgba, width, height, synthesised, timings } = await this.client.decode({ faithful }, this.report());
     if (epoch !== this.epoch) return;

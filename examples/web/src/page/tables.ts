@@ -38,7 +38,11 @@ export function showFacts(facts: FileFacts | null): void {
   const add = (name: string, value: string, kind = "fact") => rows.push(row(kind, name, value));
   if (facts) {
     add("Picture", `${dimensions(facts.width, facts.height)}, ${facts.mode === "L" ? "grey" : "RGB"}${facts.hasAlpha ? ", alpha" : ""}`);
-    add("Quality", String(facts.quality));
+    if (facts.exact) {
+      const { near, bits } = facts.exact;
+      add("Pixels", `${near ? `at most ${near} off` : "exact"}${bits > 8 ? `, ${bits} bits` : ""}`);
+    }
+    if (facts.hasLatents) add("Quality", String(facts.quality));
     add("Size", `${thousands(facts.bytes)} bytes, ${bitsAPixel(facts.bpp)} bpp`);
     add("Codec", facts.codecName);
     add("Entropy id", facts.entropyId, "fact id");
