@@ -200,7 +200,8 @@ def _digest(values: Any) -> str:
 
 def _photo() -> Image.Image:
     with Image.open(PHOTO) as photo:
-        return photo.convert("RGB")
+        picture: Image.Image = photo.convert("RGB")
+    return picture
 
 
 def main(arguments: list[str] | None = None) -> int:
