@@ -14,11 +14,12 @@ from PIL import Image
 from semcomp.bitstream.container import ChunkKind, read
 from semcomp.codec.annealing import Costs, anneal, logistic
 from semcomp.codec.codec import Codec
-from semcomp.errors import TargetError
+from semcomp.errors import ModelError, TargetError
 from semcomp.generative.priority import Priority
 from semcomp.imaging.picture import from_array
 from semcomp.pipeline import effort, tiles
-from semcomp.pipeline.effort import Effort
+from semcomp.pipeline.base_codec import BaseCodec
+from semcomp.pipeline.effort import Effort, no_progress
 from semcomp.semantics.stored import Semantics
 
 STEPS = 12
@@ -153,6 +154,11 @@ def test_other_efforts_are_refused(codec: Codec, photo: NDArray[np.uint8], level
 def test_files_for_generators_are_not_fitted(codec: Codec, photo: NDArray[np.uint8]) -> None:
     with pytest.raises(TargetError, match="give an effort of at most 5 beside generative"):
         codec.encode(photo, effort=6, generative=Mock())
+
+
+def test_a_client_without_gradients_says_so(codec: Codec) -> None:
+    with pytest.raises(ModelError, match="computes no gradients and encodes with an effort of at most 5"):
+        BaseCodec.refine(codec, Mock(), Mock(), quality=50, steps=1, on_progress=no_progress)
 
 
 @pytest.mark.parametrize("shifted", [False, True])
