@@ -27,7 +27,7 @@ from PIL import Image
 FORMAT = "semcomp-vectors-1"
 MANIFEST = "manifest.json"
 LARGEST_DIFFERENCE = 2
-"""Of 255: float networks round differently from machine to machine."""
+"""Largest difference of a sample, in levels of 255. Float networks round differently from machine to machine."""
 MEAN_DIFFERENCE = 0.05
 PIXEL_SUFFIXES = (".png", ".ppm", ".bmp", ".tiff")
 OUTPUT_SUFFIXES = (*PIXEL_SUFFIXES, ".npz", ".z.i16", ".y.i16")
