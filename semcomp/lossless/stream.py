@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from semcomp.errors import FormatError, ImageError, ModelError
 from semcomp.lossless.colour import ColourTransform, Planes, forward, inverse
 from semcomp.lossless.general import decode_general, encode_general, has_webp, looks_drawn
+from semcomp.lossless.geometry import level_sizes
 from semcomp.lossless.head import MARKS, MAX_PIXELS, MAX_SIDE, Form, Head, Mark, channels_of, marked_levels, unpack_head
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import MAX_NEAR, Networks
@@ -69,9 +70,11 @@ def _predicted(pixels: Pixels, model: LosslessModel, networks: Networks, *, form
         planes = (pixels >> shift)[None].astype(np.int32)
     else:
         planes = forward(pixels >> shift, ColourTransform(form - Form.RGB))
-    first = planes[:, 0, 0].copy()
+    first = planes[:, 0, 0].astype(np.int32)
     if near and form != Form.GREY:
         planes = forward(pixels, ColourTransform.NONE)
+    if bits == 8:
+        planes = planes.astype(np.int16)
     writer = StepWriter(model, bits=bits)
     coded = _walk(networks, writer, form, near, bits).run(pixels.shape[0], pixels.shape[1], first, planes)
     image = _pixels_of(coded, form, bits) if near else pixels
@@ -137,15 +140,27 @@ def decode_lossless(
     symbols = data[at:end]
     reader = StepReader(model, symbols, bits=head.bits, plain=plain)
     walk = _walk(networks or model, reader, head.form, head.near, head.bits)
-    planes = walk.run(head.height, head.width, np.array(head.first, np.int32), None, until=level)
-    image = np.left_shift(_pixels_of(planes, head.form, head.bits), head.shift)
-    _verify(image, head.marks[level - 1].crc if level else head.crc)
+    first = np.array(head.first, np.int32)
+
+    def check(number: int, planes: Planes) -> None:
+        """Refuse a level that is not what the header says before a finer one is decoded, and takes time and memory."""
+        if level <= number <= len(head.marks) and number:
+            found = Mark(reader.used, _crc(_image(planes, head)))
+            if found != head.marks[number - 1]:
+                raise FormatError(f"1/{1 << number} of the size is not what the header says; copy the file again")
+
+    check(len(level_sizes(head.height, head.width)) - 1, first.reshape(-1, 1, 1))
+    planes = walk.run(head.height, head.width, first, None, until=level, check=check)
+    image = _image(planes, head)
     if not level:
+        _verify(image, head.crc)
         reader.finish()
-        for number, mark in enumerate(head.marks, start=1):
-            if mark != Mark(reader.needed.get(number, 0), _crc(_reduced(image, number))):
-                raise FormatError(f"what the header says of 1/{1 << number} of the size is wrong; copy the file again")
     return image
+
+
+def _image(planes: Planes, head: Head) -> Pixels:
+    """The samples of decoded planes."""
+    return np.left_shift(_pixels_of(planes, head.form, head.bits), head.shift)
 
 
 def bytes_needed(data: bytes, reduce: int) -> int | None:

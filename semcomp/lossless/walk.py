@@ -6,6 +6,7 @@ pixels at once, and then codes them at once. The code runs on numpy and on torch
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -75,7 +76,16 @@ class Walk:
     """Pixels may be off by this much. Colour then needs ``differences``: red and blue are coded as differences to the
     green that a decoder has, so that their errors do not add up."""
 
-    def run(self, height: int, width: int, first: Int32, truth: Int32 | None, *, until: int = 0) -> Int32:
+    def run(
+        self,
+        height: int,
+        width: int,
+        first: Int32,
+        truth: Int32 | None,
+        *,
+        until: int = 0,
+        check: Callable[[int, Int32], None] = lambda level, planes: None,
+    ) -> Int32:
         """Code an image whose top left pixel is ``first`` (C,).
 
         Args:
@@ -85,6 +95,7 @@ class Walk:
             truth: The planes (C, height, width) for a writer, None for a reader. With ``near`` they are green, red
                 and blue themselves.
             until: The last level that is coded. Level l has every 2^l-th row and column.
+            check: Is called with every level and its planes once they are known.
 
         Returns:
             int32 (C, rows, columns): the planes of the last level.
@@ -97,6 +108,7 @@ class Walk:
             self.coder.begin(level)
             shown = None if truth is None else truth[:, :: 1 << level, :: 1 << level]
             planes, errors = self._level(level, sizes[level], planes, errors, shown)
+            check(level, np.asarray(planes[: self.channels], np.int32))
         return np.asarray(planes[: self.channels], np.int32)
 
     @property
