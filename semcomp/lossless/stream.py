@@ -67,14 +67,12 @@ def _predicted(pixels: Pixels, model: LosslessModel, networks: Networks, *, form
     """The bytes of the networks."""
     shift, bits = _zero_bits(pixels), 8 * pixels.itemsize
     if form == Form.GREY:
-        planes = (pixels >> shift)[None].astype(np.int32)
+        planes = (pixels >> shift)[None].astype(np.int16 if bits == 8 else np.int32)
     else:
-        planes = forward(pixels >> shift, ColourTransform(form - Form.RGB))
+        planes = forward(pixels >> shift if shift else pixels, ColourTransform(form - Form.RGB))
     first = planes[:, 0, 0].astype(np.int32)
     if near and form != Form.GREY:
         planes = forward(pixels, ColourTransform.NONE)
-    if bits == 8:
-        planes = planes.astype(np.int16)
     writer = StepWriter(model, bits=bits)
     coded = _walk(networks, writer, form, near, bits).run(pixels.shape[0], pixels.shape[1], first, planes)
     image = _pixels_of(coded, form, bits) if near else pixels
