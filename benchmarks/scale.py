@@ -82,7 +82,7 @@ class Run(NamedTuple):
 
     seconds: float
     blocks: list[dict[str, Any]]
-    """What the command said of each block, with "at", the time when it said so"""
+    """What the command said of each block, with "at" and "cpu", the time and the CPU seconds when it said so"""
     cpu_seconds: float
     tree_mib: float
 
@@ -107,7 +107,8 @@ def whole_run(arguments: list[str]) -> Run:
     assert process.stdout is not None
     with process.stdout as lines:
         for line in lines:
-            blocks.append({**json.loads(line), "at": time.perf_counter() - began})
+            used = sum(tree.cpu.values())
+            blocks.append({**json.loads(line), "at": time.perf_counter() - began, "cpu": used})
     process.wait()
     tree.join(timeout=5)
     return Run(time.perf_counter() - began, blocks, sum(tree.cpu.values()), tree.peak_mib)
@@ -157,16 +158,19 @@ def measure_kills(source: Path, place: Path, engine: str, options: argparse.Name
 
 
 def measure_engine(source: Path, place: Path, engine: str, workers: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Run everything once. The steady rate leaves out what comes before the first block is done."""
+    """Run everything once. Steady figures leave out what comes before the first block is done: starting, loading."""
     arguments = command(options.verb, source, place, options, "--engine", engine, "-j", str(workers))
     run = whole_run(arguments)
     first, last = run.blocks[0], run.blocks[-1]
-    steady = sum(block["files"] for block in run.blocks[1:]) / max(last["at"] - first["at"], 1e-9)
+    later = sum(block["files"] for block in run.blocks[1:])
+    steady = later / max(last["at"] - first["at"], 1e-9)
     return {
         "files_per_second": round(options.files / run.seconds, 2),
         "steady_files_per_second": round(steady, 2) if len(run.blocks) > 1 else None,
         "seconds": round(run.seconds, 2),
-        "cpu_ms_per_file": round(1000 * run.cpu_seconds / options.files, 3),
+        "cpu_seconds": round(run.cpu_seconds, 1),
+        "cpu_seconds_to_first_block": round(first["cpu"], 1),
+        "steady_cpu_ms_per_file": round(1000 * (last["cpu"] - first["cpu"]) / later, 3) if later else None,
         "seconds_in_workers": round(sum(block["seconds"] for block in run.blocks), 2),
         "worker_mib_first": round(first["peak_mib"], 1),
         "worker_mib_last": round(max(block["peak_mib"] for block in run.blocks), 1),
@@ -218,12 +222,13 @@ def checks_of(result: dict[str, Any], options: argparse.Namespace) -> list[Check
         growth = values["worker_mib_last"] - values["worker_mib_first"]
         checks.append(at_most(f"growth of a worker, {engine}", growth, 64, " MiB"))
     if set(ENGINES) <= engines.keys():
-        share = 100 * (engines["ray"]["cpu_ms_per_file"] / engines["processes"]["cpu_ms_per_file"] - 1)
-        checks.append(at_most("CPU that Ray takes more than the pool", round(share, 1), 15, " %"))
+        used = [engines[name]["steady_cpu_ms_per_file"] for name in ENGINES]
         rates = [engines[name]["steady_files_per_second"] for name in ENGINES]
-        if all(rates):
-            slower = 100 * (1 - rates[1] / rates[0])
-            checks.append(at_most("how much slower Ray is than the pool", round(slower, 1), 15, " %"))
+        if all(used) and all(rates):
+            checks += [
+                at_most("CPU that Ray takes more than the pool", round(100 * (used[1] / used[0] - 1), 1), 15, " %"),
+                at_most("how much slower Ray is than the pool", round(100 * (1 - rates[1] / rates[0]), 1), 15, " %"),
+            ]
     if result["workers"]:
         ratio = result["workers"]["2"]["files_per_second"] / result["workers"]["1"]["files_per_second"]
         checks.append(at_least("two workers, times one", round(ratio, 2), 1.8, ""))

@@ -147,17 +147,8 @@ class Restorer(nn.Module):
             (B, 1 or 3, 8 R, 8 C) planes at luma's resolution, -128..127 but for overshoot.
         """
         chroma = [enlarge(inverse_dct(c), stored.factors) for c in stored.coefficients[1:]]
-        steps = self._all_steps(stored)
-        scales = self._scales(stored, steps)
-        features = (
-            self._features(stored, [inverse_dct(stored.coefficients[0]), *chroma], steps)
-            * scales[0].exp()[:, None, None]
-        )
-        with torch.autocast(features.device.type, dtype=torch.bfloat16, enabled=self.narrow):
-            answer = self.trunk(features.permute(0, 3, 1, 2), scales[2:])
-        sizes = scales[1].exp() * self._uncertain(steps).flatten(1)
-        answer = answer.permute(0, 2, 3, 1).float() * sizes[:, None, None]
-        corrections = answer.unflatten(-1, (PLANES, COEFFICIENTS)).unbind(-2)
+        parts = self._parts(stored, [inverse_dct(stored.coefficients[0]), *chroma])
+        corrections = self.corrections(*parts).unflatten(-1, (PLANES, COEFFICIENTS)).unbind(-2)
         luma = corrections[0].clamp(-stored.limits(0), stored.limits(0))
         planes = [inverse_dct(stored.coefficients[0] + strength * luma)]
         for plane, start in enumerate(chroma, 1):
@@ -168,36 +159,52 @@ class Restorer(nn.Module):
             planes.append(into_cell(answer, stored, plane))
         return torch.stack(planes, 1)
 
-    def _all_steps(self, stored: StoredPlanes) -> Tensor:
-        """Steps of three planes, (B, 3, 64); a missing plane has steps of 1."""
+    def corrections(self, blocks: Tensor, windows: Tensor, places: Tensor, steps: Tensor, flags: Tensor) -> Tensor:
+        """Run the network between the transforms. This is what an exported graph computes.
+
+        Args:
+            blocks: Coefficients of all planes on luma's grid, (B, R, C, 192). Grey pictures have zeros for chroma.
+            windows: Coefficients of the windows, (B, R, C, 384).
+            places: Where in its chroma block a luma block is, rows and columns, (B, R, C, 2).
+            steps: (B, 3, 64). A plane that is missing has steps of 1.
+            flags: log2 of the vertical and the horizontal factor of chroma, and 1 for colour, (B, 3).
+
+        Returns:
+            Corrections of the coefficients on luma's grid, not yet clipped, (B, R, C, 192).
+        """
+        logs = (steps.flatten(1).log2() - 4) / 3
+        read = self.read_steps(torch.cat([logs, flags], 1))
+        scales = self.step_scales(activation(read)).split(self.sizes_out, 1)
+        spread = (self.typical**2 + (steps / 4) ** 2).sqrt().flatten(1)
+        features = torch.cat([blocks / spread[:, None, None], windows / self.windows, places], -1)
+        features = features * scales[0].exp()[:, None, None]
+        with torch.autocast(features.device.type, dtype=torch.bfloat16, enabled=self.narrow):
+            answer: Tensor = self.trunk(features.permute(0, 3, 1, 2), scales[2:])
+        sizes = scales[1].exp() * self._uncertain(steps).flatten(1)
+        scaled: Tensor = answer.permute(0, 2, 3, 1).float() * sizes[:, None, None]
+        return scaled
+
+    def _parts(self, stored: StoredPlanes, planes: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """The arguments of `corrections`. `planes` are the stored planes at luma's resolution."""
+        batch, rows, columns, _ = stored.coefficients[0].shape
+        blocks = planes[0].new_zeros(batch, rows, columns, PLANES * COEFFICIENTS)
+        windows = planes[0].new_zeros(batch, rows, columns, WINDOW * WINDOW + 2 * COEFFICIENTS)
+        for number, plane in enumerate(planes):
+            block = forward_dct(plane) if number else stored.coefficients[0]
+            blocks[..., number * COEFFICIENTS : (number + 1) * COEFFICIENTS] = block
+            at = WINDOW * WINDOW + (number - 1) * COEFFICIENTS if number else 0
+            around = window_dct(plane, SIDE if number else WINDOW)
+            windows[..., at : at + around.shape[-1]] = around
+        places = planes[0].new_zeros(batch, rows, columns, 2)
+        for axis, (size, factor) in enumerate(zip((rows, columns), stored.factors, strict=True)):
+            place = torch.arange(size, device=places.device) % factor - (factor - 1) / 2
+            places[..., axis] = place[:, None] if axis == 0 else place
         steps = stored.steps
         missing = PLANES - steps.shape[1]
-        return torch.cat([steps, steps.new_ones(len(steps), missing, COEFFICIENTS)], 1) if missing else steps
-
-    def _scales(self, stored: StoredPlanes, steps: Tensor) -> list[Tensor]:
-        """Read the tables: factors on inputs, corrections and branches, and a shift of the trunk, (B, size) each."""
+        if missing:
+            steps = torch.cat([steps, steps.new_ones(batch, missing, COEFFICIENTS)], 1)
         flags = steps.new_tensor([stored.factors[0], stored.factors[1], 1 + (not stored.is_grey)]).log2()
-        logs = (steps.flatten(1).log2() - 4) / 3
-        read = self.read_steps(torch.cat([logs, flags.expand(len(steps), -1)], 1))
-        return list(self.step_scales(activation(read)).split(self.sizes_out, 1))
-
-    def _features(self, stored: StoredPlanes, planes: Sequence[Tensor], steps: Tensor) -> Tensor:
-        """What the stem reads, of unit size on average, (B, R, C, FEATURES). Grey pictures have zeros for chroma."""
-        batch, rows, columns, _ = stored.coefficients[0].shape
-        blocks = [stored.coefficients[0], *map(forward_dct, planes[1:])]
-        windows = [window_dct(plane, SIDE if number else WINDOW) for number, plane in enumerate(planes)]
-        spread = (self.typical**2 + (steps / 4) ** 2).sqrt()
-        features = planes[0].new_zeros(batch, rows, columns, FEATURES)
-        for number, block in enumerate(blocks):
-            at = number * COEFFICIENTS
-            features[..., at : at + COEFFICIENTS] = block / spread[:, number, None, None]
-        around = torch.cat(windows, -1)
-        at = PLANES * COEFFICIENTS
-        features[..., at : at + around.shape[-1]] = around / self.windows[: around.shape[-1]]
-        for axis, (size, factor) in enumerate(zip((rows, columns), stored.factors, strict=True)):
-            place = torch.arange(size, device=steps.device) % factor - (factor - 1) / 2
-            features[..., FEATURES - 2 + axis] = place[:, None] if axis == 0 else place
-        return features
+        return blocks, windows, places, steps, flags.expand(batch, -1)
 
     def _uncertain(self, steps: Tensor) -> Tensor:
         """Size of a correction, (B, 3, 64): half a step, or what a coefficient usually is where that is less."""

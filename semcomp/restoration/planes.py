@@ -9,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semcomp.errors import ImageError
+from semcomp.jpeg.layout import groups_of
 from semcomp.jpeg.reader import JpegFile, JpegPlane
-from semcomp.jpeg.records import is_rgb
 from semcomp.pipeline.tiles import tiles
 from semcomp.restoration.network import Restorer, StoredPlanes
 from semcomp.restoration.transform import SIDE, planes_to_rgb
@@ -38,56 +37,18 @@ class Layout:
 
 
 def layout_of(file: JpegFile) -> Layout:
-    """Read a file's planes.
-
-    Raises:
-        ImageError: The file has four colours, or a subsampling that the network does not know.
-    """
-    count = len(file.planes)
-    if count == 4:
-        raise ImageError(
-            "the JPEG file is CMYK, and the restorer knows grey, YCbCr and RGB: convert it with its profile first"
-        )
-    if count not in (1, 3):
-        raise ImageError(f"the JPEG file has {count} colour planes, and the restorer knows files with 1 or 3")
-    rows, columns = file.height, file.width
-    if count == 1:
-        return Layout(pictures=(_grey(file.planes[0], rows, columns),), width=columns, height=rows)
-    factors = {(plane.vertical, plane.horizontal) for plane in file.planes}
-    if is_rgb(file) and len(factors) == 1:
-        pictures = tuple(_grey(plane, rows, columns) for plane in file.planes)
-        return Layout(pictures=pictures, width=columns, height=rows)
-    luma, *chroma = file.planes
-    vertical, horizontal = file.factors
-    shares = {(vertical / plane.vertical, horizontal / plane.horizontal) for plane in chroma}
-    wanted = (luma.vertical, luma.horizontal) == (vertical, horizontal) and len(shares) == 1 and not is_rgb(file)
-    if not wanted or not shares <= {(v, h) for v in (1, 2, 4) for h in (1, 2, 4)}:
-        names = ", ".join(f"{plane.horizontal}x{plane.vertical}" for plane in file.planes)
-        raise ImageError(
-            f"the JPEG file has the sampling factors {names}, and the restorer knows luma at full size with chroma at "
-            "1/1, 1/2 or 1/4 of it: decode and encode it again as 4:2:0"
-        )
-    (share,) = shares
-    stored = StoredPlanes(
-        coefficients=tuple(_coefficients(plane) for plane in file.planes),
-        steps=torch.stack([torch.from_numpy(plane.steps).float() for plane in file.planes])[None],
-        factors=(int(share[0]), int(share[1])),
-    )
-    return Layout(pictures=(stored,), width=columns, height=rows)
+    """Read a file's planes. `groups_of` describes the errors."""
+    pictures = []
+    for group in groups_of(file):
+        steps = torch.stack([torch.from_numpy(plane.steps).float() for plane in group.planes])
+        coefficients = tuple(_coefficients(plane) for plane in group.planes)
+        pictures.append(StoredPlanes(coefficients=coefficients, steps=steps[None], factors=group.factors))
+    return Layout(pictures=tuple(pictures), width=file.width, height=file.height)
 
 
 def _coefficients(plane: JpegPlane) -> Tensor:
     values = plane.coefficients.astype(np.float32) * plane.steps.astype(np.float32)
     return torch.from_numpy(values)[None]
-
-
-def _grey(plane: JpegPlane, height: int, width: int) -> StoredPlanes:
-    """One plane as a grey picture. Its own blocks are enough: units of one component are single blocks."""
-    rows, columns = -(-height // SIDE), -(-width // SIDE)
-    return StoredPlanes(
-        coefficients=(_coefficients(plane)[:, :rows, :columns],),
-        steps=torch.from_numpy(plane.steps).float()[None, None],
-    )
 
 
 @torch.inference_mode()

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
-from semcomp.bitstream.container import ColorMode
-from semcomp.errors import ImageError, SemcompWarning, file_error
-from semcomp.imaging.color_space import ADOBE_RGB
-from semcomp.imaging.exif import is_adobe_rgb, orientation_in, upright, upright_records
+from semcomp.errors import ImageError, file_error
 from semcomp.imaging.picture import Picture, to_pil
+from semcomp.jpeg.picture import picture_of, warn_of
 from semcomp.jpeg.reader import JpegFile, read_jpeg
-from semcomp.jpeg.records import exif_block, icc_profile, restorer_mark, xmp_packet
 from semcomp.restoration.planes import layout_of, restored_pixels
 from semcomp.restoration.restorer_file import DEFAULT, TrainedRestorer, load_restorer
 
@@ -94,33 +88,6 @@ def restored_picture(
     """The restored picture of a file that was read, the right way up, with its records."""
     device = device or torch.device("cpu")
     layout = layout_of(file)
-    if file.damage:
-        text = f"the file is damaged: {file.damage}; what is missing is grey"
-        warnings.warn(text, SemcompWarning, stacklevel=3)
-    mark = restorer_mark(file)
-    if mark is not None and mark != restorer.restorer_id:
-        text = f"the file was made for the restorer {mark.hex()}, and this is {restorer.restorer_id.hex()}"
-        warnings.warn(text, SemcompWarning, stacklevel=3)
+    warn_of(file, restorer.restorer_id)
     pixels = restored_pixels(restorer.fast_on(device), layout, strength=strength, device=device)
-    exif, xmp = exif_block(file), xmp_packet(file)
-    icc = icc_profile(file)
-    grey = pixels.shape[2] == 1
-    if icc is None and is_adobe_rgb(exif):
-        icc = ADOBE_RGB.profile(grey=grey)
-    turned = _turned(pixels, orientation_in(exif) or 1)
-    exif, xmp = upright_records(exif, xmp)
-    return Picture(
-        pixels=np.repeat(turned, 3, axis=2) if grey else turned,
-        mode=ColorMode.L if grey else ColorMode.RGB,
-        icc=icc,
-        exif=exif,
-        xmp=xmp,
-    )
-
-
-def _turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    if orientation == 1:
-        return pixels
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    turned = np.array(upright(image, orientation))
-    return turned.reshape(*turned.shape[:2], -1)
+    return picture_of(file, pixels)

@@ -49,6 +49,12 @@ class TrainedRestorer:
             digest.update(self.state[name].numpy().astype("<f2").tobytes())
         return digest.digest()[:ID_BYTES]
 
+    def float_network(self) -> Restorer:
+        """A copy of the network that computes in float32, for export."""
+        network = copy.deepcopy(self.network)
+        network.narrow = False
+        return network
+
     def fast_on(self, device: torch.device) -> Restorer:
         """The network on a device, prepared for inference."""
         with self._lock:

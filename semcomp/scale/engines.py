@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Generator, Sequence
 from functools import lru_cache
 from typing import Any
 
 from semcomp.errors import MissingExtraError
-from semcomp.scale.run_folder import Block
+from semcomp.scale.run_folder import Block, RunFolder
 from semcomp.scale.task import MapTask
 from semcomp.scale.verbs import Row, Tools, error_row
-from semcomp.scale.worker import Done, Item, RayWorker, Worker, peak_mib
+from semcomp.scale.worker import Done, Item, Worker, peak_mib
 from semcomp.workers import signals_blocked, worker_pool
 
+TRIES = 2
+"""How often Ray may begin a block before its files are done one by one."""
 AHEAD = 2
 """Blocks that wait for each worker. More would only take memory."""
 
@@ -100,6 +103,30 @@ def _one_by_one(task: MapTask, place: str, block: Block) -> Done:
     return Done(block.number, len(rows), failed, time.perf_counter() - began, peak_mib())
 
 
+class RayWorker:
+    """A worker as Ray Data calls it: a batch of blocks in, a batch of reports out.
+
+    Ray starts a worker that died again, with the same block, for ever. A block that was begun twice without an end is
+    therefore done file by file.
+    """
+
+    def __init__(self, task: MapTask, place: str) -> None:
+        self.task, self.place, self.folder = task, place, RunFolder(place)
+        self.worker = Worker(task, place)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        numbers = zip(*(batch[name].tolist() for name in Block._fields), strict=True)
+        done = [self.run(Block(*values)) for values in numbers]
+        return {name: [getattr(one, name) for one in done] for name in Done._fields}
+
+    def run(self, block: Block) -> Done:
+        """Run one block."""
+        careful = self.folder.count_try(block.number) >= TRIES
+        done = _one_by_one(self.task, self.place, block) if careful else self.worker.run(block)
+        self.folder.forget_tries(block.number)
+        return done
+
+
 def on_ray(
     task: MapTask, place: str, blocks: Sequence[Block], *, workers: int, address: str | None = None
 ) -> Generator[Done]:
@@ -127,10 +154,10 @@ def on_ray(
             os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         local = {"num_cpus": workers, "include_dashboard": False} if address is None else {"address": address}
         ray.init(logging_level="ERROR", log_to_driver=False, **local)
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # the level above does not reach it
     try:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        ray.util.debug.log_once("ray_data_progress_manager_disabled")  # else Ray tells the user that there is no bar
         context.print_on_execution_start = False
         gpus = {"num_gpus": 1} if task.device.startswith("cuda") else {}
         found = ray.data.from_items(
@@ -158,7 +185,6 @@ def _ray() -> Any:
     try:
         import ray
         import ray.data
-        import ray.util.debug
     except ImportError as error:
         raise MissingExtraError("The engine ray", "scale") from error
     return ray

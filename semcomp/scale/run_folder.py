@@ -4,6 +4,7 @@
       _semcomp.json              the task, written once
       _inputs-00000.parquet      the planned files, one row group a block; a later run adds another file for new inputs
       part-000000.parquet        the rows of block 0, written whole when the block is done
+      _try-000001                how often block 1 was begun, on Ray; it goes when the block is done
 
 Readers of Parquet take the folder for one table and skip names that begin with an underscore. A block is done if its
 part exists. A part is whole or absent, and its number decides its rows: however often a run is killed, no row is lost
@@ -22,12 +23,12 @@ from typing import Any, NamedTuple
 import semcomp
 from semcomp.errors import FormatError, TargetError
 from semcomp.scale.task import BLOCK, WRITING, MapTask, arrow
-from semcomp.storage.files import names_in, read_bytes, remove, write_whole
+from semcomp.storage.files import exists, names_in, read_bytes, remove, write_whole
 from semcomp.storage.shards import open_stream
 from semcomp.storage.urls import archive_protocol, join
 
 FORMAT = "semcomp-map-1"
-_MANIFEST = "_semcomp.json"
+_MANIFEST, _TRY = "_semcomp.json", "_try-"
 _PLAN, _PART = re.compile(r"_inputs-(\d{5})\.parquet"), re.compile(r"part-(\d{6,})\.parquet")
 
 
@@ -73,7 +74,9 @@ class RunFolder:
         """
         names = names_in(self.place)
         if force:
-            for name in [n for n in names if n != _MANIFEST and (_PLAN.fullmatch(n) or _PART.fullmatch(n))]:
+            for name in [
+                n for n in names if n != _MANIFEST and (_PLAN.fullmatch(n) or _PART.fullmatch(n) or n.startswith(_TRY))
+            ]:
                 remove(self.name(name))
             if _MANIFEST in names:
                 remove(self.name(_MANIFEST))
@@ -107,6 +110,17 @@ class RunFolder:
     def part(self, number: int) -> str:
         """Return the path or URL of the part of a block."""
         return self.name(f"part-{number:06}.parquet")
+
+    def count_try(self, number: int) -> int:
+        """Count that a block is begun, and return how often it was begun before without an end."""
+        name = self.name(f"{_TRY}{number:06}")
+        before = int(read_bytes(name) or b"0") if exists(name) else 0
+        write_whole(name, str(before + 1).encode())
+        return before
+
+    def forget_tries(self, number: int) -> None:
+        """Forget how often a block was begun, because it is done."""
+        remove(self.name(f"{_TRY}{number:06}"))
 
     def finished(self) -> set[int]:
         """Return the numbers of the blocks that are done."""

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from semcomp.errors import SemcompError, SemcompWarning
 from semcomp.scale.run_folder import Block, Input, RunFolder, is_shard
@@ -151,18 +151,6 @@ class Worker:
         table = pa.Table.from_pylist(rows, schema=schema_of(self.task, embedding=width))
         pa.parquet.write_table(table, buffer, compression="zstd")
         return buffer.getvalue()
-
-
-class RayWorker:
-    """A worker as Ray Data calls it: a batch of blocks in, a batch of reports out."""
-
-    def __init__(self, task: MapTask, place: str) -> None:
-        self.worker = Worker(task, place)
-
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        numbers = zip(*(batch[name].tolist() for name in Block._fields), strict=True)
-        done = [self.worker.run(Block(*values)) for values in numbers]
-        return {name: [getattr(one, name) for one in done] for name in Done._fields}
 
 
 def _member(shard: str, sample: ShardSample, extension: str) -> str:

@@ -25,7 +25,7 @@ def test_kills_are_survived(photo: NDArray[np.uint8], tmp_path: Path, capsys: py
     assert scale.main([str(tmp_path / "photos"), *few, "--only", "killed", "engines", "--json", "--quiet"]) == 0
     result: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert result["killed"]["processes"]["lost"] == result["killed"]["processes"]["doubled"] == 0
-    assert result["engines"]["processes"]["cpu_ms_per_file"] > 0
+    assert result["engines"]["processes"]["cpu_seconds"] > 0
 
 
 def test_lost_and_doubled_rows_are_counted(tmp_path: Path) -> None:

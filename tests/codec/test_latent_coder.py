@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from semcomp.bitstream.container import Chunk, ChunkKind, Container, read, smallest_file, write
 from semcomp.bitstream.symbol_stream import SymbolReader, encode_symbols
 from semcomp.codec.codec import Codec
+from semcomp.codec.self_test import numbers_in_int64
 from semcomp.errors import FormatError
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
@@ -22,11 +23,10 @@ from semcomp.types import Symbols
 def rewritten(codec: Codec, data: bytes, z: NDArray[np.int16]) -> bytes:
     """The file with another z and no y coded but zeros, every checksum right."""
     header = read(data).header
-    numbers = codec.release.sigma.index_numpy(np.clip(z, -Z_LIMIT, Z_LIMIT), header.quality)
-    rows, columns = -(-header.height // 16), -(-header.width // 16)
-    numbers = numbers[:, :rows, :columns]
-    index = np.where(numbers >= codec.release.skip_below, numbers, -1).astype(np.int8)
-    symbols = Symbols(z=z, y=np.zeros(index.shape, np.int16), index=index)
+    shape = (codec.release.config.latents, -(-header.height // 16), -(-header.width // 16))
+    zeros = np.zeros(shape, np.int16)
+    valid = Symbols(z=np.clip(z, -Z_LIMIT, Z_LIMIT), y=zeros, index=zeros.astype(np.int8))
+    symbols = replace(valid, z=z, index=numbers_in_int64(codec.release, valid, header.quality))
     header = with_checks(header, symbols)
     return write(Container(header, (Chunk(ChunkKind.SYMBOLS, codec.coder.write(symbols, quality=header.quality)),)))
 
@@ -71,7 +71,8 @@ def test_a_header_changed_with_its_checksum_is_noticed_by_the_symbols(
     def forbidden(*_: Any, **__: Any) -> None:
         raise AssertionError("y was read")
 
-    monkeypatch.setattr(vars(codec.coder)["_sigma"], "index", forbidden)
+    for name in ("index", "sums"):
+        monkeypatch.setattr(vars(codec.coder)["_sigma"], name, forbidden)
     with pytest.raises(FormatError):
         codec.decode(file)
     if change.keys() <= {"mode", "flags"} or change == {"height": 89}:  # the same positions: the stream itself is sound
@@ -85,14 +86,15 @@ def test_z_and_y_are_read_from_one_stream(codec: Codec, photo: NDArray[np.uint8]
     assert [chunk.kind for chunk in container.chunks] == [ChunkKind.SYMBOLS]
     stream = container.get(ChunkKind.SYMBOLS)
     assert stream == codec.coder.write(symbols, quality=50)
-    index = codec.coder.z_index(symbols.z.shape, quality=50)
+    (_, index, _), *passes = codec.coder.streamed(symbols, quality=50)
     alone = encode_symbols([(symbols.z.ravel(), index, tables)])
     assert len(alone) < len(stream) and not stream.endswith(alone)
     reader = SymbolReader(stream)
     np.testing.assert_array_equal(reader.read(index, tables), symbols.z.ravel())
     with pytest.raises(FormatError, match="left over"):
         reader.finish()
-    np.testing.assert_array_equal(reader.read(symbols.index.ravel(), codec.release.tables_y), symbols.y.ravel())
+    for y, numbers, tables_y in passes:
+        np.testing.assert_array_equal(reader.read(numbers, tables_y), y)
     reader.finish()
 
 

@@ -115,7 +115,10 @@ def test_a_run_that_is_killed_loses_and_doubles_no_row(files: Path, tmp_path: Pa
     assert all(path.read_bytes() == data for path, data in before.items()), "what was done is not done again"
 
 
-def test_a_file_that_kills_its_worker_is_one_failure(files: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["processes", "ray"])
+def test_a_file_that_kills_its_worker_is_one_failure(files: Path, tmp_path: Path, engine: str) -> None:
+    if engine == "ray":
+        pytest.importorskip("ray.data", exc_type=ImportError)
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook/sitecustomize.py").write_text(
         "import os\nimport semcomp.scale.verbs as verbs\nbefore = verbs.FUNCTIONS['info']\n"
@@ -123,11 +126,13 @@ def test_a_file_that_kills_its_worker_is_one_failure(files: Path, tmp_path: Path
     )
     (files / "0/004.semc").write_bytes(b"deadly")
     place = tmp_path / "out.parquet"
-    subprocess.run(command(files, place, "-j", "2", "--quiet"), env=environment(tmp_path / "hook"), check=False)
+    more = ["-j", "2", "--quiet", "--engine", engine]
+    subprocess.run(command(files, place, *more), env=environment(tmp_path / "hook"), check=False, timeout=500)
     rows = rows_of(place)
     assert [Path(row["path"]) for row in rows] == sorted(files.rglob("*.semc"))
     failed = {Path(row["path"]).name: row["error"] for row in rows if row["error"]}
     assert failed.keys() == {"004.semc", "013.semc"} and "a worker process died at this file" in failed["004.semc"]
+    assert not list(place.glob("_try-*"))
 
 
 def test_ray_gives_the_rows_of_the_pool(files: Path, tmp_path: Path) -> None:

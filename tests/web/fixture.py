@@ -329,18 +329,18 @@ def containers() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 
 def golden(codec: Codec) -> list[dict[str, Any]]:
-    """The golden files with the table numbers that z leads to."""
+    """The golden files with what the sigma graph gives for their z: table numbers, or the sums that passes refine."""
     rows = []
     for path in sorted(GOLDEN.glob("*.semc")):
         data = path.read_bytes()
-        symbols = codec.read_symbols(data)
-        channels, height, width = symbols.index.shape
-        index = {"data": text(symbols.index, "i1"), "channels": channels, "rows": height, "columns": width}
+        symbols, quality = codec.read_symbols(data), read(data).header.quality
+        sigma = codec.release.sigma
         rows.append(
             {
                 "name": path.stem,
                 "file": text(data),
-                "index": index,
+                "numbers": text(sigma.index_numpy(symbols.z, quality), "i1"),
+                "sums": text(sigma.sums_numpy(symbols.z, quality), "<f4") if codec.coder.refines else None,
                 "z": text(symbols.z, "<i2"),
                 "y": text(symbols.y, "<i2"),
             }
@@ -391,24 +391,24 @@ def refined() -> dict[str, Any]:
                     "index": None if found is None else text(found.index, "i1"),
                 }
             )
-    config, refiner = release.config, release.refiner
+    return {"codec": described(codec), "rows": rows}
+
+
+def described(codec: Codec) -> dict[str, Any]:
+    """What a client needs of a codec besides its graphs, and the integers of the graph that refines tables."""
+    config, refiner = codec.release.config, codec.release.refiner
     stored = {
-        **{
-            f"tables_{name}.{part}": getattr(each, part).astype(np.int32)
-            for name, each in (("y", release.tables_y), ("z", release.tables_z))
-            for part in ("bounds", "flat")
-        },
-        "refine.table": refiner.table.numpy().ravel(),
+        f"tables_{name}.{part}": getattr(each, part).astype(np.int32)
+        for name, each in (("y", codec.coder.tables_y), ("z", codec.coder.tables_z))
+        for part in ("bounds", "flat")
     }
+    names = ("weight1", "bias1", "weight2", "own")
+    sizes = {"latents": config.latents, "hyper": config.hyper, "nodes": config.nodes, "passes": config.passes}
     return {
-        "sizes": {"latents": config.latents, "hyper": config.hyper, "nodes": config.nodes, "passes": 4},
-        "skip": release.skip_below,
+        "sizes": {**sizes, "refined": refiner is not None, "skipBelow": codec.release.skip_below},
         "hidden": config.refine_width,
-        "tables": text(save(stored)),
-        "weights": {
-            name: text(getattr(refiner, name).numpy(), "<i4") for name in ("weight1", "bias1", "weight2", "own")
-        },
-        "rows": rows,
+        "tables": text(save(stored if refiner is None else stored | {"refine.table": refiner.table.numpy().ravel()})),
+        "weights": None if refiner is None else {name: text(getattr(refiner, name).numpy(), "<i4") for name in names},
     }
 
 
@@ -424,23 +424,17 @@ def z_of(codec: Codec, data: bytes | bytearray, shape: tuple[int, ...], quality:
 def make() -> dict[str, Any]:
     """The whole fixture."""
     rng, codec = np.random.default_rng(5), load()
-    tables = codec.coder.tables_y
-    stored = {
-        f"tables_{name}.{part}": getattr(each, part).astype(np.int32)
-        for name, each in (("y", tables), ("z", codec.coder.tables_z))
-        for part in ("bounds", "flat")
-    }
+    tables, codec_facts = codec.coder.tables_y, described(codec)
     files, broken = containers()
     plane = np.clip(np.add.outer(np.arange(37) * 5, np.arange(53) * 3) + rng.integers(0, 9, (37, 53)), 0, 255)
     note = GeneratorNote(name="street", generator_id=bytes(range(8)), guided=True)
-    config = codec.release.config
     return {
         "noise": noise(),
         "guides": guides(np.random.default_rng(6)),
         "streams": streams(rng),
         "damaged": damaged(rng),
         "choice": choice(rng, tables),
-        "tables": {"file": text(save(stored)), "bits": text(tables.bits(), "<f4")},
+        "tables": {"file": codec_facts["tables"], "bits": text(tables.bits(), "<f4")},
         "nodes": {n: [int(rate_node(quality, n)) for quality in range(1, 101)] for n in (1, 2, 12, 100)},
         "maps": label_maps(rng),
         "bodies": damaged_bodies(rng),
@@ -461,7 +455,7 @@ def make() -> dict[str, Any]:
             "plane": text(plane, "u1"),
             "png": text(pack_alpha(plane.astype(np.uint8))),
         },
-        "sizes": {"latents": config.latents, "hyper": config.hyper, "nodes": config.nodes},
+        "codec": codec_facts,
         "golden": golden(codec),
         "refined": refined(),
     }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
 
 from semcomp.cli.argument_types import name_list
 from semcomp.cli.exit_codes import EXIT_OK, UsageError
+from semcomp.cli.paths import check_target, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.cli.terminal import complain, say, say_json
 
@@ -15,6 +17,7 @@ examples:
   semcomp export onnx -o edge/ --heads street               a smaller client
   semcomp export onnx -o viewer/ --parts sigma,mean,synthesis
   semcomp export onnx -o edge8/ --int8 --calibration photos/    integers: smaller and faster
+  semcomp export onnx -o edge/ --restorer FILE              restorer.onnx alone, from weights of semcomp restore
   python -m semcomp.edge edge/ decode photo.semc            the client, without torch
 """
 
@@ -45,11 +48,14 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         "--lossless-weights", metavar="FILE", help="weights of lossless coding (those inside semcomp, if there are any)"
     )
     parser.add_argument("--calibration", metavar="DIR", help="photos that set the scales of --int8 (the sample photo)")
+    parser.add_argument("--restorer", metavar="FILE", help="export this restorer of JPEG files, and nothing else")
     parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:
     """Write the folder and show how far onnxruntime is from torch; returns the exit code."""
+    if options.restorer is not None:
+        return _export_restorer(options)
     from semcomp.export.folder import export_onnx
 
     def progress(name: str) -> None:
@@ -77,6 +83,26 @@ def run(options: Namespace) -> int:
             say(f"{file:<28}{size:>12,} bytes{'  int8' if file in result.int8 else ''}")
         for entry in result.differences:
             say(f"{entry.name:<36}{entry.value:>12.3g} {entry.unit} (at most {entry.limit:g})")
+    return EXIT_OK
+
+
+def _export_restorer(options: Namespace) -> int:
+    """Write restorer.onnx; returns the exit code."""
+    if options.int8 or options.parts != ("all",) or options.heads or options.generators:
+        raise UsageError("--restorer exports the restorer alone: leave --parts, --heads, --generators and --int8 out")
+    target = str(Path(options.output) / "restorer.onnx")
+    check_target(target, force=options.force)
+    from semcomp.export.restorer_part import restorer_graph
+    from semcomp.restoration.restorer_file import load_restorer
+
+    restorer = load_restorer(options.restorer)
+    graph = restorer_graph(restorer)
+    write_target(target, graph, force=options.force)
+    if options.json:
+        values = {"command": "export", "output": options.output, "bytes": {"restorer.onnx": len(graph)}}
+        say_json({**values, "restorer": restorer.restorer_id.hex()})
+    elif not options.quiet:
+        say(f"{'restorer.onnx':<28}{len(graph):>12,} bytes")
     return EXIT_OK
 
 

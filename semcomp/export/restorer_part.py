@@ -1,0 +1,54 @@
+"""The graph of the restorer: the network between the transforms, which clients compute themselves.
+
+    restorer   blocks, windows, places, steps, flags -> corrections      tiles overlap by its reach
+
+`Restorer.corrections` describes the inputs. `semcomp.edge.restorer` makes them with numpy.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from semcomp.export.graph import onnx_bytes
+from semcomp.export.part import Part, Value
+from semcomp.restoration.network import PLANES, Restorer
+from semcomp.restoration.restorer_file import TrainedRestorer
+from semcomp.restoration.transform import COEFFICIENTS, WINDOW
+
+
+class RestorerPart(nn.Module):
+    """The inputs of `Restorer.corrections` -> corrections."""
+
+    def __init__(self, network: Restorer):
+        super().__init__()
+        self.network = network
+
+    def forward(self, blocks: Tensor, windows: Tensor, places: Tensor, steps: Tensor, flags: Tensor) -> tuple[Tensor]:
+        return (self.network.corrections(blocks, windows, places, steps, flags),)
+
+
+def restorer_part(restorer: TrainedRestorer) -> Part:
+    """The part of a restorer."""
+    grid = (1, "rows", "columns")
+    outputs = PLANES * COEFFICIENTS
+    network = restorer.float_network()
+    return Part(
+        name="restorer",
+        module=RestorerPart(network),
+        reach=network.config.blocks * (network.config.kernel // 2) + 2,
+        inputs=(
+            Value(name="blocks", shape=(*grid, outputs), range=(-100, 100)),
+            Value(name="windows", shape=(*grid, WINDOW * WINDOW + 2 * COEFFICIENTS), range=(-100, 100)),
+            Value(name="places", shape=(*grid, 2), range=(-1, 1)),
+            Value(name="steps", shape=(1, PLANES, COEFFICIENTS), range=(1, 255)),
+            Value(name="flags", shape=(1, 3), range=(0, 1)),
+        ),
+        outputs=(Value(name="corrections", shape=(*grid, outputs)),),
+        sizes={"rows": 6, "columns": 10},
+    )
+
+
+def restorer_graph(restorer: TrainedRestorer) -> bytes:
+    """The restorer as the bytes of an ONNX file, which `semcomp.edge.restorer` runs."""
+    part = restorer_part(restorer)
+    return onnx_bytes(part, properties={"restorer_id": restorer.restorer_id.hex(), "reach": str(part.reach)})

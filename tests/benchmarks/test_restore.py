@@ -1,0 +1,46 @@
+"""The benchmark of the restorer measures what it says, and its checks can fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.deblocking import deblocked
+from benchmarks.restore import checks_of, jpeg, main, plain
+from semcomp.imaging.metrics import psnr_db
+from semcomp.jpeg.reader import read_jpeg
+from tests.jpeg.files import photo
+from tests.restoration.conftest import restorer as restorer
+from tests.restoration.conftest import weights as weights
+
+
+def test_a_run_on_one_photo(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo(64, 80).save(tmp_path / "p.png")
+    arguments = [str(tmp_path), "--weights", str(weights), "--qualities", "10", "-o", str(tmp_path / "r.json")]
+    assert main([*arguments, "--quiet", "--threads", "1"]) == 1, "weights that learned nothing reach no goal"
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert set(result["decoded"]) == {"colour 10", "grey 10", "twice 75, 30"} and not result["passed"]
+    original, data = np.asarray(photo(64, 80)), jpeg(np.asarray(photo(64, 80)), 10)
+    assert result["decoded"]["colour 10"]["jpeg_psnr"] == pytest.approx(psnr_db(original, plain(data)), abs=1e-3)
+    assert "FAIL  gain in colour at quality 10" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_the_deblocker_helps_where_blocks_are_seen(grey: bool) -> None:
+    y, x = np.mgrid[0:72, 0:88]
+    smooth = np.stack([80 + y + 0.3 * x, 60 + x, 200 - y], -1).clip(0, 255).astype(np.uint8)
+    picture = smooth[..., 0] if grey else smooth
+    data = jpeg(picture, 8)
+    shown = plain(data)
+    cleaned = deblocked(shown, read_jpeg(data))
+    assert cleaned.shape == picture.shape and cleaned.dtype == np.uint8
+    assert psnr_db(picture, cleaned) > psnr_db(picture, shown) + 0.2
+
+
+def test_goals_are_checked() -> None:
+    row = {"jpeg_psnr": 30.0, "restored_psnr": 31.45, "seconds": 0.1}
+    passed = {check.name: check.passed for check in checks_of({"colour 10": row, "colour 20": row}, {})}
+    assert not passed["gain in colour at quality 10"] and passed["gain in colour at quality 20"]
