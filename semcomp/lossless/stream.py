@@ -135,10 +135,12 @@ def decode_lossless(
     end = _end(data, head, at, level) if level else len(data)
     if end > len(data):
         raise FormatError(f"the lossless pixels are cut off at byte {len(data)} of {end}; copy the file again")
-    symbols = data[at:end]
-    reader = StepReader(model, symbols, bits=head.bits, plain=plain)
-    walk = _walk(networks or model, reader, head.form, head.near, head.bits)
-    first = np.array(head.first, np.int32)
+    reader = StepReader(model, data[at:end], bits=head.bits, plain=plain)
+    return _read(reader, head, networks or model, level)
+
+
+def _read(reader: StepReader, head: Head, networks: Networks, level: int) -> Pixels:
+    """The pixels of a level."""
 
     def check(number: int, planes: Planes) -> None:
         """Refuse a level that is not what the header says before a finer one is decoded, and takes time and memory."""
@@ -147,9 +149,10 @@ def decode_lossless(
             if found != head.marks[number - 1]:
                 raise FormatError(f"1/{1 << number} of the size is not what the header says; copy the file again")
 
+    first = np.array(head.first, np.int32)
     check(len(level_sizes(head.height, head.width)) - 1, first.reshape(-1, 1, 1))
-    planes = walk.run(head.height, head.width, first, None, until=level, check=check)
-    image = _image(planes, head)
+    walk = _walk(networks, reader, head.form, head.near, head.bits)
+    image = _image(walk.run(head.height, head.width, first, None, until=level, check=check), head)
     if not level:
         _verify(image, head.crc)
         reader.finish()
