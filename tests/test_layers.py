@@ -91,6 +91,7 @@ STANDARD_LIBRARY_ONLY = (
     "cli/parser",
     "cli/argument_types",
     "cli/lossless_options",
+    "cli/effort_option",
     "cli/exit_codes",
     "cli/commands/info",
     "cli/paths",

@@ -6,6 +6,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from semcomp.cli import effort_option
 from semcomp.cli.batch import run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import concerning
@@ -68,6 +69,8 @@ def _check(options: Namespace) -> None:
     given = [flag for name, flag in _OTHERS.items() if getattr(options, name, None)]
     if getattr(options, "mode", "faithful") == "generative":
         given.append("--mode generative")
+    if options.effort != effort_option.DEFAULT:
+        given.append("--effort")
     if given:
         raise UsageError(f"{given[0]} belongs to .semc files, and --as jpeg writes a JPEG file: leave one of them out")
     if options.model != "base":

@@ -7,6 +7,7 @@ latents = codec.latents(data)            # no pixel is made
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.bitstream.container import Container
+from semcomp.codec.descent import Descent
 from semcomp.codec.device import checked_device
 from semcomp.codec.latent_coder import LatentCoder
+from semcomp.codec.refinement import Refinement
 from semcomp.codec.release import Release, load_release, parameters
 from semcomp.imaging.picture import Picture
 from semcomp.lossless.weights import load_weights
@@ -26,10 +29,11 @@ from semcomp.networks.lossless_fast import TorchNetworks
 from semcomp.networks.model import kmac_per_pixel
 from semcomp.networks.precision import fast_pixels
 from semcomp.networks.tiled import run_tiled
-from semcomp.pipeline.base_codec import BaseCodec
+from semcomp.pipeline.base_codec import BaseCodec, Chosen
+from semcomp.pipeline.effort import Progress
 from semcomp.pipeline.lossless import LosslessCoder
 from semcomp.pipeline.tiles import tile_side
-from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, grid
+from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, Symbols, grid
 from semcomp.workers import survive_forks
 
 DECODING = ("sigma", "refine", "mean", "synthesis")
@@ -38,6 +42,8 @@ DECODING = ("sigma", "refine", "mean", "synthesis")
 
 class Codec(BaseCodec[Tensor]):
     """A release on a device. Several threads may use one codec: they get the bytes and pixels that one thread gets."""
+
+    coder: LatentCoder
 
     def __init__(
         self, release: Release, *, device: str | torch.device = "cpu", lossless_weights: str | Path | None = None
@@ -132,6 +138,28 @@ class Codec(BaseCodec[Tensor]):
             )
         pixels = pixels[0, :, : latents.height, : latents.width]
         return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+
+    def refine(
+        self, chosen: Chosen[Tensor], plain: tuple[Symbols, Tensor], *, quality: int, steps: int, on_progress: Progress
+    ) -> tuple[Symbols, Tensor]:
+        picture, free = chosen.picture, None
+        if chosen.whole is not None:
+            rows, columns = plain[1].shape[-2:]
+            free = (chosen.whole == chosen.y).all(1)[0, :rows, :columns].cpu().numpy()
+        refinement = Refinement(
+            coder=self.coder,
+            descent=self.descent,
+            pixels=picture.pixels,
+            quality=quality,
+            decode=lambda y_hat: self._decoded(picture, y_hat, quality),
+            free=free,
+        )
+        return refinement.better(chosen.y, plain, steps=steps, on_progress=on_progress)
+
+    @cached_property
+    def descent(self) -> Descent:
+        """The search for better latents, made when a high effort first needs it."""
+        return Descent(self.release, self.network, device=self.device)
 
     def lossless_coder(self) -> LosslessCoder:
         model = load_weights(self.lossless_weights)

@@ -74,12 +74,37 @@ class LatentCoder(SymbolCoder[Tensor]):
         keep: NDArray[np.bool_] | None = None,
     ) -> tuple[Symbols, Tensor]:
         """See `SymbolCoder.quantize`. Without `precise` the mean path runs in bfloat16 where the processor has it."""
+        scaled, z_hat = self.scaled(y, quality=quality, keep=keep)
+        return self.choose(
+            scaled, z_hat, height=height, width=width, quality=quality, optimise=optimise, precise=precise, keep=keep
+        )
+
+    @torch.inference_mode()
+    def scaled(self, y: Tensor, *, quality: int, keep: NDArray[np.bool_] | None = None) -> tuple[Tensor, Tensor]:
+        """y after the gain, (1, M, 4a, 4b), zero where nothing is kept, and z_hat of it, (1, Z, a, b)."""
         q = self._tensor(quality)
         scaled = y.to(self.device) * self._gain(q)
-        kept = self._kept(keep, scaled.shape)
+        kept = self.kept(keep, scaled.shape)
         if kept is not None:
             scaled = torch.where(kept, scaled, 0.0)
-        z_hat = clip_z(self._hyper_analysis(scaled, q))
+        return scaled, clip_z(self._hyper_analysis(scaled, q))
+
+    @torch.inference_mode()
+    def choose(
+        self,
+        scaled: Tensor,
+        z_hat: Tensor,
+        *,
+        height: int,
+        width: int,
+        quality: int,
+        optimise: bool = True,
+        precise: bool = True,
+        keep: NDArray[np.bool_] | None = None,
+    ) -> tuple[Symbols, Tensor]:
+        """The second half of `quantize`: the symbols of what `scaled` returns."""
+        q = self._tensor(quality)
+        kept = self.kept(keep, scaled.shape)
         rows, columns = grid(height, width, STRIDE_Y)
         chosen, bits = torch.zeros_like(scaled), self._bits if optimise else None
         if self.refines:
@@ -88,7 +113,7 @@ class LatentCoder(SymbolCoder[Tensor]):
             residual = self._refined_residual(tables, scaled, chosen, bits, q)
         else:
             index = self._sigma.index(z_hat, quality)
-            coded = self._usable(scaled.shape, rows, columns, kept) & (index >= self.release.skip_below)
+            coded = self.usable(scaled.shape, rows, columns, kept) & (index >= self.release.skip_below)
 
             def residual(mean: Tensor, mask: Tensor) -> Tensor:
                 part: Tensor = choose_symbols(scaled - mean, index, coded & mask, bits)
@@ -104,7 +129,7 @@ class LatentCoder(SymbolCoder[Tensor]):
         )
         return symbols, _cropped(y_hat, rows, columns)
 
-    def _usable(self, shape: torch.Size, rows: int, columns: int, kept: Tensor | None) -> Tensor:
+    def usable(self, shape: torch.Size, rows: int, columns: int, kept: Tensor | None) -> Tensor:
         """bool (1, M, 4a, 4b): elements inside the picture that are kept."""
         usable = torch.zeros(shape, dtype=torch.bool, device=self.device)
         usable[..., :rows, :columns] = True
@@ -179,7 +204,7 @@ class LatentCoder(SymbolCoder[Tensor]):
         index = torch.from_numpy(symbols.index).to(self.device)
         read[..., :rows, :columns] = self._points(self._plane(symbols.y), index[None], q)
         y_hat = self._two_passes(
-            self._plane(symbols.z), q, lambda mean, mask: read, self._kept(symbols.keep, read.shape), precise=precise
+            self._plane(symbols.z), q, lambda mean, mask: read, self.kept(symbols.keep, read.shape), precise=precise
         )
         return _cropped(y_hat, rows, columns)
 
@@ -198,12 +223,22 @@ class LatentCoder(SymbolCoder[Tensor]):
         with fast_pixels(self.device):
             return self.network.two_passes(z_hat, quality, residual, keep, self._fast_mean_path, gains)
 
-    def _kept(self, keep: NDArray[np.bool_] | None, shape: tuple[int, ...]) -> Tensor | None:
+    def kept(self, keep: NDArray[np.bool_] | None, shape: tuple[int, ...]) -> Tensor | None:
         """`keep` as a tensor, bool (1, 1, 4a, 4b). It is false outside the picture."""
         if keep is None:
             return None
         plane = torch.from_numpy(np.ascontiguousarray(keep)).to(self.device)[None, None]
         return F.pad(plane, (0, shape[-1] - plane.shape[-1], 0, shape[-2] - plane.shape[-2]))
+
+    def unrounded(self, quantized: tuple[Symbols, Tensor], scaled: Tensor, *, quality: int) -> Tensor:
+        """What rounds to symbols: mean + symbol, (1, M, 4a, 4b). Outside the picture it is `scaled`."""
+        symbols, y_hat = quantized
+        rows, columns = y_hat.shape[-2:]
+        q, integers = self._tensor(quality), self._plane(symbols.y)
+        points = self._points(integers, torch.from_numpy(symbols.index).to(self.device)[None], q)
+        values = scaled.clone()
+        values[..., :rows, :columns] = y_hat / self._inverse_gain(q) + (integers - points)
+        return values
 
     @cached_property
     def _fast_mean_path(self) -> MeanPath:

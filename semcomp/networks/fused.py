@@ -136,3 +136,36 @@ def wide_linear(value: Tensor, weight: Tensor, bias: Tensor | None = None, *, na
     rows = value.permute(0, 2, 3, 1)
     result: Tensor = _WideLinear.apply(rows, weight, bias) if narrow else F.linear(rows, weight, bias)  # type: ignore[no-untyped-call]
     return result.permute(0, 3, 1, 2)
+
+
+class _FixedLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, weight: Tensor, bias: Tensor, narrow: bool) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.narrow = narrow
+        batch, _, height, width = value.shape
+        result = torch.empty_strided(
+            (batch, len(weight), height, width),
+            (len(weight) * height * width, 1, len(weight) * width, len(weight)),
+            dtype=value.dtype,
+            device=value.device,
+        )
+        rows, outputs = (plane.permute(0, 2, 3, 1).flatten(0, 2) for plane in (value, result))
+        torch.addmm(bias, rows, weight.T, out=outputs)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (weight,) = ctx.saved_tensors
+        rows = gradient.permute(0, 2, 3, 1)
+        if ctx.narrow:
+            to_value = torch.matmul(rows.bfloat16(), weight.bfloat16()).float()
+        else:
+            to_value = torch.matmul(rows, weight)
+        return to_value.permute(0, 3, 1, 2), None, None, None
+
+
+def fixed_linear(value: Tensor, weight: Tensor, bias: Tensor, *, narrow: bool) -> Tensor:
+    """`wide_linear` for weights that do not learn. Others may write into the result."""
+    result: Tensor = _FixedLinear.apply(value, weight, bias, narrow)  # type: ignore[no-untyped-call]
+    return result

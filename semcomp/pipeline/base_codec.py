@@ -9,26 +9,46 @@ semcomp.edge.
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.bitstream.alpha import pack_alpha
 from semcomp.bitstream.container import MAX_PIXELS, MAX_SIDE, SYNTHESISED, Chunk, ChunkKind, Container, Header, padded
-from semcomp.errors import ImageError, SemcompError, TargetError, file_error
+from semcomp.errors import ImageError, ModelError, SemcompError, TargetError, file_error
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import ImageLike, Picture, as_picture, to_pil
 from semcomp.pipeline.checks import with_checks
+from semcomp.pipeline.effort import DEFAULT_EFFORT, Progress, effort_of, no_progress
 from semcomp.pipeline.loss_check import may_be_unsuited, warn_of_loss
 from semcomp.pipeline.lossless_encode import ExactEncoder, Lossless, refuse_changes
-from semcomp.pipeline.rate_control import Encoded, Target, search
+from semcomp.pipeline.rate_control import Encoded, Target, search, search_refined
 from semcomp.thumbs.stored import preview_chunk
 from semcomp.types import QUALITIES, A, Latents, Symbols
 
 if TYPE_CHECKING:
     from semcomp.pipeline.completion import GenerativeLike, GenerativePlan, PriorityLike
     from semcomp.semantics.stored import SemanticsLike
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen(Generic[A]):
+    """A picture and what is coded of it."""
+
+    picture: Picture
+    y: A
+    """The analysis that is coded."""
+    whole: A | None = None
+    """The analysis of the whole picture, where `y` has other values for the part that matters less."""
+    plan: "GenerativePlan | None" = None
+    """What the file holds for a generator."""
+
+    @property
+    def keep(self) -> NDArray[np.bool_] | None:
+        """bool (rows, columns) of y: positions that are coded. None for all."""
+        return None if self.plan is None else self.plan.keep
 
 
 class BaseCodec(ExactEncoder[A]):
@@ -55,12 +75,13 @@ class BaseCodec(ExactEncoder[A]):
         priority: "PriorityLike | None" = None,
         preview: int | None = None,
         lossless: Lossless = False,
+        effort: int = DEFAULT_EFFORT,
+        on_progress: Progress = no_progress,
     ) -> bytes:
         """Encode an image at a quality.
 
         Args:
-            image: A path, the bytes of an image file, a binary stream, a PIL image, a uint8 array (H, W) or (H, W, 1 to
-                4), a float tensor (1, C, H, W) in [0, 1], or a Picture.
+            image: A path, bytes or stream of an image file, a PIL image, a uint8 array, a float tensor, or a Picture.
             quality: 1..100.
             strip: Leave out the ICC profile, EXIF and XMP.
             convert: Allow what would change the picture: 16 bits to 8, CMYK to RGB, the first frame of an animation.
@@ -71,6 +92,8 @@ class BaseCodec(ExactEncoder[A]):
             priority: Which part of the picture has the quality; the rest has a lower one. Not beside `generative`.
             preview: Store a thumbnail of at most this many bytes, 1 to 4,096.
             lossless: Keep every sample (`encode_exact`). "auto" does so for what `quality` would spoil or make larger.
+            effort: 1..9. From 6 on the latents are fitted to this image, in seconds; see semcomp/pipeline/effort.py.
+            on_progress: Hears how many steps of an effort above 5 are done, and how many there are.
 
         Returns:
             The `.semc` file.
@@ -78,29 +101,26 @@ class BaseCodec(ExactEncoder[A]):
         Raises:
             FileError: The image cannot be read. A missing one is a MissingFileError, which is also a FileNotFoundError.
             ImageError: The image cannot be encoded as it is.
-            TargetError: The quality is not an integer from 1 to 100.
+            TargetError: The quality is not an integer from 1 to 100, or the effort not one that fits.
 
         Warns:
             SemcompWarning: The picture is not of a kind that the codec can do, and has lost a lot.
 
         Example:
             >>> import semcomp
-            >>> data = semcomp.load().encode("examples/photo.png", quality=30)
-            >>> data[:4]
+            >>> semcomp.load().encode("examples/photo.png", quality=30)[:4]
             b'\x89SMC'
         """
         _check_quality(quality)
         if lossless:
-            refuse_changes(convert=convert, convert_colour=convert_colour, generative=generative, priority=priority)
+            changes = {"convert": convert, "convert_colour": convert_colour, "effort": effort > DEFAULT_EFFORT}
+            refuse_changes(**changes, generative=generative, priority=priority)
             return self._exactly(image, lossless, quality, {"strip": strip, "semantics": semantics, "preview": preview})
         picture = self._picture(image, convert, convert_colour, keep_hidden_colour)
-        y, plan = self._chosen(picture, generative, priority)
-        symbols, y_hat = self._quantized(y, picture, quality, plan)
-        if plan is None and priority is None:
-            self._check_loss(picture, y_hat, quality)
-        return self.pack(
-            picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan, preview=preview
-        )
+        chosen = self._chosen(picture, generative, priority, effort)
+        symbols, y_hat = self._quantized(chosen, quality, effort, on_progress)
+        self._check_loss(chosen, y_hat, quality)
+        return self._packed(chosen, symbols, quality, strip, semantics, preview)
 
     def encode_to(
         self,
@@ -117,6 +137,8 @@ class BaseCodec(ExactEncoder[A]):
         generative: "GenerativeLike | None" = None,
         priority: "PriorityLike | None" = None,
         preview: int | None = None,
+        effort: int = DEFAULT_EFFORT,
+        on_progress: Progress = no_progress,
     ) -> Encoded:
         """Search the qualities for a target. Exactly one of `bpp`, `max_bytes` and `psnr` is given.
 
@@ -128,6 +150,7 @@ class BaseCodec(ExactEncoder[A]):
             max_bytes: Largest size of the whole file, in bytes.
             psnr: Least PSNR of what the file decodes to without a generator, in dB. The smallest file that reaches it
                 is returned.
+            effort: As for `encode`. Above 5 up to three qualities are fitted, near the one that effort 5 takes.
 
         Returns:
             The file, its quality, its size in bits per pixel, and its PSNR where that was the target.
@@ -148,54 +171,99 @@ class BaseCodec(ExactEncoder[A]):
         """
         _check_targets(bpp=bpp, max_bytes=max_bytes, psnr=psnr)
         picture = self._picture(image, convert, convert_colour, keep_hidden_colour)
+        chosen = self._chosen(picture, generative, priority, effort)
         size = max_bytes if bpp is None else bpp * picture.height * picture.width / 8
         target = Target(psnr_db=psnr, max_bytes=size)
-        return self._searched(
-            picture, target, strip=strip, semantics=semantics, generative=generative, priority=priority, preview=preview
-        )
+        best = self._searched(chosen, target, effort, on_progress, strip=strip, semantics=semantics, preview=preview)
+        if psnr is None and may_be_unsuited(picture):
+            _, y_hat = self._quantized(chosen, best.quality, min(effort, DEFAULT_EFFORT))
+            self._check_loss(chosen, y_hat, best.quality)
+        return best
 
     def _searched(
         self,
-        picture: Picture,
+        chosen: Chosen[A],
         target: Target,
+        effort: int,
+        on_progress: Progress,
         *,
         strip: bool,
         semantics: "SemanticsLike | None",
-        generative: "GenerativeLike | None",
-        priority: "PriorityLike | None",
         preview: int | None,
     ) -> Encoded:
-        """The best file of a picture for a target. The analysis runs once."""
-        height, width = picture.height, picture.width
-        y, plan = self._chosen(picture, generative, priority)
-        keep = None if plan is None else plan.keep
+        """The best file of a picture for a target."""
+        picture = chosen.picture
+        pixels = picture.height * picture.width
+        refines = effort_of(effort).steps > 0
 
-        def attempt(quality: int) -> Encoded:
-            symbols, y_hat = self.coder.quantize(y, height=height, width=width, quality=quality, keep=keep)
-            data = self.pack(
-                picture, symbols, quality=quality, strip=strip, semantics=semantics, plan=plan, preview=preview
-            )
+        def attempt(quality: int, effort: int = min(effort, DEFAULT_EFFORT)) -> Encoded:
+            symbols, y_hat = self._quantized(chosen, quality, effort, on_progress)
+            data = self._packed(chosen, symbols, quality, strip, semantics, preview)
             db = None
-            if target.psnr_db is not None:
+            if refines or target.psnr_db is not None:
                 db = psnr_db(picture.pixels, self._decoded(picture, y_hat, quality))
-            return Encoded(data=data, quality=quality, bpp=8 * len(data) / (height * width), psnr_db=db)
+            return Encoded(data=data, quality=quality, bpp=8 * len(data) / pixels, psnr_db=db)
 
-        best = search(attempt, target, pixels=height * width)
-        if target.psnr_db is None and plan is None and priority is None and may_be_unsuited(picture):
-            _, y_hat = self.coder.quantize(y, height=height, width=width, quality=best.quality)
-            self._check_loss(picture, y_hat, best.quality)
-        return best
+        if not refines:
+            return search(attempt, target, pixels=pixels)
+        return search_refined(attempt, lambda quality: attempt(quality, effort), target, pixels=pixels)
 
     def _chosen(
-        self, picture: Picture, generative: "GenerativeLike | None", priority: "PriorityLike | None"
-    ) -> "tuple[A, GenerativePlan | None]":
+        self,
+        picture: Picture,
+        generative: "GenerativeLike | None",
+        priority: "PriorityLike | None",
+        effort: int = DEFAULT_EFFORT,
+    ) -> Chosen[A]:
         """The analysis that is coded, and what the file holds for a generator."""
         if generative is not None and priority is not None:
             raise TargetError("give either generative or priority: one drops the rest, the other codes it")
+        if effort_of(effort).steps and generative is not None:
+            raise TargetError(
+                f"an effort of {effort} fits latents to the faithful decoder, and generators have learned the latents "
+                f"of the others: give an effort of at most {DEFAULT_EFFORT} beside generative"
+            )
         y = self.analyse(picture)
         if priority is not None:
-            y = priority.weighted(self, picture, y)
-        return y, None if generative is None else generative.plan(self, picture, y)
+            return Chosen(picture=picture, y=priority.weighted(self, picture, y), whole=y)
+        return Chosen(picture=picture, y=y, plan=None if generative is None else generative.plan(self, picture, y))
+
+    def _quantized(
+        self, chosen: Chosen[A], quality: int, effort: int, on_progress: Progress = no_progress
+    ) -> tuple[Symbols, A]:
+        """The symbols of an effort, and their y_hat."""
+        meaning, picture = effort_of(effort), chosen.picture
+        plain = self.coder.quantize(
+            chosen.y,
+            height=picture.height,
+            width=picture.width,
+            quality=quality,
+            optimise=meaning.optimise,
+            keep=chosen.keep,
+        )
+        if not meaning.steps:
+            return plain
+        return self.refine(chosen, plain, quality=quality, steps=meaning.steps, on_progress=on_progress)
+
+    def refine(
+        self, chosen: Chosen[A], plain: tuple[Symbols, A], *, quality: int, steps: int, on_progress: Progress
+    ) -> tuple[Symbols, A]:
+        """Fit the symbols to the picture. A client without gradients always raises ModelError.
+
+        Args:
+            chosen: The picture and its analysis. Nothing of it is dropped for a generator.
+            plain: Symbols of effort 5, and their y_hat.
+            quality: 1..100.
+            steps: Steps of the search.
+            on_progress: Hears of every step.
+
+        Returns:
+            Better symbols and their y_hat, or `plain` where none were found.
+        """
+        raise ModelError(
+            f"this client computes no gradients and encodes with an effort of at most {DEFAULT_EFFORT}; encode with "
+            "the library for more"
+        )
 
     def _exactly(self, image: ImageLike, lossless: Lossless, quality: int, options: dict[str, Any]) -> bytes:
         if lossless not in (True, "auto"):
@@ -217,20 +285,36 @@ class BaseCodec(ExactEncoder[A]):
         more: Sequence[Chunk] = (),
     ) -> bytes:
         _check_quality(quality)
-        symbols, _ = self._quantized(self.analyse(picture), picture, quality, None)
+        symbols, _ = self._quantized(Chosen(picture=picture, y=self.analyse(picture)), quality, DEFAULT_EFFORT)
         return self.pack(
             picture, symbols, quality=quality, strip=strip, semantics=semantics, preview=preview, more=more
         )
 
-    def _quantized(self, y: A, picture: Picture, quality: int, plan: "GenerativePlan | None") -> tuple[Symbols, A]:
-        """Symbols and y_hat of the positions that are kept."""
-        keep = None if plan is None else plan.keep
-        return self.coder.quantize(y, height=picture.height, width=picture.width, quality=quality, keep=keep)
-
-    def _check_loss(self, picture: Picture, y_hat: A, quality: int) -> None:
+    def _check_loss(self, chosen: Chosen[A], y_hat: A, quality: int) -> None:
         """Warn where a picture that may not be a photo has lost a lot. Photos are not decoded for this."""
-        if may_be_unsuited(picture):
-            warn_of_loss(picture, self._decoded(picture, y_hat, quality), quality=quality)
+        if chosen.plan is None and chosen.whole is None and may_be_unsuited(chosen.picture):
+            decoded = self._decoded(chosen.picture, y_hat, quality)
+            warn_of_loss(chosen.picture, decoded, quality=quality)
+
+    def _packed(
+        self,
+        chosen: Chosen[A],
+        symbols: Symbols,
+        quality: int,
+        strip: bool,
+        semantics: "SemanticsLike | None",
+        preview: int | None,
+    ) -> bytes:
+        """The file of what was chosen."""
+        return self.pack(
+            chosen.picture,
+            symbols,
+            quality=quality,
+            strip=strip,
+            semantics=semantics,
+            plan=chosen.plan,
+            preview=preview,
+        )
 
     def _decoded(self, picture: Picture, y_hat: A, quality: int) -> NDArray[np.uint8]:
         """The pixels that `decode` gives: uint8 (height, width, 3), grey where the picture is."""

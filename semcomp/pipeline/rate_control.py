@@ -20,6 +20,8 @@ SCANNED_PIXELS = 1 << 16
 TINY_PIXELS = 1 << 12
 """Up to this size every quality is tried before a target is refused."""
 COARSE = 5
+TRIES = 3
+"""Qualities that are tried with an effort above 5."""
 ROUNDING_DB = 0.05
 """PSNR may fall by this much from one quality to a higher one and still counts as growing."""
 NEAR_DB, NEAR_BYTES = 3.0, 1.25
@@ -37,7 +39,7 @@ class Encoded:
     bpp: float
     """Bits of the file per pixel."""
     psnr_db: float | None
-    """PSNR against the input. None where the target is a size, because it was not computed."""
+    """PSNR against the input. None where the target is a size and the effort at most 5: it was not computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,13 @@ class Target:
             "picture, or strip its metadata"
         )
 
+    def moved(self, plain: Encoded, fitted: Encoded) -> Target:
+        """What a plain file has to meet so that the fitted one of its quality meets this target."""
+        if self.psnr_db is not None:
+            return Target(psnr_db=self.psnr_db + _db(plain) - _db(fitted))
+        assert self.max_bytes is not None
+        return Target(max_bytes=self.max_bytes * len(plain.data) / len(fitted.data))
+
     def _excess(self, encoded: Encoded) -> float:
         if self.psnr_db is not None:
             return self.psnr_db - _db(encoded)
@@ -131,6 +140,51 @@ def search(attempt: Callable[[int], Encoded], target: Target, *, pixels: int) ->
     if not target.met_by(best):
         raise target.missed(best)
     return best
+
+
+def search_refined(
+    plain: Callable[[int], Encoded], fitted: Callable[[int], Encoded], target: Target, *, pixels: int
+) -> Encoded:
+    """Find the best file that meets a target where an attempt takes seconds.
+
+    Fitted files have other sizes and PSNR than plain ones of their quality, by about the same factor at the next
+    quality. So plain files, which are quick, say which quality to try next.
+
+    Args:
+        plain: Makes the file of a quality with effort 5, with its PSNR.
+        fitted: Makes the file of a quality with a higher effort, with its PSNR. It is called at most TRIES times.
+        target: What the file has to meet.
+        pixels: As for `search`.
+
+    Returns:
+        The file of the lowest size for a PSNR, of the highest PSNR for a size.
+
+    Raises:
+        TargetError: No quality meets the target with effort 5.
+    """
+    known: dict[int, Encoded] = {}
+
+    def remembered(quality: int) -> Encoded:
+        if quality not in known:
+            known[quality] = plain(quality)
+        return known[quality]
+
+    best = search(remembered, target, pixels=pixels)
+    quality, tried = best.quality, set[int]()
+    while quality not in tried and len(tried) < TRIES:
+        tried.add(quality)
+        made = fitted(quality)
+        if target.met_by(made) and _gain(made, target) > _gain(best, target):
+            best = made
+        try:
+            quality = search(remembered, target.moved(remembered(quality), made), pixels=pixels).quality
+        except TargetError:
+            break
+    return best
+
+
+def _gain(encoded: Encoded, target: Target) -> float:
+    return _db(encoded) if target.psnr_db is None else -len(encoded.data)
 
 
 def _best(tried: Iterable[Encoded], target: Target) -> Encoded:

@@ -14,7 +14,20 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks import common, exactness, fuzz, generative, labelmap, memory, rate, realism, recognition, scaling, speed
+from benchmarks import (
+    common,
+    effort,
+    exactness,
+    fuzz,
+    generative,
+    labelmap,
+    memory,
+    rate,
+    realism,
+    recognition,
+    scaling,
+    speed,
+)
 from benchmarks.scenes import find_scenes
 from benchmarks.sheets import HEADING
 from semcomp.bitstream.container import read
@@ -61,6 +74,15 @@ def photos(photo: NDArray[np.uint8], tmp_path: Path) -> Path:
 
 def failed(result: dict[str, Any]) -> list[str]:
     return [check["name"] for check in result["checks"] if not check["passed"]]
+
+
+def test_effort(run: Run, photos: Path) -> None:
+    result = run(effort.main, str(photos), "--efforts", "6", "--qualities", "30", "60", "--side", "64")
+    assert result["photos"] == 2 and set(result["figures"]) == {"5", "6"}
+    five, six = result["figures"]["5"], result["figures"]["6"]
+    assert five["bd_rate"] == 0 and five["worst_cost"] == 0
+    assert six["worst_cost"] <= 0 and six["seconds"] > five["seconds"] > 0
+    assert result["curves"]["6"]["setting"] == [30, 60]
 
 
 def test_rate(run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

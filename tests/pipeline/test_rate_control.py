@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from semcomp import SemcompWarning, TargetError
 from semcomp.codec.codec import Codec
-from semcomp.pipeline.rate_control import SCANNED_PIXELS, Encoded, Target, search
+from semcomp.pipeline.rate_control import SCANNED_PIXELS, TRIES, Encoded, Target, search, search_refined
 
 
 def attempts(sizes: list[int], db: list[float]) -> Callable[[int], Encoded]:
@@ -134,3 +134,24 @@ def test_a_checkerboard_says_what_it_can_reach(codec: Codec) -> None:
 def test_targets_that_make_no_sense_are_refused(codec: Codec, targets: dict[str, float], message: str) -> None:
     with pytest.raises(TargetError, match=message):
         codec.encode_to(np.zeros((8, 8, 3), np.uint8), **targets)  # type: ignore[arg-type]
+
+
+def fitted(sizes: list[int], db: list[float]) -> Mock:
+    """Files of a high effort: 10 % larger, and 1 dB better."""
+    return Mock(side_effect=attempts([size * 11 // 10 for size in sizes], [value + 1 for value in db]))
+
+
+def test_a_high_effort_moves_to_the_quality_whose_fitted_file_meets_the_target() -> None:
+    sizes, db = [100 + 4 * quality for quality in range(100)], [20 + 0.1 * quality for quality in range(100)]
+    slow = fitted(sizes, db)
+    best = search_refined(attempts(sizes, db), slow, Target(max_bytes=300.0), pixels=1 << 20)
+    assert best.quality == 44 and len(best.data) == 299 and slow.call_count <= TRIES  # plain: quality 51
+    best = search_refined(attempts(sizes, db), fitted(sizes, db), Target(psnr_db=25.0), pixels=1 << 20)
+    assert best.quality == 41 and len(best.data) == 286  # plain: quality 51 and 300 bytes
+
+
+def test_a_high_effort_keeps_the_plain_file_where_no_fitted_one_is_better() -> None:
+    sizes, db = [100 + 4 * quality for quality in range(100)], [20 + 0.1 * quality for quality in range(100)]
+    worse = attempts([2 * size for size in sizes], db)
+    best = search_refined(attempts(sizes, db), worse, Target(psnr_db=25.0), pixels=1 << 20)
+    assert best.quality == 51 and len(best.data) == 300

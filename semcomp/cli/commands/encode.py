@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from semcomp.cli import generative_options, jpeg_output, lossless_options
+from semcomp.cli import effort_option, generative_options, jpeg_output, lossless_options
 from semcomp.cli.argument_types import SEMANTICS, semantics_kinds, tag, whole_number
 from semcomp.cli.batch import codec_of, run_batch
 from semcomp.cli.exit_codes import UsageError
@@ -40,6 +40,7 @@ examples:
   semcomp encode 'photos/**/*.png' -o out/ -j 4     the tree below photos/, mirrored into out/
   semcomp encode photos/ --max-bytes 20k            each file at most 20,000 bytes (20Ki: 20,480)
   semcomp encode photo.png --psnr 36                the smallest file of at least 36 dB
+  semcomp encode photo.png --effort 9               a better file in half a minute a megapixel
   cat photo.png | semcomp encode - > photo.semc
   semcomp encode scan.png --lossless                every sample exactly; 8 or 16 bits, grey or RGB
   semcomp encode shots/ --lossless auto             exact where the lossy codec would spoil a drawing or be larger
@@ -62,6 +63,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         description="Compress images into .semc files. No option is needed.",
     )
     _add_semantics_options(parser)
+    effort_option.add(parser)
     parser.add_argument(
         "--preview",
         nargs="?",
@@ -111,6 +113,7 @@ def run(options: Namespace) -> int:
     check_semantics(options, len(plan.jobs) + len(plan.unusable))
     generative_options.check(options, len(plan.jobs) + len(plan.unusable))
     lossless_options.check(options)
+    effort_option.check(options)
     return run_batch(encode_one, plan, options, keys=KEYS)
 
 
@@ -190,11 +193,14 @@ def encode_with_target(
     if (semantics := semantics_of(options)) is not None:
         more["semantics"] = semantics
     more |= generative_options.part_arguments(options, on_found)
-    if target:
-        encoded = codec.encode_to(picture, **more, **target)
-        return encoded.data, encoded.quality, encoded.psnr_db
-    quality = options.quality or (generative_options.QUALITY if getattr(options, "mode", "") == "generative" else 50)
-    return codec.encode(picture, quality=quality, **more), quality, None
+    with effort_option.arguments(options) as effort:
+        more |= effort
+        if target:
+            encoded = codec.encode_to(picture, **more, **target)
+            return encoded.data, encoded.quality, encoded.psnr_db
+        usual = generative_options.QUALITY if getattr(options, "mode", "") == "generative" else 50
+        quality = options.quality or usual
+        return codec.encode(picture, quality=quality, **more), quality, None
 
 
 def check_semantics(options: Namespace, inputs: int) -> None:

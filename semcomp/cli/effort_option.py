@@ -1,0 +1,67 @@
+"""--effort of `encode`: the option, what it excludes, and a progress bar for what takes seconds within one file."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from semcomp.cli import generative_options, lossless_options
+from semcomp.cli.argument_types import whole_number
+from semcomp.cli.exit_codes import UsageError
+
+DEFAULT = 5
+
+
+def add(parser: ArgumentParser) -> None:
+    """Add --effort."""
+    parser.add_argument(
+        "--effort",
+        type=whole_number(1, 9, "effort"),
+        default=DEFAULT,
+        metavar="1..9",
+        help=f"6 to 9 fit the file to its picture, in seconds; 1 does not even weigh bits against error ({DEFAULT})",
+    )
+
+
+def check(options: Namespace) -> None:
+    """UsageError where something else than the faithful decoder will read the file, or nothing is left to fit."""
+    if options.effort <= DEFAULT:
+        return
+    if generative_options.is_generative(options):
+        raise UsageError(
+            f"--effort {options.effort} fits the file to the faithful decoder, and generators have learned other "
+            "latents: leave --effort out, or do without --mode generative and --drop"
+        )
+    if lossless_options.is_lossless(options):
+        raise UsageError(
+            f"--effort {options.effort} fits lossy files, and --lossless and --near keep the pixels: leave one out"
+        )
+
+
+@contextmanager
+def arguments(options: Namespace) -> Iterator[dict[str, Any]]:
+    """Yield the arguments of `Codec.encode` for the effort, and show its steps on a terminal while the body runs.
+
+    The bar stays away with --quiet, with several processes, and where stderr is not a terminal.
+    """
+    effort = getattr(options, "effort", DEFAULT)
+    if effort == DEFAULT:
+        yield {}
+        return
+    if effort < DEFAULT or options.quiet or options.jobs != 1 or not sys.stderr.isatty():
+        yield {"effort": effort}
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=f"effort {effort}", unit="step", file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
+
+        def heard(done: int, total: int) -> None:
+            if done < bar.n:  # the next quality of a target
+                bar.reset()
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield {"effort": effort, "on_progress": heard}

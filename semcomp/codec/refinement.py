@@ -1,0 +1,91 @@
+"""Symbols of high effort: what the descent finds, if it is better than what rounding gives.
+
+The ordinary encoder chooses the symbols of effort 5 first. The descent then moves the latents, and the ordinary encoder
+rounds them once more. Both are decoded, and the one with the lower bits + lmbda * squared error is kept. The
+coded stream gives the bits, and the decoded pixels give the error, so high effort is never worse than effort 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from semcomp.codec.descent import Descent, Schedule, Task
+from semcomp.codec.latent_coder import LatentCoder
+from semcomp.pipeline.effort import Progress
+from semcomp.types import STRIDE_Y, Symbols
+
+Quantized = tuple[Symbols, Tensor]
+"""Symbols, and the y_hat that a decoder makes of them."""
+Pixels = NDArray[np.uint8]
+"""(height, width, 3)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refinement:
+    """One picture at one quality."""
+
+    coder: LatentCoder
+    descent: Descent
+    pixels: Pixels
+    quality: int
+    decode: Callable[[Tensor], Pixels]
+    """The pixels that a decoder makes of y_hat."""
+    free: NDArray[np.bool_] | None = None
+    """bool (rows, columns) of y: positions that may change, and whose pixels count. None for all."""
+
+    @torch.inference_mode()
+    def better(self, y: Tensor, plain: Quantized, *, steps: int, on_progress: Progress) -> Quantized:
+        """Fit the latents.
+
+        Args:
+            y: The analysis (1, M, 4a, 4b).
+            plain: What effort 5 gives for it.
+            steps: Steps of the descent.
+            on_progress: Hears of every step.
+
+        Returns:
+            The symbols and their y_hat, or `plain` where nothing better was found.
+        """
+        height, width = self.pixels.shape[:2]
+        rows, columns = plain[1].shape[-2:]
+        scaled, z_hat = self.coder.scaled(y, quality=self.quality)
+        movable = self.coder.kept(self.free, scaled.shape)
+        if movable is not None:
+            still = self.coder.unrounded(plain, scaled, quality=self.quality)
+            scaled = torch.where(movable, scaled, still)
+        task = Task(
+            pixels=torch.from_numpy(self.pixels),
+            quality=self.quality,
+            scaled=scaled,
+            z_hat=z_hat,
+            usable=self.coder.usable(scaled.shape, rows, columns, None),
+            free=movable,
+        )
+        found = self.descent.run(task, Schedule(steps=steps), on_progress)
+        candidate = self.coder.choose(found, z_hat, height=height, width=width, quality=self.quality, optimise=False)
+        return candidate if self.cost(candidate) < self.cost(plain) else plain
+
+    def cost(self, quantized: Quantized) -> float:
+        """Bits of the stream + lmbda * squared error, which is on the 0-255 scale and averaged over the colours."""
+        symbols, y_hat = quantized
+        lmbda = float(self.coder.network.lmbda(torch.tensor([self.quality])))
+        error = sum_of_squares(self.pixels, self.decode(y_hat), self.free)
+        return 8 * len(self.coder.write(symbols, quality=self.quality)) + lmbda * error / 3
+
+
+def sum_of_squares(pixels: Pixels, decoded: Pixels, free: NDArray[np.bool_] | None = None) -> float:
+    """Squared error over the pixels of the positions that are `free`, bool (rows, columns)."""
+    total, width = 0, pixels.shape[1]
+    for top in range(0, len(pixels), STRIDE_Y):
+        rows = slice(top, top + STRIDE_Y)
+        squares = np.square(pixels[rows].astype(np.int64) - decoded[rows]).sum(2)
+        if free is not None:
+            squares = squares[:, np.repeat(free[top // STRIDE_Y], STRIDE_Y)[:width]]
+        total += int(squares.sum())
+    return float(total)
