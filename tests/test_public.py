@@ -67,6 +67,8 @@ def test_all_errors_derive_from_one() -> None:
         ("import semcomp.pillow", ("torch", "numpy")),
         ("import semcomp.imaging.picture", ("torch",)),
         ("import semcomp.bitstream.frequency_tables, semcomp.bitstream.symbol_stream", ("torch",)),
+        ("import semcomp.storage.files, semcomp.storage.listing, semcomp.weights.hub", ("torch", "numpy", "fsspec")),
+        ("import semcomp.scale.run, semcomp.cli.commands.map", ("torch", "numpy", "pyarrow", "ray", "fsspec")),
         ("import semcomp.edge", ("torch", "safetensors", "onnxruntime")),
     ],
 )

@@ -37,6 +37,16 @@ class Summary:
     """Largest memory of a worker, in MiB."""
 
 
+def usual_block(files: int, workers: int) -> int:
+    """Return the files of a block for a run: 1,000, or fewer so that every worker has four blocks.
+
+    Example:
+        >>> usual_block(100_000, 8), usual_block(500, 8), usual_block(3, 8)
+        (1000, 16, 1)
+    """
+    return max(1, min(BLOCK, -(-files // (4 * workers))))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Progress:
     """How far a run is."""
@@ -57,7 +67,7 @@ def map_files(
     engine: str = "processes",
     workers: int = 1,
     address: str | None = None,
-    block: int = BLOCK,
+    block: int | None = None,
     retry: bool = False,
     force: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -73,7 +83,7 @@ def map_files(
         engine: "processes" or "ray".
         workers: The number of processes, or the largest number of Ray's workers.
         address: The Ray cluster; None starts Ray on this machine.
-        block: Files of a block.
+        block: Files of a block. None is 1,000, or fewer where every worker should have several blocks.
         retry: Do blocks again in which a file failed.
         force: Remove the rows that are there.
         on_progress: Called after every block.
@@ -89,7 +99,8 @@ def map_files(
         raise TargetError(f"{engine!r} is not an engine: choose one of {', '.join(ENGINES)}")
     began, folder = time.perf_counter(), RunFolder(output)
     folder.begin(task, force=force)
-    folder.add_inputs(inputs, task=task, block=block)
+    found = list(inputs)
+    folder.add_inputs(found, task=task, block=block or usual_block(len(found), workers))
     blocks, finished = folder.blocks(), folder.finished()
     if retry:
         finished -= folder.failed_blocks()

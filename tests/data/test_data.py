@@ -117,6 +117,17 @@ def test_shards_are_read_in_order_and_every_worker_has_its_own(shards: Path) -> 
     assert first["cls"] == b"0" and first["width"] == 20
 
 
+def test_ranks_share_the_shards(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
+    found = []
+    for rank in range(3):
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
+        found.append([sample["key"] for sample in SemcStream(f"{shards}/*.tar", fields=(), shuffle=5)])
+    assert [len(keys) for keys in found] == [10, 5, 5]
+    assert sorted(key for keys in found for key in keys) == [f"{number:02}" for number in range(20)]
+
+
 def test_shuffling_is_repeatable_and_changes_with_the_epoch(shards: Path) -> None:
     stream = SemcStream(f"{shards}/*.tar", fields=(), shuffle=7, seed=3)
     first, again = [s["key"] for s in stream], [s["key"] for s in stream]

@@ -59,7 +59,7 @@ def _add_run_options(parser: ArgumentParser) -> None:
     )
     group.add_argument("--address", metavar="ADDRESS", help="Ray cluster: auto, or ray://HOST:10001 (this machine)")
     group.add_argument(
-        "--block", type=whole_number(1, 10**6, "block"), default=1000, metavar="N", help="files of a block (1000)"
+        "--block", type=whole_number(1, 10**6, "block"), metavar="N", help="files of a block (1000, or fewer)"
     )
     group.add_argument("--retry", action="store_true", help="do blocks again in which a file failed")
     group.add_argument("-f", "--force", action="store_true", help="remove the rows that are there, and begin again")
