@@ -237,13 +237,13 @@ $(VENV)/.export: $(VENV)/.core
 	touch $@
 
 out/edge/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
-	$(BIN)/semcomp export onnx -o out/edge --force
+	$(BIN)/semcomp export onnx -o out/edge --generators all --force
 
 # Photos that set the scales of the int8 graphs; none of those that figures come from.
 CALIBRATION ?= data/photos
 
 out/edge8/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
-	$(BIN)/semcomp export onnx -o out/edge8 --int8 --calibration $(CALIBRATION) --force
+	$(BIN)/semcomp export onnx -o out/edge8 --generators all --int8 --calibration $(CALIBRATION) --force
 
 $(EDGE_VENV)/.client: constraints.txt
 	test -x $(EDGE_VENV)/bin/python || $(PYTHON) -m venv $(EDGE_VENV)

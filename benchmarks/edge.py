@@ -7,8 +7,8 @@ encoders chose differently are shown as well: the mean path is float, and any ch
 
 With --int8, the graphs of that folder are compared with the others too (edge_int8.py).
 
-The graphs must be there: semcomp export onnx -o out/edge
-and for --int8: semcomp export onnx -o out/edge8 --int8 --calibration data/photos
+The graphs must be there: semcomp export onnx -o out/edge --generators all
+and for --int8: semcomp export onnx -o out/edge8 --int8 --generators all --calibration data/photos
 """
 
 import argparse

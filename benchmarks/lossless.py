@@ -1,4 +1,4 @@
-"""Lossless coding beside PNG, WebP, JPEG-LS and JPEG XL: bits per sub-pixel of real files, and speed.
+"""Lossless coding beside PNG, WebP, JPEG-LS, JPEG XL and FLIF: bits per sub-pixel of real files, and speed.
 
 Every file is decoded again and compared with its photo. A rate is all bytes of all photos over all their sub-pixels
 (samples: three a pixel in colour). Speed is megapixels per second of processor time, so that other work on the machine
@@ -6,7 +6,11 @@ does not count. The rivals run on one thread.
 """
 
 import argparse
+import io
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +24,8 @@ from PIL import Image
 from benchmarks import common
 from benchmarks.common import Check, at_most
 from semcomp.errors import MissingExtraError
+from semcomp.imaging.deep import deep_png
+from semcomp.imaging.exact import exact_picture
 from semcomp.lossless.model import LosslessModel, load_model
 from semcomp.lossless.stream import decode_lossless, encode_lossless
 
@@ -59,7 +65,31 @@ def rivals() -> list[Codec]:
             imagecodecs.webp_decode,
         ),
         *(jpeg_xl(effort) for effort in (3, 7, 9)),
+        *([Codec("FLIF", _flif, _unflif)] if shutil.which("flif") else []),
     ]
+
+
+def _flif(pixels: NDArray[Any]) -> bytes:
+    """The command flif, which Debian has. Its time is not measured: it runs in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "a.png"), Path(folder, "a.flif")
+        source.write_bytes(deep_png(pixels) if pixels.dtype == np.uint16 else _png(pixels))
+        subprocess.run(["flif", "-e", "-Q100", source, target], check=True, capture_output=True)
+        return target.read_bytes()
+
+
+def _unflif(data: bytes) -> NDArray[Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "a.flif"), Path(folder, "a.png")
+        source.write_bytes(data)
+        subprocess.run(["flif", "-d", source, target], check=True, capture_output=True)
+        return exact_picture(target).pixels
+
+
+def _png(pixels: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def ours(model: LosslessModel, *, on_numpy: bool) -> Codec:
@@ -122,7 +152,10 @@ def read_photos(options: argparse.Namespace) -> tuple[list[str], list[NDArray[An
     """Names and pixels of the photos, evenly spaced where there are more than asked for."""
     paths = common.find_photos(options.photos)
     paths = common.spread(paths, options.limit) if options.limit else paths
-    pixels = [np.asarray(Image.open(path).convert("L" if options.grey else "RGB")) for path in paths]
+    if options.deep:
+        pixels: list[NDArray[Any]] = [exact_picture(path).pixels for path in paths]
+    else:
+        pixels = [np.asarray(Image.open(path).convert("L" if options.grey else "RGB")) for path in paths]
     return [path.name for path in paths], pixels
 
 
@@ -133,6 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("photos", nargs="+", type=Path, help="lossless photos, or folders of them")
     parser.add_argument("--limit", type=int, metavar="N", help="measure at most N photos, evenly spaced")
     parser.add_argument("--grey", action="store_true", help="measure the photos in grey")
+    parser.add_argument("--deep", action="store_true", help="read every sample of 16-bit files; WebP is left out")
     parser.add_argument("--threads", type=int, default=1, help="threads of semcomp (default: 1)")
     parser.add_argument("--numpy", action="store_true", help="measure semcomp without torch too")
     parser.add_argument("--alone", action="store_true", help="leave the rivals out")
@@ -149,7 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     model = load_model(options.model)
     codecs = [ours(model, on_numpy=False)]
     codecs += [ours(model, on_numpy=True)] if options.numpy else []
-    codecs += [] if options.alone else rivals()
+    codecs += [] if options.alone else [rival for rival in rivals() if not (options.deep and "WebP" in rival.name)]
     names, photos = read_photos(options)
     rows: dict[str, list[dict[str, float]]] = {codec.name: [] for codec in codecs}
     for pixels in common.progress(photos, total=len(photos), label="photos", options=options):

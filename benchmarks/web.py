@@ -5,7 +5,8 @@ onnxruntime (semcomp.edge) and in Chromium, and every differing symbol and table
 A photo of 768 x 512 pixels is encoded and decoded for the clock, after two rounds that warm up; one of 12
 megapixels has to work, or be refused in words.
 
-Needs Chromium, node, the modules of examples/web (make bench-web) and the graphs: semcomp export onnx -o out/edge
+Needs Chromium, node, the modules of examples/web (make bench-web) and the graphs:
+semcomp export onnx -o out/edge --generators all
 """
 
 import json

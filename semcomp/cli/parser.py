@@ -24,6 +24,8 @@ COMMANDS = {
     "models": "the codecs, heads and generators at hand",
     "push": 'weights with their card to a hub, for semcomp.load("org/name")',
     "export": "ONNX graphs for clients without torch",
+    "desktop": "MIME type, thumbnails, ImageMagick and completions, installed by one command",
+    "completion": "the completion of bash, zsh or fish",
     "doctor": "versions, devices, extras, and a one-second self-test of exactness",
 }
 """Every command in the order of the help, with its line there. Each is a module of `commands` that defines

@@ -110,7 +110,7 @@ PARTS: dict[str, Callable[[Codec], list[Part]]] = {
     "mean": entropy_parts.mean,
     "synthesis": _synthesis,
 }
-"""Parts of the codec by name, and the graphs of each. Besides them there are "generator" and "heads"."""
+"""Parts of the codec by name, and the graphs of each. Besides them there are "heads", "lossless" and generators."""
 
 
 def label_map_part(classes: int) -> Part:

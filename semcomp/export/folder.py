@@ -33,7 +33,9 @@ from semcomp.semantics.limits import NO_LIMITS
 
 TABLES = "tables.safetensors"
 EXPORTERS = ("torch", "onnx", "onnxscript")
-ALL_PARTS = (*PARTS, "generator", "heads", "lossless")
+ALL_PARTS = (*PARTS, "heads", "lossless")
+ALL_GENERATORS = "all"
+"""Stands for every generator inside the package where names of generators are asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ def export_onnx(
     model: str = "base",
     parts: Sequence[str] = ALL_PARTS,
     heads: Sequence[str] | None = None,
-    generators: Sequence[str] | None = None,
+    generators: Sequence[str] = (),
     int8: bool = False,
     calibration: str | Path | None = None,
     lossless_weights: str | Path | None = None,
@@ -68,7 +70,8 @@ def export_onnx(
         model: Name or file of the codec.
         parts: Names of ALL_PARTS.
         heads: Names or files of heads. None takes all that are installed.
-        generators: Names or files of generators. None takes all inside the package.
+        generators: Names or files of generators, or ["all"] for those inside the package. A client needs none to decode
+            faithfully, and each adds 4 MB.
         int8: Quantize analysis, synthesis and heads.
         calibration: Folder of photos that calibrate int8. None takes the sample photo of the package.
         lossless_weights: File of the lossless networks. None takes those inside the package, where there are any.
@@ -91,7 +94,7 @@ def export_onnx(
     _check_request(folder, parts, force)
     codec = load(model)
     chosen = _heads(codec, heads) if "heads" in parts else []
-    makers = _generators(codec, generators) if "generator" in parts else []
+    makers = _generators(codec, generators)
     graphs = _graphs(codec, parts, chosen, makers)
     exact = _lossless(lossless_weights) if "lossless" in parts else None
     calibrated = Calibration(codec, calibration) if int8 else None
@@ -218,8 +221,8 @@ def _heads(codec: Codec, names: Sequence[str] | None) -> list[Head]:
     return heads
 
 
-def _generators(codec: Codec, names: Sequence[str] | None) -> list[TrainedGenerator]:
-    makers = [load_generator(name) for name in (generator_names() if names is None else names)]
+def _generators(codec: Codec, names: Sequence[str]) -> list[TrainedGenerator]:
+    makers = [load_generator(name) for name in (generator_names() if tuple(names) == (ALL_GENERATORS,) else names)]
     for maker in makers:
         if maker.info.entropy_id != codec.entropy_id.hex():
             raise ModelError(

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Planes = NDArray[np.int32]
-"""int32 (3, H, W): luma and two colour differences."""
+Planes = NDArray[np.signedinteger[Any]]
+"""(3, H, W): luma and two colour differences, int16 for 8-bit images and int32 for others."""
 
 
 class ColourTransform(IntEnum):
@@ -32,7 +32,8 @@ def forward(rgb: NDArray[np.integer[Any]], transform: ColourTransform) -> Planes
     >>> forward(np.array([[[10, 20, 31]]], np.uint8), ColourTransform.YCOCG)[:, 0, 0].tolist()
     [20, -21, 0]
     """
-    red, green, blue = (rgb[..., channel].astype(np.int32) for channel in range(3))
+    samples: NDArray[Any] = rgb.astype(np.int16 if rgb.dtype == np.uint8 else np.int32)
+    red, green, blue = (samples[..., channel] for channel in range(3))
     if transform is ColourTransform.NONE:
         return np.stack([green, red, blue])
     if transform is ColourTransform.GREEN:
@@ -44,7 +45,7 @@ def forward(rgb: NDArray[np.integer[Any]], transform: ColourTransform) -> Planes
 
 
 def inverse(planes: Planes, transform: ColourTransform) -> Planes:
-    """(3, H, W) planes to (H, W, 3) pixels, int32: :func:`forward` undone."""
+    """(3, H, W) planes to (H, W, 3) pixels of the same type: :func:`forward` undone."""
     luma, first, second = planes
     if transform is ColourTransform.NONE:
         return np.stack([first, luma, second], -1)

@@ -253,8 +253,9 @@ def _colour_fit(xp: Any, values: Any, around: list[Any], nearest: list[Any], k: 
 
 def _error_slope(known: Known, windows: Windows, before: int, channel: int, rows: slice) -> Any:
     """64 times the error that an error of 1 in an earlier plane lets expect, by the errors around, (N,)."""
-    shared = window_sum(known.products[before, channel], windows.chroma, rows)
-    spread = window_sum(known.products[before, before], windows.chroma, rows)
+    band = slice(0, rows.stop - rows.start)
+    shared = window_sum(known.error_products(before, channel, rows), windows.chroma, band)
+    spread = window_sum(known.error_products(before, before, rows), windows.chroma, band)
     quiet = len(windows.chroma) << 2 * (known.bits - 8)
     return slope(known.xp, shared, spread + quiet)
 

@@ -65,15 +65,12 @@ class LumaFit:
         self._curve: dict[str, Any] = {}
         self._step: dict[str, Any] = {}
         for lattice, plane in planes.items():
-            luma = xp.zeros(plane.shape[1:], dtype=wide_kind(xp, bits))
-            luma[:] = plane[0]
+            luma = plane[0]  # of 8 bits: curves and steps fit into its 16
             offsets = _DIAGONAL if target == "11" else _STRAIGHT
             first, second, third, fourth = (_moved(luma, *offset) for offset in offsets)
             across, along = first + second, third + fourth
             self._curve[lattice] = _padded_by_one(xp, 4 * _moved(luma, 0, 0) - across - along)
             self._step[lattice] = _padded_by_one(xp, across - along)
-        self._shared = {lattice: self._curve[lattice] * step for lattice, step in self._step.items()}
-        self._spread = {lattice: step * step for lattice, step in self._step.items()}
 
     def run(self, pixels: tuple[Neighbour, ...], around: Any, k: Any, rows: slice) -> tuple[Any, tuple[Any, ...]]:
         """The prediction's distance from the mean of four, in pixels (N,), and rows of features.
@@ -87,9 +84,10 @@ class LumaFit:
         xp, slopes = self._xp, []
         first, second, third, fourth = (around[number] for number in self._order)
         difference = first + second - third - fourth
+        products, band = self._products(rows), slice(0, rows.stop - rows.start)
         for window in (pixels, pixels[:NEAR]):
             quiet = (256 << 2 * (self._bits - 8)) * len(window)
-            shared, spread = (window_sum(planes, window, rows) for planes in (self._shared, self._spread))
+            shared, spread = (window_sum(planes, window, band) for planes in products)
             slopes.append(slope(xp, shared, spread + quiet, 128))
         wide, near = (one * difference for one in slopes)
         missed: Any = 0
@@ -100,6 +98,15 @@ class LumaFit:
             missed, missed_size = missed + miss, missed_size + xp.abs(miss)
         found = ((wide >> 4) >> k, (near >> 4) >> k, missed >> k, missed_size >> k, *slopes)
         return (wide + 128) >> 8, tuple(xp.clip(one, -_LIMIT, _LIMIT) for one in found)
+
+    def _products(self, rows: slice) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Curve times step and step squared by lattice, padded for the cells of ``rows`` alone."""
+        span, shared, spread = slice(rows.start, rows.stop + 2 * REACH), {}, {}
+        for lattice, step in self._step.items():
+            wide = self._xp.zeros(step[:, span].shape, dtype=wide_kind(self._xp, self._bits))
+            wide[:] = step[:, span]
+            shared[lattice], spread[lattice] = wide * self._curve[lattice][:, span], wide * wide
+        return shared, spread
 
 
 def line(xp: Any, values: Any, over: Any, held: int) -> Any:

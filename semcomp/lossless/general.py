@@ -7,6 +7,9 @@ prediction of the next pixel does. So such an image is stored as a lossless WebP
 from __future__ import annotations
 
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -46,13 +49,21 @@ def encode_general(pixels: Pixels) -> bytes:
 def decode_general(data: bytes, *, width: int, height: int) -> Pixels:
     """The pixels, uint8 (height, width, 3). FormatError for anything but a WebP file of this size."""
     try:
-        with Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
+        with _unlimited(), Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
             if image.size != (width, height):
                 raise FormatError(f"the general coder holds {image.width}x{image.height}, expected {width}x{height}")
             pixels = np.array(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise FormatError(f"the general coder's part cannot be read ({error}); copy the file again") from error
     return pixels
+
+
+@contextmanager
+def _unlimited() -> Iterator[None]:
+    """Silence Pillow's warning of large images: the header of the file promised the size."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
 
 
 def has_webp() -> bool:

@@ -10,15 +10,12 @@ are int16. Planes of 16-bit images are int32.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import combinations_with_replacement
 from typing import Any
 
 from semcomp.lossless.fits import wide_kind
 from semcomp.lossless.geometry import REACH
 
 CHANNELS = 3
-PRODUCTS = tuple(pair for pair in combinations_with_replacement(range(CHANNELS), 2) if pair != (2, 2))
-"""Pairs of channels whose errors are multiplied: (0, 0), (0, 1), (0, 2), (1, 1), (1, 2)."""
 BOX_SHIFT = 3
 
 
@@ -53,8 +50,6 @@ class Known:
     """Padded. The lattice that is being coded has the channels that are coded already."""
     errors: dict[str, Any] = field(default_factory=dict)
     """Padded: decoded value minus the integer mean of the prediction, within +-`Place.value_limit`."""
-    products: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
-    """The errors of two channels multiplied, by lattice, (B, h + 4, w + 4)."""
     boxes: dict[str, Any] = field(default_factory=dict)
     """(3, B, h, w): magnitudes of errors summed over 5x5 cells, >> BOX_SHIFT."""
 
@@ -65,14 +60,19 @@ class Known:
         around = padded(xp, errors)
         self.errors[lattice] = around
         self.boxes[lattice] = box_sums(xp.abs(around)) >> BOX_SHIFT
-        wide = xp.zeros(around.shape, dtype=wide_kind(xp, self.bits))
-        wide[:] = around
-        for pair in PRODUCTS:
-            self.products.setdefault(pair, {})[lattice] = wide[pair[0]] * wide[pair[1]]
 
     def add_values(self, lattice: str, planes: Any) -> None:
         """Enter the first planes (C, B, h, w) of a lattice whose others are about to be coded."""
         self.planes[lattice] = padded(self.xp, planes)
+
+    def error_products(self, first: int, second: int, rows: slice) -> dict[str, Any]:
+        """The errors of two channels multiplied, by lattice: padded for the cells of ``rows`` alone."""
+        span, products = slice(rows.start, rows.stop + 2 * REACH), {}
+        for lattice, errors in self.errors.items():
+            wide = self.xp.zeros(errors[first][:, span].shape, dtype=wide_kind(self.xp, self.bits))
+            wide[:] = errors[first][:, span]
+            products[lattice] = wide * errors[second][:, span]
+        return products
 
     @property
     def kind(self) -> Any:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from semcomp.errors import FormatError, ImageError, ModelError
 from semcomp.lossless.colour import ColourTransform, Planes, forward, inverse
 from semcomp.lossless.general import decode_general, encode_general, has_webp, looks_drawn
+from semcomp.lossless.geometry import level_sizes
 from semcomp.lossless.head import MARKS, MAX_PIXELS, MAX_SIDE, Form, Head, Mark, channels_of, marked_levels, unpack_head
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import MAX_NEAR, Networks
@@ -66,10 +67,10 @@ def _predicted(pixels: Pixels, model: LosslessModel, networks: Networks, *, form
     """The bytes of the networks."""
     shift, bits = _zero_bits(pixels), 8 * pixels.itemsize
     if form == Form.GREY:
-        planes = (pixels >> shift)[None].astype(np.int32)
+        planes = (pixels >> shift)[None].astype(np.int16 if bits == 8 else np.int32)
     else:
-        planes = forward(pixels >> shift, ColourTransform(form - Form.RGB))
-    first = planes[:, 0, 0].copy()
+        planes = forward(pixels >> shift if shift else pixels, ColourTransform(form - Form.RGB))
+    first = planes[:, 0, 0].astype(np.int32)
     if near and form != Form.GREY:
         planes = forward(pixels, ColourTransform.NONE)
     writer = StepWriter(model, bits=bits)
@@ -134,18 +135,33 @@ def decode_lossless(
     end = _end(data, head, at, level) if level else len(data)
     if end > len(data):
         raise FormatError(f"the lossless pixels are cut off at byte {len(data)} of {end}; copy the file again")
-    symbols = data[at:end]
-    reader = StepReader(model, symbols, bits=head.bits, plain=plain)
-    walk = _walk(networks or model, reader, head.form, head.near, head.bits)
-    planes = walk.run(head.height, head.width, np.array(head.first, np.int32), None, until=level)
-    image = np.left_shift(_pixels_of(planes, head.form, head.bits), head.shift)
-    _verify(image, head.marks[level - 1].crc if level else head.crc)
+    reader = StepReader(model, data[at:end], bits=head.bits, plain=plain)
+    return _read(reader, head, networks or model, level)
+
+
+def _read(reader: StepReader, head: Head, networks: Networks, level: int) -> Pixels:
+    """The pixels of a level."""
+
+    def check(number: int, planes: Planes) -> None:
+        """Refuse a level that is not what the header says before a finer one is decoded, and takes time and memory."""
+        if level <= number <= len(head.marks) and number:
+            found = Mark(reader.used, _crc(_image(planes, head)))
+            if found != head.marks[number - 1]:
+                raise FormatError(f"1/{1 << number} of the size is not what the header says; copy the file again")
+
+    first = np.array(head.first, np.int32)
+    check(len(level_sizes(head.height, head.width)) - 1, first.reshape(-1, 1, 1))
+    walk = _walk(networks, reader, head.form, head.near, head.bits)
+    image = _image(walk.run(head.height, head.width, first, None, until=level, check=check), head)
     if not level:
+        _verify(image, head.crc)
         reader.finish()
-        for number, mark in enumerate(head.marks, start=1):
-            if mark != Mark(reader.needed.get(number, 0), _crc(_reduced(image, number))):
-                raise FormatError(f"what the header says of 1/{1 << number} of the size is wrong; copy the file again")
     return image
+
+
+def _image(planes: Planes, head: Head) -> Pixels:
+    """The samples of decoded planes."""
+    return np.left_shift(_pixels_of(planes, head.form, head.bits), head.shift)
 
 
 def bytes_needed(data: bytes, reduce: int) -> int | None:

@@ -94,12 +94,14 @@ class StepReader:
             raise FormatError("the words of the lossless pixels are cut off, or begin with 0; copy the file again")
         self._stack = Stack(words[::-1].astype(np.uint32), plain=plain)
         self._words = len(words)
-        self.needed: dict[int, int] = {}
-        """How many words were needed up to the end of each level."""
+
+    @property
+    def used(self) -> int:
+        """Words that have been needed so far."""
+        return self._words - self._stack.below
 
     def begin(self, level: int) -> None:
         """The steps of a level follow."""
-        self.needed[level + 1] = self._words - self._stack.below
 
     def code(self, channel: int, tables: Int32, symbols: Int32 | None) -> Int32:
         """Read the symbols of one step."""

@@ -6,6 +6,7 @@ pixels at once, and then codes them at once. The code runs on numpy and on torch
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -75,7 +76,16 @@ class Walk:
     """Pixels may be off by this much. Colour then needs ``differences``: red and blue are coded as differences to the
     green that a decoder has, so that their errors do not add up."""
 
-    def run(self, height: int, width: int, first: Int32, truth: Int32 | None, *, until: int = 0) -> Int32:
+    def run(
+        self,
+        height: int,
+        width: int,
+        first: Int32,
+        truth: NDArray[Any] | None,
+        *,
+        until: int = 0,
+        check: Callable[[int, NDArray[Any]], None] | None = None,
+    ) -> NDArray[Any]:
         """Code an image whose top left pixel is ``first`` (C,).
 
         Args:
@@ -85,9 +95,10 @@ class Walk:
             truth: The planes (C, height, width) for a writer, None for a reader. With ``near`` they are green, red
                 and blue themselves.
             until: The last level that is coded. Level l has every 2^l-th row and column.
+            check: Is called with every level and its planes once they are known.
 
         Returns:
-            int32 (C, rows, columns): the planes of the last level.
+            The planes of the last level (C, rows, columns), int16 for 8-bit images and int32 for others.
         """
         xp, sizes = self.networks.xp, level_sizes(height, width)
         planes = xp.zeros((3, 1, 1), dtype=self._kind)  # a grey image has colour differences of 0
@@ -97,7 +108,9 @@ class Walk:
             self.coder.begin(level)
             shown = None if truth is None else truth[:, :: 1 << level, :: 1 << level]
             planes, errors = self._level(level, sizes[level], planes, errors, shown)
-        return np.asarray(planes[: self.channels], np.int32)
+            if check is not None:
+                check(level, np.asarray(planes[: self.channels]))
+        return np.asarray(planes[: self.channels])
 
     @property
     def _kind(self) -> Any:
@@ -105,7 +118,7 @@ class Walk:
         return self.networks.xp.int16 if self.bits == 8 else self.networks.xp.int32
 
     def _level(
-        self, level: int, size: tuple[int, int], coarse: Any, errors: Any, truth: Int32 | None
+        self, level: int, size: tuple[int, int], coarse: Any, errors: Any, truth: NDArray[Any] | None
     ) -> tuple[Any, Any]:
         """Planes and errors (3, h, w) of a level, computed from the next coarser level's."""
         xp, known = self.networks.xp, Known(self.networks.xp, bits=self.bits)
@@ -126,7 +139,7 @@ class Walk:
         return fine[:, : size[0], : size[1]], fine_errors[:, : size[0], : size[1]]
 
     def _pass(
-        self, known: Known, target: str, place: Place, cells: _Cells, values: Any, off: Any, truth: Int32 | None
+        self, known: Known, target: str, place: Place, cells: _Cells, values: Any, off: Any, truth: NDArray[Any] | None
     ) -> None:
         """Code the pixels of one lattice, and enter them and their errors into ``values`` and ``off``."""
         xp, windows = self.networks.xp, self.networks.windows[target]
@@ -148,7 +161,7 @@ class Walk:
             known.add_values(target, values[: channel + 1, None])
 
     def _code(
-        self, channel: int, prediction: Prediction, place: Place, cells: _Cells, values: Any, truth: Int32 | None
+        self, channel: int, prediction: Prediction, place: Place, cells: _Cells, values: Any, truth: NDArray[Any] | None
     ) -> Any:
         """Code one step, enter its pixels into ``values``, and return their errors (N,), 0 where no pixel exists."""
         xp, step = self.networks.xp, 2 * self.near + 1

@@ -76,7 +76,7 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
         wanted = "" if note is None else f": this file was made for the generator {note.name}"
         raise ModelError(
             f'this client runs no generator{wanted}; decode with the generator "faithful", which synthesises nothing, '
-            "or with the library"
+            "or with the library, or write the graphs with a generator: semcomp export onnx --generators all"
         )
 
     def decode(

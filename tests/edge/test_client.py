@@ -451,12 +451,15 @@ def test_the_benchmark(
 def test_export_of_some_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["export", "onnx", "-o", str(tmp_path / "a"), "--parts"]
     assert command([*arguments, "nothing"]) == EXIT_USAGE
+    assert command([*arguments, "sigma,generator"]) == EXIT_USAGE
+    assert "name them with --generators" in capsys.readouterr().err
     assert command([*arguments, "sigma", "--json"]) == EXIT_OK
     report = json.loads(capsys.readouterr().out)
     assert set(report["bytes"]) - {"refine.onnx"} == {"sigma.onnx", "tables.safetensors", "manifest.json"}
     differences = {row["name"]: row for row in report["differences"]}
     assert differences.keys() in ({"sigma: index"}, {"sigma: sums", "refine: index"})
     assert all(row["value"] == 0 and row["passed"] for row in differences.values())
+    assert json.loads((tmp_path / "a" / "manifest.json").read_text())["generators"] == {}
     assert command([*arguments, "sigma"]) == 1 and "holds an export: overwrite it" in capsys.readouterr().err
     with pytest.raises(TargetError, match="there is no part everything"):
         export_onnx(tmp_path / "b", parts=["everything"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from semcomp.errors import FormatError, ImageError, ModelError
 from semcomp.lossless.colour import ColourTransform
+from semcomp.lossless.general import decode_general, encode_general
 from semcomp.lossless.head import MAX_HEAD_BYTES, VERSION, Form
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.stream import bytes_needed, decode_lossless, encode_lossless
@@ -156,6 +157,15 @@ def test_drawn_images_take_the_general_coder_and_come_back_exactly(model: Lossle
         assert len(data) < len(encode_lossless(image, model=model, general=False))
         with pytest.raises(FormatError):
             decode_lossless(data[:-9], model=model)
+
+
+def test_a_drawing_that_claims_to_be_a_giant_is_refused_in_words() -> None:
+    pixels = np.zeros((30, 40, 3), np.uint8)
+    data = bytearray(encode_general(pixels))
+    at = data.index(b"VP8L") + 9  # 14 bits of the width minus 1, 14 bits of the height minus 1
+    data[at : at + 4] = ((1 << 28) - 1 | data[at + 3] >> 4 << 28).to_bytes(4, "little")
+    with pytest.raises(FormatError, match="general coder"):
+        decode_general(bytes(data), width=40, height=30)
 
 
 def test_photos_do_not_take_the_general_coder(model: LosslessModel) -> None:

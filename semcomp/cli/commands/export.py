@@ -13,7 +13,8 @@ from semcomp.cli.terminal import complain, say, say_json
 
 _EPILOG = """\
 examples:
-  semcomp export onnx -o edge/                              every part, every head
+  semcomp export onnx -o edge/                              every part and head, no generator
+  semcomp export onnx -o edge/ --generators all             the generators too, 4 MB each
   semcomp export onnx -o edge/ --heads street               a smaller client
   semcomp export onnx -o viewer/ --parts sigma,mean,synthesis
   semcomp export onnx -o edge8/ --int8 --calibration photos/    integers: smaller and faster
@@ -40,8 +41,9 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser.add_argument(
         "--generators",
         type=name_list,
+        default=(),
         metavar="A,B",
-        help="names or files of generators (all that come with the package)",
+        help="names or files of generators, or all that come with the package (none)",
     )
     parser.add_argument("--int8", action="store_true", help="analysis, synthesis and heads in 8-bit integers")
     parser.add_argument(
@@ -110,6 +112,8 @@ def _checked_parts(options: Namespace) -> tuple[str, ...]:
     """Return the parts to export. Raises UsageError where the options contradict each other."""
     from semcomp.export.folder import ALL_PARTS
 
+    if "generator" in options.parts:
+        raise UsageError("generators are not parts: name them with --generators, or give --generators all")
     parts = ALL_PARTS if options.parts == ("all",) else options.parts
     if unknown := [part for part in parts if part not in ALL_PARTS]:
         raise UsageError(f"the part {unknown[0]} does not exist: give all, or some of {','.join(ALL_PARTS)}")

@@ -33,6 +33,8 @@ export interface LosslessHead {
   modelId: string;
   crc: number;
   first: number[];
+  /** CRC-32 of levels 1, 2, 3, as far as they exist. */
+  marks: number[];
   /** Where the symbols begin. */
   body: number;
 }
@@ -66,16 +68,17 @@ export function readLosslessHead(data: Uint8Array): LosslessHead {
     throw new FormatError(`the header of the exact pixels is not valid; ${COPY_AGAIN}`);
   }
   const first: number[] = [];
+  const marks: number[] = [];
   if (!drawn) {
     for (let channel = 0; channel < (form === GREY ? 1 : 3); channel++) first.push(unzigzag(cursor.varint()));
     const levels = Math.min(MARKS, 32 - Math.clz32(Math.max(width, height) - 1));
     for (let level = 0; level < (Math.max(width, height) > 1 ? levels : 0); level++) {
       cursor.varint();
-      cursor.u32("a checksum");
+      marks.push(cursor.u32("a checksum"));
     }
   }
   const bits = depth === 8 ? 8 : 16;
-  return { form, near, bits, shift: depth - bits, width, height, modelId, crc, first, body: cursor.offset };
+  return { form, near, bits, shift: depth - bits, width, height, modelId, crc, first, marks, body: cursor.offset };
 }
 
 function unzigzag(value: number): number {
@@ -173,11 +176,22 @@ class Walk {
     let errors: Int32Array[] = KINDS.map(() => new Int32Array(1));
     for (let level = sizes.length - 2; level >= 0; level--) {
       ({ planes, errors } = await this.level(level, sizes, planes, errors));
+      this.check(level, sizes[level]!, planes);
       progress(1 / 4 ** level);
     }
     if (this.outliers.length) throw new FormatError(`outliers are left over after the last symbol; ${COPY_AGAIN}`);
     this.reader.finish();
     return planes.slice(0, first.length);
+  }
+
+  /** Refuses a level that is not what the header says before a finer one takes time and memory. */
+  private check(level: number, [height, width]: [number, number], planes: readonly Int32Array[]): void {
+    const mark = level && this.head.marks[level - 1];
+    if (!mark) return;
+    const head = { ...this.head, height, width };
+    if (crc32(bytesOf(joined(planes.slice(0, head.first.length), head))) !== mark) {
+      throw new FormatError(`1/${2 ** level} of the size is not what the header says; ${COPY_AGAIN}`);
+    }
   }
 
   /** Planes and errors of a level, from the next coarser level's. */

@@ -1,0 +1,1 @@
+"""The format on a desktop: MIME type, thumbnails, ImageMagick, completions of shells. Standard library alone."""
