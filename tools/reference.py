@@ -28,6 +28,7 @@ PROGRAMS = {
     "train.codec": ("train.codec:RunConfig", "configs/codec_base.yaml"),
     "train.generator": ("train.generator_config:RunConfig", "configs/generator_street.yaml"),
     "train.joint": ("train.joint_config:JointConfig", "configs/joint.yaml"),
+    "train.restore": ("train.restore:RestoreRunConfig", "configs/restore.yaml"),
     "heads.fit (semcomp-fit-head)": ("heads.fit_config:FitConfig", "configs/head_street.yaml"),
 }
 """Programs that read a configuration file: its dataclass, and a file to start from."""

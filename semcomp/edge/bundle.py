@@ -168,7 +168,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         if manifest["format"] in EARLIER:
             raise ModelError(
                 f"{path} was written by an earlier version of semcomp ({manifest['format']}, this client reads "
-                f"{FORMAT}): write the graphs again with semcomp export onnx -o {directory} --force"
+                f"{FORMAT}): write the graphs again with semcomp export onnx --force -o {directory}"
             )
         if manifest["format"] != FORMAT:
             raise ValueError(f"its format is {manifest['format']}, not {FORMAT}")

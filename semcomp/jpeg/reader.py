@@ -15,6 +15,9 @@ from semcomp.jpeg.segments import RST0, SOI, Frame, Scan, read_segments
 from semcomp.jpeg.sequential import decode_interval
 from semcomp.jpeg.standard import ZIGZAG
 
+_LEAST_BITS = 0.25
+"""Bits a block that a file must have, be it cut. A whole file has at least 1."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class JpegPlane:
@@ -62,6 +65,7 @@ def read_jpeg(data: bytes) -> JpegFile:
     if found.frame is None or not found.scans:
         raise ImageError(f"the JPEG file holds no picture: {found.damage or 'it has no scan'}")
     frame = found.frame
+    _check_claim(frame, len(data))
     planes = [np.zeros((*frame.blocks(component), 64), np.int16) for component in frame.components]
     read, expected, seen = 0, 0, set()
     for scan in found.scans:
@@ -93,6 +97,16 @@ def read_jpeg(data: bytes) -> JpegFile:
         records=tuple(found.records),
         damage=damage,
     )
+
+
+def _check_claim(frame: Frame, size: int) -> None:
+    """Refuse a tiny file that claims a huge picture: every block takes a bit at least."""
+    blocks = sum(rows * columns for rows, columns in map(frame.blocks, frame.components))
+    if 8 * size < blocks * _LEAST_BITS:
+        raise ImageError(
+            f"the JPEG file claims {frame.width}x{frame.height} pixels, and {size:,} bytes hold almost none of them: "
+            "it is cut or damaged"
+        )
 
 
 def _in_rows(blocks: NDArray[np.int16]) -> NDArray[np.int16]:

@@ -133,6 +133,14 @@ def test_what_cannot_be_read_is_refused_in_words(data: bytes, words: str) -> Non
         read_jpeg(data)
 
 
+def test_a_tiny_file_cannot_claim_a_huge_picture() -> None:
+    data = bytearray(jpeg(photo(16, 16, grey=True)))
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = b"\x3f\xff\x3f\xff"
+    with pytest.raises(ImageError, match="claims 16383x16383 pixels, and"):
+        read_jpeg(bytes(data))
+
+
 def test_what_follows_the_picture_is_left_alone() -> None:
     data = jpeg(photo(40, 40))
     assert read_jpeg(data + b"\xff\xd8 another picture").damage == ""
