@@ -125,8 +125,11 @@ class Walk:
         place = Place(level=level, differences=self.differences, bits=self.bits)
         known.add("00", coarse[:, None], errors[:, None])
         rows, columns = coarse.shape[1:]
-        fine, fine_errors = (xp.zeros((3, 2 * rows, 2 * columns), dtype=self._kind) for _ in range(2))
-        fine[:, ::2, ::2], fine_errors[:, ::2, ::2] = coarse, errors
+        fine = xp.zeros((3, 2 * rows, 2 * columns), dtype=self._kind)
+        fine[:, ::2, ::2] = coarse
+        fine_errors = xp.zeros_like(fine) if level else fine[:, :0]  # nothing is coded after level 0
+        if level:
+            fine_errors[:, ::2, ::2] = errors
         for target in PASSES:
             down, right = OFFSETS[target]
             cells = _Cells(rows=(size[0] + 1 - down) // 2, columns=columns, existing=(size[1] + 1 - right) // 2)
@@ -134,8 +137,11 @@ class Walk:
             if cells.rows and cells.existing:
                 shown = None if truth is None else truth[:, down::2, right::2]
                 self._pass(known, target, place, cells, values, off, shown)
-            known.add(target, values[:, None], off[:, None])
-            fine[:, down::2, right::2], fine_errors[:, down::2, right::2] = values, off
+            fine[:, down::2, right::2] = values
+            if level:
+                fine_errors[:, down::2, right::2] = off
+            if target != PASSES[-1]:
+                known.add(target, values[:, None], off[:, None])
         return fine[:, : size[0], : size[1]], fine_errors[:, : size[0], : size[1]]
 
     def _pass(
