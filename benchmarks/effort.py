@@ -43,8 +43,12 @@ def rows_of(
         error = float(np.square(pixels.astype(np.float64) - decoded).mean())
         lmbda = float(codec.network.lmbda(torch.tensor([quality])))
         rows[str(quality)] = [
-            len(data), psnr_db(pixels, decoded), 8 * len(data) / count + lmbda * error, seconds / count, count
-        ]  # fmt: skip
+            len(data),
+            psnr_db(pixels, decoded),
+            8 * len(data) / count + lmbda * error,
+            seconds / count,
+            count,
+        ]
     return rows
 
 

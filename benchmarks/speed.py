@@ -57,7 +57,7 @@ def stages_of(codec: Any) -> list[tuple[str, Any, str]]:
         ("coder", symbols_module, "encode_symbols"),
         ("coder", SymbolReader, "read"),
         ("coder", codec.coder, "z_index"),
-        ("container", encoder_module, "write"),
+        ("container", encoder_module, "padded"),
         ("container", decoder_module, "read"),
         ("container", checks_module, "header_crc"),
         ("container", decoder_module, "header_crc"),

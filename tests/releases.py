@@ -23,10 +23,20 @@ def untrained(passes: int = 4, *, refine_width: int = 24, **more: Any) -> Releas
     """
     torch.manual_seed(passes)
     sizes = {
-        "latents": 24, "hyper": 8, "analysis_c8": 12, "analysis_blocks8": 1, "analysis_c16": 16, "analysis_blocks16": 1,
-        "synthesis_c16": 16, "synthesis_blocks16": 1, "synthesis_c8": 12, "synthesis_blocks8": 1, "synthesis_c4": 8,
-        "entropy_width": 16, "nodes": 4,
-    }  # fmt: skip
+        "latents": 24,
+        "hyper": 8,
+        "analysis_c8": 12,
+        "analysis_blocks8": 1,
+        "analysis_c16": 16,
+        "analysis_blocks16": 1,
+        "synthesis_c16": 16,
+        "synthesis_blocks16": 1,
+        "synthesis_c8": 12,
+        "synthesis_blocks8": 1,
+        "synthesis_c4": 8,
+        "entropy_width": 16,
+        "nodes": 4,
+    }
     config = CodecConfig(**{**sizes, "refine_width": refine_width, "passes": passes, **more})
     network = CodecModel(config).eval()
     if network.refiner is not None:

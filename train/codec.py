@@ -112,8 +112,10 @@ class Trainer(BaseTrainer):
         cuda = self.device.type == "cuda"
         self.photos = Photos(
             find_photos(config.data.photos)[: config.data.limit],
-            smallest=config.data.crop, device=self.device, quiet=quiet,
-        )  # fmt: skip
+            smallest=config.data.crop,
+            device=self.device,
+            quiet=quiet,
+        )
         self.objective = Objective(CodecModel(config.codec), skip_below=config.skip_below, quantizer=config.quantizer)
         if config.start_from:
             start_from(self.objective, config.start_from)

@@ -136,8 +136,12 @@ def windows(rng: random.Random, side: int) -> Image.Image:
 
 
 KINDS: dict[str, Callable[[random.Random, int], Image.Image]] = {
-    "text": text, "line art": line_art, "windows": windows, "gradient": gradient, "flat": flat,
-}  # fmt: skip
+    "text": text,
+    "line art": line_art,
+    "windows": windows,
+    "gradient": gradient,
+    "flat": flat,
+}
 
 
 def draw_crop(side: int, rng: random.Random, *, kind: str | None = None) -> NDArray[np.uint8]:

@@ -80,12 +80,15 @@ def result_of(folder: Path, variant: Variant) -> dict[str, Any]:
         return {"name": variant.name, "why": variant.why, "error": f"no validation line at step {config.steps}"}
     cost = kmac_per_pixel(config.codec)
     return {
-        "name": variant.name, "why": variant.why, "set": variant.set, "steps": line["step"],
+        "name": variant.name,
+        "why": variant.why,
+        "set": variant.set,
+        "steps": line["step"],
         "seconds_per_step": round(60 * line["minutes"] / line["step"], 4),
         "kmac_encode": round(sum(cost.get(part, 0) for part in ENCODER), 2),
         "kmac_decode": round(sum(cost.get(part, 0) for part in DECODER), 2),
         **{key: value for key, value in line.items() if key not in ("step", "minutes")},
-    }  # fmt: skip
+    }
 
 
 def run_variant(base: dict[str, Any], variant: Variant, runs: Path) -> dict[str, Any]:

@@ -86,9 +86,11 @@ def measure_one(
         floor = (objective.unquantized(x, q) - x).square().mean()
     bpp_z = measured.bpp_z.item()
     return {
-        "bpp": measured.bpp_y.item() + bpp_z, "bpp_z": bpp_z,
-        "psnr_db": 10 * torch.log10(255**2 / measured.mse).item(), "floor_db": -10 * torch.log10(floor).item(),
-    }  # fmt: skip
+        "bpp": measured.bpp_y.item() + bpp_z,
+        "bpp_z": bpp_z,
+        "psnr_db": 10 * torch.log10(255**2 / measured.mse).item(),
+        "floor_db": -10 * torch.log10(floor).item(),
+    }
 
 
 def _bd_rate(

@@ -1,8 +1,9 @@
 """Symbols of high effort: what the descent finds, if it is better than what rounding gives.
 
 The ordinary encoder chooses the symbols of effort 5 first. The descent then moves the latents, and the ordinary encoder
-rounds them once more. Both are decoded, and the one with the lower bits + lmbda * squared error is kept. The
-coded stream gives the bits, and the decoded pixels give the error, so high effort is never worse than effort 5.
+rounds them once more. Both are decoded, and the new symbols are kept if bits + lmbda * squared error is lower, at the
+quality's lmbda and at the smaller one that the descent used. The coded stream gives the bits, and the decoded pixels
+give the error, so high effort is never worse than effort 5.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semcomp.codec.descent import Descent, Schedule, Task
+from semcomp.codec.descent import THRIFT, Descent, Schedule, Task
 from semcomp.codec.latent_coder import LatentCoder
 from semcomp.pipeline.effort import Progress
 from semcomp.types import STRIDE_Y, Symbols
@@ -69,14 +70,19 @@ class Refinement:
         )
         found = self.descent.run(task, Schedule(steps=steps), on_progress)
         candidate = self.coder.choose(found, z_hat, height=height, width=width, quality=self.quality, optimise=False)
-        return candidate if self.cost(candidate) < self.cost(plain) else plain
+        pairs = zip(self.costs(candidate), self.costs(plain), strict=True)
+        return candidate if all(new < old for new, old in pairs) else plain
 
-    def cost(self, quantized: Quantized) -> float:
-        """Bits of the stream + lmbda * squared error, which is on the 0-255 scale and averaged over the colours."""
+    def costs(self, quantized: Quantized) -> tuple[float, float]:
+        """Bits of the stream + lmbda * squared error, at the quality's lmbda and at the part of it that is THRIFT.
+
+        The error is on the 0-255 scale and averaged over the colours.
+        """
         symbols, y_hat = quantized
         lmbda = float(self.coder.network.lmbda(torch.tensor([self.quality])))
-        error = sum_of_squares(self.pixels, self.decode(y_hat), self.free)
-        return 8 * len(self.coder.write(symbols, quality=self.quality)) + lmbda * error / 3
+        error = lmbda * sum_of_squares(self.pixels, self.decode(y_hat), self.free) / 3
+        bits = 8 * len(self.coder.write(symbols, quality=self.quality))
+        return bits + error, bits + THRIFT * error
 
 
 def sum_of_squares(pixels: Pixels, decoded: Pixels, free: NDArray[np.bool_] | None = None) -> float:

@@ -100,9 +100,14 @@ def refined_arrangements(
                 with arranged(threads, onednn), torch.inference_mode():
                     sums = path.sums(torch.from_numpy(z).float()[None], quality)[0].numpy()
                     tables = RefinedTables(
-                        sums, rows=rows, columns=columns, keep=usable, surprise=surprise, refine=refine,
+                        sums,
+                        rows=rows,
+                        columns=columns,
+                        keep=usable,
+                        surprise=surprise,
+                        refine=refine,
                         skip=release.skip_below,
-                    )  # fmt: skip
+                    )
                     for number in range(FOUR):
                         tables.index()
                         tables.add(quarter(symbols, number))
@@ -122,16 +127,14 @@ def numbers_in_int64(release: Release, symbols: Symbols, quality: int) -> NDArra
     return np.where(usable & (index >= release.skip_below), index, -1).astype(np.int8)
 
 
-def numbers_by_arrangement(
-    release: Release, symbols: Symbols, quality: int
-) -> Iterator[tuple[str, NDArray[np.int8]]]:  # fmt: skip
+def numbers_by_arrangement(release: Release, symbols: Symbols, quality: int) -> Iterator[tuple[str, NDArray[np.int8]]]:
     """The table numbers of symbols by every arrangement of torch, as `numbers_in_int64` returns them."""
     rows, columns = symbols.y.shape[1:]
     usable = np.ones((rows, columns), np.bool_) if symbols.keep is None else symbols.keep
     if release.refiner is not None:
         yield from refined_arrangements(
             release, symbols.z.astype(np.int64), symbols.y.astype(np.int64), usable, quality
-        )  # fmt: skip
+        )
         return
     for name, numbers in arrangements(release.sigma, torch.from_numpy(symbols.z).float()[None], quality):
         index = numbers[:, :rows, :columns]

@@ -61,8 +61,12 @@ class RefinedNumbers:
         """Start before the first pass, from what `TablesInUse` takes."""
         assert coding.refiner is not None
         self.refiner, self.sums, self.usable, self.quality, self.skip = (
-            coding.refiner, sums, usable, quality, coding.skip
-        )  # fmt: skip
+            coding.refiner,
+            sums,
+            usable,
+            quality,
+            coding.skip,
+        )
         self.order = coding.network.order(sums.shape, device=sums.device)
         self.index, self.symbols = index_of(sums), torch.zeros_like(sums)
 

@@ -110,9 +110,7 @@ class EdgeCoder(SymbolCoder[Plane]):
         rows, columns = symbols.y.shape[1:]
         read = np.zeros((1, len(symbols.y), *(4 * side for side in symbols.z.shape[1:])), np.float32)
         read[:, :, :rows, :columns] = self._points(_plane(symbols.y), symbols.index[None], quality)
-        y_hat = self._passes(
-            _plane(symbols.z), _kept(symbols.keep, read.shape), quality, lambda mean, number: read
-        )  # fmt: skip
+        y_hat = self._passes(_plane(symbols.z), _kept(symbols.keep, read.shape), quality, lambda mean, number: read)
         return _cropped(y_hat, rows, columns)
 
     def _points(self, symbols: Plane, index: NDArray[np.int8], quality: int) -> Plane:

@@ -194,9 +194,7 @@ def sigma(codec: Codec) -> list[Part]:
     )
     if release.refiner is None:
         return [part]
-    seen = Value(
-        name="seen", type="int8", shape=(count, FOUR, "places"), range=(-SURPRISE_LIMIT, SURPRISE_LIMIT)
-    )  # fmt: skip
+    seen = Value(name="seen", type="int8", shape=(count, FOUR, "places"), range=(-SURPRISE_LIMIT, SURPRISE_LIMIT))
     refine = Part(
         name="refine",
         module=RefinePart(release.refiner),

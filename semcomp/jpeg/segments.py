@@ -15,9 +15,17 @@ SOI, EOI, SOS, DQT, DHT, DRI, DNL, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xD
 RST0, APP0 = 0xD0, 0xE0
 _FRAMES = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
 _REFUSED = {
-    0xC3: "lossless", 0xC5: "hierarchical", 0xC6: "hierarchical", 0xC7: "hierarchical", 0xC9: "arithmetic",
-    0xCA: "arithmetic", 0xCB: "arithmetic", 0xCD: "arithmetic", 0xCE: "arithmetic", 0xCF: "arithmetic",
-}  # fmt: skip
+    0xC3: "lossless",
+    0xC5: "hierarchical",
+    0xC6: "hierarchical",
+    0xC7: "hierarchical",
+    0xC9: "arithmetic",
+    0xCA: "arithmetic",
+    0xCB: "arithmetic",
+    0xCD: "arithmetic",
+    0xCE: "arithmetic",
+    0xCF: "arithmetic",
+}
 _STANDALONE = {0x01, *range(RST0, SOI)}
 _MAX_SCANS = 200
 """Libraries write at most 10. A limit keeps a hostile file from asking for hours of work."""

@@ -98,9 +98,17 @@ class CodecConfig:
 
 
 _LATER = (
-    "refine_width", "passes", "latents_low", "latents_all_from", "analysis_rate", "centroid", "width",
-    "synthesis_scales", "synthesis_filters4", "kernel16",
-)  # fmt: skip
+    "refine_width",
+    "passes",
+    "latents_low",
+    "latents_all_from",
+    "analysis_rate",
+    "centroid",
+    "width",
+    "synthesis_scales",
+    "synthesis_filters4",
+    "kernel16",
+)
 
 
 class CodecModel(nn.Module):
@@ -110,10 +118,14 @@ class CodecModel(nn.Module):
         super().__init__()
         self.config = c = config
         self.analysis = Analysis(
-            c8=c.analysis_c8, c16=c.analysis_c16, latents=c.latents,
-            blocks8=c.analysis_blocks8, blocks16=c.analysis_blocks16, nodes=c.nodes if c.analysis_rate else 0,
+            c8=c.analysis_c8,
+            c16=c.analysis_c16,
+            latents=c.latents,
+            blocks8=c.analysis_blocks8,
+            blocks16=c.analysis_blocks16,
+            nodes=c.nodes if c.analysis_rate else 0,
             kernel16=c.kernel16,
-        )  # fmt: skip
+        )
         self.hyper_analysis = HyperAnalysis(latents=c.latents, width=c.entropy_width, hyper=c.hyper, nodes=c.nodes)
         log_gain = self._theoretical_log_gain()
         self.sigma_path = SigmaPath(
@@ -122,7 +134,7 @@ class CodecModel(nn.Module):
             latents=c.latents,
             nodes=c.nodes,
             log_sigma=self._first_guess_of_log_sigma(log_gain),
-        )  # fmt: skip
+        )
         self.refiner: ScaleRefiner | None = None
         if c.refine_width:
             self.refiner = ScaleRefiner(
@@ -139,11 +151,17 @@ class CodecModel(nn.Module):
         )
         self.centroid = Centroid(nodes=c.nodes) if c.centroid else None
         self.synthesis = Synthesis(
-            latents=c.latents, c16=c.synthesis_c16, c8=c.synthesis_c8, c4=c.synthesis_c4,
-            blocks16=c.synthesis_blocks16, blocks8=c.synthesis_blocks8, nodes=c.nodes,
-            scales=c.synthesis_scales, filters4=c.synthesis_filters4,
+            latents=c.latents,
+            c16=c.synthesis_c16,
+            c8=c.synthesis_c8,
+            c4=c.synthesis_c4,
+            blocks16=c.synthesis_blocks16,
+            blocks8=c.synthesis_blocks8,
+            nodes=c.nodes,
+            scales=c.synthesis_scales,
+            filters4=c.synthesis_filters4,
             kernel16=c.kernel16,
-        )  # fmt: skip
+        )
         self.log_gain = RateTable(c.nodes, c.latents, init=log_gain[:, None])
         self.log_inverse_gain = RateTable(c.nodes, c.latents, init=-log_gain[:, None])
 
@@ -186,10 +204,15 @@ class CodecModel(nn.Module):
         return (always | (quality[:, None] >= c.latents_all_from))[:, :, None, None]
 
     def two_passes(
-        self, z_hat: Tensor, quality: Tensor, residual: Callable[[Tensor, Tensor], Tensor],
-        keep: Tensor | None = None, mean_path: MeanPath | None = None, gains: tuple[Tensor, Tensor] | None = None,
+        self,
+        z_hat: Tensor,
+        quality: Tensor,
+        residual: Callable[[Tensor, Tensor], Tensor],
+        keep: Tensor | None = None,
+        mean_path: MeanPath | None = None,
+        gains: tuple[Tensor, Tensor] | None = None,
         features: Tensor | None = None,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         """Both checkerboard passes: y_hat (B, M, h, w), after the inverse gain.
 
         `residual(mean, mask)` returns the decoded residual of the elements in `mask` around a mean that has the gain
@@ -217,9 +240,13 @@ class CodecModel(nn.Module):
         return y_hat if keep is None else torch.where(keep, y_hat, 0.0)
 
     def _four_passes(
-        self, features: Tensor, residual: Callable[[Tensor, Tensor], Tensor], keep: Tensor | None, path: MeanPath,
+        self,
+        features: Tensor,
+        residual: Callable[[Tensor, Tensor], Tensor],
+        keep: Tensor | None,
+        path: MeanPath,
         gains: tuple[Tensor, Tensor],
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         """`two_passes` over the four groups of `quarters`."""
         gain, inverse_gain = gains
         y_hat: Tensor | None = None

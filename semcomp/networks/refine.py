@@ -132,9 +132,14 @@ class IntegerRefiner:
 
 
 def refined_numpy(
-    refiner: IntegerRefiner, sums: NDArray[np.int64], symbols: NDArray[Any], usable: NDArray[np.bool_],
-    *, quality: int, skip: int,
-) -> NDArray[np.int64]:  # fmt: skip
+    refiner: IntegerRefiner,
+    sums: NDArray[np.int64],
+    symbols: NDArray[Any],
+    usable: NDArray[np.bool_],
+    *,
+    quality: int,
+    skip: int,
+) -> NDArray[np.int64]:
     """The table numbers of all four passes over whole planes (M, h, w), -1 where nothing is coded.
 
     This is FORMAT.md in int64, for checks. It knows nothing of the order of memory in refined_tables.py.

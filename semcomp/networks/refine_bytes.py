@@ -41,8 +41,9 @@ class ByteRefiner:
     def exact(self) -> bool:
         """Whether this machine sums the extreme values of bytes correctly. Sums in 16 bits would fail there."""
         for weight, low, high in (
-            (self.weight1, -SURPRISE_LIMIT, SURPRISE_LIMIT), *((weight, -MIDDLE, MIDDLE - 1) for weight in self.weight2)
-        ):  # fmt: skip
+            (self.weight1, -SURPRISE_LIMIT, SURPRISE_LIMIT),
+            *((weight, -MIDDLE, MIDDLE - 1) for weight in self.weight2),
+        ):
             columns = torch.full((weight.shape[1], 16), low, dtype=torch.int8)
             columns[:, ::2] = high
             columns[::2, 8:] = low

@@ -28,9 +28,19 @@ class Synthesis(nn.Module):
     """g_s: y_hat (B, M, H/16, W/16), quality (B,) -> x_hat (B, 3, H, W), float32."""
 
     def __init__(
-        self, *, latents: int, c16: int, c8: int, c4: int, blocks16: int, blocks8: int, nodes: int,
-        scales: bool = False, filters4: int = 0, kernel16: int = 3,
-    ):  # fmt: skip
+        self,
+        *,
+        latents: int,
+        c16: int,
+        c8: int,
+        c4: int,
+        blocks16: int,
+        blocks8: int,
+        nodes: int,
+        scales: bool = False,
+        filters4: int = 0,
+        kernel16: int = 3,
+    ):
         super().__init__()
         self.reach = blocks16 * (kernel16 // 2) + -(-(2 * blocks8 + filters4) // 4)
         """Receptive field: a 16x16 patch of pixels depends on its position of y_hat and on this many around it."""

@@ -35,9 +35,16 @@ class RefinedTables:
     """The table numbers of one picture, while the symbols of one pass after the other become known."""
 
     def __init__(
-        self, sums: Integers, *, rows: int, columns: int, keep: NDArray[np.bool_] | None, surprise: NDArray[np.int8],
-        refine: Refine, skip: int,
-    ):  # fmt: skip
+        self,
+        sums: Integers,
+        *,
+        rows: int,
+        columns: int,
+        keep: NDArray[np.bool_] | None,
+        surprise: NDArray[np.int8],
+        refine: Refine,
+        skip: int,
+    ):
         """Start before the first pass.
 
         Args:

@@ -32,7 +32,7 @@ from benchmarks.scenes import find_scenes
 from benchmarks.sheets import HEADING
 from semcomp.bitstream.container import read
 from semcomp.codec.codec import Codec
-from semcomp.codec.self_test import arrangements
+from semcomp.codec.self_test import numbers_by_arrangement
 from semcomp.errors import FormatError, MissingExtraError, SemcompError
 
 Run = Callable[..., dict[str, Any]]
@@ -180,13 +180,13 @@ def test_exactness(run: Run, photos: Path) -> None:
 
 
 def test_exactness_notices_a_difference(run: Run, photos: Path, codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = arrangements
+    real = numbers_by_arrangement
 
     def wrong(*arguments: Any) -> Any:
         for name, index in real(*arguments):
             yield name, np.where(np.arange(index.size).reshape(index.shape) % 1000 == 7, index + 1, index)
 
-    monkeypatch.setattr(exactness, "arrangements", wrong)
+    monkeypatch.setattr(exactness, "numbers_by_arrangement", wrong)
     result = run(exactness.main, str(photos), "--count", "1", "--qualities", "50")
     assert failed(result)
 

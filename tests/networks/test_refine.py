@@ -134,9 +134,12 @@ def test_training_and_numpy_agree_to_the_bit(passes: int, quality: int) -> None:
         with torch.no_grad():
             trained = index_of(layer(sums, seen, torch.tensor([quality]), number))
         plain = surprise_numpy(
-            symbols[0].long().numpy(), index[0].long().numpy(), coded[0].bool().numpy(), earlier[0].bool().numpy(),
+            symbols[0].long().numpy(),
+            index[0].long().numpy(),
+            coded[0].bool().numpy(),
+            earlier[0].bool().numpy(),
             released.table.numpy(),
-        )  # fmt: skip
+        )
         assert np.array_equal(plain, seen[0].long().numpy())
         again = released.index_numpy(sums[0].long().numpy(), plain, quality, number)
         assert np.array_equal(again, trained[0].long().numpy())

@@ -255,13 +255,17 @@ def test_configs_of_the_repository_are_valid() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"codec.refine_width": 16}, {"codec.passes": 4, "codec.refine_width": 16}, {"codec.width": True},
-        {"codec.latents_low": 12, "codec.latents_all_from": 50}, {"codec.analysis_rate": True},
-        {"codec.centroid": True, "codec.kernel16": 5}, {"codec.synthesis_scales": True, "codec.synthesis_filters4": 1},
+        {"codec.refine_width": 16},
+        {"codec.passes": 4, "codec.refine_width": 16},
+        {"codec.width": True},
+        {"codec.latents_low": 12, "codec.latents_all_from": 50},
+        {"codec.analysis_rate": True},
+        {"codec.centroid": True, "codec.kernel16": 5},
+        {"codec.synthesis_scales": True, "codec.synthesis_filters4": 1},
         *({"quantizer": kind} for kind in ("noise", "straight", "dithered", "soft")),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_every_choice_learns_and_is_measured(photos: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     """Every parameter has a gradient, and the validation line has every figure."""
     config = configuration.build(CodecConfig, {**SMALL, **_codec_values(changes)})
@@ -320,6 +324,6 @@ def test_quantizers_agree_with_rounding_where_they_should() -> None:
 
 
 def test_what_cannot_be_encoded_with_yet_is_not_exported() -> None:
-    network = CodecModel(CodecConfig(**{**SMALL, "centroid": True}))
-    with pytest.raises(ModelError, match="needs centroid, which can be trained but not encoded with yet"):
+    network = CodecModel(CodecConfig(**{**SMALL, "width": True}))
+    with pytest.raises(ModelError, match="needs width, which can be trained but not encoded with yet"):
         export(network, [np.zeros((64, 64, 3), np.uint8)] * 4, name="later", skip_below=4, origin="", quiet=True)

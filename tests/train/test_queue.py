@@ -13,13 +13,23 @@ from train.queue import Variant, read_queue, resolved, table_of, work
 
 BASE = {"steps": 2, "codec": {"latents": 24}, "optim": {"ema": 0.9}}
 LINE = {
-    "quality": [20, 60, 100], "bpp": [0.1, 0.5, 2.0], "bpp_z": [0.01] * 3, "psnr_db": [28.0, 33.0, 39.0],
-    "floor_db": [40.0] * 3, "bd_rate": -40.0, "bd_rate_low": -45.0, "bd_rate_high": None,
-}  # fmt: skip
+    "quality": [20, 60, 100],
+    "bpp": [0.1, 0.5, 2.0],
+    "bpp_z": [0.01] * 3,
+    "psnr_db": [28.0, 33.0, 39.0],
+    "floor_db": [40.0] * 3,
+    "bd_rate": -40.0,
+    "bd_rate_low": -45.0,
+    "bd_rate_high": None,
+}
 ROW = {
-    "steps": 2, "seconds_per_step": 0.3, "kmac_encode": 10.0, "kmac_decode": 9.0,
-    **LINE, **{f"native_{key}": value for key, value in LINE.items() if key != "quality"},
-}  # fmt: skip
+    "steps": 2,
+    "seconds_per_step": 0.3,
+    "kmac_encode": 10.0,
+    "kmac_decode": 9.0,
+    **LINE,
+    **{f"native_{key}": value for key, value in LINE.items() if key != "quality"},
+}
 
 
 def queue(folder: Path, variants: list[dict[str, Any]]) -> Path:

@@ -362,8 +362,12 @@ def refined() -> dict[str, Any]:
     release, rng, rows = codec.release, np.random.default_rng(8), []
     assert release.refiner is not None
     for (height, width), quality, share in (
-        ((90, 131), 60, 1), ((64, 64), 100, 1), ((17, 130), 1, 1), ((1, 1), 50, 1), ((90, 131), 80, 0.6)
-    ):  # fmt: skip
+        ((90, 131), 60, 1),
+        ((64, 64), 100, 1),
+        ((17, 130), 1, 1),
+        ((1, 1), 50, 1),
+        ((90, 131), 80, 0.6),
+    ):
         pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
         picture, size = from_array(pixels), Size(height=height, width=width, quality=quality)
         keep = None if share == 1 else rng.random((-(-height // 16), -(-width // 16))) < share
