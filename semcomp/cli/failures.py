@@ -28,6 +28,7 @@ FLAGS = (
     ("overwrite it with force", "overwrite it with --force"),
     ('the generator "faithful"', "--generator faithful"),
     ("void=", "--void "),
+    ("choose the format ", "choose --format "),
     ("wrote as weights=", "wrote as --weights"),
     (
         "choose another head, or give a label map, a mask or a box",

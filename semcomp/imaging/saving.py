@@ -77,10 +77,10 @@ def image_bytes(image: Image.Image, *, name: str) -> bytes:
     if output.side is not None and max(image.size) > output.side:
         raise ImageError(
             f"the picture is {image.width}x{image.height}, and {name} holds at most {output.side:,} pixels a side: "
-            "choose --format png, tiff, bmp or ppm"
+            "choose the format png, tiff, bmp or ppm"
         )
     if image.mode in ("LA", "RGBA") and not output.alpha:
-        raise ImageError(f"the picture is transparent and {name} cannot be: choose --format png, webp, tiff or avif")
+        raise ImageError(f"the picture is transparent and {name} cannot be: choose the format png, webp, tiff or avif")
     options = {**output.options, **_metadata(image, name)}
     buffer = io.BytesIO()
     try:
@@ -88,7 +88,7 @@ def image_bytes(image: Image.Image, *, name: str) -> bytes:
     except MemoryError:
         raise
     except Exception as error:  # an encoder raises whatever it likes
-        raise ImageError(f"Pillow cannot write this picture as {name} ({error}): choose --format png") from error
+        raise ImageError(f"Pillow cannot write this picture as {name} ({error}): choose the format png") from error
     return buffer.getvalue()
 
 
@@ -107,7 +107,7 @@ def _metadata(image: Image.Image, name: str) -> dict[str, Any]:
         if len(value) > output.most.get(key, len(value)):
             raise ImageError(
                 f"the {what} has {len(value):,} bytes, and {name} holds at most {output.most[key]:,}: "
-                "choose --format png, webp or tiff"
+                "choose the format png, webp or tiff"
             )
         options |= _xmp(value, output) if key == "xmp" else {key: value}
     if output.pillow == "TIFF":

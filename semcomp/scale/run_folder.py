@@ -83,7 +83,9 @@ class RunFolder:
                 names.remove(_MANIFEST)
         if _MANIFEST not in names:
             if any(_PART.fullmatch(name) for name in names) and not force:
-                raise TargetError(f"{self.place} holds Parquet files of something else: give another -o, or --force")
+                raise TargetError(
+                    f"{self.place} holds other Parquet files: name another output, or overwrite it with force"
+                )
             manifest = {"format": FORMAT, "semcomp": semcomp.__version__, "task": json.loads(task.to_json())}
             write_whole(self.name(_MANIFEST), json.dumps(manifest, indent=1).encode())
             return
@@ -92,7 +94,9 @@ class RunFolder:
         differing = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
         if differing:
             shown = ", ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in differing)
-            raise TargetError(f"{self.place} holds rows of another task ({shown}): give another -o, or --force")
+            raise TargetError(
+                f"{self.place} holds rows of another task ({shown}): name another output, or overwrite it with force"
+            )
 
     def _task(self) -> dict[str, Any]:
         try:
@@ -101,7 +105,9 @@ class RunFolder:
                 raise ValueError(f"its format is {manifest['format']!r}")
             return dict(manifest["task"])
         except (ValueError, KeyError, TypeError) as error:
-            raise FormatError(f"{self.name(_MANIFEST)} is damaged ({error}): give --force to begin again") from error
+            raise FormatError(
+                f"{self.name(_MANIFEST)} is damaged ({error}): name another output, or overwrite it with force"
+            ) from error
 
     def name(self, file: str) -> str:
         """Return the path or URL of a file in the folder."""

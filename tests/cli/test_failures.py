@@ -116,7 +116,7 @@ class TestFormats:
     @pytest.mark.parametrize("upright", [True, False])
     def test_a_side_beyond_the_limit(self, name: str, side: int, upright: bool) -> None:
         size = (2, side + 1) if upright else (side + 1, 2)
-        with pytest.raises(ImageError, match=f"{name} holds at most {side:,} pixels a side: choose --format png"):
+        with pytest.raises(ImageError, match=f"{name} holds at most {side:,} pixels a side: choose the format png"):
             image_bytes(Image.new("RGB", size), name=name)
         if name != "avif":
             assert image_bytes(Image.new("RGB", (side, 1)), name=name)

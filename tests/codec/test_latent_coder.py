@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from semcomp.bitstream import container as container_module
 from semcomp.bitstream.container import Chunk, ChunkKind, Container, read, smallest_file, write
 from semcomp.bitstream.symbol_stream import SymbolReader, encode_symbols
 from semcomp.codec.codec import Codec
@@ -15,7 +16,6 @@ from semcomp.errors import FormatError
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
 from semcomp.networks.sigma import Z_LIMIT
-from semcomp.pipeline import base_codec
 from semcomp.pipeline.checks import with_checks
 from semcomp.types import Symbols
 
@@ -116,14 +116,15 @@ def test_padding_fills_what_is_missing_and_changes_nothing_else(
     codec: Codec, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch, missing: int
 ) -> None:
     bare = codec.encode(photo, quality=20)
-    monkeypatch.setattr(base_codec, "smallest_file", lambda width, height: len(bare) + missing)
-    file = codec.encode(photo, quality=20)
+    with monkeypatch.context() as patched:
+        patched.setattr(container_module, "smallest_file", lambda width, height: len(bare) + missing)
+        file = codec.encode(photo, quality=20)
     if missing <= 0:
         assert file == bare
         return
-    container = read(file)
-    assert container.get(ChunkKind.PADDING) == bytes(missing)
-    assert container.chunks[:-1] == read(bare).chunks and container.header == read(bare).header
+    held = read(file)
+    assert held.get(ChunkKind.PADDING) == bytes(missing)
+    assert held.chunks[:-1] == read(bare).chunks and held.header == read(bare).header
     assert len(bare) + missing <= len(file) <= len(bare) + missing + 8
     np.testing.assert_array_equal(np.asarray(codec.decode(file)), np.asarray(codec.decode(bare)))
 

@@ -90,12 +90,12 @@ def test_another_task_is_refused_unless_forced(files: Path, tmp_path: Path, caps
     other = [*first, "--top", "3"]
     main(first)
     assert main(other) == 1
-    assert "top was 5 and is 3): give another -o, or --force" in capsys.readouterr().err
+    assert "top was 5 and is 3): name another output, or overwrite it with --force" in capsys.readouterr().err
     assert main([*other, "--force"]) == 1 and len(rows_of(tmp_path / "out.parquet")) == 40
     (tmp_path / "foreign").mkdir()
     shutil.copy(tmp_path / "out.parquet/part-000000.parquet", tmp_path / "foreign")
     assert main([*first[:4], str(tmp_path / "foreign")]) == 1
-    assert "Parquet files of something else" in capsys.readouterr().err
+    assert "other Parquet files" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
