@@ -135,7 +135,7 @@ class TestFormats:
     def test_metadata_beyond_the_limit_of_jpeg(self, key: str, length: int, said: str) -> None:
         image = Image.new("RGB", (8, 8))
         image.info[key] = b"Exif\0\0II*\0\x08\0\0\0".ljust(length, b"\0")
-        with pytest.raises(ImageError, match=f"{said}, and jpg holds at most .*: choose --format"):
+        with pytest.raises(ImageError, match=f"{said}, and jpg holds at most .*: choose the format"):
             image_bytes(image, name="jpg")
 
     @pytest.mark.parametrize("name", FORMATS)
