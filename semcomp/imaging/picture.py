@@ -8,7 +8,7 @@ cannot hold is refused with one sentence that says how to convert it, and `conve
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,19 @@ if TYPE_CHECKING:
 ImageLike: TypeAlias = Union["Picture", Image.Image, NDArray[np.uint8], "torch.Tensor", ImageFile]
 """Everything that `as_picture` takes: a Picture, a PIL image, a uint8 array (H, W) or (H, W, 1 to 4 channels), a float
 tensor (1, C, H, W) in [0, 1], or an image file."""
+
+
+class Metadata(Protocol):
+    """What a picture holds beside its pixels."""
+
+    @property
+    def icc(self) -> bytes | None: ...
+
+    @property
+    def exif(self) -> bytes | None: ...
+
+    @property
+    def xmp(self) -> bytes | None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +228,11 @@ def to_pil(picture: Picture) -> Image.Image:
         image = Image.fromarray(picture.pixels)
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(picture.alpha))
+    return with_metadata(image, picture)
+
+
+def with_metadata(image: Image.Image, picture: Metadata) -> Image.Image:
+    """The image with the ICC profile, EXIF and XMP of a picture in its `info`."""
     if picture.icc:
         image.info["icc_profile"] = picture.icc
     if picture.exif:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.bitstream.alpha import pack_alpha
-from semcomp.bitstream.container import MAX_PIXELS, MAX_SIDE, SYNTHESISED, Chunk, ChunkKind, Container, Header, padded
-from semcomp.errors import ImageError, ModelError, SemcompError, TargetError, file_error
+from semcomp.bitstream.container import SYNTHESISED, Chunk, ChunkKind, Container, Header, padded
+from semcomp.errors import ModelError, TargetError
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import ImageLike, Picture, as_picture, to_pil
 from semcomp.pipeline.checks import with_checks
@@ -25,6 +25,7 @@ from semcomp.pipeline.effort import DEFAULT_EFFORT, Progress, effort_of, no_prog
 from semcomp.pipeline.loss_check import may_be_unsuited, warn_of_loss
 from semcomp.pipeline.lossless_encode import ExactEncoder, Lossless, refuse_changes
 from semcomp.pipeline.rate_control import Encoded, Target, search, search_refined
+from semcomp.pipeline.reading import read_within_limits
 from semcomp.thumbs.stored import preview_chunk
 from semcomp.types import QUALITIES, A, Latents, Symbols
 
@@ -325,20 +326,12 @@ class BaseCodec(ExactEncoder[A]):
     def _picture(
         self, image: ImageLike, convert: bool, convert_colour: bool = False, keep_hidden_colour: bool = False
     ) -> Picture:
-        try:
-            picture = as_picture(
+        def read() -> Picture:
+            return as_picture(
                 image, convert=convert, convert_colour=convert_colour, keep_hidden_colour=keep_hidden_colour
             )
-        except OSError as error:
-            if isinstance(error, SemcompError):
-                raise
-            raise file_error(error.filename or getattr(image, "name", "the image"), error) from error
-        if max(picture.width, picture.height) > MAX_SIDE or picture.width * picture.height > MAX_PIXELS:
-            raise ImageError(
-                f"{picture.width}x{picture.height} is beyond the format's limit of {MAX_SIDE:,} pixels a side and "
-                f"{MAX_PIXELS:,} in all; cut the picture into pieces"
-            )
-        return picture
+
+        return read_within_limits(read, image)
 
     def quantize(
         self, y: A, picture: Picture, *, quality: int, optimise: bool = True, keep: NDArray[np.bool_] | None = None

@@ -33,7 +33,7 @@ from semcomp.bitstream.container import (
 from semcomp.bitstream.source import SemcSource
 from semcomp.errors import FormatError, ImageError, SemcompWarning, TargetError, file_error
 from semcomp.imaging.exact import ExactPicture
-from semcomp.imaging.exif import EXIF_PREFIX
+from semcomp.imaging.picture import with_metadata
 from semcomp.lossless.head import MAX_HEAD_BYTES
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import MAX_NEAR, Networks
@@ -162,13 +162,7 @@ def exact_pil(picture: ExactPicture) -> Image.Image:
     image = Image.fromarray(np.ascontiguousarray(picture.pixels))
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(np.ascontiguousarray(picture.alpha)))
-    if picture.icc:
-        image.info["icc_profile"] = picture.icc
-    if picture.exif:
-        image.info["exif"] = EXIF_PREFIX + picture.exif
-    if picture.xmp:
-        image.info["xmp"] = picture.xmp
-    return image
+    return with_metadata(image, picture)
 
 
 def read_reduced(source: SemcSource, *, scale: int, max_pixels: int) -> Container | None:

@@ -6,13 +6,14 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from semcomp.bitstream.container import MAX_PIXELS, MAX_SIDE, Chunk
-from semcomp.errors import ImageError, SemcompError, TargetError, file_error
+from semcomp.bitstream.container import Chunk
+from semcomp.errors import TargetError
 from semcomp.imaging.exact import ExactPicture, Samples, exact_picture
 from semcomp.imaging.picture import ImageLike, Picture
 from semcomp.pipeline.base_decoder import BaseDecoder
 from semcomp.pipeline.loss_check import lost_a_lot, may_be_unsuited
 from semcomp.pipeline.lossless import check_near, chunks_beside, file_of, warn_of_jpeg
+from semcomp.pipeline.reading import read_within_limits
 from semcomp.types import A
 
 if TYPE_CHECKING:
@@ -119,15 +120,4 @@ def refuse_changes(**changes: object) -> None:
 
 def _read(image: ImageLike | Samples) -> ExactPicture:
     """The picture with every sample. Raises what `encode` raises for an image that cannot be read."""
-    try:
-        picture = exact_picture(image)
-    except OSError as error:
-        if isinstance(error, SemcompError):
-            raise
-        raise file_error(error.filename or getattr(image, "name", "the image"), error) from error
-    if max(picture.width, picture.height) > MAX_SIDE or picture.width * picture.height > MAX_PIXELS:
-        raise ImageError(
-            f"{picture.width}x{picture.height} is beyond the format's limit of {MAX_SIDE:,} pixels a side and "
-            f"{MAX_PIXELS:,} in all; cut the picture into pieces"
-        )
-    return picture
+    return read_within_limits(lambda: exact_picture(image), image)
