@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from semcomp.lossless.colour import ColourTransform, forward
 from semcomp.lossless.features import WindowConfig
@@ -57,15 +56,6 @@ def test_training_computes_what_the_encoder_codes(transform: ColourTransform) ->
     for name, coded in zip(("luma", "first", "second"), bill.bits, strict=True):
         trained = sum(float(value) for key, value in bits.items() if key.startswith(name))
         assert trained == pytest.approx(coded, rel=2e-3)
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> Path:
-    for name in ("exact", "compressed"):
-        (tmp_path / name).mkdir()
-        for number in range(3):
-            Image.fromarray(photo(270, 280, seed=number)).save(tmp_path / name / f"{number}.png")
-    return tmp_path
 
 
 def trainer(folders: Path, name: str, *, steps: int) -> LosslessTrainer:

@@ -7,25 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from semcomp.restoration.network import RestorerConfig
 from semcomp.restoration.restorer_file import load_restorer
-from tests.lossless.conftest import photo
 from train.optim import OptimConfig
 from train.restore import RestoreRunConfig, RestoreTrainer
 from train.restore_photos import RestoreDataConfig, draw_quality, draw_tables
 
 SMALL = RestorerConfig(channels=16, blocks=1, condition=8)
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> Path:
-    for name in ("exact", "compressed"):
-        (tmp_path / name).mkdir()
-        for number in range(3):
-            Image.fromarray(photo(270, 280, seed=number)).save(tmp_path / name / f"{number}.png")
-    return tmp_path
 
 
 def trainer(folders: Path, name: str, *, steps: int) -> RestoreTrainer:
