@@ -191,3 +191,21 @@ def pictures_in(folder: Path, *, below: bool = False) -> list[Path]:
         return []
     paths = folder.rglob("*") if below else folder.iterdir()
     return sorted(p for p in paths if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+
+
+def drawn_pictures(folder: Path, limit: int | None, *, without: tuple[str, ...] = ()) -> list[Path]:
+    """Draw pictures of a folder and the folders inside it by seed 0.
+
+    Args:
+        folder: Holds the pictures.
+        limit: The largest number; None for all.
+        without: Beginnings of names that are left out.
+
+    Raises:
+        DataError: There is no picture.
+    """
+    found = [path for path in pictures_in(folder, below=True) if not path.name.startswith(without)]
+    if not found:
+        raise DataError(f"no picture below {folder}; known endings: {' '.join(sorted(SUFFIXES))}")
+    order = np.random.default_rng(0).permutation(len(found))[:limit]
+    return [found[k] for k in sorted(order.tolist())]

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from heads.command_line import run
 from heads.datasets import DataError, pictures_in
-from semcomp.errors import SemcompError
 
 ALIKE = 20
 """The largest number of 256 comparisons of neighbours in which two copies of one picture differ."""
@@ -110,14 +110,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw (0)")
     o = parser.parse_args(argv)
-    try:
+
+    def work() -> None:
         skipped = skip_copies(o.folder, o.skip_copies_of) if o.skip_copies_of else []
         names = hold_out(o.folder, count=o.count, among=o.among, together=o.together, seed=o.seed)
-    except (SemcompError, OSError) as error:
-        print(f"heads.hold_out: {error}", file=sys.stderr)
-        return getattr(error, "exit_code", 1)
-    print(f"{len(names)} pictures in {o.folder / 'val.txt'}" + (f", {len(skipped)} in skip.txt" if skipped else ""))
-    return 0
+        print(f"{len(names)} pictures in {o.folder / 'val.txt'}" + (f", {len(skipped)} in skip.txt" if skipped else ""))
+
+    return run("heads.hold_out", work, interrupted="")
 
 
 if __name__ == "__main__":

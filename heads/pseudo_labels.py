@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from heads.datasets import SUFFIXES, DataError, pictures_in, read_rgb
-from semcomp.errors import MissingExtraError, ModelError, SemcompError
+from heads.command_line import run
+from heads.datasets import drawn_pictures, read_rgb
+from semcomp.errors import MissingExtraError, ModelError
 from semcomp.semantics.head import default_palette
 from semcomp.semantics.results import VOID
 
@@ -83,7 +84,7 @@ def label(
     labeller = Labeller(network)
     # All 256, because Pillow cuts the numbers to the bits that a shorter palette needs.
     colours = [channel for colour in default_palette(256) for channel in colour]
-    chosen = [(folder, path) for folder in folders for path in _pictures(folder, tuple(without), limit)]
+    chosen = [(folder, path) for folder in folders for path in drawn_pictures(folder, limit, without=tuple(without))]
     for part in ("images", "masks"):
         (output / part).mkdir(parents=True, exist_ok=True)
     for folder, path in tqdm(chosen, desc="labels", unit="picture", disable=quiet, leave=False):
@@ -99,14 +100,6 @@ def label(
             unfinished.rename(mask)
     shutil.copyfile(classes, output / "classes.txt")
     return len(chosen)
-
-
-def _pictures(folder: Path, without: tuple[str, ...], limit: int | None) -> list[Path]:
-    found = [path for path in pictures_in(folder, below=True) if not path.name.startswith(without)]
-    if not found:
-        raise DataError(f"no picture below {folder}; known endings: {' '.join(sorted(SUFFIXES))}")
-    order = np.random.default_rng(0).permutation(len(found))[:limit]
-    return [found[k] for k in sorted(order.tolist())]
 
 
 _EPILOG = """\
@@ -133,24 +126,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="images/, masks/, classes.txt")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     o = parser.parse_args(argv)
-    try:
-        count = label(
-            o.folders,
-            o.network,
-            o.classes,
-            o.output,
-            without=o.without,
-            limit=o.limit,
-            quiet=o.quiet or not sys.stderr.isatty(),
-        )
-    except (SemcompError, OSError) as error:
-        print(f"heads.pseudo_labels: {error}", file=sys.stderr)
-        return getattr(error, "exit_code", 1)
-    except KeyboardInterrupt:
-        print("heads.pseudo_labels: interrupted; the same command goes on", file=sys.stderr)
-        return 130
-    print(f"{count} pictures in {o.output}")
-    return 0
+
+    def work() -> None:
+        quiet = o.quiet or not sys.stderr.isatty()
+        count = label(o.folders, o.network, o.classes, o.output, without=o.without, limit=o.limit, quiet=quiet)
+        print(f"{count} pictures in {o.output}")
+
+    return run("heads.pseudo_labels", work, interrupted="; the same command goes on")
 
 
 if __name__ == "__main__":

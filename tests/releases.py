@@ -12,6 +12,23 @@ from semcomp.codec.release import Release
 from semcomp.networks.model import CodecConfig, CodecModel
 from train.export import export
 
+SMALL: dict[str, Any] = {
+    "latents": 24,
+    "hyper": 8,
+    "analysis_c8": 12,
+    "analysis_blocks8": 1,
+    "analysis_c16": 16,
+    "analysis_blocks16": 1,
+    "synthesis_c16": 16,
+    "synthesis_blocks16": 1,
+    "synthesis_c8": 12,
+    "synthesis_blocks8": 1,
+    "synthesis_c4": 8,
+    "entropy_width": 16,
+    "nodes": 4,
+}
+"""Sizes of a network that a test can train or run in no time."""
+
 
 def untrained(passes: int = 4, *, refine_width: int = 24, **more: Any) -> Release:
     """A release whose refinement is random, and loud enough to change most tables.
@@ -22,22 +39,7 @@ def untrained(passes: int = 4, *, refine_width: int = 24, **more: Any) -> Releas
         **more: Other fields of CodecConfig.
     """
     torch.manual_seed(passes)
-    sizes = {
-        "latents": 24,
-        "hyper": 8,
-        "analysis_c8": 12,
-        "analysis_blocks8": 1,
-        "analysis_c16": 16,
-        "analysis_blocks16": 1,
-        "synthesis_c16": 16,
-        "synthesis_blocks16": 1,
-        "synthesis_c8": 12,
-        "synthesis_blocks8": 1,
-        "synthesis_c4": 8,
-        "entropy_width": 16,
-        "nodes": 4,
-    }
-    config = CodecConfig(**{**sizes, "refine_width": refine_width, "passes": passes, **more})
+    config = CodecConfig(**{**SMALL, "refine_width": refine_width, "passes": passes, **more})
     network = CodecModel(config).eval()
     if network.refiner is not None:
         torch.nn.init.normal_(network.refiner.weight2, std=0.1)

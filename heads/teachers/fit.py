@@ -11,11 +11,11 @@ from pathlib import Path
 
 import yaml
 
+from heads.command_line import run
 from heads.find_dataset import find_dataset
 from heads.teachers.deeplab import read_teacher
 from heads.teachers.training import TeacherConfig, train, validate
 from semcomp import config as configuration
-from semcomp.errors import SemcompError
 
 _EPILOG = """\
 examples:
@@ -43,25 +43,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--quiet", action="store_true", help="no progress")
     o = parser.parse_args(argv)
-    try:
+
+    def work() -> None:
         config = configuration.load(TeacherConfig, o.config, overrides=o.set)
         if o.score:
             figures = validate(read_teacher(o.score), find_dataset("segment", config.data))
             print(json.dumps(figures, indent=1))
-            return 0
+            return
         quiet = o.quiet or not sys.stderr.isatty()
-        path = train(config, o.runs / config.name, resume=o.resume, weights=o.weights, quiet=quiet)
-    except (SemcompError, OSError) as error:
-        print(f"heads.teachers.fit: {error}", file=sys.stderr)
-        return getattr(error, "exit_code", 1)
-    except (ValueError, yaml.YAMLError) as error:
-        print(f"heads.teachers.fit: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("heads.teachers.fit: interrupted; --resume goes on", file=sys.stderr)
-        return 130
-    print(path)
-    return 0
+        print(train(config, o.runs / config.name, resume=o.resume, weights=o.weights, quiet=quiet))
+
+    return run("heads.teachers.fit", work, interrupted="; --resume goes on", mistakes=(ValueError, yaml.YAMLError))
 
 
 if __name__ == "__main__":

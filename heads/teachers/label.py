@@ -6,7 +6,7 @@ EfficientNet-Lite2 is asked about every picture and its mirror image. The folder
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from heads.datasets import SUFFIXES, DataError, pictures_in, read_rgb
+from heads.command_line import run
+from heads.datasets import DataError, drawn_pictures, read_rgb
 from heads.latent_cache import to_network
 from heads.teachers.efficientnet import CLASSES, SIDE, Names
-from semcomp.errors import SemcompError
 from semcomp.networks.precision import fast_pixels
 from semcomp.semantics.class_names import read_lines
 
@@ -85,7 +85,7 @@ def label(folders: Sequence[Path], namer: Namer, output: Path, *, limit: int | N
     Raises:
         DataError: A folder holds no picture.
     """
-    chosen = [path for folder in folders for path in _pictures(folder, limit)]
+    chosen = [path for folder in folders for path in drawn_pictures(folder, limit)]
     output.mkdir(parents=True, exist_ok=True)
     table = output / "labels.tsv"
     done = {line.partition("\t")[0] for line in (read_lines(table) if table.is_file() else [])}
@@ -95,14 +95,6 @@ def label(folders: Sequence[Path], namer: Namer, output: Path, *, limit: int | N
             file.write(f"{path.resolve()}\t{namer.best(read_rgb(path))}\n")
     (output / "classes.txt").write_text("".join(f"{name}\n" for name in namer.names), encoding="utf-8")
     return len(done) + len(left)
-
-
-def _pictures(folder: Path, limit: int | None) -> Iterator[Path]:
-    found = pictures_in(folder, below=True)
-    if not found:
-        raise DataError(f"no picture below {folder}; known endings: {' '.join(sorted(SUFFIXES))}")
-    order = np.random.default_rng(0).permutation(len(found))[:limit]
-    return (found[k] for k in sorted(order.tolist()))
 
 
 _EPILOG = """\
@@ -128,17 +120,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="labels.tsv and classes.txt")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     o = parser.parse_args(argv)
-    try:
+
+    def work() -> None:
         namer = Namer(short_names(read_lines(o.names)), o.weights)
         count = label(o.folders, namer, o.output, limit=o.limit, quiet=o.quiet or not sys.stderr.isatty())
-    except (SemcompError, OSError) as error:
-        print(f"heads.teachers.label: {error}", file=sys.stderr)
-        return getattr(error, "exit_code", 1)
-    except KeyboardInterrupt:
-        print("heads.teachers.label: interrupted; the same command goes on", file=sys.stderr)
-        return 130
-    print(f"{count} pictures in {o.output}")
-    return 0
+        print(f"{count} pictures in {o.output}")
+
+    return run("heads.teachers.label", work, interrupted="; the same command goes on")
 
 
 if __name__ == "__main__":

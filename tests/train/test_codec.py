@@ -17,6 +17,7 @@ from semcomp.codec.release import load_release, save_release
 from semcomp.errors import ModelError
 from semcomp.imaging.metrics import psnr_db
 from semcomp.networks.model import CodecConfig, CodecModel
+from tests.releases import SMALL
 from train import codec as program
 from train.checkpoint import load_state, save_state
 from train.export import export, fit_tables_y, fit_tables_z
@@ -26,22 +27,6 @@ from train.optim import OptimConfig, rate_factor
 from train.photos import Mix, Photos, find_photos
 from train.quantizers import KINDS, Quantizer, soft_round
 from train.queue import read_queue
-
-SMALL: dict[str, Any] = {
-    "latents": 24,
-    "hyper": 8,
-    "analysis_c8": 12,
-    "analysis_blocks8": 1,
-    "analysis_c16": 16,
-    "analysis_blocks16": 1,
-    "synthesis_c16": 16,
-    "synthesis_blocks16": 1,
-    "synthesis_c8": 12,
-    "synthesis_blocks8": 1,
-    "synthesis_c4": 8,
-    "entropy_width": 16,
-    "nodes": 4,
-}
 
 
 @pytest.fixture(scope="module")

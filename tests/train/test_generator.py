@@ -23,7 +23,7 @@ from semcomp.generative.generator_file import load_generator, read_generator_fil
 from semcomp.generative.request import Request
 from semcomp.networks.model import CodecConfig, CodecModel
 from semcomp.semantics.results import VOID
-from tests.train.test_codec import SMALL
+from tests.releases import SMALL
 from train import generator as program
 from train.checkpoint import load_state
 from train.conditions import DrawConfig, draw, hardened

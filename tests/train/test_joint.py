@@ -13,7 +13,7 @@ pytest.importorskip("train.joint", reason="needs pip install 'semcomp[train]'", 
 from semcomp.codec.codec import Codec
 from semcomp.codec.release import load_release, save_release
 from semcomp.networks.model import CodecConfig, CodecModel
-from tests.train.test_codec import SMALL
+from tests.releases import SMALL
 from train.export import export
 from train.joint import main
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from semcomp.lossless.stream import decode_lossless, encode_lossless
 from semcomp.lossless.walk import Walk
 from semcomp.networks.lossless import LosslessConfig
 from tests.lossless.conftest import photo
+from tests.train.conftest import goes_on
 from train.lossless import LosslessRunConfig, LosslessTrainer
 from train.lossless_objective import LosslessObjective
 from train.lossless_photos import LosslessDataConfig
@@ -70,21 +72,7 @@ def trainer(folders: Path, name: str, *, steps: int) -> LosslessTrainer:
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(folders: Path) -> None:
-    whole = trainer(folders, "whole", steps=4)
-    for _ in range(4):
-        whole.train_step()
-    first = trainer(folders, "parts", steps=4)
-    for _ in range(2):
-        first.train_step()
-    first.save()
-    second = trainer(folders, "parts", steps=4)
-    second.resume()
-    for _ in range(2):
-        second.train_step()
-    for (name, expected), (_, got) in zip(
-        whole.objective.state_dict().items(), second.objective.state_dict().items(), strict=True
-    ):
-        assert torch.equal(expected, got), name
+    goes_on(lambda name: trainer(folders, name, steps=4), attrgetter("objective"))
 
 
 def test_a_run_learns_and_leaves_a_model_that_codes(folders: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from semcomp.restoration.network import RestorerConfig
 from semcomp.restoration.restorer_file import load_restorer
+from tests.train.conftest import goes_on
 from train.optim import OptimConfig
 from train.restore import RestoreRunConfig, RestoreTrainer
 from train.restore_photos import RestoreDataConfig, draw_quality, draw_tables
@@ -36,20 +38,7 @@ def trainer(folders: Path, name: str, *, steps: int) -> RestoreTrainer:
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(folders: Path) -> None:
-    whole = trainer(folders, "whole", steps=4)
-    for _ in range(4):
-        whole.train_step()
-    first = trainer(folders, "parts", steps=4)
-    for _ in range(2):
-        first.train_step()
-    first.save()
-    second = trainer(folders, "parts", steps=4)
-    second.resume()
-    for _ in range(2):
-        second.train_step()
-    states = (run.network.state_dict() for run in (whole, second))
-    for (name, expected), (_, got) in zip(*(state.items() for state in states), strict=True):
-        assert torch.equal(expected, got), name
+    goes_on(lambda name: trainer(folders, name, steps=4), attrgetter("network"))
 
 
 def test_a_run_learns_and_leaves_weights_that_restore(folders: Path) -> None:

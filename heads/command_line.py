@@ -1,0 +1,32 @@
+"""What the programs of this package say when they end, and their exit codes."""
+
+import sys
+from collections.abc import Callable
+
+from semcomp.errors import SemcompError
+
+
+def run(program: str, work: Callable[[], None], *, interrupted: str, mistakes: tuple[type[Exception], ...] = ()) -> int:
+    """Do the work of a program, and turn what fails into a sentence on stderr.
+
+    Args:
+        program: Name in front of the sentence.
+        work: Does everything, and prints the result.
+        interrupted: What is said after "interrupted" when Ctrl-C ends it.
+        mistakes: Errors that a wrong configuration causes.
+
+    Returns:
+        The exit code: 0, the code of the error or 1, 2 for a mistake, 130 after Ctrl-C.
+    """
+    try:
+        work()
+    except (SemcompError, OSError) as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return getattr(error, "exit_code", 1)
+    except mistakes as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted{interrupted}", file=sys.stderr)
+        return 130
+    return 0
