@@ -11,7 +11,7 @@ from torch import Tensor
 from semcomp.networks.precision import sums_products_of_bytes
 from semcomp.networks.refine import IntegerRefiner
 from semcomp.networks.sigma import SCALES, SHIFT1, SHIFT2
-from semcomp.networks.sigma_bytes import MIDDLE
+from semcomp.networks.sigma_bytes import MIDDLE, sums_exactly
 from semcomp.pipeline.passes import FOUR
 from semcomp.pipeline.refined_tables import SURPRISE_LIMIT
 
@@ -40,20 +40,8 @@ class ByteRefiner:
 
     def exact(self) -> bool:
         """Whether this machine sums the extreme values of bytes correctly. Sums in 16 bits would fail there."""
-        for weight, low, high in (
-            (self.weight1, -SURPRISE_LIMIT, SURPRISE_LIMIT),
-            *((weight, -MIDDLE, MIDDLE - 1) for weight in self.weight2),
-        ):
-            columns = torch.full((weight.shape[1], 16), low, dtype=torch.int8)
-            columns[:, ::2] = high
-            columns[::2, 8:] = low
-            try:
-                sums = torch._int_mm(weight, columns)
-            except RuntimeError:  # this torch does not multiply bytes on the CPU, or not in this shape
-                return False
-            if not torch.equal(sums.float(), weight.float() @ columns.float()):
-                return False
-        return True
+        seconds = ((weight, -MIDDLE, MIDDLE - 1) for weight in self.weight2)
+        return sums_exactly((self.weight1, -SURPRISE_LIMIT, SURPRISE_LIMIT), *seconds)
 
 
 @torch.inference_mode()

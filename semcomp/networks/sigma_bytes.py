@@ -54,17 +54,22 @@ class ByteSigma:
 
     def exact(self) -> bool:
         """Whether this machine sums the extreme values of bytes correctly. Sums in 16 bits would fail there."""
-        for weight, low, high in ((self.weight1, -Z_LIMIT, Z_LIMIT), (self.weight2, -MIDDLE, MIDDLE - 1)):
-            columns = torch.full((weight.shape[1], _ALIGNED), low, dtype=torch.int8)
-            columns[:, ::2] = high
-            columns[::2, _ALIGNED // 2 :] = low
-            try:
-                sums = torch._int_mm(weight, columns)
-            except RuntimeError:  # this torch does not multiply bytes on the CPU, or not in this shape
-                return False
-            if not torch.equal(sums.float(), weight.float() @ columns.float()):
-                return False
-        return True
+        return sums_exactly((self.weight1, -Z_LIMIT, Z_LIMIT), (self.weight2, -MIDDLE, MIDDLE - 1))
+
+
+def sums_exactly(*layers: tuple[Tensor, int, int]) -> bool:
+    """Whether torch multiplies these weights, int8 (N, K), exactly with bytes that are the lowest or highest value."""
+    for weight, low, high in layers:
+        columns = torch.full((weight.shape[1], _ALIGNED), low, dtype=torch.int8)
+        columns[:, ::2] = high
+        columns[::2, _ALIGNED // 2 :] = low
+        try:
+            sums = torch._int_mm(weight, columns)
+        except RuntimeError:  # this torch does not multiply bytes on the CPU, or not in this shape
+            return False
+        if not torch.equal(sums.float(), weight.float() @ columns.float()):
+            return False
+    return True
 
 
 def _around(z_hat: Tensor) -> Tensor:
