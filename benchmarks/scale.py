@@ -158,8 +158,12 @@ def measure_kills(source: Path, place: Path, engine: str, options: argparse.Name
 
 
 def measure_engine(source: Path, place: Path, engine: str, workers: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Run everything once. Steady figures leave out what comes before the first block is done: starting, loading."""
-    arguments = command(options.verb, source, place, options, "--engine", engine, "-j", str(workers))
+    """Run everything once, each worker on one thread.
+
+    Steady figures leave out what comes before the first block is done: starting, loading.
+    """
+    jobs = ["-j", str(workers), *(["--threads", str(workers)] if engine == "processes" else [])]
+    arguments = command(options.verb, source, place, options, "--engine", engine, *jobs)
     run = whole_run(arguments)
     first, last = run.blocks[0], run.blocks[-1]
     later = sum(block["files"] for block in run.blocks[1:])
