@@ -17,6 +17,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from heads.confidence import calibrate, divide_scores, held_scores
 from heads.datasets import DataError, Dataset
 from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
@@ -75,14 +76,18 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
     with unfolding(network.stem, codec, crops, start=start):
         rows = learn(network, crops, config.optim, classes=len(dataset.classes), seed=config.seed, quiet=quiet)
     info = _info(config, codec, dataset, network, further)
+    calibration = calibrate(held_scores(build_head(info, network), held))
+    divide_scores(network, calibration.temperature)
+    info = replace(info, temperature=calibration.temperature)
     score = validate(build_head(info, network), held, dataset)
     seconds = round(rows[-1]["seconds"], 1)
     if log:
         figures = score.figures | {"steps": len(rows), "seconds": seconds, "train_loss": rows[-1]["loss"]}
+        figures |= {"temperature": calibration.temperature, "calibration_error": calibration.error}
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("".join(json.dumps(row) + "\n" for row in [*rows, figures]))
-    told = f"{seconds / 60:.1f} minutes; {score.figure} {score.percent} % on held-out pictures"
-    return build_head(replace(info, origin=f"{info.origin}; {told}"), network)
+    told = f"{seconds / 60:.1f} minutes; {score.figure} {score.percent} % on {len(held)} held-out pictures"
+    return build_head(replace(info, origin=f"{info.origin}; {told}; {calibration}"), network)
 
 
 def _crops(config: FitConfig, codec: Codec, dataset: Dataset, *, folder: Path, quiet: bool) -> Cache:

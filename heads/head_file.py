@@ -45,6 +45,8 @@ class HeadInfo:
     """Hex, names the codec."""
     origin: str = ""
     """Data, command and minutes, in words."""
+    temperature: float = 1.0
+    """What the scores were divided by when the head had learned. The weights hold it already."""
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -95,6 +97,8 @@ class NetworkClassifier(NetworkHead, Classifier):
 
 class NetworkSegmenter(NetworkHead, Segmenter):
     """A segmenter with a network."""
+
+    knows_confidence = True
 
     def __init__(self, info: HeadInfo, network: Network, limits: Limits = NO_LIMITS):
         super().__init__(info, network, limits)

@@ -35,6 +35,17 @@ def positive_number(text: str) -> float:
     return value
 
 
+def probability(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number from 0 to 1")
+    return value
+
+
 def job_count(text: str) -> int:
     """Parse a number of processes or threads; 0 means one for each core."""
     if not _is_digits(text) or int(text) > 1024:

@@ -12,6 +12,7 @@ from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_
 from semcomp.cli.failures import explain
 from semcomp.cli.generative_options import add_completion_options, decode_arguments
 from semcomp.cli.inputs import is_pipe
+from semcomp.cli.latents_input import add_confidence
 from semcomp.cli.output_formats import format_name, image_bytes
 from semcomp.cli.own_outputs import mark
 from semcomp.cli.paths import STREAM, check_target, read_source, write_target
@@ -47,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_quality(parser, "quality of encode (50)")
     add_completion_options(parser)
     parser.add_argument("--head", metavar="NAME", help="head of classify and segment, needed for both")
+    add_confidence(parser)
     parser.add_argument("--threads", type=job_count, metavar="N", help="CPU threads in total (every core)")
     return parser
 
@@ -85,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     codec = EdgeCodec(options.directory, threads=options.threads)
     data = read_source(options.file)
     if options.command == "classify":
-        labels = codec.classify(data, head=options.head)
+        labels = codec.classify(data, head=options.head, min_confidence=options.min_confidence or 0.0)
         for label, score in zip(labels.names, labels.scores, strict=True):
             say(f"{label} covers {100 * score:.1f} %" if labels.areas else f"{score:.4f}  {label}")
         if not labels.names:
@@ -96,7 +98,8 @@ def run(options: argparse.Namespace) -> int:
     elif options.command == "decode":
         output = image_bytes(codec.decode(data, **decode_arguments(options)), name=name)
     else:
-        output = mark(palette_png(codec.segment(data, head=options.head)), "label map")
+        found = codec.segment(data, head=options.head, min_confidence=options.min_confidence or 0.0)
+        output = mark(palette_png(found), "label map")
     write_target(target, output, force=options.force)
     return EXIT_OK
 

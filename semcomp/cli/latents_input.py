@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from argparse import Namespace
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from semcomp.cli.argument_types import probability
 from semcomp.cli.batch import codec_of
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.paths import Job, read_source
@@ -36,11 +38,26 @@ HEAD_HELP = "a head's name or file: imagenette, street, or objects, which is exp
 """How --head is explained."""
 
 
-def asked_head(name: str | None, what: str) -> Head:
+def add_confidence(parser: argparse._ActionsContainer) -> None:
+    """Add --min-confidence."""
+    parser.add_argument(
+        "--min-confidence",
+        type=probability,
+        metavar="P",
+        help="say nothing of what the head gives a lower probability than this, 0 to 1 (the head's own limits)",
+    )
+
+
+def asked_head(options: Namespace, what: str) -> Head:
     """Load the head that the user asked for. UsageError if there is none: no head runs unasked."""
-    if name is None:
+    if options.head is None:
         raise UsageError(f"{what}: {heads_in_words()}")
-    return get_head(name)
+    return head_of(options)
+
+
+def head_of(options: Namespace) -> Head:
+    """Return the head of --head, as sure as --min-confidence asks."""
+    return get_head(options.head, options.min_confidence or 0.0)
 
 
 def heads_in_words() -> str:
@@ -67,11 +84,11 @@ def in_words(names: Iterable[str], scores: Iterable[float], *, areas: bool) -> s
 
 
 @lru_cache(maxsize=4)
-def get_head(name: str) -> Head:
+def get_head(name: str, min_confidence: float = 0.0) -> Head:
     """Return a head of this process. It is loaded when the first file needs it."""
     from semcomp.semantics.head import load_head
 
-    return load_head(name)
+    return load_head(name, min_confidence=min_confidence)
 
 
 def read_latents(job: Job, options: Namespace) -> Input:

@@ -50,7 +50,7 @@ class Tools:
 
             if self.task.head is None:
                 raise SemcompError("no label map is stored here, and no head is given: give head=")
-            self._head = load_head(self.task.head)
+            self._head = load_head(self.task.head, min_confidence=self.task.min_confidence or 0.0)
         return self._head
 
     def load(self) -> None:
@@ -107,7 +107,8 @@ def segment_row(data: bytes, tools: Tools) -> Outcome:
     from semcomp.semantics.results import Segmentation
     from semcomp.semantics.stored import read_segmentation
 
-    segmentation = read_segmentation(read(data)) if data.startswith(MAGIC) else None
+    ask = tools.task.min_confidence is not None  # a stored map has no probabilities
+    segmentation = read_segmentation(read(data)) if data.startswith(MAGIC) and not ask else None
     stored = segmentation is not None and tools.task.head in (None, segmentation.head)
     if not stored:
         answer = tools.head(latents_of(data, tools))

@@ -14,9 +14,10 @@ semcomp:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from semcomp.errors import ModelError, SemcompError
 from semcomp.semantics.limits import NO_LIMITS, Limits
@@ -76,7 +77,7 @@ class Classifier(Head):
     def __call__(self, latents: Latents) -> Labels:
         """Answer for one image. No label means that nothing is known. ModelError for latents of another codec."""
         self.check(latents)
-        return self.answer(latents)
+        return self.limits.sure_labels(self.answer(latents), self.classes)
 
     @abstractmethod
     def answer(self, latents: Latents) -> Labels:
@@ -87,6 +88,8 @@ class Segmenter(Head):
     """A head that answers with the class of every pixel. Implement `answer`."""
 
     task = "segment"
+    knows_confidence: ClassVar[bool] = False
+    """Whether `answer` keeps quiet below the confidence of `limits`."""
 
     def __call__(self, latents: Latents) -> Segmentation:
         """Answer for one image. Pixels of which nothing is known are VOID. ModelError for latents of another codec."""
@@ -98,20 +101,50 @@ class Segmenter(Head):
         """Give the label map of latents of the right codec."""
 
 
+AnyHead = TypeVar("AnyHead", bound=Head)
+
+
 def head_names() -> list[str]:
     """Names of the installed heads."""
     return sorted({point.name for point in entry_points(group=HEADS)})
 
 
-def load_head(name_or_file: str | Path) -> Classifier | Segmenter:
+def load_head(name_or_file: str | Path, *, min_confidence: float = 0.0) -> Classifier | Segmenter:
     """Load a head by name, or from a .safetensors file that `semcomp-fit-head` has written.
 
     Args:
         name_or_file: One of `head_names`, a path or a URL, or "org/name" or "org/name@revision" on the hub.
+        min_confidence: Least probability, 0 to 1, of what the head says; see `sure_head`.
 
     Raises:
         ModelError: There is no such head, it is damaged, or its package cannot be imported.
+        TargetError: The confidence is not 0 to 1.
     """
+    return sure_head(_loaded(name_or_file), min_confidence)
+
+
+def sure_head(head: AnyHead, min_confidence: float) -> AnyHead:
+    """Make a head that keeps quiet below a confidence, besides its own limits.
+
+    Args:
+        head: The head, which stays as it is.
+        min_confidence: Least probability, 0 to 1. A classifier leaves out the labels below it. A segmenter leaves out
+            the classes that do not reach it on `limits.area` of the image; their pixels become VOID.
+
+    Raises:
+        TargetError: The confidence is not 0 to 1.
+        ModelError: The head is a segmenter that knows no probabilities.
+    """
+    if not min_confidence:
+        return head
+    if isinstance(head, Segmenter) and not head.knows_confidence:
+        raise ModelError(f"the head {head.name} gives a label map without probabilities: leave the confidence out")
+    sure = copy(head)
+    sure.limits = head.limits.at_least(min_confidence, head.classes)
+    return sure
+
+
+def _loaded(name_or_file: str | Path) -> Classifier | Segmenter:
     from safetensors import SafetensorError, safe_open
 
     from semcomp.weights.hub import located

@@ -45,7 +45,7 @@ async function answer(call: string, args: unknown[], progress: (step: Step, shar
     case "decode":
       return space.decode(args[0] as boolean, progress);
     case "recognise":
-      return space.recognise(args[0] as string, progress);
+      return space.recognise(args[0] as string, progress, args[1] as number);
     case "storedMap":
       return space.storedMap(progress);
     case "symbols":
