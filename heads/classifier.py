@@ -78,8 +78,22 @@ class ClassifierNetwork(nn.Module):
         Returns:
             The logits, and the features at 1/32 (B, C1, h/2, w/2) that they come from, which a teacher may guide.
         """
+        grids = self._grids(fine)
+        return self.linear(self.dropout(self.norm(grids[-1]).mean((2, 3)))), grids[0]
+
+    def last_layers(self) -> list[nn.Module]:
+        """List the layers that learn first after a start from a trunk."""
+        return [self.linear]
+
+    def features(self, value: Tensor, quality: Tensor) -> Tensor:
+        """Compute what the last layer reads: (B, C)."""
+        features: Tensor = self.norm(self._grids(self.stem(value, quality))[-1]).mean((2, 3))
+        return features
+
+    def _grids(self, fine: Tensor) -> list[Tensor]:
+        """What the stages give at 1/32 and coarser."""
         value, grids = self.stages[0](fine), []
         for down, stage in zip(self.downs, self.stages[1:], strict=True):
             value = stage(down(pad_to(value, 2)))
             grids.append(value)
-        return self.linear(self.dropout(self.norm(value).mean((2, 3)))), grids[0]
+        return grids

@@ -60,6 +60,10 @@ class Calibration:
         )
 
 
+NOT_NEEDED = Calibration(temperature=1.0, error=0.0, before=0.0)
+"""Stands for the calibration of a head that gives no probabilities."""
+
+
 @torch.inference_mode()
 def held_scores(head: NetworkHead, held: Sequence[tuple[Tensor, int, int | NDArray[np.uint8]]]) -> HeldScores:
     """Run a head on held-out images.

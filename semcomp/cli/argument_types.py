@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 
 SEMANTICS = ("labels", "map")
+"""Kinds of semantics that `encode --semantics` stores unless told otherwise."""
+EVERY_SEMANTICS = (*SEMANTICS, "embed")
 """Kinds of semantics that `encode --semantics` can store."""
 
 
@@ -77,10 +79,10 @@ def tag(text: str) -> tuple[str, float]:
 
 
 def semantics_kinds(text: str) -> tuple[str, ...]:
-    """Parse "labels", "map" or "labels,map"."""
+    """Parse "labels", "map" and "embed", with commas between them."""
     kinds = tuple(text.split(","))
-    if not set(kinds) <= set(SEMANTICS):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a kind of semantics: give labels, map, or labels,map")
+    if not set(kinds) <= set(EVERY_SEMANTICS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a kind of semantics: give labels, map, embed, or labels,map")
     return kinds
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from semcomp.semantics.head import Head
+    from semcomp.semantics.head import Embedder, Head
     from semcomp.types import Latents
 
 
@@ -89,6 +89,14 @@ def get_head(name: str, min_confidence: float = 0.0) -> Head:
     from semcomp.semantics.head import load_head
 
     return load_head(name, min_confidence=min_confidence)
+
+
+@lru_cache(maxsize=2)
+def get_embedder(name: str | None) -> Embedder:
+    """Return what embeds images in this process."""
+    from semcomp.semantics.head import load_embedder
+
+    return load_embedder(name)
 
 
 def read_latents(job: Job, options: Namespace) -> Input:

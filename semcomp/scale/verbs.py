@@ -127,13 +127,10 @@ def segment_row(data: bytes, tools: Tools) -> Outcome:
 
 def embed_row(data: bytes, tools: Tools) -> Outcome:
     """Describe a file by one vector: the mean and the standard deviation of each channel of its latents."""
-    import torch
+    from semcomp.semantics.embedding import pooled
 
     latents = latents_of(data, tools)
-    with torch.inference_mode():
-        y = latents.y_hat[0].float().flatten(1)
-        vector = torch.cat([y.mean(1), y.std(1, correction=0)]).cpu().numpy()
-    return Outcome({**_size(latents), "quality": latents.quality, "embedding": vector})
+    return Outcome({**_size(latents), "quality": latents.quality, "embedding": pooled(latents)})
 
 
 def encode_row(data: bytes, tools: Tools) -> Outcome:

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import copy
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from semcomp.errors import ModelError, SemcompError
+from semcomp.semantics.embedding import POOLED, Embedding, pooled
 from semcomp.semantics.limits import NO_LIMITS, Limits
 from semcomp.semantics.results import Labels as Labels
 from semcomp.semantics.results import Palette as Palette
@@ -28,8 +30,11 @@ from semcomp.semantics.results import default_palette as default_palette
 from semcomp.types import Latents
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
+TASKS = ("classify", "segment", "embed")
 HEADS, FORMATS = "semcomp.heads", "semcomp.head_formats"
 
 
@@ -37,7 +42,7 @@ class Head(ABC):
     """Something that reads latents. Subclass `Classifier` or `Segmenter`."""
 
     task: ClassVar[str]
-    """Word for what the head gives: "classify" or "segment"."""
+    """Word for what the head gives, one of TASKS."""
     name: str
     classes: tuple[str, ...]
     entropy_id: bytes
@@ -60,6 +65,13 @@ class Head(ABC):
         """
         raise ModelError(f"the head {self.name} has no network that can be exported: leave it out")
 
+    def features(self, latents: Latents) -> NDArray[np.float32]:
+        """Give what the head sees in latents of the right codec before it answers: float32 (D,).
+
+        ModelError where a head has no features.
+        """
+        raise ModelError(f"the head {self.name} gives no features: choose another head, or {POOLED}")
+
     def check(self, latents: Latents) -> None:
         """ModelError for latents of another codec."""
         if latents.entropy_id != self.entropy_id:
@@ -67,6 +79,26 @@ class Head(ABC):
                 f"the head {self.name} was trained on latents with entropy id {self.entropy_id.hex()}, these have "
                 f"{latents.entropy_id.hex()}: choose a head for this codec, or train one with semcomp-fit-head"
             )
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """Makes the embedding of an image from the features of a head, or from the latents alone."""
+
+    head: Head | None = None
+    """The head; None pools the latents."""
+
+    @property
+    def name(self) -> str:
+        """Name of the embedding, which files and indexes keep. Only embeddings of one name can be compared."""
+        return POOLED if self.head is None else self.head.name
+
+    def __call__(self, latents: Latents) -> Embedding:
+        """Embed an image. ModelError for latents of another codec than the head's."""
+        if self.head is None:
+            return Embedding.of(pooled(latents), head=POOLED)
+        self.head.check(latents)
+        return Embedding.of(self.head.features(latents), head=self.head.name)
 
 
 class Classifier(Head):
@@ -120,7 +152,10 @@ def load_head(name_or_file: str | Path, *, min_confidence: float = 0.0) -> Class
         ModelError: There is no such head, it is damaged, or its package cannot be imported.
         TargetError: The confidence is not 0 to 1.
     """
-    return sure_head(_loaded(name_or_file), min_confidence)
+    head = _found(name_or_file)
+    if not isinstance(head, Classifier | Segmenter):
+        raise ModelError(f"the head {head.name} gives embeddings alone: it serves semcomp index and --semantics embed")
+    return sure_head(head, min_confidence)
 
 
 def sure_head(head: AnyHead, min_confidence: float) -> AnyHead:
@@ -144,7 +179,7 @@ def sure_head(head: AnyHead, min_confidence: float) -> AnyHead:
     return sure
 
 
-def _loaded(name_or_file: str | Path) -> Classifier | Segmenter:
+def _found(name_or_file: str | Path) -> Head:
     from safetensors import SafetensorError, safe_open
 
     from semcomp.weights.hub import located
@@ -169,6 +204,25 @@ def _loaded(name_or_file: str | Path) -> Classifier | Segmenter:
     raise ModelError(f"{path} is not a head file: its format is {kind}, and no installed package reads that")
 
 
+EMBED = Path(__file__).parents[1] / "weights" / "embed.safetensors"
+"""The head that was trained for embeddings, where it is released."""
+
+
+def load_embedder(name_or_file: str | Path | None = None) -> Embedder:
+    """Load what embeds images.
+
+    Args:
+        name_or_file: A head as `load_head` takes it, or "latents" for the latents alone. None takes the head "embed" if
+            it comes with semcomp, else the features of "objects", else the latents.
+
+    Raises:
+        ModelError: There is no such head, or it is damaged.
+    """
+    if name_or_file is None:
+        name_or_file = EMBED if EMBED.is_file() else "objects" if "objects" in head_names() else POOLED
+    return Embedder(None if str(name_or_file) == POOLED else _found(name_or_file))
+
+
 def described(head: Head) -> str:
     """Describe a head in a list of heads: its name, what it gives, and whether it is experimental."""
     return f"{head.name} ({head.task}{', experimental' if head.limits.experimental else ''})"
@@ -188,8 +242,8 @@ def _load(point: EntryPoint) -> Any:
         raise ModelError(f"the head {point.name} ({point.value}) does not load: {error!r}; reinstall it") from error
 
 
-def _checked(head: object, name: str) -> Classifier | Segmenter:
-    if not isinstance(head, Classifier | Segmenter):
+def _checked(head: object, name: str) -> Head:
+    if not isinstance(head, Head) or head.task not in TASKS:
         raise ModelError(
             f"{name} gave a {type(head).__name__}; a head is a Classifier or Segmenter of semcomp.semantics.head"
         )

@@ -68,7 +68,7 @@ def test_pixels_of_which_nothing_is_known_do_not_count(codec: Any) -> None:
 
 
 def test_a_fit_stores_its_temperature_and_says_its_error(class_folders: Path, tmp_path: Path) -> None:
-    arguments = ["--data", str(class_folders), "--quiet", "-o", str(tmp_path / "h.safetensors")]
+    arguments = ["--data", str(class_folders), "--trunk", "none", "--quiet", "-o", str(tmp_path / "h.safetensors")]
     small = {"data.side": 64, "data.copies": 1, "optim.minutes": "null", "optim.epochs": 12, "optim.warmup_steps": 1}
     for key, value in small.items():
         arguments += ["--set", f"{key}={value}"]

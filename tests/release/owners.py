@@ -31,6 +31,7 @@ EDGE_ROOMS = (
     "jpeg",
     "pipeline",
     "scale",
+    "search",
     "desktop",
     "edge",
     "cli",

@@ -264,7 +264,8 @@ def labels() -> list[dict[str, Any]]:
 def softmax(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Turn logits (K,) into probabilities."""
     powers = np.exp(values - values.max())
-    return (powers / powers.sum()).astype(np.float32)
+    probabilities: NDArray[np.float32] = (powers / powers.sum()).astype(np.float32)
+    return probabilities
 
 
 def limits(rng: np.random.Generator) -> list[dict[str, Any]]:

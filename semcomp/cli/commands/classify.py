@@ -28,8 +28,8 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser = new_parser(
         parents=[shared.reading, shared.model, shared.output],
         epilog=_EPILOG,
-        description="Say what .semc files show, or that nothing is known, which is an answer and no failure. Heads read "
-        "the latents: no pixel is decoded.",
+        description="Say what .semc files show, or that nothing is known, which is an answer and no failure. Heads "
+        "read the latents: no pixel is decoded.",
     )
     parser.add_argument("--head", metavar="NAME", help=HEAD_HELP)
     parser.add_argument(
