@@ -22,7 +22,7 @@ def main(folder: str, steps: int = 400, *, file: str = "my_head.safetensors") ->
         task="classify",
         data=DataConfig(folder=folder),
         optim=OptimConfig(steps=steps),
-        trunk="imagenette",  # its layers are the beginning: a few hundred pictures are too few for all of them
+        trunk="objects",  # its layers are the beginning: a few hundred pictures are too few for all of them
     )
     if steps < 50:  # a glimpse
         config = replace(config, data=replace(config.data, side=64, copies=2))

@@ -193,7 +193,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", metavar="FOLDER", help="a folder per class, or images/ + masks/ + classes.txt")
     parser.add_argument("--task", choices=tuple(TASKS), help="what to learn (guessed from the folder)")
     parser.add_argument("--void", type=int, metavar="N", help="number in masks that means: nothing is known (255)")
-    parser.add_argument("--trunk", metavar="NAME", help="head to start from, or none (things, imagenette or objects)")
+    parser.add_argument("--trunk", metavar="NAME", help="head to start from, or none (things, else objects)")
     parser.add_argument(
         "--steps", type=int, metavar="N", help=f"batches to learn from ({TRUNK_STEPS}; {USUAL_STEPS} without a trunk)"
     )

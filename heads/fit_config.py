@@ -32,8 +32,8 @@ class FitConfig:
     """File of a head with the same sizes and classes, to train further; for a head on latents also of a network that
     sees pixels, whose filters and trunk it takes over."""
     trunk: str | None = None
-    """Head whose layers are the beginning, all but the one that names classes: a name or a file. The sizes are those of
-    that head. The last layers learn first, then all (optim.last_first, optim.trunk_lr)."""
+    """Head whose layers are the beginning, all but the one that names classes: a name or a file. Its sizes are taken
+    too. The last layers learn first, then all (optim.last_first, optim.trunk_lr)."""
     teacher: str | None = None
     """File to distil from: a teacher (heads.teachers), or a head that was trained on originals."""
     features: str | None = None

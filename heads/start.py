@@ -5,19 +5,19 @@ A head that somebody trains on a few hundred pictures starts from the layers of 
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
+from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.datasets import DataError, Dataset
 from heads.fit_config import FitConfig
-from heads.head_file import Network, NetworkHead, build_network, read_head
-from heads.segmenter import SegmenterConfig
+from heads.head_file import Network, NetworkHead, Sizes, build_network, read_head
+from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from semcomp.codec.codec import Codec
 from semcomp.errors import ModelError, SemcompError
 from semcomp.semantics.head import load_head
 
-USUAL = {"classify": ("things", "imagenette"), "segment": ("objects",)}
+USUAL = {"classify": ("things", "objects", "imagenette"), "segment": ("objects",)}
 """Heads that are started from unless told otherwise, the best first."""
 TRUNK_STEPS = 400
 """Usual length of a training that starts from a trunk."""
@@ -43,7 +43,7 @@ def begin(config: FitConfig, codec: Codec, dataset: Dataset) -> tuple[Network, S
     """
     c = codec.release.config
     trunk = None if config.trunk is None else read_trunk(config.trunk, task=config.task, codec=codec)
-    sizes = config.sizes if trunk is None else trunk.network.config
+    sizes = config.sizes if trunk is None else _sizes_of(trunk.network.config, task=config.task)
     source = "latents" if config.source == "latents" else "pixels"
     classes = len(dataset.classes) or sizes.classes  # a network that embeds has values instead
     network = build_network(replace(sizes, classes=classes, latents=c.latents, nodes=c.nodes, source=source))
@@ -73,11 +73,14 @@ def read_trunk(name_or_file: str, *, task: str, codec: Codec) -> NetworkHead:
     """Load a head to start from.
 
     Raises:
-        ModelError: There is no such head, or it has another task, another codec, or a network of another package.
+        ModelError: There is no such head, it labels where a head should segment, it is for another codec, or it has a
+            network of another package.
     """
     head = load_head(name_or_file)
-    if not isinstance(head, NetworkHead) or head.task != task or head.network.config.source != "latents":
-        raise ModelError(f"{name_or_file} is no start for a head that should {task}: name a head that does, or none")
+    fits = isinstance(head, NetworkHead) and head.network.config.source == "latents"
+    if not fits or (task, head.task) == ("segment", "classify"):
+        raise ModelError(f"{name_or_file} is no start for a head that should {task}: name another head, or none")
+    assert isinstance(head, NetworkHead)
     if head.entropy_id != codec.entropy_id:
         raise ModelError(
             f"the head {head.name} reads latents of {head.entropy_id.hex()}, {codec.name} has "
@@ -86,12 +89,35 @@ def read_trunk(name_or_file: str, *, task: str, codec: Codec) -> NetworkHead:
     return head
 
 
+def _sizes_of(trunk: Sizes, *, task: str) -> Sizes:
+    """Sizes of a network that has the layers of a trunk. A classifier takes those of a segmenter down to 1/32."""
+    if task == "segment" or isinstance(trunk, ClassifierConfig):
+        return trunk
+    before, after = trunk.blocks32
+    return ClassifierConfig(
+        fine=trunk.fine,
+        widths=(trunk.width16, trunk.width32),
+        blocks=(trunk.blocks16[0], before + after),
+        context=before,
+        rank=trunk.rank,
+        companded=trunk.companded,
+    )
+
+
+RENAMED = {"before": "stages.0", "down": "downs.0", "coarse": "stages.1"}
+"""Layers of a segmenter, and what a classifier calls them."""
+
+
 def take_trunk(network: Network, trunk: NetworkHead) -> None:
-    """Begin with all layers of a head but the one that names its classes."""
-    last: Any = trunk.network.last_layers()[-1]
-    names = {name for name, module in trunk.network.named_modules() if module is last}
-    own = network.state_dict()
-    kept = {name: value for name, value in trunk.network.state_dict().items() if name.rpartition(".")[0] not in names}
+    """Begin with the layers of a head, but for the one that names its classes and those that the network lacks."""
+    own, kept = network.state_dict(), {}
+    crosses = isinstance(network, ClassifierNetwork) and isinstance(trunk.network, SegmenterNetwork)
+    for name, value in trunk.network.state_dict().items():
+        layer, _, rest = name.partition(".")
+        if crosses:
+            name = f"{RENAMED.get(layer, layer)}.{rest}"
+        if layer not in ("linear", "logits") and not (crosses and layer == "norm") and name in own:
+            kept[name] = value
     network.load_state_dict(own | kept)
 
 

@@ -13,10 +13,13 @@ import torch
 
 from heads import fit as program
 from heads.classifier import ClassifierConfig, ClassifierNetwork
+from heads.datasets import DataConfig
+from heads.find_dataset import find_dataset
+from heads.fit_config import FitConfig
 from heads.head_file import HeadInfo, build_head, read_head, save_head
 from heads.score import MeanIou, TopOne
 from heads.segmenter import SegmenterNetwork
-from heads.start import read_trunk, take_trunk, usual_trunk
+from heads.start import begin, read_trunk, take_trunk, usual_trunk
 from heads.training import OptimConfig
 from semcomp.codec.codec import Codec
 from semcomp.errors import ModelError
@@ -39,22 +42,22 @@ def test_a_head_starts_from_a_trunk_and_says_early_how_well_it_does(
     assert fit(class_folders, tmp_path, "--steps", "20", "--json") == 0
     out, err = capsys.readouterr()
     facts = json.loads(out)
-    assert "starts from the trunk of imagenette" in facts["origin"] and facts["warnings"] == []
+    assert "starts from the trunk of objects" in facts["origin"] and facts["warnings"] == []
     first, *marks = err.splitlines()
     assert first.startswith("22 pictures of 2 classes and 2 held out; 44 crops are encoded first")
     assert marks[0].startswith("  5 %  step 1  ") and "top-1" in marks[0] and "of 2 held-out pictures" in marks[0]
     assert len(marks) == 5 and "loss" in marks[-1]
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert rows[-1]["steps"] == 20 and rows[-1]["top1"] == 100
-    own, trunk = read_head(tmp_path / "own.safetensors").network, read_head(IMAGENETTE).network
-    assert own.config == replace(trunk.config, classes=2)
+    assert read_head(tmp_path / "own.safetensors").network.config.context == 2  # type: ignore[union-attr]
 
 
 def test_the_last_layers_learn_first(class_folders: Path, tmp_path: Path) -> None:
-    assert fit(class_folders, tmp_path, "--steps", "6", "--quiet", "--set", "optim.last_first=1") == 0
+    more = ("--steps", "6", "--quiet", "--set", "optim.last_first=1", "--trunk", "imagenette")
+    assert fit(class_folders, tmp_path, *more) == 0
     own, trunk = (read_head(file).network.state_dict() for file in (tmp_path / "own.safetensors", IMAGENETTE))
     for name, value in own.items():
-        if not name.startswith("linear."):
+        if not name.startswith(("linear.", "norm.")):
             assert torch.equal(value, trunk[name]), name
     assert own["linear.weight"].shape == (2, 384)
 
@@ -73,10 +76,23 @@ def test_a_trunk_is_taken_but_for_what_names_its_classes(codec: Codec) -> None:
 def test_what_is_no_trunk_is_one_sentence(codec: Codec, tmp_path: Path) -> None:
     info = HeadInfo(name="other", task="classify", classes=("a", "b"), entropy_id="00" * 8)
     save_head(build_head(info, ClassifierNetwork(ClassifierConfig(classes=2))), tmp_path / "o.safetensors")
-    for name, message in (("objects", "should classify"), (str(tmp_path / "o.safetensors"), "reads latents of 00")):
-        with pytest.raises(ModelError, match=message):
-            read_trunk(name, task="classify", codec=codec)
-    assert usual_trunk("classify", codec) == "imagenette" and usual_trunk("segment", codec) == "objects"
+    with pytest.raises(ModelError, match="should segment"):
+        read_trunk("imagenette", task="segment", codec=codec)
+    with pytest.raises(ModelError, match="reads latents of 00"):
+        read_trunk(str(tmp_path / "o.safetensors"), task="classify", codec=codec)
+    assert usual_trunk("classify", codec) == usual_trunk("segment", codec) == "objects"
+
+
+def test_a_classifier_takes_the_layers_of_a_segmenter(codec: Codec, class_folders: Path) -> None:
+    data = DataConfig(folder=str(class_folders))
+    config = FitConfig(task="classify", trunk="objects", data=data)
+    network, start = begin(config, codec, find_dataset("classify", data))
+    assert start.is_trunk and network.config.classes == 2
+    trunk = read_head(WEIGHTS / "objects.safetensors").network
+    value, quality = torch.rand(1, 320, 6, 8), torch.tensor([50])
+    with torch.no_grad():
+        grid = network.eval().after_stem(network.stem(value, quality))[1]
+        assert torch.equal(grid, trunk.after_stem(trunk.stem(value, quality))[1])
 
 
 @pytest.mark.parametrize("given", [{"steps": 5, "epochs": 1}, {"minutes": 1, "epochs": 1}, {"last_first": 2}])
