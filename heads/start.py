@@ -28,7 +28,7 @@ class Start:
     """Where the first weights of a network come from."""
 
     told: str = ""
-    """The same in words; empty for random weights."""
+    """A clause for the origin of the head; empty for random weights."""
     is_trunk: bool = False
     stem: nn.Module | None = None
     """The stem that has learned before, for `unfolding`."""
@@ -79,7 +79,7 @@ def read_trunk(name_or_file: str, *, task: str, codec: Codec) -> NetworkHead:
     head = load_head(name_or_file)
     fits = isinstance(head, NetworkHead) and head.network.config.source == "latents"
     if not fits or (task, head.task) == ("segment", "classify"):
-        raise ModelError(f"{name_or_file} is no start for a head that should {task}: name another head, or none")
+        raise ModelError(f"{name_or_file} cannot be the start of a head that should {task}: name another head, or none")
     assert isinstance(head, NetworkHead)
     if head.entropy_id != codec.entropy_id:
         raise ModelError(
@@ -90,7 +90,7 @@ def read_trunk(name_or_file: str, *, task: str, codec: Codec) -> NetworkHead:
 
 
 def _sizes_of(trunk: Sizes, *, task: str) -> Sizes:
-    """Sizes of a network that has the layers of a trunk. A classifier takes those of a segmenter down to 1/32."""
+    """Sizes of a network that has the layers of a trunk. A classifier takes a segmenter's down to 1/32."""
     if task == "segment" or isinstance(trunk, ClassifierConfig):
         return trunk
     before, after = trunk.blocks32

@@ -191,7 +191,7 @@ class PhotoIndex:
         return _Vectors(numbers, values, lengths)
 
     def _embedding_of(self, data: bytes) -> NDArray[np.int8]:
-        """Embed a photo as those of the index are. No network runs where its file holds the embedding."""
+        """Embed a photo as the index did. No network runs where its file holds the embedding."""
         about = self._store.about()
         if "embedding" not in about:
             raise FormatError(f"{self.file} holds nothing yet: semcomp index FOLDER -o {self.file} fills it")

@@ -128,7 +128,7 @@ class Store:
         }
 
     def put(self, photos: Iterable[Photo]) -> None:
-        """Write rows in one transaction, in place of those of the same paths."""
+        """Write rows in one transaction, in place of rows with equal paths."""
         with self._checked(), self.connection:
             for photo in photos:
                 self._forget(photo.path)
