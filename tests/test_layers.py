@@ -60,7 +60,6 @@ STANDARD_LIBRARY_ONLY = (
     "bitstream/container",
     "bitstream/header",
     "bitstream/fields",
-    "bitstream/embedding",
     "bitstream/source",
     "bitstream/inspect",
     "bitstream/tags",

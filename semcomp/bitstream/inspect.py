@@ -183,9 +183,10 @@ def _label_map_head(body: bytes) -> LabelMapHead:
 
 
 def _embedding_source(body: bytes) -> str:
-    from semcomp.bitstream.embedding import unpack_embedding
+    from semcomp.bitstream.fields import check_version, unpack_string
 
-    return unpack_embedding(body).source
+    check_version(body, 1, "the embedding")
+    return unpack_string(body, offset=1)[0]
 
 
 def _lossless_note(body: bytes) -> LosslessNote:

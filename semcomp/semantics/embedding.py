@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semcomp.bitstream.embedding import StoredEmbedding
+from semcomp.bitstream.fields import check_version, pack_string, pack_varint, unpack_string, unpack_varint
+from semcomp.errors import FormatError
 from semcomp.semantics.signature import quantized
 from semcomp.types import Latents
 
+VERSION = 1
+MAX_VALUES = 4096
+_COPY_AGAIN = "copy the file again"
 POOLED = "latents"
 """Name of the embedding that needs no head: mean and standard deviation of each channel of the latents."""
 
@@ -30,14 +34,30 @@ class Embedding:
         """Round a vector to int8."""
         return cls(vector=quantized(vector), head=head)
 
-    @classmethod
-    def from_stored(cls, stored: StoredEmbedding) -> Embedding:
-        """Take the body of a chunk."""
-        return cls(vector=np.frombuffer(stored.values, np.int8), head=stored.source)
 
-    def to_stored(self) -> StoredEmbedding:
-        """Give the body of a chunk."""
-        return StoredEmbedding(self.head, self.vector.tobytes())
+def pack_embedding(embedding: Embedding) -> bytes:
+    """Write the body of an EMBEDDING chunk (FORMAT_PAYLOADS.md). ValueError for a length that is not 1 to MAX_VALUES."""
+    values = embedding.vector.tobytes()
+    if not 1 <= len(values) <= MAX_VALUES:
+        raise ValueError(f"an embedding has 1 to {MAX_VALUES} values, not {len(values)}")
+    return bytes([VERSION]) + pack_string(embedding.head) + pack_varint(len(values)) + values
+
+
+def unpack_embedding(data: bytes) -> Embedding:
+    """Read the body of an EMBEDDING chunk. FormatError for one that `pack_embedding` never writes.
+
+    Example:
+        >>> unpack_embedding(pack_embedding(Embedding.of(np.array([0.5, -1]), head="embed"))).vector.tolist()
+        [64, -127]
+    """
+    check_version(data, VERSION, "the embedding")
+    source, offset = unpack_string(data, offset=1)
+    count, offset = unpack_varint(data, offset=offset)
+    if not 1 <= count <= MAX_VALUES:
+        raise FormatError(f"the body claims {count} values, 1 to {MAX_VALUES} are allowed; {_COPY_AGAIN}")
+    if len(data) - offset != count:
+        raise FormatError(f"the body claims {count} values and holds {len(data) - offset}; {_COPY_AGAIN}")
+    return Embedding(vector=np.frombuffer(data, np.int8, offset=offset), head=source)
 
 
 def pooled(latents: Latents) -> NDArray[np.float32]:

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 from semcomp.bitstream.container import MAX_PIXELS, Chunk, ChunkKind, Container
 from semcomp.bitstream.container import read as read_container
-from semcomp.bitstream.embedding import pack_embedding, unpack_embedding
 from semcomp.bitstream.label_map import LabelMap, expand, pack_label_map, reduce_map, unpack_label_map
 from semcomp.bitstream.tags import Tag, are_areas, pack_tags, unpack_tags
 from semcomp.errors import FormatError, ImageError
-from semcomp.semantics.embedding import Embedding
+from semcomp.semantics.embedding import Embedding, pack_embedding, unpack_embedding
 from semcomp.semantics.head import Classifier, Embedder, Head, Segmenter
 from semcomp.semantics.results import Labels, Segmentation
 from semcomp.types import Latents
@@ -67,7 +66,7 @@ class Semantics:
             )
             chunks.append(Chunk(ChunkKind.LABEL_MAP, pack_label_map(stored, width=width, height=height)))
         if self.embedding is not None:
-            chunks.append(Chunk(ChunkKind.EMBEDDING, pack_embedding(self.embedding.to_stored())))
+            chunks.append(Chunk(ChunkKind.EMBEDDING, pack_embedding(self.embedding)))
         return chunks
 
 
@@ -143,7 +142,7 @@ def read_labels(container: Container) -> Labels | None:
 def read_embedding(container: Container) -> Embedding | None:
     """Read the stored embedding, None where there is none. FormatError where it is damaged."""
     body = _body(container, ChunkKind.EMBEDDING)
-    return None if body is None else Embedding.from_stored(unpack_embedding(body))
+    return None if body is None else unpack_embedding(body)
 
 
 def read_segmentation(container: Container) -> Segmentation | None:

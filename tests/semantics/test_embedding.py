@@ -7,27 +7,27 @@ import pytest
 
 import semcomp
 from semcomp.bitstream.container import Chunk, ChunkKind, Container, read, write
-from semcomp.bitstream.embedding import MAX_VALUES, StoredEmbedding, pack_embedding, unpack_embedding
 from semcomp.codec.codec import Codec
 from semcomp.errors import FormatError
-from semcomp.semantics.embedding import Embedding
+from semcomp.semantics.embedding import MAX_VALUES, Embedding, pack_embedding, unpack_embedding
 from semcomp.semantics.stored import Semantics, read_embedding
 
 
 def test_an_embedding_comes_back() -> None:
-    stored = StoredEmbedding("embed", np.arange(-64, 64, dtype=np.int8).tobytes())
-    assert unpack_embedding(pack_embedding(stored)) == stored
-    assert len(pack_embedding(stored)) == 1 + 6 + 2 + 128
+    embedding = Embedding(vector=np.arange(-64, 64, dtype=np.int8), head="embed")
+    again = unpack_embedding(pack_embedding(embedding))
+    assert again.head == "embed" and np.array_equal(again.vector, embedding.vector)
+    assert len(pack_embedding(embedding)) == 1 + 6 + 2 + 128
 
 
 @pytest.mark.parametrize("length", [0, MAX_VALUES + 1])
 def test_a_length_that_does_not_fit_is_refused(length: int) -> None:
     with pytest.raises(ValueError, match="1 to 4096 values"):
-        pack_embedding(StoredEmbedding("", bytes(length)))
+        pack_embedding(Embedding(vector=np.zeros(length, np.int8), head=""))
 
 
 def test_every_damage_is_noticed() -> None:
-    body = pack_embedding(StoredEmbedding("a", bytes(range(20))))
+    body = pack_embedding(Embedding(vector=np.arange(20, dtype=np.int8), head="a"))
     for wrong in (b"", b"\x02" + body[1:], body[:-1], body + b"\0", body[:1] + b"\x01\x07" + body[3:], b"\x01\x00\x00"):
         with pytest.raises(FormatError):
             unpack_embedding(wrong)
