@@ -36,7 +36,7 @@ class Embedding:
 
 
 def pack_embedding(embedding: Embedding) -> bytes:
-    """Write the body of an EMBEDDING chunk (FORMAT_PAYLOADS.md). ValueError for a length that is not 1 to MAX_VALUES."""
+    """Write the body of an EMBEDDING chunk, see FORMAT_PAYLOADS.md. ValueError for a length that does not fit."""
     values = embedding.vector.tobytes()
     if not 1 <= len(values) <= MAX_VALUES:
         raise ValueError(f"an embedding has 1 to {MAX_VALUES} values, not {len(values)}")
