@@ -3,8 +3,8 @@
     open_codec()                     the library's codec, or an EdgeCodec on the graphs that are installed
     open_codec(graphs="edge/")       an EdgeCodec on a folder of graphs, whatever is installed
 
-`semcomp.load`, the command, `semcomp map` and the plugin for Pillow ask here. Nothing heavy is imported before a codec is
-opened.
+`semcomp.load`, the command, `semcomp map` and the plugin for Pillow ask here. Nothing heavy is imported before a codec
+is opened.
 """
 
 from __future__ import annotations

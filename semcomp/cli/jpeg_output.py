@@ -57,7 +57,7 @@ def is_asked_for(options: Namespace) -> bool:
 def run(options: Namespace) -> int:
     """Encode every input; returns the exit code."""
     _check(options)
-    require_library("encode --as jpeg")
+    require_library("--as jpeg")
     plan = plan_jobs(options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".jpg")
     from semcomp.cli.commands.restore import get_restorer
 

@@ -101,7 +101,7 @@ def _with_warnings_shown(options: Namespace) -> int:
         warnings.simplefilter("always", SemcompWarning)
         warnings.showwarning = show  # type: ignore[assignment]
         if options.command in OF_THE_LIBRARY:
-            require_library(f"semcomp {options.command}")
+            require_library("this command")
         code: int = options.run(options)
     sys.stdout.flush()
     return code

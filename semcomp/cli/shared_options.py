@@ -71,7 +71,7 @@ def add_graphs(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--graphs",
         metavar="DIR",
-        help="compute with onnxruntime on a folder of semcomp export onnx (without torch: the graphs that are installed)",
+        help="compute with onnxruntime, on a folder of semcomp export onnx (without torch: what is installed)",
     )
 
 

@@ -71,7 +71,7 @@ def complain(text: str) -> None:
 
 
 def progress_bar(total: int, *, done: int = 0) -> Any:
-    """Draw a bar of files on stderr. Returns tqdm's bar; None where stderr is no terminal or tqdm is not installed."""
+    """Draw tqdm's bar of files on stderr. Returns None where stderr is redirected, or tqdm is not installed."""
     if not sys.stderr.isatty():
         return None
     try:

@@ -116,6 +116,11 @@ class Bundle:
                 f"{entry['file']} does not load in onnxruntime {onnxruntime.__version__} ({error}); install a newer one"
             ) from error
 
+    def size_of(self, entry: dict[str, Any]) -> int:
+        """Bytes of a file that the manifest names; 0 where it is missing."""
+        path = self.directory / str(entry["file"])
+        return path.stat().st_size if path.is_file() else 0
+
     def bytes_of(self, entry: dict[str, Any]) -> bytes:
         """The bytes of a file that the manifest names. ModelError where they are not what it says."""
         path = self.directory / str(entry["file"])
@@ -172,8 +177,8 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
     if directory == INSTALLED and not path.exists():
         raise ModelError(
-            f"no graphs are installed in {INSTALLED}, where the wheel semcomp-edge puts them: pip install semcomp for the "
-            "library on torch, or give a folder that semcomp export onnx wrote"
+            f"no graphs are installed in {INSTALLED}, where the wheel semcomp-edge puts them: pip install semcomp for "
+            "the library on torch, or give a folder that semcomp export onnx wrote"
         )
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

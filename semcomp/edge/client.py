@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,20 @@ class EdgeCodec(BaseCodec[NDArray[np.float32]]):
     def model_id(self) -> bytes:
         return bytes.fromhex(self.bundle.manifest["model_id"])
 
+    @property
+    def channels(self) -> int:
+        return int(self.bundle.manifest["sizes"]["latents"])
+
+    def describe(self) -> dict[str, Any]:
+        """Name, ids, the folder of the graphs, and their size in bytes by name."""
+        return {
+            "name": self.name,
+            "entropy_id": self.entropy_id.hex(),
+            "model_id": self.model_id.hex(),
+            "graphs": str(self.bundle.directory),
+            "bytes": {name: self.bundle.size_of(entry) for name, entry in self.bundle.manifest["graphs"].items()},
+        }
+
     def analyse(self, picture: Picture) -> NDArray[np.float32]:
         rows, columns = grid(picture.height, picture.width, STRIDE_Z)
         height, width = rows * STRIDE_Z, columns * STRIDE_Z
@@ -153,8 +168,8 @@ class EdgeCodec(BaseCodec[NDArray[np.float32]]):
             return self.generators[name]
         known = ", ".join(self.generators) or "none"
         raise ModelError(
-            f"{self.bundle.directory} has no generator {name}; it has: {known}: export it too, with semcomp export onnx "
-            f"--generators {name}"
+            f"{self.bundle.directory} has no generator {name}; it has: {known}: export it too, with "
+            f"semcomp export onnx --generators {name}"
         )
 
     def classify(self, source: SemcSource | Latents, *, head: str | None = None) -> Labels:

@@ -75,7 +75,7 @@ def restore(
     """Restore a JPEG file by a graph. It takes and raises what `semcomp.restore` of the library does.
 
     Args:
-        image: The file: its path, its bytes, a binary stream, or a PIL image that was opened from one and is still open.
+        image: The file: its path, its bytes, a binary stream, or a PIL image that was opened from one, still open.
         strength: 0 shows what is stored, 1 the network's answer.
         weights: A graph that `semcomp export onnx --restorer` wrote. "restorer" takes the one that is installed.
         device: "cpu". Other devices need the library.
