@@ -14,7 +14,6 @@ from semcomp.edge.bundle import Bundle
 from semcomp.edge.generator import EdgeGenerator, chosen_generator
 from semcomp.edge.head import EdgeClassifier, EdgeSegmenter, edge_head
 from semcomp.edge.latent_coder import EdgeCoder
-from semcomp.edge.lossless import edge_lossless
 from semcomp.edge.tiling import run_tiled
 from semcomp.errors import ModelError
 from semcomp.imaging.picture import Picture
@@ -133,6 +132,8 @@ class EdgeCodec(BaseCodec[NDArray[np.float32]]):
 
     @cached_property
     def _lossless(self) -> LosslessCoder:
+        from semcomp.edge.lossless import edge_lossless
+
         return edge_lossless(self.bundle) if self.lossless_weights is None else super().lossless_coder()
 
     def lossless_coder(self) -> LosslessCoder:
