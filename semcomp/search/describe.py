@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from semcomp.backend import has_library, open_codec, open_head
 from semcomp.bitstream.container import MAGIC, ChunkKind, Container, read
 from semcomp.errors import FormatError, ModelError
+from semcomp.semantics.embedding import POOLED
 from semcomp.semantics.stored import read_embedding, read_labels
 from semcomp.types import Latents
 
 if TYPE_CHECKING:
-    from semcomp.codec.codec import Codec
     from semcomp.imaging.picture import Picture
+    from semcomp.pipeline.base_codec import BaseCodec
     from semcomp.semantics.head import Classifier, Embedder, Segmenter
     from semcomp.semantics.results import Labels
     from semcomp.semantics.signature import Signature
@@ -58,30 +60,24 @@ class Describer:
         self.task = task
 
     @cached_property
-    def codec(self) -> Codec:
+    def codec(self) -> BaseCodec[Any]:
         """The codec."""
-        import torch
-
-        from semcomp.codec.codec import load
-
-        torch.set_num_threads(self.task.threads)
-        return load(self.task.model)
+        return open_codec(self.task.model, threads=self.task.threads)
 
     @cached_property
     def embedder(self) -> Embedder:
         """What embeds photos."""
         from semcomp.semantics.head import load_embedder
 
-        return load_embedder(self.task.embedder)
+        return load_embedder(self.task.embedder if has_library() else self.task.embedder or POOLED)
 
     @cached_property
     def labeller(self) -> Classifier | Segmenter | None:
         """The head that labels photos."""
-        from semcomp.semantics.head import load_head
-
-        if self.task.classify is None:
+        task = self.task
+        if task.classify is None:
             return None
-        return load_head(self.task.classify, min_confidence=self.task.min_confidence)
+        return open_head(task.classify, self.codec, min_confidence=task.min_confidence)
 
     @cached_property
     def signature(self) -> Signature | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from semcomp.cli.argument_types import whole_number
 from semcomp.cli.batch import run_batch
-from semcomp.cli.latents_input import HEAD_HELP, Input, add_confidence, asked_head, head_of, in_words, read_latents
+from semcomp.cli.latents_input import HEAD_HELP, Input, add_confidence, asked_head, get_head, in_words, read_latents
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, list_jobs
 from semcomp.cli.shared_options import NewParser, SharedOptions
 
@@ -50,7 +50,7 @@ def classify_one(job: Job, options: Namespace, given: Input) -> dict[str, Any]:
     """Run the head on one file's latents; returns the values of `KEYS` and the line to show."""
     from semcomp.semantics.head import Segmentation
 
-    head = head_of(options)
+    head = get_head(options.head, options)
     start = time.perf_counter()
     assert given.latents is not None
     answer = head(given.latents)

@@ -9,7 +9,7 @@ from typing import Any
 
 from semcomp.cli.batch import codec_of, run_batch
 from semcomp.cli.exit_codes import UsageError
-from semcomp.cli.latents_input import HEAD_HELP, Input, add_confidence, head_of, heads_in_words, with_latents
+from semcomp.cli.latents_input import HEAD_HELP, Input, add_confidence, get_head, heads_in_words, with_latents
 from semcomp.cli.output_formats import image_bytes
 from semcomp.cli.own_outputs import mark
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
@@ -45,9 +45,10 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 def run(options: Namespace) -> int:
     """Segment every input; returns the exit code."""
     if options.head:
-        head_of(options)  # a missing head is one error, not one for each file
+        get_head(options.head, options)  # a missing head is one error, not one for each file
     elif options.fresh or options.min_confidence is not None:
-        raise UsageError(f"{'--fresh' if options.fresh else '--min-confidence'} runs a head: {heads_in_words()}")
+        what = "--fresh" if options.fresh else "--min-confidence"
+        raise UsageError(f"{what} runs a head: {heads_in_words(options)}")
     suffix = ".overlay.png" if options.overlay else ".labels.png"
     plan = plan_jobs(
         options.inputs, output=options.output, read_suffixes=(".semc", *IMAGE_SUFFIXES), write_suffix=suffix
@@ -80,7 +81,7 @@ def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
         if stored is not None and options.head in (None, stored.head):
             return stored, Input(data, None, None), note
     if options.head is None:
-        raise SemcompError(f"no label map is stored here: {heads_in_words()}")
+        raise SemcompError(f"no label map is stored here: {heads_in_words(options)}")
     return None, with_latents(data, options), note
 
 
@@ -95,7 +96,7 @@ def segment_one(job: Job, options: Namespace, given: tuple[Any, Input, str]) -> 
     stored = segmentation is not None
     start = time.perf_counter()
     if not stored:
-        head = head_of(options)
+        head = get_head(options.head, options)
         assert source.latents is not None
         segmentation = head(source.latents)
         if not isinstance(segmentation, Segmentation):
