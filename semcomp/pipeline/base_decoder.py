@@ -223,14 +223,10 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
         return self._decode_symbols(self._read(source, max_pixels), plain=plain)
 
     def read_z(self, source: SemcSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.int16]:
-        """Decode z alone, (Z, ceil(height / 64), ceil(width / 64)): a tenth of the symbols, and no network runs.
-
-        Raises what `latents` raises. Damage behind z is not noticed.
-        """
+        """Decode z alone, (Z, ceil(height / 64), ceil(width / 64)). No network runs. Raises what `latents` raises."""
         container = self._read(source, max_pixels)
-        header = container.header
-        size = {"height": header.height, "width": header.width, "quality": header.quality}
-        z = self.coder.read_z(SymbolReader(container.get(ChunkKind.SYMBOLS) or b""), **size)
+        reader, header = SymbolReader(container.get(ChunkKind.SYMBOLS) or b""), container.header
+        z = self.coder.read_z(reader, height=header.height, width=header.width, quality=header.quality)
         _verify(header_crc(header, _keep_of(container), z) & Z_CHECK == header.z_check, "symbols of z")
         return z
 
