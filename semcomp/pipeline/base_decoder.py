@@ -18,13 +18,11 @@ from PIL import Image
 
 from semcomp.bitstream.alpha import unpack_alpha
 from semcomp.bitstream.container import MAX_PIXELS, ChunkKind, Container, read, write
-from semcomp.bitstream.keep_mask import unpack_keep
-from semcomp.bitstream.origin import regions_of
 from semcomp.bitstream.source import SemcSource, read_source
 from semcomp.bitstream.symbol_stream import SymbolReader
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning
 from semcomp.imaging.picture import Picture, to_pil
-from semcomp.pipeline.checks import Z_CHECK, header_crc
+from semcomp.pipeline.checks import Z_CHECK, header_crc, keep_of
 from semcomp.pipeline.completion import FAITHFUL, made_for
 from semcomp.pipeline.exact_decoder import ExactDecoder
 from semcomp.pipeline.latent_coder import SymbolCoder
@@ -227,7 +225,7 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
         container = self._read(source, max_pixels)
         reader, header = SymbolReader(container.get(ChunkKind.SYMBOLS) or b""), container.header
         z = self.coder.read_z(reader, height=header.height, width=header.width, quality=header.quality)
-        _verify(header_crc(header, _keep_of(container), z) & Z_CHECK == header.z_check, "symbols of z")
+        _verify(header_crc(header, keep_of(container), z) & Z_CHECK == header.z_check, "symbols of z")
         return z
 
     def _read(self, source: SemcSource, max_pixels: int) -> Container:
@@ -249,7 +247,7 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
             )
 
     def _decode_symbols(self, container: Container, *, plain: bool = False) -> Symbols:
-        header, keep = container.header, _keep_of(container, plain=plain)
+        header, keep = container.header, keep_of(container, plain=plain)
         symbols = self.coder.read(
             container.get(ChunkKind.SYMBOLS) or b"",
             height=header.height,
@@ -273,12 +271,6 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
         return Latents(
             y_hat=y_hat, height=height, width=width, quality=quality, entropy_id=self.entropy_id, model_id=self.model_id
         )
-
-
-def _keep_of(container: Container, *, plain: bool = False) -> NDArray[np.bool_] | None:
-    """Positions that are coded. None for all."""
-    header, regions = container.header, regions_of(container)
-    return None if regions is None else unpack_keep(regions, width=header.width, height=header.height, plain=plain)
 
 
 def _verify(matches: bool, what: str) -> None:
