@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
 import semcomp
 from semcomp.codec.codec import Codec, load
 from semcomp.edge.bundle import FORMAT, MANIFEST
+from semcomp.edge.products import NUMBER, PROBES, checksum, probe_of_refine, probe_of_sigma
+from semcomp.edge.products import QUALITY as PROBE_QUALITY
 from semcomp.errors import FileError, ModelError, TargetError, file_error
 from semcomp.export.check import Difference, differences_from_torch
 from semcomp.export.codec_parts import PARTS, head_part, label_map_part
+from semcomp.export.fast_part import mean_fast
 from semcomp.export.generator_parts import blend_part, generator_part
 from semcomp.export.graph import OPSET, PRODUCER, onnx_bytes, require_onnx
 from semcomp.export.int8 import Calibration, can_be_int8, quantised
@@ -95,7 +99,7 @@ def export_onnx(
     codec = load(model)
     chosen = _heads(codec, heads) if "heads" in parts else []
     makers = _generators(codec, generators)
-    graphs = _graphs(codec, parts, chosen, makers)
+    graphs = _graphs(codec, parts, chosen, makers, fast=int8)
     exact = _lossless(lossless_weights) if "lossless" in parts else None
     calibrated = Calibration(codec, calibration) if int8 else None
     if calibrated:
@@ -160,6 +164,7 @@ def _files(
         **ids,
         "tables": _stored(TABLES, files[TABLES]),
         "graphs": entries,
+        PROBES: _products(codec),
         "heads": {head.name: _head_entry(head) for head in heads},
         "generators": {maker.name: _generator_entry(maker) for maker in makers},
         "lossless": None if exact is None else {**_stored(LOSSLESS, files[LOSSLESS]), "id": exact.id.hex()},
@@ -182,9 +187,11 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _graphs(
-    codec: Codec, parts: Sequence[str], heads: Sequence[Head], makers: Sequence[TrainedGenerator]
+    codec: Codec, parts: Sequence[str], heads: Sequence[Head], makers: Sequence[TrainedGenerator], *, fast: bool
 ) -> list[Part]:
     graphs = [part for name in PARTS if name in parts for part in PARTS[name](codec)]
+    config = codec.release.config
+    graphs += [mean_fast(codec)] if fast and "mean" in parts and config.latents % config.passes == 0 else []
     graphs += [head_part(codec, head) for head in heads]
     if segmenters := [head for head in heads if isinstance(head, Segmenter)]:
         graphs.append(label_map_part(len(segmenters[0].classes)))
@@ -246,6 +253,17 @@ def _tables(codec: Codec) -> bytes:
         stored["refine.table"] = codec.release.refiner.table.numpy().ravel()
     data: bytes = save(stored)
     return data
+
+
+def _products(codec: Codec) -> dict[str, int]:
+    """What a client compares its integer graphs with, from int64 arithmetic."""
+    release, quality = codec.release, PROBE_QUALITY
+    if release.refiner is None:
+        return {"sigma": checksum(release.sigma.index_numpy(probe_of_sigma(release.config.hyper), quality))}
+    seen, sums = probe_of_refine(release.config.latents)
+    index = release.refiner.index(torch.from_numpy(seen), torch.from_numpy(sums), quality, NUMBER)
+    found = release.sigma.sums_numpy(probe_of_sigma(release.config.hyper), quality)
+    return {"sigma": checksum(found), "refine": checksum(index.numpy())}
 
 
 def _stored(file: str, data: bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -15,6 +16,7 @@ from semcomp.cli.main import main as command
 from semcomp.codec.codec import Codec
 from semcomp.errors import ModelError
 from semcomp.imaging.metrics import psnr_db
+from semcomp.imaging.picture import from_array
 
 onnx = pytest.importorskip("onnx")
 for name in ("onnxscript", "onnxruntime"):
@@ -26,13 +28,15 @@ from semcomp.export.int8 import CROP, CROPS, FLOAT_LAYERS, Calibration  # noqa: 
 from semcomp.semantics.limits import NO_LIMITS  # noqa: E402
 
 INT8 = ("analysis", "synthesis", "head_street")
+FAST = "mean_fast"
+"""The graph that only an int8 export has."""
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Exported]:
     """The graphs that are quantised, and one that never is, calibrated with the sample photo."""
     folder = tmp_path_factory.mktemp("int8")
-    parts = ["analysis", "sigma", "synthesis", "heads"]
+    parts = ["analysis", "sigma", "mean", "synthesis", "heads"]
     return folder, export_onnx(folder, parts=parts, heads=["street"], int8=True)
 
 
@@ -42,7 +46,7 @@ def folder(made: tuple[Path, Exported], exported: tuple[Path, Any], tmp_path_fac
     whole = tmp_path_factory.mktemp("whole") / "edge"
     shutil.copytree(exported[0], whole)
     manifest, int8 = (json.loads((path / "manifest.json").read_text()) for path in (whole, made[0]))
-    for name in INT8:
+    for name in (*INT8, FAST):
         manifest["graphs"][name] = int8["graphs"][name]
         shutil.copy(made[0] / f"{name}.onnx", whole)
     (whole / "manifest.json").write_text(json.dumps(manifest))
@@ -63,18 +67,19 @@ def crop() -> NDArray[np.uint8]:
 def test_the_manifest_says_how_each_graph_computes(made: tuple[Path, Exported], exported: tuple[Path, Any]) -> None:
     manifest, before = (json.loads((path / "manifest.json").read_text()) for path in (made[0], exported[0]))
     precision = {name: graph["precision"] for name, graph in manifest["graphs"].items()}
-    assert precision == {**dict.fromkeys(INT8, "int8"), "sigma": "float", "label_map": "float"}
+    stays = dict.fromkeys(("sigma", "mean_first", "mean_next", "label_map"), "float")
+    assert precision == {**dict.fromkeys((*INT8, FAST), "int8"), **stays} and FAST not in before["graphs"]
     assert {graph["precision"] for graph in before["graphs"].values()} == {"float"}
     assert manifest["graphs"]["sigma"]["sha256"] == before["graphs"]["sigma"]["sha256"]
     for name in INT8:
         for key in ("inputs", "outputs", "reach"):
             assert manifest["graphs"][name][key] == before["graphs"][name][key]
         assert manifest["graphs"][name]["bytes"] < 0.75 * before["graphs"][name]["bytes"]
-    assert set(made[1].int8) == {f"{name}.onnx" for name in INT8} and exported[1].int8 == ()
+    assert set(made[1].int8) == {f"{name}.onnx" for name in (*INT8, FAST)} and exported[1].int8 == ()
 
 
 def test_convolutions_compute_in_integers_but_those_that_are_kept(made: tuple[Path, Exported]) -> None:
-    for name in INT8:
+    for name in (*INT8, FAST):
         graph = onnx.load(made[0] / f"{name}.onnx").graph
         wide = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
         for node in graph.node:
@@ -117,6 +122,28 @@ def test_what_no_photo_shows_is_not_spoilt(clients: dict[str, EdgeCodec], kind: 
         rows[name] = len(data), psnr_db(picture, np.asarray(client.decode(data)))
     assert rows["int8"][0] <= 1.1 * rows["float"][0] + 16
     assert rows["int8"][1] >= min(rows["float"][1], 46) - 1  # beyond, no eye sees it
+
+
+def test_latents_for_heads_move_by_less_than_rounding_does(
+    clients: dict[str, EdgeCodec], codec: Codec, crop: NDArray[np.uint8]
+) -> None:
+    keep = np.zeros((12, 16), bool)
+    keep[2:9, 3:14] = True
+    gain = codec.network.gain(torch.tensor([50])).detach().numpy()
+    picture = from_array(crop)
+    for places in (None, keep):
+        symbols = codec.quantize(codec.analyse(picture), picture, quality=50, keep=places)
+        exact, fast = (
+            clients["int8"].coder.dequantize(symbols, quality=50, precise=precise) for precise in (True, False)
+        )
+        assert np.array_equal(exact, clients["float"].coder.dequantize(symbols, quality=50, precise=False))
+        steps = np.sqrt(np.mean(np.square((fast - exact) * gain)))
+        assert 0 < steps < 0.1  # rounding moves a latent by 0.29 steps
+        assert places is None or not fast[0][:, ~places].any()
+    data = codec.encode(crop, quality=50)
+    moved = clients["int8"].latents(data).y_hat, clients["int8"].latents(data, precise=True).y_hat
+    assert not np.array_equal(*moved)
+    assert np.array_equal(moved[1], clients["float"].latents(data).y_hat)
 
 
 def test_label_maps_stay(
