@@ -20,11 +20,12 @@ from semcomp.edge.bundle import FORMAT, MANIFEST
 from semcomp.edge.products import NUMBER, PROBES, checksum, probe_of_refine, probe_of_sigma
 from semcomp.edge.products import QUALITY as PROBE_QUALITY
 from semcomp.errors import FileError, ModelError, TargetError, file_error
+from semcomp.export.builder import OPSET, PRODUCER
 from semcomp.export.check import Difference, differences_from_torch
 from semcomp.export.codec_parts import PARTS, head_part, label_map_part
 from semcomp.export.fast_part import mean_fast
 from semcomp.export.generator_parts import blend_part, generator_part
-from semcomp.export.graph import OPSET, PRODUCER, onnx_bytes, require_onnx
+from semcomp.export.graph import onnx_bytes, require_onnx
 from semcomp.export.int8 import Calibration, can_be_int8, quantised
 from semcomp.export.lossless_parts import PREFIX, entry_of, lossless_graphs
 from semcomp.export.lossless_parts import WEIGHTS as LOSSLESS

@@ -92,7 +92,7 @@ class Calibration:
     @cached_property
     def symbols(self) -> list[dict[str, NDArray[Any]]]:
         """Inputs of the mean path for the symbols of every crop. The qualities take turns."""
-        found = []
+        found: list[dict[str, NDArray[Any]]] = []
         for crop, quality in zip(self.crops, cycle(QUALITIES), strict=False):
             picture = from_array(crop)
             symbols = self.codec.quantize(self.codec.analyse(picture), picture, quality=quality)
