@@ -46,6 +46,10 @@ FLOAT_LAYERS = (
     *("mean_path.entry", "mean_path.context", "mean_path.head", "mean_path.later"),
 )
 """Layers that stay float, by the beginning of their names. benchmarks.int8_layers measures what they cost in 8 bits."""
+MEAN = "mean"
+INT8_PARTS = ("analysis", "synthesis", MEAN, "heads")
+"""What can be quantized. One head alone is "head_NAME"."""
+_HEAD = "head_"
 QUALITIES = (5, 25, 50, 75, 95)
 """Qualities of the latents that calibrate."""
 CROP, CROPS = 256, 32
@@ -140,9 +144,14 @@ def _evenly(items: Sequence[Any], count: int) -> list[Any]:
     return [items[(2 * number + 1) * len(items) // (2 * count)] for number in range(count)]
 
 
-def can_be_int8(part: Part) -> bool:
-    """Whether int8 is possible: for analysis, synthesis, mean_fast and heads. The sigma path decides bits."""
-    return part.name in ("analysis", "synthesis", FAST) or part.name.startswith("head_")
+def becomes_int8(part: Part, names: Sequence[str] = INT8_PARTS) -> bool:
+    """Whether a graph is quantized: analysis, synthesis or a head, where `names` has it or "heads".
+
+    The graph mean_fast goes by the name "mean". The sigma path decides bits and stays as it is.
+    """
+    if part.name.startswith(_HEAD):
+        return part.name in names or "heads" in names
+    return (MEAN if part.name == FAST else part.name) in {*names} & {*INT8_PARTS}
 
 
 def quantised(
