@@ -14,8 +14,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from semcomp.codec.release import Release
+from semcomp.edge.products import NUMBER, QUALITY, checksum, probe_of_refine, probe_of_sigma
 from semcomp.export.builder import Builder
 from semcomp.networks.refine import IntegerRefiner
 from semcomp.networks.sigma import SCALES, SHIFT1, SHIFT2, IntegerSigma
@@ -80,6 +83,17 @@ def refine_model(refiner: IntegerRefiner) -> Any:
     built.cast(built.clipped(scaled, 0, SCALES - 1), "INT8", output="index")
     inputs = [_value("seen", "INT8", 3), _value("sums", "FLOAT", 2), _value("number", "INT64", 1), _quality()]
     return built.model("refine", inputs, [_value("index", "INT8", 2)])
+
+
+def products(release: Release) -> dict[str, int]:
+    """What a client compares its integer graphs with: CRC-32 by graph (semcomp/edge/products.py)."""
+    config, refiner = release.config, release.refiner
+    if refiner is None:
+        return {"sigma": checksum(release.sigma.index_numpy(probe_of_sigma(config.hyper), QUALITY))}
+    seen, sums = probe_of_refine(config.latents)
+    index = refiner.index(torch.from_numpy(seen), torch.from_numpy(sums), QUALITY, NUMBER)
+    found = release.sigma.sums_numpy(probe_of_sigma(config.hyper), QUALITY)
+    return {"sigma": checksum(found), "refine": checksum(index.numpy())}
 
 
 def _group(built: Builder, refiner: IntegerRefiner, group: int, hidden: str, seen: str) -> str:

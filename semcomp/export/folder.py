@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
 import semcomp
 from semcomp.codec.codec import Codec, load
 from semcomp.edge.bundle import FORMAT, MANIFEST
-from semcomp.edge.products import NUMBER, PROBES, checksum, probe_of_refine, probe_of_sigma
-from semcomp.edge.products import QUALITY as PROBE_QUALITY
+from semcomp.edge.products import PROBES
 from semcomp.errors import FileError, ModelError, TargetError, file_error
 from semcomp.export.builder import OPSET, PRODUCER
+from semcomp.export.byte_graphs import products
 from semcomp.export.check import Difference, differences_from_torch
 from semcomp.export.codec_parts import PARTS, head_part, label_map_part
 from semcomp.export.fast_part import mean_fast
@@ -175,7 +174,7 @@ def _files(
         **ids,
         "tables": _stored(TABLES, files[TABLES]),
         "graphs": entries,
-        PROBES: _products(codec),
+        PROBES: products(codec.release),
         "heads": {head.name: _head_entry(head) for head in heads},
         "generators": {maker.name: _generator_entry(maker) for maker in makers},
         "lossless": None if exact is None else {**_stored(LOSSLESS, files[LOSSLESS]), "id": exact.id.hex()},
@@ -264,17 +263,6 @@ def _tables(codec: Codec) -> bytes:
         stored["refine.table"] = codec.release.refiner.table.numpy().ravel()
     data: bytes = save(stored)
     return data
-
-
-def _products(codec: Codec) -> dict[str, int]:
-    """What a client compares its integer graphs with, from int64 arithmetic."""
-    release, quality = codec.release, PROBE_QUALITY
-    if release.refiner is None:
-        return {"sigma": checksum(release.sigma.index_numpy(probe_of_sigma(release.config.hyper), quality))}
-    seen, sums = probe_of_refine(release.config.latents)
-    index = release.refiner.index(torch.from_numpy(seen), torch.from_numpy(sums), quality, NUMBER)
-    found = release.sigma.sums_numpy(probe_of_sigma(release.config.hyper), quality)
-    return {"sigma": checksum(found), "refine": checksum(index.numpy())}
 
 
 def _stored(file: str, data: bytes) -> dict[str, Any]:
