@@ -21,12 +21,15 @@ fi
 rm -rf "$root/opt/semcomp" "$root/data"
 mkdir -p "$root/data" "$root/opt"
 chroot "$root" python3 -m venv --without-pip /opt/semcomp
+packages=$root/opt/semcomp/lib/python3.11/site-packages
 python3 -m pip --disable-pip-version-check install --quiet --no-cache-dir --no-compile --only-binary :all: --python-version 3.11 \
-  -c "$here/constraints.txt" --target "$root/opt/semcomp/lib/python3.11/site-packages" "$wheel"
+  -c "$here/constraints.txt" --target "$packages" "$wheel"
 find "$root/opt/semcomp" -type d -name tests -prune -exec rm -r {} +
+(cd "$packages/onnxruntime" && rm -r transformers quantization tools)
 chroot "$root" python3 -m compileall -q /opt/semcomp/lib || true # some modules of numpy are written for other versions
 
 cp "$here/examples/photo.png" "$root/data"
 chroot "$root" /opt/semcomp/bin/python -m semcomp encode /data/photo.png -o /data/photo.semc
 chroot "$root" /opt/semcomp/bin/python -m semcomp decode /data/photo.semc -o /data/decoded.png
-du --summarize --apparent-size --block-size=1MB --exclude="$root/data" "$root" "$root/opt/semcomp"
+rm -r "$root/data"
+for folder in "$root" "$root/opt/semcomp"; do du --summarize --apparent-size --block-size=1MB "$folder"; done
