@@ -70,6 +70,17 @@ def complain(text: str) -> None:
     say(text, stream=sys.stderr)
 
 
+def progress_bar(total: int, *, done: int = 0) -> Any:
+    """Draw tqdm's bar of files on stderr. Returns None where stderr is redirected, or tqdm is not installed."""
+    if not sys.stderr.isatty():
+        return None
+    try:
+        from tqdm import tqdm
+    except ImportError:  # a client of few packages does without
+        return None
+    return tqdm(total=total, initial=done, unit="file", file=sys.stderr, leave=False, dynamic_ncols=True)
+
+
 def json_line(values: Mapping[str, Any], stream: TextIO | None = None) -> str:
     """Write an object as one line of JSON that the stream can encode; names come back exact."""
     import json

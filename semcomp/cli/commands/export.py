@@ -19,7 +19,7 @@ examples:
   semcomp export onnx -o viewer/ --parts sigma,mean,synthesis
   semcomp export onnx -o edge8/ --int8 --calibration photos/    integers: smaller and faster
   semcomp export onnx -o edge/ --restorer FILE              restorer.onnx alone, from weights of semcomp restore
-  python -m semcomp.edge edge/ decode photo.semc            the client, without torch
+  semcomp decode photo.semc --graphs edge/                  the client, without torch
 """
 
 
