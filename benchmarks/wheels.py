@@ -91,7 +91,8 @@ def symbols(
     """
     counts = {"files": 0, "elements": 0, "differing": 0, "chosen_differently": 0, "library_bytes": 0, "client_bytes": 0}
     with tempfile.TemporaryDirectory() as name:
-        folder, work = Path(name), []
+        folder = Path(name)
+        work: list[dict[str, Any]] = []
         for photo in photos:
             for quality in options.qualities:
                 file = folder / f"{len(work)}.library.semc"

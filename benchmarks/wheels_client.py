@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def main(folder: Path, graphs: str | None = None) -> None:
         ours = codec.encode(entry["photo"], quality=entry["quality"])
         (folder / f"{number}.client.semc").write_bytes(ours)
         theirs = Path(entry["file"]).read_bytes()
-        found = {}
+        found: dict[str, Any] = {}
         for writer, data in (("library", theirs), ("client", ours)):
             symbols = codec.read_symbols(data)
             found |= {f"{writer}_{part}": getattr(symbols, part) for part in ("z", "y", "index")}

@@ -54,11 +54,18 @@ class MissingExtraError(SemcompError, ImportError):
         if extra == LIBRARY:
             super().__init__(f"{feature} needs the library on torch, which is not installed: pip install semcomp")
         else:
-            super().__init__(f"{feature} needs an optional dependency: pip install 'semcomp[{extra}]'")
+            super().__init__(f"{feature} needs an optional dependency: pip install '{_distribution()}[{extra}]'")
         self.feature, self.extra = feature, extra
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         return type(self), (self.feature, self.extra)  # survives the trip out of a worker process
+
+
+def _distribution() -> str:
+    """The wheel whose extras do not bring torch along where it is not wanted."""
+    from importlib.util import find_spec
+
+    return "semcomp" if find_spec("semcomp.codec") else "semcomp-edge"
 
 
 class FileError(SemcompError, OSError):

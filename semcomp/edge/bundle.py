@@ -50,6 +50,8 @@ class Bundle:
         self.manifest: dict[str, Any] = read_manifest(self.directory)
         self._sessions: dict[str, Any] = {}
         self._lock = Lock()
+        self.products_are_exact = False
+        """Set by semcomp/edge/products.py."""
         if one_pool:
             _share_pool(threads)
         elif _shared:
@@ -104,6 +106,7 @@ class Bundle:
         levels = onnxruntime.GraphOptimizationLevel
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = getattr(levels, f"ORT_{_ORT_LEVELS[self.optimisation]}")
+        options.add_session_config_entry("session.x64quantprecision", "1")  # no sum of bytes saturates
         if self.one_pool:
             options.use_per_session_threads = False
         else:

@@ -186,6 +186,22 @@ def test_graphs_are_a_folder_where_torch_is_installed_too(ran: Ran, capsys: Any)
         assert said in capsys.readouterr().err
 
 
+def test_processes_compute_on_the_folder_too(ran: Ran, tmp_path: Path) -> None:
+    more = ["-q", "60", "-j", "2", "--threads", "2", "--graphs", str(ran.graphs)]
+    assert main(["encode", str(ran.folder / "in"), "-o", str(tmp_path), *more]) == 0
+    for name in ("a.semc", "deep/b.semc"):
+        assert (tmp_path / name).read_bytes() == (ran.folder / "semc" / name).read_bytes()
+
+
+def test_map_computes_on_the_folder(ran: Ran, codec: Codec, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    graphs = ["--graphs", str(ran.graphs), "--quiet"]
+    assert main(["map", "embed", str(ran.folder / "semc"), "-o", str(tmp_path / "rows"), *graphs]) == 0
+    (first, _) = sorted(parquet.read_table(tmp_path / "rows").to_pylist(), key=lambda row: str(row["path"]))
+    y = codec.latents((ran.folder / "semc" / "a.semc").read_bytes(), precise=True).y_hat[0].numpy().reshape(320, -1)
+    np.testing.assert_allclose(first["embedding"], [*y.mean(1), *y.std(1)], atol=1e-4)
+
+
 def test_restored_pictures_and_synthesised_ones(ran: Ran, codec: Codec, weights: Path, generator_file: Path) -> None:
     expected = np.asarray(semcomp.restore(ran.folder / "photo.jpg", weights=weights))
     assert np.abs(pixels(ran.folder / "restored.png") - expected).mean() < 0.4
