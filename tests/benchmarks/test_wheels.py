@@ -20,9 +20,11 @@ from semcomp.errors import SemcompError
 onnx = pytest.importorskip("onnx")
 
 
-def test_files_of_both_are_read_alike(codec: Codec, exported: tuple[Path, Any], tmp_path: Path) -> None:
+def test_files_of_both_are_read_alike(
+    codec: Codec, exported: tuple[Path, Any], photo: NDArray[np.uint8], tmp_path: Path
+) -> None:
     path = tmp_path / "photo.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 90, 3)).astype(np.uint8)).save(path)
+    Image.fromarray(photo).save(path)
     found = symbols(codec, [path], Namespace(qualities=[5, 90]), (sys.executable, CLIENT, exported[0]))
     assert found["files"] == 4 and found["differing"] == 0 and found["elements"] > 1000
     assert found["client_bytes"] == pytest.approx(found["library_bytes"], rel=0.1)
