@@ -17,7 +17,7 @@ from semcomp.edge import EdgeCodec
 
 
 def main(folder: Path, graphs: str | None = None) -> None:
-    """Write and read every file. Without `graphs` those of the wheel compute."""
+    """Write and read every file. Without `graphs`, the installed ones compute."""
     codec = EdgeCodec(graphs, threads=1)
     work = json.loads((folder / "work.json").read_text(encoding="utf-8"))
     for number, entry in enumerate(work):
