@@ -97,8 +97,7 @@ def load_restorer(name_or_file: str | Path | None = None, *, codec: str = "jpeg"
     restorer = _found(DEFAULTS[codec] if name_or_file is None else name_or_file, codec)
     if restorer.codec != codec:
         raise ModelError(
-            f"the weights {name_or_file} restore {LABELS[restorer.codec]} files, not {LABELS[codec]} files: "
-            f"train others with --set data.codec={codec}"
+            f"the weights {name_or_file} restore {LABELS[restorer.codec]} files, not {LABELS[codec]} files: pass others"
         )
     return restorer
 
