@@ -220,7 +220,9 @@ def main(arguments: list[str] | None = None) -> int:
     for photo in common.progress(photos, total=len(photos), label="photos", options=options):
         for name, original, data in cases(photo, qualities):
             rows.setdefault(name, []).append(measured(original, data, restorer, lpips))
-        for name, original, data in cases_of_jpeg2000(photo) if restorer_2000 else ():
+        if restorer_2000 is None:
+            continue
+        for name, original, data in cases_of_jpeg2000(photo):
             rows.setdefault(name, []).append(measured(original, data, restorer_2000, lpips))
     made: dict[str, list[dict[str, float]]] = {}
     chosen = common.spread(photos, options.compact) if options.compact else []
