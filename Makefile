@@ -258,7 +258,7 @@ out/edge8/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensor
 RELEASED_RESTORER := $(wildcard semcomp/weights/restorer.safetensors)
 
 out/graphs/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
-	$(BIN)/semcomp export onnx -o out/graphs --force --int8 --int8-parts analysis,heads \
+	$(BIN)/semcomp export onnx -o out/graphs --force --int8 --int8-parts analysis,mean,heads \
 	  $(if $(wildcard $(CALIBRATION)),--calibration $(CALIBRATION))
 	rm -f out/graphs/restorer.onnx
 	$(if $(RELEASED_RESTORER),$(BIN)/semcomp export onnx -o out/graphs --restorer $(RELEASED_RESTORER))

@@ -21,6 +21,11 @@ _COD = 0xFF52
 _SOD = b"\xff\x93"
 
 
+def is_jpeg2000(data: bytes) -> bool:
+    """Whether the bytes begin as a JP2 file or a bare codestream does."""
+    return data.startswith((JP2_SIGNATURE, CODESTREAM_SIGNATURE))
+
+
 def read_jpeg2000(stream: BinaryIO) -> BoxFacts | None:
     """Depth and colour of a JPEG 2000 file or codestream, or None for another format."""
     size = size_of(stream)

@@ -15,17 +15,12 @@ from numpy.typing import NDArray
 
 from semcomp.bitstream.container import ColorMode
 from semcomp.errors import ImageError
-from semcomp.imaging.jpeg2000 import CODESTREAM_SIGNATURE, JP2_SIGNATURE, coded_bytes, is_reversible, read_jpeg2000
+from semcomp.imaging.jpeg2000 import coded_bytes, is_reversible, read_jpeg2000
 from semcomp.imaging.picture import Picture, open_picture
 from semcomp.restoration.network import StoredPlanes
 from semcomp.restoration.planes import Layout, restored_pixels
 from semcomp.restoration.restorer_file import TrainedRestorer
 from semcomp.restoration.transform import COEFFICIENTS, SIDE, forward_dct, rgb_to_planes
-
-
-def is_jpeg2000(data: bytes) -> bool:
-    """Whether the bytes begin as a JP2 file or a bare codestream does."""
-    return data.startswith((JP2_SIGNATURE, CODESTREAM_SIGNATURE))
 
 
 def restored_jpeg2000(

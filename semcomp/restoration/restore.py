@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
 from PIL import Image
 
-from semcomp.errors import ImageError, ModelError, file_error
+from semcomp.errors import ImageError, ModelError
+from semcomp.imaging.jpeg2000 import is_jpeg2000
 from semcomp.imaging.picture import Picture, to_pil
 from semcomp.jpeg.picture import picture_of, warn_of
 from semcomp.jpeg.reader import JpegFile, read_jpeg
-from semcomp.restoration.jpeg2000 import is_jpeg2000, restored_jpeg2000
+from semcomp.jpeg.source import JpegSource, jpeg_bytes
+from semcomp.restoration.jpeg2000 import restored_jpeg2000
 from semcomp.restoration.planes import layout_of, restored_pixels
 from semcomp.restoration.restorer_file import LABELS, TrainedRestorer, load_restorer
-
-JpegSource = str | PathLike[str] | bytes | BinaryIO | Image.Image
-"""A JPEG or JPEG 2000 file: its path, its bytes, a stream, or a PIL image opened from one and still open."""
 
 
 def restore(
@@ -54,7 +51,7 @@ def restore(
     if not 0 <= strength <= 1:
         raise ImageError(f"strength must be 0 to 1, not {strength:g}")
     data, place = jpeg_bytes(image), torch.device(device)
-    codec = codec_of(data)
+    codec = "jpeg2000" if is_jpeg2000(data) else "jpeg"
     if isinstance(weights, TrainedRestorer):
         if weights.codec != codec:
             raise ModelError(f"the weights restore {LABELS[weights.codec]} files, and this is a {LABELS[codec]} file")
@@ -64,41 +61,6 @@ def restore(
     if codec == "jpeg2000":
         return to_pil(restored_jpeg2000(data, restorer, strength=strength, device=place))
     return to_pil(restored_picture(read_jpeg(data), restorer, strength=strength, device=place))
-
-
-def codec_of(data: bytes) -> str:
-    """Which weights a file needs: "jpeg2000", or "jpeg" for everything else."""
-    return "jpeg2000" if is_jpeg2000(data) else "jpeg"
-
-
-def jpeg_bytes(source: JpegSource) -> bytes:
-    """The bytes of a file.
-
-    Raises:
-        ImageError: A PIL image has lost its file, or is none of the kinds of `JpegSource`.
-        FileError: The file cannot be read.
-    """
-    if isinstance(source, bytes | bytearray | memoryview):
-        return bytes(source)
-    if isinstance(source, Image.Image):
-        stream = getattr(source, "fp", None)
-        if stream is None and (name := getattr(source, "filename", "")):
-            return jpeg_bytes(name)
-        if stream is None or source.format not in ("JPEG", "MPO", "JPEG2000"):
-            raise ImageError("the PIL image has no JPEG file behind it: pass the bytes or the path of the file")
-        position = stream.tell()
-        stream.seek(0)
-        data = bytes(stream.read())
-        stream.seek(position)
-        return data
-    if isinstance(source, str | PathLike):
-        try:
-            return Path(source).read_bytes()
-        except OSError as error:
-            raise file_error(source, error) from error
-    if hasattr(source, "read"):
-        return bytes(source.read())
-    raise ImageError(f"{type(source).__name__} is not a JPEG file: pass its path, its bytes or a stream")
 
 
 def restored_picture(
