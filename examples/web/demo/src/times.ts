@@ -1,6 +1,6 @@
 // How long each stage of the work took.
 
-import type { Timings } from "../api";
+import type { Timings } from "semcomp";
 
 /** `analyse` and `encode` of a photo, `open` of a file's bytes, `decode` and `answer` of the latents. */
 export type Stage = "analyse" | "encode" | "open" | "decode" | "answer";

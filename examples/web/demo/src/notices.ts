@@ -1,13 +1,14 @@
 // What the page says besides its content: errors, remarks, and how far the work is.
 
-import { ClientError, type Step } from "../api";
+import { SemcompError, type Step } from "semcomp";
 import { byId, make, show } from "./dom";
 
-const TITLES: Record<ClientError["kind"], string> = {
+const TITLES: Record<SemcompError["kind"], string> = {
   format: "This file cannot be opened",
   model: "The model is missing, or does not fit",
   image: "This picture cannot be used",
   memory: "This is too large here",
+  network: "This could not be loaded",
 };
 
 const STEPS: Record<Step, string> = {
@@ -29,9 +30,9 @@ export const stepName = (step: Step): string => STEPS[step];
 
 /** Shows an error until it is dismissed or something else is opened. */
 export function showError(error: unknown): void {
-  const title = error instanceof ClientError ? TITLES[error.kind] : "Something went wrong";
+  const title = error instanceof SemcompError ? TITLES[error.kind] : "Something went wrong";
   const message = error instanceof Error ? error.message : String(error);
-  if (!(error instanceof ClientError)) console.error(error);
+  if (!(error instanceof SemcompError)) console.error(error);
   add("alert", title, sentence(message));
 }
 

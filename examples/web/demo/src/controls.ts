@@ -1,6 +1,6 @@
 // The column beside the stage: quality and size, the head and what it says.
 
-import type { Label, Labels, Segmentation } from "../api";
+import type { Label, Labels, Segmentation } from "semcomp";
 import { areasWithin, labelRows, legendRows, type Legend } from "./answers";
 import { arrowKeys, byId, debounce, make, show } from "./dom";
 import { showError } from "./notices";

@@ -1,7 +1,7 @@
 // A photo from a file to pixels and back, by the browser's own decoders.
 
-import { ClientError } from "../api";
-import { addText } from "../core/png";
+import { SemcompError } from "semcomp";
+import { addText } from "../../packages/semcomp/src/core/png.ts";
 import { POSITION } from "./mask";
 import { dimensions, size, thousands } from "./words";
 
@@ -23,14 +23,14 @@ export function isSemc(name: string, bytes: Uint8Array): boolean {
 }
 
 /**
- * Pixels of a photo, turned as its EXIF orientation says. ClientError for one that the browser cannot read, and for
+ * Pixels of a photo, turned as its EXIF orientation says. SemcompError for one that the browser cannot read, and for
  * one of more than `maxPixels`, before its pixels are decoded.
  */
 export async function readPhoto(blob: Blob, name: string, maxPixels: number): Promise<Photo> {
   const { width, height } = await measure(blob, name);
   if (width * height > maxPixels) {
     const megapixels = (count: number) => `${(count / 1e6).toFixed(1)} megapixels`;
-    throw new ClientError("memory",
+    throw new SemcompError("memory",
       `${name} has ${dimensions(width, height)} pixels, ${megapixels(width * height)}; this page takes at most `
       + `${megapixels(maxPixels)}. Make it smaller, or use the command line: semcomp encode`);
   }
@@ -56,7 +56,7 @@ async function measure(blob: Blob, name: string): Promise<{ width: number; heigh
 /** For what createImageBitmap leaves out, SVG for one. */
 async function draw(blob: Blob, name: string): Promise<ImageBitmap> {
   return createImageBitmap(await load(blob, name)).catch(() => {
-    throw new ClientError("image", `${name}: ${UNREADABLE}`);
+    throw new SemcompError("image", `${name}: ${UNREADABLE}`);
   });
 }
 
@@ -68,7 +68,7 @@ function load(blob: Blob, name: string): Promise<HTMLImageElement> {
       URL.revokeObjectURL(url);
       answer();
     };
-    const refuse = () => done(() => reject(new ClientError("image", `${name} (${size(blob.size)}): ${UNREADABLE}`)));
+    const refuse = () => done(() => reject(new SemcompError("image", `${name} (${size(blob.size)}): ${UNREADABLE}`)));
     image.onload = () => (image.naturalWidth ? done(() => resolve(image)) : refuse());
     image.onerror = refuse;
     image.src = url;
@@ -82,7 +82,7 @@ export function canvas(width: number, height: number): CanvasRenderingContext2D 
   element.height = height;
   const context = element.getContext("2d", { willReadFrequently: true });
   if (!context) {
-    throw new ClientError("memory", `this browser has no room for ${thousands(width * height)} pixels; close other `
+    throw new SemcompError("memory", `this browser has no room for ${thousands(width * height)} pixels; close other `
       + "tabs, or make the picture smaller");
   }
   return context;
@@ -93,7 +93,7 @@ export async function toPng(pixels: ImageData, synthesised: string): Promise<Blo
   const context = canvas(pixels.width, pixels.height);
   context.putImageData(pixels, 0, 0);
   const blob = await new Promise<Blob | null>((resolve) => context.canvas.toBlob(resolve, "image/png"));
-  if (!blob) throw new ClientError("memory", "this browser has no room to write the PNG; close other tabs and try again");
+  if (!blob) throw new SemcompError("memory", "this browser has no room to write the PNG; close other tabs and try again");
   if (!synthesised) return blob;
   const bytes = addText(new Uint8Array(await blob.arrayBuffer()), "synthesised", synthesised);
   return new Blob([bytes], { type: "image/png" });

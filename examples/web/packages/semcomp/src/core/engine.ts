@@ -4,13 +4,15 @@ import { type Plane, type Session, type Start, engineError } from "./bundle.ts";
 
 const MAX_THREADS = 4;
 
-/** Sets the engine up; how many threads it will use. `files` is the address of its folder. */
-export function prepare(files: string): number {
-  const threads = globalThis.crossOriginIsolated ? Math.min(MAX_THREADS, navigator.hardwareConcurrency || 1) : 1;
+/** Sets the engine up; how many threads it will use. `wanted` is null where the page leaves that open. Threads share
+ * memory, which browsers give to cross-origin isolated pages alone. */
+export function prepare(wanted: number | null): number {
+  const most = globalThis.crossOriginIsolated ? wanted ?? Math.min(MAX_THREADS, navigator.hardwareConcurrency || 1) : 1;
+  const threads = Math.max(1, Math.floor(most));
   ort.env.wasm.numThreads = threads;
   ort.env.wasm.wasmPaths = {
-    mjs: new URL("ort-wasm-simd-threaded.mjs", files).href,
-    wasm: new URL("ort-wasm-simd-threaded.wasm", files).href,
+    mjs: new URL("./ort/ort-wasm-simd-threaded.mjs", import.meta.url).href,
+    wasm: new URL("./ort/ort-wasm-simd-threaded.wasm", import.meta.url).href,
   };
   ort.env.logLevel = "error";
   return threads;

@@ -1,7 +1,7 @@
 // What a file says besides its picture: labels with scores, and the generator that completes it.
 import { type Bytes, COPY_AGAIN, Cursor, concat, fromHex, hex, packInteger, packString, packVarint } from "./bytes.ts";
 import { FormatError } from "./errors.ts";
-import type { Label } from "../api.ts";
+import type { Label } from "../types.ts";
 
 /** Version of the chunks; of tags whose scores are probabilities, and of tags whose scores are areas. */
 const VERSION = 1;

@@ -1,6 +1,6 @@
 // The two tables below the controls: how long each step took, and what the file says of itself.
 
-import type { ClientFacts, FileFacts, Step } from "../api";
+import type { ClientFacts, FileFacts, Step } from "semcomp";
 import { byId, make } from "./dom";
 import { stepName } from "./notices";
 import { bytesToAnswer, lasting, type Stage, type Times } from "./times";
@@ -44,7 +44,7 @@ export function showFacts(facts: FileFacts | null): void {
     }
     if (facts.hasLatents) add("Quality", String(facts.quality));
     add("Size", `${thousands(facts.bytes)} bytes, ${bitsAPixel(facts.bpp)} bpp`);
-    add("Codec", facts.codecName);
+    add("Codec", facts.codecName ?? "–");
     add("Entropy id", facts.entropyId, "fact id");
     add("Model id", facts.modelId, "fact id");
     if (facts.kept !== null) add("Stored", `${percent(facts.kept)} of the picture`);

@@ -1,5 +1,5 @@
 // Between symbols and a file: its checks, what it says of itself, and the chunks of one that keeps a part.
-import type { FileFacts } from "../api.ts";
+import type { FileFacts } from "../types.ts";
 import { crc32, fromHex, hex, packInteger } from "./bytes.ts";
 import type { Symbols } from "./coder.ts";
 import { type Container, type Header, Kind, SYNTHESISED, chunkName, chunkOf } from "./container.ts";
@@ -84,22 +84,24 @@ export function verify(matches: boolean, what: string): void {
   }
 }
 
-/** What a file says of itself, for the page. */
-export function factsOf(container: Container, bytes: number, keep: Uint8Array | null, manifest: Manifest): FileFacts {
+/** What a file says of itself. Without a manifest there is no word on who can decode it. */
+export function factsOf(
+  container: Container, bytes: number, keep: Uint8Array | null, manifest: Manifest | null,
+): FileFacts {
   const { header, chunks, lost } = container;
   const { width, height, quality } = header;
   const warnings = lost.map(({ name, reason }) => `${name} is lost: ${reason}`);
   const modelId = hex(header.modelId);
   const hasLatents = chunkOf(container, Kind.SYMBOLS) !== null;
   const pixels = chunkOf(container, Kind.LOSSLESS);
-  if (!pixels && modelId !== manifest.modelId) {
+  if (manifest && !pixels && modelId !== manifest.modelId) {
     warnings.push(
       `this file was made for model ${modelId}, this page has ${manifest.modelId}: the picture will differ a little from `
         + "what its maker saw",
     );
   }
   const note = generatorOf(container);
-  const known = note && manifest.generators.get(note.name);
+  const known = note && manifest?.generators.get(note.name);
   if (known && known.id !== note.id) {
     warnings.push(
       `this file was made for the generator ${note.name} ${note.id}, this page has ${known.id}: what is synthesised will `
@@ -109,7 +111,7 @@ export function factsOf(container: Container, bytes: number, keep: Uint8Array | 
   const tags = readTags(container, warnings);
   return {
     width, height, quality, bytes, bpp: (8 * bytes) / (width * height), mode: header.mode ? "L" : "RGB",
-    entropyId: hex(header.entropyId), modelId, codecName: manifest.name,
+    entropyId: hex(header.entropyId), modelId, codecName: manifest?.name ?? null,
     chunks: chunks.map(({ kind, data }) => ({ name: chunkName(kind), bytes: data.length })),
     storedLabels: tags?.labels ?? [], labelsSource: tags?.source ?? null, labelsAreAreas: tags?.areas ?? false,
     hasStoredMap: chunkOf(container, Kind.LABEL_MAP) !== null, hasAlpha: chunkOf(container, Kind.ALPHA) !== null,

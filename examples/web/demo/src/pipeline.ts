@@ -3,7 +3,7 @@
 
 import type {
   Client, ClientFacts, FileFacts, HeadFacts, Labels, OnProgress, Segmentation, Step,
-} from "../api";
+} from "semcomp";
 import type { KeepMask } from "./mask";
 import { clear, psnr, type Photo } from "./photo";
 import type { Times } from "./times";

@@ -1,7 +1,7 @@
 // What the page works on: one photo, one set of latents and the file that they came from or went into.
 import type {
   ClientFacts, EncodeRequest, Encoded, Label, Labels, Opened, Picture, Segmentation, SymbolsDump, Timings,
-} from "../api.ts";
+} from "../types.ts";
 import type { Bundle, Progress } from "./bundle.ts";
 import type { Bytes } from "./bytes.ts";
 import { Codec, type Latents, Timer, areas } from "./codec.ts";

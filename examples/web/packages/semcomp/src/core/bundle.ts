@@ -1,5 +1,5 @@
 // The exported graphs: fetched when first needed, checked against the manifest, and run.
-import type { HeadFacts, Step } from "../api.ts";
+import type { HeadFacts, Step } from "../types.ts";
 import { hex } from "./bytes.ts";
 import { MemoryError, ModelError } from "./errors.ts";
 import { type Manifest, type StoredFile, parseManifest } from "./manifest.ts";

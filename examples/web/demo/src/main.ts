@@ -1,7 +1,6 @@
 // The page: one session, one stage, and everything around them brought up to date whenever something changes.
 
-import { Client, type FileFacts } from "../api";
-import { previewOf } from "./blurup";
+import { Client, type FileFacts, previewOf } from "semcomp";
 import { Controls } from "./controls";
 import { arrowKeys, byId, show } from "./dom";
 import { startIntake } from "./intake";
@@ -16,7 +15,7 @@ import { ASK_A_HEAD, dimensions, NOTHING_KNOWN, percent, size, thousands } from 
 
 const SAMPLE = "photo.png";
 
-const client = new Client();
+const client = new Client({ graphs: "graphs/" });
 let ready: Promise<void>;
 const progress = new Progress();
 let view: View = "picture";

@@ -1,6 +1,6 @@
 // What a head says: labels with bars, or the legend of a label map whose classes can be chosen.
 
-import type { Label, Segmentation } from "../api";
+import type { Label, Segmentation } from "semcomp";
 import { make } from "./dom";
 import { POSITION } from "./mask";
 import { percent } from "./words";

@@ -1,5 +1,5 @@
 // What a folder of exported graphs says about itself.
-import type { HeadFacts } from "../api.ts";
+import type { HeadFacts } from "../types.ts";
 import { ModelError } from "./errors.ts";
 import { type Limits, limitsOf } from "./limits.ts";
 

@@ -1,5 +1,5 @@
 // Pictures to latents and latents to pictures, labels and label maps: the networks around the coder, cut into tiles.
-import type { HeadFacts, Label, Labels, Segmentation, Step, Timings } from "../api.ts";
+import type { HeadFacts, Label, Labels, Segmentation, Step, Timings } from "../types.ts";
 import type { Bundle, Plane, Progress } from "./bundle.ts";
 import { Coder, STRIDE_Y, STRIDE_Z, type Size, grid } from "./coder.ts";
 import { ModelError } from "./errors.ts";
