@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.release.owners import WITHOUT_TORCH
+
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
@@ -43,24 +45,6 @@ COMMAND_LINE_OF_EDGE = ("semcomp/edge/__main__.py", "cli")
 PACKAGES = ["semcomp", "heads", "train"]
 """Top-level packages, the lowest first."""
 ONLY_IN_TRAIN = {"compressai", "lightning", "tensorboard", "lpips", "segmentation_models_pytorch", "torchmetrics"}
-WITHOUT_TORCH = (
-    "types",
-    "errors",
-    "config",
-    "workers",
-    "storage",
-    "bitstream",
-    "imaging",
-    "semantics",
-    "lossless",
-    "thumbs",
-    "jpeg",
-    "pipeline",
-    "scale",
-    "desktop",
-    "edge",
-    "cli",
-)
 STANDARD_LIBRARY_ONLY = (
     "__init__",
     "errors",
