@@ -8,8 +8,8 @@ EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo web npm test test-edge test-web web-tools lint docs docs-serve release-check clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
-  bench-web bench-web-symbols bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort
+.PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve release-check clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
+  bench-web bench-web-symbols bench-web-size bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -33,8 +33,8 @@ web: out/edge/manifest.json $(WEB)/node_modules/.installed
 # The npm package, with the graphs of the codec and of the heads in NPM_HEADS: dist/npm/semcomp-VERSION.tgz
 NPM_HEADS ?= objects
 
-npm: out/edge/manifest.json $(WEB)/node_modules/.installed
-	node $(WEB)/packages/semcomp/graphs.mjs out/edge --heads "$(NPM_HEADS)"
+npm: out/web/manifest.json $(WEB)/node_modules/.installed
+	node $(WEB)/packages/semcomp/graphs.mjs out/web --heads "$(NPM_HEADS)"
 	mkdir -p dist/npm
 	cd $(WEB) && npm pack --workspace semcomp --pack-destination ../../dist/npm
 
@@ -67,6 +67,15 @@ lint: $(VENV)/.dev
 docs: $(VENV)/.docs $(VENV)/.dev
 	$(BIN)/python -m tools.reference --check
 	$(BIN)/zensical build --clean --strict --config-file mkdocs.yml
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory docs-page; \
+	else echo 'the browser page is left out of docs-site: it needs node 20 and npm'; fi
+
+# The browser page inside the documentation: docs-site/page/, which works without a network once it was opened.
+docs-page: out/web/manifest.json $(WEB)/node_modules/.installed
+	cd $(WEB) && node build.mjs
+	rm -rf docs-site/page
+	cp -r $(WEB)/dist docs-site/page
+	cp -r out/web docs-site/page/graphs
 
 docs-serve: $(VENV)/.docs
 	$(BIN)/zensical serve --config-file mkdocs.yml
@@ -176,6 +185,11 @@ bench-web: $(VENV)/.eval out/edge/manifest.json $(WEB)/node_modules/.installed
 bench-web-symbols: $(VENV)/.eval out/edge/manifest.json $(WEB)/node_modules/.installed
 	$(BENCH).web_symbols $(PHOTOS) -o out/web_symbols.json $(BENCH_ARGS)
 
+# What a page downloads to show its first file; more than 6 MB with brotli is an error.
+bench-web-size: out/web/manifest.json $(WEB)/node_modules/.installed
+	node $(WEB)/packages/semcomp/graphs.mjs out/web --heads "$(NPM_HEADS)"
+	cd $(WEB) && node build.mjs && node packages/semcomp/sizes.mjs
+
 # Needs the rivals in out/: make rivals.
 bench-recognition: $(VENV)/.eval
 	for name in $(HEADS); do \
@@ -253,6 +267,10 @@ $(VENV)/.export: $(VENV)/.core
 
 out/edge/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
 	$(BIN)/semcomp export onnx -o out/edge --generators all --force
+
+# What the npm package and the documentation carry: smaller graphs, and the heads in NPM_HEADS.
+out/web/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
+	$(BIN)/semcomp export onnx -o out/web --compact --heads "$(NPM_HEADS)" --force
 
 # Photos that set the scales of the int8 graphs; none of those that figures come from.
 CALIBRATION ?= data/photos

@@ -1,7 +1,7 @@
 // `node build.mjs`: the package, and the page that uses it, as everything that a static server needs in dist/.
 // `--core` alone makes what the tests in node import.
 import { execFileSync } from "node:child_process";
-import { cp, mkdir, rm } from "node:fs/promises";
+import { cp, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -23,6 +23,10 @@ if (!process.argv.includes("--core")) {
     }],
   });
   await cp(join(semcomp, "dist"), join(dist, "semcomp"), { recursive: true, filter: (name) => !name.endsWith("types") });
-  for (const name of ["index.html", "styles.css"]) await cp(join(here, "demo", name), join(dist, name));
+  for (const name of ["index.html", "styles.css", "offline.js"]) await cp(join(here, "demo", name), join(dist, name));
   await cp(join(here, "../photo.png"), join(dist, "photo.png")); // the sample that the page offers
+  const code = (await readdir(join(dist, "semcomp"))).filter((name) => /^(index|worker|shared-[^.]*)\.js$/.test(name));
+  const parts = [...code, "ort/ort-wasm-simd-threaded.mjs", "ort/ort-wasm-simd-threaded.wasm", "thumbs.safetensors"];
+  const files = ["./", "page.js", "styles.css", "photo.png", ...parts.map((name) => `semcomp/${name}`)];
+  await writeFile(join(dist, "files.json"), `${JSON.stringify(files)}\n`); // what offline.js keeps
 }

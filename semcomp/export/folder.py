@@ -19,6 +19,8 @@ from semcomp.edge.bundle import FORMAT, MANIFEST
 from semcomp.errors import FileError, ModelError, TargetError, file_error
 from semcomp.export.check import Difference, differences_from_torch
 from semcomp.export.codec_parts import PARTS, head_part, label_map_part
+from semcomp.export.compact import GRAPHS as COMPACT_GRAPHS
+from semcomp.export.compact import compacted
 from semcomp.export.generator_parts import blend_part, generator_part
 from semcomp.export.graph import OPSET, PRODUCER, onnx_bytes, require_onnx
 from semcomp.export.int8 import Calibration, can_be_int8, quantised
@@ -58,6 +60,7 @@ def export_onnx(
     heads: Sequence[str] | None = None,
     generators: Sequence[str] = (),
     int8: bool = False,
+    compact: bool = False,
     calibration: str | Path | None = None,
     lossless_weights: str | Path | None = None,
     force: bool = False,
@@ -73,6 +76,7 @@ def export_onnx(
         generators: Names or files of generators, or ["all"] for those inside the package. A client needs none to decode
             faithfully, and each adds 4 MB.
         int8: Quantize analysis, synthesis and heads.
+        compact: Store the weights of the mean path and of the synthesis more coarsely, for pages that download them.
         calibration: Folder of photos that calibrate int8. None takes the sample photo of the package.
         lossless_weights: File of the lossless networks. None takes those inside the package, where there are any.
         force: Overwrite an export.
@@ -100,6 +104,9 @@ def export_onnx(
     calibrated = Calibration(codec, calibration) if int8 else None
     if calibrated:
         graphs = [replace(part, precision="int8") if can_be_int8(part) else part for part in graphs]
+    if compact:
+        coarse = [part.name in COMPACT_GRAPHS and part.precision == "float" for part in graphs]
+        graphs = [replace(part, precision="compact") if c else part for c, part in zip(coarse, graphs, strict=True)]
     files = _files(codec, graphs, chosen, makers, calibrated, progress, exact)
     _write(folder, files)
     progress("comparison")
@@ -145,6 +152,8 @@ def _files(
         file = f"{part.name}.onnx"
         if calibrated and part.precision == "int8":
             files[file] = onnx_bytes(part, properties=ids, change=partial(quantised, inputs=calibrated.inputs(part)))
+        elif part.precision == "compact":
+            files[file] = onnx_bytes(part, properties=ids, change=compacted)
         else:
             files[file] = onnx_bytes(part, properties=ids)
         entries[part.name] = _entry(part, file, files[file])

@@ -13,6 +13,7 @@ from PIL import Image
 import semcomp
 from benchmarks import common, web_symbols
 from semcomp.codec.codec import Codec
+from semcomp.thumbs.text import to_text
 from tests.web.test_web import ROOT, WEB, built, exported_graphs, files, node, pictures
 
 __all__ = ["built", "exported_graphs", "files"]
@@ -136,7 +137,7 @@ def seen(
     (folder / "other.semc").write_bytes(codec.encode(np.ascontiguousarray(photo[:130, :90]), quality=50))
     (folder / "part.semc").write_bytes(files["part"])
     (folder / "damaged.semc").write_bytes(files["cut"])
-    (folder / "thumb.txt").write_text(semcomp.thumb(photo), encoding="utf-8")
+    (folder / "thumb.txt").write_text(to_text(semcomp.thumb(photo)), encoding="utf-8")
     SHOTS.mkdir(parents=True, exist_ok=True)
     done = node("tests/element.mjs", request.param, folder, SHOTS / f"element-{request.param}.png")
     assert done.returncode == 0, done.stderr[-4000:]

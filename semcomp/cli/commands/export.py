@@ -46,6 +46,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         help="names or files of generators, or all that come with the package (none)",
     )
     parser.add_argument("--int8", action="store_true", help="analysis, synthesis and heads in 8-bit integers")
+    parser.add_argument("--compact", action="store_true", help="coarser weights of mean path and synthesis, for pages")
     parser.add_argument(
         "--lossless-weights", metavar="FILE", help="weights of lossless coding (those inside semcomp, if there are any)"
     )
@@ -73,6 +74,7 @@ def run(options: Namespace) -> int:
         heads=options.heads,
         generators=options.generators,
         int8=options.int8,
+        compact=options.compact,
         calibration=options.calibration,
         force=options.force,
         progress=progress,
@@ -90,8 +92,10 @@ def run(options: Namespace) -> int:
 
 def _export_restorer(options: Namespace) -> int:
     """Write restorer.onnx; returns the exit code."""
-    if options.int8 or options.parts != ("all",) or options.heads or options.generators:
-        raise UsageError("--restorer exports the restorer alone: leave --parts, --heads, --generators and --int8 out")
+    if options.int8 or options.compact or options.parts != ("all",) or options.heads or options.generators:
+        raise UsageError(
+            "--restorer exports the restorer alone: leave --parts, --heads, --generators, --int8 and --compact out"
+        )
     target = str(Path(options.output) / "restorer.onnx")
     check_target(target, force=options.force)
     from semcomp.export.restorer_part import restorer_graph

@@ -185,6 +185,12 @@ async function openSample(): Promise<void> {
   open(await answer.blob(), SAMPLE);
 }
 
+/** Keeps the page for the time without a network. Pages of tests and private windows may have no service workers. */
+function keepOffline(): void {
+  if (!("serviceWorker" in navigator)) return;
+  navigator.serviceWorker.register("offline.js").catch((error: unknown) => console.info("not kept offline:", error));
+}
+
 startTheme();
 startIntake(open, showRemark);
 for (const tab of document.querySelectorAll<HTMLButtonElement>("[role=tab]")) {
@@ -202,3 +208,4 @@ byId("zoom-actual").addEventListener("click", () => stage.viewport.actual());
 byId("sample").addEventListener("click", () => void openSample().catch(showError));
 setView("picture");
 ready = start();
+addEventListener("load", keepOffline);
