@@ -1,6 +1,7 @@
 // What the tests in node import: everything that needs no browser.
 export * from "./adaptive.ts";
 export * from "./ans.ts";
+export * from "./blockdct.ts";
 export * from "./bundle.ts";
 export * from "./bytes.ts";
 export * from "./cells.ts";
@@ -9,6 +10,7 @@ export * from "./container.ts";
 export * from "./errors.ts";
 export * from "./file.ts";
 export * from "./guide.ts";
+export * from "./jpeg.ts";
 export * from "./keepmask.ts";
 export * from "./labelmap.ts";
 export * from "./limits.ts";
@@ -21,6 +23,7 @@ export * from "./notes.ts";
 export * from "./passes.ts";
 export * from "./png.ts";
 export * from "./refinedtables.ts";
+export * from "./restorer.ts";
 export * from "./rounding.ts";
 export * from "./spans.ts";
 export * from "./symbolstream.ts";
