@@ -257,3 +257,20 @@ def test_a_page_without_isolation_has_one_thread_and_the_same_symbols(
     assert not result["facts"]["isolated"] and result["facts"]["threads"] == 1
     symbols = codec.read_symbols((tmp_path / "made.semc").read_bytes())
     assert np.array_equal(np.fromfile(tmp_path / "made.y", "<i2"), symbols.y.ravel())
+
+
+# ---- without a network ----
+
+
+@pytest.mark.parametrize("browser", BROWSERS)
+def test_the_page_works_without_a_network(browser: str, built: None, exported_graphs: Path) -> None:
+    """It was opened once from a server that sends no headers of isolation, as that of a documentation."""
+    needs(browser)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    done = node("tests/offline.mjs", browser, exported_graphs, SHOTS / f"offline-{browser}.png")
+    assert done.returncode == 0, done.stderr[-4000:]
+    result = json.loads(done.stdout)
+    assert "failure" not in result, result
+    assert result["files"] >= 15
+    assert result["seen"]["status"].endswith("decoded")
+    assert result["seen"]["isolated"], "the service worker lets threads run"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from semcomp.cli.main import main
 from semcomp.edge.restorer import EdgeRestorer
 from semcomp.jpeg.reader import read_jpeg
 from tests.jpeg.files import KINDS, jpeg, photo
-from tests.web.test_web import built, node
+from tests.restoration.conftest import weights
+from tests.web.test_package import BROWSERS, SHOTS, needs
+from tests.web.test_web import built, exported_graphs, node
 
-__all__ = ["built"]
+__all__ = ["built", "exported_graphs", "weights"]
 
 STRENGTHS = (1.0, 0.4)
 PICTURES = ("baseline", "4:4:4 progressive", "4:2:2", "RGB", "grey")
@@ -79,9 +83,13 @@ def encoded(image: Image.Image, form: str) -> bytes:
 def test_files_are_read_and_restored_as_in_python(tmp_path: Path) -> None:
     files = {name: jpeg(photo(83, 130), **options) for name, options in KINDS.items()}
     files |= {"grey": jpeg(photo(83, 130, grey=True)), "one pixel": jpeg(photo(1, 1)), "thin": jpeg(photo(200, 5))}
+    for turn in range(2, 9):
+        exif = Image.Exif()
+        exif[0x0112] = turn
+        files[f"orientation {turn}"] = jpeg(photo(40, 56), quality=50, exif=exif.tobytes())
     restorer, pictures = wild_restorer(), []
-    for name in PICTURES:
-        for strength in STRENGTHS:
+    for name in (*PICTURES, *(f"orientation {turn}" for turn in range(2, 9))):
+        for strength in STRENGTHS if name in PICTURES else (1.0,):
             image = restorer.restore(files[name], strength=strength).convert("RGB")
             row = {"name": name, "file": text(files[name]), "strength": strength, "pixels": text(image.tobytes())}
             pictures.append(row | {"width": image.width, "height": image.height})
@@ -98,3 +106,31 @@ def test_files_are_read_and_restored_as_in_python(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "# skipped 0" in done.stdout
     assert f"# pass {len(files) + len(pictures) + 3}" in done.stdout
+
+
+# ---- the page ----
+
+
+@pytest.mark.parametrize("browser", BROWSERS)
+def test_the_page_shows_a_jpeg_file_before_and_after(
+    browser: str, built: None, exported_graphs: Path, weights: Path, tmp_path: Path
+) -> None:
+    needs(browser)
+    pytest.importorskip("onnxscript")
+    graphs = tmp_path / "graphs"
+    shutil.copytree(exported_graphs, graphs)
+    assert main(["export", "onnx", "-o", str(graphs), "--restorer", str(weights), "--quiet"]) == 0
+    data = jpeg(photo(160, 200), quality=20)
+    (tmp_path / "photo.jpg").write_bytes(data)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    done = node("tests/restoretab.mjs", browser, graphs, tmp_path / "photo.jpg", SHOTS / f"restored-{browser}.png")
+    assert done.returncode == 0, done.stderr[-4000:]
+    result = json.loads(done.stdout)
+    assert "failure" not in result, result
+    seen = result["seen"]
+    assert seen["offered"] and seen["divider"] and seen["tag"] == "Restored" and "nothing is invented" in seen["hint"]
+    assert seen["sizes"] == [200, 160, 200, 160] and result["strangers"] == []
+    assert seen["changed"] > 0.05 and seen["mean"] < 12
+    expected = np.asarray(EdgeRestorer(graphs / "restorer.onnx", threads=1).restore(data).convert("RGBA"))
+    shown = np.array(seen["rgba"]).reshape(-1, 4)
+    assert np.abs(shown - expected.reshape(-1, 4)[: len(shown)].astype(int)).max() <= 1

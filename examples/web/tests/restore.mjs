@@ -52,8 +52,11 @@ async function wild({ rows, columns, blocks, windows, places, steps, flags }) {
 for (const { name, file, strength, pixels, width, height } of fixture.pictures) {
   test(`restored pixels: ${name}, strength ${strength}`, { skip }, async () => {
     const read = core.readJpeg(bytes(file));
-    const rgba = await core.restoreJpeg(read, wild, 9, strength, quiet);
+    const stored = await core.restoreJpeg(read, wild, 9, strength, quiet);
+    const turned = core.upright(stored, read.width, read.height, core.orientationOf(read));
+    const { rgba } = turned;
     const expected = bytes(pixels);
+    assert.deepEqual([turned.width, turned.height], [width, height]);
     assert.equal(expected.length, 3 * width * height);
     let [worst, different] = [0, 0];
     for (let i = 0; i < width * height; i++) {

@@ -98,12 +98,13 @@ def _export_restorer(options: Namespace) -> int:
         )
     target = str(Path(options.output) / "restorer.onnx")
     check_target(target, force=options.force)
-    from semcomp.export.restorer_part import restorer_graph
+    from semcomp.export.restorer_part import enter, restorer_graph
     from semcomp.restoration.restorer_file import load_restorer
 
     restorer = load_restorer(options.restorer)
     graph = restorer_graph(restorer)
     write_target(target, graph, force=options.force)
+    enter(Path(options.output), restorer, graph)
     if options.json:
         values = {"command": "export", "output": options.output, "bytes": {"restorer.onnx": len(graph)}}
         say_json({**values, "restorer": restorer.restorer_id.hex()})

@@ -28,7 +28,7 @@ export function show(element: Element, visible: boolean): void {
 export function arrowKeys(group: HTMLElement, choose: (button: HTMLButtonElement) => void): void {
   group.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const buttons = [...group.querySelectorAll<HTMLButtonElement>("button:not([disabled])")];
+    const buttons = [...group.querySelectorAll<HTMLButtonElement>("button:not([disabled], [hidden])")];
     const at = buttons.indexOf(document.activeElement as HTMLButtonElement);
     if (!step || at < 0) return;
     event.preventDefault();

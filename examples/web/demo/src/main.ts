@@ -7,6 +7,7 @@ import { startIntake } from "./intake";
 import { Keeping } from "./keeping";
 import { clearNotices, Progress, showError, showRemark, stepName } from "./notices";
 import type { Source } from "./pipeline";
+import { Restoring } from "./restoring";
 import { Session } from "./session";
 import { Stage, type View } from "./stage";
 import { showFacts, showTimings } from "./tables";
@@ -31,6 +32,18 @@ const session = new Session(client, {
   remark: showRemark,
 });
 const stage = new Stage(showZoom, showCompare);
+const restoring = new Restoring(client, {
+  changed: () => {
+    drawLayers();
+    showTags();
+    progress.done("JPEG file restored");
+  },
+  progress: (share) => progress.report(stepName("restoration"), share),
+  failed: (error) => {
+    progress.done("");
+    showError(error);
+  },
+});
 const keeping = new Keeping(session, stage, () => view);
 const controls = new Controls(session, (number) => keeping.toggleClass(number), latentsOnlySwitched);
 
@@ -71,8 +84,10 @@ async function blurUp(source: Source & { kind: "file" }): Promise<void> {
 
 /** Draws what is not on the stage yet; an old picture stays until the next one is there. */
 function drawLayers(): void {
-  const { decoded, latentsOnly, segmentation } = session;
-  if (decoded !== drawn.decoded && (decoded || latentsOnly)) {
+  const { latentsOnly, segmentation } = session;
+  const restored = view === "restore";
+  const decoded = restored ? restoring.picture : session.decoded;
+  if (decoded !== drawn.decoded && (decoded || latentsOnly || restored)) {
     stage.setDecoded(decoded);
     drawn.decoded = decoded;
   }
@@ -96,6 +111,11 @@ function mapHint(): string {
 function showTags(): void {
   const { source, file, latentsOnly, decoded } = session;
   if (source?.kind === "photo") byId("tag-left").textContent = `Original · ${size(source.photo.fileBytes)}`;
+  if (view === "restore") {
+    byId("tag-right").textContent = restoring.picture ? "Restored" : "";
+    show(byId("stage-note"), false);
+    return;
+  }
   const undecoded = latentsOnly && !decoded;
   if (file) byId("tag-right").textContent = `${undecoded ? "Latents" : "semcomp"} · ${size(file.facts.bytes)}`;
   const note = byId("stage-note");
@@ -133,8 +153,11 @@ function setView(next: View): void {
   show(byId("picture-tools"), view === "picture");
   show(byId("map-tools"), view === "map");
   show(byId("keep-tools"), view === "keep");
+  show(byId("restore-tools"), view === "restore");
   stage.setView(view);
   if (!session.source) return;
+  if (view === "restore") restoring.begin();
+  drawLayers();
   showTags();
   keeping.show();
 }
@@ -167,7 +190,9 @@ function open(file: Blob, name: string): void {
   byId("welcome").classList.add("busy");
   void ready
     .then(() => (session.facts ? undefined : (ready = start())))
+    .then(() => restoring.open(file, session.facts?.restores ?? false))
     .then(() => session.open(file, name))
+    .then(() => view === "restore" && setView(restoring.available ? "restore" : "picture"))
     .finally(() => byId("welcome").classList.remove("busy"));
 }
 

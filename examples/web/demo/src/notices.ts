@@ -23,6 +23,7 @@ const STEPS: Record<Step, string> = {
   head: "Recognising",
   map: "Drawing the label map",
   exact: "Decoding the exact pixels",
+  restoration: "Restoring the JPEG file",
 };
 
 /** What a step is called while it runs. */

@@ -5,7 +5,7 @@ import { byId, show } from "./dom";
 import { POSITION } from "./mask";
 import { Viewport } from "./viewport";
 
-export type View = "picture" | "map" | "keep";
+export type View = "picture" | "map" | "keep" | "restore";
 
 /** A class number for every pixel, and a colour for every class. */
 export interface Colouring {
@@ -160,7 +160,7 @@ export class Stage {
     show(byId("tag-left"), this.hasOriginal);
     show(byId("tag-right"), !whole && !this.peeking);
     show(this.map, view === "map");
-    show(byId("undecoded"), !this.hasDecoded && view === "picture");
+    show(byId("undecoded"), !this.hasDecoded && (view === "picture" || view === "restore"));
     show(this.right, !whole && !this.peeking);
     show(this.regions, whole);
     this.element.classList.toggle("choosing", whole);

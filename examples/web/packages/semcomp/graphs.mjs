@@ -15,7 +15,7 @@ const HOW = "make npm writes it";
 
 /** The entries of a manifest that name files. */
 function stored(manifest) {
-  return [manifest.tables, ...Object.values(manifest.graphs), ...(manifest.lossless ? [manifest.lossless] : [])];
+  return [manifest.tables, ...Object.values(manifest.graphs), ...[manifest.lossless, manifest.restorer].filter(Boolean)];
 }
 
 /** The manifest without generators and without heads that were not named. */

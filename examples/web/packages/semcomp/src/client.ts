@@ -13,7 +13,7 @@
 // `Photo` do everything in one turn, so that callers who know nothing of each other may share a client.
 import {
   type ClientFacts, type ClientOptions, type EncodeRequest, type Encoded, type Labels, type OnProgress, type Opened,
-  type Picture, type Reply, type Request, type Segmentation, SemcompError, type SymbolsDump, type Timings,
+  type Picture, type Reply, type Request, type Restored, type Segmentation, SemcompError, type SymbolsDump, type Timings,
 } from "./types.ts";
 
 interface Pending {
@@ -91,6 +91,11 @@ export class Client {
   /** The label map of a file that holds one, without any network. */
   storedMap(onProgress?: OnProgress): Promise<Segmentation> {
     return this.call("storedMap", [], { onProgress });
+  }
+
+  /** A JPEG file without the marks of compression; what is open stays open. Strength 0 shows what is stored, 1 all. */
+  restore(bytes: Uint8Array, strength: number, options: CallOptions = {}): Promise<Restored> {
+    return this.call("restore", [bytes, strength], options);
   }
 
   /** The integers of the current file. */

@@ -87,6 +87,15 @@ export async function segment(source: Source, given: HeadOptions): Promise<Segme
   return answer;
 }
 
+/** A JPEG file without the marks of compression. Every answer is a picture that the file could have been made of. */
+export async function restore(
+  source: Source, { strength = 1, ...given }: CallOptions & { strength?: number } = {},
+): Promise<{ imageData: ImageData; damage: string }> {
+  const bytes = await bytesOf(source, given.signal);
+  const { rgba, width, height, damage } = await sharedClient().restore(bytes, strength, given);
+  return { imageData: new ImageData(rgba, width, height), damage };
+}
+
 async function recognise(source: Source, given: HeadOptions): Promise<Labels | Segmentation> {
   return sharedClient().recogniseFile(await bytesOf(source, given.signal), given.head, given);
 }

@@ -2,7 +2,7 @@
 
 export type Step =
   | "engine" | "download" | "analysis" | "quantize" | "entropy" | "latents" | "synthesis" | "generator" | "head" | "map"
-  | "exact";
+  | "exact" | "restoration";
 
 /** Hears what is being done and how much of that step is done, 0..1. */
 export type OnProgress = (step: Step, share: number) => void;
@@ -40,6 +40,8 @@ export interface ClientFacts {
   entropyId: string;
   modelId: string;
   heads: HeadFacts[];
+  /** Whether JPEG files can be restored. */
+  restores: boolean;
   /** Threads that WebAssembly uses: 1 unless the page is cross-origin isolated. */
   threads: number;
   simd: boolean;
@@ -124,6 +126,17 @@ export interface Picture {
   synthesised: string;
   width: number;
   height: number;
+  timings: Timings;
+}
+
+/** A JPEG file's picture, the right way up. */
+export interface Restored {
+  /** R, G, B, A of every pixel. */
+  rgba: Uint8ClampedArray<ArrayBuffer>;
+  width: number;
+  height: number;
+  /** What of the file could not be read, in words, or "". */
+  damage: string;
   timings: Timings;
 }
 

@@ -50,6 +50,8 @@ async function answer(call: string, args: unknown[], progress: (step: Step, shar
       return space.decode(args[0] as boolean, progress);
     case "recognise":
       return space.recognise(args[0] as string, progress);
+    case "restore":
+      return space.restore(args[0] as Uint8Array, args[1] as number, progress);
     case "storedMap":
       return space.storedMap(progress);
     case "symbols":

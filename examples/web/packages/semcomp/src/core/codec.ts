@@ -8,6 +8,7 @@ import type { LabelMap } from "./labelmap.ts";
 import { keepQuiet, saidClasses } from "./limits.ts";
 import type { GeneratorFacts } from "./manifest.ts";
 import { noiseAt, noiseTile } from "./noise.ts";
+import type { Correct } from "./restorer.ts";
 import { type Span, TILE, tiles, window } from "./spans.ts";
 
 /** Pixels of the picture a position of a segmenter's logits, and the side of the pieces that are brought to full size. */
@@ -173,6 +174,23 @@ export class Codec {
       task: "segment", head: name, map, width: latents.width, height: latents.height, classes: head.classes,
       palette: head.palette, labels: areas(map, head.classes),
     };
+  }
+
+  /** The corrections of the restorer of JPEG files. ModelError where the folder has none. */
+  restorer(progress: Progress): { correct: Correct; reach: number } {
+    if (!this.bundle.manifest.restorer) {
+      throw new ModelError("the folder of graphs has no restorer of JPEG files: semcomp export onnx --restorer adds one");
+    }
+    const correct: Correct = async ({ rows, columns, blocks, windows, places, steps, flags }) => {
+      const grid = (data: Float32Array) => ({ data, dims: [1, rows, columns, data.length / (rows * columns)] });
+      const inputs = {
+        blocks: grid(blocks), windows: grid(windows), places: grid(places),
+        steps: { data: steps, dims: [1, steps.length / 64, 64] }, flags: { data: flags, dims: [1, flags.length] },
+      };
+      const found = await this.bundle.run("restorer", null, inputs, ["corrections"], progress);
+      return found.corrections!.data as Float32Array;
+    };
+    return { correct, reach: this.bundle.reach("restorer") };
   }
 
   /** The head of that name, which has to segment; null where none is named. */

@@ -20,6 +20,7 @@ export * from "./manifest.ts";
 export * from "./memory.ts";
 export * from "./noise.ts";
 export * from "./notes.ts";
+export * from "./orientation.ts";
 export * from "./passes.ts";
 export * from "./png.ts";
 export * from "./refinedtables.ts";

@@ -48,6 +48,8 @@ export interface Manifest {
   generators: Map<string, GeneratorFacts>;
   /** The networks of exact pixels, null where they were not exported; `id` is hex, 16 digits. */
   lossless: (StoredFile & { id: string }) | null;
+  /** The restorer of JPEG files, null where none was exported; `id` is hex, 16 digits. */
+  restorer: (StoredFile & { id: string }) | null;
 }
 
 /** The manifest of JSON text. ModelError where it is damaged or of another version. */
@@ -68,12 +70,16 @@ export function parseManifest(text: string): Manifest {
       name: String(json.name), entropyId: json.entropy_id, modelId: json.model_id, latents, hyper, nodes, skipBelow,
       passes, refined: Boolean(refined), centroid: Boolean(centroid),
       tables: stored(json.tables),
-      graphs: new Map(Object.entries<any>(json.graphs).map(([name, graph]) => [name, graphOf(graph)])),
+      graphs: new Map(
+        [...Object.entries<any>(json.graphs), ...(json.restorer ? [["restorer", json.restorer] as const] : [])]
+          .map(([name, graph]) => [name, graphOf(graph)]),
+      ),
       heads: new Map(Object.entries<any>(json.heads).map(([name, head]) => [name, { name, ...headOf(head) }])),
       generators: new Map(
         Object.entries<any>(json.generators ?? {}).map(([name, entry]) => [name, { name, ...generatorOf(entry) }]),
       ),
       lossless: json.lossless ? { ...stored(json.lossless), id: String(json.lossless.id) } : null,
+      restorer: json.restorer ? { ...stored(json.restorer), id: String(json.restorer.id) } : null,
     };
   } catch (error) {
     throw new ModelError(

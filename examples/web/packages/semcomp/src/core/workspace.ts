@@ -1,6 +1,6 @@
 // What the page works on: one photo, one set of latents and the file that they came from or went into.
 import type {
-  ClientFacts, EncodeRequest, Encoded, Label, Labels, Opened, Picture, Segmentation, SymbolsDump, Timings,
+  ClientFacts, EncodeRequest, Encoded, Label, Labels, Opened, Picture, Restored, Segmentation, SymbolsDump, Timings,
 } from "../types.ts";
 import type { Bundle, Progress } from "./bundle.ts";
 import type { Bytes } from "./bytes.ts";
@@ -13,10 +13,13 @@ import {
   checkModel, checkOfZ, checksOf, factsOf, generatorFor, generatorOf, headerOf, keepOf, noteOf, verify,
 } from "./file.ts";
 import { packKeep } from "./keepmask.ts";
+import { readJpeg } from "./jpeg.ts";
 import { type LabelMap, expandMap, packLabelMap, reduceMap, unpackLabelMap } from "./labelmap.ts";
 import { checkSize } from "./memory.ts";
 import { packGenerator, packTags, worthStoring } from "./notes.ts";
+import { orientationOf, upright } from "./orientation.ts";
 import { packGrey } from "./png.ts";
+import { restoreJpeg } from "./restorer.ts";
 import { channelsOf, greyed, transparent } from "./rgba.ts";
 import { symbolCrc } from "./symbolstream.ts";
 
@@ -69,8 +72,9 @@ export class Workspace {
   }
 
   facts(threads: number, simd: boolean): ClientFacts {
-    const { name, entropyId, modelId } = this.bundle.manifest;
-    return { codec: name, entropyId, modelId, heads: this.bundle.heads, threads, simd, maxPixels: this.limit };
+    const { name, entropyId, modelId, restorer } = this.bundle.manifest;
+    const restores = restorer !== null;
+    return { codec: name, entropyId, modelId, heads: this.bundle.heads, restores, threads, simd, maxPixels: this.limit };
   }
 
   async openPhoto(
@@ -189,6 +193,19 @@ export class Workspace {
     } catch {
       return null; // what the page says of the file names the damage
     }
+  }
+
+  /** The picture of a JPEG file, restored and the right way up. It touches nothing else that is open. */
+  async restore(bytes: Uint8Array, strength: number, progress: Progress): Promise<Restored> {
+    const { correct, reach } = this.codec.restorer(progress);
+    const timer = new Timer();
+    const file = readJpeg(bytes);
+    checkSize(file.width, file.height, this.limit);
+    await timer.time("download", () => this.bundle.need(["restorer"], progress));
+    const pixels = await timer.time("restoration", () =>
+      restoreJpeg(file, correct, reach, strength, (share) => progress("restoration", share)));
+    const turned = upright(pixels, file.width, file.height, orientationOf(file));
+    return { ...turned, damage: file.damage, timings: timer.timings() };
   }
 
   async recognise(head: string, progress: Progress): Promise<Labels | Segmentation> {
