@@ -1,5 +1,5 @@
-# make demo · make web · make npm · make test · make test-edge · make test-web · make lint · make docs · make release-check · make benchmarks
-# make figures
+# make demo · make web · make npm · make test · make test-edge · make test-web · make lint · make docs · make dist · make release-check
+# make benchmarks · make figures
 # Each builds .venv by itself on a fresh machine; choose the interpreter with PYTHON=python3.12.
 
 PYTHON ?= python3
@@ -8,8 +8,8 @@ EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve release-check clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
-  bench-web bench-web-symbols bench-web-size bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort
+.PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve dist release-check clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
+  bench-web bench-web-symbols bench-web-size bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort bench-wheels
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -30,13 +30,13 @@ web: out/edge/manifest.json $(WEB)/node_modules/.installed
 	cd $(WEB) && node build.mjs
 	node $(WEB)/serve.mjs --port $(WEB_PORT) --graphs out/edge
 
-# The npm package, with the graphs of the codec and of the heads in NPM_HEADS: dist/npm/semcomp-VERSION.tgz
+# The npm package, with the graphs of the codec and of the heads in NPM_HEADS: dist/semcomp-VERSION.tgz
 NPM_HEADS ?= objects
 
 npm: out/web/manifest.json $(WEB)/node_modules/.installed
 	node $(WEB)/packages/semcomp/graphs.mjs out/web --heads "$(NPM_HEADS)"
-	mkdir -p dist/npm
-	cd $(WEB) && npm pack --workspace semcomp --pack-destination ../../dist/npm
+	mkdir -p dist
+	cd $(WEB) && npm pack --workspace semcomp --pack-destination $(CURDIR)/dist
 
 # The tests of both, in node, Chromium and Firefox: the system's, or those that CHROMIUM and FIREFOX name. A browser that is
 # missing is named at the end. Screenshots go into out/web.
@@ -80,19 +80,19 @@ docs-page: out/web/manifest.json $(WEB)/node_modules/.installed
 docs-serve: $(VENV)/.docs
 	$(BIN)/zensical serve --config-file mkdocs.yml
 
-# The release as a user gets it: archives with sound metadata and contents, installed into an empty environment, where the
-# self-test passes and the demo runs.
-RELEASE_VENV := build/release-venv
-
-release-check: $(VENV)/.release
-	rm -rf dist build
-	$(BIN)/python -m build
-	$(BIN)/twine check --strict dist/*
+# A release in dist/: the client without torch with its graphs, semcomp that depends on it, the npm package, and the sources.
+dist: out/graphs/manifest.json $(VENV)/.release
+	rm -rf dist build/dist
+	$(BIN)/python -m build --sdist --outdir dist
+	$(BIN)/python -m tools.dist --graphs out/graphs -o dist
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 	$(BIN)/python -m tests.release.contents dist/*.whl dist/*.tar.gz
-	$(PYTHON) -m venv $(RELEASE_VENV)
-	$(RELEASE_VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt dist/*.whl
-	cp examples/demo.py examples/photo.png $(RELEASE_VENV)
-	cd $(RELEASE_VENV) && bin/semcomp doctor && bin/python demo.py --out out
+	$(MAKE) npm
+
+# The wheels as users get them, in empty environments: the client alone, over an older one, semcomp, semcomp uninstalled, and semcomp on
+# top of the client. Each encodes and decodes a photo, and reads the integers that the others wrote.
+release-check: dist
+	$(BIN)/python -m tests.release.environments dist --work build/release
 
 # Lets malloc keep its memory: without, a third of a training's time goes to page faults.
 TRAINING := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456
@@ -213,6 +213,11 @@ RESTORER ?= runs/restore/restorer.safetensors
 bench-restore: $(VENV)/.eval
 	$(BENCH).restore data/val/clic --compact 4 --weights $(RESTORER) -o out/restore.json $(BENCH_ARGS)
 
+# The wheel of the client in an environment of its own: sizes, times, and symbols beside the library.
+bench-wheels: $(VENV)/.eval
+	test -d dist || $(MAKE) dist
+	$(BENCH).wheels $(PHOTOS) -o out/wheels.json $(BENCH_ARGS)
+
 # Many files, killed and resumed, on both engines. The whole of it: make bench-scale BENCH_ARGS='--files 100000'
 bench-scale: $(VENV)/.dev
 	$(BENCH).scale $(PHOTOS) -o out/scale.json $(BENCH_ARGS)
@@ -277,6 +282,16 @@ CALIBRATION ?= data/photos
 
 out/edge8/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
 	$(BIN)/semcomp export onnx -o out/edge8 --generators all --int8 --calibration $(CALIBRATION) --force
+
+# What a release puts into semcomp/graphs. Analysis and heads compute in integers there, and python -m benchmarks.edge_int8 finds no
+# loss. Without the photos of CALIBRATION the sample photo sets their scales, which is good enough for a trial alone.
+RELEASED_RESTORER := $(wildcard semcomp/weights/restorer.safetensors)
+
+out/graphs/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
+	$(BIN)/semcomp export onnx -o out/graphs --force --int8 --int8-parts analysis,heads \
+	  $(if $(wildcard $(CALIBRATION)),--calibration $(CALIBRATION))
+	rm -f out/graphs/restorer.onnx
+	$(if $(RELEASED_RESTORER),$(BIN)/semcomp export onnx -o out/graphs --restorer $(RELEASED_RESTORER))
 
 $(EDGE_VENV)/.client: constraints.txt
 	test -x $(EDGE_VENV)/bin/python || $(PYTHON) -m venv $(EDGE_VENV)

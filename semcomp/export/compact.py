@@ -13,11 +13,14 @@ This is what 127 levels of one layer alone cost in dB at quality 100, for the co
 Levels are chosen so that the loss a weight is about equal: four times the loss for half the levels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from semcomp.export.part import Part
 
 GRAPHS = ("mean_first", "mean_next", "synthesis")
 LEVELS = {
@@ -34,6 +37,12 @@ LEVELS = {
 OTHER_LEVELS = 127
 SMALLEST = 4096
 """Weights with fewer elements stay as they are."""
+
+
+def as_compact(graphs: Sequence[Part]) -> list[Part]:
+    """Mark the graphs that get coarser weights. Those that are int8 stay so."""
+    chosen = [part.name in GRAPHS and part.precision == "float" for part in graphs]
+    return [replace(part, precision="compact") if own else part for own, part in zip(chosen, graphs, strict=True)]
 
 
 def levels_of(name: str) -> int:

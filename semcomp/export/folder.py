@@ -19,11 +19,10 @@ from semcomp.edge.bundle import FORMAT, MANIFEST
 from semcomp.errors import FileError, ModelError, TargetError, file_error
 from semcomp.export.check import Difference, differences_from_torch
 from semcomp.export.codec_parts import PARTS, head_part, label_map_part
-from semcomp.export.compact import GRAPHS as COMPACT_GRAPHS
-from semcomp.export.compact import compacted
+from semcomp.export.compact import as_compact, compacted
 from semcomp.export.generator_parts import blend_part, generator_part
 from semcomp.export.graph import OPSET, PRODUCER, onnx_bytes, require_onnx
-from semcomp.export.int8 import Calibration, can_be_int8, quantised
+from semcomp.export.int8 import INT8_PARTS, Calibration, becomes_int8, quantised
 from semcomp.export.lossless_parts import PREFIX, entry_of, lossless_graphs
 from semcomp.export.lossless_parts import WEIGHTS as LOSSLESS
 from semcomp.export.part import Part
@@ -61,6 +60,7 @@ def export_onnx(
     generators: Sequence[str] = (),
     int8: bool = False,
     compact: bool = False,
+    int8_parts: Sequence[str] = INT8_PARTS,
     calibration: str | Path | None = None,
     lossless_weights: str | Path | None = None,
     force: bool = False,
@@ -75,7 +75,8 @@ def export_onnx(
         heads: Names or files of heads. None takes all that are installed.
         generators: Names or files of generators, or ["all"] for those inside the package. A client needs none to decode
             faithfully, and each adds 4 MB.
-        int8: Quantize analysis, synthesis and heads.
+        int8: Quantize graphs.
+        int8_parts: What `int8` quantizes: "analysis", "synthesis", "heads", or a head's graph such as "head_street".
         compact: Store the weights of the mean path and of the synthesis more coarsely, for pages that download them.
         calibration: Folder of photos that calibrate int8. None takes the sample photo of the package.
         lossless_weights: File of the lossless networks. None takes those inside the package, where there are any.
@@ -88,7 +89,7 @@ def export_onnx(
     Raises:
         FileError: The folder holds an export and `force` is not set, or cannot be written. The error is also an
             OSError.
-        TargetError: There is no such part.
+        TargetError: There is no such part, or it cannot be int8.
         ModelError: A head or generator is missing or made for another codec, there is no photo to calibrate with, or a
             graph differs too much from torch. In the last case no manifest is left.
         MissingExtraError: onnx, onnxscript or onnxruntime is not installed.
@@ -101,12 +102,9 @@ def export_onnx(
     makers = _generators(codec, generators)
     graphs = _graphs(codec, parts, chosen, makers)
     exact = _lossless(lossless_weights) if "lossless" in parts else None
+    graphs = _as_int8(graphs, int8_parts) if int8 else graphs
     calibrated = Calibration(codec, calibration) if int8 else None
-    if calibrated:
-        graphs = [replace(part, precision="int8") if can_be_int8(part) else part for part in graphs]
-    if compact:
-        coarse = [part.name in COMPACT_GRAPHS and part.precision == "float" for part in graphs]
-        graphs = [replace(part, precision="compact") if c else part for c, part in zip(coarse, graphs, strict=True)]
+    graphs = as_compact(graphs) if compact else graphs
     files = _files(codec, graphs, chosen, makers, calibrated, progress, exact)
     _write(folder, files)
     progress("comparison")
@@ -122,6 +120,14 @@ def _check_request(folder: Path, parts: Sequence[str], force: bool) -> None:
         raise TargetError(f"there is no part {unknown[0]}; parts are {', '.join(ALL_PARTS)}")
     if (folder / MANIFEST).exists() and not force:
         raise FileError(f"{folder} holds an export: overwrite it with force, or write to another folder")
+
+
+def _as_int8(graphs: Sequence[Part], names: Sequence[str]) -> list[Part]:
+    """Mark the graphs that become int8. TargetError where a name is none of them."""
+    possible = [*INT8_PARTS, *(part.name for part in graphs if becomes_int8(part))]
+    if wrong := [name for name in names if name not in possible]:
+        raise TargetError(f"{wrong[0]} cannot become int8: choose from {', '.join(dict.fromkeys(possible))}")
+    return [replace(part, precision="int8") if becomes_int8(part, names) else part for part in graphs]
 
 
 def _check(differences: Sequence[Difference], folder: Path) -> None:

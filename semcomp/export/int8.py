@@ -43,6 +43,9 @@ FLOAT_LAYERS = (
     *("network.stem", "network.downs.0", "network.logits"),
 )
 """Layers that stay float, by the beginning of their names. benchmarks.int8_layers measures what they cost in 8 bits."""
+INT8_PARTS = ("analysis", "synthesis", "heads")
+"""What can be quantized. One head alone is "head_NAME"."""
+_HEAD = "head_"
 QUALITIES = (5, 25, 50, 75, 95)
 """Qualities of the latents that calibrate."""
 CROP, CROPS = 256, 32
@@ -119,9 +122,14 @@ def _evenly(items: Sequence[Any], count: int) -> list[Any]:
     return [items[(2 * number + 1) * len(items) // (2 * count)] for number in range(count)]
 
 
-def can_be_int8(part: Part) -> bool:
-    """Whether int8 is possible: for analysis, synthesis and heads. The sigma path decides bits and stays as it is."""
-    return part.name in ("analysis", "synthesis") or part.name.startswith("head_")
+def becomes_int8(part: Part, names: Sequence[str] = INT8_PARTS) -> bool:
+    """Whether a graph is quantized: analysis, synthesis or a head, where `names` has it or "heads".
+
+    The sigma path decides bits and stays as it is.
+    """
+    if part.name.startswith(_HEAD):
+        return part.name in names or "heads" in names
+    return part.name in INT8_PARTS and part.name in names
 
 
 def quantised(

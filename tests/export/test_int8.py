@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from torch.nn import Identity
 
 from semcomp.cli.exit_codes import EXIT_USAGE
 from semcomp.cli.main import main as command
 from semcomp.codec.codec import Codec
-from semcomp.errors import ModelError
+from semcomp.errors import ModelError, TargetError
 from semcomp.imaging.metrics import psnr_db
 
 onnx = pytest.importorskip("onnx")
@@ -22,7 +23,8 @@ for name in ("onnxscript", "onnxruntime"):
 
 from semcomp.edge import EdgeCodec  # noqa: E402
 from semcomp.export.folder import Exported, export_onnx  # noqa: E402
-from semcomp.export.int8 import CROP, CROPS, FLOAT_LAYERS, Calibration  # noqa: E402
+from semcomp.export.int8 import CROP, CROPS, FLOAT_LAYERS, Calibration, becomes_int8  # noqa: E402
+from semcomp.export.part import Part  # noqa: E402
 from semcomp.semantics.limits import NO_LIMITS  # noqa: E402
 
 INT8 = ("analysis", "synthesis", "head_street")
@@ -71,6 +73,29 @@ def test_the_manifest_says_how_each_graph_computes(made: tuple[Path, Exported], 
             assert manifest["graphs"][name][key] == before["graphs"][name][key]
         assert manifest["graphs"][name]["bytes"] < 0.75 * before["graphs"][name]["bytes"]
     assert set(made[1].int8) == {f"{name}.onnx" for name in INT8} and exported[1].int8 == ()
+
+
+def test_single_graphs_are_quantized(tmp_path: Path) -> None:
+    parts = ["analysis", "synthesis"]
+    given: dict[str, Any] = {"parts": parts, "heads": [], "int8": True}
+    with pytest.raises(TargetError, match=r"sigma cannot become int8: choose from analysis, synthesis, heads$"):
+        export_onnx(tmp_path, **given, int8_parts=["sigma"])
+    assert export_onnx(tmp_path, **given, int8_parts=["synthesis", "heads"]).int8 == ("synthesis.onnx",)
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "expected"),
+    [
+        ("head_street", ["heads"], True),
+        ("head_street", ["head_street", "analysis"], True),
+        ("head_street", ["head_objects"], False),
+        ("synthesis", ["analysis"], False),
+        ("sigma", ["sigma"], False),
+    ],
+)
+def test_names_choose_graphs(name: str, names: list[str], expected: bool) -> None:
+    part = Part(name=name, module=Identity(), inputs=(), outputs=(), sizes={})
+    assert becomes_int8(part, names) is expected
 
 
 def test_convolutions_compute_in_integers_but_those_that_are_kept(made: tuple[Path, Exported]) -> None:
@@ -150,6 +175,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     arguments = ["export", "onnx", "-o", str(tmp_path / "a"), "--parts", "sigma"]
     assert command([*arguments, "--calibration", str(tmp_path)]) == EXIT_USAGE
     assert "--calibration belongs to --int8" in capsys.readouterr().err
+    assert command([*arguments, "--int8-parts", "heads"]) == EXIT_USAGE
+    assert "--int8-parts belongs to --int8" in capsys.readouterr().err
     assert command([*arguments, "--int8", "--calibration", str(tmp_path)]) == ModelError.exit_code
     assert "no photo to calibrate with" in capsys.readouterr().err
     assert command([*arguments, "--int8"]) == 0

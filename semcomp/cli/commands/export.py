@@ -48,6 +48,12 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser.add_argument("--int8", action="store_true", help="analysis, synthesis and heads in 8-bit integers")
     parser.add_argument("--compact", action="store_true", help="coarser weights of mean path and synthesis, for pages")
     parser.add_argument(
+        "--int8-parts",
+        type=name_list,
+        metavar="A,B",
+        help="what --int8 changes: analysis, synthesis, heads, or a graph such as head_street (all of them)",
+    )
+    parser.add_argument(
         "--lossless-weights", metavar="FILE", help="weights of lossless coding (those inside semcomp, if there are any)"
     )
     parser.add_argument("--calibration", metavar="DIR", help="photos that set the scales of --int8 (the sample photo)")
@@ -60,6 +66,7 @@ def run(options: Namespace) -> int:
     if options.restorer is not None:
         return _export_restorer(options)
     from semcomp.export.folder import export_onnx
+    from semcomp.export.int8 import INT8_PARTS
 
     def progress(name: str) -> None:
         if not options.quiet:
@@ -75,6 +82,7 @@ def run(options: Namespace) -> int:
         generators=options.generators,
         int8=options.int8,
         compact=options.compact,
+        int8_parts=options.int8_parts or INT8_PARTS,
         calibration=options.calibration,
         force=options.force,
         progress=progress,
@@ -122,8 +130,9 @@ def _checked_parts(options: Namespace) -> tuple[str, ...]:
     parts = ALL_PARTS if options.parts == ("all",) else options.parts
     if unknown := [part for part in parts if part not in ALL_PARTS]:
         raise UsageError(f"the part {unknown[0]} does not exist: give all, or some of {','.join(ALL_PARTS)}")
-    if options.calibration and not options.int8:
-        raise UsageError("--calibration belongs to --int8: give both, or neither")
+    for name, value in (("--calibration", options.calibration), ("--int8-parts", options.int8_parts)):
+        if value and not options.int8:
+            raise UsageError(f"{name} belongs to --int8: give both, or neither")
     if options.int8 and not options.calibration:
         complain(
             "semcomp export: the sample photo alone sets the scales, and values beyond those that it reaches are "
