@@ -73,8 +73,7 @@ def export_onnx(
         model: Name or file of the codec.
         parts: Names of ALL_PARTS.
         heads: Names or files of heads. None takes all that are installed.
-        generators: Names or files of generators, or ["all"] for those inside the package. A client needs none to decode
-            faithfully, and each adds 4 MB.
+        generators: Names or files of generators, or ["all"] for those inside the package. Each adds 4 MB.
         int8: Quantize graphs.
         int8_parts: What `int8` quantizes: "analysis", "synthesis", "heads", or a head's graph such as "head_street".
         compact: Store the weights of the mean path and of the synthesis more coarsely, for pages that download them.
@@ -108,8 +107,7 @@ def export_onnx(
     files = _files(codec, graphs, chosen, makers, calibrated, progress, exact)
     _write(folder, files)
     progress("comparison")
-    differences = differences_from_torch(codec, graphs, chosen, folder)
-    _check(differences, folder)
+    _check(differences := differences_from_torch(codec, graphs, chosen, folder), folder)
     int8_files = tuple(f"{part.name}.onnx" for part in graphs if part.precision == "int8")
     sizes = {name: len(data) for name, data in files.items()}
     return Exported(sizes=sizes, differences=tuple(differences), int8=int8_files)
