@@ -28,10 +28,10 @@ LEVELS = {
     "mean_path.head": 220,
     "mean_path.block2.merge": 220,
     "mean_path.context": 127,
-    "mean_path.up": 40,
+    "mean_path.up": 36,
     "synthesis.linear": 400,
-    "synthesis.entry": 52,
-    "synthesis.blocks16": 52,
+    "synthesis.entry": 48,
+    "synthesis.blocks16": 48,
 }
 """Largest level of a layer, by the beginning of its name."""
 OTHER_LEVELS = 127

@@ -18,11 +18,11 @@ from semcomp.cli.main import main
 from semcomp.edge.restorer import EdgeRestorer
 from semcomp.jpeg.reader import read_jpeg
 from tests.jpeg.files import KINDS, jpeg, photo
-from tests.restoration.conftest import weights
+from tests.restoration.conftest import restorer, weights
 from tests.web.test_package import BROWSERS, SHOTS, needs
 from tests.web.test_web import built, exported_graphs, node
 
-__all__ = ["built", "exported_graphs", "weights"]
+__all__ = ["built", "exported_graphs", "restorer", "weights"]
 
 STRENGTHS = (1.0, 0.4)
 PICTURES = ("baseline", "4:4:4 progressive", "4:2:2", "RGB", "grey")
