@@ -33,8 +33,8 @@ web: out/edge/manifest.json $(WEB)/node_modules/.installed
 # The npm package, with the graphs of the codec and of the heads in NPM_HEADS: dist/semcomp-VERSION.tgz
 NPM_HEADS ?= objects
 
-npm: out/web/manifest.json $(WEB)/node_modules/.installed
-	node $(WEB)/packages/semcomp/graphs.mjs out/web --heads "$(NPM_HEADS)"
+npm: out/webgraphs/manifest.json $(WEB)/node_modules/.installed
+	node $(WEB)/packages/semcomp/graphs.mjs out/webgraphs --heads "$(NPM_HEADS)"
 	mkdir -p dist
 	cd $(WEB) && npm pack --workspace semcomp --pack-destination $(CURDIR)/dist
 
@@ -71,11 +71,11 @@ docs: $(VENV)/.docs $(VENV)/.dev
 	else echo 'the browser page is left out of docs-site: it needs node 20 and npm'; fi
 
 # The browser page inside the documentation: docs-site/page/, which works without a network once it was opened.
-docs-page: out/web/manifest.json $(WEB)/node_modules/.installed
+docs-page: out/webgraphs/manifest.json $(WEB)/node_modules/.installed
 	cd $(WEB) && node build.mjs
 	rm -rf docs-site/page
 	cp -r $(WEB)/dist docs-site/page
-	cp -r out/web docs-site/page/graphs
+	cp -r out/webgraphs docs-site/page/graphs
 
 docs-serve: $(VENV)/.docs
 	$(BIN)/zensical serve --config-file mkdocs.yml
@@ -186,8 +186,8 @@ bench-web-symbols: $(VENV)/.eval out/edge/manifest.json $(WEB)/node_modules/.ins
 	$(BENCH).web_symbols $(PHOTOS) -o out/web_symbols.json $(BENCH_ARGS)
 
 # What a page downloads to show its first file; more than 6 MB with brotli is an error.
-bench-web-size: out/web/manifest.json $(WEB)/node_modules/.installed
-	node $(WEB)/packages/semcomp/graphs.mjs out/web --heads "$(NPM_HEADS)"
+bench-web-size: out/webgraphs/manifest.json $(WEB)/node_modules/.installed
+	node $(WEB)/packages/semcomp/graphs.mjs out/webgraphs --heads "$(NPM_HEADS)"
 	cd $(WEB) && node build.mjs && node packages/semcomp/sizes.mjs
 
 # Needs the rivals in out/: make rivals.
@@ -274,8 +274,8 @@ out/edge/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors
 	$(BIN)/semcomp export onnx -o out/edge --generators all --force
 
 # What the npm package and the documentation carry: smaller graphs, and the heads in NPM_HEADS.
-out/web/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
-	$(BIN)/semcomp export onnx -o out/web --compact --heads "$(NPM_HEADS)" --force
+out/webgraphs/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
+	$(BIN)/semcomp export onnx -o out/webgraphs --compact --heads "$(NPM_HEADS)" --force
 
 # Photos that set the scales of the int8 graphs; none of those that figures come from.
 CALIBRATION ?= data/photos
@@ -288,7 +288,7 @@ out/edge8/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensor
 RELEASED_RESTORER := $(wildcard semcomp/weights/restorer.safetensors)
 
 out/graphs/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
-	$(BIN)/semcomp export onnx -o out/graphs --force --int8 --int8-parts analysis,heads \
+	$(BIN)/semcomp export onnx -o out/graphs --force --int8 --int8-parts analysis,mean,heads \
 	  $(if $(wildcard $(CALIBRATION)),--calibration $(CALIBRATION))
 	rm -f out/graphs/restorer.onnx
 	$(if $(RELEASED_RESTORER),$(BIN)/semcomp export onnx -o out/graphs --restorer $(RELEASED_RESTORER))

@@ -30,6 +30,8 @@ COMMANDS = {
 }
 """Every command in the order of the help, with its line there. Each is a module of `commands` that defines
 `add_parser(new_parser, shared)` and `run(options)`."""
+OF_THE_LIBRARY = ("compare", "eval", "push", "export")
+"""Commands that a client without torch does not have."""
 
 _EPILOG = """\
 examples:

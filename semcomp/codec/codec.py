@@ -72,6 +72,10 @@ class Codec(BaseCodec[Tensor]):
         """8 bytes. A file with another model id can be read, but was made for another synthesis."""
         return self.release.model_id
 
+    @property
+    def channels(self) -> int:
+        return self.release.config.latents
+
     def describe(self) -> dict[str, Any]:
         """Name, ids, number of parameters, and thousands of multiply-adds per pixel by part."""
         parts = kmac_per_pixel(self.release.config)

@@ -108,7 +108,12 @@ def _values(codec: Codec, quality: int) -> dict[str, Tensor]:
     y_hat = codec.coder.dequantize(symbols, quality=quality)
     known = torch.zeros_like(y)
     known[..., : y_hat.shape[2], : y_hat.shape[3]] = y_hat
+    points, kept = torch.zeros_like(y), torch.zeros_like(y[:, :1])
+    points[..., : y_hat.shape[2], : y_hat.shape[3]] = torch.from_numpy(symbols.y).float()
+    kept[..., : y_hat.shape[2], : y_hat.shape[3]] = 1
     return {
+        "points": points,
+        "kept": kept,
         "pixels": torch.from_numpy(padded)[None],
         "y": y,
         "z_hat": z_hat,
@@ -238,5 +243,5 @@ def _files(codec: Codec, edge: EdgeCodec, quality: int, limit: float) -> Iterato
         wrong = sum(int(np.count_nonzero(a != b)) for a, b in pairs)
         yield Difference(name=f"file of the {name}: symbols", value=wrong, limit=0, unit="elements")
         expected = codec.latents(data, precise=True).y_hat.numpy()
-        apart = np.abs(edge.latents(data).y_hat - expected).max() / np.abs(expected).max()
+        apart = np.abs(edge.latents(data, precise=True).y_hat - expected).max() / np.abs(expected).max()
         yield Difference(name="latents of files", value=float(apart), limit=limit, unit="of full scale")

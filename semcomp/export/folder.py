@@ -16,13 +16,17 @@ from safetensors.numpy import save
 import semcomp
 from semcomp.codec.codec import Codec, load
 from semcomp.edge.bundle import FORMAT, MANIFEST
+from semcomp.edge.products import PROBES
 from semcomp.errors import FileError, ModelError, TargetError, file_error
+from semcomp.export.builder import OPSET, PRODUCER
+from semcomp.export.byte_graphs import products
 from semcomp.export.check import Difference, differences_from_torch
 from semcomp.export.codec_parts import PARTS, head_part, label_map_part
 from semcomp.export.compact import as_compact, compacted
+from semcomp.export.fast_part import mean_fast
 from semcomp.export.generator_parts import blend_part, generator_part
-from semcomp.export.graph import OPSET, PRODUCER, onnx_bytes, require_onnx
-from semcomp.export.int8 import INT8_PARTS, Calibration, becomes_int8, quantised
+from semcomp.export.graph import onnx_bytes, require_onnx
+from semcomp.export.int8 import INT8_PARTS, MEAN, Calibration, becomes_int8, quantised
 from semcomp.export.lossless_parts import PREFIX, entry_of, lossless_graphs
 from semcomp.export.lossless_parts import WEIGHTS as LOSSLESS
 from semcomp.export.part import Part
@@ -75,7 +79,7 @@ def export_onnx(
         heads: Names or files of heads. None takes all that are installed.
         generators: Names or files of generators, or ["all"] for those inside the package. Each adds 4 MB.
         int8: Quantize graphs.
-        int8_parts: What `int8` quantizes: "analysis", "synthesis", "heads", or a head's graph such as "head_street".
+        int8_parts: What `int8` quantizes, of INT8_PARTS, or a head's graph. "mean" adds mean_fast, for latents of heads.
         compact: Store the weights of the mean path and of the synthesis more coarsely, for pages that download them.
         calibration: Folder of photos that calibrate int8. None takes the sample photo of the package.
         lossless_weights: File of the lossless networks. None takes those inside the package, where there are any.
@@ -99,7 +103,7 @@ def export_onnx(
     codec = load(model)
     chosen = _heads(codec, heads) if "heads" in parts else []
     makers = _generators(codec, generators)
-    graphs = _graphs(codec, parts, chosen, makers)
+    graphs = _graphs(codec, parts, chosen, makers, fast=int8 and MEAN in int8_parts)
     exact = _lossless(lossless_weights) if "lossless" in parts else None
     graphs = _as_int8(graphs, int8_parts) if int8 else graphs
     calibrated = Calibration(codec, calibration) if int8 else None
@@ -173,6 +177,7 @@ def _files(
         **ids,
         "tables": _stored(TABLES, files[TABLES]),
         "graphs": entries,
+        PROBES: products(codec.release),
         "heads": {head.name: _head_entry(head) for head in heads},
         "generators": {maker.name: _generator_entry(maker) for maker in makers},
         "lossless": None if exact is None else {**_stored(LOSSLESS, files[LOSSLESS]), "id": exact.id.hex()},
@@ -195,9 +200,11 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _graphs(
-    codec: Codec, parts: Sequence[str], heads: Sequence[Head], makers: Sequence[TrainedGenerator]
+    codec: Codec, parts: Sequence[str], heads: Sequence[Head], makers: Sequence[TrainedGenerator], *, fast: bool
 ) -> list[Part]:
     graphs = [part for name in PARTS if name in parts for part in PARTS[name](codec)]
+    config = codec.release.config
+    graphs += [mean_fast(codec)] if fast and MEAN in parts and config.latents % config.passes == 0 else []
     graphs += [head_part(codec, head) for head in heads]
     if segmenters := [head for head in heads if isinstance(head, Segmenter)]:
         graphs.append(label_map_part(len(segmenters[0].classes)))

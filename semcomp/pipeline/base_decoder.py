@@ -51,6 +51,15 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
     def model_id(self) -> bytes:
         """8 bytes. A file with another model id can be read, but was made for another synthesis."""
 
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """Channels of the latents."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """What the codec says about itself: its name, its ids and its size."""
+
     @abstractmethod
     def render(self, latents: Latents[A]) -> NDArray[np.uint8]:
         """Run the synthesis on latents: uint8 (height, width, 3)."""

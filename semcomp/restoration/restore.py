@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
 from PIL import Image
 
-from semcomp.errors import ImageError, file_error
+from semcomp.errors import ImageError
 from semcomp.imaging.picture import Picture, to_pil
 from semcomp.jpeg.picture import picture_of, warn_of
 from semcomp.jpeg.reader import JpegFile, read_jpeg
+from semcomp.jpeg.source import JpegSource, jpeg_bytes
 from semcomp.restoration.planes import layout_of, restored_pixels
 from semcomp.restoration.restorer_file import DEFAULT, TrainedRestorer, load_restorer
-
-JpegSource = str | PathLike[str] | bytes | BinaryIO | Image.Image
-"""A JPEG file: its path, its bytes, a binary stream, or a PIL image that was opened from one and is still open."""
 
 
 def restore(
@@ -50,36 +46,6 @@ def restore(
     file = read_jpeg(jpeg_bytes(image))
     restorer = weights if isinstance(weights, TrainedRestorer) else load_restorer(weights)
     return to_pil(restored_picture(file, restorer, strength=strength, device=torch.device(device)))
-
-
-def jpeg_bytes(source: JpegSource) -> bytes:
-    """The bytes of a file.
-
-    Raises:
-        ImageError: A PIL image has lost its file, or is none of the kinds of `JpegSource`.
-        FileError: The file cannot be read.
-    """
-    if isinstance(source, bytes | bytearray | memoryview):
-        return bytes(source)
-    if isinstance(source, Image.Image):
-        stream = getattr(source, "fp", None)
-        if stream is None and (name := getattr(source, "filename", "")):
-            return jpeg_bytes(name)
-        if stream is None or source.format not in ("JPEG", "MPO"):
-            raise ImageError("the PIL image has no JPEG file behind it: pass the bytes or the path of the file")
-        position = stream.tell()
-        stream.seek(0)
-        data = bytes(stream.read())
-        stream.seek(position)
-        return data
-    if isinstance(source, str | PathLike):
-        try:
-            return Path(source).read_bytes()
-        except OSError as error:
-            raise file_error(source, error) from error
-    if hasattr(source, "read"):
-        return bytes(source.read())
-    raise ImageError(f"{type(source).__name__} is not a JPEG file: pass its path, its bytes or a stream")
 
 
 def restored_picture(

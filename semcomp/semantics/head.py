@@ -14,7 +14,6 @@ semcomp:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -27,6 +26,8 @@ from semcomp.semantics.results import default_palette as default_palette
 from semcomp.types import Latents
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
+
     from torch import nn
 
 HEADS, FORMATS = "semcomp.heads", "semcomp.head_formats"
@@ -100,7 +101,7 @@ class Segmenter(Head):
 
 def head_names() -> list[str]:
     """Names of the installed heads."""
-    return sorted({point.name for point in entry_points(group=HEADS)})
+    return sorted({point.name for point in _entry_points(HEADS)})
 
 
 def load_head(name_or_file: str | Path) -> Classifier | Segmenter:
@@ -116,7 +117,7 @@ def load_head(name_or_file: str | Path) -> Classifier | Segmenter:
 
     from semcomp.weights.hub import located
 
-    for point in entry_points(group=HEADS):
+    for point in _entry_points(HEADS):
         if point.name == str(name_or_file):
             return _checked(_load(point)(), point.name)
     path = Path(located(name_or_file))
@@ -130,7 +131,7 @@ def load_head(name_or_file: str | Path) -> Classifier | Segmenter:
             kind = (file.metadata() or {}).get("format")
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is not a head file ({error}); train it again") from error
-    for point in entry_points(group=FORMATS):
+    for point in _entry_points(FORMATS):
         if point.name == kind:
             return _checked(_load(point)(path), str(path))
     raise ModelError(f"{path} is not a head file: its format is {kind}, and no installed package reads that")
@@ -144,6 +145,12 @@ def described(head: Head) -> str:
 def not_a_segmenter(head: Head) -> NoReturn:
     """ModelError for a head that is asked for a label map and gives labels."""
     raise ModelError(f"the head {head.name} gives labels, no label map: choose one that segments")
+
+
+def _entry_points(group: str) -> EntryPoints:
+    from importlib.metadata import entry_points  # 20 ms, which a client on graphs does not need
+
+    return entry_points(group=group)
 
 
 def _load(point: EntryPoint) -> Any:

@@ -38,7 +38,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 
 def run(options: Namespace) -> int:
     """Classify every input; returns the exit code."""
-    asked_head(options.head, "no head is asked by itself")  # a missing head is one error, not one for each file
+    asked_head(options, "no head is asked by itself")  # a missing head is one error, not one for each file
     plan = list_jobs(options.inputs, read_suffixes=(".semc", *IMAGE_SUFFIXES))
     return run_batch(classify_one, plan, options, keys=KEYS, prepare=read_latents)
 
@@ -47,7 +47,7 @@ def classify_one(job: Job, options: Namespace, given: Input) -> dict[str, Any]:
     """Run the head on one file's latents; returns the values of `KEYS` and the line to show."""
     from semcomp.semantics.head import Segmentation
 
-    head = get_head(options.head)
+    head = get_head(options.head, options)
     start = time.perf_counter()
     assert given.latents is not None
     answer = head(given.latents)

@@ -228,14 +228,14 @@ def check_semantics(options: Namespace, inputs: int) -> None:
         from semcomp.semantics.head import Segmenter
 
         if not options.head:
-            raise UsageError(f"--semantics runs a head: {heads_in_words()}")
+            raise UsageError(f"--semantics runs a head: {heads_in_words(options)}")
         heads = _heads(options)
         if "map" in options.semantics and not any(isinstance(head, Segmenter) for head in heads):
             raise UsageError(f"{heads[0].name} gives no label map: give --semantics labels, or a --head that segments")
 
 
 def _heads(options: Namespace) -> list[Any]:
-    return [get_head(name) for name in options.head]
+    return [get_head(name, options) for name in options.head]
 
 
 def semantics_of(options: Namespace) -> Any:

@@ -19,7 +19,7 @@ examples:
   semcomp export onnx -o viewer/ --parts sigma,mean,synthesis
   semcomp export onnx -o edge8/ --int8 --calibration photos/    integers: smaller and faster
   semcomp export onnx -o edge/ --restorer FILE              restorer.onnx alone, from weights of semcomp restore
-  python -m semcomp.edge edge/ decode photo.semc            the client, without torch
+  semcomp decode photo.semc --graphs edge/                  the client, without torch
 """
 
 
@@ -45,13 +45,15 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         metavar="A,B",
         help="names or files of generators, or all that come with the package (none)",
     )
-    parser.add_argument("--int8", action="store_true", help="analysis, synthesis and heads in 8-bit integers")
+    parser.add_argument(
+        "--int8", action="store_true", help="analysis, synthesis, heads and what they read in 8-bit integers"
+    )
     parser.add_argument("--compact", action="store_true", help="coarser weights of mean path and synthesis, for pages")
     parser.add_argument(
         "--int8-parts",
         type=name_list,
         metavar="A,B",
-        help="what --int8 changes: analysis, synthesis, heads, or a graph such as head_street (all of them)",
+        help="what --int8 changes: analysis, synthesis, mean, heads, or a graph such as head_street (all of them)",
     )
     parser.add_argument(
         "--lossless-weights", metavar="FILE", help="weights of lossless coding (those inside semcomp, if there are any)"

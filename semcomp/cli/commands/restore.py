@@ -5,20 +5,26 @@ from __future__ import annotations
 import argparse
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semcomp.cli.argument_types import job_count
-from semcomp.cli.batch import run_batch
+from semcomp.cli.batch import on_graphs, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import concerning
 from semcomp.cli.output_formats import format_name, image_bytes
 from semcomp.cli.paths import STREAM, Job, check_target, plan_jobs, read_source, write_target
-from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
 
 if TYPE_CHECKING:
+    from semcomp.edge.restorer import EdgeRestorer
+    from semcomp.imaging.picture import Picture
+    from semcomp.jpeg.reader import JpegFile
     from semcomp.restoration.restorer_file import TrainedRestorer
+
+    Restore = Callable[[JpegFile, float], Picture]
 
 KEYS = ("width", "height", "input_bytes", "bytes", "format", "progressive", "damage", "made_for")
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
@@ -47,8 +53,12 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     )
     parser.add_argument("--format", metavar="FMT", help="png, webp, tiff, bmp, ppm (lossless), jpg or avif")
     parser.add_argument(
-        "--weights", default="restorer", metavar="FILE", help="weights of the restorer (what comes with this version)"
+        "--weights",
+        default="restorer",
+        metavar="FILE",
+        help="weights of the restorer, or its graph restorer.onnx (what comes with this version)",
     )
+    add_graphs(parser)
     parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (cpu)")
     parser.add_argument("--threads", type=job_count, metavar="N", help="CPU threads in total (every core)")
     parser.set_defaults(run=run)
@@ -74,7 +84,7 @@ def run(options: Namespace) -> int:
             format_name(Path(job.target).suffix)  # an unknown suffix is wrong usage, before any work
     if plan.jobs:
         with concerning(options.weights, what="the restorer"):
-            get_restorer(options.weights, options.threads)
+            _restore_of(options)
     elif not plan.unusable:
         raise UsageError("give at least one JPEG file")
     return run_batch(restore_one, plan, options, keys=KEYS)
@@ -92,21 +102,40 @@ def get_restorer(weights: str, threads: int | None) -> TrainedRestorer:
     return load_restorer(weights)
 
 
+def _restore_of(options: Namespace) -> Restore:
+    """Return the function that restores a file: the library's, or a graph's on onnxruntime."""
+    if on_graphs(options) or options.weights.endswith(".onnx"):
+        from semcomp.edge.stand_ins import check_device, restorer_graph
+
+        check_device(options.device)
+        graph = _get_graph(str(restorer_graph(options.weights, graphs=options.graphs)), options.threads)
+        return lambda file, strength: graph.restored_picture(file, strength=strength)
+    from semcomp.codec.device import checked_device
+    from semcomp.restoration.restore import restored_picture
+
+    restorer, device = get_restorer(options.weights, options.threads), checked_device(options.device)
+    return lambda file, strength: restored_picture(file, restorer, strength=strength, device=device)
+
+
+@lru_cache(maxsize=1)
+def _get_graph(graph: str, threads: int | None) -> EdgeRestorer:
+    from semcomp.edge.restorer import EdgeRestorer
+
+    return EdgeRestorer(graph, threads=threads)
+
+
 def restore_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Restore one file and write it; returns the values of `KEYS` and the line to show."""
     check_target(job.target, force=options.force)
-    restorer = get_restorer(options.weights, options.threads)
-    from semcomp.codec.device import checked_device
+    restore = _restore_of(options)
     from semcomp.imaging.picture import to_pil
     from semcomp.jpeg.reader import read_jpeg
     from semcomp.jpeg.records import restorer_mark
-    from semcomp.restoration.restore import restored_picture
 
-    device = checked_device(options.device)
     start = time.perf_counter()
     data = read_source(job.source)
     file = read_jpeg(data)
-    picture = restored_picture(file, restorer, strength=options.strength, device=device)
+    picture = restore(file, options.strength)
     suffix = "png" if job.target == STREAM else Path(job.target).suffix
     name = format_name(options.format or suffix)
     output = image_bytes(to_pil(picture), name=name)

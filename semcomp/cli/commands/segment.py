@@ -43,9 +43,9 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 def run(options: Namespace) -> int:
     """Segment every input; returns the exit code."""
     if options.head:
-        get_head(options.head)  # a missing head is one error, not one for each file
+        get_head(options.head, options)  # a missing head is one error, not one for each file
     elif options.fresh:
-        raise UsageError(f"--fresh runs a head: {heads_in_words()}")
+        raise UsageError(f"--fresh runs a head: {heads_in_words(options)}")
     suffix = ".overlay.png" if options.overlay else ".labels.png"
     plan = plan_jobs(
         options.inputs, output=options.output, read_suffixes=(".semc", *IMAGE_SUFFIXES), write_suffix=suffix
@@ -78,7 +78,7 @@ def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
         if stored is not None and options.head in (None, stored.head):
             return stored, Input(data, None, None), note
     if options.head is None:
-        raise SemcompError(f"no label map is stored here: {heads_in_words()}")
+        raise SemcompError(f"no label map is stored here: {heads_in_words(options)}")
     return None, with_latents(data, options), note
 
 
@@ -93,7 +93,7 @@ def segment_one(job: Job, options: Namespace, given: tuple[Any, Input, str]) -> 
     stored = segmentation is not None
     start = time.perf_counter()
     if not stored:
-        head = get_head(options.head)
+        head = get_head(options.head, options)
         assert source.latents is not None
         segmentation = head(source.latents)
         if not isinstance(segmentation, Segmentation):
