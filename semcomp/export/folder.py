@@ -79,7 +79,7 @@ def export_onnx(
         heads: Names or files of heads. None takes all that are installed.
         generators: Names or files of generators, or ["all"] for those inside the package. Each adds 4 MB.
         int8: Quantize graphs.
-        int8_parts: What `int8` quantizes, of INT8_PARTS, or a head's graph. "mean" adds mean_fast, for latents of heads.
+        int8_parts: What `int8` quantizes, of INT8_PARTS, or a head's graph. "mean" adds mean_fast, for heads.
         compact: Store the weights of the mean path and of the synthesis more coarsely, for pages that download them.
         calibration: Folder of photos that calibrate int8. None takes the sample photo of the package.
         lossless_weights: File of the lossless networks. None takes those inside the package, where there are any.
