@@ -145,7 +145,8 @@ def seen(
     assert "failure" not in result, result
     assert result["strangers"] == [] and request.param in result["version"].lower()
     assert result["seen"]["defined"]
-    return result["seen"]
+    shown: dict[str, Any] = result["seen"]
+    return shown
 
 
 def test_the_element_shows_a_picture_as_img_does(seen: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ def wild_restorer() -> EdgeRestorer:
     return restorer
 
 
-def text(data: bytes) -> str:
+def text(data: bytes | bytearray) -> str:
     return base64.b64encode(data).decode()
 
 
