@@ -283,7 +283,7 @@ CALIBRATION ?= data/photos
 out/edge8/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
 	$(BIN)/semcomp export onnx -o out/edge8 --generators all --int8 --calibration $(CALIBRATION) --force
 
-# What a release puts into semcomp/graphs. Analysis and heads compute in integers there, and python -m benchmarks.edge_int8 finds no
+# What a release puts into semcomp/graphs. Analysis, heads and their latents compute in integers there, and python -m benchmarks.edge_int8 finds no
 # loss. Without the photos of CALIBRATION the sample photo sets their scales, which is good enough for a trial alone.
 RELEASED_RESTORER := $(wildcard semcomp/weights/restorer.safetensors)
 
