@@ -8,7 +8,7 @@ EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve dist release-check clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
+.PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve dist release-check clean heads signature rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
   bench-web bench-web-symbols bench-web-size bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort bench-wheels
 
 demo: $(VENV)/.core
@@ -97,24 +97,39 @@ release-check: dist
 # Lets malloc keep its memory: without, a third of a training's time goes to page faults.
 TRAINING := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456
 
-# Trains the embedded heads anew, as a new codec asks for: three hours on two cores. One alone: make heads HEADS=street
-HEADS ?= street objects imagenette
+# Trains the embedded heads anew, as a new codec asks for, and the signature of near-duplicates. One alone: make heads HEADS=street
+HEADS ?= street objects things imagenette embed
+TEACHER := out/teachers/teacher_objects/teacher_objects.safetensors
 
-heads: $(VENV)/.core $(if $(filter objects,$(HEADS)),out/objects/classes.txt) $(if $(filter street,$(HEADS)),out/street_pixels.safetensors)
+heads: $(VENV)/.teach $(if $(filter objects,$(HEADS)),$(TEACHER) out/objects/classes.txt) \
+  $(if $(filter things,$(HEADS)),out/things/classes.txt) $(if $(filter street,$(HEADS)),out/street_pixels.safetensors)
 	for name in $(HEADS); do \
 	  $(TRAINING) $(BIN)/python -m heads.fit configs/head_$$name.yaml -o semcomp/weights/$$name.safetensors \
 	    --card semcomp/weights/$$name.md || exit 1; \
 	done
 
-# What `objects` learns from: pictures of all kinds, labelled by a large network; garments alone, which it takes for people, left out.
-out/objects/classes.txt: $(VENV)/.judge
-	$(BIN)/python -m heads.pseudo_labels data/photos data/camvid/train/images data/imagenette/train --without clothing- --limit 4000 \
-	  --network data/weights/deeplabv3_mnv2_pascal_quant.tflite --classes data/objects/classes.txt -o out/objects
+# What finds near-duplicates: a projection of z, fitted in minutes.
+signature: $(VENV)/.core
+	$(BIN)/python -m heads.signature data/photos -o semcomp/weights/signature.safetensors
+
+# The teacher of `objects`. Stopped, it goes on: make heads TEACHER_ARGS=--resume
+$(TEACHER): $(VENV)/.teach
+	$(TRAINING) $(BIN)/python -m heads.teachers.fit configs/teacher_objects.yaml --runs out/teachers $(TEACHER_ARGS)
+
+# What `objects` learns from besides true outlines: photos that the teacher has outlined; garments alone, which look like people, left out.
+out/objects/classes.txt: $(TEACHER)
+	$(BIN)/python -m heads.pseudo_labels data/photos data/imagenette/train --without clothing- --limit 4000 \
+	  --network $(TEACHER) --classes data/objects/classes.txt -o out/objects
+
+# What `things` learns from: photos of all kinds with the best of a thousand names.
+out/things/classes.txt: $(VENV)/.teach
+	$(BIN)/python -m heads.teachers.label data/photos data/imagenette/train data/truth/voc_animals/images \
+	  data/truth/people_small/images data/truth/coco_mini/images --names data/weights/imagenet_labels.txt -o out/things
 
 # What the heads are compared with: networks of equal size and training that see pixels, decoded or original. What `street`
 # spends on unfolding, its rivals spend on their last layers.
-rivals: $(VENV)/.core $(if $(filter street,$(HEADS)),out/street_pixels.safetensors)
-	for name in $(filter-out objects,$(HEADS)); do for source in decoded originals; do \
+rivals: $(VENV)/.teach $(if $(filter street,$(HEADS)),out/street_pixels.safetensors)
+	for name in $(filter street imagenette,$(HEADS)); do for source in decoded originals; do \
 	  [ $$name = street ] && sizes="--set segment.width4=24" || sizes=; \
 	  $(TRAINING) $(BIN)/python -m heads.fit configs/head_$$name.yaml --set source=$$source --set name=$${name}_$$source $$sizes \
 	    -o out/$${name}_$$source.safetensors || exit 1; \
@@ -260,6 +275,10 @@ $(VENV)/.docs: $(VENV)/.core
 
 $(VENV)/.eval: $(VENV)/.core
 	$(PIP) --editable '.[train,eval]'
+	touch $@
+
+$(VENV)/.teach: $(VENV)/.core
+	$(PIP) --editable '.[train,teach]'
 	touch $@
 
 $(VENV)/.judge: $(VENV)/.eval

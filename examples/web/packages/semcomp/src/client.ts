@@ -83,9 +83,14 @@ export class Client {
     return this.call("decode", [faithful], { onProgress });
   }
 
-  /** What a head makes of the current latents; never runs the synthesis. */
-  recognise(head: string, onProgress?: OnProgress): Promise<Labels | Segmentation> {
-    return this.call("recognise", [head], { onProgress });
+  /**
+   * What a head makes of the current latents; never runs the synthesis. `minConfidence`, 0 to 1, is the least probability
+   * of what it says, besides its own limits.
+   */
+  recognise(
+    head: string, onProgress?: OnProgress, { minConfidence = 0 }: { minConfidence?: number } = {},
+  ): Promise<Labels | Segmentation> {
+    return this.call("recognise", [head, minConfidence], { onProgress });
   }
 
   /** The label map of a file that holds one, without any network. */
@@ -116,8 +121,10 @@ export class Client {
   }
 
   /** `openFile` and `recognise` in one turn. */
-  recogniseFile(bytes: Uint8Array, head: string, options: CallOptions = {}): Promise<Labels | Segmentation> {
-    return this.call("recogniseFile", [bytes, head], options);
+  recogniseFile(
+    bytes: Uint8Array, head: string, minConfidence: number, options: CallOptions = {},
+  ): Promise<Labels | Segmentation> {
+    return this.call("recogniseFile", [bytes, head, minConfidence], options);
   }
 
   /** Ends the worker; calls that wait fail. */

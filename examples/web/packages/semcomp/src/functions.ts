@@ -30,6 +30,8 @@ export interface EncodeOptions extends CallOptions, Partial<EncodeRequest> {}
 export interface HeadOptions extends CallOptions {
   /** Name of the head. */
   head: string;
+  /** Least probability of what the head says, 0 to 1, besides its own limits. */
+  minConfidence?: number;
 }
 
 const QUALITY = 50;
@@ -97,5 +99,6 @@ export async function restore(
 }
 
 async function recognise(source: Source, given: HeadOptions): Promise<Labels | Segmentation> {
-  return sharedClient().recogniseFile(await bytesOf(source, given.signal), given.head, given);
+  const { head, minConfidence = 0, signal } = given;
+  return sharedClient().recogniseFile(await bytesOf(source, signal), head, minConfidence, given);
 }

@@ -49,7 +49,7 @@ async function answer(call: string, args: unknown[], progress: (step: Step, shar
     case "decode":
       return space.decode(args[0] as boolean, progress);
     case "recognise":
-      return space.recognise(args[0] as string, progress);
+      return space.recognise(args[0] as string, progress, args[1] as number);
     case "restore":
       return space.restore(args[0] as Uint8Array, args[1] as number, progress);
     case "storedMap":
@@ -65,7 +65,7 @@ async function answer(call: string, args: unknown[], progress: (step: Step, shar
       return space.encode(args[3] as EncodeRequest, progress);
     case "recogniseFile":
       await space.openFile(args[0] as Uint8Array, progress);
-      return space.recognise(args[1] as string, progress);
+      return space.recognise(args[1] as string, progress, args[2] as number);
     default:
       throw new ModelError(`the worker knows no call ${call}; reload the page`);
   }

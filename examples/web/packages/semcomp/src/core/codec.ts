@@ -5,7 +5,7 @@ import { Coder, STRIDE_Y, STRIDE_Z, type Size, grid } from "./coder.ts";
 import { ModelError } from "./errors.ts";
 import { guidePlanes } from "./guide.ts";
 import type { LabelMap } from "./labelmap.ts";
-import { keepQuiet, saidClasses } from "./limits.ts";
+import { atLeast, keepQuiet, saidClasses, sureClasses } from "./limits.ts";
 import type { GeneratorFacts } from "./manifest.ts";
 import { noiseAt, noiseTile } from "./noise.ts";
 import type { Correct } from "./restorer.ts";
@@ -149,14 +149,15 @@ export class Codec {
     return rgba;
   }
 
-  /** What a head says of latents. ModelError where there is no such head. */
+  /** What a head says of latents, where it is sure enough. ModelError where there is no such head. */
   async recognise(
-    name: string, latents: Latents, progress: Progress, timer: Timer,
+    name: string, latents: Latents, progress: Progress, timer: Timer, minConfidence = 0,
   ): Promise<Omit<Labels, "timings"> | Omit<Segmentation, "timings">> {
     const head = this.head(name);
     const { rows, columns } = grid(latents, STRIDE_Y);
     const dims = [1, this.bundle.manifest.latents, rows, columns];
-    const { graph, limits } = this.bundle.manifest.heads.get(name)!;
+    const { graph, limits: own } = this.bundle.manifest.heads.get(name)!;
+    const limits = atLeast(own, minConfidence, head.classes);
     const output = head.task === "classify" ? "scores" : "logits";
     const outputs = head.task === "classify" && limits.energy !== null ? [output, "energy"] : [output];
     const inputs = { y_hat: { data: latents.yHat, dims } };
@@ -166,7 +167,9 @@ export class Codec {
     if (head.task === "classify") {
       const energy = limits.energy === null ? 0 : (result.energy!.data as Float32Array)[0]!;
       const known = limits.energy === null || energy >= limits.energy;
-      return { task: "classify", head: name, labels: known ? ranked(head.classes, values) : [] };
+      const sure = sureClasses(limits, values);
+      const labels = known ? ranked(head.classes, values).filter((label) => sure[head.classes.indexOf(label.name)]) : [];
+      return { task: "classify", head: name, labels };
     }
     const map = await timer.time("map", () => this.labelMap(values, result[output]!.dims, latents, progress));
     keepQuiet(map, saidClasses(limits, values, result[output]!.dims, latents));

@@ -14,7 +14,7 @@ const ENCODE_AGAIN = "encode the picture again";
 
 export const Kind = {
   SYMBOLS: 1, ALPHA: 3, LABEL_MAP: 4, TAGS: 5, REGIONS: 6, ICC: 7, EXIF: 8, GENERATOR: 9, XMP: 10, PADDING: 11,
-  LOSSLESS: 12, PREVIEW: 16,
+  LOSSLESS: 12, PREVIEW: 16, EMBEDDING: 17,
 } as const;
 const NAMES = new Map<number, string>(Object.entries(Kind).map(([name, kind]) => [kind, name]));
 const REQUIRED = new Set<number>([Kind.SYMBOLS, Kind.ALPHA, Kind.REGIONS, Kind.GENERATOR, Kind.LOSSLESS]);

@@ -32,6 +32,24 @@ export function limitsOf(entry: any, classes: readonly string[]): Limits {
   };
 }
 
+/** The limits with the confidence of every class but the background raised to this one where it is lower. */
+export function atLeast(limits: Limits, confidence: number, classes: readonly string[]): Limits {
+  if (!(confidence >= 0 && confidence <= 1)) throw new Error(`a confidence is a number from 0 to 1, not ${confidence}`);
+  const raised = classes.map((name, k) => {
+    const own = limits.confidence.length ? limits.confidence[k]! : 0;
+    return own === null ? null : Math.max(own, name.toLowerCase() === "background" ? 0 : confidence);
+  });
+  return confidence ? { ...limits, confidence: raised } : limits;
+}
+
+/** Whether each class of a classifier, whose probabilities these are, may be said. */
+export function sureClasses(limits: Limits, scores: Float32Array): boolean[] {
+  return Array.from(scores, (score, k) => {
+    const least = limits.confidence.length ? limits.confidence[k]! : 0;
+    return least !== null && score >= least;
+  });
+}
+
 /**
  * The mean energy of an image, and the probability that each class reaches at `area` of it or more: 0 for a class that
  * is the likeliest at less than that. Positions beyond the image do not count.

@@ -208,11 +208,11 @@ export class Workspace {
     return { ...turned, damage: file.damage, timings: timer.timings() };
   }
 
-  async recognise(head: string, progress: Progress): Promise<Labels | Segmentation> {
+  async recognise(head: string, progress: Progress, minConfidence = 0): Promise<Labels | Segmentation> {
     const { latents } = this.readable();
     const timer = new Timer();
     await timer.time("download", () => this.needHead(head, progress));
-    const answer = await this.codec.recognise(head, latents, progress, timer);
+    const answer = await this.codec.recognise(head, latents, progress, timer, minConfidence);
     return { ...answer, timings: timer.timings() };
   }
 
