@@ -53,7 +53,7 @@ def test_what_the_wheels_need_is_what_the_checkout_needs() -> None:
     runtime = set(whole["optional-dependencies"]["edge"])
     assert edge & full == set() and pin in full and runtime <= edge
     assert (edge - runtime) | (full - {pin}) == set(whole["dependencies"])
-    assert not [entry for entry in edge if re.match("torch|safetensors|tqdm|PyYAML", entry)]
+    assert not [entry for entry in edge if re.match("torch|safetensors|PyYAML", entry)]
 
 
 def test_each_command_has_one_owner() -> None:
