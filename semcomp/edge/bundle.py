@@ -30,7 +30,7 @@ LEVELS = ("disable", "basic", "extended", "layout", "all")
 INTEGERS = ("sigma", "refine")
 """Graphs of products of bytes."""
 EXACT_FROM = "extended"
-"""From this level on, onnxruntime makes weights unsigned where the processor would saturate (x86-64 without VNNI)."""
+"""Onnxruntime makes weights unsigned from this level on, where the processor would saturate (x86-64 without VNNI)."""
 _shared: list[int | None] = []
 """Number of threads of the pool that all sessions of this process share. Empty while there is no such pool."""
 
