@@ -75,14 +75,14 @@ def update(
     began = time.perf_counter()
     if not folder.is_dir():
         raise TargetError(f"{folder} is not a folder: give the folder of the photos")
-    task = _agreed(store, folder, task, force=force)
-    before = store.states()
     now = {name: _state(folder / name) for name in names}
+    if _open(store, now) or not _is_as_before(store, folder, task):  # else no network is loaded
+        task = _agreed(store, folder, task, force=force)
+    before, open_names = store.states(), _open(store, now)
     store.remove(before.keys() - now.keys())
-    open_names = [name for name, state in now.items() if before.get(name) != (*state, True)]
     done, failures = 0, dict[str, str]()
     blocks = [open_names[k : k + BLOCK] for k in range(0, len(open_names), BLOCK)]
-    with closing(_described(task, folder, blocks, workers=min(workers, len(blocks)))) as results:
+    with closing(_described(task or IndexTask(), folder, blocks, workers=min(workers, len(blocks)))) as results:
         for photos in results:
             store.put(photos)
             done += len(photos)
@@ -96,6 +96,23 @@ def update(
         failures=failures,
         seconds=time.perf_counter() - began,
     )
+
+
+def _open(store: Store, now: dict[str, tuple[int, int]]) -> list[str]:
+    """List the photos that are new, have changed, or failed before."""
+    before = store.states()
+    return [name for name, state in now.items() if before.get(name) != (*state, True)]
+
+
+def _is_as_before(store: Store, folder: Path, task: IndexTask | None) -> bool:
+    """Whether an index is of this folder and was made with this task."""
+    about = store.about()
+    if not about or about["root"] != _relative(folder, store.file.parent):
+        return False
+    if task is None:
+        return True
+    given = (task.model, task.embedder or about["embedder"], task.classify or "")
+    return given == (about["model"], about["embedder"], about["classify"])
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -107,6 +107,12 @@ def test_the_index_follows_the_folder(photos: Path, tmp_path: Path, capsys: pyte
     moved.mkdir()
     shutil.move(folder, moved / "in")
     shutil.move(file, moved / "a.index")
+    code = (
+        "import sys; from semcomp.search.photo_index import PhotoIndex; "
+        f"assert PhotoIndex({str(moved / 'a.index')!r}).update({str(moved / 'in')!r}).unchanged == 9; "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
     hit = PhotoIndex(moved / "a.index").search(label="across", top=1)[0]
     assert Path(hit.path).is_file()
 
