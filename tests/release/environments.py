@@ -211,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tools.dist import metadata
 
             needed = [entry for wheel in (EDGE, FULL) for entry in metadata(wheel)["project"]["dependencies"]]
-            check_full(check, [entry for entry in needed if not entry.startswith(EDGE)])
+            check_full(check, sorted(entry for entry in needed if not entry.startswith(EDGE)))
     except Failure as failure:
         print(f"FAILED  {failure}", file=sys.stderr)
         return 1
