@@ -71,20 +71,18 @@ def open_codec(
     return load_graphs(model, device=device, threads=threads, lossless_weights=lossless_weights, graphs=graphs)
 
 
-def open_head(name: str, codec: BaseCodec[Any]) -> Classifier | Segmenter:
+def open_head(name: str, codec: BaseCodec[Any], *, min_confidence: float = 0.0) -> Classifier | Segmenter:
     """Open a head for the latents of a codec.
 
     Args:
         name: Name of a head. For the library, it may also be the file of one.
         codec: The codec. An EdgeCodec has the heads that were exported with it.
+        min_confidence: Least probability of what the head says; see `sure_head`.
 
     Raises:
         ModelError: There is no such head, or it is damaged.
     """
     from semcomp.edge.client import EdgeCodec
+    from semcomp.semantics.head import load_head, sure_head
 
-    if isinstance(codec, EdgeCodec):
-        return codec.head(name)
-    from semcomp.semantics.head import load_head
-
-    return load_head(name)
+    return sure_head(codec.head(name) if isinstance(codec, EdgeCodec) else load_head(name), min_confidence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from argparse import Namespace
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from semcomp.cli.argument_types import probability
 from semcomp.cli.batch import codec_of, edge_codec_of, on_graphs
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.paths import Job, read_source
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from semcomp.semantics.head import Head
+    from semcomp.semantics.head import Embedder, Head
     from semcomp.types import Latents
 
 
@@ -34,6 +36,16 @@ class Input(NamedTuple):
 
 HEAD_HELP = "a head's name or file: imagenette, street, or objects, which is experimental"
 """How --head is explained."""
+
+
+def add_confidence(parser: argparse._ActionsContainer) -> None:
+    """Add --min-confidence."""
+    parser.add_argument(
+        "--min-confidence",
+        type=probability,
+        metavar="P",
+        help="say nothing of what the head gives a lower probability than this, 0 to 1 (the head's own limits)",
+    )
 
 
 def asked_head(options: Namespace, what: str) -> Head:
@@ -78,8 +90,11 @@ def in_words(names: Iterable[str], scores: Iterable[float], *, areas: bool) -> s
 
 
 def get_head(name: str, options: Namespace) -> Head:
-    """Return a head of this process. It is loaded when the first file needs it."""
-    return edge_codec_of(options).head(name) if on_graphs(options) else _library_head(name)
+    """Return a head of this process, as sure as --min-confidence asks. It is loaded when the first file needs it."""
+    from semcomp.semantics.head import sure_head
+
+    head = edge_codec_of(options).head(name) if on_graphs(options) else _library_head(name)
+    return sure_head(head, getattr(options, "min_confidence", None) or 0.0)
 
 
 @lru_cache(maxsize=4)
@@ -87,6 +102,14 @@ def _library_head(name: str) -> Head:
     from semcomp.semantics.head import load_head
 
     return load_head(name)
+
+
+@lru_cache(maxsize=2)
+def get_embedder(name: str | None) -> Embedder:
+    """Return what embeds images in this process."""
+    from semcomp.semantics.head import load_embedder
+
+    return load_embedder(name)
 
 
 def read_latents(job: Job, options: Namespace) -> Input:

@@ -21,7 +21,7 @@ from semcomp.pipeline.base_codec import BaseCodec
 from semcomp.pipeline.completion import note_of, stored_guide
 from semcomp.pipeline.lossless import LosslessCoder
 from semcomp.pipeline.tiles import tile_side
-from semcomp.semantics.head import Segmenter, described, not_a_segmenter
+from semcomp.semantics.head import Segmenter, described, not_a_segmenter, sure_head
 from semcomp.semantics.results import Labels, Segmentation
 from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, grid
 
@@ -173,29 +173,33 @@ class EdgeCodec(BaseCodec[NDArray[np.float32]]):
             f"semcomp export onnx --generators {name}"
         )
 
-    def classify(self, source: SemcSource | Latents, *, head: str | None = None) -> Labels:
+    def classify(self, source: SemcSource | Latents, *, head: str | None = None, min_confidence: float = 0.0) -> Labels:
         """Label an image.
 
         Args:
             source: Path, bytes or binary stream of a file, or its latents.
             head: Name of an exported head. No head runs unless it is named.
+            min_confidence: Least probability, 0 to 1, of what the head says, besides its own limits.
 
         Returns:
             The classes with their scores, none where nothing is known. A segmenter's scores are the areas that the
             classes cover.
 
         Raises:
-            SemcompError: As for `latents`, and ModelError where no head is named, or there is none of that name.
+            SemcompError: As for `latents`, ModelError where no head is named, or there is none of that name, and
+                TargetError where the confidence is not 0 to 1.
         """
-        answer = self.head(head)(self._latents(source))
+        answer = sure_head(self.head(head), min_confidence)(self._latents(source))
         return answer.labels() if isinstance(answer, Segmentation) else answer
 
-    def segment(self, source: SemcSource | Latents, *, head: str | None = None) -> Segmentation:
+    def segment(
+        self, source: SemcSource | Latents, *, head: str | None = None, min_confidence: float = 0.0
+    ) -> Segmentation:
         """Say what every pixel shows. It takes and raises what `classify` does; the head has to segment."""
         chosen = self.head(head)
         if not isinstance(chosen, Segmenter):
             not_a_segmenter(chosen)
-        return chosen(self._latents(source))
+        return sure_head(chosen, min_confidence)(self._latents(source))
 
     def _latents(self, source: SemcSource | Latents) -> Latents:
         return source if isinstance(source, Latents) else self.latents(source)

@@ -22,6 +22,7 @@ from semcomp.export.builder import OPSET, PRODUCER
 from semcomp.export.byte_graphs import products
 from semcomp.export.check import Difference, differences_from_torch
 from semcomp.export.codec_parts import PARTS, head_part, label_map_part
+from semcomp.export.compact import as_compact, compacted
 from semcomp.export.fast_part import mean_fast
 from semcomp.export.generator_parts import blend_part, generator_part
 from semcomp.export.graph import onnx_bytes, require_onnx
@@ -62,6 +63,7 @@ def export_onnx(
     heads: Sequence[str] | None = None,
     generators: Sequence[str] = (),
     int8: bool = False,
+    compact: bool = False,
     int8_parts: Sequence[str] = INT8_PARTS,
     calibration: str | Path | None = None,
     lossless_weights: str | Path | None = None,
@@ -75,11 +77,10 @@ def export_onnx(
         model: Name or file of the codec.
         parts: Names of ALL_PARTS.
         heads: Names or files of heads. None takes all that are installed.
-        generators: Names or files of generators, or ["all"] for those inside the package. A client needs none to decode
-            faithfully, and each adds 4 MB.
+        generators: Names or files of generators, or ["all"] for those inside the package. Each adds 4 MB.
         int8: Quantize graphs.
-        int8_parts: What `int8` quantizes: "analysis", "synthesis", "mean", "heads", or a head's graph such as
-            "head_street". "mean" adds the graph mean_fast, for latents that go to heads.
+        int8_parts: What `int8` quantizes, of INT8_PARTS, or a head's graph. "mean" adds mean_fast, for heads.
+        compact: Store the weights of the mean path and of the synthesis more coarsely, for pages that download them.
         calibration: Folder of photos that calibrate int8. None takes the sample photo of the package.
         lossless_weights: File of the lossless networks. None takes those inside the package, where there are any.
         force: Overwrite an export.
@@ -106,11 +107,11 @@ def export_onnx(
     exact = _lossless(lossless_weights) if "lossless" in parts else None
     graphs = _as_int8(graphs, int8_parts) if int8 else graphs
     calibrated = Calibration(codec, calibration) if int8 else None
+    graphs = as_compact(graphs) if compact else graphs
     files = _files(codec, graphs, chosen, makers, calibrated, progress, exact)
     _write(folder, files)
     progress("comparison")
-    differences = differences_from_torch(codec, graphs, chosen, folder)
-    _check(differences, folder)
+    _check(differences := differences_from_torch(codec, graphs, chosen, folder), folder)
     int8_files = tuple(f"{part.name}.onnx" for part in graphs if part.precision == "int8")
     sizes = {name: len(data) for name, data in files.items()}
     return Exported(sizes=sizes, differences=tuple(differences), int8=int8_files)
@@ -159,6 +160,8 @@ def _files(
         file = f"{part.name}.onnx"
         if calibrated and part.precision == "int8":
             files[file] = onnx_bytes(part, properties=ids, change=partial(quantised, inputs=calibrated.inputs(part)))
+        elif part.precision == "compact":
+            files[file] = onnx_bytes(part, properties=ids, change=compacted)
         else:
             files[file] = onnx_bytes(part, properties=ids)
         entries[part.name] = _entry(part, file, files[file])

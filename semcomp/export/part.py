@@ -39,7 +39,7 @@ class Part:
     reach: int = 0
     """Receptive field of the output, in positions of the input around its own."""
     precision: str = "float"
-    """"float", or "int8" where the convolutions compute in integers."""
+    """"float"; "int8" where the convolutions compute in integers; "compact" where the weights are coarser."""
 
     build: Callable[[], Any] | None = None
     """Makes the onnx.ModelProto. None traces the module. The module computes what the graph is compared with."""

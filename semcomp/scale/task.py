@@ -53,6 +53,8 @@ class MapTask:
     """Bytes of the thumbnail that `encode` stores."""
     top: int = 5
     """Labels of a row."""
+    min_confidence: float | None = None
+    """Least probability of what the head says. None leaves that to the head's own limits."""
     maps: bool = False
     """Whether `segment` puts the label map into the row, as a PNG."""
     format: str = "png"

@@ -45,7 +45,7 @@ class Tools:
         if self._head is None:
             if self.task.head is None:
                 raise SemcompError("no label map is stored here, and no head is given: give head=")
-            self._head = open_head(self.task.head, self.codec)
+            self._head = open_head(self.task.head, self.codec, min_confidence=self.task.min_confidence or 0.0)
         return self._head
 
     def load(self) -> None:
@@ -102,7 +102,8 @@ def segment_row(data: bytes, tools: Tools) -> Outcome:
     from semcomp.semantics.results import Segmentation
     from semcomp.semantics.stored import read_segmentation
 
-    segmentation = read_segmentation(read(data)) if data.startswith(MAGIC) else None
+    ask = tools.task.min_confidence is not None  # a stored map has no probabilities
+    segmentation = read_segmentation(read(data)) if data.startswith(MAGIC) and not ask else None
     stored = segmentation is not None and tools.task.head in (None, segmentation.head)
     if not stored:
         answer = tools.head(latents_of(data, tools))
@@ -121,14 +122,10 @@ def segment_row(data: bytes, tools: Tools) -> Outcome:
 
 def embed_row(data: bytes, tools: Tools) -> Outcome:
     """Describe a file by one vector: the mean and the standard deviation of each channel of its latents."""
-    import numpy as np
+    from semcomp.semantics.embedding import pooled
 
     latents = latents_of(data, tools)
-    y_hat = latents.y_hat[0]
-    values = y_hat if isinstance(y_hat, np.ndarray) else y_hat.float().cpu().numpy()  # torch's
-    y = values.reshape(len(values), -1).astype(np.float64)
-    vector = np.concatenate([y.mean(1), y.std(1)]).astype(np.float32)
-    return Outcome({**_size(latents), "quality": latents.quality, "embedding": vector})
+    return Outcome({**_size(latents), "quality": latents.quality, "embedding": pooled(latents)})
 
 
 def encode_row(data: bytes, tools: Tools) -> Outcome:

@@ -26,6 +26,7 @@ from benchmarks import (
     realism,
     recognition,
     scaling,
+    search,
     speed,
 )
 from benchmarks.scenes import find_scenes
@@ -381,3 +382,22 @@ def test_the_judge_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     with pytest.raises(MissingExtraError, match=r"semcomp\[judge\]"):
         realism.Features("network.tflite")
+
+
+def test_search(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        picture = rng.integers(0, 256, (3, 4, 3), dtype=np.uint8).repeat(32, 0).repeat(32, 1)
+        for place in (tmp_path / "photos", tmp_path / "classes" / "ab"[number % 2]):
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(place / f"{number}.png")
+    monkeyed = search.NEAREST
+    search.NEAREST = 3
+    try:
+        more = ("--embedders", "latents", "--rows", "500", "--signature", str(tmp_path / "none"))
+        result = run(search.main, str(tmp_path / "photos"), "--classes", str(tmp_path / "classes"), *more)
+    finally:
+        search.NEAREST = monkeyed
+    assert 0 <= result["classes"]["latents"] <= 100 and result["copies"]["photos"] == 8
+    assert result["copies"]["latents"]["jpeg 30"] >= 50 and "duplicates" not in result["copies"]
+    assert result["speed"]["rows"] == 500

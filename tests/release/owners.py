@@ -32,6 +32,7 @@ EDGE_ROOMS = (
     "jpeg",
     "pipeline",
     "scale",
+    "search",
     "desktop",
     "edge",
     "cli",
@@ -68,13 +69,14 @@ OWNED = {
         "semcomp/generative/network.py",
         "semcomp/generative/render.py",
         "semcomp/weights/files.py",
-        *(f"semcomp/weights/{name}.*" for name in ("base", "street", "objects", "imagenette", "lossless", "restorer")),
+        *(f"semcomp/weights/{name}.*" for name in ("base", "lossless", "restorer", "signature")),
+        *(f"semcomp/weights/{name}.*" for name in ("street", "objects", "things", "imagenette", "embed")),
         "semcomp/weights/generator_*",
         "heads/*",
     ),
 }
 """Patterns of the files of each wheel. `*` matches slashes too, and `[./]` a module or a folder."""
-LATER = {f"{GRAPHS}/*", "semcomp/weights/lossless.*", "semcomp/weights/restorer.*"}
+LATER = {f"{GRAPHS}/*", *(f"semcomp/weights/{name}.*" for name in ("lossless", "restorer", "things", "embed"))}
 """Patterns of files that a build makes, or that come with weights which are not released yet."""
 
 

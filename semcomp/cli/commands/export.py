@@ -48,6 +48,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser.add_argument(
         "--int8", action="store_true", help="analysis, synthesis, heads and what they read in 8-bit integers"
     )
+    parser.add_argument("--compact", action="store_true", help="coarser weights of mean path and synthesis, for pages")
     parser.add_argument(
         "--int8-parts",
         type=name_list,
@@ -82,6 +83,7 @@ def run(options: Namespace) -> int:
         heads=options.heads,
         generators=options.generators,
         int8=options.int8,
+        compact=options.compact,
         int8_parts=options.int8_parts or INT8_PARTS,
         calibration=options.calibration,
         force=options.force,
@@ -100,16 +102,19 @@ def run(options: Namespace) -> int:
 
 def _export_restorer(options: Namespace) -> int:
     """Write restorer.onnx; returns the exit code."""
-    if options.int8 or options.parts != ("all",) or options.heads or options.generators:
-        raise UsageError("--restorer exports the restorer alone: leave --parts, --heads, --generators and --int8 out")
+    if options.int8 or options.compact or options.parts != ("all",) or options.heads or options.generators:
+        raise UsageError(
+            "--restorer exports the restorer alone: leave --parts, --heads, --generators, --int8 and --compact out"
+        )
     target = str(Path(options.output) / "restorer.onnx")
     check_target(target, force=options.force)
-    from semcomp.export.restorer_part import restorer_graph
+    from semcomp.export.restorer_part import enter, restorer_graph
     from semcomp.restoration.restorer_file import load_restorer
 
     restorer = load_restorer(options.restorer)
     graph = restorer_graph(restorer)
     write_target(target, graph, force=options.force)
+    enter(Path(options.output), restorer, graph)
     if options.json:
         values = {"command": "export", "output": options.output, "bytes": {"restorer.onnx": len(graph)}}
         say_json({**values, "restorer": restorer.restorer_id.hex()})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from semcomp.cli.argument_types import whole_number
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
-from semcomp.cli.latents_input import HEAD_HELP, heads_in_words
+from semcomp.cli.latents_input import HEAD_HELP, add_confidence, heads_in_words
 from semcomp.cli.output_formats import format_name
 from semcomp.cli.paths import IMAGE_SUFFIXES, list_expanded
 from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
@@ -67,6 +67,7 @@ def _add_run_options(parser: ArgumentParser) -> None:
 def _add_verb_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("the verb")
     group.add_argument("--head", metavar="NAME", help=f"{HEAD_HELP}; encode stores its labels and its map")
+    add_confidence(group)
     group.add_argument("--top", type=whole_number(1, 1000, "count"), default=5, metavar="N", help="labels of a row (5)")
     group.add_argument("--maps", action="store_true", help="segment: put the label map into the row, as a PNG")
     group.add_argument("--files", metavar="DIR", help="encode, decode: folder or URL for the files (mirrors the tree)")
@@ -127,6 +128,8 @@ def _task(options: Namespace) -> MapTask:
         raise UsageError(f"no head is asked by itself: {heads_in_words(options)}")
     if verb in ("info", "embed", "decode") and options.head is not None:
         raise UsageError(f"map {verb} runs no head: leave out --head")
+    if options.head is None and options.min_confidence is not None:
+        raise UsageError("--min-confidence says how sure a head has to be: give --head too")
     return MapTask(
         verb=verb,
         model=options.model,
@@ -140,6 +143,7 @@ def _task(options: Namespace) -> MapTask:
         keep_hidden_colour=options.keep_hidden_colour,
         preview=options.preview,
         top=options.top,
+        min_confidence=options.min_confidence,
         maps=options.maps,
         format=format_name(options.format),
         files=options.files,
