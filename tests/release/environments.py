@@ -8,7 +8,8 @@
     nothing                after both are uninstalled: no file is left
 
 In each environment the command encodes, decodes and classifies examples/photo.png and tests itself, and the integers of
-every file that was written before are read and compared. The environment with torch is made once, and is used by every case that needs it.
+every file that was written before are read and compared. The environment with torch is made once, and is used by every
+case that needs it.
 """
 
 from __future__ import annotations
