@@ -34,9 +34,9 @@ for name in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(name)
 
 from semcomp.edge import EdgeCodec  # noqa: E402
-from semcomp.edge.safetensors_reader import parse_tensors  # noqa: E402
 from semcomp.export.folder import Exported, export_onnx  # noqa: E402
 from semcomp.semantics.limits import NO_LIMITS  # noqa: E402
+from semcomp.weights.safetensors_reader import parse_tensors  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.semc"))
@@ -421,7 +421,8 @@ def test_the_benchmark(
     edge.main([str(tmp_path / "a.png"), "--graphs", str(folder), "-o", str(tmp_path / "a.json"), *small])
     result = json.loads((tmp_path / "a.json").read_text())
     assert len(result["differing"]) == 14 and not any(result["differing"].values())
-    assert set(result["speed"]["1"]) == {"encode", "decode", "latents", "head street", "head imagenette"}
+    rows = {"encode", "decode", "latents", "image to latents", "head street", "head imagenette"}
+    assert set(result["speed"]["1"]) == rows
     assert all(check["passed"] for check in result["checks"] if "times as fast" not in check["name"])
 
 
