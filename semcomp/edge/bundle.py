@@ -14,8 +14,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from semcomp.edge.safetensors_reader import parse_tensors
 from semcomp.errors import MissingExtraError, ModelError, TargetError
+from semcomp.weights.safetensors_reader import parse_tensors
 
 FORMAT = "semcomp-edge-2"
 """Version 1 had two passes in one graph, and no graph that refines tables."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from semcomp.errors import ModelError
 from semcomp.types import STRIDE_Z
+from semcomp.weights.safetensors_reader import parse_metadata, parse_tensors
 
 FORMAT = "semcomp-signature-1"
 FIELDS = 3
@@ -83,18 +84,16 @@ def quantized(vector: NDArray[np.floating[Any]]) -> NDArray[np.int8]:
 
 def load_signature(path: str | Path = RELEASED) -> Signature:
     """Read a file of `python -m heads.signature`. ModelError where it is missing or damaged."""
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(path, "numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise ValueError(f"its format is {metadata.get('format')}, not {FORMAT}")
-            return Signature(
-                projection=file.get_tensor("projection").astype(np.float32),
-                threshold=float(metadata["threshold"]),
-                entropy_id=bytes.fromhex(metadata["entropy_id"]),
-                origin=metadata["origin"],
-            )
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        data = Path(path).read_bytes()
+        metadata = parse_metadata(data, name=path)
+        if metadata.get("format") != FORMAT:
+            raise ValueError(f"its format is {metadata.get('format')}, not {FORMAT}")
+        return Signature(
+            projection=parse_tensors(data, name=path)["projection"].astype(np.float32),
+            threshold=float(metadata["threshold"]),
+            entropy_id=bytes.fromhex(metadata["entropy_id"]),
+            origin=metadata["origin"],
+        )
+    except (ModelError, KeyError, ValueError, OSError) as error:
         raise ModelError(f"{path} holds no signature ({error}); fit it with python -m heads.signature") from error

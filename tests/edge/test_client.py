@@ -34,9 +34,9 @@ for name in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(name)
 
 from semcomp.edge import EdgeCodec  # noqa: E402
-from semcomp.edge.safetensors_reader import parse_tensors  # noqa: E402
 from semcomp.export.folder import Exported, export_onnx  # noqa: E402
 from semcomp.semantics.limits import NO_LIMITS  # noqa: E402
+from semcomp.weights.safetensors_reader import parse_tensors  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.semc"))
