@@ -44,9 +44,7 @@ def add_options(parser: ArgumentParser) -> None:
         default="semc",
         help="jpeg: a standard JPEG file, optimised through the restorer; takes --psnr, --max-bytes or --bpp (semc)",
     )
-    group.add_argument(
-        "--weights", default="restorer", metavar="FILE", help="weights of the restorer (what comes with this version)"
-    )
+    group.add_argument("--weights", metavar="FILE", help="weights of the restorer (what comes with this version)")
 
 
 def is_asked_for(options: Namespace) -> bool:
@@ -61,7 +59,7 @@ def run(options: Namespace) -> int:
     plan = plan_jobs(options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".jpg")
     from semcomp.cli.commands.restore import get_restorer
 
-    with concerning(options.weights, what="the restorer"):
+    with concerning(options.weights or "of this version", what="the restorer"):
         get_restorer(options.weights, options.threads)
     options = Namespace(**{**vars(options), "model": "base", "device": None})
     return run_batch(encode_one, plan, options, keys=KEYS)

@@ -70,41 +70,50 @@ def load_head(name_or_file: str | Path) -> EdgeClassifier | EdgeSegmenter:
 
 
 def restore(
-    image: JpegSource, *, strength: float = 1.0, weights: str | Path = "restorer", device: str | None = "cpu"
+    image: JpegSource, *, strength: float = 1.0, weights: str | Path | None = None, device: str | None = "cpu"
 ) -> Image.Image:
     """Restore a JPEG file by a graph. It takes and raises what `semcomp.restore` of the library does.
 
     Args:
         image: The file: its path, its bytes, a binary stream, or a PIL image that was opened from one, still open.
         strength: 0 shows what is stored, 1 the network's answer.
-        weights: A graph that `semcomp export onnx --restorer` wrote. "restorer" takes the one that is installed.
+        weights: A graph that `semcomp export onnx --restorer` wrote. None takes the one that is installed.
         device: "cpu". Other devices need the library.
 
     Returns:
         An image of mode L or RGB.
     """
     from semcomp.edge.restorer import EdgeRestorer
+    from semcomp.imaging.jpeg2000 import is_jpeg2000
     from semcomp.jpeg.source import jpeg_bytes
 
     check_device(device)
-    return EdgeRestorer(restorer_graph(weights)).restore(jpeg_bytes(image), strength=strength)
+    data = jpeg_bytes(image)
+    check_codec("jpeg2000" if is_jpeg2000(data) else "jpeg")
+    return EdgeRestorer(restorer_graph(weights)).restore(data, strength=strength)
 
 
-def restorer_graph(weights: str | Path = "restorer", *, graphs: str | Path | None = None) -> Path:
+def restorer_graph(weights: str | Path | None = None, *, graphs: str | Path | None = None) -> Path:
     """Return the path of a restorer's graph: the file itself, or the one that belongs to a folder of graphs.
 
     Args:
-        weights: A file, or "restorer".
+        weights: A file, or None.
         graphs: The folder of graphs. None takes those that are installed.
 
     Raises:
         MissingExtraError: The file holds weights rather than a graph, and only the library reads those.
     """
-    if str(weights) == "restorer":
+    if weights is None:
         return Path(graphs or INSTALLED) / RESTORER
     if Path(weights).suffix != ".onnx":
         raise MissingExtraError(f"Loading the weights {weights}", LIBRARY)
     return Path(weights)
+
+
+def check_codec(codec: str) -> None:
+    """Raise MissingExtraError for files of another format than JPEG, which no graph restores."""
+    if codec != "jpeg":
+        raise MissingExtraError("Restoring JPEG 2000", LIBRARY)
 
 
 def check_device(device: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Where the bytes of a JPEG file come from."""
+"""Where the bytes of a JPEG or JPEG 2000 file come from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 from semcomp.errors import ImageError, file_error
 
 JpegSource = str | PathLike[str] | bytes | BinaryIO | Image.Image
-"""A JPEG file: its path, its bytes, a binary stream, or a PIL image that was opened from one and is still open."""
+"""A JPEG or JPEG 2000 file: its path, its bytes, a stream, or a PIL image opened from one and still open."""
 
 
 def jpeg_bytes(source: JpegSource) -> bytes:
@@ -27,7 +27,7 @@ def jpeg_bytes(source: JpegSource) -> bytes:
         stream = getattr(source, "fp", None)
         if stream is None and (name := getattr(source, "filename", "")):
             return jpeg_bytes(name)
-        if stream is None or source.format not in ("JPEG", "MPO"):
+        if stream is None or source.format not in ("JPEG", "MPO", "JPEG2000"):
             raise ImageError("the PIL image has no JPEG file behind it: pass the bytes or the path of the file")
         position = stream.tell()
         stream.seek(0)

@@ -23,6 +23,7 @@ export * from "./notes.ts";
 export * from "./orientation.ts";
 export * from "./passes.ts";
 export * from "./png.ts";
+export * from "./products.ts";
 export * from "./refinedtables.ts";
 export * from "./restorer.ts";
 export * from "./rounding.ts";

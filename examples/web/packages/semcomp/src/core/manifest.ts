@@ -46,6 +46,8 @@ export interface Manifest {
   graphs: Map<string, Graph>;
   heads: Map<string, HeadFacts & { graph: string; limits: Limits }>;
   generators: Map<string, GeneratorFacts>;
+  /** CRC-32 of what graphs that decide bits give for extreme values. */
+  products: Map<string, number>;
   /** The networks of exact pixels, null where they were not exported; `id` is hex, 16 digits. */
   lossless: (StoredFile & { id: string }) | null;
   /** The restorer of JPEG files, null where none was exported; `id` is hex, 16 digits. */
@@ -78,6 +80,7 @@ export function parseManifest(text: string): Manifest {
       generators: new Map(
         Object.entries<any>(json.generators ?? {}).map(([name, entry]) => [name, { name, ...generatorOf(entry) }]),
       ),
+      products: new Map(Object.entries<any>(json.products ?? {}).map(([name, crc]) => [name, Number(crc)])),
       lossless: json.lossless ? { ...stored(json.lossless), id: String(json.lossless.id) } : null,
       restorer: json.restorer ? { ...stored(json.restorer), id: String(json.restorer.id) } : null,
     };

@@ -19,6 +19,7 @@ import { checkSize } from "./memory.ts";
 import { packGenerator, packTags, worthStoring } from "./notes.ts";
 import { orientationOf, upright } from "./orientation.ts";
 import { packGrey } from "./png.ts";
+import { checkProducts } from "./products.ts";
 import { restoreJpeg } from "./restorer.ts";
 import { channelsOf, greyed, transparent } from "./rgba.ts";
 import { symbolCrc } from "./symbolstream.ts";
@@ -56,6 +57,7 @@ export class Workspace {
   private readonly exact: ExactDecoder;
   private photo: Photo | null = null;
   private current: Current | null = null;
+  private productsAreExact = false;
 
   constructor(private readonly bundle: Bundle, private readonly limit: number) {
     this.codec = new Codec(bundle);
@@ -69,6 +71,14 @@ export class Workspace {
   private get entropyGraphs(): string[] {
     const { encoder, latents } = this.codec.coder.graphs;
     return [...encoder, ...latents];
+  }
+
+  /** Has the graphs that decide bits ready, and compares their sums with the manifest, once. */
+  private async entropyNeeded(names: readonly string[], progress: Progress): Promise<void> {
+    await this.bundle.need(names, progress);
+    if (this.productsAreExact) return;
+    await checkProducts(this.bundle, progress);
+    this.productsAreExact = true;
   }
 
   facts(threads: number, simd: boolean): ClientFacts {
@@ -107,7 +117,7 @@ export class Workspace {
     }
     const regions = keep && packKeep(keep, columns);
     const timer = new Timer();
-    await timer.time("download", () => this.bundle.need(this.entropyGraphs, progress));
+    await timer.time("download", () => this.entropyNeeded(this.entropyGraphs, progress));
     const { symbols, yHat } = await timer.time("quantize", () =>
       this.codec.coder.quantize(photo.y, photo, quality, keep, progress));
     const body = await timer.time("entropy", () => this.codec.coder.write(symbols, photo, quality));
@@ -145,7 +155,7 @@ export class Workspace {
       this.hold({ read: null, container });
       return { facts, timings: timer.timings() };
     }
-    await timer.time("download", () => this.bundle.need(this.codec.coder.graphs.latents, progress));
+    await timer.time("download", () => this.entropyNeeded(this.codec.coder.graphs.latents, progress));
     const symbols = await timer.time("entropy", () =>
       this.codec.coder.read(
         chunkOf(container, Kind.SYMBOLS)!, header, quality, keep,
