@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 .PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve dist release-check clean heads signature rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
-  bench-web bench-web-symbols bench-web-size bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort bench-wheels
+  bench-web bench-web-symbols bench-web-size bench-compact bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort bench-search bench-wheels
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -164,6 +164,9 @@ benchmarks: bench-rate bench-speed bench-scaling bench-memory bench-exactness be
 bench-rate: $(VENV)/.eval
 	$(BENCH).rate $(PHOTOS) --monotone 3 -o out/rate.json --plot out/rate.png $(BENCH_ARGS)
 
+bench-search: $(VENV)/.eval
+	$(BENCH).search data/val --classes data/imagenette/val -o out/search.json $(BENCH_ARGS)
+
 bench-effort: $(VENV)/.eval
 	$(BENCH).effort data/val/clic data/val/gb82 --limit 4 --side 384 --efforts 5 7 9 -o out/effort.json $(BENCH_ARGS)
 
@@ -199,6 +202,10 @@ bench-web: $(VENV)/.eval out/edge/manifest.json $(WEB)/node_modules/.installed
 # Symbols of the library, of semcomp.edge and of the npm package in Chromium and Firefox.
 bench-web-symbols: $(VENV)/.eval out/edge/manifest.json $(WEB)/node_modules/.installed
 	$(BENCH).web_symbols $(PHOTOS) -o out/web_symbols.json $(BENCH_ARGS)
+
+# What the smaller graphs cost in PSNR.
+bench-compact: $(VENV)/.eval out/edge/manifest.json out/webgraphs/manifest.json
+	$(BENCH).compact $(PHOTOS) -o out/compact.json $(BENCH_ARGS)
 
 # What a page downloads to show its first file; more than 6 MB with brotli is an error.
 bench-web-size: out/webgraphs/manifest.json $(WEB)/node_modules/.installed

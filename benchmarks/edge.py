@@ -146,7 +146,7 @@ def table_of(tally: dict[str, int], rows: dict[int, dict[str, Any]], sizes: dict
     lines += ["", "ms, medians; times as fast as the library, median and quartiles of single turns"]
     for threads, parts in rows.items():
         for name, row in parts.items():
-            line = f"  {threads} threads, {name:<16}library{row['library_ms']:>8.1f}"
+            line = f"  {threads} threads, {name:<18}library{row['library_ms']:>8.1f}"
             for client in ("float", "int8"):
                 if f"{client}_ms" in row:
                     low, middle, high = row[f"{client}_times_as_fast"]

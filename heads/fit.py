@@ -147,9 +147,10 @@ def _beginning(config: FitConfig, dataset: Dataset) -> str:
 
 def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, further: str) -> HeadInfo:
     size = count(network, source=network.config.source, latents=codec.release.config.latents)
+    data, sets = config.data, ", ".join(Path(one.folder).name for one in config.data.sets)
     origin = (
-        f"{len(dataset.train)} pictures of {config.data.folder or config.data.images}, {config.data.copies} crops of "
-        f"each; sees {config.source} of codec {codec.name} {codec.model_id.hex()}; {size['parameters_m']:.2f} M "
+        f"{len(dataset.train)} pictures of {sets or data.folder or data.images}, {data.copies} crops of each; "
+        f"sees {config.source} of codec {codec.name} {codec.model_id.hex()}; {size['parameters_m']:.2f} M "
         f"parameters, {size['kmac_per_px']:.2f} kMAC/px"
     )
     if further:

@@ -22,6 +22,7 @@ from heads.inference import for_inference
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from semcomp.config import build
 from semcomp.networks.precision import fast_pixels
+from semcomp.networks.threads import threads_for
 from semcomp.semantics.embedding import Embedding
 from semcomp.semantics.head import Classifier, Head, Labels, Palette, Segmentation, Segmenter
 from semcomp.semantics.limits import NO_LIMITS, Limits, read_limits, write_limits
@@ -88,7 +89,7 @@ class NetworkHead(Head):
         if device not in self._running:
             self._running[device] = for_inference(self.network, device)
         value = value.contiguous(memory_format=torch.channels_last)
-        with fast_pixels(device):
+        with fast_pixels(device), threads_for(value.shape[2] * value.shape[3]):
             return ask(self._running[device], value, torch.tensor([quality], device=device)).float()
 
 

@@ -27,6 +27,10 @@ PASSES = ((2, False), (4, True))
 """Numbers of passes that the client knows, and whether they refine tables."""
 LEVELS = ("disable", "basic", "extended", "layout", "all")
 """Graph optimisation levels of onnxruntime."""
+INTEGERS = ("sigma", "refine")
+"""Graphs of products of bytes."""
+EXACT_FROM = "extended"
+"""Onnxruntime makes weights unsigned from this level on, where the processor would saturate (x86-64 without VNNI)."""
 _shared: list[int | None] = []
 """Number of threads of the pool that all sessions of this process share. Empty while there is no such pool."""
 
@@ -105,8 +109,11 @@ class Bundle:
         onnxruntime = _runtime()
         levels = onnxruntime.GraphOptimizationLevel
         options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = getattr(levels, f"ORT_{_ORT_LEVELS[self.optimisation]}")
-        options.add_session_config_entry("session.x64quantprecision", "1")  # no sum of bytes saturates
+        level = self.optimisation
+        if name in INTEGERS:
+            level = max(level, EXACT_FROM, key=LEVELS.index)
+            options.add_session_config_entry("session.x64quantprecision", "1")
+        options.graph_optimization_level = getattr(levels, f"ORT_{_ORT_LEVELS[level]}")
         if self.one_pool:
             options.use_per_session_threads = False
         else:

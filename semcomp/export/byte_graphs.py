@@ -3,7 +3,8 @@
 They are written by hand: torch's exporter knows no integer product. Every value behind a product is an integer below
 2^24 or such an integer over a power of two, so float32 holds it exactly. A cast of a value that is not negative rounds
 down. Processors that sum four products at once (VNNI) are exact. Others would saturate in 16 bits: `Bundle` asks
-onnxruntime for exact sums there, and the client compares its sums with the manifest before it uses them.
+onnxruntime for exact sums there, and the client compares its sums with the manifest before it uses them. On an emulated
+processor with AVX2 alone 76,755 of 76,800 sums of extreme bytes are wrong without that, and none with it.
 
 For 768x512 pixels and one Zen 5 core, the sigma path takes 0.7 ms instead of 2.0 in float32, and a refinement with 128
 hidden channels 0.85 ms instead of 1.6.

@@ -86,11 +86,11 @@ def load_signature(path: str | Path = RELEASED) -> Signature:
     """Read a file of `python -m heads.signature`. ModelError where it is missing or damaged."""
     try:
         data = Path(path).read_bytes()
-        metadata = parse_metadata(data, name=path)
+        tensors, metadata = parse_tensors(data, name=path), parse_metadata(data, name=path)
         if metadata.get("format") != FORMAT:
             raise ValueError(f"its format is {metadata.get('format')}, not {FORMAT}")
         return Signature(
-            projection=parse_tensors(data, name=path)["projection"].astype(np.float32),
+            projection=tensors["projection"].astype(np.float32),
             threshold=float(metadata["threshold"]),
             entropy_id=bytes.fromhex(metadata["entropy_id"]),
             origin=metadata["origin"],

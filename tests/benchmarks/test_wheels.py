@@ -50,11 +50,12 @@ def test_the_start_is_measured(tmp_path: Path) -> None:
     command.parent.mkdir()
     command.write_text("#!/bin/sh\nexit 0\n")
     command.chmod(0o755)
-    assert 0 < start(command.with_name("python"), tmp_path, 3)["seconds"] < 60
+    found = start(command.with_name("python"), tmp_path, 3)
+    assert 0 < found["least_seconds"] <= found["seconds"] < 60
 
 
 def test_limits_can_fail() -> None:
-    times = {"seconds": 16.0, "processor_seconds": 2.0}
+    times = {"seconds": 16.0, "processor_seconds": 2.0, "least_seconds": 1.0}
     counts = {"files": 4, "elements": 9, "differing": 1, "chosen_differently": 0, "library_bytes": 9, "client_bytes": 9}
     result = {"wheel_bytes": 21_000_000, "install": {**times, "bytes": 5}, "start": times, "symbols": counts}
     assert [check.passed for check in checks_of(result)] == [False] * 4

@@ -421,7 +421,8 @@ def test_the_benchmark(
     edge.main([str(tmp_path / "a.png"), "--graphs", str(folder), "-o", str(tmp_path / "a.json"), *small])
     result = json.loads((tmp_path / "a.json").read_text())
     assert len(result["differing"]) == 14 and not any(result["differing"].values())
-    assert set(result["speed"]["1"]) == {"encode", "decode", "latents", "head street", "head imagenette"}
+    rows = {"encode", "decode", "latents", "image to latents", "head street", "head imagenette"}
+    assert set(result["speed"]["1"]) == rows
     assert all(check["passed"] for check in result["checks"] if "times as fast" not in check["name"])
 
 

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
+from benchmarks.compact import main as benchmark
 from semcomp.cli.exit_codes import EXIT_USAGE
 from semcomp.cli.main import main as command
 from semcomp.codec.codec import Codec
@@ -70,3 +72,13 @@ def test_pictures_and_symbols(
 def test_the_command_refuses_it_for_the_restorer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert command(["export", "onnx", "-o", str(tmp_path), "--restorer", "x", "--compact"]) == EXIT_USAGE
     assert "--compact" in capsys.readouterr().err
+
+
+def test_the_benchmark(folder: Path, exported: tuple[Path, Any], photo: NDArray[np.uint8], tmp_path: Path) -> None:
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    folders = ("--graphs", str(exported[0]), "--compact", str(folder))
+    out = tmp_path / "compact.json"
+    status = benchmark([str(tmp_path), *folders, "--side", "64", "--qualities", "50", "--quiet", "-o", str(out)])
+    (row,) = json.loads(out.read_text())["rows"]
+    assert row["differing"] == 0 and row["plain_db"] - 0.1 < row["compact_db"] != row["plain_db"]
+    assert status in (0, 1)

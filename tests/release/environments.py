@@ -7,8 +7,9 @@
     edge, then semcomp     semcomp on top of that client
     nothing                after both are uninstalled: no file is left
 
-In each environment the command encodes and decodes examples/photo.png, and the integers of every file that was written
-before are read and compared. The environment with torch is made once, and is used by every case that needs it.
+In each environment the command encodes, decodes and classifies examples/photo.png and tests itself, and the integers of
+every file that was written before are read and compared. The environment with torch is made once, and is used by every
+case that needs it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from tests.release.owners import EDGE, FULL, ROOT
 PHOTO = ROOT / "examples" / "photo.png"
 OLD = "0.0.1"
 OLD_MODULE = "semcomp/module_of_an_old_version.py"
+HEAD = "imagenette"
 LEAST_PSNR_DB = 28.0
 """Lowest quality of the decoded photo. It finds a decoder that is broken."""
 LARGEST_DIFFERENCE = 2
@@ -84,6 +86,8 @@ class Check:
         run(semcomp, "encode", PHOTO, "-o", own, "--force")
         for source, target in ((own, own), (first, again)):
             run(semcomp, "decode", source, "-o", target.with_suffix(".png"), "--force")
+        run(semcomp, "classify", own, "--head", HEAD)
+        run(semcomp, "doctor")
         files = sorted(self.work.glob("*.semc"))
         told = json.loads(
             run(python, PROBE, PHOTO, *(path.with_suffix(".png") for path in (own, first, again)), *files)
@@ -181,7 +185,6 @@ def check_full(check: Check, third_parties: Sequence[str]) -> None:
     check.installed("semcomp", python, *ours)
     check.holds("semcomp", python, torch=True)
     check.left("semcomp: files", python, both)
-    run(python.with_name("semcomp"), "doctor")
     run(python, ROOT / "examples" / "demo.py", "--out", check.work / "demo")
     run(python, "-m", "pip", "uninstall", "--quiet", "--yes", FULL)
     check.holds("semcomp, uninstalled", python, torch=False)
@@ -211,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tools.dist import metadata
 
             needed = [entry for wheel in (EDGE, FULL) for entry in metadata(wheel)["project"]["dependencies"]]
-            check_full(check, [entry for entry in needed if not entry.startswith(EDGE)])
+            check_full(check, sorted(entry for entry in needed if not entry.startswith(EDGE)))
     except Failure as failure:
         print(f"FAILED  {failure}", file=sys.stderr)
         return 1

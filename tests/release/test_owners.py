@@ -75,6 +75,7 @@ def test_the_check_of_imports_can_fail(source: str) -> None:
         ("semcomp/edge/client.py", [EDGE]),
         ("semcomp/graphs/analysis.onnx", [EDGE]),
         ("semcomp/weights/thumbs.safetensors", [EDGE]),
+        ("semcomp/weights/signature.safetensors", [EDGE]),
         ("semcomp/weights/base.safetensors", [FULL]),
         ("semcomp/weights/restorer.md", [FULL]),
         ("heads/fit.py", [FULL]),
