@@ -14,11 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semcomp.errors import LIBRARY, MissingExtraError
+from semcomp.errors import LIBRARY, MissingExtraError, ModelError
 
 if TYPE_CHECKING:
     from semcomp.pipeline.base_codec import BaseCodec
-    from semcomp.semantics.head import Classifier, Segmenter
+    from semcomp.semantics.head import Classifier, Embedder, Segmenter
 
 
 @lru_cache(maxsize=1)
@@ -86,3 +86,23 @@ def open_head(name: str, codec: BaseCodec[Any], *, min_confidence: float = 0.0) 
     from semcomp.semantics.head import load_head, sure_head
 
     return sure_head(codec.head(name) if isinstance(codec, EdgeCodec) else load_head(name), min_confidence)
+
+
+def open_embedder(name: str | None = None, *, graphs: bool = False) -> Embedder:
+    """Open what embeds images.
+
+    Args:
+        name: Head as for `load_embedder`, or "latents". None takes what comes with the library, on graphs "latents".
+        graphs: Whether the codec is an EdgeCodec although the library is installed.
+
+    Raises:
+        ModelError: There is no such head, it is damaged, or it would have to give features on graphs.
+    """
+    from semcomp.semantics.embedding import POOLED
+    from semcomp.semantics.head import Embedder, load_embedder
+
+    if has_library() and not graphs:
+        return load_embedder(name)
+    if name not in (None, POOLED):
+        raise ModelError(f"exported heads give no features, so {name} embeds with the library alone: take {POOLED}")
+    return Embedder()

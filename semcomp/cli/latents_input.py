@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from semcomp.backend import open_embedder
 from semcomp.cli.argument_types import probability
 from semcomp.cli.batch import codec_of, edge_codec_of, on_graphs
 from semcomp.cli.exit_codes import UsageError
@@ -104,12 +105,14 @@ def _library_head(name: str) -> Head:
     return load_head(name)
 
 
-@lru_cache(maxsize=2)
-def get_embedder(name: str | None) -> Embedder:
+def get_embedder(options: Namespace) -> Embedder:
     """Return what embeds images in this process."""
-    from semcomp.semantics.head import load_embedder
+    return _embedder(options.embedder, on_graphs(options))
 
-    return load_embedder(name)
+
+@lru_cache(maxsize=2)
+def _embedder(name: str | None, graphs: bool) -> Embedder:
+    return open_embedder(name, graphs=graphs)
 
 
 def read_latents(job: Job, options: Namespace) -> Input:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from semcomp.backend import has_library, open_codec, open_head
+from semcomp.backend import open_codec, open_embedder, open_head
 from semcomp.bitstream.container import MAGIC, ChunkKind, Container, read
 from semcomp.errors import FormatError, ModelError
-from semcomp.semantics.embedding import POOLED
 from semcomp.semantics.stored import read_embedding, read_labels
 from semcomp.types import Latents
 
@@ -33,6 +32,8 @@ class IndexTask:
 
     model: str = "base"
     """Weights of the codec: a name or a path."""
+    graphs: str | None = None
+    """Folder of exported graphs to compute with, as for `MapTask`."""
     embedder: str | None = None
     """The head whose features are the embeddings; see `load_embedder`."""
     classify: str | None = None
@@ -62,14 +63,12 @@ class Describer:
     @cached_property
     def codec(self) -> BaseCodec[Any]:
         """The codec."""
-        return open_codec(self.task.model, threads=self.task.threads)
+        return open_codec(self.task.model, threads=self.task.threads, graphs=self.task.graphs)
 
     @cached_property
     def embedder(self) -> Embedder:
         """What embeds photos."""
-        from semcomp.semantics.head import load_embedder
-
-        return load_embedder(self.task.embedder if has_library() else self.task.embedder or POOLED)
+        return open_embedder(self.task.embedder, graphs=self.task.graphs is not None)
 
     @cached_property
     def labeller(self) -> Classifier | Segmenter | None:

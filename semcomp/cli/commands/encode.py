@@ -234,7 +234,7 @@ def check_semantics(options: Namespace, inputs: int) -> None:
         from semcomp.semantics.head import Segmenter
 
         if "embed" in options.semantics:
-            get_embedder(options.embedder)
+            get_embedder(options)
         if options.semantics == ("embed",):
             return
         if not options.head:
@@ -272,7 +272,7 @@ def semantics_of(options: Namespace) -> Any:
         labels="labels" in options.semantics,
         label_map="map" in options.semantics,
         cell=cell,
-        embedder=get_embedder(options.embedder) if "embed" in options.semantics else None,
+        embedder=get_embedder(options) if "embed" in options.semantics else None,
     )
 
     def both(latents: Any) -> Semantics:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
 from semcomp.cli.latents_input import HEAD_HELP, add_confidence
 from semcomp.cli.paths import IMAGE_SUFFIXES, list_expanded
-from semcomp.cli.shared_options import NewParser, SharedOptions
-from semcomp.cli.terminal import complain, say_json
+from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
+from semcomp.cli.terminal import complain, progress_bar, say_json
 
 if TYPE_CHECKING:
     from semcomp.search.update import Progress, Summary
@@ -42,6 +42,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser.add_argument("-o", "--output", required=True, metavar="INDEX", help="the file of the index")
     parser.add_argument("-f", "--force", action="store_true", help="make an index again that was made otherwise")
     parser.add_argument("--model", default="base", metavar="NAME", help="weights: a name or a .safetensors path (base)")
+    add_graphs(parser)
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads in total (every core)")
     parser.add_argument(
         "--embedder", metavar="NAME", help="head whose features are compared, or latents (embed, else objects)"
@@ -67,6 +68,7 @@ def run(options: Namespace) -> int:
             complain(f"semcomp index: {note}")
     task = IndexTask(
         model=options.model,
+        graphs=options.graphs,
         embedder=options.embedder,
         classify=options.head,
         min_confidence=options.min_confidence or 0.0,
@@ -101,10 +103,8 @@ class _Report:
         if self.options.quiet:
             return
         if sys.stderr.isatty():
-            from tqdm import tqdm
-
             if self._bar is None:
-                self._bar = tqdm(total=progress.total, unit="photo", file=sys.stderr, leave=False)
+                self._bar = progress_bar(progress.total)
             self._bar.update(progress.done - self._bar.n)
         elif time.monotonic() - self.before >= _SECONDS_BETWEEN_LINES:
             self.before = time.monotonic()
