@@ -1,5 +1,5 @@
-# make demo · make web · make test · make test-edge · make test-web · make lint · make docs · make release-check · make benchmarks
-# make figures
+# make demo · make web · make npm · make test · make test-edge · make test-web · make lint · make docs · make dist · make release-check
+# make benchmarks · make figures
 # Each builds .venv by itself on a fresh machine; choose the interpreter with PYTHON=python3.12.
 
 PYTHON ?= python3
@@ -8,8 +8,8 @@ EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo web test test-edge test-web web-tools lint docs docs-serve release-check clean heads rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
-  bench-web bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort
+.PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve dist release-check clean heads signature rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
+  bench-web bench-web-symbols bench-web-size bench-compact bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort bench-search bench-wheels
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -30,19 +30,29 @@ web: out/edge/manifest.json $(WEB)/node_modules/.installed
 	cd $(WEB) && node build.mjs
 	node $(WEB)/serve.mjs --port $(WEB_PORT) --graphs out/edge
 
-# Its tests, in node and in Chromium: the system's, or the one that CHROMIUM names. Screenshots go into out/web.
+# The npm package, with the graphs of the codec and of the heads in NPM_HEADS: dist/semcomp-VERSION.tgz
+NPM_HEADS ?= objects
+
+npm: out/webgraphs/manifest.json $(WEB)/node_modules/.installed
+	node $(WEB)/packages/semcomp/graphs.mjs out/webgraphs --heads "$(NPM_HEADS)"
+	mkdir -p dist
+	cd $(WEB) && npm pack --workspace semcomp --pack-destination $(CURDIR)/dist
+
+# The tests of both, in node, Chromium and Firefox: the system's, or those that CHROMIUM and FIREFOX name. A browser that is
+# missing is named at the end. Screenshots go into out/web.
 test-web: web-tools $(VENV)/.dev out/edge/manifest.json $(WEB)/node_modules/.installed
 	cd $(WEB) && npm run --silent check
-	SEMCOMP_EDGE=out/edge $(BIN)/python -m pytest tests/web/test_web.py $(PYTEST_ARGS)
+	SEMCOMP_EDGE=out/edge $(BIN)/python -m pytest -rs tests/web $(PYTEST_ARGS)
 
-# Node and Chromium from the system's packages, where they are missing and this user may install them.
+# Node and the browsers from the system's packages, where they are missing and this user may install them.
 web-tools:
 	@missing=; command -v npm >/dev/null || missing='nodejs npm'; \
 	test -n "$$CHROMIUM" || command -v chromium chromium-browser google-chrome >/dev/null || missing="$$missing chromium"; \
-	test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq $$missing; } \
-	  || { echo 'make test-web needs node 20, npm and Chromium: install them, or name Chromium in CHROMIUM' >&2; exit 1; }
+	test -n "$$FIREFOX" || command -v firefox-esr firefox >/dev/null || missing="$$missing firefox-esr"; \
+	test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq $$missing; } || command -v npm >/dev/null \
+	  || { echo 'make test-web needs node 20 and npm: install them, and Chromium or Firefox' >&2; exit 1; }
 
-$(WEB)/node_modules/.installed: $(WEB)/package.json $(WEB)/package-lock.json
+$(WEB)/node_modules/.installed: $(WEB)/package.json $(WEB)/package-lock.json $(WEB)/packages/semcomp/package.json
 	@command -v npm >/dev/null || { echo 'node 20 or newer and npm are needed: install them first' >&2; exit 1; }
 	cd $(WEB) && npm ci --ignore-scripts --no-fund --no-audit
 	touch $@
@@ -57,45 +67,69 @@ lint: $(VENV)/.dev
 docs: $(VENV)/.docs $(VENV)/.dev
 	$(BIN)/python -m tools.reference --check
 	$(BIN)/zensical build --clean --strict --config-file mkdocs.yml
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory docs-page; \
+	else echo 'the browser page is left out of docs-site: it needs node 20 and npm'; fi
+
+# The browser page inside the documentation: docs-site/page/, which works without a network once it was opened.
+docs-page: out/webgraphs/manifest.json $(WEB)/node_modules/.installed
+	cd $(WEB) && node build.mjs
+	rm -rf docs-site/page
+	cp -r $(WEB)/dist docs-site/page
+	cp -r out/webgraphs docs-site/page/graphs
 
 docs-serve: $(VENV)/.docs
 	$(BIN)/zensical serve --config-file mkdocs.yml
 
-# The release as a user gets it: archives with sound metadata and contents, installed into an empty environment, where the
-# self-test passes and the demo runs.
-RELEASE_VENV := build/release-venv
-
-release-check: $(VENV)/.release
-	rm -rf dist build
-	$(BIN)/python -m build
-	$(BIN)/twine check --strict dist/*
+# A release in dist/: the client without torch with its graphs, semcomp that depends on it, the npm package, and the sources.
+dist: out/graphs/manifest.json $(VENV)/.release
+	rm -rf dist build/dist
+	$(BIN)/python -m build --sdist --outdir dist
+	$(BIN)/python -m tools.dist --graphs out/graphs -o dist
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 	$(BIN)/python -m tests.release.contents dist/*.whl dist/*.tar.gz
-	$(PYTHON) -m venv $(RELEASE_VENV)
-	$(RELEASE_VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt dist/*.whl
-	cp examples/demo.py examples/photo.png $(RELEASE_VENV)
-	cd $(RELEASE_VENV) && bin/semcomp doctor && bin/python demo.py --out out
+	$(MAKE) npm
+
+# The wheels as users get them, in empty environments: the client alone, over an older one, semcomp, semcomp uninstalled, and semcomp on
+# top of the client. Each encodes and decodes a photo, and reads the integers that the others wrote.
+release-check: dist
+	$(BIN)/python -m tests.release.environments dist --work build/release
 
 # Lets malloc keep its memory: without, a third of a training's time goes to page faults.
 TRAINING := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456
 
-# Trains the embedded heads anew, as a new codec asks for: three hours on two cores. One alone: make heads HEADS=street
-HEADS ?= street objects imagenette
+# Trains the embedded heads anew, as a new codec asks for, and the signature of near-duplicates. One alone: make heads HEADS=street
+HEADS ?= street objects things imagenette embed
+TEACHER := out/teachers/teacher_objects/teacher_objects.safetensors
 
-heads: $(VENV)/.core $(if $(filter objects,$(HEADS)),out/objects/classes.txt) $(if $(filter street,$(HEADS)),out/street_pixels.safetensors)
+heads: $(VENV)/.teach $(if $(filter objects,$(HEADS)),$(TEACHER) out/objects/classes.txt) \
+  $(if $(filter things,$(HEADS)),out/things/classes.txt) $(if $(filter street,$(HEADS)),out/street_pixels.safetensors)
 	for name in $(HEADS); do \
 	  $(TRAINING) $(BIN)/python -m heads.fit configs/head_$$name.yaml -o semcomp/weights/$$name.safetensors \
 	    --card semcomp/weights/$$name.md || exit 1; \
 	done
 
-# What `objects` learns from: pictures of all kinds, labelled by a large network; garments alone, which it takes for people, left out.
-out/objects/classes.txt: $(VENV)/.judge
-	$(BIN)/python -m heads.pseudo_labels data/photos data/camvid/train/images data/imagenette/train --without clothing- --limit 4000 \
-	  --network data/weights/deeplabv3_mnv2_pascal_quant.tflite --classes data/objects/classes.txt -o out/objects
+# What finds near-duplicates: a projection of z, fitted in minutes.
+signature: $(VENV)/.core
+	$(BIN)/python -m heads.signature data/photos -o semcomp/weights/signature.safetensors
+
+# The teacher of `objects`. Stopped, it goes on: make heads TEACHER_ARGS=--resume
+$(TEACHER): $(VENV)/.teach
+	$(TRAINING) $(BIN)/python -m heads.teachers.fit configs/teacher_objects.yaml --runs out/teachers $(TEACHER_ARGS)
+
+# What `objects` learns from besides true outlines: photos that the teacher has outlined; garments alone, which look like people, left out.
+out/objects/classes.txt: $(TEACHER)
+	$(BIN)/python -m heads.pseudo_labels data/photos data/imagenette/train --without clothing- --limit 4000 \
+	  --network $(TEACHER) --classes data/objects/classes.txt -o out/objects
+
+# What `things` learns from: photos of all kinds with the best of a thousand names.
+out/things/classes.txt: $(VENV)/.teach
+	$(BIN)/python -m heads.teachers.label data/photos data/imagenette/train data/truth/voc_animals/images \
+	  data/truth/people_small/images data/truth/coco_mini/images --names data/weights/imagenet_labels.txt -o out/things
 
 # What the heads are compared with: networks of equal size and training that see pixels, decoded or original. What `street`
 # spends on unfolding, its rivals spend on their last layers.
-rivals: $(VENV)/.core $(if $(filter street,$(HEADS)),out/street_pixels.safetensors)
-	for name in $(filter-out objects,$(HEADS)); do for source in decoded originals; do \
+rivals: $(VENV)/.teach $(if $(filter street,$(HEADS)),out/street_pixels.safetensors)
+	for name in $(filter street imagenette,$(HEADS)); do for source in decoded originals; do \
 	  [ $$name = street ] && sizes="--set segment.width4=24" || sizes=; \
 	  $(TRAINING) $(BIN)/python -m heads.fit configs/head_$$name.yaml --set source=$$source --set name=$${name}_$$source $$sizes \
 	    -o out/$${name}_$$source.safetensors || exit 1; \
@@ -130,6 +164,9 @@ benchmarks: bench-rate bench-speed bench-scaling bench-memory bench-exactness be
 bench-rate: $(VENV)/.eval
 	$(BENCH).rate $(PHOTOS) --monotone 3 -o out/rate.json --plot out/rate.png $(BENCH_ARGS)
 
+bench-search: $(VENV)/.eval
+	$(BENCH).search data/val --classes data/imagenette/val -o out/search.json $(BENCH_ARGS)
+
 bench-effort: $(VENV)/.eval
 	$(BENCH).effort data/val/clic data/val/gb82 --limit 4 --side 384 --efforts 5 7 9 -o out/effort.json $(BENCH_ARGS)
 
@@ -162,6 +199,19 @@ bench-edge: $(VENV)/.eval out/edge/manifest.json out/edge8/manifest.json
 bench-web: $(VENV)/.eval out/edge/manifest.json $(WEB)/node_modules/.installed
 	$(BENCH).web $(PHOTOS) -o out/web.json $(BENCH_ARGS)
 
+# Symbols of the library, of semcomp.edge and of the npm package in Chromium and Firefox.
+bench-web-symbols: $(VENV)/.eval out/edge/manifest.json $(WEB)/node_modules/.installed
+	$(BENCH).web_symbols $(PHOTOS) -o out/web_symbols.json $(BENCH_ARGS)
+
+# What the smaller graphs cost in PSNR.
+bench-compact: $(VENV)/.eval out/edge/manifest.json out/webgraphs/manifest.json
+	$(BENCH).compact $(PHOTOS) -o out/compact.json $(BENCH_ARGS)
+
+# What a page downloads to show its first file; more than 6 MB with brotli is an error.
+bench-web-size: out/webgraphs/manifest.json $(WEB)/node_modules/.installed
+	node $(WEB)/packages/semcomp/graphs.mjs out/webgraphs --heads "$(NPM_HEADS)"
+	cd $(WEB) && node build.mjs && node packages/semcomp/sizes.mjs
+
 # Needs the rivals in out/: make rivals.
 bench-recognition: $(VENV)/.eval
 	for name in $(HEADS); do \
@@ -185,6 +235,11 @@ RESTORER ?= runs/restore/restorer.safetensors
 bench-restore: $(VENV)/.eval
 	$(BENCH).restore data/val/clic --compact 4 --weights $(RESTORER) -o out/restore.json $(BENCH_ARGS)
 
+# The wheel of the client in an environment of its own: sizes, times, and symbols beside the library.
+bench-wheels: $(VENV)/.eval
+	test -d dist || $(MAKE) dist
+	$(BENCH).wheels $(PHOTOS) -o out/wheels.json $(BENCH_ARGS)
+
 # Many files, killed and resumed, on both engines. The whole of it: make bench-scale BENCH_ARGS='--files 100000'
 bench-scale: $(VENV)/.dev
 	$(BENCH).scale $(PHOTOS) -o out/scale.json $(BENCH_ARGS)
@@ -204,7 +259,8 @@ figures: $(VENV)/.eval $(PIXELS)
 	$(BENCH).figures
 
 clean:
-	rm -rf $(VENV) $(EDGE_VENV) $(WEB)/node_modules $(WEB)/dist $(WEB)/build out build dist docs-site semcomp.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(EDGE_VENV) $(WEB)/node_modules $(WEB)/dist $(WEB)/build $(WEB)/packages/semcomp/dist $(WEB)/packages/semcomp/build \
+	  $(WEB)/packages/semcomp/graphs out build dist docs-site semcomp.egg-info .pytest_cache .ruff_cache .mypy_cache
 
 # Stamps: an environment is built once, and again when what it is built from changes.
 $(VENV)/.core: pyproject.toml constraints.txt
@@ -228,6 +284,10 @@ $(VENV)/.eval: $(VENV)/.core
 	$(PIP) --editable '.[train,eval]'
 	touch $@
 
+$(VENV)/.teach: $(VENV)/.core
+	$(PIP) --editable '.[train,teach]'
+	touch $@
+
 $(VENV)/.judge: $(VENV)/.eval
 	$(PIP) --editable '.[judge]'
 	touch $@
@@ -239,11 +299,25 @@ $(VENV)/.export: $(VENV)/.core
 out/edge/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
 	$(BIN)/semcomp export onnx -o out/edge --generators all --force
 
+# What the npm package and the documentation carry: smaller graphs, and the heads in NPM_HEADS.
+out/webgraphs/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
+	$(BIN)/semcomp export onnx -o out/webgraphs --compact --heads "$(NPM_HEADS)" --force
+
 # Photos that set the scales of the int8 graphs; none of those that figures come from.
 CALIBRATION ?= data/photos
 
 out/edge8/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
 	$(BIN)/semcomp export onnx -o out/edge8 --generators all --int8 --calibration $(CALIBRATION) --force
+
+# What a release puts into semcomp/graphs. Analysis, heads and their latents compute in integers there, and python -m benchmarks.edge_int8 finds no
+# loss. Without the photos of CALIBRATION the sample photo sets their scales, which is good enough for a trial alone.
+RELEASED_RESTORER := $(wildcard semcomp/weights/restorer.safetensors)
+
+out/graphs/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
+	$(BIN)/semcomp export onnx -o out/graphs --force --int8 --int8-parts analysis,mean,heads \
+	  $(if $(wildcard $(CALIBRATION)),--calibration $(CALIBRATION))
+	rm -f out/graphs/restorer.onnx
+	$(if $(RELEASED_RESTORER),$(BIN)/semcomp export onnx -o out/graphs --restorer $(RELEASED_RESTORER))
 
 $(EDGE_VENV)/.client: constraints.txt
 	test -x $(EDGE_VENV)/bin/python || $(PYTHON) -m venv $(EDGE_VENV)

@@ -108,6 +108,11 @@ def timed(works: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, Any
     return row
 
 
+def fastest(row: Mapping[str, Any]) -> float:
+    """The median ratio of the faster client. Whoever installs a client gets the graphs that suit each task best."""
+    return float(max(row[f"{name}_times_as_fast"][1] for name in ("float", "int8") if f"{name}_times_as_fast" in row))
+
+
 def speed(options: argparse.Namespace, directories: Mapping[str, Path], threads: int) -> dict[str, dict[str, Any]]:
     """Encode, decode, latents and heads of one photo: each client beside the library. In a process of its own."""
     codec = common.load_codec(options, threads=threads)
@@ -123,6 +128,7 @@ def speed(options: argparse.Namespace, directories: Mapping[str, Path], threads:
         "encode": row(lambda one: one.encode(pixels, quality=55)),
         "decode": row(lambda one: one.decode(data)),
         "latents": row(lambda one: one.latents(data)),
+        "image to latents": row(lambda one: one.latents_of_image(pixels, quality=55)),
     }
     for name in clients["float"].heads:
         works: dict[str, Callable[[], Any]] = {"library": partial(load_head(name), codec.latents(data))}
@@ -140,7 +146,7 @@ def table_of(tally: dict[str, int], rows: dict[int, dict[str, Any]], sizes: dict
     lines += ["", "ms, medians; times as fast as the library, median and quartiles of single turns"]
     for threads, parts in rows.items():
         for name, row in parts.items():
-            line = f"  {threads} threads, {name:<16}library{row['library_ms']:>8.1f}"
+            line = f"  {threads} threads, {name:<18}library{row['library_ms']:>8.1f}"
             for client in ("float", "int8"):
                 if f"{client}_ms" in row:
                     low, middle, high = row[f"{client}_times_as_fast"]
@@ -195,7 +201,6 @@ class Result:
         more = 100 * (self.bytes_of("client") / self.bytes_of("library") - 1)
         lost = max(row["library"]["psnr_db"] - row["client"]["psnr_db"] for row in self.written)
         what = f"differing symbols over {self.readers} readers, {2 * len(self.written)} files"
-        most = max(self.speed)
         checks = [
             at_most(what, sum(self.differing.values()), 0, ""),
             at_most("analysis, entropy and the smallest head", self.small, CLIENT_LIMIT, " bytes"),
@@ -203,9 +208,11 @@ class Result:
             at_most("bytes of the client's files against the library's, percent more", more, 0.5, ""),
             at_most("PSNR that the client's encoder loses at worst", lost, 0.05, " dB"),
         ]
-        for name in ("encode", "decode", "latents"):
-            times = self.speed[most][name]["float_times_as_fast"][1]
-            checks.append(at_least(f"{name} on {most} threads, times as fast as the library", times, 1, ""))
+        for threads, rows in self.speed.items():
+            for name, row in rows.items():
+                what = f"{name} on {threads} threads, times as fast as the library"
+                checks.append(at_least(what, round(fastest(row), 3), 1, ""))
+        most = max(self.speed)
         return checks + (edge_int8.checks_of(self.int8, self.speed[most]) if self.int8 else [])
 
 

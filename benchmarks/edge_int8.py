@@ -3,8 +3,11 @@
 Every photo is written by both encoders, and each file is decoded by both decoders: this separates the loss
 of the analysis from the loss of the synthesis. The library reads each file too; no symbol may differ. BD-rate compares
 mean curves over QUALITIES, where they overlap. Heads answer for validation pictures that their own client has encoded.
+
+As a program it measures this alone, for graphs of which only some are int8 too.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -141,3 +144,27 @@ def table_of(found: dict[str, Any]) -> str:
         rows.append(line(what, f"{head['float']:.2f}", f"{head['int8']:.2f}"))
     rows += ["", "  BD-rate against float, %: " + ", ".join(f"{k} {v:+.2f}" for k, v in found["bd_rate"].items())]
     return "\n".join(rows)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the comparison; returns the exit status."""
+    example = (
+        "python -m benchmarks.edge_int8 data/val --int8 out/graphs --limit 12 --pictures 101 -o out/edge_int8.json"
+    )
+    parser = common.make_parser("edge_int8", __doc__, example)
+    parser.add_argument("photos", nargs="*", type=Path, default=[Path("data/val")], help="default: data/val")
+    parser.add_argument("--graphs", type=Path, default=Path("out/edge"), metavar="DIR", help="default: out/edge")
+    parser.add_argument("--int8", type=Path, required=True, metavar="DIR", help="the same graphs, some of them int8")
+    parser.add_argument("--limit", type=int, default=12, metavar="N", help="photos, evenly spaced (default: 12)")
+    parser.add_argument("--pictures", type=int, metavar="N", help="images of each head's validation set (default: all)")
+    options = parser.parse_args(arguments)
+    codec = common.load_codec(options)
+    clients = {name: EdgeCodec(path, threads=1) for name, path in (("float", options.graphs), ("int8", options.int8))}
+    photos = common.spread(common.find_photos(options.photos), options.limit)
+    found = compare(codec, clients, photos, pictures=options.pictures, options=options)
+    result = {"model_id": codec.model_id.hex(), "int8": found}
+    return common.finish("edge_int8", options, result=result, checks=checks_of(found, {}), table=table_of(found))
+
+
+if __name__ == "__main__":
+    sys.exit(common.guarded(main))

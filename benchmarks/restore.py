@@ -1,8 +1,10 @@
-"""The restorer beside a plain decoder and a classical deblocker, and JPEG files that were made for it.
+"""The restorer beside a plain decoder and a classical deblocker, JPEG files that were made for it, and JPEG 2000.
 
 Photos are compressed by Pillow at several qualities, in colour (4:2:0) and in grey, once and twice on shifted grids.
+With --weights-jpeg2000, files of JPEG 2000 at several rates are restored too.
 Gains are means over the photos of PSNR and SSIM against the original. With --compact, photos are also encoded by
-`encode_compact`, and its bytes are compared with Pillow's optimised files of equal PSNR.
+`encode_compact`, and compared with optimised files by Pillow, mozjpeg and jpegli, as a plain viewer shows them and
+restored.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import argparse
 import io
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,13 @@ from PIL import Image
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
 from benchmarks.deblocking import deblocked
+from semcomp.eval.classical import JPEG, JPEG2000
+from semcomp.eval.jpeg_encoders import Jpegli, MozJpeg
+from semcomp.eval.perceptual import load_lpips
 from semcomp.imaging.metrics import psnr_db, ssim
 from semcomp.imaging.picture import from_array
 from semcomp.jpeg.reader import read_jpeg
-from semcomp.restoration.compact import encode_compact
+from semcomp.restoration.compact import CompactFile, encode_compact
 from semcomp.restoration.restore import restore
 from semcomp.restoration.restorer_file import TrainedRestorer, load_restorer
 
@@ -37,14 +42,17 @@ SHIFT = 3
 """Rows and columns that are cut off between the two."""
 COMPACT_BPP = (0.2, 0.4, 0.7)
 """Rates at which files for the restorer are compared with Pillow's."""
+JPEG2000_BPP = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Rates of the files of JPEG 2000."""
 SAVING, SECONDS = 20, 0.2
 """Goals: percent of bytes, and processor time of a photo of 768x512, which is 0.1 s on two threads."""
 ENDINGS = {*common.SUFFIXES, ".jpg", ".jpeg"}
 Pixels = NDArray[np.uint8]
+Distance = Callable[[Pixels, Pixels], float]
 
 
 def jpeg(pixels: Pixels, quality: int) -> bytes:
-    """Pillow's optimised file, 4:2:0."""
+    """Pillow's optimised file, 4:2:0; of grey pixels a grey one."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=quality, optimize=True, subsampling="4:2:0")
     return file.getvalue()
@@ -67,44 +75,72 @@ def cases(photo: Pixels, qualities: list[int]) -> Iterator[tuple[str, Pixels, by
     yield f"twice {first}, {second}", np.ascontiguousarray(photo[SHIFT:, SHIFT:]), jpeg(once, second)
 
 
-def measured(original: Pixels, data: bytes, restorer: TrainedRestorer) -> dict[str, Any]:
-    """PSNR and SSIM of a file as it is, deblocked and restored, and the processor time of restoring."""
+def cases_of_jpeg2000(photo: Pixels) -> Iterator[tuple[str, Pixels, bytes]]:
+    """(Name, original, file) at each of JPEG2000_BPP."""
+    for bpp in JPEG2000_BPP:
+        file = io.BytesIO()
+        rate = {"quality_mode": "rates", "quality_layers": [24 / bpp]}
+        Image.fromarray(photo).save(file, "JPEG2000", **dict(JPEG2000.options), **rate)
+        yield f"JPEG 2000, {bpp:g} bpp", photo, file.getvalue()
+
+
+def measured(original: Pixels, data: bytes, restorer: TrainedRestorer, lpips: Distance | None) -> dict[str, Any]:
+    """PSNR, SSIM and LPIPS of a file as it is, deblocked and restored, and the processor time of restoring."""
     shown = plain(data)
     start = time.process_time()
     restored = np.asarray(restore(data, weights=restorer))
     seconds = time.process_time() - start
-    pictures = {"jpeg": shown, "deblocked": deblocked(shown, read_jpeg(data)), "restored": restored}
+    pictures = {"jpeg": shown, "restored": restored}
+    if restorer.codec == "jpeg":
+        pictures["deblocked"] = deblocked(shown, read_jpeg(data))
     row: dict[str, Any] = {"bytes": len(data), "seconds": seconds}
     for name, pixels in pictures.items():
         row[f"{name}_psnr"] = psnr_db(original, pixels)
         three = [np.repeat(p[..., None], 3, 2) if p.ndim == 2 else p for p in (original, pixels)]
         row[f"{name}_ssim"] = ssim(three[0], three[1])
+        if lpips:
+            row[f"{name}_lpips"] = lpips(three[0], three[1])
     return row
 
 
 def compact_rows(photo: Pixels, restorer: TrainedRestorer) -> list[dict[str, float]]:
-    """Files for the restorer at several rates beside Pillow's files of equal PSNR and of equal bytes."""
-    rival = [(len(data), psnr_db(photo, plain(data))) for data in (jpeg(photo, quality) for quality in range(4, 96, 3))]
-    sizes, figures = np.log([size for size, _ in rival]), np.array([figure for _, figure in rival])
+    """Files for the restorer at several rates beside other encoders' files of equal PSNR and of equal bytes."""
+    rivals = [Rival(encoder, photo, restorer) for encoder in (JPEG, MozJpeg(), Jpegli()) if encoder.available]
     rows = []
     for bpp in COMPACT_BPP:
         wanted = int(bpp * photo.shape[0] * photo.shape[1] / 8)
-        if not sizes[0] <= np.log(wanted) <= sizes[-1]:
+        if not all(rival.sizes[0] <= np.log(wanted) <= rival.sizes[-1] for rival in rivals):
             continue
         made = encode_compact(from_array(photo), restorer, max_bytes=wanted)
-        same = float(np.interp(np.log(len(made.data)), sizes, figures))
-        needed = float(np.exp(np.interp(made.psnr_db, figures, sizes)))
-        rows.append(
-            {
-                "bpp": bpp,
-                "bytes": len(made.data),
-                "psnr": made.psnr_db,
-                "plain_psnr": made.plain_psnr_db,
-                "rival_psnr": same,
-                "saved": 100 * (1 - len(made.data) / needed),
-            }
-        )
+        row = {"bpp": bpp, "bytes": len(made.data), "psnr": made.psnr_db, "plain_psnr": made.plain_psnr_db}
+        for rival in rivals:
+            row |= rival.beside(made)
+        rows.append(row)
     return rows
+
+
+class Rival:
+    """One encoder's files of a photo, at every third quality: their sizes and what plain viewers and `restore` show."""
+
+    def __init__(self, encoder: Any, photo: Pixels, restorer: TrainedRestorer) -> None:
+        self.name = encoder.name
+        files = [encoder.encode(photo, quality) for quality in range(4, 96, 3)]
+        self.sizes = np.log([len(data) for data in files])
+        self.plain = np.array([psnr_db(photo, plain(data)) for data in files])
+        self.restored = np.array([psnr_db(photo, np.asarray(restore(data, weights=restorer))) for data in files])
+
+    def beside(self, made: CompactFile) -> dict[str, float]:
+        """PSNR of the encoder's file of equal bytes, plain and restored, and the bytes that `made` saves.
+
+        "saved" compares with the file whose PSNR in a plain viewer is what the restorer shows of `made`.
+        """
+        size = np.log(len(made.data))
+        needed = float(np.exp(np.interp(made.psnr_db, self.plain, self.sizes)))
+        return {
+            f"{self.name}_psnr": float(np.interp(size, self.sizes, self.plain)),
+            f"{self.name}_restored_psnr": float(np.interp(size, self.sizes, self.restored)),
+            f"{self.name}_saved": 100 * (1 - len(made.data) / needed),
+        }
 
 
 def means(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -114,19 +150,20 @@ def means(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 def table_of(results: dict[str, dict[str, float]], compact: dict[str, dict[str, float]], count: int) -> str:
     """The result as text."""
-    lines = [f"{count} photos", f"{'':<16}{'JPEG dB':>9}{'deblocked':>11}{'restored':>10}{'SSIM':>8}{'restored':>10}"]
+    lines = [f"{count} photos", f"{'':<20}{'plain dB':>9}{'deblocked':>11}{'restored':>10}{'SSIM':>8}{'restored':>10}"]
     for name, row in results.items():
-        gains = [row[f"{kind}_psnr"] - row["jpeg_psnr"] for kind in ("deblocked", "restored")]
+        gains = [row.get(f"{kind}_psnr", np.nan) - row["jpeg_psnr"] for kind in ("deblocked", "restored")]
         lines.append(
-            f"{name:<16}{row['jpeg_psnr']:>9.2f}{gains[0]:>+11.2f}{gains[1]:>+10.2f}"
+            f"{name:<20}{row['jpeg_psnr']:>9.2f}{gains[0]:>+11.2f}{gains[1]:>+10.2f}"
             f"{row['jpeg_ssim']:>8.4f}{row['restored_ssim'] - row['jpeg_ssim']:>+10.4f}"
+            + (f"   LPIPS {row['jpeg_lpips']:.4f}, restored {row['restored_lpips']:.4f}" if "jpeg_lpips" in row else "")
         )
-    if compact:
-        lines += ["", f"{'bpp':<8}{'restored dB':>12}{'plain dB':>10}{'Pillow dB':>11}{'saved':>9}"]
-    for name, row in compact.items():
-        lines.append(
-            f"{name:<8}{row['psnr']:>12.2f}{row['plain_psnr']:>10.2f}{row['rival_psnr']:>11.2f}{row['saved']:>7.1f} %"
-        )
+    for rate, row in compact.items():
+        lines += ["", f"{rate} bpp{'':<8}{'plain dB':>10}{'restored dB':>13}{'we save':>10}"]
+        lines.append(f"{'made for it':<16}{row['plain_psnr']:>10.2f}{row['psnr']:>13.2f}")
+        for name in (key.removesuffix("_saved") for key in row if key.endswith("_saved")):
+            figures = f"{row[f'{name}_psnr']:>10.2f}{row[f'{name}_restored_psnr']:>13.2f}{row[f'{name}_saved']:>8.1f} %"
+            lines.append(f"{name:<16}{figures}")
     return "\n".join(lines)
 
 
@@ -140,8 +177,8 @@ def checks_of(results: dict[str, dict[str, float]], compact: dict[str, dict[str,
     first = next(iter(results.values()))
     checks.append(at_most("processor time of restoring a photo", round(first["seconds"], 4), SECONDS, " s"))
     for name, row in compact.items():
-        checks.append(at_least(f"bytes saved at {name} bpp", round(row["saved"], 2), SAVING, " %"))
-        ahead = round(row["plain_psnr"] - row["rival_psnr"], 3)
+        checks.append(at_least(f"bytes saved at {name} bpp", round(row["jpeg_saved"], 2), SAVING, " %"))
+        ahead = round(row["plain_psnr"] - row["jpeg_psnr"], 3)
         checks.append(at_least(f"plain viewers at {name} bpp, ahead of Pillow", ahead, 0, " dB"))
     return checks
 
@@ -163,22 +200,30 @@ def main(arguments: list[str] | None = None) -> int:
     example = "python -m benchmarks.restore data/val/clic --weights runs/restore/restorer.safetensors"
     parser = common.make_parser("restore", __doc__ or "", example)
     parser.add_argument("photos", nargs="+", type=Path, help="photos, or folders of them")
-    parser.add_argument("--weights", default="restorer", metavar="FILE", help="weights of the restorer")
+    parser.add_argument("--weights", metavar="FILE", help="weights of the restorer (what comes with this version)")
+    parser.add_argument("--weights-jpeg2000", metavar="FILE", help="weights for JPEG 2000, which is left out otherwise")
     parser.add_argument("--qualities", default="10,20,30,40,90,95", metavar="A,B", help="qualities of Pillow's files")
     parser.add_argument("--limit", type=int, metavar="N", help="measure at most N photos, evenly spaced")
     parser.add_argument("--compact", type=int, default=0, metavar="N", help="encode N photos for the restorer too (0)")
+    parser.add_argument("--lpips", action="store_true", help="LPIPS too: AlexNet's weights must be on this machine")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch (default: 2)")
     options = parser.parse_args(arguments)
     import torch
 
     torch.set_num_threads(options.threads)
     restorer = load_restorer(options.weights)
+    restorer_2000 = load_restorer(options.weights_jpeg2000, codec="jpeg2000") if options.weights_jpeg2000 else None
+    lpips = load_lpips() if options.lpips else None
     names, photos = read_photos(options)
     qualities = [int(text) for text in options.qualities.split(",")]
     rows: dict[str, list[dict[str, Any]]] = {}
     for photo in common.progress(photos, total=len(photos), label="photos", options=options):
         for name, original, data in cases(photo, qualities):
-            rows.setdefault(name, []).append(measured(original, data, restorer))
+            rows.setdefault(name, []).append(measured(original, data, restorer, lpips))
+        if restorer_2000 is None:
+            continue
+        for name, original, data in cases_of_jpeg2000(photo):
+            rows.setdefault(name, []).append(measured(original, data, restorer_2000, lpips))
     made: dict[str, list[dict[str, float]]] = {}
     chosen = common.spread(photos, options.compact) if options.compact else []
     for photo in common.progress(chosen, total=len(chosen), label="compact", options=options):

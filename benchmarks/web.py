@@ -45,10 +45,10 @@ def node(*arguments: str | Path) -> str:
 
 
 class Browser:
-    """Jobs for Chromium, run at once, and what came of each."""
+    """Jobs for a browser, chromium or firefox, run at once, and what came of each."""
 
-    def __init__(self, graphs: Path, folder: Path) -> None:
-        self.graphs, self.folder, self.jobs = graphs, folder, list[dict[str, Any]]()
+    def __init__(self, graphs: Path, folder: Path, *, name: str = "chromium") -> None:
+        self.graphs, self.folder, self.name, self.jobs = graphs, folder, name, list[dict[str, Any]]()
 
     def add(self, name: str, **job: Any) -> str:
         self.jobs.append({**job, "save": name})
@@ -84,7 +84,7 @@ class Browser:
         """The result of examples/web/tests/drive.mjs; rows by name."""
         path = self.folder / "jobs.json"
         path.write_text(json.dumps(self.jobs), encoding="utf-8")
-        result = json.loads(node("tests/drive.mjs", self.graphs, path, self.folder))
+        result = json.loads(node("tests/drive.mjs", self.graphs, path, self.folder, self.name))
         names = [job["save"] for job in self.jobs]
         self.jobs = []
         return {**result, "rows": dict(zip(names, result["rows"], strict=True))}
@@ -94,7 +94,7 @@ class Browser:
 
 
 def differing(browser: Browser, name: str, symbols: Symbols) -> int:
-    """Elements of z, y and the table numbers that Chromium had otherwise."""
+    """Elements of z, y and the table numbers that the browser had otherwise."""
     count = 0
     for end, dtype, expected in (("z", "<i2", symbols.z), ("y", "<i2", symbols.y), ("index", "i1", symbols.index)):
         found = browser.saved(name, end, dtype)

@@ -1,6 +1,6 @@
 """Teach a head your own classes, from a folder with a subfolder of pictures for each, and use it.
 
-python examples/train_head.py FOLDER [MINUTES]
+python examples/train_head.py FOLDER [STEPS]
 """
 
 import sys
@@ -15,14 +15,18 @@ from heads.head_file import save_head
 from heads.training import OptimConfig
 
 
-def main(folder: str, minutes: float = 5.0, *, file: str = "my_head.safetensors") -> None:
+def main(folder: str, steps: int = 400, *, file: str = "my_head.safetensors") -> None:
     """Train, save, and classify the first picture of every class."""
     config = FitConfig(
-        name=Path(folder).name, task="classify", data=DataConfig(folder=folder), optim=OptimConfig(minutes=minutes)
+        name=Path(folder).name,
+        task="classify",
+        data=DataConfig(folder=folder),
+        optim=OptimConfig(steps=steps),
+        trunk="objects",  # its layers are the beginning: a few hundred pictures are too few for all of them
     )
-    if minutes < 0.1:  # a glimpse
+    if steps < 50:  # a glimpse
         config = replace(config, data=replace(config.data, side=64, copies=2))
-    head = fit(config)
+    head = fit(config, tell=print)
     save_head(head, Path(file))
     print(file, head.info.origin, sep="\n  ")
 
@@ -36,4 +40,4 @@ def main(folder: str, minutes: float = 5.0, *, file: str = "my_head.safetensors"
 if __name__ == "__main__":
     if not 2 <= len(sys.argv) <= 3:
         sys.exit(__doc__)
-    main(sys.argv[1], *map(float, sys.argv[2:]))
+    main(sys.argv[1], *map(int, sys.argv[2:]))

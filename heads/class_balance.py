@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,7 +60,7 @@ def class_weights(shown: NDArray[np.int64], power: float) -> Tensor:
     return torch.from_numpy(weights / (weights * share).sum()).float()
 
 
-def repeats(shown: NDArray[np.int64], rare: float) -> NDArray[np.float64]:
+def repeats(shown: NDArray[Any], rare: float) -> NDArray[np.float64]:
     """How often each crop of pixels (N, K) is seen in an epoch, mean 1, float64 (N,); a class counts from a hundredth
     of the crop on."""
     present = shown > np.maximum(1, shown.sum(1, keepdims=True)) / 100

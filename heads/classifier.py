@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from heads.layers import Block, pad_to, stem
+from heads.layers import Block, Context, pad_to, stem
 from semcomp.networks.blocks import Down
 
 
@@ -27,6 +27,8 @@ class ClassifierConfig:
     widths: tuple[int, ...] = (144, 256, 384)
     """Channels at 1/16, 1/32, 1/64."""
     blocks: tuple[int, ...] = (0, 2, 1)
+    context: int | None = None
+    """Number of blocks at 1/32 after which dilated convolutions look around, as in a segmenter; None for none."""
     dropout: float = 0.2
     rank: int | None = None
     """Channels in which the two matrices meet that unfold latents; None for one matrix."""
@@ -59,7 +61,10 @@ class ClassifierNetwork(nn.Module):
         for number, (width, blocks) in enumerate(zip(c.widths, c.blocks, strict=True)):
             if number:
                 self.downs.append(Down(c.widths[number - 1], width))
-            self.stages.append(nn.Sequential(*[Block(width) for _ in range(blocks)]))
+            layers: list[nn.Module] = [Block(width) for _ in range(blocks)]
+            if number == 1 and c.context is not None:
+                layers.insert(c.context, Context(width))
+            self.stages.append(nn.Sequential(*layers))
         self.norm = nn.BatchNorm2d(c.widths[-1])
         self.dropout = nn.Dropout(c.dropout)
         self.linear = nn.Linear(c.widths[-1], c.classes)
@@ -78,8 +83,22 @@ class ClassifierNetwork(nn.Module):
         Returns:
             The logits, and the features at 1/32 (B, C1, h/2, w/2) that they come from, which a teacher may guide.
         """
+        grids = self._grids(fine)
+        return self.linear(self.dropout(self.norm(grids[-1]).mean((2, 3)))), grids[0]
+
+    def last_layers(self) -> list[nn.Module]:
+        """List the layers that learn first after a start from a trunk."""
+        return [self.norm, self.linear]
+
+    def features(self, value: Tensor, quality: Tensor) -> Tensor:
+        """Compute what the last layer reads: (B, C)."""
+        features: Tensor = self.norm(self._grids(self.stem(value, quality))[-1]).mean((2, 3))
+        return features
+
+    def _grids(self, fine: Tensor) -> list[Tensor]:
+        """What the stages give at 1/32 and coarser."""
         value, grids = self.stages[0](fine), []
         for down, stage in zip(self.downs, self.stages[1:], strict=True):
             value = stage(down(pad_to(value, 2)))
             grids.append(value)
-        return self.linear(self.dropout(self.norm(value).mean((2, 3)))), grids[0]
+        return grids

@@ -136,6 +136,10 @@ class Dataset(ABC):
         DataError if a file is not a mask.
         """
 
+    def pixels(self, sample: Sample) -> NDArray[np.uint8]:
+        """Read what is seen of a sample: uint8 (H, W, 3)."""
+        return read_rgb(sample.image)
+
     @abstractmethod
     def truth(self, sample: Sample) -> Any:
         """The number of a picture's class, or its mask."""

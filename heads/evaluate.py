@@ -29,15 +29,16 @@ from tqdm import tqdm
 
 from heads.datasets import DataConfig, DataError, Dataset, Sample, read_rgb
 from heads.find_dataset import find_dataset
-from heads.head_file import NetworkClassifier, NetworkHead, NetworkSegmenter
+from heads.head_file import NetworkClassifier, NetworkHead, NetworkSegmenter, TrainedHead
 from heads.latent_cache import to_network
 from heads.layers import count
+from heads.score import Answer
 from semcomp.eval.codecs import Coder, evenly, find, installed
 from semcomp.eval.size import file_of_size
 from semcomp.semantics.head import Head, Labels, Segmentation, head_names, load_head
 from semcomp.semantics.results import VOID
 
-PixelNetwork = NetworkClassifier | NetworkSegmenter
+PixelNetwork = TrainedHead
 """A network that sees pixels, in the form of a head."""
 SEEK = 24
 """Pictures on which the quality of a rate is sought."""
@@ -73,12 +74,12 @@ def quality_for(codec: Any, pictures: Sequence[NDArray[np.uint8]], bpp: float) -
     return min((low, high), key=lambda quality: abs(rate(quality) - bpp))
 
 
-def answer_of(network: PixelNetwork, pixels: NDArray[np.uint8]) -> Labels | Segmentation:
+def answer_of(network: PixelNetwork, pixels: NDArray[np.uint8]) -> Answer:
     """Ask a network that sees pixels, uint8 (H, W, 3)."""
     value = to_network(pixels[None])
-    if isinstance(network, NetworkClassifier):
-        return network.read(value, 1)
-    return network.read(value, 1, height=pixels.shape[0], width=pixels.shape[1])
+    if isinstance(network, NetworkSegmenter):
+        return network.read(value, 1, height=pixels.shape[0], width=pixels.shape[1])
+    return network.read(value, 1)
 
 
 def measure(
@@ -134,7 +135,7 @@ def _from_latents(codec: Any, head: Head, data: bytes) -> Labels | Segmentation:
     return head(codec.latents(data))
 
 
-def _through(codec: Any, network: PixelNetwork, data: bytes) -> Labels | Segmentation:
+def _through(codec: Any, network: PixelNetwork, data: bytes) -> Answer:
     return answer_of(network, np.asarray(codec.decode(data)))
 
 

@@ -1,5 +1,6 @@
 """Finds what a head is trained on: the pictures, the classes, and which pictures are held out."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heads.datasets import SUFFIXES, ClassFolders, DataConfig, DataError, Dataset, ImagesAndMasks, Sample, pictures_in
+from heads.photos import Photos, find_photos
 from semcomp.errors import ImageError
 from semcomp.semantics.class_names import read_lines
 from semcomp.semantics.head import default_palette
@@ -15,7 +17,11 @@ from semcomp.semantics.results import VOID
 
 def find_dataset(task: str, config: DataConfig) -> Dataset:
     """List the pictures. DataError where a folder, a mask or a class is missing, or there is no such task."""
-    finders = {ClassFolders.task: _folders_of_classes, ImagesAndMasks.task: _images_and_masks}
+    finders: dict[str, Callable[[DataConfig], Dataset]] = {
+        ClassFolders.task: _folders_of_classes,
+        ImagesAndMasks.task: _images_and_masks,
+        Photos.task: find_photos,
+    }
     if task not in finders:
         raise DataError(f"there is no task {task}; choose one of {', '.join(finders)}")
     return finders[task](config)

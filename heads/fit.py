@@ -8,45 +8,43 @@ import argparse
 import json
 import platform
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
-from torch import Tensor
 
-from heads.datasets import DataError, Dataset
+from heads.confidence import NOT_NEEDED, calibrate, divide_scores, held_scores
+from heads.datasets import Dataset
 from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
-from heads.head_file import (
-    HeadInfo,
-    Network,
-    NetworkClassifier,
-    NetworkHead,
-    NetworkSegmenter,
-    build_head,
-    build_network,
-    read_head,
-    save_head,
-)
+from heads.head_file import TASKS, HeadInfo, Network, NetworkHead, TrainedHead, build_head, save_head
 from heads.latent_cache import Cache, default_folder, open_cache, whole_pictures
 from heads.layers import count
 from heads.probe import probe
-from heads.score import Score
-from heads.segmenter import SegmenterConfig
+from heads.start import TRUNK_STEPS, Start, begin, usual_trunk
 from heads.stem_unfolding import unfolding
 from heads.teachers.asked import guide_of, teachers_of
-from heads.training import learn
+from heads.training import USUAL_STEPS, learn
+from heads.validation import Held, HeldOut, validate
 from semcomp import config as configuration
 from semcomp.codec.codec import Codec, load
-from semcomp.errors import SemcompError
+from semcomp.errors import SemcompError, SemcompWarning
 
-TrainedHead = NetworkClassifier | NetworkSegmenter
+LENGTHS = ("optim.steps", "optim.epochs", "optim.minutes")
 
 
-def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None, quiet: bool = False) -> TrainedHead:
+def fit(
+    config: FitConfig,
+    *,
+    cache: Path | None = None,
+    log: Path | None = None,
+    quiet: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
+) -> TrainedHead:
     """Train a head. Ctrl-C ends the training early and keeps what was learned.
 
     Args:
@@ -54,35 +52,69 @@ def fit(config: FitConfig, *, cache: Path | None = None, log: Path | None = None
         cache: Folder of the encoded crops.
         log: File that gets a JSON line for every step, and one for the figures.
         quiet: Whether progress bars are left out.
+        tell: Hears a line before the pictures are encoded, and how well the head does on held-out pictures a few times.
 
     Returns:
         The head. Its origin tells how it was made and how well it does on held-out pictures.
 
     Raises:
         DataError: The data does not fit together (exit code 2).
-        ModelError: A codec or teacher is not there.
+        ModelError: A codec, teacher or trunk is not there, or the trunk is for another codec.
+
+    Warns:
+        SemcompWarning: The head is hardly better than chance, or gives nearly always one class.
     """
     torch.manual_seed(config.seed)
     codec = load(config.model)
     dataset = find_dataset(config.task, config.data)
+    network, start = begin(config, codec, dataset)
+    tell(_beginning(config, dataset))
     crops = _crops(config, codec, dataset, folder=cache or default_folder(), quiet=quiet)
     held = whole_pictures(codec, dataset, config.data, source=config.source, quiet=quiet)
-    network, start, further = _network(config, codec, dataset), None, ""
-    if config.start_from:
-        before = read_head(config.start_from)
-        _take_over(network, before, dataset, file=config.start_from)
-        start, further = before.network.stem, f"trained further from {Path(config.start_from).stem}: {before.origin}"
-    with unfolding(network.stem, codec, crops, start=start):
-        rows = learn(network, crops, config.optim, classes=len(dataset.classes), seed=config.seed, quiet=quiet)
-    info = _info(config, codec, dataset, network, further)
+    rows = _learned(network, start, crops, held, config, codec, dataset, quiet=quiet, tell=tell)
+    info = _info(config, codec, dataset, network, start.told)
+    calibration = calibrate(held_scores(build_head(info, network), held)) if dataset.classes else NOT_NEEDED
+    divide_scores(network, calibration.temperature)
+    info = replace(info, temperature=calibration.temperature)
     score = validate(build_head(info, network), held, dataset)
+    for doubt in score.doubts:
+        warnings.warn(doubt, SemcompWarning, stacklevel=2)
     seconds = round(rows[-1]["seconds"], 1)
     if log:
         figures = score.figures | {"steps": len(rows), "seconds": seconds, "train_loss": rows[-1]["loss"]}
+        figures |= {"temperature": calibration.temperature, "calibration_error": calibration.error}
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("".join(json.dumps(row) + "\n" for row in [*rows, figures]))
-    told = f"{seconds / 60:.1f} minutes; {score.figure} {score.percent} % on held-out pictures"
-    return build_head(replace(info, origin=f"{info.origin}; {told}"), network)
+    told = f"{seconds / 60:.1f} minutes; {score.figure} {score.percent} % on {len(held)} held-out pictures"
+    origin = "; ".join([info.origin, told, *([str(calibration)] if dataset.classes else []), *score.doubts])
+    return build_head(replace(info, origin=origin), network)
+
+
+def _learned(
+    network: Network,
+    start: Start,
+    crops: Cache,
+    held: Held,
+    config: FitConfig,
+    codec: Codec,
+    dataset: Dataset,
+    *,
+    quiet: bool,
+    tell: Callable[[str], None],
+) -> list[dict[str, float]]:
+    """Train the network; returns what is logged of each step."""
+    # The stem of a trunk has learned already, and learns on as the one matrix that it is.
+    with nullcontext() if start.is_trunk else unfolding(network.stem, codec, crops, start=start.stem):
+        return learn(
+            network,
+            crops,
+            config.optim,
+            classes=len(dataset.classes),
+            seed=config.seed,
+            quiet=quiet,
+            has_trunk=start.is_trunk,
+            on_mark=HeldOut(network, held, dataset, tell).mark,
+        )
 
 
 def _crops(config: FitConfig, codec: Codec, dataset: Dataset, *, folder: Path, quiet: bool) -> Cache:
@@ -104,37 +136,21 @@ def _crops(config: FitConfig, codec: Codec, dataset: Dataset, *, folder: Path, q
     return replace(crops, teacher=scores)
 
 
-def _take_over(network: Network, before: NetworkHead, dataset: Dataset, *, file: str) -> None:
-    """Begin with what a head has learned. Of a network that sees pixels where this does not: all but the stem's first
-    layer, and the layers at a quarter of the resolution where those are of another width.
-
-    DataError where the two do not fit together.
-    """
-    mine, theirs = network.config, before.network.config
-    if theirs.source == "pixels":
-        theirs = replace(theirs, source=mine.source, rank=mine.rank, companded=mine.companded)
-        if isinstance(mine, SegmenterConfig) and isinstance(theirs, SegmenterConfig) and mine.source == "latents":
-            theirs = replace(theirs, width4=mine.width4)
-    if before.classes != dataset.classes or theirs != mine:
-        raise DataError(f"{file} has other classes or sizes than this head; train from the beginning")
-    own, learned = network.state_dict(), before.network.state_dict()
-    kept = {name: value for name, value in learned.items() if name in own and value.shape == own[name].shape}
-    network.load_state_dict(own | kept)
-
-
-def _network(config: FitConfig, codec: Codec, dataset: Dataset) -> Network:
-    c = codec.release.config
-    source = "latents" if config.source == "latents" else "pixels"
-    return build_network(
-        replace(config.sizes, classes=len(dataset.classes), latents=c.latents, nodes=c.nodes, source=source)
+def _beginning(config: FitConfig, dataset: Dataset) -> str:
+    start = f"starts from the trunk of {config.trunk}" if config.trunk else "starts from random weights"
+    classes = f" of {len(dataset.classes)} classes" if dataset.classes else ""
+    return (
+        f"{len(dataset.train)} pictures{classes} and {len(dataset.val)} held out; "
+        f"{len(dataset.train) * config.data.copies} crops are encoded first; {start}"
     )
 
 
 def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, further: str) -> HeadInfo:
     size = count(network, source=network.config.source, latents=codec.release.config.latents)
+    data, sets = config.data, ", ".join(Path(one.folder).name for one in config.data.sets)
     origin = (
-        f"{len(dataset.train)} pictures of {config.data.folder or config.data.images}, {config.data.copies} crops of "
-        f"each; sees {config.source} of codec {codec.name} {codec.model_id.hex()}; {size['parameters_m']:.2f} M "
+        f"{len(dataset.train)} pictures of {sets or data.folder or data.images}, {data.copies} crops of each; "
+        f"sees {config.source} of codec {codec.name} {codec.model_id.hex()}; {size['parameters_m']:.2f} M "
         f"parameters, {size['kmac_per_px']:.2f} kMAC/px"
     )
     if further:
@@ -157,18 +173,6 @@ def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, f
     )
 
 
-def validate(head: TrainedHead, held: Sequence[tuple[Tensor, int, Any]], dataset: Dataset) -> Score:
-    """Score a head on pictures at the qualities that they were drawn at."""
-    score = dataset.new_score()
-    for value, quality, truth in held:
-        if isinstance(head, NetworkSegmenter):
-            height, width = truth.shape
-            score.add(head.read(value.float(), quality, height=height, width=width), truth)
-        else:
-            score.add(head.read(value.float(), quality), truth)
-    return score
-
-
 _EPILOG = """\
 examples:
   semcomp-fit-head --data my_photos/ --task classify -o my.safetensors      a folder per class
@@ -188,9 +192,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("config", nargs="?", type=Path, help="a YAML file; without one, --data says what to learn")
     parser.add_argument("--data", metavar="FOLDER", help="a folder per class, or images/ + masks/ + classes.txt")
-    parser.add_argument("--task", choices=("classify", "segment"), help="what to learn (guessed from the folder)")
+    parser.add_argument("--task", choices=tuple(TASKS), help="what to learn (guessed from the folder)")
     parser.add_argument("--void", type=int, metavar="N", help="number in masks that means: nothing is known (255)")
-    parser.add_argument("--minutes", type=float, metavar="M", help="time to train, encoding not counted (10)")
+    parser.add_argument("--trunk", metavar="NAME", help="head to start from, or none (things, else objects)")
+    parser.add_argument(
+        "--steps", type=int, metavar="N", help=f"batches to learn from ({TRUNK_STEPS}; {USUAL_STEPS} without a trunk)"
+    )
+    parser.add_argument("--minutes", type=float, metavar="M", help="time to train instead, encoding not counted")
     parser.add_argument("--model", metavar="NAME", help="codec: a name or a .safetensors path (base)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any value of the configuration"
@@ -207,10 +215,19 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     options = build_parser().parse_args(argv)
+    quiet, doubts = options.quiet or not sys.stderr.isatty(), list[str]()
+
+    def tell(line: str) -> None:
+        if not options.quiet:
+            print(line, file=sys.stderr, flush=True)
+
     try:
         config = _configure(options)
         output = options.output or Path(f"{config.name}.safetensors")
-        head = fit(config, cache=options.cache, log=options.log, quiet=options.quiet or not sys.stderr.isatty())
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always", SemcompWarning)
+            head = fit(config, cache=options.cache, log=options.log, quiet=quiet, tell=tell)
+        doubts += [str(entry.message) for entry in heard if issubclass(entry.category, SemcompWarning)]
         save_head(head, output)
         if options.card:
             options.card.write_text(card(head, config, output), encoding="utf-8")
@@ -228,7 +245,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "bytes": output.stat().st_size,
         "classes": list(head.classes),
         "origin": head.info.origin,
+        "warnings": doubts,
     }
+    for doubt in doubts:
+        print(f"semcomp-fit-head: warning: {doubt}", file=sys.stderr)
     if options.json:
         print(json.dumps(facts, ensure_ascii=False))
     elif not options.quiet:
@@ -259,8 +279,18 @@ def _configure(options: argparse.Namespace) -> FitConfig:
         changes.append(f"task={options.task}")
     if options.void is not None:
         changes.append(f"data.void={options.void}")
-    if options.minutes is not None:
-        changes += [f"optim.minutes={options.minutes}", "optim.epochs=null"]
+    if options.data and options.trunk is None:
+        options.trunk = usual_trunk(task, load(options.model or "base"))
+    if options.trunk and options.trunk != "none":
+        changes = [f"trunk={json.dumps(options.trunk)}", *changes]
+        if not any(change.partition("=")[0] in LENGTHS for change in changes):
+            changes.append(f"optim.steps={TRUNK_STEPS}")
+    elif options.trunk:
+        changes.append("trunk=null")
+    for name in ("minutes", "steps"):
+        if (value := getattr(options, name)) is not None:
+            changes += [f"{key}=null" for key in LENGTHS]
+            changes.append(f"optim.{name}={value}")
     if options.model:
         changes.append(f"model={json.dumps(options.model)}")
     return configuration.load(FitConfig, options.config, overrides=changes)

@@ -17,7 +17,7 @@ class FitConfig:
     name: str = "head"
     """Name of the head."""
     task: str = "classify"
-    """classify or segment."""
+    """classify, segment or embed."""
     model: str = "base"
     """The codec, by name or path."""
     source: str = "latents"
@@ -25,10 +25,15 @@ class FitConfig:
     data: DataConfig = field(default_factory=DataConfig)
     classify: ClassifierConfig = field(default_factory=ClassifierConfig)
     segment: SegmenterConfig = field(default_factory=SegmenterConfig)
+    embed: ClassifierConfig = field(default_factory=lambda: ClassifierConfig(classes=128))
+    """Sizes of a network that embeds; `classes` is the number of its values."""
     optim: OptimConfig = field(default_factory=OptimConfig)
     start_from: str | None = None
     """File of a head with the same sizes and classes, to train further; for a head on latents also of a network that
     sees pixels, whose filters and trunk it takes over."""
+    trunk: str | None = None
+    """Head whose layers are the beginning, all but the one that names classes: a name or a file. Its sizes are taken
+    too. The last layers learn first, then all (optim.last_first, optim.trunk_lr)."""
     teacher: str | None = None
     """File to distil from: a teacher (heads.teachers), or a head that was trained on originals."""
     features: str | None = None
@@ -45,6 +50,10 @@ class FitConfig:
             raise ValueError(f"task is one of {', '.join(TASKS)}, not {self.task!r}")
         if self.source not in SOURCES:
             raise ValueError(f"source is one of {', '.join(SOURCES)}, not {self.source!r}")
+        if self.trunk and (self.start_from or self.source != "latents"):
+            raise ValueError("trunk is for a head on latents that does not start from another file too")
+        if self.task == "embed" and (self.trunk or self.source != "latents"):
+            raise ValueError("a head that embeds reads latents and starts from random weights or from start_from")
         if self.probe and (self.sizes is not self.classify or not self.features or self.teacher):
             raise ValueError("probe is for a classifier that has features and no other teacher")
 

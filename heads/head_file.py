@@ -6,11 +6,13 @@ colours, and the entropy id of the codec whose latents it reads. When the head k
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -20,6 +22,8 @@ from heads.inference import for_inference
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from semcomp.config import build
 from semcomp.networks.precision import fast_pixels
+from semcomp.networks.threads import threads_for
+from semcomp.semantics.embedding import Embedding
 from semcomp.semantics.head import Classifier, Head, Labels, Palette, Segmentation, Segmenter
 from semcomp.semantics.limits import NO_LIMITS, Limits, read_limits, write_limits
 from semcomp.semantics.upsample import full_resolution
@@ -45,6 +49,8 @@ class HeadInfo:
     """Hex, names the codec."""
     origin: str = ""
     """Data, command and minutes, in words."""
+    temperature: float = 1.0
+    """What the scores were divided by when the head had learned. The weights hold it already."""
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -70,13 +76,21 @@ class NetworkHead(Head):
 
         The network is taken as it was at the first call on a device.
         """
+        return self._run(value, quality, lambda network, *given: network(*given))
+
+    @torch.inference_mode()
+    def features(self, latents: Latents) -> NDArray[np.float32]:
+        found = self._run(latents.y_hat, latents.quality, lambda network, *given: network.features(*given))
+        vector: NDArray[np.float32] = found[0].cpu().numpy()
+        return vector
+
+    def _run(self, value: Tensor, quality: int, ask: Callable[..., Tensor]) -> Tensor:
         device = value.device
         if device not in self._running:
             self._running[device] = for_inference(self.network, device)
         value = value.contiguous(memory_format=torch.channels_last)
-        with fast_pixels(device):
-            answer: Tensor = self._running[device](value, torch.tensor([quality], device=device)).float()
-        return answer
+        with fast_pixels(device), threads_for(value.shape[2] * value.shape[3]):
+            return ask(self._running[device], value, torch.tensor([quality], device=device)).float()
 
 
 class NetworkClassifier(NetworkHead, Classifier):
@@ -95,6 +109,8 @@ class NetworkClassifier(NetworkHead, Classifier):
 
 class NetworkSegmenter(NetworkHead, Segmenter):
     """A segmenter with a network."""
+
+    knows_confidence = True
 
     def __init__(self, info: HeadInfo, network: Network, limits: Limits = NO_LIMITS):
         super().__init__(info, network, limits)
@@ -116,19 +132,40 @@ class NetworkSegmenter(NetworkHead, Segmenter):
         )
 
 
+class NetworkEmbedder(NetworkHead):
+    """A head whose network gives embeddings, and nothing else."""
+
+    task = "embed"
+
+    def __call__(self, latents: Latents) -> Embedding:  # type: ignore[override]  # `load_head` gives no such head
+        """Embed an image. ModelError for latents of another codec."""
+        self.check(latents)
+        return self.read(latents.y_hat, latents.quality)
+
+    def features(self, latents: Latents) -> NDArray[np.float32]:
+        vector: NDArray[np.float32] = self.logits(latents.y_hat, latents.quality)[0].cpu().numpy()
+        return vector
+
+    def read(self, value: Tensor, quality: int) -> Embedding:
+        """Embed an image; `value` is what `logits` takes."""
+        return Embedding.of(self.logits(value, quality)[0].cpu().numpy(), head=self.name)
+
+
 @dataclass(frozen=True)
 class Task:
     """What belongs to a word for a task in files and configurations."""
 
     network: type[ClassifierNetwork] | type[SegmenterNetwork]
     sizes: type[ClassifierConfig] | type[SegmenterConfig]
-    head: type[NetworkClassifier] | type[NetworkSegmenter]
+    head: type[NetworkClassifier] | type[NetworkSegmenter] | type[NetworkEmbedder]
 
 
 TASKS = {
     "classify": Task(ClassifierNetwork, ClassifierConfig, NetworkClassifier),
     "segment": Task(SegmenterNetwork, SegmenterConfig, NetworkSegmenter),
+    "embed": Task(ClassifierNetwork, ClassifierConfig, NetworkEmbedder),
 }
+TrainedHead = NetworkClassifier | NetworkSegmenter | NetworkEmbedder
 
 
 def build_network(sizes: Sizes) -> Network:
@@ -136,7 +173,7 @@ def build_network(sizes: Sizes) -> Network:
     return ClassifierNetwork(sizes) if isinstance(sizes, ClassifierConfig) else SegmenterNetwork(sizes)
 
 
-def build_head(info: HeadInfo, network: Network, limits: Limits = NO_LIMITS) -> NetworkClassifier | NetworkSegmenter:
+def build_head(info: HeadInfo, network: Network, limits: Limits = NO_LIMITS) -> TrainedHead:
     """Make the head of a task from its network."""
     return TASKS[info.task].head(info, network, limits)
 
@@ -154,7 +191,7 @@ def save_head(head: NetworkHead, path: Path) -> None:
         write_limits(head.limits, path, head.classes)
 
 
-def read_head(path: str | Path) -> NetworkClassifier | NetworkSegmenter:
+def read_head(path: str | Path) -> TrainedHead:
     """Read the head of a file, with its limits. ModelError where it is damaged or has another version."""
     with stored(path, kind="head", form=FORMAT, again="train the head") as (metadata, state):
         values = json.loads(metadata["info"])

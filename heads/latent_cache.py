@@ -285,7 +285,7 @@ def whole_pictures(
 
     def one(entry: tuple[int, Sample]) -> tuple[Tensor, int, int | NDArray[np.uint8]]:
         number, sample = entry
-        quality, pixels = int(qualities[number]), read_rgb(sample.image)
+        quality, pixels = int(qualities[number]), dataset.pixels(sample)
         value = to_network(given(codec, pixels, quality=quality, source=source)[None])
         return value.half(), quality, dataset.truth(sample)
 

@@ -15,7 +15,7 @@ from heads.head_file import Network
 from heads.latent_cache import Cache, to_network
 from heads.segmenter import SegmenterNetwork
 from heads.warp import draw, warped
-from semcomp.networks.blocks import Pointwise
+from semcomp.networks.blocks import Pointwise, Up
 from semcomp.networks.precision import fast_pixels
 from semcomp.semantics.results import VOID
 
@@ -107,9 +107,11 @@ class Objective(ABC):
     def loss(self, chosen: NDArray[np.int64]) -> Tensor:
         """Compute the loss of some crops."""
         o = self.config
-        batch = self.augmented(read_batch(self.crops, chosen, draw(len(chosen), o.rescale, self.rng)))
+        moves = not isinstance(getattr(self.network.stem, "unfold", None), Up)
+        places = draw(len(chosen), o.rescale, self.rng) if moves else torch.eye(2, 3).repeat(len(chosen), 1, 1)
+        batch = self.augmented(read_batch(self.crops, chosen, places))
         with fast_pixels(batch.value.device):
-            fine = self.network.stem(batch.value, batch.quality, batch.places)
+            fine = self.network.stem(batch.value, batch.quality, *((batch.places,) if moves else ()))
             logits, grid = self.network.after_stem(fine)
             guided = None if self.guide is None else self.guide(grid)
         logits, guidance = logits.float(), torch.zeros(())
@@ -118,8 +120,12 @@ class Objective(ABC):
             guidance = o.guidance * F.mse_loss(guided.float(), warped(batch.features, batch.places))
         loss = self.error(logits, batch)
         if batch.teacher is not None:
-            loss = torch.lerp(loss, divergence(logits, batch.teacher, o.temperature), o.distil)
+            loss = self.distilled(loss, logits, batch.teacher)
         return loss + guidance
+
+    def distilled(self, loss: Tensor, logits: Tensor, teacher: Tensor) -> Tensor:
+        """Weigh the loss against what a teacher's scores ask for."""
+        return torch.lerp(loss, divergence(logits, teacher, self.config.temperature), self.config.distil)
 
     @abstractmethod
     def augmented(self, batch: Batch) -> Batch:
@@ -202,10 +208,13 @@ class SegmenterObjective(Objective):
 def objective_of(
     network: Network, crops: Cache, config: LossConfig, *, classes: int, rng: np.random.Generator
 ) -> Objective:
-    """Make the objective of a network, which knows its task by its type."""
+    """Make the objective of a network, which knows its task by its type. One without classes embeds."""
+    from heads.embed_objective import EmbedObjective
+
     if isinstance(network, ClassifierNetwork):
+        kind = ClassifierObjective if classes else EmbedObjective
         even = Balance(often=np.ones(len(crops)) if crops.often is None else crops.often / crops.often.mean())
-        return ClassifierObjective(network=network, crops=crops, config=config, rng=rng, balance=even)
+        return kind(network=network, crops=crops, config=config, rng=rng, balance=even)
     balance = balance_of(crops.target, classes=classes, rare=config.repeat, power=config.balance, often=crops.often)
     return SegmenterObjective(network=network, crops=crops, config=config, rng=rng, balance=balance)
 

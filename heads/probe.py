@@ -32,12 +32,12 @@ def probe(features: NDArray[Any], target: NDArray[Any], copies: int, classes: in
         if not bool(others.any()):  # fewer pictures than parts
             continue
         centre, spread = pooled[others].mean(0), pooled[others].std(0).nan_to_num(1).clamp_min(1e-3)
-        weight, bias = _fit((pooled[others] - centre) / spread, labels[others], classes)
+        weight, bias = logistic_regression((pooled[others] - centre) / spread, labels[others], classes)
         scores[~others] = F.linear((pooled[~others] - centre) / spread, weight, bias)
     return scores.half().numpy()
 
 
-def _fit(x: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+def logistic_regression(x: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     """Multinomial logistic regression by L-BFGS: weight (K, C), bias (K,)."""
     weight = torch.zeros(classes, x.shape[1], requires_grad=True)
     bias = torch.zeros(classes, requires_grad=True)

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from heads.command_line import run
 from heads.datasets import drawn_pictures, read_rgb
+from heads.teachers.deeplab import is_teacher, read_teacher
 from semcomp.errors import MissingExtraError, ModelError
 from semcomp.semantics.head import default_palette
 from semcomp.semantics.results import VOID
@@ -66,6 +67,21 @@ class Labeller:
         return numbers.reshape(height, width).astype(np.uint8)
 
 
+class TeacherLabeller:
+    """A teacher of our own, asked about a picture and its mirror image like the others."""
+
+    def __init__(self, path: str | Path):
+        self._teacher = read_teacher(path)
+
+    def label_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """uint8 (H, W, 3) -> uint8 (H, W): the class of picture and mirror image alike, or VOID."""
+        pictures = (pixels, np.ascontiguousarray(pixels[:, ::-1]))
+        straight, mirrored = (self._teacher.scores(picture, mirrored=False).argmax(0) for picture in pictures)
+        agreed = np.where(straight == mirrored[:, ::-1], straight, VOID).astype(np.uint8)
+        size = (pixels.shape[1], pixels.shape[0])
+        return np.asarray(Image.fromarray(agreed).resize(size, Image.Resampling.NEAREST))
+
+
 def label(
     folders: Sequence[Path],
     network: Path,
@@ -81,7 +97,7 @@ def label(
     Of each folder (with those below it) at most `limit` pictures, drawn at random, none whose name begins with one of
     `without`. DataError where a folder holds no picture.
     """
-    labeller = Labeller(network)
+    labeller = TeacherLabeller(network) if is_teacher(network) else Labeller(network)
     # All 256, because Pillow cuts the numbers to the bits that a shorter palette needs.
     colours = [channel for colour in default_palette(256) for channel in colour]
     chosen = [(folder, path) for folder in folders for path in drawn_pictures(folder, limit, without=tuple(without))]
@@ -119,7 +135,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Label pictures with a large segmentation network, to train a head on what it sees.",
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="pictures, here and below")
-    parser.add_argument("--network", type=Path, required=True, metavar="FILE", help="a segmenter as .tflite")
+    parser.add_argument(
+        "--network", type=Path, required=True, metavar="FILE", help="a .tflite, or a file of heads.teachers"
+    )
     parser.add_argument("--classes", type=Path, required=True, metavar="FILE", help="names of its classes, one a line")
     parser.add_argument("--without", nargs="*", default=[], metavar="PREFIX", help="leave out files named so")
     parser.add_argument("--limit", type=int, metavar="N", help="at most so many pictures of each folder")

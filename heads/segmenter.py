@@ -75,6 +75,16 @@ class SegmenterNetwork(nn.Module):
     def forward(self, value: Tensor, quality: Tensor) -> Tensor:
         return self.after_stem(self.stem(value, quality))[0]
 
+    def last_layers(self) -> list[nn.Module]:
+        """List the layers that learn first after a start from a trunk."""
+        return [self.after, self.norm, self.up4, self.depthwise, self.mix, self.logits]
+
+    def features(self, value: Tensor, quality: Tensor) -> Tensor:
+        """Compute the mean over the coarse grid: (B, C)."""
+        fine = self.before(self.stem(value, quality))
+        features: Tensor = self.coarse(self.down(pad_to(fine, 2))).mean((2, 3))
+        return features
+
     @property
     def grid_width(self) -> int:
         """Channels of the grid that `after_stem` returns."""

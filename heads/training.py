@@ -2,8 +2,9 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,27 +17,58 @@ from heads.head_file import Network
 from heads.latent_cache import Cache
 from heads.losses import LossConfig, Objective, objective_of
 
+USUAL_STEPS = 2000
+MARKS = (0.05, 0.15, 0.3, 0.5, 0.75)
+"""Shares of a training after which it is told how far it is."""
+
+
+class Mark(NamedTuple):
+    """How far a training is."""
+
+    progress: float
+    """Share that is done"""
+    step: int
+    loss: float
+    """Mean of the last 50 steps"""
+    seconds: float
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimConfig(LossConfig):
     """How a head learns: AdamW, warm-up, cosine."""
 
-    minutes: float | None = 10.0
-    """Length of the training, encoding not counted; or give epochs."""
+    steps: int | None = None
+    """Length of the training in batches; or give epochs or minutes. Where none is given it is USUAL_STEPS."""
     epochs: float | None = None
+    minutes: float | None = None
+    """Length in minutes, encoding not counted. The load of the machine then decides how much is learned."""
     batch: int = 32
     lr: float = 2e-3
+    trunk_lr: float = 0.1
+    """Factor of the learning rate of all layers but the last ones, after a start from a trunk."""
+    last_first: float = 0.3
+    """Share of the training in which the last layers learn alone, after a start from a trunk."""
     weight_decay: float = 0.05
     warmup_steps: int = 100
     clip: float = 1.0
 
     def __post_init__(self) -> None:
-        if (self.minutes is None) == (self.epochs is None):
-            raise ValueError("give the length of the training as either optim.minutes or optim.epochs")
+        if sum(value is not None for value in (self.steps, self.epochs, self.minutes)) > 1:
+            raise ValueError("give the length of the training as one of optim.steps, optim.epochs and optim.minutes")
+        if not 0 <= self.last_first <= 1:
+            raise ValueError(f"optim.last_first is a share from 0 to 1, not {self.last_first}")
 
 
 def learn(
-    network: Network, crops: Cache, o: OptimConfig, *, classes: int, seed: int, quiet: bool
+    network: Network,
+    crops: Cache,
+    o: OptimConfig,
+    *,
+    classes: int,
+    seed: int,
+    quiet: bool,
+    has_trunk: bool = False,
+    on_mark: Callable[[Mark], None] = lambda mark: None,
 ) -> list[dict[str, float]]:
     """Train a network in place. Ctrl-C ends the training early and keeps what was learned.
 
@@ -47,14 +79,16 @@ def learn(
         classes: Number of the classes.
         seed: Seed of the order of the crops, and of their changes.
         quiet: Whether the progress bar is left out.
+        has_trunk: Whether all layers but the last ones have learned before. The last ones then learn alone first.
+        on_mark: Hears how far the training is, a few times. It may run the network.
 
     Returns:
         What is logged of each step: its number, its loss, and the seconds since the beginning.
     """
-    network.train().requires_grad_(True).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.requires_grad_(True).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     rng = np.random.default_rng(seed)
     objective = objective_of(network, crops, o, classes=classes, rng=rng)
-    run = _Run(objective, o, rng)
+    run, marks = _Run(objective, o, rng, has_trunk=has_trunk), list(MARKS)
     form = "{percentage:5.1f}% {bar} {elapsed}<{remaining} {postfix}"
     bar = tqdm(total=100, unit="%", disable=quiet, leave=False, bar_format=form)
     try:
@@ -62,6 +96,9 @@ def learn(
             while run.progress < 1:
                 run.step()
                 bar.n = min(100.0, 100 * run.progress)
+                if marks and run.progress >= marks[0]:
+                    marks = [mark for mark in marks if mark > run.progress]
+                    on_mark(Mark(run.progress, len(run.rows), run.recent_loss(), run.rows[-1]["seconds"]))
                 if len(run.rows) % 10 == 0:
                     bar.set_postfix_str(f"step {len(run.rows)} loss {run.recent_loss():.3f}")
     except KeyboardInterrupt:
@@ -74,12 +111,17 @@ def learn(
 class _Run:
     """One training: what a step reads and changes."""
 
-    def __init__(self, objective: Objective, o: OptimConfig, rng: np.random.Generator):
+    def __init__(self, objective: Objective, o: OptimConfig, rng: np.random.Generator, *, has_trunk: bool):
         crops = len(objective.crops)
         self.objective, self.o, self.rng = objective, o, rng
-        self.optimizer = _optimizer(objective, o)
+        self.alone_until = o.last_first if has_trunk else 0.0
+        self.optimizer = _optimizer(objective, o, trunk_lr=o.trunk_lr if has_trunk else 1.0)
         self.batch = min(o.batch, crops)
-        self.steps = None if o.epochs is None else max(1, round(o.epochs * crops / self.batch))
+        self.steps = o.steps if o.minutes is None else None
+        if o.epochs is not None:
+            self.steps = max(1, round(o.epochs * crops / self.batch))
+        elif self.steps is None and o.minutes is None:
+            self.steps = USUAL_STEPS
         self.order = np.zeros(0, np.int64)
         """Crops that are still to be seen in this epoch."""
         self.rows: list[dict[str, float]] = []
@@ -92,7 +134,8 @@ class _Run:
         chosen = self._next_crops()
         rate = self._learning_rate()
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
+        self._choose_layers()
         loss = self.objective.loss(chosen)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.objective.network.parameters(), self.o.clip)
@@ -101,6 +144,13 @@ class _Run:
         seconds = time.monotonic() - self.began
         self.rows.append({"step": len(self.rows) + 1, "loss": round(loss.item(), 5), "seconds": round(seconds, 3)})
         self.progress = len(self.rows) / self.steps if self.steps else seconds / (60 * (self.o.minutes or 1))
+
+    def _choose_layers(self) -> None:
+        """Let the last layers learn alone at first, and then all; others keep even their means and variances."""
+        network, alone = self.objective.network, self.progress < self.alone_until
+        network.train(not alone).requires_grad_(not alone)
+        for layer in network.last_layers() if alone else ():
+            layer.train().requires_grad_(True)
 
     def recent_loss(self) -> float:
         """Mean loss of the last 50 steps."""
@@ -117,11 +167,12 @@ class _Run:
         return self.o.lr * (cosine * min(1.0, (len(self.rows) + 1) / self.o.warmup_steps))
 
 
-def _optimizer(objective: Objective, o: OptimConfig) -> torch.optim.Optimizer:
-    """AdamW. Biases and scales do not decay."""
-    parameters = objective.parameters()
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in parameters if p.ndim > 1]},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def _optimizer(objective: Objective, o: OptimConfig, *, trunk_lr: float) -> torch.optim.Optimizer:
+    """AdamW. Biases and scales do not decay, and layers before the last ones may learn more slowly."""
+    last = {id(p) for layer in objective.network.last_layers() for p in layer.parameters()}
+    groups: list[dict[str, Any]] = []
+    for is_last, factor in ((True, 1.0), (False, trunk_lr)):
+        chosen = [p for p in objective.parameters() if (id(p) in last) == is_last]
+        groups.append({"params": [p for p in chosen if p.ndim > 1], "factor": factor})
+        groups.append({"params": [p for p in chosen if p.ndim <= 1], "factor": factor, "weight_decay": 0.0})
     return torch.optim.AdamW(groups, lr=o.lr, weight_decay=o.weight_decay, fused=True)

@@ -10,7 +10,8 @@
     semcomp.thumb_image(code, 96)             # -> PIL.Image, at most 96 pixels a side
     semcomp.restore("photo.jpg")              # -> PIL.Image, a JPEG file without the marks of compression
 
-`import semcomp` imports nothing heavy: every name is resolved when it is first used.
+`import semcomp` imports nothing heavy: every name is resolved when it is first used. Where torch is not installed,
+`load` and `load_head` open exported graphs, on onnxruntime, and a codec has the same methods.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ _HOME = {
     "MissingExtraError": "semcomp.errors",
     "SemcompWarning": "semcomp.errors",
 }
+_STAND_INS = ("load", "Codec", "load_head", "restore")
+"""Names that semcomp.edge.stand_ins has too, for a client without torch."""
 
 __all__ = [  # at most 15; tests/test_public.py guards it
     "load",
@@ -82,7 +85,12 @@ def __getattr__(name: str) -> Any:
     """Import the module that holds a public name when the name is first asked for (PEP 562)."""
     if name not in _HOME:
         raise AttributeError(f"module 'semcomp' has no attribute {name!r}; public names: {', '.join(__all__)}")
-    value = getattr(import_module(_HOME[name]), name)
+    home = _HOME[name]
+    if name in _STAND_INS:
+        from semcomp.backend import has_library
+
+        home = home if has_library() else "semcomp.edge.stand_ins"
+    value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

@@ -16,6 +16,9 @@ A message says what happened, the value that was seen, and what to do next.
 
 from __future__ import annotations
 
+LIBRARY = "torch"
+"""Names the library itself where MissingExtraError asks for an extra: a client without torch does without it."""
+
 
 class SemcompError(Exception):
     """Base of all errors of this package; ``exit_code`` is what the command line ends with."""
@@ -47,12 +50,22 @@ class MissingExtraError(SemcompError, ImportError):
     """A feature needs an optional dependency; the message holds the exact ``pip install`` line."""
 
     def __init__(self, feature: str, extra: str) -> None:
-        """``feature`` opens the sentence ("Training needs ..."), ``extra`` names the pip extra."""
-        super().__init__(f"{feature} needs an optional dependency: pip install 'semcomp[{extra}]'")
+        """``feature`` opens the sentence ("Training needs ..."), ``extra`` names the pip extra, or is LIBRARY."""
+        if extra == LIBRARY:
+            super().__init__(f"{feature} needs the library on torch, which is not installed: pip install semcomp")
+        else:
+            super().__init__(f"{feature} needs an optional dependency: pip install '{_distribution()}[{extra}]'")
         self.feature, self.extra = feature, extra
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         return type(self), (self.feature, self.extra)  # survives the trip out of a worker process
+
+
+def _distribution() -> str:
+    """The wheel whose extras do not bring torch along where it is not wanted."""
+    from importlib.util import find_spec
+
+    return "semcomp" if find_spec("semcomp.codec") else "semcomp-edge"
 
 
 class FileError(SemcompError, OSError):

@@ -25,7 +25,7 @@ from semcomp.errors import FormatError
 from semcomp.imaging.exif import EXIF_PREFIX
 
 if TYPE_CHECKING:
-    from semcomp.codec.codec import Codec
+    from semcomp.pipeline.base_codec import BaseCodec
 
 FORMAT = "SEMC"
 EXTENSION = ".semc"
@@ -43,10 +43,10 @@ _RECORDS: dict[int, tuple[str, bytes]] = {
 
 
 @lru_cache(maxsize=1)
-def _codec() -> Codec:
-    from semcomp.codec.codec import load
+def _codec() -> BaseCodec[Any]:
+    from semcomp.backend import open_codec
 
-    return load()
+    return open_codec()
 
 
 class SemcImageFile(ImageFile.ImageFile):

@@ -49,7 +49,7 @@ def test_train_head_then_classify_folder(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(EXAMPLES / "train_head.py"))["main"](str(stripes), 0.05)
+    runpy.run_path(str(EXAMPLES / "train_head.py"))["main"](str(stripes), 20)
     printed = capsys.readouterr().out
     assert "my_head.safetensors" in printed and str(stripes / "along" / "00.png") in printed
     for number, path in enumerate(sorted(stripes.rglob("*.png"))):

@@ -161,7 +161,7 @@ def exit_codes_page() -> str:
     for kind in kinds:
         names.setdefault(kind.exit_code, []).append(f"`{kind.__name__}`")
     rows = [
-        (str(exit_codes.EXIT_OK), "Success.", ""),
+        (str(exit_codes.EXIT_OK), "Success. An image of which nothing is known is one.", ""),
         (str(exit_codes.EXIT_FAILED), "Some inputs failed; the others are done.", ", ".join(names.pop(1))),
         (str(exit_codes.EXIT_USAGE), "Wrong usage: the options contradict each other, or one is unknown.", ""),
         ("3", "A file is damaged, cut, or not a .semc file.", ", ".join(names.pop(3))),

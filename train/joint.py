@@ -27,9 +27,9 @@ from torch import Tensor, nn
 from heads.datasets import Dataset
 from heads.depthwise import quick_depthwise
 from heads.find_dataset import find_dataset
-from heads.fit import validate
 from heads.head_file import TASKS, HeadInfo, Network, NetworkHead, build_head, build_network
 from heads.latent_cache import whole_pictures
+from heads.validation import validate
 from semcomp import config as configuration
 from semcomp.codec.codec import Codec
 from semcomp.codec.release import Release, load_release, save_release

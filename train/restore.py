@@ -1,4 +1,4 @@
-"""Trains the restorer of JPEG files: python -m train.restore configs/restore.yaml
+"""Trains the restorer of JPEG or JPEG 2000 files: python -m train.restore configs/restore.yaml
 
 The loss is the mean of log(mean squared error) over crops, which is PSNR up to a factor: crops of all qualities count
 equally. The average of the weights is what is validated and released.
@@ -9,27 +9,32 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.jpeg.standard import CHROMA, LUMA, at_quality
-from semcomp.restoration.network import Restorer, RestorerConfig
+from semcomp.restoration.jpeg2000 import stored_of_pixels
+from semcomp.restoration.network import Restorer, RestorerConfig, StoredPlanes
 from semcomp.restoration.restorer_file import TrainedRestorer, save_restorer
 from train.checkpoint import load_state
 from train.command_line import begin, make_parser, say_where
 from train.log import Log
 from train.lossless import validation_crops
 from train.optim import OptimConfig, build_optimizers, keep_layout, moving_average, rate_factor, set_rates
-from train.restore_photos import Pairs, RestoreDataConfig, compress, decompress, shown
+from train.restore_photos import PAIRS, RestoreDataConfig, as_tensor, compress, decompress, shown, through_jpeg2000
 from train.trainer import BaseTrainer, averaged, clip_gradient
 
 QUALITIES = (10, 20, 30, 40, 75, 92)
 """Qualities of the validation, all 4:2:0."""
+RATES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Bits a pixel of the validation with JPEG 2000."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +71,7 @@ class RestoreTrainer(BaseTrainer):
         super().__init__(folder, steps=config.steps, save_minutes=config.save_minutes, quiet=quiet)
         torch.manual_seed(config.seed)
         self.config = config
-        self.pairs = Pairs(config.data, folder)
+        self.pairs = PAIRS[config.data.codec](config.data, folder)
         self.network = Restorer(config.network)
         self.network.narrow = config.bfloat16
         if config.start_from:
@@ -79,7 +84,7 @@ class RestoreTrainer(BaseTrainer):
         super().save()
         minutes = self.processor_seconds / 60
         origin = f"python -m train.restore, {self.step} steps, {minutes:.0f} minutes of one core"
-        released = TrainedRestorer(averaged(self.average, Restorer), origin=origin)
+        released = TrainedRestorer(averaged(self.average, Restorer), origin=origin, codec=self.config.data.codec)
         save_restorer(released, self.folder / "restorer.safetensors")
 
     def state(self) -> dict[str, Any]:
@@ -117,7 +122,7 @@ class RestoreTrainer(BaseTrainer):
             optimizer.step()
         self.average.update_parameters(self.network)
         with torch.no_grad():
-            before = mean_squares(decompress(stored), clean)
+            before = mean_squares(self.plain(stored), clean)
         self.step += 1
         self.processor_seconds += time.process_time() - began
         gain = 10 * (before.clamp(min=0.05) / errors.detach().clamp(min=0.05)).log10().mean()
@@ -132,18 +137,19 @@ class RestoreTrainer(BaseTrainer):
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Mean gain over a plain decoder in dB of RGB, for each of QUALITIES."""
+        """Mean gain over a plain decoder in dB of RGB, for each of QUALITIES or RATES."""
         network, gains = averaged(self.average, Restorer).eval(), {}
         crops = validation_crops(self.config.validation, every=self.config.validation_every)
-        clean = torch.from_numpy(np.stack(crops).transpose(0, 3, 1, 2).astype(np.float32))
-        for quality in QUALITIES:
-            table = np.stack([at_quality(base, quality) for base in (LUMA, CHROMA, CHROMA)])
-            tables = torch.from_numpy(table.astype(np.float32)).expand(len(crops), -1, -1)
-            stored = compress(clean, tables, (2, 2))
+        clean = as_tensor(crops)
+        for setting, stored in _validation_files(crops, clean, self.config.data.codec):
             errors = mean_squares(shown(network(stored)).round(), clean)
-            before = mean_squares(decompress(stored), clean)
-            gains[f"gain_{quality}"] = round(10 * (before / errors).log10().mean().item(), 3)
+            before = mean_squares(self.plain(stored), clean)
+            gains[f"gain_{setting:g}"] = round(10 * (before / errors).log10().mean().item(), 3)
         return gains
+
+    def plain(self, stored: StoredPlanes) -> Tensor:
+        """What a plain decoder shows."""
+        return decompress(stored, whole_planes=self.config.data.codec == "jpeg")
 
     def after_step(self, log: Log) -> None:
         due = self.step - self.validated >= self.config.validation_steps or self.progress >= 1
@@ -154,6 +160,22 @@ class RestoreTrainer(BaseTrainer):
             log.file.flush()
             if not self.quiet:
                 print(row, file=sys.stderr)
+
+
+def _validation_files(
+    crops: Sequence[NDArray[np.uint8]], clean: Tensor, codec: str
+) -> Iterator[tuple[float, StoredPlanes]]:
+    """What the files of crops tell, at each setting."""
+    if codec == "jpeg2000":
+        for rate in RATES:
+            files = [through_jpeg2000(crop, float(np.log(rate))) for crop in crops]
+            bpp = torch.tensor([bpp for _, bpp in files])
+            yield rate, stored_of_pixels(as_tensor([pixels for pixels, _ in files]), bpp)
+        return
+    for quality in QUALITIES:
+        table = np.stack([at_quality(base, quality) for base in (LUMA, CHROMA, CHROMA)])
+        tables = torch.from_numpy(table.astype(np.float32)).expand(len(crops), -1, -1)
+        yield quality, compress(clean, tables, (2, 2))
 
 
 def mean_squares(pixels: Tensor, clean: Tensor) -> Tensor:

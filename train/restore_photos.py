@@ -1,19 +1,25 @@
-"""Pairs that the restorer learns from: crops of clean photos, and what a JPEG file of them would hold.
+"""Pairs that the restorer learns from: crops of clean photos, and what a file of them would hold.
 
-Entropy coding loses nothing, so no file is written: the crops are transformed and quantised in torch.
+Entropy coding of JPEG loses nothing, so no file is written: the crops are transformed and quantised in torch. Files of
+JPEG 2000 are written and read by Pillow.
 """
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
+from semcomp.imaging.jpeg2000 import coded_bytes
 from semcomp.jpeg.standard import CHROMA, LUMA, at_quality
+from semcomp.restoration.jpeg2000 import stored_of_pixels
 from semcomp.restoration.network import StoredPlanes
 from semcomp.restoration.transform import enlarge, forward_dct, inverse_dct, planes_to_rgb, rgb_to_planes, shrink
 from train.lossless_photos import load_pool
@@ -42,10 +48,14 @@ class RestoreDataConfig:
     """Side of a crop, a multiple of 16."""
     batch: int = 8
     """Crops a step."""
+    codec: str = "jpeg"
+    """"jpeg" or "jpeg2000"."""
 
     def __post_init__(self) -> None:
         if self.crop < 32 or self.crop % 16:
             raise ValueError(f"data.crop must be a multiple of 16 of at least 32, not {self.crop}")
+        if self.codec not in PAIRS:
+            raise ValueError(f"data.codec must be {' or '.join(PAIRS)}, not {self.codec!r}")
 
 
 def draw_quality(rng: np.random.Generator) -> float:
@@ -90,12 +100,15 @@ def compress(rgb: Tensor, tables: Tensor, factors: tuple[int, int], *, grey: boo
     )
 
 
-def decompress(stored: StoredPlanes) -> Tensor:
-    """Pixels as a plain decoder shows them: (B, 3, H, W), whole numbers 0..255; of grey pictures luma, (B, 1, H, W)."""
+def decompress(stored: StoredPlanes, *, whole_planes: bool = True) -> Tensor:
+    """Pixels as a plain decoder shows them: (B, 3, H, W), whole numbers 0..255; of grey pictures luma, (B, 1, H, W).
+
+    A decoder of JPEG rounds the planes before it makes RGB of them.
+    """
     planes = [inverse_dct(stored.coefficients[0])]
     planes += [enlarge(inverse_dct(c).round(), stored.factors) for c in stored.coefficients[1:]]
-    stacked = torch.stack(planes, 1).round()
-    return shown(stacked).round()
+    stacked = torch.stack(planes, 1)
+    return shown(stacked.round() if whole_planes else stacked).round()
 
 
 def shown(planes: Tensor) -> Tensor:
@@ -106,20 +119,19 @@ def shown(planes: Tensor) -> Tensor:
 class Pairs:
     """An endless row of batches."""
 
+    margin = 16
+    """Pixels that are drawn beside a crop, on two sides together."""
+
     def __init__(self, config: RestoreDataConfig, folder: Path):
         self.config = config
-        side = config.crop + 16
+        side = config.crop + self.margin
         self.exact = load_pool(config.exact, smallest=side, shrink=False, cache=folder / "exact")
         self.compressed = load_pool(config.compressed, smallest=side, shrink=True, cache=folder / "compressed")
 
     def batch(self, seed: int) -> tuple[StoredPlanes, Tensor]:
         """What the files tell, and the pixels before them: RGB (B, 3, crop, crop) or luma (B, 1, crop, crop)."""
         config, rng = self.config, np.random.default_rng(seed)
-        crops = []
-        for _ in range(config.batch):
-            pool = self.exact if rng.random() < config.exact_share else self.compressed
-            crops.append(pool.crop(config.crop + 16, rng).transpose(2, 0, 1))
-        rgb = torch.from_numpy(np.stack(crops).astype(np.float32))
+        rgb = as_tensor([self._drawn(rng) for _ in range(config.batch)])
         grey = bool(rng.random() < config.grey)
         top, left = rng.integers(0, 17, 2)
         inner = (..., slice(top, top + config.crop), slice(left, left + config.crop))
@@ -129,6 +141,11 @@ class Pairs:
         stored = compress(rgb[inner], self._tables(rng), _draw_factors(rng), grey=grey)
         return stored, rgb_to_planes(clean)[:, :1] + 128 if grey else clean
 
+    def _drawn(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Draw a crop with its margin, uint8 (side, side, 3)."""
+        pool = self.exact if rng.random() < self.config.exact_share else self.compressed
+        return pool.crop(self.config.crop + self.margin, rng)
+
     def _tables(self, rng: np.random.Generator) -> Tensor:
         tables = [draw_tables(rng, draw_quality(rng), self.config.own_tables) for _ in range(self.config.batch)]
         return torch.from_numpy(np.stack(tables).astype(np.float32))
@@ -136,3 +153,47 @@ class Pairs:
 
 def _draw_factors(rng: np.random.Generator) -> tuple[int, int]:
     return SUBSAMPLINGS[int(rng.choice(len(SUBSAMPLINGS), p=[share for _, share in SUBSAMPLINGS]))][0]
+
+
+class Jpeg2000Pairs(Pairs):
+    """Batches of JPEG 2000, each crop a file of its own."""
+
+    margin = 0
+
+    def batch(self, seed: int) -> tuple[StoredPlanes, Tensor]:
+        rng = np.random.default_rng(seed)
+        grey = bool(rng.random() < self.config.grey)
+        photos = [self._drawn(rng) for _ in range(self.config.batch)]
+        files = [through_jpeg2000(photo, rng.uniform(*np.log(JPEG2000_RATES))) for photo in photos]
+        decoded, clean = as_tensor([pixels for pixels, _ in files]), as_tensor(photos)
+        if grey:  # a colour file whose luma is taken has nearly the errors of a grey one
+            decoded, clean = (rgb_to_planes(x)[:, :1] + 128 for x in (decoded, clean))
+        return stored_of_pixels(decoded, torch.tensor([bpp for _, bpp in files])), clean
+
+
+JPEG2000_RATES = (0.06, 5.0)
+"""Least and most bits a pixel that are drawn, uniformly in their logarithm."""
+
+
+def through_jpeg2000(photo: NDArray[np.uint8], log_bpp: float) -> tuple[NDArray[np.uint8], float]:
+    """What a viewer shows of a photo as irreversible JPEG 2000, and its bits a pixel without headers.
+
+    Args:
+        photo: uint8 (H, W, 3).
+        log_bpp: Natural logarithm of the wanted rate.
+    """
+    file = io.BytesIO()
+    rate = {"quality_mode": "rates", "quality_layers": [24 / float(np.exp(log_bpp))]}
+    Image.fromarray(photo).save(file, "JPEG2000", irreversible=True, mct=1, no_jp2=True, **rate)
+    with Image.open(file) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    return pixels, 8 * coded_bytes(file.getvalue(), 0) / (photo.shape[0] * photo.shape[1])
+
+
+PAIRS: dict[str, type[Pairs]] = {"jpeg": Pairs, "jpeg2000": Jpeg2000Pairs}
+"""Maps a codec to the batches of its files."""
+
+
+def as_tensor(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """Pictures of one size as float32 (B, 3, H, W), whole numbers 0..255."""
+    return torch.from_numpy(np.stack(pictures).transpose(0, 3, 1, 2).astype(np.float32))

@@ -1,37 +1,32 @@
-// `node build.mjs`: everything that a static server needs, in dist/; with --core alone what the tests in node import.
-import { cp, mkdir, rm } from "node:fs/promises";
-import { existsSync } from "node:fs";
+// `node build.mjs`: the package, and the page that uses it, as everything that a static server needs in dist/.
+// `--core` alone makes what the tests in node import.
+import { execFileSync } from "node:child_process";
+import { cp, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, "dist");
-const runtime = join(here, "node_modules/onnxruntime-web/dist");
-const common = {
-  absWorkingDir: here, bundle: true, format: "esm", target: "es2022", legalComments: "none", logLevel: "warning",
-};
+const semcomp = join(here, "packages/semcomp");
 
-await build({
-  ...common, entryPoints: { core: "src/core/index.ts" }, outdir: join(here, "build"), platform: "node",
-  outExtension: { ".js": ".mjs" },
-});
+execFileSync(process.execPath, [join(semcomp, "build.mjs"), ...process.argv.slice(2)], { stdio: "inherit" });
 if (!process.argv.includes("--core")) {
   await rm(dist, { recursive: true, force: true });
-  await mkdir(join(dist, "ort"), { recursive: true });
-  const entryPoints = { worker: "src/core/worker.ts", api: "src/api.ts", thumb: "src/thumb.ts" };
-  if (existsSync(join(here, "src/page/main.ts"))) entryPoints.page = "src/page/main.ts";
+  await mkdir(dist, { recursive: true });
   await build({
-    ...common, entryPoints, outdir: dist, minify: true, sourcemap: true, platform: "browser",
-    conditions: ["onnxruntime-web-use-extern-wasm"], // its glue is a file of its own, which threads load too
+    absWorkingDir: here, bundle: true, format: "esm", target: "es2022", legalComments: "none", logLevel: "warning",
+    entryPoints: { page: "demo/src/main.ts" }, outdir: dist, minify: true, sourcemap: true, platform: "browser",
+    plugins: [{
+      name: "the package as it is published",
+      setup: (page) => page.onResolve({ filter: /^semcomp$/ }, () => ({ path: "./semcomp/index.js", external: true })),
+    }],
   });
-  for (const name of ["index.html", "styles.css"]) {
-    if (existsSync(join(here, name))) await cp(join(here, name), join(dist, name));
-  }
-  await cp(join(here, "../../semcomp/weights/thumbs.safetensors"), join(dist, "thumbs.safetensors"));
+  await cp(join(semcomp, "dist"), join(dist, "semcomp"), { recursive: true, filter: (name) => !name.endsWith("types") });
+  for (const name of ["index.html", "styles.css", "offline.js"]) await cp(join(here, "demo", name), join(dist, name));
   await cp(join(here, "../photo.png"), join(dist, "photo.png")); // the sample that the page offers
-  for (const end of ["mjs", "wasm"]) {
-    const name = `ort-wasm-simd-threaded.${end}`;
-    await cp(join(runtime, name), join(dist, "ort", name));
-  }
+  const code = (await readdir(join(dist, "semcomp"))).filter((name) => /^(index|worker|shared-[^.]*)\.js$/.test(name));
+  const parts = [...code, "ort/ort-wasm-simd-threaded.mjs", "ort/ort-wasm-simd-threaded.wasm", "thumbs.safetensors"];
+  const files = ["./", "page.js", "styles.css", "photo.png", ...parts.map((name) => `semcomp/${name}`)];
+  await writeFile(join(dist, "files.json"), `${JSON.stringify(files)}\n`); // what offline.js keeps
 }

@@ -43,7 +43,7 @@ def teachers_of(dataset: Dataset, *, teacher: str | None, features: str | None, 
     """
     found = {}
     if teacher == EFFICIENTNET:
-        found["teacher"] = _names(dataset)
+        found["teacher"] = _features() if dataset.task == "embed" else _names(dataset)
     elif teacher:
         found["teacher"] = _segmenter(teacher, dataset) if is_teacher(teacher) else _head(teacher, dataset)
     if features == EFFICIENTNET:
@@ -83,6 +83,18 @@ def _names(dataset: Dataset) -> Teacher:
         return scores[0].half().numpy()
 
     return Teacher(scores, _digest(published_weights()))
+
+
+def _features() -> Teacher:
+    network = Names()
+
+    @torch.inference_mode()
+    def features(crop: NDArray[np.uint8]) -> NDArray[np.float16]:
+        with fast_pixels(torch.device("cpu")):
+            found = network.features(_enlarged(crop))
+        return found[0].half().numpy()
+
+    return Teacher(features, f"{_digest(published_weights())}-features")
 
 
 def _enlarged(crop: NDArray[np.uint8]) -> Tensor:

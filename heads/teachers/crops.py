@@ -1,6 +1,10 @@
 """Crops of pictures and masks for a teacher: cut, scaled, mirrored and recoloured differently at every step."""
 
+import hashlib
+import json
+import zipfile
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,9 +32,21 @@ class Crops:
 class CropSource:
     """Draws crops of a data set without end. The order, and what is cut, follow from the seed and the step alone."""
 
-    def __init__(self, dataset: Dataset, config: DataConfig, *, batch: int, rare: float, seed: int):
+    def __init__(
+        self, dataset: Dataset, config: DataConfig, *, batch: int, rare: float, seed: int, counts: Path | None = None
+    ):
+        """Count the classes.
+
+        Args:
+            dataset: Pictures and masks.
+            config: How they are cut.
+            batch: Crops of a step.
+            rare: Share of the pictures below which a class is rare, as in `repeats`.
+            seed: Seed of the order and of the crops.
+            counts: File that keeps the pixels of each class, so that a training that is resumed reads no mask first.
+        """
         self.dataset, self.config, self.batch, self.seed = dataset, replace(config, copies=1), batch, seed
-        self.often = _often(dataset, rare)
+        self.often = _often(dataset, rare, counts)
         self.steps_an_epoch = max(1, round(self.often.sum() / batch))
 
     def crops(self, step: int) -> Crops:
@@ -53,12 +69,38 @@ class CropSource:
         return pixels, mask
 
 
-def _often(dataset: Dataset, rare: float) -> NDArray[np.float64]:
+def _often(dataset: Dataset, rare: float, counts: Path | None) -> NDArray[np.float64]:
     """How often each picture is seen: as its set says, and more often where it shows a rare class; mean 1."""
-    shown = np.array([_pixels_of(dataset, sample) for sample in dataset.train])
+    shown = _counted(dataset, counts)
     often: NDArray[np.float64] = repeats(shown, rare) * np.array([sample.often for sample in dataset.train])
     relative: NDArray[np.float64] = often / often.mean()
     return relative
+
+
+def _counted(dataset: Dataset, file: Path | None) -> NDArray[np.float64]:
+    """Pixels of each class in every eighth row and column of each mask, (N, K): read where they were counted before."""
+    key = hashlib.sha256(json.dumps([dataset.classes, *_states(dataset)]).encode()).hexdigest()
+    if file is not None and file.is_file():
+        try:
+            with np.load(file) as kept:
+                if str(kept["key"]) == key:
+                    shown: NDArray[np.float64] = kept["shown"]
+                    return shown
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            pass  # a damaged file is written again
+    shown = np.array([_pixels_of(dataset, sample) for sample in dataset.train])
+    if file is not None:
+        temporary = file.with_suffix(".part")
+        with temporary.open("wb") as stream:
+            np.savez(stream, key=key, shown=shown)
+        temporary.replace(file)
+    return shown
+
+
+def _states(dataset: Dataset) -> list[list[Any]]:
+    """Path, size and time of every mask."""
+    stats = [(sample.target, Path(str(sample.target)).stat()) for sample in dataset.train]
+    return [[str(path), found.st_size, found.st_mtime_ns] for path, found in stats]
 
 
 def _pixels_of(dataset: Dataset, sample: Any) -> NDArray[np.float64]:

@@ -60,7 +60,9 @@ class TeacherConfig:
 class Training:
     """A training: its networks, optimizer and step."""
 
-    def __init__(self, config: TeacherConfig, dataset: Dataset, *, weights: Path | None = None):
+    def __init__(
+        self, config: TeacherConfig, dataset: Dataset, *, weights: Path | None = None, counts: Path | None = None
+    ):
         torch.manual_seed(config.seed)
         self.config, self.dataset = config, dataset
         self.network = DeepLab(len(dataset.classes))
@@ -69,7 +71,9 @@ class Training:
         self.average.load_state_dict(self.network.state_dict())
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = _optimizer(self.network, config)
-        self.source = CropSource(dataset, config.data, batch=config.batch, rare=config.rare, seed=config.seed)
+        self.source = CropSource(
+            dataset, config.data, batch=config.batch, rare=config.rare, seed=config.seed, counts=counts
+        )
         self.step = 0
 
     def learn(self) -> float:
@@ -192,9 +196,9 @@ def train(config: TeacherConfig, folder: Path, *, resume: bool, weights: Path | 
         ModelError: There is no state to go on from, or it does not fit.
     """
     dataset = find_dataset("segment", config.data)
-    run = Training(config, dataset, weights=weights)
-    state, output = folder / "state.pt", folder / f"{config.name}.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
+    run = Training(config, dataset, weights=weights, counts=folder / "counts.npz")
+    state, output = folder / "state.pt", folder / f"{config.name}.safetensors"
     if resume:
         run.load(state)
     saved = time.monotonic()

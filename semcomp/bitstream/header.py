@@ -36,6 +36,7 @@ class ChunkKind(IntEnum):
     PADDING = 11
     LOSSLESS = 12
     PREVIEW = 16
+    EMBEDDING = 17
 
 
 REQUIRED_KINDS = frozenset(

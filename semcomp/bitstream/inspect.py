@@ -77,6 +77,8 @@ class Info:
     """Cell size, classes and source of the stored label map."""
     synthesised: Origin | None
     """What of the decoded picture is real and what is synthesised. None where all of it is real."""
+    embedding: str | None
+    """Name of what made the stored embedding. None where there is none."""
     preview: str | None
     """The stored thumbnail as text for `semcomp.thumb_image`. None where there is none."""
     lossless: LosslessNote | None
@@ -137,6 +139,7 @@ def info(source: SemcSource, *, max_pixels: int = MAX_PIXELS) -> Info:
         labels_are_areas=areas,
         label_map=_read(container, ChunkKind.LABEL_MAP, _label_map_head, lost),
         synthesised=_origin(container),
+        embedding=_read(container, ChunkKind.EMBEDDING, _embedding_source, lost),
         preview=_read(container, ChunkKind.PREVIEW, _preview_text, lost),
         lossless=_read(container, ChunkKind.LOSSLESS, _lossless_note, lost),
         lost=tuple(lost),
@@ -177,6 +180,13 @@ def _label_map_head(body: bytes) -> LabelMapHead:
     from semcomp.bitstream.label_map_header import read_head
 
     return read_head(body)
+
+
+def _embedding_source(body: bytes) -> str:
+    from semcomp.bitstream.fields import check_version, unpack_string
+
+    check_version(body, 1, "the embedding")
+    return unpack_string(body, offset=1)[0]
 
 
 def _lossless_note(body: bytes) -> LosslessNote:

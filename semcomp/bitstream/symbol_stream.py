@@ -257,3 +257,19 @@ def _pop_escapes(stack: Stack, bounds: NDArray[Any]) -> NDArray[Any]:
 def _used(digits: NDArray[Any]) -> NDArray[Any]:
     """bool (E, 16): true in the first d places of each line, where d is the number of digits of the escape."""
     return np.arange(_MAX_DIGITS) < digits[:, None]
+
+
+def check_coder(tables: Tables) -> tuple[str, bool, str]:
+    """Compare the coder with its pure Python twin, for `semcomp doctor`. Returns (name, passed, detail)."""
+    rng = np.random.default_rng(0)
+    index = rng.integers(-1, len(tables), 4000)
+    symbols = np.round(rng.laplace(scale=2, size=4000)).astype(np.int32)
+    latent = (symbols, index, tables)
+    plain = encode_symbols([latent], plain=True)
+    read = SymbolReader(plain, plain=True).read(index, tables)
+    passed = bool(np.array_equal(read, np.where(index < 0, 0, symbols)))
+    if not HAS_CONSTRICTION:
+        return "coder", passed, "pure Python only"
+    passed = passed and encode_symbols([latent]) == plain
+    passed = passed and bool(np.array_equal(SymbolReader(plain).read(index, tables), read))
+    return "coder", passed, "constriction and pure Python, equal bytes"

@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 
 SEMANTICS = ("labels", "map")
+"""Kinds of semantics that `encode --semantics` stores unless told otherwise."""
+EVERY_SEMANTICS = (*SEMANTICS, "embed")
 """Kinds of semantics that `encode --semantics` can store."""
 
 
@@ -32,6 +34,17 @@ def positive_number(text: str) -> float:
         value = 0.0
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} must be a number above 0")
+    return value
+
+
+def probability(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number from 0 to 1")
     return value
 
 
@@ -66,10 +79,10 @@ def tag(text: str) -> tuple[str, float]:
 
 
 def semantics_kinds(text: str) -> tuple[str, ...]:
-    """Parse "labels", "map" or "labels,map"."""
+    """Parse "labels", "map" and "embed", with commas between them."""
     kinds = tuple(text.split(","))
-    if not set(kinds) <= set(SEMANTICS):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a kind of semantics: give labels, map, or labels,map")
+    if not set(kinds) <= set(EVERY_SEMANTICS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a kind of semantics: give labels, map, embed, or labels,map")
     return kinds
 
 

@@ -12,16 +12,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from semcomp.backend import has_library, open_codec
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
 from semcomp.cli.failures import explain, in_flags
 from semcomp.cli.paths import STREAM, Job, JobPlan
-from semcomp.cli.terminal import is_stdout_closed, json_line, printable
+from semcomp.cli.terminal import is_stdout_closed, json_line, printable, progress_bar
 from semcomp.errors import SemcompWarning
 from semcomp.storage.urls import is_url
 from semcomp.workers import remove_temporaries, share_of_threads, signals_blocked, worker_pool
 
 if TYPE_CHECKING:
-    from semcomp.codec.codec import Codec
+    from semcomp.edge.client import EdgeCodec
+    from semcomp.pipeline.base_codec import BaseCodec
 
 Record = dict[str, Any]
 Records = Generator[Record, None, None]
@@ -31,20 +33,30 @@ Prepare = Callable[[Job, Namespace], Any]
 
 
 @lru_cache(maxsize=1)
-def get_codec(model: str, device: str | None, threads: int | None, lossless_weights: str | None = None) -> Codec:
+def get_codec(
+    model: str, device: str | None, threads: int | None, lossless_weights: str | None = None, graphs: str | None = None
+) -> BaseCodec[Any]:
     """Return the codec of this process. It is loaded when the first file needs it."""
-    import torch
-
-    from semcomp.codec.codec import load
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return load(model, device=device, lossless_weights=lossless_weights)
+    return open_codec(model, device=device, threads=threads, lossless_weights=lossless_weights, graphs=graphs)
 
 
-def codec_of(options: Namespace) -> Codec:
+def codec_of(options: Namespace) -> BaseCodec[Any]:
     """Return the codec that the options of a command name."""
-    return get_codec(options.model, options.device, options.threads, options.lossless_weights)
+    return get_codec(options.model, options.device, options.threads, options.lossless_weights, options.graphs)
+
+
+def edge_codec_of(options: Namespace) -> EdgeCodec:
+    """Return the codec of a command that computes `on_graphs`."""
+    from semcomp.edge.client import EdgeCodec
+
+    codec = codec_of(options)
+    assert isinstance(codec, EdgeCodec)
+    return codec
+
+
+def on_graphs(options: Namespace) -> bool:
+    """Return whether a command computes on exported graphs: with --graphs, or where the library is not installed."""
+    return options.graphs is not None or not has_library()
 
 
 def run_batch(
@@ -91,8 +103,9 @@ def run_batch(
 
 
 def _check_model(options: Namespace) -> None:
-    """Raise ModelError once for missing weights or a missing device, rather than for every file."""
-    if getattr(options, "model", "base") != "base":
+    """Raise an error once for missing weights, graphs or devices, rather than for every file."""
+    model = getattr(options, "model", None)
+    if model is not None and (model != "base" or on_graphs(options)):
         codec_of(options)
     elif getattr(options, "device", None) not in (None, "cpu"):
         from semcomp.codec.device import checked_device
@@ -204,10 +217,8 @@ class _Report:
         self.failures: list[Record] = []
         self.total = total
         self.bar: Any = None
-        if total > 1 and not options.quiet and sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self.bar = tqdm(total=total, unit="file", file=sys.stderr, leave=False, dynamic_ncols=True)
+        if total > 1 and not options.quiet:
+            self.bar = progress_bar(total)
 
     def note(self, text: str) -> None:
         """Say what was left out."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from semcomp.backend import require_library
 from semcomp.cli import generative_options, lossless_options
 from semcomp.cli.argument_types import whole_number
 from semcomp.cli.exit_codes import UsageError
@@ -39,6 +40,9 @@ def check(options: Namespace) -> None:
         raise UsageError(
             f"--effort {options.effort} fits lossy files, and --lossless and --near keep the pixels: leave one out"
         )
+    if options.graphs is not None:
+        raise UsageError(f"--effort {options.effort} computes gradients, which graphs do not: leave out --graphs")
+    require_library(f"--effort {options.effort}")
 
 
 @contextmanager

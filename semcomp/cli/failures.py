@@ -30,6 +30,9 @@ FLAGS = (
     ("void=", "--void "),
     ("choose the format ", "choose --format "),
     ("wrote as weights=", "wrote as --weights"),
+    ("give weights=FILE", "give --weights FILE"),
+    ("give a folder that semcomp export onnx wrote", "give --graphs DIR, a folder that semcomp export onnx wrote"),
+    ("leave out model=", "leave out --model "),
     (
         "choose another head, or give a label map, a mask or a box",
         "choose another --head, or give --label-map, --keep-mask or --keep-box",
@@ -164,7 +167,4 @@ def _about_import(error: ImportError) -> str:
     if not module or not isinstance(error, ModuleNotFoundError):
         return f"a package is damaged ({error}): install it again in this Python, {sys.executable}"
     package = _PACKAGES.get(module, module)
-    sentence = f"the package {package} is not installed: pip install {package}"
-    if module == "torch":
-        sentence += "; without it, `python -m semcomp.edge` runs a client that semcomp export onnx wrote"
-    return sentence
+    return f"the package {package} is not installed: pip install {package}"

@@ -134,15 +134,21 @@ def head_of(options: Namespace) -> Any:
     if options.label_map or not (options.map or options.keep or (is_selective(options) and options.drop)):
         return None
     if not options.head:
-        raise UsageError(f"a label map is needed: {heads_in_words()}; or give a --label-map")
-    return get_head(options.head[0])
+        raise UsageError(f"a label map is needed: {heads_in_words(options)}; or give a --label-map")
+    return get_head(options.head[0], options)
 
 
 def generator_of(options: Namespace) -> Any:
     """Load the generator that files are made for. Raises ModelError if it is missing."""
-    from semcomp.generative.generator_file import DEFAULT, load_generator
+    from semcomp.cli.batch import edge_codec_of, on_graphs
+    from semcomp.pipeline.completion import DEFAULT_GENERATOR
 
-    return load_generator(options.generator or OWN_GENERATOR.get((options.head or [""])[0], DEFAULT))
+    name = options.generator or OWN_GENERATOR.get((options.head or [""])[0], DEFAULT_GENERATOR)
+    if on_graphs(options):
+        return edge_codec_of(options).generator(name)
+    from semcomp.generative.generator_file import load_generator
+
+    return load_generator(name)
 
 
 def part_arguments(options: Namespace, on_found: Callable[[float], None]) -> dict[str, Any]:

@@ -15,16 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from semcomp.cli.own_outputs import own_output
+from semcomp.storage.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from semcomp.storage.urls import archive_protocol, is_url, local_name
 
 STREAM = "-"
-IMAGE_SUFFIXES = (
-    *(".apng", ".avif", ".avifs", ".bmp", ".bw", ".dds", ".dib", ".gif", ".heic", ".heics", ".heif", ".heifs", ".hif"),
-    *(".icb", ".im", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".jxl", ".mpo"),
-    *(".pbm", ".pcx", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi", ".ras", ".rgb", ".rgba", ".sgi", ".tga"),
-    *(".tif", ".tiff", ".vda", ".vst", ".webp", ".xbm", ".xpm"),
-)
-"""Suffixes that mark a file in a folder as a picture. A file that the user names may have any suffix."""
 
 
 class Found(NamedTuple):

@@ -6,6 +6,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from semcomp.backend import require_library
 from semcomp.cli import effort_option
 from semcomp.cli.batch import run_batch
 from semcomp.cli.exit_codes import UsageError
@@ -43,9 +44,7 @@ def add_options(parser: ArgumentParser) -> None:
         default="semc",
         help="jpeg: a standard JPEG file, optimised through the restorer; takes --psnr, --max-bytes or --bpp (semc)",
     )
-    group.add_argument(
-        "--weights", default="restorer", metavar="FILE", help="weights of the restorer (what comes with this version)"
-    )
+    group.add_argument("--weights", metavar="FILE", help="weights of the restorer (what comes with this version)")
 
 
 def is_asked_for(options: Namespace) -> bool:
@@ -56,10 +55,11 @@ def is_asked_for(options: Namespace) -> bool:
 def run(options: Namespace) -> int:
     """Encode every input; returns the exit code."""
     _check(options)
+    require_library("--as jpeg")
     plan = plan_jobs(options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".jpg")
     from semcomp.cli.commands.restore import get_restorer
 
-    with concerning(options.weights, what="the restorer"):
+    with concerning(options.weights or "of this version", what="the restorer"):
         get_restorer(options.weights, options.threads)
     options = Namespace(**{**vars(options), "model": "base", "device": None})
     return run_batch(encode_one, plan, options, keys=KEYS)
@@ -75,6 +75,8 @@ def _check(options: Namespace) -> None:
         raise UsageError(f"{given[0]} belongs to .semc files, and --as jpeg writes a JPEG file: leave one of them out")
     if options.model != "base":
         raise UsageError("--model names weights of the codec of .semc files: --as jpeg takes --weights")
+    if options.graphs is not None:
+        raise UsageError("--graphs encodes .semc files: --as jpeg takes --weights")
     if options.psnr is None and options.max_bytes is None and options.bpp is None:
         raise UsageError("--as jpeg needs a target: give --psnr, --max-bytes or --bpp")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from argparse import Namespace
 from collections.abc import Iterable
@@ -9,7 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from semcomp.cli.batch import codec_of
+from semcomp.backend import open_embedder
+from semcomp.cli.argument_types import probability
+from semcomp.cli.batch import codec_of, edge_codec_of, on_graphs
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.paths import Job, read_source
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from semcomp.semantics.head import Head
+    from semcomp.semantics.head import Embedder, Head
     from semcomp.types import Latents
 
 
@@ -36,15 +39,29 @@ HEAD_HELP = "a head's name or file: imagenette, street, or objects, which is exp
 """How --head is explained."""
 
 
-def asked_head(name: str | None, what: str) -> Head:
+def add_confidence(parser: argparse._ActionsContainer) -> None:
+    """Add --min-confidence."""
+    parser.add_argument(
+        "--min-confidence",
+        type=probability,
+        metavar="P",
+        help="say nothing of what the head gives a lower probability than this, 0 to 1 (the head's own limits)",
+    )
+
+
+def asked_head(options: Namespace, what: str) -> Head:
     """Load the head that the user asked for. UsageError if there is none: no head runs unasked."""
-    if name is None:
-        raise UsageError(f"{what}: {heads_in_words()}")
-    return get_head(name)
+    if options.head is None:
+        raise UsageError(f"{what}: {heads_in_words(options)}")
+    return get_head(options.head, options)
 
 
-def heads_in_words() -> str:
-    """Ask for a head, and list the installed ones."""
+def heads_in_words(options: Namespace) -> str:
+    """Ask for a head, and list those that are at hand."""
+    if on_graphs(options):
+        heads = edge_codec_of(options).heads.values()
+        names = [f"{head.name} (experimental)" if head.limits.experimental else head.name for head in heads]
+        return f"give --head NAME, one of {', '.join(names) or 'none that was exported'}"
     from semcomp.semantics.head import head_names
 
     names = [f"{name} (experimental)" if is_experimental(name) else name for name in head_names()]
@@ -53,10 +70,17 @@ def heads_in_words() -> str:
 
 def is_experimental(name: str) -> bool:
     """Return whether a head that comes with semcomp is marked as too often wrong. Only the standard library is used."""
-    path = Path(__file__).parents[1] / "weights" / f"{name}.limits.json"
-    if not name.isidentifier() or not path.is_file():
+    folder = Path(__file__).parents[1]
+    path = folder / "weights" / f"{name}.limits.json"
+    graphs = folder / "graphs" / "manifest.json"  # of a client without torch
+    if not name.isidentifier():
         return False
-    return bool(json.loads(path.read_text(encoding="utf-8")).get("experimental"))
+    if path.is_file():
+        return bool(json.loads(path.read_text(encoding="utf-8")).get("experimental"))
+    if graphs.is_file():
+        head = json.loads(graphs.read_text(encoding="utf-8"))["heads"].get(name) or {}
+        return bool((head.get("limits") or {}).get("experimental"))
+    return False
 
 
 def in_words(names: Iterable[str], scores: Iterable[float], *, areas: bool) -> str:
@@ -66,12 +90,29 @@ def in_words(names: Iterable[str], scores: Iterable[float], *, areas: bool) -> s
     return "  ".join(shown) or "nothing known"
 
 
+def get_head(name: str, options: Namespace) -> Head:
+    """Return a head of this process, as sure as --min-confidence asks. It is loaded when the first file needs it."""
+    from semcomp.semantics.head import sure_head
+
+    head = edge_codec_of(options).head(name) if on_graphs(options) else _library_head(name)
+    return sure_head(head, getattr(options, "min_confidence", None) or 0.0)
+
+
 @lru_cache(maxsize=4)
-def get_head(name: str) -> Head:
-    """Return a head of this process. It is loaded when the first file needs it."""
+def _library_head(name: str) -> Head:
     from semcomp.semantics.head import load_head
 
     return load_head(name)
+
+
+def get_embedder(options: Namespace) -> Embedder:
+    """Return what embeds images in this process."""
+    return _embedder(options.embedder, on_graphs(options))
+
+
+@lru_cache(maxsize=2)
+def _embedder(name: str | None, graphs: bool) -> Embedder:
+    return open_embedder(name, graphs=graphs)
 
 
 def read_latents(job: Job, options: Namespace) -> Input:

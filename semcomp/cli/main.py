@@ -8,10 +8,11 @@ import warnings
 from argparse import Namespace
 from collections.abc import Sequence
 
-from semcomp.cli.argument_types import SEMANTICS
+from semcomp.backend import require_library
+from semcomp.cli.argument_types import EVERY_SEMANTICS, SEMANTICS
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 from semcomp.cli.failures import explain
-from semcomp.cli.parser import build_parser
+from semcomp.cli.parser import OF_THE_LIBRARY, build_parser
 from semcomp.cli.signals import Terminated
 from semcomp.cli.terminal import complain, say, stand_in_for_closed_streams
 
@@ -66,7 +67,7 @@ def _separate_semantics(arguments: Sequence[str]) -> list[str]:
     """Give `--semantics` its default value where the next argument is not a value of it but an input file."""
     separated = list(arguments)
     for place, argument in enumerate(separated[:-1]):
-        if argument == "--semantics" and not set(separated[place + 1].split(",")) <= set(SEMANTICS):
+        if argument == "--semantics" and not set(separated[place + 1].split(",")) <= set(EVERY_SEMANTICS):
             separated[place] = f"--semantics={','.join(SEMANTICS)}"
     return separated
 
@@ -99,6 +100,8 @@ def _with_warnings_shown(options: Namespace) -> int:
             warnings.simplefilter("ignore")
         warnings.simplefilter("always", SemcompWarning)
         warnings.showwarning = show  # type: ignore[assignment]
+        if options.command in OF_THE_LIBRARY:
+            require_library("this command")
         code: int = options.run(options)
     sys.stdout.flush()
     return code

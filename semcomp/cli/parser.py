@@ -16,6 +16,8 @@ COMMANDS = {
     "classify": "what pictures show, from their latents",
     "segment": "label maps, from latents or stored",
     "map": "one of these over many files: rows in Parquet, resumable, on a cluster",
+    "index": "an index of a folder of photos, for search",
+    "search": "photos like another one, with a label, or twice in the folder",
     "info": "what a .semc file says about itself",
     "thumb": "a thumbnail as a short text that pages show at once",
     "restore": "JPEG files without the marks of compression",
@@ -30,6 +32,8 @@ COMMANDS = {
 }
 """Every command in the order of the help, with its line there. Each is a module of `commands` that defines
 `add_parser(new_parser, shared)` and `run(options)`."""
+OF_THE_LIBRARY = ("compare", "eval", "push", "export")
+"""Commands that a client without torch does not have."""
 
 _EPILOG = """\
 examples:
@@ -39,6 +43,7 @@ examples:
   semcomp classify small/*.semc                 what they show, without decoding a pixel
   semcomp segment photo.semc --overlay          what every pixel shows
   semcomp map classify s3://bucket/photos -o labels.parquet --head imagenette -j 8
+  semcomp index photos/ -o photos.index         then: semcomp search photos.index --like dog.jpg
   semcomp info photo.semc --json
   semcomp thumb photo.jpg                       a thumbnail as 43 characters
   semcomp compare photo.png                     one page beside JPEG, WebP and AVIF of the same size

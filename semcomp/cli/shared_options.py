@@ -24,7 +24,7 @@ class SharedOptions(NamedTuple):
     output: ArgumentParser
     """--json, --quiet, --verbose"""
     model: ArgumentParser
-    """--model, --lossless-weights, --device, --threads"""
+    """--model, --graphs, --lossless-weights, --device, --threads"""
     parallel: ArgumentParser
     """--jobs"""
     written: ArgumentParser
@@ -66,6 +66,15 @@ def add_quality(parser: argparse._ActionsContainer, explanation: str) -> None:
     parser.add_argument("-q", "--quality", type=whole_number(1, 100, "quality"), metavar="1..100", help=explanation)
 
 
+def add_graphs(parser: ArgumentParser) -> None:
+    """Add --graphs."""
+    parser.add_argument(
+        "--graphs",
+        metavar="DIR",
+        help="compute with onnxruntime, on a folder of semcomp export onnx (without torch: what is installed)",
+    )
+
+
 def written_options() -> ArgumentParser:
     """Return a parent parser with --output and --force."""
     parent = ArgumentParser(add_help=False)
@@ -85,6 +94,7 @@ def _output() -> ArgumentParser:
 def _model() -> ArgumentParser:
     parent = ArgumentParser(add_help=False)
     parent.add_argument("--model", default="base", metavar="NAME", help="weights: a name or a .safetensors path (base)")
+    add_graphs(parent)
     parent.add_argument("--lossless-weights", metavar="FILE", help="weights of lossless coding (those inside semcomp)")
     parent.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (cpu)")
     parent.add_argument("--threads", type=job_count, metavar="N", help="CPU threads in total (every core)")

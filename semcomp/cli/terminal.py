@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, TextIO
@@ -68,6 +69,45 @@ def say(lines: str | Iterable[str], *, stream: TextIO | None = None) -> None:
 def complain(text: str) -> None:
     """Print one line on stderr."""
     say(text, stream=sys.stderr)
+
+
+class PlainBar:
+    """What a client of few packages shows in the place of tqdm's bar: how many files are done, and how fast."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self.total, self.n, self._before, self._start = total, done, done, time.monotonic()
+        self._draw()
+
+    def update(self, count: int) -> None:
+        """Count finished files."""
+        self.n += count
+        self._draw()
+
+    def write(self, line: str, *, file: TextIO) -> None:
+        """Print a line above the bar."""
+        self.close()
+        print(line, file=file, flush=True)
+        self._draw()
+
+    def close(self) -> None:
+        """Take the bar off the terminal."""
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def _draw(self) -> None:
+        rate = (self.n - self._before) / max(time.monotonic() - self._start, 1e-9)
+        text = f"{self.n:,} of {self.total:,} files, {rate:.1f} files/s"
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def progress_bar(total: int, *, done: int = 0) -> Any:
+    """Draw a bar of files on stderr: tqdm's, or a PlainBar. Returns None where stderr is redirected."""
+    if not sys.stderr.isatty():
+        return None
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return PlainBar(total, done)
+    return tqdm(total=total, initial=done, unit="file", file=sys.stderr, leave=False, dynamic_ncols=True)
 
 
 def json_line(values: Mapping[str, Any], stream: TextIO | None = None) -> str:

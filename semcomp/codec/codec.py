@@ -28,6 +28,7 @@ from semcomp.lossless.weights import load_weights
 from semcomp.networks.lossless_fast import TorchNetworks
 from semcomp.networks.model import kmac_per_pixel
 from semcomp.networks.precision import fast_pixels
+from semcomp.networks.threads import threads_for
 from semcomp.networks.tiled import run_tiled
 from semcomp.pipeline.base_codec import BaseCodec, Chosen
 from semcomp.pipeline.effort import Progress
@@ -72,6 +73,10 @@ class Codec(BaseCodec[Tensor]):
         """8 bytes. A file with another model id can be read, but was made for another synthesis."""
         return self.release.model_id
 
+    @property
+    def channels(self) -> int:
+        return self.release.config.latents
+
     def describe(self) -> dict[str, Any]:
         """Name, ids, number of parameters, and thousands of multiply-adds per pixel by part."""
         parts = kmac_per_pixel(self.release.config)
@@ -112,6 +117,11 @@ class Codec(BaseCodec[Tensor]):
                 down=STRIDE_Y,
             )
 
+    def _decode_latents(self, container: Container, *, precise: bool = True) -> Latents[Tensor]:
+        rows, columns = grid(container.header.height, container.header.width, STRIDE_Y)
+        with threads_for(rows * columns):
+            return super()._decode_latents(container, precise=precise)
+
     @torch.inference_mode()
     def render(self, latents: Latents[Tensor]) -> NDArray[np.uint8]:
         """Run the synthesis on latents: uint8 (height, width, 3)."""
@@ -124,7 +134,7 @@ class Codec(BaseCodec[Tensor]):
             x_hat: Tensor = synthesis(region, quality)
             return x_hat.mul_(255).round_().clamp_(0, 255)
 
-        with fast_pixels(self.device):
+        with fast_pixels(self.device), threads_for(rows * columns):
             pixels = run_tiled(
                 network,
                 lambda r, c: y_hat[..., r, c],

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.bitstream.frequency_tables import MAX_VALUE
-from semcomp.bitstream.symbol_stream import HAS_CONSTRICTION, SymbolReader, encode_symbols
+from semcomp.bitstream.symbol_stream import check_coder
 from semcomp.codec.release import Release
 from semcomp.networks.refine import IntegerRefiner, refined_numpy
 from semcomp.networks.refine_bytes import ByteRefiner, fastest_refiner
@@ -185,7 +185,7 @@ def self_test(release: Release) -> list[tuple[str, bool, str]]:
         *refined,
         ("sums stay exact", sums < 1 << 24, f"largest possible sum {sums:,} of {1 << 24:,}"),
         ("control", control_differs(release.sigma), "non-integer weights do depend on the order of their sum"),
-        _check_coder(release),
+        check_coder(release.tables_y),
     ]
 
 
@@ -223,19 +223,3 @@ def _check_refined(release: Release) -> tuple[str, bool, str]:
                 different.append(f"{name}, quality {quality}")
     detail = different[0] if different else f"{tried} arrangements equal int64, {changed:,} numbers refined"
     return "refined tables", not different, detail
-
-
-def _check_coder(release: Release) -> tuple[str, bool, str]:
-    rng = np.random.default_rng(0)
-    index = rng.integers(-1, len(release.tables_y), 4000)
-    symbols = np.round(rng.laplace(scale=2, size=4000)).astype(np.int32)
-    latent = (symbols, index, release.tables_y)
-    plain = encode_symbols([latent], plain=True)
-    read = SymbolReader(plain, plain=True).read(index, release.tables_y)
-    coder_ok = bool(np.array_equal(read, np.where(index < 0, 0, symbols)))
-    detail = "pure Python only"
-    if HAS_CONSTRICTION:
-        coder_ok = coder_ok and encode_symbols([latent]) == plain
-        coder_ok = coder_ok and bool(np.array_equal(SymbolReader(plain).read(index, release.tables_y), read))
-        detail = "constriction and pure Python, equal bytes"
-    return "coder", coder_ok, detail

@@ -14,17 +14,23 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from semcomp.edge.safetensors_reader import parse_tensors
 from semcomp.errors import MissingExtraError, ModelError, TargetError
+from semcomp.weights.safetensors_reader import parse_tensors
 
 FORMAT = "semcomp-edge-2"
 """Version 1 had two passes in one graph, and no graph that refines tables."""
 EARLIER = ("semcomp-edge-1",)
 MANIFEST = "manifest.json"
+INSTALLED = Path(__file__).parents[1] / "graphs"
+"""The graphs that come with the wheel semcomp-edge. A checkout has none."""
 PASSES = ((2, False), (4, True))
 """Numbers of passes that the client knows, and whether they refine tables."""
 LEVELS = ("disable", "basic", "extended", "layout", "all")
 """Graph optimisation levels of onnxruntime."""
+INTEGERS = ("sigma", "refine")
+"""Graphs of products of bytes."""
+EXACT_FROM = "extended"
+"""Onnxruntime makes weights unsigned from this level on, where the processor would saturate (x86-64 without VNNI)."""
 _shared: list[int | None] = []
 """Number of threads of the pool that all sessions of this process share. Empty while there is no such pool."""
 
@@ -33,16 +39,23 @@ class Bundle:
     """The graphs of one folder. Several threads may use it."""
 
     def __init__(
-        self, directory: str | Path, *, threads: int | None = None, optimisation: str = "all", one_pool: bool = False
+        self,
+        directory: str | Path | None = None,
+        *,
+        threads: int | None = None,
+        optimisation: str = "all",
+        one_pool: bool = False,
     ):
         """See `EdgeCodec`."""
         if optimisation not in LEVELS:
             raise TargetError(f"optimisation is one of {', '.join(LEVELS)}, not {optimisation!r}")
-        self.directory, self.threads, self.optimisation = Path(directory), threads, optimisation
+        self.directory, self.threads, self.optimisation = Path(directory or INSTALLED), threads, optimisation
         self.one_pool = one_pool
         self.manifest: dict[str, Any] = read_manifest(self.directory)
         self._sessions: dict[str, Any] = {}
         self._lock = Lock()
+        self.products_are_exact = False
+        """Set by semcomp/edge/products.py."""
         if one_pool:
             _share_pool(threads)
         elif _shared:
@@ -96,7 +109,11 @@ class Bundle:
         onnxruntime = _runtime()
         levels = onnxruntime.GraphOptimizationLevel
         options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = getattr(levels, f"ORT_{_ORT_LEVELS[self.optimisation]}")
+        level = self.optimisation
+        if name in INTEGERS:
+            level = max(level, EXACT_FROM, key=LEVELS.index)
+            options.add_session_config_entry("session.x64quantprecision", "1")
+        options.graph_optimization_level = getattr(levels, f"ORT_{_ORT_LEVELS[level]}")
         if self.one_pool:
             options.use_per_session_threads = False
         else:
@@ -108,6 +125,11 @@ class Bundle:
             raise ModelError(
                 f"{entry['file']} does not load in onnxruntime {onnxruntime.__version__} ({error}); install a newer one"
             ) from error
+
+    def size_of(self, entry: dict[str, Any]) -> int:
+        """Bytes of a file that the manifest names; 0 where it is missing."""
+        path = self.directory / str(entry["file"])
+        return path.stat().st_size if path.is_file() else 0
 
     def bytes_of(self, entry: dict[str, Any]) -> bytes:
         """The bytes of a file that the manifest names. ModelError where they are not what it says."""
@@ -163,6 +185,11 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         ModelError: There is no manifest, or it is damaged or of another version.
     """
     path = directory / MANIFEST
+    if directory == INSTALLED and not path.exists():
+        raise ModelError(
+            f"no graphs are installed in {INSTALLED}, where the wheel semcomp-edge puts them: pip install semcomp for "
+            "the library on torch, or give a folder that semcomp export onnx wrote"
+        )
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if manifest["format"] in EARLIER:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,6 @@ from semcomp.edge.bundle import Bundle
 from semcomp.edge.generator import EdgeGenerator, chosen_generator
 from semcomp.edge.head import EdgeClassifier, EdgeSegmenter, edge_head
 from semcomp.edge.latent_coder import EdgeCoder
-from semcomp.edge.lossless import edge_lossless
 from semcomp.edge.tiling import run_tiled
 from semcomp.errors import ModelError
 from semcomp.imaging.picture import Picture
@@ -21,7 +21,7 @@ from semcomp.pipeline.base_codec import BaseCodec
 from semcomp.pipeline.completion import note_of, stored_guide
 from semcomp.pipeline.lossless import LosslessCoder
 from semcomp.pipeline.tiles import tile_side
-from semcomp.semantics.head import Segmenter, described, not_a_segmenter
+from semcomp.semantics.head import Segmenter, described, not_a_segmenter, sure_head
 from semcomp.semantics.results import Labels, Segmentation
 from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, grid
 
@@ -40,12 +40,18 @@ class EdgeCodec(BaseCodec[NDArray[np.float32]]):
     """
 
     def __init__(
-        self, directory: str | Path, *, threads: int | None = None, optimisation: str = "all", one_pool: bool = False
+        self,
+        directory: str | Path | None = None,
+        *,
+        threads: int | None = None,
+        optimisation: str = "all",
+        one_pool: bool = False,
     ):
         """Open the folder. Graphs are loaded when they are first used.
 
         Args:
-            directory: The folder that `semcomp export onnx` wrote.
+            directory: The folder that `semcomp export onnx` wrote. None takes the graphs that are installed with
+                semcomp-edge.
             threads: CPU threads of every graph. None lets onnxruntime choose.
             optimisation: Graph optimisation of onnxruntime, one of `bundle.LEVELS`.
             one_pool: Run all graphs on onnxruntime's global pool of `threads` threads, so that no graph waits for
@@ -74,6 +80,20 @@ class EdgeCodec(BaseCodec[NDArray[np.float32]]):
     @property
     def model_id(self) -> bytes:
         return bytes.fromhex(self.bundle.manifest["model_id"])
+
+    @property
+    def channels(self) -> int:
+        return int(self.bundle.manifest["sizes"]["latents"])
+
+    def describe(self) -> dict[str, Any]:
+        """Name, ids, the folder of the graphs, and their size in bytes by name."""
+        return {
+            "name": self.name,
+            "entropy_id": self.entropy_id.hex(),
+            "model_id": self.model_id.hex(),
+            "graphs": str(self.bundle.directory),
+            "bytes": {name: self.bundle.size_of(entry) for name, entry in self.bundle.manifest["graphs"].items()},
+        }
 
     def analyse(self, picture: Picture) -> NDArray[np.float32]:
         rows, columns = grid(picture.height, picture.width, STRIDE_Z)
@@ -112,6 +132,8 @@ class EdgeCodec(BaseCodec[NDArray[np.float32]]):
 
     @cached_property
     def _lossless(self) -> LosslessCoder:
+        from semcomp.edge.lossless import edge_lossless
+
         return edge_lossless(self.bundle) if self.lossless_weights is None else super().lossless_coder()
 
     def lossless_coder(self) -> LosslessCoder:
@@ -132,40 +154,55 @@ class EdgeCodec(BaseCodec[NDArray[np.float32]]):
         pixels = chosen.render(latents, stored_guide(container, relabel), seed=seed)
         return pixels, note_of(container, name=chosen.name, generator_id=chosen.generator_id)
 
-    def classify(self, source: SemcSource | Latents, *, head: str | None = None) -> Labels:
-        """Label an image.
-
-        Args:
-            source: Path, bytes or binary stream of a file, or its latents.
-            head: Name of an exported head. No head runs unless it is named.
-
-        Returns:
-            The classes with their scores, none where nothing is known. A segmenter's scores are the areas that the
-            classes cover.
-
-        Raises:
-            SemcompError: As for `latents`, and ModelError where no head is named, or there is none of that name.
-        """
-        answer = self._head(head)(self._latents(source))
-        return answer.labels() if isinstance(answer, Segmentation) else answer
-
-    def segment(self, source: SemcSource | Latents, *, head: str | None = None) -> Segmentation:
-        """Say what every pixel shows. It takes and raises what `classify` does; the head has to segment."""
-        chosen = self._head(head)
-        if not isinstance(chosen, Segmenter):
-            not_a_segmenter(chosen)
-        return chosen(self._latents(source))
-
-    def _latents(self, source: SemcSource | Latents) -> Latents:
-        return source if isinstance(source, Latents) else self.latents(source)
-
-    def _head(self, name: str | None) -> EdgeClassifier | EdgeSegmenter:
+    def head(self, name: str | None) -> EdgeClassifier | EdgeSegmenter:
+        """A head by name. ModelError where none is named, or where there is none of that name."""
         if name in self.heads:
             return self.heads[name]
         known = ", ".join(described(head) for head in self.heads.values()) or "none"
         if name is None:
             raise ModelError(f"no head is named: choose one of {self.bundle.directory}; it has: {known}")
         raise ModelError(f"{self.bundle.directory} has no head {name}; it has: {known}")
+
+    def generator(self, name: str) -> EdgeGenerator:
+        """A generator by name, for a `Request`. ModelError where it was not exported."""
+        if name in self.generators:
+            return self.generators[name]
+        known = ", ".join(self.generators) or "none"
+        raise ModelError(
+            f"{self.bundle.directory} has no generator {name}; it has: {known}: export it too, with "
+            f"semcomp export onnx --generators {name}"
+        )
+
+    def classify(self, source: SemcSource | Latents, *, head: str | None = None, min_confidence: float = 0.0) -> Labels:
+        """Label an image.
+
+        Args:
+            source: Path, bytes or binary stream of a file, or its latents.
+            head: Name of an exported head. No head runs unless it is named.
+            min_confidence: Least probability, 0 to 1, of what the head says, besides its own limits.
+
+        Returns:
+            The classes with their scores, none where nothing is known. A segmenter's scores are the areas that the
+            classes cover.
+
+        Raises:
+            SemcompError: As for `latents`, ModelError where no head is named, or there is none of that name, and
+                TargetError where the confidence is not 0 to 1.
+        """
+        answer = sure_head(self.head(head), min_confidence)(self._latents(source))
+        return answer.labels() if isinstance(answer, Segmentation) else answer
+
+    def segment(
+        self, source: SemcSource | Latents, *, head: str | None = None, min_confidence: float = 0.0
+    ) -> Segmentation:
+        """Say what every pixel shows. It takes and raises what `classify` does; the head has to segment."""
+        chosen = self.head(head)
+        if not isinstance(chosen, Segmenter):
+            not_a_segmenter(chosen)
+        return sure_head(chosen, min_confidence)(self._latents(source))
+
+    def _latents(self, source: SemcSource | Latents) -> Latents:
+        return source if isinstance(source, Latents) else self.latents(source)
 
     def _reach(self, graph: str) -> int:
         return int(self.bundle.graph(graph)["reach"])

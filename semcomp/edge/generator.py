@@ -27,6 +27,7 @@ class EdgeGenerator:
         self.bundle, self.name, self.graph = bundle, name, str(entry["graph"])
         self.classes = tuple(entry["classes"])
         self.generator_id = bytes.fromhex(entry["id"])
+        self.entropy_id = bytes.fromhex(bundle.manifest["entropy_id"])
 
     def render(
         self, latents: Latents[NDArray[np.float32]], segmentation: Segmentation | None, *, seed: int = 0
@@ -100,7 +101,5 @@ def chosen_generator(
             f"this client has no generator {named}, only {', '.join(generators)}; export it too, or decode with the "
             'generator "faithful", which synthesises nothing'
         )
-    check_generator(
-        container, name=chosen.name, generator_id=chosen.generator_id, entropy_id=chosen.bundle.manifest["entropy_id"]
-    )
+    check_generator(container, name=chosen.name, generator_id=chosen.generator_id, entropy_id=chosen.entropy_id.hex())
     return chosen

@@ -44,6 +44,8 @@ class EdgeClassifier(EdgeHead, Classifier):
 class EdgeSegmenter(EdgeHead, Segmenter):
     """A head of a bundle that gives a label map."""
 
+    knows_confidence = True
+
     def __init__(self, bundle: Bundle, name: str):
         super().__init__(bundle, name)
         self.palette = tuple((int(r), int(g), int(b)) for r, g, b in bundle.heads[name]["palette"])

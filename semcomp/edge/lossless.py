@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.edge.bundle import Bundle
-from semcomp.edge.safetensors_reader import parse_metadata, parse_tensors
 from semcomp.errors import ModelError
 from semcomp.lossless.features import Windows
 from semcomp.lossless.model import LosslessModel, model_of
 from semcomp.pipeline.lossless import LosslessCoder
+from semcomp.weights.safetensors_reader import parse_metadata, parse_tensors
 
 PREFIX = "lossless_"
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.errors import ImageError, MissingExtraError, ModelError
-from semcomp.imaging.picture import to_pil
+from semcomp.imaging.picture import Picture, to_pil
 from semcomp.jpeg.layout import Group, groups_of
 from semcomp.jpeg.picture import picture_of, warn_of
-from semcomp.jpeg.reader import JpegPlane, read_jpeg
+from semcomp.jpeg.reader import JpegFile, JpegPlane, read_jpeg
 from semcomp.pipeline.tiles import tiles
 
 Floats = NDArray[np.float32]
@@ -41,6 +41,11 @@ class EdgeRestorer:
             ModelError: The file is missing or is not a graph of a restorer.
             MissingExtraError: onnxruntime is not installed.
         """
+        if not Path(graph).is_file():
+            raise ModelError(
+                f"there is no graph of a restorer at {graph}: give weights=FILE, the restorer.onnx that semcomp export "
+                "onnx --restorer wrote"
+            )
         try:
             import onnxruntime
         except ImportError as error:
@@ -59,7 +64,10 @@ class EdgeRestorer:
         """Restore a file. `semcomp.restore` describes arguments, result and errors."""
         if not 0 <= strength <= 1:
             raise ImageError(f"strength must be 0 to 1, not {strength:g}")
-        file = read_jpeg(data)
+        return to_pil(self.restored_picture(read_jpeg(data), strength=strength))
+
+    def restored_picture(self, file: JpegFile, *, strength: float = 1.0) -> Picture:
+        """The restored picture of a file that was read, the right way up, with its records."""
         groups = groups_of(file)
         warn_of(file, self.restorer_id)
         channels = np.concatenate([self._planes(group, strength) for group in groups])
@@ -67,7 +75,7 @@ class EdgeRestorer:
         if len(groups) == 1 and channels.shape[2] == PLANES:
             channels = channels @ _TO_RGB
         pixels = np.clip(np.rint(channels + 128), 0, 255).astype(np.uint8)
-        return to_pil(picture_of(file, pixels))
+        return picture_of(file, pixels)
 
     def _planes(self, group: Group, strength: float) -> Floats:
         """Restored planes at luma's resolution, level shift removed, (1 or 3, H, W)."""

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from semcomp.errors import MissingExtraError, SemcompError
 from semcomp.eval.classical import AVIF_SLOW, PILLOW, Heic, JpegXl
+from semcomp.eval.jpeg_encoders import Jpegli, MozJpeg
 from semcomp.eval.peers import ARCHITECTURES, Peer
 from semcomp.eval.restored import NAME as RESTORED
 from semcomp.eval.restored import RestoredJpeg
 
 T = TypeVar("T")
-CLASSICAL = (*PILLOW, AVIF_SLOW, JpegXl(), Heic())
-ONLY_ON_REQUEST = (AVIF_SLOW.name,)
-"""Codecs too slow to be measured unless they are named."""
+CLASSICAL = (*PILLOW, AVIF_SLOW, MozJpeg(), Jpegli(), JpegXl(), Heic())
+ONLY_ON_REQUEST = (AVIF_SLOW.name, "mozjpeg", "jpegli")
+"""Codecs that are measured only if they are named: one is slow, two are variants of JPEG."""
 NAMES = ("semcomp", *(codec.name for codec in CLASSICAL), RESTORED, *ARCHITECTURES)
 
 

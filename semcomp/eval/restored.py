@@ -30,9 +30,9 @@ class RestoredJpeg:
 
     @cached_property
     def restorer(self) -> Any:
-        from semcomp.restoration.restorer_file import DEFAULT, load_restorer
+        from semcomp.restoration.restorer_file import load_restorer
 
-        return load_restorer(self.name.partition("=")[2] or DEFAULT)
+        return load_restorer(self.name.partition("=")[2] or None)
 
     @property
     def version(self) -> str:

@@ -14,6 +14,7 @@ is.
 """
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from semcomp.bitstream.frequency_tables import MAX_VALUE
 from semcomp.codec.codec import Codec
+from semcomp.export.byte_graphs import refine_model, sigma_model
 from semcomp.export.part import QUALITY, Part, Value, latents
 from semcomp.networks.blocks import activation
 from semcomp.networks.centroid import LARGEST, Centroid, offset_table
@@ -191,6 +193,7 @@ def sigma(codec: Codec) -> list[Part]:
         inputs=(_z_hat(codec), QUALITY),
         outputs=(output if release.refiner is None else sums,),
         sizes=_Z_SIZES,
+        build=partial(sigma_model, release.sigma, refined=release.refiner is not None),
     )
     if release.refiner is None:
         return [part]
@@ -201,6 +204,7 @@ def sigma(codec: Codec) -> list[Part]:
         inputs=(seen, Value(name="sums", shape=(count, "places"), range=sums.range), _number(codec), QUALITY),
         outputs=(Value(name="index", type="int8", shape=(count, "places"), range=output.range),),
         sizes={"places": 24},
+        build=partial(refine_model, release.refiner),
     )
     return [part, refine]
 

@@ -16,12 +16,17 @@ from safetensors.numpy import save
 import semcomp
 from semcomp.codec.codec import Codec, load
 from semcomp.edge.bundle import FORMAT, MANIFEST
+from semcomp.edge.products import PROBES
 from semcomp.errors import FileError, ModelError, TargetError, file_error
+from semcomp.export.builder import OPSET, PRODUCER
+from semcomp.export.byte_graphs import products
 from semcomp.export.check import Difference, differences_from_torch
 from semcomp.export.codec_parts import PARTS, head_part, label_map_part
+from semcomp.export.compact import as_compact, compacted
+from semcomp.export.fast_part import mean_fast
 from semcomp.export.generator_parts import blend_part, generator_part
-from semcomp.export.graph import OPSET, PRODUCER, onnx_bytes, require_onnx
-from semcomp.export.int8 import Calibration, can_be_int8, quantised
+from semcomp.export.graph import onnx_bytes, require_onnx
+from semcomp.export.int8 import INT8_PARTS, MEAN, Calibration, becomes_int8, quantised
 from semcomp.export.lossless_parts import PREFIX, entry_of, lossless_graphs
 from semcomp.export.lossless_parts import WEIGHTS as LOSSLESS
 from semcomp.export.part import Part
@@ -58,6 +63,8 @@ def export_onnx(
     heads: Sequence[str] | None = None,
     generators: Sequence[str] = (),
     int8: bool = False,
+    compact: bool = False,
+    int8_parts: Sequence[str] = INT8_PARTS,
     calibration: str | Path | None = None,
     lossless_weights: str | Path | None = None,
     force: bool = False,
@@ -70,9 +77,10 @@ def export_onnx(
         model: Name or file of the codec.
         parts: Names of ALL_PARTS.
         heads: Names or files of heads. None takes all that are installed.
-        generators: Names or files of generators, or ["all"] for those inside the package. A client needs none to decode
-            faithfully, and each adds 4 MB.
-        int8: Quantize analysis, synthesis and heads.
+        generators: Names or files of generators, or ["all"] for those inside the package. Each adds 4 MB.
+        int8: Quantize graphs.
+        int8_parts: What `int8` quantizes, of INT8_PARTS, or a head's graph. "mean" adds mean_fast, for heads.
+        compact: Store the weights of the mean path and of the synthesis more coarsely, for pages that download them.
         calibration: Folder of photos that calibrate int8. None takes the sample photo of the package.
         lossless_weights: File of the lossless networks. None takes those inside the package, where there are any.
         force: Overwrite an export.
@@ -84,7 +92,7 @@ def export_onnx(
     Raises:
         FileError: The folder holds an export and `force` is not set, or cannot be written. The error is also an
             OSError.
-        TargetError: There is no such part.
+        TargetError: There is no such part, or it cannot be int8.
         ModelError: A head or generator is missing or made for another codec, there is no photo to calibrate with, or a
             graph differs too much from torch. In the last case no manifest is left.
         MissingExtraError: onnx, onnxscript or onnxruntime is not installed.
@@ -95,16 +103,15 @@ def export_onnx(
     codec = load(model)
     chosen = _heads(codec, heads) if "heads" in parts else []
     makers = _generators(codec, generators)
-    graphs = _graphs(codec, parts, chosen, makers)
+    graphs = _graphs(codec, parts, chosen, makers, fast=int8 and MEAN in int8_parts)
     exact = _lossless(lossless_weights) if "lossless" in parts else None
+    graphs = _as_int8(graphs, int8_parts) if int8 else graphs
     calibrated = Calibration(codec, calibration) if int8 else None
-    if calibrated:
-        graphs = [replace(part, precision="int8") if can_be_int8(part) else part for part in graphs]
+    graphs = as_compact(graphs) if compact else graphs
     files = _files(codec, graphs, chosen, makers, calibrated, progress, exact)
     _write(folder, files)
     progress("comparison")
-    differences = differences_from_torch(codec, graphs, chosen, folder)
-    _check(differences, folder)
+    _check(differences := differences_from_torch(codec, graphs, chosen, folder), folder)
     int8_files = tuple(f"{part.name}.onnx" for part in graphs if part.precision == "int8")
     sizes = {name: len(data) for name, data in files.items()}
     return Exported(sizes=sizes, differences=tuple(differences), int8=int8_files)
@@ -115,6 +122,14 @@ def _check_request(folder: Path, parts: Sequence[str], force: bool) -> None:
         raise TargetError(f"there is no part {unknown[0]}; parts are {', '.join(ALL_PARTS)}")
     if (folder / MANIFEST).exists() and not force:
         raise FileError(f"{folder} holds an export: overwrite it with force, or write to another folder")
+
+
+def _as_int8(graphs: Sequence[Part], names: Sequence[str]) -> list[Part]:
+    """Mark the graphs that become int8. TargetError where a name is none of them."""
+    possible = [*INT8_PARTS, *(part.name for part in graphs if becomes_int8(part))]
+    if wrong := [name for name in names if name not in possible]:
+        raise TargetError(f"{wrong[0]} cannot become int8: choose from {', '.join(dict.fromkeys(possible))}")
+    return [replace(part, precision="int8") if becomes_int8(part, names) else part for part in graphs]
 
 
 def _check(differences: Sequence[Difference], folder: Path) -> None:
@@ -145,6 +160,8 @@ def _files(
         file = f"{part.name}.onnx"
         if calibrated and part.precision == "int8":
             files[file] = onnx_bytes(part, properties=ids, change=partial(quantised, inputs=calibrated.inputs(part)))
+        elif part.precision == "compact":
+            files[file] = onnx_bytes(part, properties=ids, change=compacted)
         else:
             files[file] = onnx_bytes(part, properties=ids)
         entries[part.name] = _entry(part, file, files[file])
@@ -160,6 +177,7 @@ def _files(
         **ids,
         "tables": _stored(TABLES, files[TABLES]),
         "graphs": entries,
+        PROBES: products(codec.release),
         "heads": {head.name: _head_entry(head) for head in heads},
         "generators": {maker.name: _generator_entry(maker) for maker in makers},
         "lossless": None if exact is None else {**_stored(LOSSLESS, files[LOSSLESS]), "id": exact.id.hex()},
@@ -182,9 +200,11 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _graphs(
-    codec: Codec, parts: Sequence[str], heads: Sequence[Head], makers: Sequence[TrainedGenerator]
+    codec: Codec, parts: Sequence[str], heads: Sequence[Head], makers: Sequence[TrainedGenerator], *, fast: bool
 ) -> list[Part]:
     graphs = [part for name in PARTS if name in parts for part in PARTS[name](codec)]
+    config = codec.release.config
+    graphs += [mean_fast(codec)] if fast and MEAN in parts and config.latents % config.passes == 0 else []
     graphs += [head_part(codec, head) for head in heads]
     if segmenters := [head for head in heads if isinstance(head, Segmenter)]:
         graphs.append(label_map_part(len(segmenters[0].classes)))

@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 
 import semcomp
 from semcomp.errors import MissingExtraError
+from semcomp.export.builder import IR_VERSION, OPSET, PRODUCER
 from semcomp.export.part import Part
 
-OPSET = 18
-IR_VERSION = 8
-PRODUCER = "semcomp"
 _SMALLEST = 64
 """Tensors with fewer elements are not narrowed."""
 
@@ -37,7 +35,8 @@ def onnx_bytes(part: Part, *, properties: dict[str, str], change: Callable[[Any]
     Returns:
         The bytes of the file. Equal weights and versions give equal bytes.
     """
-    return finished(change(traced(part)), part, properties=properties)
+    model = traced(part) if part.build is None else part.build()
+    return finished(change(model), part, properties=properties)
 
 
 def traced(part: Part) -> Any:

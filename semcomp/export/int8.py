@@ -26,9 +26,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.codec.codec import Codec
+from semcomp.edge.latent_coder import FAST
 from semcomp.errors import ImageError, ModelError
 from semcomp.export.part import Part
-from semcomp.imaging.picture import open_picture
+from semcomp.imaging.picture import from_array, open_picture
+from semcomp.types import STRIDE_Y, STRIDE_Z
 
 FLOAT_LAYERS = (
     *("analysis.linear", "analysis.patches"),
@@ -41,8 +43,13 @@ FLOAT_LAYERS = (
         "synthesis.render",
     ),
     *("network.stem", "network.downs.0", "network.logits"),
+    *("mean_path.entry", "mean_path.context", "mean_path.head", "mean_path.later"),
 )
 """Layers that stay float, by the beginning of their names. benchmarks.int8_layers measures what they cost in 8 bits."""
+MEAN = "mean"
+INT8_PARTS = ("analysis", "synthesis", MEAN, "heads")
+"""What can be quantized. One head alone is "head_NAME"."""
+_HEAD = "head_"
 QUALITIES = (5, 25, 50, 75, 95)
 """Qualities of the latents that calibrate."""
 CROP, CROPS = 256, 32
@@ -86,8 +93,26 @@ class Calibration:
             found.append({"y_hat": np.ascontiguousarray(y_hat.numpy()), "quality": np.array([quality], np.int64)})
         return found
 
+    @cached_property
+    def symbols(self) -> list[dict[str, NDArray[Any]]]:
+        """Inputs of the mean path for the symbols of every crop. The qualities take turns."""
+        found: list[dict[str, NDArray[Any]]] = []
+        for crop, quality in zip(self.crops, cycle(QUALITIES), strict=False):
+            picture = from_array(crop)
+            symbols = self.codec.quantize(self.codec.analyse(picture), picture, quality=quality)
+            z, y = symbols.z.astype(np.float32)[None], symbols.y.astype(np.float32)[None]
+            size = tuple(STRIDE_Z // STRIDE_Y * side for side in z.shape[2:])
+            kept = np.zeros((1, 1, *size), np.float32)
+            kept[..., : y.shape[2], : y.shape[3]] = 1
+            points = np.zeros((1, y.shape[1], *size), np.float32)
+            points[..., : y.shape[2], : y.shape[3]] = y
+            found.append({"z_hat": z, "points": points, "kept": kept, "quality": np.array([quality], np.int64)})
+        return found
+
     def inputs(self, part: Part) -> Iterator[dict[str, NDArray[Any]]]:
-        """The inputs of a graph for every crop: pixels or latents."""
+        """The inputs of a graph for every crop: pixels, symbols or latents."""
+        if part.name == FAST:
+            return iter(self.symbols)
         if part.inputs[0].name == "pixels":
             return iter([{"pixels": crop[None]} for crop in self.crops])
         return iter(self.latents)
@@ -119,9 +144,14 @@ def _evenly(items: Sequence[Any], count: int) -> list[Any]:
     return [items[(2 * number + 1) * len(items) // (2 * count)] for number in range(count)]
 
 
-def can_be_int8(part: Part) -> bool:
-    """Whether int8 is possible: for analysis, synthesis and heads. The sigma path decides bits and stays as it is."""
-    return part.name in ("analysis", "synthesis") or part.name.startswith("head_")
+def becomes_int8(part: Part, names: Sequence[str] = INT8_PARTS) -> bool:
+    """Whether a graph is quantized: analysis, synthesis or a head, where `names` has it or "heads".
+
+    The graph mean_fast goes by the name "mean". The sigma path decides bits and stays as it is.
+    """
+    if part.name.startswith(_HEAD):
+        return part.name in names or "heads" in names
+    return (MEAN if part.name == FAST else part.name) in {*names} & {*INT8_PARTS}
 
 
 def quantised(

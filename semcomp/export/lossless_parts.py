@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import semcomp
-from semcomp.export.graph import IR_VERSION, OPSET, PRODUCER, narrow, require_onnx
+from semcomp.export.builder import Builder
+from semcomp.export.graph import narrow, require_onnx
 from semcomp.lossless.features import FEATURE_LIMIT
 from semcomp.lossless.model import OUTPUTS, LosslessModel
 from semcomp.lossless.network import BLOCK_SHIFT, HIDDEN_LIMIT, INPUT_SHIFT, OUTPUT_SHIFT, IntegerNetwork
@@ -39,68 +39,37 @@ def entry_of(network: IntegerNetwork) -> dict[str, Any]:
     return {"reach": 0, "precision": "float", "inputs": [inputs], "outputs": [outputs]}
 
 
-class _Builder:
-    """Nodes and weights of one graph."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.weights: list[Any] = []
-
-    def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """A node; returns the name of its output."""
-        from onnx import helper
-
-        output = f"t{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=f"n{len(self.nodes)}", **attributes))
-        return output
-
-    def weight(self, value: NDArray[Any]) -> str:
-        """A constant; returns its name."""
-        from onnx import numpy_helper
-
-        name = f"w{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(value.astype(np.float32), name))
-        return name
-
-    def product(self, matrix: NDArray[np.int8], values: str) -> str:
-        """matrix @ values"""
-        return self.add("MatMul", self.weight(matrix), values)
+class _Builder(Builder):
+    """The operations of the lossless networks."""
 
     def shifted(self, sums: str, bias: NDArray[np.int32], shift: int) -> str:
         """(sums + bias) >> shift"""
         biased = self.add("Add", sums, self.weight(bias[:, None]))
-        return self.add("Floor", self.add("Mul", biased, self.weight(np.array(2.0**-shift))))
+        return self.add("Floor", self.add("Mul", biased, self.weight(2.0**-shift)))
 
     def activated(self, sums: str, bias: NDArray[np.int32], shift: int) -> str:
         """clip((sums + bias) >> shift, 0, 255)"""
-        low, high = self.weight(np.array(0)), self.weight(np.array(HIDDEN_LIMIT))
-        return self.add("Clip", self.shifted(sums, bias, shift), low, high)
+        return self.clipped(self.shifted(sums, bias, shift), 0, HIDDEN_LIMIT)
 
 
 def _graph(name: str, network: IntegerNetwork) -> bytes:
     from onnx import TensorProto, checker, helper
 
     built = _Builder()
-    x = built.add("Cast", "features", to=TensorProto.FLOAT)
+    x = built.cast("features", "FLOAT")
     hidden = built.activated(built.product(network.entry, x), network.entry_bias, INPUT_SHIFT)
     for block in network.blocks:
         inner = built.activated(built.product(block.inner, hidden), block.inner_bias, BLOCK_SHIFT)
         sums = built.add("Add", built.product(block.direct, hidden), built.product(block.outer, inner))
         hidden = built.activated(sums, block.bias, BLOCK_SHIFT)
-    doubled = built.add("Mul", built.product(network.from_features, x), built.weight(np.array(2)))
+    doubled = built.add("Mul", built.product(network.from_features, x), built.weight(2))
     sums = built.add("Add", built.product(network.from_hidden, hidden), doubled)
     last = built.shifted(sums, network.bias, OUTPUT_SHIFT)
-    built.nodes.append(helper.make_node("Cast", [last], ["outputs"], name="last", to=TensorProto.INT32))
+    built.cast(last, "INT32", output="outputs")
     features = network.entry.shape[1]
-    graph = helper.make_graph(
-        built.nodes,
-        name,
-        [helper.make_tensor_value_info("features", TensorProto.INT8, [features, "cells"])],
-        [helper.make_tensor_value_info("outputs", TensorProto.INT32, [OUTPUTS, "cells"])],
-        built.weights,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
-    model.ir_version, model.producer_name, model.producer_version = IR_VERSION, PRODUCER, semcomp.__version__
+    inputs = [helper.make_tensor_value_info("features", TensorProto.INT8, [features, "cells"])]
+    outputs = [helper.make_tensor_value_info("outputs", TensorProto.INT32, [OUTPUTS, "cells"])]
+    model = built.model(name, inputs, outputs)
     narrow(model)
     checker.check_model(model)
     data: bytes = model.SerializeToString(deterministic=True)

@@ -1,7 +1,8 @@
 """What an exported graph is: a module with named inputs and outputs, as the manifest describes them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +39,10 @@ class Part:
     reach: int = 0
     """Receptive field of the output, in positions of the input around its own."""
     precision: str = "float"
-    """"float", or "int8" where the convolutions compute in integers."""
+    """"float"; "int8" where the convolutions compute in integers; "compact" where the weights are coarser."""
+
+    build: Callable[[], Any] | None = None
+    """Makes the onnx.ModelProto. None traces the module. The module computes what the graph is compared with."""
 
     def example(self) -> tuple[Tensor, ...]:
         """Inputs for the trace."""

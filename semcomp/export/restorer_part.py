@@ -7,8 +7,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from pathlib import Path
+
 from torch import Tensor, nn
 
+from semcomp.edge.bundle import FORMAT, MANIFEST
+from semcomp.errors import ModelError
 from semcomp.export.graph import onnx_bytes
 from semcomp.export.part import Part, Value
 from semcomp.restoration.network import PLANES, Restorer
@@ -52,3 +58,32 @@ def restorer_graph(restorer: TrainedRestorer) -> bytes:
     """The restorer as the bytes of an ONNX file, which `semcomp.edge.restorer` runs."""
     part = restorer_part(restorer)
     return onnx_bytes(part, properties={"restorer_id": restorer.restorer_id.hex(), "reach": str(part.reach)})
+
+
+def enter(folder: Path, restorer: TrainedRestorer, graph: bytes) -> bool:
+    """Enter restorer.onnx into the manifest of a folder of graphs, where web pages look for it.
+
+    Args:
+        folder: The folder that holds restorer.onnx.
+        restorer: The restorer.
+        graph: The bytes of restorer.onnx.
+
+    Returns:
+        Whether the folder has a manifest.
+
+    Raises:
+        ModelError: The manifest is damaged or of another version.
+    """
+    path = folder / MANIFEST
+    if not path.exists():
+        return False
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path} is damaged ({error}): export the folder again") from error
+    if manifest.get("format") != FORMAT:
+        raise ModelError(f"{path} has the format {manifest.get('format')}, not {FORMAT}: export the folder again")
+    stored = {"file": "restorer.onnx", "bytes": len(graph), "sha256": hashlib.sha256(graph).hexdigest()}
+    manifest["restorer"] = {**stored, "id": restorer.restorer_id.hex(), "reach": restorer_part(restorer).reach}
+    path.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return True

@@ -68,6 +68,15 @@ class TrainedGenerator:
     def name(self) -> str:
         return self.info.name
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.info.classes
+
+    @property
+    def entropy_id(self) -> bytes:
+        """8 bytes: the codec whose latents the network reads."""
+        return bytes.fromhex(self.info.entropy_id)
+
     @cached_property
     def generator_id(self) -> bytes:
         """8 bytes: names the network, its weights and its classes."""

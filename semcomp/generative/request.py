@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.bitstream.generator_note import GeneratorNote
 from semcomp.errors import ImageError, ModelError
-from semcomp.generative.generator_file import TrainedGenerator
-from semcomp.generative.guide import GUIDE_CELL
+from semcomp.generative.guide import GUIDE_CELL, guide_of
 from semcomp.generative.selection import ELSE, label_map_of, not_found, positions, selected, warn_of_little
 from semcomp.imaging.picture import Picture
 from semcomp.pipeline.completion import GenerativePlan
@@ -27,11 +26,27 @@ DILATE = 16
 """Pixels by which a kept region grows before it is coded, so that the band of blending is outside what was asked."""
 
 
+class GeneratorLike(Protocol):
+    """What a request asks of a generator: the library's `TrainedGenerator` has it, and so has an exported one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def generator_id(self) -> bytes: ...
+
+    @property
+    def entropy_id(self) -> bytes: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """How an image is to be compressed. Without keep, mask and boxes the whole image is coded and synthesised."""
 
-    generator: TrainedGenerator
+    generator: GeneratorLike
     head: Head | None = None
     """Segmenter that makes the label map."""
     segmentation: Segmentation | None = None
@@ -64,9 +79,10 @@ class Request:
         Warns:
             SemcompWarning: Less than a hundredth of the image was found to be kept.
         """
-        if codec.entropy_id.hex() != self.generator.info.entropy_id:
+        made = self.generator
+        if codec.entropy_id != made.entropy_id:
             raise ModelError(
-                f"the generator {self.generator.name} reads latents with entropy id {self.generator.info.entropy_id}, "
+                f"the generator {made.name} reads latents with entropy id {made.entropy_id.hex()}, "
                 f"{codec.name} makes {codec.entropy_id.hex()}: choose another generator, or train one for this codec"
             )
         segmentation = label_map_of(codec, picture, y, head=self.head, given=self.segmentation)
@@ -74,10 +90,8 @@ class Request:
             raise ImageError("keeping a part needs a label map to synthesise the rest: give a head or a map")
         if segmentation is not None:
             rows, columns = -(-picture.height // STRIDE_Y), -(-picture.width // STRIDE_Y)
-            self.generator.guide(segmentation, rows=rows, columns=columns)
-        note = GeneratorNote(
-            name=self.generator.name, generator_id=self.generator.generator_id, guided=segmentation is not None
-        )
+            guide_of(segmentation, name=made.name, classes=made.classes, rows=rows, columns=columns)
+        note = GeneratorNote(name=made.name, generator_id=made.generator_id, guided=segmentation is not None)
         kept = self._kept(segmentation, picture)
         return GenerativePlan(note=note, keep=kept, segmentation=segmentation, cell=self.cell)
 

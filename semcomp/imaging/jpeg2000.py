@@ -18,6 +18,12 @@ CODESTREAM_SIGNATURE = b"\xff\x4f\xff\x51"
 _COMPONENTS, _DEPTHS = 40, 42
 """Offsets in the codestream: number of components, and the depth of each, three bytes apart."""
 _COD = 0xFF52
+_SOD = b"\xff\x93"
+
+
+def is_jpeg2000(data: bytes) -> bool:
+    """Whether the bytes begin as a JP2 file or a bare codestream does."""
+    return data.startswith((JP2_SIGNATURE, CODESTREAM_SIGNATURE))
 
 
 def read_jpeg2000(stream: BinaryIO) -> BoxFacts | None:
@@ -99,3 +105,9 @@ def is_reversible(data: bytes | bytearray, at: int) -> bool:
             return offset + 13 < len(data) and data[offset + 13] == 1
         offset += 2 + length
     return False
+
+
+def coded_bytes(data: bytes, at: int) -> int:
+    """Bytes of coded wavelet coefficients of the codestream at an offset: what follows its first SOD marker."""
+    start = data.find(_SOD, at)
+    return len(data) - start - len(_SOD) if start >= 0 else 0

@@ -26,7 +26,6 @@ from semcomp.pipeline.loss_check import may_be_unsuited, warn_of_loss
 from semcomp.pipeline.lossless_encode import ExactEncoder, Lossless, refuse_changes
 from semcomp.pipeline.rate_control import Encoded, Target, search, search_refined
 from semcomp.pipeline.reading import read_within_limits
-from semcomp.thumbs.stored import preview_chunk
 from semcomp.types import QUALITIES, A, Latents, Symbols
 
 if TYPE_CHECKING:
@@ -380,7 +379,11 @@ class BaseCodec(ExactEncoder[A]):
         Returns:
             The `.semc` file.
         """
-        chunks = [] if preview is None else [preview_chunk(picture, preview)]
+        chunks = []
+        if preview is not None:
+            from semcomp.thumbs.stored import preview_chunk
+
+            chunks.append(preview_chunk(picture, preview))
         chunks.append(Chunk(ChunkKind.SYMBOLS, self.coder.write(symbols, quality=quality)))
         if picture.alpha is not None:
             chunks.append(Chunk(ChunkKind.ALPHA, pack_alpha(picture.alpha)))

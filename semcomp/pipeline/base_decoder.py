@@ -18,12 +18,11 @@ from PIL import Image
 
 from semcomp.bitstream.alpha import unpack_alpha
 from semcomp.bitstream.container import MAX_PIXELS, ChunkKind, Container, read, write
-from semcomp.bitstream.keep_mask import unpack_keep
-from semcomp.bitstream.origin import regions_of
 from semcomp.bitstream.source import SemcSource, read_source
+from semcomp.bitstream.symbol_stream import SymbolReader
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning
 from semcomp.imaging.picture import Picture, to_pil
-from semcomp.pipeline.checks import Z_CHECK, header_crc
+from semcomp.pipeline.checks import Z_CHECK, header_crc, keep_of
 from semcomp.pipeline.completion import FAITHFUL, made_for
 from semcomp.pipeline.exact_decoder import ExactDecoder
 from semcomp.pipeline.latent_coder import SymbolCoder
@@ -50,6 +49,15 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
     @abstractmethod
     def model_id(self) -> bytes:
         """8 bytes. A file with another model id can be read, but was made for another synthesis."""
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """Channels of the latents."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """What the codec says about itself: its name, its ids and its size."""
 
     @abstractmethod
     def render(self, latents: Latents[A]) -> NDArray[np.uint8]:
@@ -212,6 +220,14 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
         """Decode the integers of a file. `plain` reads with the coder in pure Python. Raises what `latents` raises."""
         return self._decode_symbols(self._read(source, max_pixels), plain=plain)
 
+    def read_z(self, source: SemcSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.int16]:
+        """Decode z alone, (Z, ceil(height / 64), ceil(width / 64)). No network runs. Raises what `latents` raises."""
+        container = self._read(source, max_pixels)
+        reader, header = SymbolReader(container.get(ChunkKind.SYMBOLS) or b""), container.header
+        z = self.coder.read_z(reader, height=header.height, width=header.width, quality=header.quality)
+        _verify(header_crc(header, keep_of(container), z) & Z_CHECK == header.z_check, "symbols of z")
+        return z
+
     def _read(self, source: SemcSource, max_pixels: int) -> Container:
         container = read(read_source(source), max_pixels=max_pixels)
         self._check_tables(container)
@@ -231,18 +247,7 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
             )
 
     def _decode_symbols(self, container: Container, *, plain: bool = False) -> Symbols:
-        header, regions = container.header, regions_of(container)
-        keep = None
-        if regions is not None:
-            keep = unpack_keep(regions, width=header.width, height=header.height, plain=plain)
-
-        def verify(matches: bool, what: str) -> None:
-            if not matches:
-                raise FormatError(
-                    f"the {what} do not match their checksum: the file is damaged, or was not decoded exactly; "
-                    "copy the file again, and run `semcomp doctor` on this machine"
-                )
-
+        header, keep = container.header, keep_of(container, plain=plain)
         symbols = self.coder.read(
             container.get(ChunkKind.SYMBOLS) or b"",
             height=header.height,
@@ -250,9 +255,9 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
             quality=header.quality,
             plain=plain,
             keep=keep,
-            verify_z=lambda z: verify(header_crc(header, keep, z) & Z_CHECK == header.z_check, "symbols of z"),
+            verify_z=lambda z: _verify(header_crc(header, keep, z) & Z_CHECK == header.z_check, "symbols of z"),
         )
-        verify(header_crc(header, keep, symbols.z, symbols.y) == header.symbol_crc, "symbols")
+        _verify(header_crc(header, keep, symbols.z, symbols.y) == header.symbol_crc, "symbols")
         return symbols
 
     def _decode_latents(self, container: Container, *, precise: bool = True) -> Latents[A]:
@@ -265,6 +270,14 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
         """Latents of this codec."""
         return Latents(
             y_hat=y_hat, height=height, width=width, quality=quality, entropy_id=self.entropy_id, model_id=self.model_id
+        )
+
+
+def _verify(matches: bool, what: str) -> None:
+    if not matches:
+        raise FormatError(
+            f"the {what} do not match their checksum: the file is damaged, or was not decoded exactly; "
+            "copy the file again, and run `semcomp doctor` on this machine"
         )
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semcomp.bitstream.container import Header
+from semcomp.bitstream.container import Container, Header
+from semcomp.bitstream.keep_mask import unpack_keep
+from semcomp.bitstream.origin import regions_of
 from semcomp.bitstream.symbol_stream import symbol_crc
 from semcomp.types import Symbols
 
@@ -33,3 +35,9 @@ def header_crc(header: Header, keep: NDArray[np.bool_] | None, *latents: NDArray
     if keep is not None:
         rest += np.packbits(keep).tobytes()
     return zlib.crc32(rest, symbol_crc(*latents))
+
+
+def keep_of(container: Container, *, plain: bool = False) -> NDArray[np.bool_] | None:
+    """Positions that are coded. None for all."""
+    header, regions = container.header, regions_of(container)
+    return None if regions is None else unpack_keep(regions, width=header.width, height=header.height, plain=plain)

@@ -9,7 +9,6 @@ from semcomp.bitstream.container import MAX_PIXELS, ChunkKind, Container, read
 from semcomp.bitstream.source import SemcSource, read_source
 from semcomp.errors import SemcompWarning
 from semcomp.imaging.exact import ExactPicture
-from semcomp.lossless.weights import load_weights
 from semcomp.pipeline.lossless import LosslessCoder, check_scale, read_reduced
 
 
@@ -21,6 +20,8 @@ class ExactDecoder:
 
     def lossless_coder(self) -> LosslessCoder:
         """The coder of exact pixels, on this backend. ModelError where there are no lossless weights."""
+        from semcomp.lossless.weights import load_weights
+
         model = load_weights(self.lossless_weights)
         return LosslessCoder(model=model, networks=model)
 

@@ -144,15 +144,19 @@ class SymbolCoder(ABC, Generic[A]):
             FormatError: No encoder writes such a stream for a picture of this size.
         """
         reader = SymbolReader(data, plain=plain)
-        shape = (self.hyper, *grid(height, width, STRIDE_Z))
-        flat = reader.read(self.z_index(shape, quality=quality), self.tables_z)
-        if np.abs(flat).max() > Z_LIMIT:
-            raise FormatError(f"z holds {np.abs(flat).max()}, at most {Z_LIMIT} is allowed; encode the picture again")
-        z = flat.astype(np.int16).reshape(shape)
+        z = self.read_z(reader, height=height, width=width, quality=quality)
         verify_z(z)
         y, index = self.read_y(reader, z, height=height, width=width, quality=quality, keep=keep)
         reader.finish()
         return Symbols(z=z, y=y, index=index, keep=keep)
+
+    def read_z(self, reader: SymbolReader, *, height: int, width: int, quality: int) -> NDArray[np.int16]:
+        """Symbols of z (Z, a, b), which come first in the stream. FormatError for values that no encoder writes."""
+        shape = (self.hyper, *grid(height, width, STRIDE_Z))
+        flat = reader.read(self.z_index(shape, quality=quality), self.tables_z)
+        if np.abs(flat).max() > Z_LIMIT:
+            raise FormatError(f"z holds {np.abs(flat).max()}, at most {Z_LIMIT} is allowed; encode the picture again")
+        return flat.astype(np.int16).reshape(shape)
 
     def z_index(self, shape: tuple[int, ...], *, quality: int) -> NDArray[np.int16]:
         """Table number of every element of z (Z, a, b), flat. It depends on the rate node and on the channel."""

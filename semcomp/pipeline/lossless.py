@@ -35,13 +35,11 @@ from semcomp.errors import FormatError, ImageError, SemcompWarning, TargetError,
 from semcomp.imaging.exact import ExactPicture
 from semcomp.imaging.picture import with_metadata
 from semcomp.lossless.head import MAX_HEAD_BYTES
-from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import MAX_NEAR, Networks
-from semcomp.lossless.stream import bytes_needed, decode_lossless, encode_lossless
 from semcomp.storage.urls import is_url
-from semcomp.thumbs.stored import preview_chunk
 
 if TYPE_CHECKING:
+    from semcomp.lossless.model import LosslessModel
     from semcomp.semantics.stored import SemanticsLike
 
 Samples = NDArray[np.unsignedinteger[Any]]
@@ -66,12 +64,16 @@ class LosslessCoder:
         pixels = picture.pixels
         if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
             pixels = np.ascontiguousarray(pixels[..., 0])
+        from semcomp.lossless.stream import encode_lossless
+
         return Chunk(ChunkKind.LOSSLESS, encode_lossless(pixels, model=self.model, networks=self.networks, near=near))
 
     def read(self, container: Container, *, scale: int = 1, max_pixels: int = MAX_PIXELS) -> ExactPicture:
         """The picture of a file that has the chunk, at 1/scale of its size. FormatError where it is damaged."""
         header, data = container.header, container.get(ChunkKind.LOSSLESS) or b""
         reduce = SCALES.index(scale)
+        from semcomp.lossless.stream import decode_lossless
+
         pixels = decode_lossless(data, model=self.model, networks=self.networks, max_pixels=max_pixels, reduce=reduce)
         expected = -(-header.height // scale), -(-header.width // scale)
         if pixels.shape[:2] != expected or (header.mode == ColorMode.L and pixels.ndim == 3):
@@ -121,7 +123,11 @@ def chunks_beside(
     picture: ExactPicture, *, strip: bool, preview: int | None, semantics: SemanticsLike | None
 ) -> list[Chunk]:
     """The chunks of a file without latents that go in front of the exact pixels."""
-    chunks = [] if preview is None else [preview_chunk(picture.picture(), preview)]
+    chunks = []
+    if preview is not None:
+        from semcomp.thumbs.stored import preview_chunk
+
+        chunks.append(preview_chunk(picture.picture(), preview))
     if picture.alpha is not None:
         chunks.append(Chunk(ChunkKind.ALPHA, pack_alpha(picture.alpha)))
     if not strip:
@@ -202,6 +208,8 @@ def _reduced(stream: BinaryIO, scale: int, max_pixels: int) -> Container | None:
 
 def _needed(stream: BinaryIO, start: int, entry: ChunkEntry, reduce: int) -> bytes:
     """The first bytes of the exact pixels, as many as a reader needs."""
+    from semcomp.lossless.stream import bytes_needed
+
     head = _piece(stream, start, entry, MAX_HEAD_BYTES)
     try:
         count = bytes_needed(head, reduce)

@@ -1,85 +1,66 @@
-"""Restoring JPEG files: bytes in, a picture out."""
+"""Restoring JPEG and JPEG 2000 files: bytes in, a picture out."""
 
 from __future__ import annotations
 
-from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
 from PIL import Image
 
-from semcomp.errors import ImageError, file_error
+from semcomp.errors import ImageError, ModelError
+from semcomp.imaging.jpeg2000 import is_jpeg2000
 from semcomp.imaging.picture import Picture, to_pil
 from semcomp.jpeg.picture import picture_of, warn_of
 from semcomp.jpeg.reader import JpegFile, read_jpeg
+from semcomp.jpeg.source import JpegSource, jpeg_bytes
+from semcomp.restoration.jpeg2000 import restored_jpeg2000
 from semcomp.restoration.planes import layout_of, restored_pixels
-from semcomp.restoration.restorer_file import DEFAULT, TrainedRestorer, load_restorer
-
-JpegSource = str | PathLike[str] | bytes | BinaryIO | Image.Image
-"""A JPEG file: its path, its bytes, a binary stream, or a PIL image that was opened from one and is still open."""
+from semcomp.restoration.restorer_file import LABELS, TrainedRestorer, load_restorer
 
 
 def restore(
-    image: JpegSource, *, strength: float = 1.0, weights: str | Path | TrainedRestorer = DEFAULT, device: str = "cpu"
+    image: JpegSource,
+    *,
+    strength: float = 1.0,
+    weights: str | Path | TrainedRestorer | None = None,
+    device: str = "cpu",
 ) -> Image.Image:
-    """Remove the marks of compression from a JPEG file.
+    """Remove the marks of compression from a JPEG or JPEG 2000 file.
 
-    The result is one of the pictures that the file could have been made of: compressed again with the same tables, it
-    gives the same coefficients, up to the rounding of pixels to 8 bits. ICC profile, EXIF and XMP are kept, and the
-    picture is turned the right way up.
+    The result of a JPEG file is one of the pictures that the file could have been made of: compressed again with the
+    same tables, it gives the same coefficients, up to the rounding of pixels to 8 bits. A JPEG 2000 file tells of no
+    such bounds. ICC profile, EXIF and XMP are kept, and the picture is turned the right way up.
 
     Args:
-        image: The file. Pixels alone are not enough, because the network reads the file's coefficients.
+        image: The file. Pixels alone are not enough, because the network reads the file's coefficients or its size.
         strength: 0 shows what is stored, 1 the network's answer.
-        weights: A name, a file that `python -m train.restore` wrote, or a loaded restorer.
+        weights: A name, a file that `python -m train.restore` wrote, or a loaded restorer. None takes what comes with
+            the package for the kind of file.
         device: torch's name of a device.
 
     Returns:
-        An image of mode L or RGB.
+        An image of mode L or RGB; with alpha, which only JPEG 2000 files have, of mode LA or RGBA.
 
     Raises:
-        ImageError: The image is not a JPEG file that can be read, or is CMYK.
-        ModelError: There are no such weights.
+        ImageError: The image is not a file of these formats that can be read, or is a CMYK JPEG.
+        ModelError: There are no such weights, or they are for the other format.
         OSError: The file cannot be read at all.
 
     A damaged file gives what can be read, and a SemcompWarning.
     """
     if not 0 <= strength <= 1:
         raise ImageError(f"strength must be 0 to 1, not {strength:g}")
-    file = read_jpeg(jpeg_bytes(image))
-    restorer = weights if isinstance(weights, TrainedRestorer) else load_restorer(weights)
-    return to_pil(restored_picture(file, restorer, strength=strength, device=torch.device(device)))
-
-
-def jpeg_bytes(source: JpegSource) -> bytes:
-    """The bytes of a file.
-
-    Raises:
-        ImageError: A PIL image has lost its file, or is none of the kinds of `JpegSource`.
-        FileError: The file cannot be read.
-    """
-    if isinstance(source, bytes | bytearray | memoryview):
-        return bytes(source)
-    if isinstance(source, Image.Image):
-        stream = getattr(source, "fp", None)
-        if stream is None and (name := getattr(source, "filename", "")):
-            return jpeg_bytes(name)
-        if stream is None or source.format not in ("JPEG", "MPO"):
-            raise ImageError("the PIL image has no JPEG file behind it: pass the bytes or the path of the file")
-        position = stream.tell()
-        stream.seek(0)
-        data = bytes(stream.read())
-        stream.seek(position)
-        return data
-    if isinstance(source, str | PathLike):
-        try:
-            return Path(source).read_bytes()
-        except OSError as error:
-            raise file_error(source, error) from error
-    if hasattr(source, "read"):
-        return bytes(source.read())
-    raise ImageError(f"{type(source).__name__} is not a JPEG file: pass its path, its bytes or a stream")
+    data, place = jpeg_bytes(image), torch.device(device)
+    codec = "jpeg2000" if is_jpeg2000(data) else "jpeg"
+    if isinstance(weights, TrainedRestorer):
+        if weights.codec != codec:
+            raise ModelError(f"the weights restore {LABELS[weights.codec]} files, and this is a {LABELS[codec]} file")
+        restorer = weights
+    else:
+        restorer = load_restorer(weights, codec=codec)
+    if codec == "jpeg2000":
+        return to_pil(restored_jpeg2000(data, restorer, strength=strength, device=place))
+    return to_pil(restored_picture(read_jpeg(data), restorer, strength=strength, device=place))
 
 
 def restored_picture(

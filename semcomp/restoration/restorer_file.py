@@ -23,16 +23,19 @@ from semcomp.restoration.network import Restorer, RestorerConfig
 from semcomp.weights.files import WEIGHTS, stored
 
 FORMAT = "semcomp-restorer-1"
-DEFAULT = "restorer"
-"""Name of the weights inside the package."""
+DEFAULTS = {"jpeg": "restorer", "jpeg2000": "restorer_jpeg2000"}
+"""Maps a codec to the name of its weights inside the package."""
+LABELS = {"jpeg": "JPEG", "jpeg2000": "JPEG 2000"}
 ID_BYTES = 8
 
 
 class TrainedRestorer:
     """A restorer, ready to be run. Safe to use from several threads."""
 
-    def __init__(self, network: Restorer, *, origin: str = ""):
+    def __init__(self, network: Restorer, *, origin: str = "", codec: str = "jpeg"):
         self.origin = origin
+        self.codec = codec
+        """"jpeg" or "jpeg2000": whose files the weights restore"""
         self.state = {name: value.cpu().half().contiguous() for name, value in network.state_dict().items()}
         self.network = copy.deepcopy(network).float().eval().requires_grad_(False)
         self.network.load_state_dict({name: value.float() for name, value in self.state.items()})
@@ -43,7 +46,7 @@ class TrainedRestorer:
     @cached_property
     def restorer_id(self) -> bytes:
         """8 bytes: names the network and its weights."""
-        digest = hashlib.sha256(json.dumps(asdict(self.network.config)).encode())
+        digest = hashlib.sha256(f"{self.codec} {json.dumps(asdict(self.network.config))}".encode())
         for name in sorted(self.state):
             digest.update(f"\n{name} {tuple(self.state[name].shape)}\n".encode())
             digest.update(self.state[name].numpy().astype("<f2").tobytes())
@@ -69,7 +72,7 @@ class TrainedRestorer:
 def save_restorer(restorer: TrainedRestorer, path: Path) -> None:
     """Write the file."""
     metadata = {"format": FORMAT, "network": json.dumps(asdict(restorer.network.config)), "origin": restorer.origin}
-    save_file(restorer.state, path, metadata=metadata)
+    save_file(restorer.state, path, metadata={**metadata, "codec": restorer.codec})
 
 
 def read_restorer_file(path: str | Path) -> TrainedRestorer:
@@ -78,23 +81,36 @@ def read_restorer_file(path: str | Path) -> TrainedRestorer:
         with torch.random.fork_rng(devices=[]):
             network = Restorer(RestorerConfig(**json.loads(metadata["network"])))
         network.load_state_dict(state)
-        return TrainedRestorer(network, origin=metadata.get("origin", ""))
+        return TrainedRestorer(network, origin=metadata.get("origin", ""), codec=metadata.get("codec", "jpeg"))
 
 
-def load_restorer(name_or_file: str | Path = DEFAULT) -> TrainedRestorer:
-    """A restorer by name, or from a .safetensors file.
+def load_restorer(name_or_file: str | Path | None = None, *, codec: str = "jpeg") -> TrainedRestorer:
+    """Load a restorer by name, or from a .safetensors file.
+
+    Args:
+        name_or_file: None means what comes with the package.
+        codec: "jpeg" or "jpeg2000", whose files are to be restored.
 
     Raises:
-        ModelError: There is none, or the file is damaged.
+        ModelError: There is none, the file is damaged, or it restores files of another codec.
     """
+    restorer = _found(DEFAULTS[codec] if name_or_file is None else name_or_file, codec)
+    if restorer.codec != codec:
+        raise ModelError(
+            f"the weights {name_or_file} restore {LABELS[restorer.codec]} files, not {LABELS[codec]} files: pass others"
+        )
+    return restorer
+
+
+def _found(name_or_file: str | Path, codec: str) -> TrainedRestorer:
     path = WEIGHTS / f"{name_or_file}.safetensors"
     if not path.is_file():
         path = Path(name_or_file)
     if not path.is_file():
-        if str(name_or_file) == DEFAULT:
+        if str(name_or_file) == DEFAULTS[codec]:
             raise ModelError(
-                "this version comes without a trained restorer: pass the file of weights that "
-                "python -m train.restore wrote as weights="
+                f"this version comes without a trained restorer of {LABELS[codec]} files: pass the file of weights "
+                "that python -m train.restore wrote as weights="
             )
         raise ModelError(f"no restorer called {name_or_file}: pass the path of a file that train.restore wrote")
     return _load(path, path.stat().st_mtime_ns)

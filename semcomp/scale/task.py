@@ -27,6 +27,8 @@ class MapTask:
     """A word of VERBS."""
     model: str = "base"
     """Weights of the codec: a name or a path."""
+    graphs: str | None = None
+    """Folder of exported graphs to compute with. None takes the library, or else the graphs that are installed."""
     device: str = "cpu"
     """Device of the networks."""
     head: str | None = None
@@ -51,6 +53,8 @@ class MapTask:
     """Bytes of the thumbnail that `encode` stores."""
     top: int = 5
     """Labels of a row."""
+    min_confidence: float | None = None
+    """Least probability of what the head says. None leaves that to the head's own limits."""
     maps: bool = False
     """Whether `segment` puts the label map into the row, as a PNG."""
     format: str = "png"
@@ -80,6 +84,8 @@ class MapTask:
     def to_json(self) -> str:
         """What decides the rows, as JSON with sorted keys. The device and the threads are left out."""
         values = {key: value for key, value in asdict(self).items() if key not in ("device", "threads")}
+        if self.graphs is None:
+            del values["graphs"]
         return json.dumps(values, sort_keys=True)
 
 

@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from semcomp.backend import open_codec, open_head
 from semcomp.bitstream.container import MAGIC, read_header
 from semcomp.errors import SemcompError
 from semcomp.scale.task import MapTask
 
 if TYPE_CHECKING:
-    from semcomp.codec.codec import Codec
     from semcomp.imaging.picture import Picture
+    from semcomp.pipeline.base_codec import BaseCodec
     from semcomp.semantics.head import Classifier, Segmenter
     from semcomp.semantics.results import Labels
     from semcomp.types import Latents
@@ -27,30 +28,24 @@ class Tools:
 
     def __init__(self, task: MapTask) -> None:
         self.task = task
-        self._codec: Codec | None = None
+        self._codec: BaseCodec[Any] | None = None
         self._head: Classifier | Segmenter | None = None
 
     @property
-    def codec(self) -> Codec:
+    def codec(self) -> BaseCodec[Any]:
         """The codec of the task."""
         if self._codec is None:
-            import torch
-
-            from semcomp.codec.codec import load
-
-            torch.set_num_threads(self.task.threads)
-            self._codec = load(self.task.model, device=self.task.device)
+            task = self.task
+            self._codec = open_codec(task.model, device=task.device, threads=task.threads, graphs=task.graphs)
         return self._codec
 
     @property
     def head(self) -> Classifier | Segmenter:
         """The head of the task."""
         if self._head is None:
-            from semcomp.semantics.head import load_head
-
             if self.task.head is None:
                 raise SemcompError("no label map is stored here, and no head is given: give head=")
-            self._head = load_head(self.task.head)
+            self._head = open_head(self.task.head, self.codec, min_confidence=self.task.min_confidence or 0.0)
         return self._head
 
     def load(self) -> None:
@@ -107,7 +102,8 @@ def segment_row(data: bytes, tools: Tools) -> Outcome:
     from semcomp.semantics.results import Segmentation
     from semcomp.semantics.stored import read_segmentation
 
-    segmentation = read_segmentation(read(data)) if data.startswith(MAGIC) else None
+    ask = tools.task.min_confidence is not None  # a stored map has no probabilities
+    segmentation = read_segmentation(read(data)) if data.startswith(MAGIC) and not ask else None
     stored = segmentation is not None and tools.task.head in (None, segmentation.head)
     if not stored:
         answer = tools.head(latents_of(data, tools))
@@ -126,13 +122,10 @@ def segment_row(data: bytes, tools: Tools) -> Outcome:
 
 def embed_row(data: bytes, tools: Tools) -> Outcome:
     """Describe a file by one vector: the mean and the standard deviation of each channel of its latents."""
-    import torch
+    from semcomp.semantics.embedding import pooled
 
     latents = latents_of(data, tools)
-    with torch.inference_mode():
-        y = latents.y_hat[0].float().flatten(1)
-        vector = torch.cat([y.mean(1), y.std(1, correction=0)]).cpu().numpy()
-    return Outcome({**_size(latents), "quality": latents.quality, "embedding": vector})
+    return Outcome({**_size(latents), "quality": latents.quality, "embedding": pooled(latents)})
 
 
 def encode_row(data: bytes, tools: Tools) -> Outcome:

@@ -14,11 +14,13 @@ semcomp:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from importlib.metadata import EntryPoint, entry_points
+from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from semcomp.errors import ModelError, SemcompError
+from semcomp.semantics.embedding import POOLED, Embedding, pooled
 from semcomp.semantics.limits import NO_LIMITS, Limits
 from semcomp.semantics.results import Labels as Labels
 from semcomp.semantics.results import Palette as Palette
@@ -27,8 +29,13 @@ from semcomp.semantics.results import default_palette as default_palette
 from semcomp.types import Latents
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
+
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
+TASKS = ("classify", "segment", "embed")
 HEADS, FORMATS = "semcomp.heads", "semcomp.head_formats"
 
 
@@ -36,7 +43,7 @@ class Head(ABC):
     """Something that reads latents. Subclass `Classifier` or `Segmenter`."""
 
     task: ClassVar[str]
-    """Word for what the head gives: "classify" or "segment"."""
+    """Word for what the head gives, one of TASKS."""
     name: str
     classes: tuple[str, ...]
     entropy_id: bytes
@@ -59,6 +66,13 @@ class Head(ABC):
         """
         raise ModelError(f"the head {self.name} has no network that can be exported: leave it out")
 
+    def features(self, latents: Latents) -> NDArray[np.float32]:
+        """Give what the head sees in latents of the right codec before it answers: float32 (D,).
+
+        ModelError where a head has no features.
+        """
+        raise ModelError(f"the head {self.name} gives no features: choose another head, or {POOLED}")
+
     def check(self, latents: Latents) -> None:
         """ModelError for latents of another codec."""
         if latents.entropy_id != self.entropy_id:
@@ -66,6 +80,26 @@ class Head(ABC):
                 f"the head {self.name} was trained on latents with entropy id {self.entropy_id.hex()}, these have "
                 f"{latents.entropy_id.hex()}: choose a head for this codec, or train one with semcomp-fit-head"
             )
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """Makes the embedding of an image from the features of a head, or from the latents alone."""
+
+    head: Head | None = None
+    """The head; None pools the latents."""
+
+    @property
+    def name(self) -> str:
+        """Name of the embedding, which files and indexes keep. Only embeddings of one name can be compared."""
+        return POOLED if self.head is None else self.head.name
+
+    def __call__(self, latents: Latents) -> Embedding:
+        """Embed an image. ModelError for latents of another codec than the head's."""
+        if self.head is None:
+            return Embedding.of(pooled(latents), head=POOLED)
+        self.head.check(latents)
+        return Embedding.of(self.head.features(latents), head=self.head.name)
 
 
 class Classifier(Head):
@@ -76,7 +110,7 @@ class Classifier(Head):
     def __call__(self, latents: Latents) -> Labels:
         """Answer for one image. No label means that nothing is known. ModelError for latents of another codec."""
         self.check(latents)
-        return self.answer(latents)
+        return self.limits.sure_labels(self.answer(latents), self.classes)
 
     @abstractmethod
     def answer(self, latents: Latents) -> Labels:
@@ -87,6 +121,8 @@ class Segmenter(Head):
     """A head that answers with the class of every pixel. Implement `answer`."""
 
     task = "segment"
+    knows_confidence: ClassVar[bool] = False
+    """Whether `answer` keeps quiet below the confidence of `limits`."""
 
     def __call__(self, latents: Latents) -> Segmentation:
         """Answer for one image. Pixels of which nothing is known are VOID. ModelError for latents of another codec."""
@@ -98,25 +134,58 @@ class Segmenter(Head):
         """Give the label map of latents of the right codec."""
 
 
+AnyHead = TypeVar("AnyHead", bound=Head)
+
+
 def head_names() -> list[str]:
     """Names of the installed heads."""
-    return sorted({point.name for point in entry_points(group=HEADS)})
+    return sorted({point.name for point in _entry_points(HEADS)})
 
 
-def load_head(name_or_file: str | Path) -> Classifier | Segmenter:
+def load_head(name_or_file: str | Path, *, min_confidence: float = 0.0) -> Classifier | Segmenter:
     """Load a head by name, or from a .safetensors file that `semcomp-fit-head` has written.
 
     Args:
         name_or_file: One of `head_names`, a path or a URL, or "org/name" or "org/name@revision" on the hub.
+        min_confidence: Least probability, 0 to 1, of what the head says; see `sure_head`.
 
     Raises:
         ModelError: There is no such head, it is damaged, or its package cannot be imported.
+        TargetError: The confidence is not 0 to 1.
     """
+    head = _found(name_or_file)
+    if not isinstance(head, Classifier | Segmenter):
+        raise ModelError(f"the head {head.name} gives embeddings alone: it serves semcomp index and --semantics embed")
+    return sure_head(head, min_confidence)
+
+
+def sure_head(head: AnyHead, min_confidence: float) -> AnyHead:
+    """Make a head that keeps quiet below a confidence, besides its own limits.
+
+    Args:
+        head: The head, which stays as it is.
+        min_confidence: Least probability, 0 to 1. A classifier leaves out the labels below it. A segmenter leaves out
+            the classes that do not reach it on `limits.area` of the image; their pixels become VOID.
+
+    Raises:
+        TargetError: The confidence is not 0 to 1.
+        ModelError: The head is a segmenter that knows no probabilities.
+    """
+    if not min_confidence:
+        return head
+    if isinstance(head, Segmenter) and not head.knows_confidence:
+        raise ModelError(f"the head {head.name} gives a label map without probabilities: leave the confidence out")
+    sure = copy(head)
+    sure.limits = head.limits.at_least(min_confidence, head.classes)
+    return sure
+
+
+def _found(name_or_file: str | Path) -> Head:
     from safetensors import SafetensorError, safe_open
 
     from semcomp.weights.hub import located
 
-    for point in entry_points(group=HEADS):
+    for point in _entry_points(HEADS):
         if point.name == str(name_or_file):
             return _checked(_load(point)(), point.name)
     path = Path(located(name_or_file))
@@ -130,10 +199,29 @@ def load_head(name_or_file: str | Path) -> Classifier | Segmenter:
             kind = (file.metadata() or {}).get("format")
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is not a head file ({error}); train it again") from error
-    for point in entry_points(group=FORMATS):
+    for point in _entry_points(FORMATS):
         if point.name == kind:
             return _checked(_load(point)(path), str(path))
     raise ModelError(f"{path} is not a head file: its format is {kind}, and no installed package reads that")
+
+
+EMBED = Path(__file__).parents[1] / "weights" / "embed.safetensors"
+"""The head that was trained for embeddings, where it is released."""
+
+
+def load_embedder(name_or_file: str | Path | None = None) -> Embedder:
+    """Load what embeds images.
+
+    Args:
+        name_or_file: A head as `load_head` takes it, or "latents" for the latents alone. None takes the head "embed" if
+            it comes with semcomp, else the features of "objects", else the latents.
+
+    Raises:
+        ModelError: There is no such head, or it is damaged.
+    """
+    if name_or_file is None:
+        name_or_file = EMBED if EMBED.is_file() else "objects" if "objects" in head_names() else POOLED
+    return Embedder(None if str(name_or_file) == POOLED else _found(name_or_file))
 
 
 def described(head: Head) -> str:
@@ -146,6 +234,12 @@ def not_a_segmenter(head: Head) -> NoReturn:
     raise ModelError(f"the head {head.name} gives labels, no label map: choose one that segments")
 
 
+def _entry_points(group: str) -> EntryPoints:
+    from importlib.metadata import entry_points  # 20 ms, which a client on graphs does not need
+
+    return entry_points(group=group)
+
+
 def _load(point: EntryPoint) -> Any:
     try:
         return point.load()
@@ -155,8 +249,8 @@ def _load(point: EntryPoint) -> Any:
         raise ModelError(f"the head {point.name} ({point.value}) does not load: {error!r}; reinstall it") from error
 
 
-def _checked(head: object, name: str) -> Classifier | Segmenter:
-    if not isinstance(head, Classifier | Segmenter):
+def _checked(head: object, name: str) -> Head:
+    if not isinstance(head, Head) or head.task not in TASKS:
         raise ModelError(
             f"{name} gave a {type(head).__name__}; a head is a Classifier or Segmenter of semcomp.semantics.head"
         )

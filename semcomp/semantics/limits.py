@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semcomp.errors import ModelError
+from semcomp.errors import ModelError, TargetError
 from semcomp.semantics.results import VOID, Labels
 from semcomp.semantics.upsample import FINE
 
@@ -48,6 +48,18 @@ class Limits:
             raise ValueError(f"area is a share from 0 to 1, not {self.area}")
         if not all(0 <= value <= 1 or value == NEVER for value in self.confidence):
             raise ValueError(f"a confidence is 0 to 1, or {NEVER} for never, not {max(self.confidence)}")
+
+    def at_least(self, confidence: float, classes: Sequence[str]) -> Limits:
+        """Raise the confidence of every class but the background to this one where it is lower.
+
+        Raises:
+            TargetError: It is not 0 to 1.
+        """
+        if not 0 <= confidence <= 1:
+            raise TargetError(f"a confidence is a number from 0 to 1, not {confidence}")
+        least = [0.0 if name.lower() == "background" else confidence for name in classes]
+        own = self.confidence or (0.0,) * len(least)
+        return replace(self, confidence=tuple(map(max, own, least)))
 
     def said(self, logits: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.bool_]:
         """Decide which classes a segmenter may say of an image of that size, bool (K,); `logits` as in `evidence`."""
@@ -96,6 +108,15 @@ class Limits:
             "confidence": confidence,
             "measured": self.measured,
         }
+
+    def sure_labels(self, labels: Labels, classes: Sequence[str]) -> Labels:
+        """Leave out the labels whose probability is below the confidence of their class."""
+        if not self.confidence:
+            return labels
+        least = dict(zip(classes, self.confidence, strict=True))
+        pairs = zip(labels.names, labels.scores, strict=True)
+        sure = [(name, score) for name, score in pairs if score >= least.get(name, 0.0)]
+        return replace(labels, names=tuple(name for name, _ in sure), scores=tuple(score for _, score in sure))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], classes: Sequence[str]) -> Limits:

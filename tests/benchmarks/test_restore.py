@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from benchmarks.deblocking import deblocked
-from benchmarks.restore import checks_of, jpeg, main, plain
+from benchmarks.restore import JPEG2000_BPP, checks_of, jpeg, main, plain
 from semcomp.imaging.metrics import psnr_db
 from semcomp.jpeg.reader import read_jpeg
+from semcomp.restoration.restorer_file import TrainedRestorer, save_restorer
 from tests.jpeg.files import photo
 from tests.restoration.conftest import restorer as restorer
+from tests.restoration.conftest import restorer_2000 as restorer_2000
 from tests.restoration.conftest import weights as weights
 
 
@@ -26,6 +28,18 @@ def test_a_run_on_one_photo(weights: Path, tmp_path: Path, capsys: pytest.Captur
     original, data = np.asarray(photo(64, 80)), jpeg(np.asarray(photo(64, 80)), 10)
     assert result["decoded"]["colour 10"]["jpeg_psnr"] == pytest.approx(psnr_db(original, plain(data)), abs=1e-3)
     assert "FAIL  gain in colour at quality 10" in capsys.readouterr().out
+
+
+def test_jpeg_2000_is_measured_where_its_weights_are_given(
+    weights: Path, restorer_2000: TrainedRestorer, tmp_path: Path
+) -> None:
+    photo(64, 80).save(tmp_path / "p.png")
+    save_restorer(restorer_2000, tmp_path / "w.safetensors")
+    arguments = [str(tmp_path), "--weights", str(weights), "--weights-jpeg2000", str(tmp_path / "w.safetensors")]
+    main([*arguments, "--qualities", "10", "-o", str(tmp_path / "r.json"), "--quiet", "--threads", "1"])
+    decoded = json.loads((tmp_path / "r.json").read_text())["decoded"]
+    plain_figures = [decoded[f"JPEG 2000, {bpp:g} bpp"]["jpeg_psnr"] for bpp in JPEG2000_BPP]
+    assert plain_figures == sorted(plain_figures) and "deblocked_psnr" not in decoded["JPEG 2000, 0.4 bpp"]
 
 
 @pytest.mark.parametrize("grey", [False, True])

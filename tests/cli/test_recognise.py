@@ -99,6 +99,20 @@ class TestClassify:
         (row,) = records(capsys.readouterr().out)
         assert row["labels"] == [] and row["ok"]
 
+    def test_nothing_is_said_below_a_confidence(self, capsys: pytest.CaptureFixture[str]) -> None:
+        for head in ("c.safetensors", "s.safetensors"):
+            arguments = ["classify", "a.semc", "--head", head]
+            assert main([*arguments, "--json", "--min-confidence", "0"]) == 0
+            assert records(capsys.readouterr().out)[0]["known"] is True
+            assert main([*arguments, "--json", "--min-confidence", "1"]) == 0
+            (row,) = records(capsys.readouterr().out)
+            assert row["labels"] == [] and row["known"] is False and row["ok"]
+            assert main([*arguments, "--min-confidence", "1"]) == 0
+            assert "nothing known" in capsys.readouterr().out
+        with pytest.raises(SystemExit) as stop:
+            main([*arguments, "--min-confidence", "80"])
+        assert stop.value.code == 2 and "a number from 0 to 1" in capsys.readouterr().err
+
     def test_processes_give_the_same(self, capsys: pytest.CaptureFixture[str]) -> None:
         arguments = ["classify", "a.semc", "b.semc", "--head", "c.safetensors", "--json"]
         assert main(arguments) == 0
@@ -149,6 +163,22 @@ class TestSegment:
         assert main(arguments) == 1
         assert "--force" in capsys.readouterr().err
         assert main([*arguments, "--force"]) == 0
+
+    def test_classes_below_a_confidence_become_void(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file, target = str(tmp_path / "x.semc"), str(tmp_path / "m.png")
+        assert main(["encode", "a.png", "-o", file, "--semantics", "map", "--head", "s.safetensors"]) == 0
+        capsys.readouterr()
+        assert main(["segment", file, "-o", target, "--min-confidence", "1"]) == 2
+        assert "--min-confidence runs a head" in capsys.readouterr().err
+        arguments = ["segment", file, "-o", target, "-f", "--head", "s.safetensors"]
+        assert main([*arguments, "--json"]) == 0
+        (row,) = records(capsys.readouterr().out)
+        assert row["known"] is True and row["classes"]
+        assert main([*arguments, "--json", "--min-confidence", "1"]) == 0
+        (row,) = records(capsys.readouterr().out)
+        assert row["known"] is False and row["stored"] is False and row["classes"] == [] and row["unknown"] == 1
+        assert main([*arguments, "--min-confidence", "1"]) == 0
+        assert "nothing known" in capsys.readouterr().out
 
     def test_a_classifier_cannot_segment(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["segment", "a.semc", "--head", "c.safetensors", "-o", str(tmp_path / "m.png")]) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from semcomp.cli.main import main
 from semcomp.cli.parser import COMMANDS, build_parser
-from semcomp.cli.terminal import json_line, printable
+from semcomp.cli.terminal import PlainBar, json_line, printable, progress_bar
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -79,3 +80,19 @@ def test_hostile_arguments_are_escaped_in_usage_errors(capsys: Any) -> None:
         main(["info", "a.semc", "--x\x1b[2J\nsemcomp:fine"])
     err = capsys.readouterr().err
     assert "\x1b" not in err and "\\x1b[2J\\nsemcomp:fine" in err
+
+
+def test_a_bar_without_tqdm_counts_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    assert progress_bar(3) is None  # stderr is no terminal in tests
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    bar = progress_bar(1200, done=1)
+    assert isinstance(bar, PlainBar)
+    bar.write("a.png -> a.semc", file=screen)
+    bar.update(2)
+    bar.close()
+    shown = screen.getvalue().split("\r\x1b[K")
+    assert [text.partition(",")[0] for text in shown[1:2]] == ["1 of 1"] and shown[2] == "a.png -> a.semc\n"
+    assert shown[-2].startswith("3 of 1,200 files, ") and shown[-1] == ""

@@ -33,11 +33,10 @@ from semcomp.workers import worker_pool
 for name in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(name)
 
-from semcomp.cli.edge import main as edge_command  # noqa: E402
 from semcomp.edge import EdgeCodec  # noqa: E402
-from semcomp.edge.safetensors_reader import parse_tensors  # noqa: E402
 from semcomp.export.folder import Exported, export_onnx  # noqa: E402
 from semcomp.semantics.limits import NO_LIMITS  # noqa: E402
+from semcomp.weights.safetensors_reader import parse_tensors  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.semc"))
@@ -248,10 +247,10 @@ def test_files_that_keep_a_part_cross(
         chunks = tuple(chunk for chunk in container.chunks if chunk.kind != ChunkKind.GENERATOR)
         edge.latents(write(replace(container, chunks=chunks)))
     (tmp_path / "a.semc").write_bytes(data)
-    arguments = [str(edge.bundle.directory), "decode", str(tmp_path / "a.semc")]
-    assert edge_command(arguments) == ModelError.exit_code
+    arguments = ["decode", str(tmp_path / "a.semc"), "--graphs", str(edge.bundle.directory)]
+    assert command(arguments) == ModelError.exit_code
     assert "has no generator nobody" in capsys.readouterr().err
-    assert edge_command([*arguments, "--generator", "faithful"]) == EXIT_OK
+    assert command([*arguments, "--generator", "faithful"]) == EXIT_OK
 
 
 @pytest.fixture(scope="module")
@@ -357,28 +356,6 @@ def test_torch_is_never_imported(folder: Path, without: str) -> None:
     assert report["golden"] == len(GOLDEN) and report["constriction"] == ("constriction" not in without)
 
 
-def test_the_command_line_of_the_client(
-    folder: Path, photo: NDArray[np.uint8], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source = tmp_path / "a.png"
-    Image.fromarray(photo).save(source)
-    packed = str(tmp_path / "a.semc")
-    assert edge_command([str(folder), "encode", str(source), "-q", "70"]) == EXIT_OK
-    assert edge_command([str(folder), "decode", packed]) == 1 and "pass --force" in capsys.readouterr().err
-    assert edge_command([str(folder), "decode", packed, "-o", str(tmp_path / "b.webp")]) == EXIT_OK
-    assert edge_command([str(folder), "segment", packed, "--head", "street"]) == EXIT_OK
-    with Image.open(tmp_path / "a.labels.png") as label_map, Image.open(tmp_path / "b.webp") as decoded:
-        assert label_map.mode == "P" and label_map.size == decoded.size == (131, 90)
-    assert edge_command([str(folder), "classify", packed, "--head", "imagenette"]) == EXIT_OK
-    assert len(capsys.readouterr().out.splitlines()) in (1, 10)
-    assert edge_command([str(folder), "classify", packed, "--head", "street"]) == EXIT_OK
-    assert capsys.readouterr().out == "nothing known\n"
-    assert edge_command([str(folder), "classify", packed]) == ModelError.exit_code
-    assert "no head is named" in capsys.readouterr().err
-    (tmp_path / "c.semc").write_bytes(Path(packed).read_bytes()[:-3])
-    assert edge_command([str(folder), "decode", str(tmp_path / "c.semc")]) == FormatError.exit_code
-
-
 def test_damage_is_named(folder: Path, edge: EdgeCodec, photo: NDArray[np.uint8], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"cannot be read .* semcomp export onnx"):
         EdgeCodec(tmp_path)
@@ -444,7 +421,8 @@ def test_the_benchmark(
     edge.main([str(tmp_path / "a.png"), "--graphs", str(folder), "-o", str(tmp_path / "a.json"), *small])
     result = json.loads((tmp_path / "a.json").read_text())
     assert len(result["differing"]) == 14 and not any(result["differing"].values())
-    assert set(result["speed"]["1"]) == {"encode", "decode", "latents", "head street", "head imagenette"}
+    rows = {"encode", "decode", "latents", "image to latents", "head street", "head imagenette"}
+    assert set(result["speed"]["1"]) == rows
     assert all(check["passed"] for check in result["checks"] if "times as fast" not in check["name"])
 
 

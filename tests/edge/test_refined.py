@@ -1,6 +1,7 @@
 """The client on weights whose passes refine their tables: the symbols of the library, and its latents."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,24 @@ def test_damage_at_every_pass_gets_one_verdict(
     for reader in (codec, edge):
         with pytest.raises(SemcompError):
             reader.decode(other)
+
+
+def test_sums_that_are_not_exact_are_noticed_before_anything_is_read(
+    refined_export: tuple[Codec, Path, Exported], photo: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """The manifest says what the integer graphs give for extreme bytes. Here it says something else."""
+    codec, folder, _ = refined_export
+    data, manifest = codec.encode(photo, quality=60), json.loads((folder / "manifest.json").read_text())
+    assert set(manifest["products"]) == {"sigma", "refine"}
+    for name in manifest["products"]:
+        shutil.copytree(folder, tmp_path / name)
+        changed = {**manifest["products"], name: manifest["products"][name] ^ 1}
+        (tmp_path / name / "manifest.json").write_text(json.dumps({**manifest, "products": changed}))
+        client = EdgeCodec(tmp_path / name, threads=1)
+        with pytest.raises(ModelError, match=rf"does not sum the products of the graph {name} exactly"):
+            client.read_symbols(data)
+        with pytest.raises(ModelError, match=rf"the graph {name} exactly"):
+            client.encode(photo, quality=60)
 
 
 def test_other_versions_are_refused_in_words(refined_export: tuple[Codec, Path, Exported], tmp_path: Path) -> None:

@@ -19,9 +19,10 @@ from PIL import Image
 from semcomp.cli.main import main
 from semcomp.errors import MissingExtraError, SemcompError
 from semcomp.eval import measure, run
-from semcomp.eval.classical import AVIF_SLOW, JPEG, PILLOW, Heic, JpegXl, PillowCodec, distance_of
-from semcomp.eval.codecs import NAMES, choose_settings, evenly, find, installed
+from semcomp.eval.classical import JPEG, JPEG2000, JpegXl, distance_of
+from semcomp.eval.codecs import CLASSICAL, NAMES, ONLY_ON_REQUEST, choose_settings, evenly, find, installed
 from semcomp.eval.curves import decibels, mean_curve, rising, saving
+from semcomp.eval.jpeg_encoders import Jpegli
 from semcomp.eval.published import is_kodak, published
 from semcomp.eval.size import file_of_size
 from semcomp.eval.worst import worst_place
@@ -217,8 +218,8 @@ class TestCommand:
         assert "examples:" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("codec", [*PILLOW, AVIF_SLOW, JpegXl(), Heic()], ids=lambda codec: codec.name)
-def test_classical_codecs(codec: PillowCodec | JpegXl | Heic, photo: NDArray[np.uint8]) -> None:
+@pytest.mark.parametrize("codec", CLASSICAL, ids=lambda codec: codec.name)
+def test_classical_codecs(codec: Any, photo: NDArray[np.uint8]) -> None:
     if not codec.available:
         pytest.skip(f"{codec.label} is not installed")
     files = [codec.encode(photo, setting) for setting in (codec.settings[2], codec.settings[-2])]
@@ -238,10 +239,13 @@ def test_a_codec_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(MissingExtraError):
         JpegXl().encode(np.zeros((8, 8, 3), np.uint8), 50)
     assert "jxl" not in installed() and installed()[:2] == ["semcomp", "jpeg"]
+    monkeypatch.setitem(sys.modules, "pyjpegli", None)
+    with pytest.raises(MissingExtraError, match=r"jpegli needs .*semcomp\[eval\]"):
+        Jpegli().encode(np.zeros((8, 8, 3), np.uint8), 50)
     with pytest.raises(SemcompError, match="known: semcomp"):
         find("png")
     assert set(installed()) <= set(NAMES)
-    assert AVIF_SLOW.name in NAMES and AVIF_SLOW.name not in installed()  # too slow unless it is asked for
+    assert {*ONLY_ON_REQUEST} < {*NAMES} and not {*ONLY_ON_REQUEST} & {*installed()}
 
 
 def test_libjxls_distance_is_one_curve() -> None:
@@ -252,7 +256,7 @@ def test_libjxls_distance_is_one_curve() -> None:
 def test_settings() -> None:
     assert evenly(range(10), 3) == (0, 4, 9) and evenly(range(3), 5) == (0, 1, 2) and evenly(range(9), 1) == (4,)
     assert choose_settings(JPEG, (0, 50, 100)) == (1, 50, 95)
-    assert len(choose_settings(PILLOW[3], (1, 2, 3))) == 3 and choose_settings(JPEG, "full") == JPEG.settings
+    assert len(choose_settings(JPEG2000, (1, 2, 3))) == 3 and choose_settings(JPEG, "full") == JPEG.settings
     assert choose_settings(JPEG, None)[::4] == (JPEG.settings[0], JPEG.settings[-1])
 
 

@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch.nn import Identity
 
 from semcomp.cli.exit_codes import EXIT_USAGE
 from semcomp.cli.main import main as command
 from semcomp.codec.codec import Codec
-from semcomp.errors import ModelError
+from semcomp.errors import ModelError, TargetError
 from semcomp.imaging.metrics import psnr_db
+from semcomp.imaging.picture import from_array
 
 onnx = pytest.importorskip("onnx")
 for name in ("onnxscript", "onnxruntime"):
@@ -22,17 +25,20 @@ for name in ("onnxscript", "onnxruntime"):
 
 from semcomp.edge import EdgeCodec  # noqa: E402
 from semcomp.export.folder import Exported, export_onnx  # noqa: E402
-from semcomp.export.int8 import CROP, CROPS, FLOAT_LAYERS, Calibration  # noqa: E402
+from semcomp.export.int8 import CROP, CROPS, FLOAT_LAYERS, Calibration, becomes_int8  # noqa: E402
+from semcomp.export.part import Part  # noqa: E402
 from semcomp.semantics.limits import NO_LIMITS  # noqa: E402
 
 INT8 = ("analysis", "synthesis", "head_street")
+FAST = "mean_fast"
+"""The graph that only an int8 export has."""
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Exported]:
     """The graphs that are quantised, and one that never is, calibrated with the sample photo."""
     folder = tmp_path_factory.mktemp("int8")
-    parts = ["analysis", "sigma", "synthesis", "heads"]
+    parts = ["analysis", "sigma", "mean", "synthesis", "heads"]
     return folder, export_onnx(folder, parts=parts, heads=["street"], int8=True)
 
 
@@ -42,7 +48,7 @@ def folder(made: tuple[Path, Exported], exported: tuple[Path, Any], tmp_path_fac
     whole = tmp_path_factory.mktemp("whole") / "edge"
     shutil.copytree(exported[0], whole)
     manifest, int8 = (json.loads((path / "manifest.json").read_text()) for path in (whole, made[0]))
-    for name in INT8:
+    for name in (*INT8, FAST):
         manifest["graphs"][name] = int8["graphs"][name]
         shutil.copy(made[0] / f"{name}.onnx", whole)
     (whole / "manifest.json").write_text(json.dumps(manifest))
@@ -63,18 +69,44 @@ def crop() -> NDArray[np.uint8]:
 def test_the_manifest_says_how_each_graph_computes(made: tuple[Path, Exported], exported: tuple[Path, Any]) -> None:
     manifest, before = (json.loads((path / "manifest.json").read_text()) for path in (made[0], exported[0]))
     precision = {name: graph["precision"] for name, graph in manifest["graphs"].items()}
-    assert precision == {**dict.fromkeys(INT8, "int8"), "sigma": "float", "label_map": "float"}
+    stays = dict.fromkeys(("sigma", "mean_first", "mean_next", "label_map"), "float")
+    assert precision == {**dict.fromkeys((*INT8, FAST), "int8"), **stays} and FAST not in before["graphs"]
     assert {graph["precision"] for graph in before["graphs"].values()} == {"float"}
     assert manifest["graphs"]["sigma"]["sha256"] == before["graphs"]["sigma"]["sha256"]
     for name in INT8:
         for key in ("inputs", "outputs", "reach"):
             assert manifest["graphs"][name][key] == before["graphs"][name][key]
         assert manifest["graphs"][name]["bytes"] < 0.75 * before["graphs"][name]["bytes"]
-    assert set(made[1].int8) == {f"{name}.onnx" for name in INT8} and exported[1].int8 == ()
+    assert set(made[1].int8) == {f"{name}.onnx" for name in (*INT8, FAST)} and exported[1].int8 == ()
+
+
+def test_single_graphs_are_quantized(tmp_path: Path) -> None:
+    parts = ["analysis", "synthesis"]
+    given: dict[str, Any] = {"parts": parts, "heads": [], "int8": True}
+    with pytest.raises(TargetError, match=r"sigma cannot become int8: choose from analysis, synthesis, mean, heads$"):
+        export_onnx(tmp_path, **given, int8_parts=["sigma"])
+    assert export_onnx(tmp_path, **given, int8_parts=["synthesis", "heads"]).int8 == ("synthesis.onnx",)
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "expected"),
+    [
+        ("head_street", ["heads"], True),
+        ("head_street", ["head_street", "analysis"], True),
+        ("head_street", ["head_objects"], False),
+        ("synthesis", ["analysis"], False),
+        ("sigma", ["sigma"], False),
+        ("mean_fast", ["mean"], True),
+        ("mean_fast", ["heads"], False),
+    ],
+)
+def test_names_choose_graphs(name: str, names: list[str], expected: bool) -> None:
+    part = Part(name=name, module=Identity(), inputs=(), outputs=(), sizes={})
+    assert becomes_int8(part, names) is expected
 
 
 def test_convolutions_compute_in_integers_but_those_that_are_kept(made: tuple[Path, Exported]) -> None:
-    for name in INT8:
+    for name in (*INT8, FAST):
         graph = onnx.load(made[0] / f"{name}.onnx").graph
         wide = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
         for node in graph.node:
@@ -119,6 +151,28 @@ def test_what_no_photo_shows_is_not_spoilt(clients: dict[str, EdgeCodec], kind: 
     assert rows["int8"][1] >= min(rows["float"][1], 46) - 1  # beyond, no eye sees it
 
 
+def test_latents_for_heads_move_by_less_than_rounding_does(
+    clients: dict[str, EdgeCodec], codec: Codec, crop: NDArray[np.uint8]
+) -> None:
+    keep = np.zeros((12, 16), bool)
+    keep[2:9, 3:14] = True
+    gain = codec.network.gain(torch.tensor([50])).detach().numpy()
+    picture = from_array(crop)
+    for places in (None, keep):
+        symbols = codec.quantize(codec.analyse(picture), picture, quality=50, keep=places)
+        exact, fast = (
+            clients["int8"].coder.dequantize(symbols, quality=50, precise=precise) for precise in (True, False)
+        )
+        assert np.array_equal(exact, clients["float"].coder.dequantize(symbols, quality=50, precise=False))
+        steps = np.sqrt(np.mean(np.square((fast - exact) * gain)))
+        assert 0 < steps < 0.1  # rounding moves a latent by 0.29 steps
+        assert places is None or not fast[0][:, ~places].any()
+    data = codec.encode(crop, quality=50)
+    moved = clients["int8"].latents(data).y_hat, clients["int8"].latents(data, precise=True).y_hat
+    assert not np.array_equal(*moved)
+    assert np.array_equal(moved[1], clients["float"].latents(data).y_hat)
+
+
 def test_label_maps_stay(
     clients: dict[str, EdgeCodec], crop: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +204,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     arguments = ["export", "onnx", "-o", str(tmp_path / "a"), "--parts", "sigma"]
     assert command([*arguments, "--calibration", str(tmp_path)]) == EXIT_USAGE
     assert "--calibration belongs to --int8" in capsys.readouterr().err
+    assert command([*arguments, "--int8-parts", "heads"]) == EXIT_USAGE
+    assert "--int8-parts belongs to --int8" in capsys.readouterr().err
     assert command([*arguments, "--int8", "--calibration", str(tmp_path)]) == ModelError.exit_code
     assert "no photo to calibrate with" in capsys.readouterr().err
     assert command([*arguments, "--int8"]) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 import semcomp
 from semcomp.cli.main import main
+from semcomp.edge.bundle import FORMAT
 from semcomp.edge.restorer import EdgeRestorer
 from semcomp.errors import ImageError, ModelError
 from semcomp.restoration.restorer_file import TrainedRestorer
@@ -58,3 +61,20 @@ def test_what_the_client_refuses(client: EdgeRestorer, tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"no graph")
     with pytest.raises(ModelError, match="export it again"):
         EdgeRestorer(tmp_path / "broken.onnx")
+
+
+def test_a_folder_of_graphs_names_its_restorer(
+    weights: Path, restorer: TrainedRestorer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"format": FORMAT, "name": "base"}))
+    arguments = ["export", "onnx", "-o", str(tmp_path), "--restorer", str(weights), "--quiet", "-f"]
+    assert main(arguments) == 0
+    found = json.loads(manifest.read_text())
+    data = (tmp_path / "restorer.onnx").read_bytes()
+    assert found["name"] == "base"
+    assert found["restorer"]["id"] == restorer.restorer_id.hex() and found["restorer"]["reach"] > 0
+    assert found["restorer"]["sha256"] == hashlib.sha256(data).hexdigest()
+    manifest.write_text("{}")
+    assert main(arguments) != 0
+    assert "export the folder again" in capsys.readouterr().err

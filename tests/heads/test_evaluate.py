@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,12 @@ def tasks(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     import semcomp.codec.codec
 
     points = [SimpleNamespace(name=task, load=lambda: evaluate.run) for task in ("segment", "classify")]
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda *, group: points)
+    others = importlib.metadata.entry_points
+
+    def entry_points(*, group: str) -> Any:
+        return points if group == "semcomp.tasks" else others(group=group)
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
     monkeypatch.setattr(semcomp.codec.codec, "load", lambda name="base", **options: codec)
 
 

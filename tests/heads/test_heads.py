@@ -20,6 +20,7 @@ from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.datasets import DataConfig, DataError
 from heads.depthwise import quick_depthwise
 from heads.find_dataset import find_dataset
+from heads.fit_config import FitConfig
 from heads.head_file import FORMAT, HeadInfo, build_network, embedded, read_head, save_head
 from heads.inference import for_inference
 from heads.latent_cache import Cache, augment, open_cache
@@ -28,6 +29,7 @@ from heads.score import MeanIou, TopOne, confusion, iou, mean_iou
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from heads.squeezenet import SqueezeNet
 from heads.training import OptimConfig, learn
+from semcomp import config as configuration
 from semcomp.codec.codec import Codec
 from semcomp.errors import ModelError
 from semcomp.networks.precision import fast_pixels
@@ -68,7 +70,7 @@ def settings(folder: Path, task: str, **changes: object) -> list[str]:
         **changes,
     }
     pairs = [argument for key, value in values.items() for argument in ("--set", f"{key}={value}")]
-    return ["--data", str(folder), "--task", task, "--quiet", *pairs]
+    return ["--data", str(folder), "--task", task, "--trunk", "none", "--quiet", *pairs]
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +114,30 @@ def test_networks_take_every_size(source: str, height: int, width: int) -> None:
     assert SegmenterNetwork(maps).eval()(value, quality).shape == (2, 5, 4 * height, 4 * width)
 
 
+BUDGETS = {"objects": (6, 5), "things": (7, 4), "street": (3, 2.5), "imagenette": (3, 2.5), "embed": (6, 4)}
+"""Millions of parameters, and thousands of multiply-adds a pixel."""
+
+
 def test_embedded_sizes_keep_to_the_budget() -> None:
     defaults = [ClassifierNetwork(ClassifierConfig(classes=10)), SegmenterNetwork(SegmenterConfig(classes=21))]
-    for network in (*defaults, *(read_head(WEIGHTS / f"{name}.safetensors").network for name in embedded())):
+    for network in defaults:
         size = count(network, source="latents", latents=320)
         assert size["parameters_m"] <= 3 and size["kmac_per_px"] <= 2.5
+    for name in embedded():
+        network, (parameters, kmac) = read_head(WEIGHTS / f"{name}.safetensors").network, BUDGETS[name]
+        size = count(network, source="latents", latents=network.config.latents)
+        assert size["parameters_m"] <= parameters and size["kmac_per_px"] <= kmac
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"), [("objects", 21), ("things", 1000), ("street", 11), ("imagenette", 10), ("embed", 128)]
+)
+def test_the_recipes_of_the_heads_keep_to_their_budgets(name: str, classes: int) -> None:
+    config = configuration.load(FitConfig, Path(__file__).parents[2] / "configs" / f"head_{name}.yaml")
+    assert config.name == name and config.licence
+    sizes: Any = config.sizes
+    size = count(build_network(replace(sizes, classes=classes)), source="latents", latents=sizes.latents)
+    assert size["parameters_m"] <= BUDGETS[name][0] and size["kmac_per_px"] <= BUDGETS[name][1]
 
 
 @pytest.mark.parametrize("task", ["classify", "segment"])

@@ -16,6 +16,7 @@ from heads.datasets import DataConfig, DataError, read_rgb
 from heads.find_dataset import find_dataset
 from heads.teachers import fit as program
 from heads.teachers.asked import EFFICIENTNET, teachers_of
+from heads.teachers.crops import CropSource
 from heads.teachers.deeplab import DeepLab, SegmentingTeacher, TeacherInfo, is_teacher, read_teacher, save_teacher
 from heads.teachers.efficientnet import load_published, normalized
 from heads.teachers.label import Namer, label, short_names
@@ -97,6 +98,34 @@ def test_the_command_writes_a_teacher_and_its_figures(folder: Path, weights: Pat
     rows = [json.loads(line) for line in (tmp_path / "t" / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "mean_iou" in row] == [1, 2]
     assert "held-out" in read_teacher(tmp_path / "t" / "t.safetensors").info.origin
+
+
+def test_masks_are_counted_once_and_again_when_one_changes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, file = find_dataset("segment", DataConfig(folder=str(folder), side=64)), tmp_path / "counts.npz"
+    read: list[Any] = []
+    before = type(dataset).mask
+
+    def mask(self: Any, sample: Any) -> Any:
+        read.append(sample)
+        return before(self, sample)
+
+    monkeypatch.setattr(type(dataset), "mask", mask)
+
+    def source() -> CropSource:
+        read.clear()
+        return CropSource(dataset, DataConfig(side=64), batch=2, rare=0.3, seed=0, counts=file)
+
+    first = source()
+    assert len(read) == len(dataset.train)
+    assert np.array_equal(source().often, first.often) and not read
+    file.write_bytes(b"damaged")
+    assert np.array_equal(source().often, first.often) and len(read) == len(dataset.train)
+    for sample in dataset.train[1:]:
+        assert isinstance(sample.target, Path)
+        Image.fromarray(np.ones((96, 96), np.uint8)).save(sample.target)
+    assert not np.array_equal(source().often, first.often) and len(read) == len(dataset.train)
 
 
 def test_a_file_gives_what_was_saved(tmp_path: Path) -> None:

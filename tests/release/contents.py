@@ -1,36 +1,21 @@
-"""The contents of a release: what the wheel and the sdist must hold, and what they must not.
+"""The contents of a release: what the wheels and the sdist must hold, and what they must not.
 
 python -m tests.release.contents dist/*.whl dist/*.tar.gz
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import sys
 import tarfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-WHEEL_HOLDS = (
-    "semcomp/__init__.py",
-    "semcomp/py.typed",
-    "semcomp/bitstream/FORMAT.md",
-    "semcomp/bitstream/FORMAT_PAYLOADS.md",
-    "semcomp/cli/main.py",
-    "semcomp/eval/compare.html",
-    "semcomp/eval/published.json",
-    "semcomp/weights/base.safetensors",
-    "semcomp/weights/base.md",
-    "semcomp/weights/street.safetensors",
-    "semcomp/weights/objects.safetensors",
-    "semcomp/weights/imagenette.safetensors",
-    "semcomp/weights/generator_photos.safetensors",
-    "heads/__init__.py",
-    "heads/py.typed",
-    "heads/fit.py",
-)
-WHEEL_MAY_HOLD = re.compile(r"(semcomp|heads)/.+\.(py|md|html|json|png|safetensors|typed)|semcomp-[^/]+\.dist-info/.+")
+from tests.release.owners import EDGE, FULL, GRAPHS, files_of
+
 SDIST_HOLDS = (
     "pyproject.toml",
     "README.md",
@@ -38,17 +23,24 @@ SDIST_HOLDS = (
     "CHANGELOG.md",
     "constraints.txt",
     "Makefile",
+    "configs/edge.toml",
     "examples/demo.py",
     "examples/photo.png",
     "tests/test_golden.py",
+    "tests/release/owners.py",
+    "tools/dist.py",
     "train/codec.py",
     "configs/codec_base.yaml",
 )
 NOWHERE = re.compile(
-    r"(^|/)(__pycache__|\.venv|\.git|runs|out|node_modules|data|\.mypy_cache)/|\.pyc$|\.tmp$|state\.safetensors$"
+    r"^data/|(^|/)(__pycache__|\.venv|\.git|runs|out|node_modules|\.mypy_cache)/|\.pyc$|\.tmp$|state\.safetensors$"
 )
-WHEEL_BYTES = 40 << 20
-"""Largest wheel: the embedded weights and little else."""
+ABOUT = re.compile(r"semcomp(_edge)?-[^/]+\.dist-info/.+")
+"""What setuptools writes about a wheel."""
+LARGEST = {EDGE: 20_000_000, FULL: 40_000_000}
+"""Most bytes of each wheel. The first one is for clients, the second one has the weights for torch."""
+BESIDE_MANIFEST = ("manifest.json", "restorer.onnx")
+"""Files among the graphs that the manifest does not name."""
 
 
 def names_of(path: Path) -> list[str]:
@@ -60,16 +52,53 @@ def names_of(path: Path) -> list[str]:
         return [member.name.partition("/")[2] for member in sdist.getmembers() if member.isfile()]
 
 
+def wheel_of(path: Path) -> str:
+    """The name of a wheel's package."""
+    return path.name.partition("-")[0].replace("_", "-")
+
+
 def problems_of(path: Path) -> list[str]:
     """One line for each file that is missing or out of place."""
-    names, wheel = names_of(path), path.suffix == ".whl"
-    problems = [f"{path.name} lacks {name}" for name in (WHEEL_HOLDS if wheel else SDIST_HOLDS) if name not in names]
-    for name in names:
-        if NOWHERE.search(name) or (wheel and not WHEEL_MAY_HOLD.fullmatch(name)):
-            problems.append(f"{path.name} holds {name}")
-    if wheel and path.stat().st_size > WHEEL_BYTES:
-        problems.append(f"{path.name} has {path.stat().st_size:,} bytes, more than {WHEEL_BYTES:,}")
+    names = names_of(path)
+    problems = [f"{path.name} holds {name}" for name in names if NOWHERE.search(name)]
+    if path.suffix != ".whl":
+        return [*problems, *(f"{path.name} lacks {name}" for name in SDIST_HOLDS if name not in names)]
+    wheel = wheel_of(path)
+    if wheel not in LARGEST:
+        return [f"{path.name} is neither {EDGE} nor {FULL}"]
+    expected = set(files_of(wheel))
+    if wheel == EDGE:
+        graphs = {name for name in names if name.startswith(f"{GRAPHS}/")}
+        expected |= graphs
+        problems += _problems_of_graphs(path, graphs)
+    found = {name for name in names if not ABOUT.fullmatch(name)}
+    problems += [f"{path.name} lacks {name}" for name in sorted(expected - found)]
+    problems += [f"{path.name} holds {name}" for name in sorted(found - expected)]
+    if path.stat().st_size > LARGEST[wheel]:
+        problems.append(f"{path.name} has {path.stat().st_size:,} bytes, more than {LARGEST[wheel]:,}")
     return problems
+
+
+def _problems_of_graphs(path: Path, names: set[str]) -> Iterator[str]:
+    """Compare the graphs of a wheel with its manifest: files that it does not name, that are missing or different."""
+    manifest = f"{GRAPHS}/manifest.json"
+    if manifest not in names:
+        yield f"{path.name} lacks {manifest}"
+        return
+    with zipfile.ZipFile(path) as wheel:
+        values = json.loads(wheel.read(manifest))
+        entries = [values["tables"], *values["graphs"].values(), *filter(None, [values.get("lossless")])]
+        sums = {f"{GRAPHS}/{entry['file']}": entry["sha256"] for entry in entries}
+        yield from (f"{path.name} lacks {name}" for name in sums if name not in names)
+        yield from (
+            f"{path.name} holds {name}, which is not the file of its manifest"
+            for name in sorted(sums.keys() & names)
+            if hashlib.sha256(wheel.read(name)).hexdigest() != sums[name]
+        )
+    beside = {f"{GRAPHS}/{name}" for name in BESIDE_MANIFEST}
+    yield from (
+        f"{path.name} holds {name}, which its manifest does not name" for name in sorted(names - beside - sums.keys())
+    )
 
 
 def main(arguments: Sequence[str]) -> int:

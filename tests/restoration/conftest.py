@@ -26,6 +26,12 @@ def restorer() -> TrainedRestorer:
 
 
 @pytest.fixture(scope="session")
+def restorer_2000(restorer: TrainedRestorer) -> TrainedRestorer:
+    """The same network, said to be for JPEG 2000."""
+    return TrainedRestorer(restorer.network, origin=restorer.origin, codec="jpeg2000")
+
+
+@pytest.fixture(scope="session")
 def weights(restorer: TrainedRestorer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_restorer(restorer, path)

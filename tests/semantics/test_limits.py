@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from semcomp.errors import ModelError
-from semcomp.semantics.head import head_names, load_head
+from semcomp.errors import ModelError, TargetError
+from semcomp.semantics.head import Segmenter, head_names, load_head, sure_head
 from semcomp.semantics.limits import NEVER, NO_LIMITS, Limits, evidence, limits_file, read_limits, write_limits
 from semcomp.semantics.results import VOID, Labels
 from semcomp.semantics.upsample import full_resolution
@@ -76,6 +76,51 @@ def test_labels_of_another_kind_are_an_empty_list() -> None:
     limits = Limits(energy=3.0)
     assert limits.quiet_labels(labels, 3.1) == labels
     assert limits.quiet_labels(labels, 2.9) == Labels(names=(), scores=(), head="imagenette")
+
+
+def test_a_confidence_raises_the_limits_of_a_head_and_never_lowers_them() -> None:
+    limits = Limits(area=0.02, confidence=(0.0, 0.9, NEVER)).at_least(0.5, CLASSES)
+    assert limits.confidence == (0.0, 0.9, NEVER)
+    assert NO_LIMITS.at_least(0.5, CLASSES).confidence == (0.0, 0.5, 0.5)
+    with pytest.raises(TargetError, match="from 0 to 1, not 50"):
+        NO_LIMITS.at_least(50, CLASSES)
+    logits = logits_of({1: (60, 0.5), 2: (60, 9)})
+    assert {1, 2} <= set(np.unique(quiet(NO_LIMITS, logits)))
+    assert set(np.unique(quiet(NO_LIMITS.at_least(0.8, CLASSES), logits))) == {0, 2, VOID}
+
+
+def test_labels_below_their_confidence_are_left_out() -> None:
+    labels = Labels(names=("dog", "cat"), scores=(0.7, 0.3), head="h")
+    assert NO_LIMITS.sure_labels(labels, CLASSES) == labels
+    assert NO_LIMITS.at_least(0.5, CLASSES).sure_labels(labels, CLASSES).names == ("dog",)
+    assert Limits(confidence=(0.0, 0.2, 0.8)).sure_labels(labels, CLASSES).names == ("cat",)
+
+
+class Everywhere(Segmenter):
+    """A head of another package, which gives no probabilities."""
+
+    name, classes, entropy_id = "everywhere", CLASSES, b"12345678"
+
+    def answer(self, latents: Any) -> Any:
+        raise NotImplementedError
+
+
+def test_a_segmenter_without_probabilities_refuses_a_confidence() -> None:
+    head = Everywhere()
+    assert sure_head(head, 0.0) is head
+    with pytest.raises(ModelError, match="without probabilities"):
+        sure_head(head, 0.5)
+
+
+def test_a_surer_head_leaves_the_first_as_it_is(codec: Any) -> None:
+    latents = codec.latents_of_image(Path(__file__).parents[2] / "examples" / "photo.png", quality=50)
+    head: Any = load_head("imagenette")
+    head.limits = NO_LIMITS
+    assert len(head(latents).names) == 10
+    best = head(latents).scores[0]
+    assert len(sure_head(head, best - 0.01)(latents).names) == 1
+    assert sure_head(head, best + (1 - best) / 2)(latents).names == ()
+    assert head.limits == NO_LIMITS and len(head(latents).names) == 10
 
 
 def test_limits_come_back_from_their_file(tmp_path: Path) -> None:

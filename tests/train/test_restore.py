@@ -8,20 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from semcomp.imaging.metrics import psnr_db
 from semcomp.restoration.network import RestorerConfig
 from semcomp.restoration.restorer_file import load_restorer
 from tests.train.conftest import goes_on
 from train.optim import OptimConfig
 from train.restore import RestoreRunConfig, RestoreTrainer
-from train.restore_photos import RestoreDataConfig, draw_quality, draw_tables
+from train.restore_photos import RestoreDataConfig, decompress, draw_quality, draw_tables, through_jpeg2000
 
 SMALL = RestorerConfig(channels=16, blocks=1, condition=8)
 
 
-def trainer(folders: Path, name: str, *, steps: int) -> RestoreTrainer:
+def trainer(folders: Path, name: str, *, steps: int, codec: str = "jpeg") -> RestoreTrainer:
     data = RestoreDataConfig(
-        exact=(str(folders / "exact"),), compressed=(str(folders / "compressed"),), crop=48, batch=4
+        exact=(str(folders / "exact"),), compressed=(str(folders / "compressed"),), crop=48, batch=4, codec=codec
     )
     (folders / name).mkdir(exist_ok=True)
     config = RestoreRunConfig(
@@ -51,6 +53,29 @@ def test_a_run_learns_and_leaves_weights_that_restore(folders: Path) -> None:
         "python -m train.restore, 60 steps"
     )
     assert '"gain_10"' in (folders / "run" / "log.jsonl").read_text()
+
+
+def test_a_run_for_jpeg_2000_learns_and_its_weights_say_so(folders: Path) -> None:
+    run = trainer(folders, "run", steps=60, codec="jpeg2000")
+    before = run.validate()
+    assert run.run()
+    assert run.validate()["gain_0.4"] > before["gain_0.4"]
+    assert load_restorer(folders / "run" / "restorer.safetensors", codec="jpeg2000").codec == "jpeg2000"
+
+
+def test_files_of_jpeg_2000_have_about_the_rates_that_were_drawn(folders: Path) -> None:
+    crop = np.asarray(Image.open(folders / "exact" / "0.png"))[:256, :256]
+    errors = []
+    for bpp in (0.25, 1.0, 3.0):
+        shown, rate = through_jpeg2000(crop, float(np.log(bpp)))
+        assert rate == pytest.approx(bpp, rel=0.1)
+        errors.append(psnr_db(crop, shown))
+    assert errors == sorted(errors)
+    pairs = trainer(folders, "pairs", steps=1, codec="jpeg2000").pairs
+    stored, clean = pairs.batch(7)
+    assert torch.equal(clean, pairs.batch(7)[1]) and clean.shape == (4, 3, 48, 48)
+    gap = (decompress(stored, whole_planes=False) - clean).abs().mean((1, 2, 3))
+    assert gap.min() > 0 and gap.max() < 60
 
 
 def test_batches_are_what_their_number_says(folders: Path) -> None:

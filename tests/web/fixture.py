@@ -32,7 +32,7 @@ from semcomp.generative.noise import noise_at, noise_tile
 from semcomp.imaging.picture import from_array
 from semcomp.pipeline.rdo import choose_symbols
 from semcomp.semantics.limits import NEVER, Limits
-from semcomp.semantics.results import Segmentation
+from semcomp.semantics.results import Labels, Segmentation
 from semcomp.types import rate_node
 from tests.releases import untrained
 
@@ -261,6 +261,13 @@ def labels() -> list[dict[str, Any]]:
     return rows
 
 
+def softmax(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn logits (K,) into probabilities."""
+    powers = np.exp(values - values.max())
+    probabilities: NDArray[np.float32] = (powers / powers.sum()).astype(np.float32)
+    return probabilities
+
+
 def limits(rng: np.random.Generator) -> list[dict[str, Any]]:
     """Scores of images of odd sizes, limits of every kind, and the classes that may be said."""
     names = ("background", "cat", "dog")
@@ -278,9 +285,13 @@ def limits(rng: np.random.Generator) -> list[dict[str, Any]]:
         logits = coarse.repeat(4, 2).repeat(4, 3).astype(np.float32)
         logits += rng.normal(0, 1, shape).astype(np.float32)
         for given in every:
-            said = given.said(logits, height=height, width=width)
+            sure = given.at_least(0.75, names)
+            said, surely = (each.said(logits, height=height, width=width).tolist() for each in (given, sure))
+            scores = softmax(logits.mean((0, 2, 3)))
+            labels = sure.sure_labels(Labels.ranked(names, scores.tolist(), head=""), names).names
             row = {"width": width, "height": height, "dims": list(shape), "logits": text(logits, "<f4")}
-            rows.append(row | {"classes": names, "limits": given.to_dict(names), "said": said.tolist()})
+            row |= {"classes": names, "limits": given.to_dict(names), "said": said, "surely": surely}
+            rows.append(row | {"scores": text(scores, "<f4"), "labels": sorted(labels)})
     return rows
 
 

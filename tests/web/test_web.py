@@ -163,6 +163,28 @@ def test_refined_tables_in_node(
     assert len((tmp_path / "kept.semc").read_bytes()) < len((tmp_path / "131x90.60.written.semc").read_bytes())
 
 
+def test_an_engine_that_sums_wrongly_is_refused(
+    built: None, refined_export: tuple[Codec, Path, Any], photo: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """The tables of a file depend on exact sums, so the client compares some with the manifest."""
+    codec, exported, _ = refined_export
+    graphs = tmp_path / "graphs"
+    shutil.copytree(exported, graphs)
+    (tmp_path / "file").write_bytes(codec.encode(np.ascontiguousarray(photo[:64, :64]), quality=60))
+    (tmp_path / "jobs.json").write_text(json.dumps([{"do": "open", "file": str(tmp_path / "file")}]), encoding="utf-8")
+    manifest = json.loads((graphs / "manifest.json").read_text(encoding="utf-8"))
+    assert set(manifest["products"]) == {"sigma", "refine"}
+    for name in (None, *manifest["products"]):
+        wrong = manifest["products"] | ({name: manifest["products"][name] ^ 1} if name else {})
+        (graphs / "manifest.json").write_text(json.dumps(manifest | {"products": wrong}), encoding="utf-8")
+        done = node("tests/nodeclient.mjs", graphs, tmp_path / "jobs.json", tmp_path)
+        assert done.returncode == 0, done.stderr[-4000:]
+        (row,) = json.loads(done.stdout)
+        assert ("error" in row) == (name is not None)
+        if name:
+            assert row["error"]["kind"] == "model" and f"the graph {name} exactly" in row["error"]["message"]
+
+
 # ---- calls of the client, all in one browser ----
 
 

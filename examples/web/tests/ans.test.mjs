@@ -1,7 +1,7 @@
 // The coder on 32-bit halves beside the same coder on BigInt, which is the text of FORMAT.md.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AnsCoder } from "../build/core.mjs";
+import { AnsCoder } from "../packages/semcomp/build/core.mjs";
 
 const TOTAL = 1 << 24;
 

@@ -1,4 +1,5 @@
-// `node tests/drive.mjs GRAPHS JOBS.json FOLDER`: calls of the client in Chromium, without the page around it.
+// `node tests/drive.mjs GRAPHS JOBS.json FOLDER [BROWSER]`: calls of the client in Chromium, or in Firefox where BROWSER is
+// firefox, without the page around it. With a BROWSER that ends in "-alone" the page is not cross-origin isolated.
 //
 // A job is {"do": "encode", "pixels": file of R G B A, "width", "height", "quality", "keep"?, "store"?} or
 // {"do": "open", "file"}; with "recognise": names, "stored": true for the map that the file holds, "decode": true, and
@@ -9,10 +10,11 @@
 // On stdout stands one JSON object: the facts of the client, and for each job the facts of its file, its timings of every
 // time, its answers, or its error.
 import { open, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { peakMemory, watch, withBrowser } from "./browser.mjs";
+import { basename, join } from "node:path";
+import { pageRoots } from "../serve.mjs";
+import { bodyOf, peakMemory, withPage } from "./browser.mjs";
 
-const [graphs, jobsFile, folder] = process.argv.slice(2);
+const [graphs, jobsFile, folder, browser = "chromium"] = process.argv.slice(2);
 const jobs = JSON.parse(await readFile(jobsFile, "utf8"));
 
 /** Bytes of a file that cross to the browser at once: it ends where one message is too long. */
@@ -37,12 +39,7 @@ async function runJob([job, number]) {
   };
   const save = async (end, data) => {
     if (!job.save) return;
-    const address = await new Promise((resolve) => {
-      const reader = new FileReader();
-      reader.onload = () => resolve(reader.result);
-      reader.readAsDataURL(new Blob([data]));
-    });
-    await globalThis.saveFile(`${job.save}.${end}`, address.slice(address.indexOf(",") + 1));
+    await fetch(`/save/${encodeURIComponent(`${job.save}.${end}`)}`, { method: "POST", body: new Blob([data]) });
   };
   const row = { timings: [], answers: {} };
   const steps = {};
@@ -103,29 +100,32 @@ async function runJob([job, number]) {
   return { ...row, steps };
 }
 
-const result = await withBrowser(graphs, async ({ browser, url }) => {
-  const page = await browser.newPage();
-  const strangers = watch(page, url);
-  const isolated = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
-  await page.route(`${url}empty`, (route) =>
-    route.fulfill({ contentType: "text/html", headers: isolated, body: "<!doctype html><title>empty</title>" }));
-  await page.route(`${url}job/*/*/*`, async (route) => {
-    const [number, what, part] = new URL(route.request().url()).pathname.split("/").slice(2);
-    const body = await piece(jobs[number][what], Number(part));
-    return route.fulfill({ body, contentType: "application/octet-stream" });
-  });
-  await page.exposeFunction("saveFile", (name, data) => writeFile(join(folder, name), Buffer.from(data, "base64")));
+/** Serves an empty page and the jobs' files, and stores what comes of them. */
+async function also(request, response, headers) {
+  const [call, number, what, part] = new URL(request.url, "http://localhost").pathname.slice(1).split("/");
+  const answer = (type, body) => response.writeHead(200, { ...headers, "Content-Type": type }).end(body);
+  if (call === "empty") answer("text/html", "<!doctype html><title>empty</title>");
+  else if (call === "job") answer("application/octet-stream", await piece(jobs[number][what], Number(part)));
+  else if (call === "save") {
+    await writeFile(join(folder, basename(decodeURIComponent(number))), await bodyOf(request));
+    answer("text/plain", "");
+  } else return false;
+  return true;
+}
+
+const options = { roots: pageRoots(graphs), isolated: !browser.endsWith("-alone"), also };
+const result = await withPage(browser.split("-")[0], options, async ({ page, evaluate, url }) => {
   await page.goto(`${url}empty`);
-  const facts = await page.evaluate(async () => {
-    const { Client } = await import("/api.js");
-    globalThis.client = new Client();
+  const facts = await evaluate(async () => {
+    const { Client } = await import("/semcomp/index.js");
+    globalThis.client = new Client({ graphs: "/graphs/" });
     return { ...(await globalThis.client.ready()), isolated: crossOriginIsolated };
   });
   const rows = [];
   for (const [number, job] of jobs.entries()) {
-    const row = await page.evaluate(runJob, [job, number]).catch((error) => ({ error: { kind: null, message: String(error) } }));
+    const row = await evaluate(runJob, [job, number]).catch((error) => ({ error: { kind: null, message: String(error) } }));
     rows.push({ ...row, peak: await peakMemory() });
   }
-  return { facts, browser: browser.version(), strangers, rows };
+  return { facts, browser: page.version, strangers: page.strangers(url), rows };
 });
 process.stdout.write(JSON.stringify(result));

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import * as core from "../build/core.mjs";
+import * as core from "../packages/semcomp/build/core.mjs";
 
 const path = process.env.SEMCOMP_FIXTURE;
 const skip = path ? false : "SEMCOMP_FIXTURE names no fixture: python -m pytest tests/web/test_web.py makes one";
@@ -101,10 +101,16 @@ compare("damaged label maps and regions: the same verdict, the same cells", () =
 });
 
 compare("which classes a head may say", () => {
-  for (const { width, height, dims, logits, classes, limits, said } of fixture.limits) {
+  for (const { width, height, dims, logits, classes, limits, said, surely, scores, labels } of fixture.limits) {
     const given = core.limitsOf(limits, classes);
+    const sure = core.atLeast(given, 0.75, classes);
     assert.deepEqual(core.saidClasses(given, array(Float32Array, logits), dims, { width, height }), said);
+    assert.deepEqual(core.saidClasses(sure, array(Float32Array, logits), dims, { width, height }), surely);
+    const shown = core.sureClasses(sure, array(Float32Array, scores));
+    assert.deepEqual(classes.filter((_, k) => shown[k]).sort(), labels);
   }
+  assert.deepEqual(core.atLeast(core.NO_LIMITS, 0, ["cat"]), core.NO_LIMITS);
+  assert.throws(() => core.atLeast(core.NO_LIMITS, 2, ["cat"]), /from 0 to 1/);
   assert.ok(fixture.limits.some(({ said }) => said.includes(true)) && fixture.limits.some(({ said }) => said.includes(false)));
   assert.throws(() => core.limitsOf({ ...fixture.limits[2].limits }, ["other", "names", "here"]));
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import * as core from "../build/core.mjs";
+import * as core from "../packages/semcomp/build/core.mjs";
 
 const path = process.env.SEMCOMP_LOSSLESS;
 const skip = path ? false : "SEMCOMP_LOSSLESS names no fixture: python -m pytest tests/web/test_lossless.py makes one";

@@ -7,7 +7,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as ort from "onnxruntime-web";
-import { Bundle, Workspace } from "../build/core.mjs";
+import { Bundle, Workspace } from "../packages/semcomp/build/core.mjs";
 
 const [graphs, jobsFile, folder] = process.argv.slice(2);
 ort.env.wasm.numThreads = 1;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { decodeThumb, readThumbTables, thumbFromText } from "../build/core.mjs";
+import { decodeThumb, readThumbTables, thumbFromText } from "../packages/semcomp/build/core.mjs";
 
 const file = (path) => readFileSync(new URL(path, import.meta.url));
 const weights = new Uint8Array(file("../../../semcomp/weights/thumbs.safetensors"));
@@ -74,7 +74,7 @@ test("damaged tables are refused in words", () => {
 test("decoder and weights stay below 200 KB", async () => {
   const { build } = await import("esbuild");
   const made = await build({
-    entryPoints: [new URL("../src/thumb.ts", import.meta.url).pathname],
+    entryPoints: [new URL("../packages/semcomp/src/thumb.ts", import.meta.url).pathname],
     bundle: true, minify: true, format: "esm", write: false,
   });
   assert.ok(made.outputFiles[0].contents.length + weights.length < 200_000);

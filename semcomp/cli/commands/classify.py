@@ -8,15 +8,16 @@ from typing import Any
 
 from semcomp.cli.argument_types import whole_number
 from semcomp.cli.batch import run_batch
-from semcomp.cli.latents_input import HEAD_HELP, Input, asked_head, get_head, in_words, read_latents
+from semcomp.cli.latents_input import HEAD_HELP, Input, add_confidence, asked_head, get_head, in_words, read_latents
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, list_jobs
 from semcomp.cli.shared_options import NewParser, SharedOptions
 
-KEYS = ("head", "labels", "scores_are")
+KEYS = ("head", "known", "labels", "scores_are")
 
 _EPILOG = """\
 examples:
   semcomp classify --head imagenette small/*.semc
+  semcomp classify --head imagenette small/ --min-confidence 0.8     "nothing known" where no label reaches 0.8
   semcomp classify --head street drive/ --top 3 --json   pictures are encoded in memory first
   semcomp classify --head my.safetensors new/*.semc a head of your own, see semcomp-fit-head
 """
@@ -27,18 +28,20 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser = new_parser(
         parents=[shared.reading, shared.model, shared.output],
         epilog=_EPILOG,
-        description="Say what .semc files show, or that nothing is known. Heads read the latents: no pixel is decoded.",
+        description="Say what .semc files show, or that nothing is known, which is an answer and no failure. Heads "
+        "read the latents: no pixel is decoded.",
     )
     parser.add_argument("--head", metavar="NAME", help=HEAD_HELP)
     parser.add_argument(
         "--top", type=whole_number(1, 1000, "count"), default=5, metavar="N", help="labels for each file (5)"
     )
+    add_confidence(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:
     """Classify every input; returns the exit code."""
-    asked_head(options.head, "no head is asked by itself")  # a missing head is one error, not one for each file
+    asked_head(options, "no head is asked by itself")  # a missing head is one error, not one for each file
     plan = list_jobs(options.inputs, read_suffixes=(".semc", *IMAGE_SUFFIXES))
     return run_batch(classify_one, plan, options, keys=KEYS, prepare=read_latents)
 
@@ -47,7 +50,7 @@ def classify_one(job: Job, options: Namespace, given: Input) -> dict[str, Any]:
     """Run the head on one file's latents; returns the values of `KEYS` and the line to show."""
     from semcomp.semantics.head import Segmentation
 
-    head = get_head(options.head)
+    head = get_head(options.head, options)
     start = time.perf_counter()
     assert given.latents is not None
     answer = head(given.latents)
@@ -55,6 +58,7 @@ def classify_one(job: Job, options: Namespace, given: Input) -> dict[str, Any]:
     pairs = list(zip(labels.names, labels.scores, strict=True))
     return {
         "head": head.name,
+        "known": bool(pairs),
         "labels": [{"name": name, "score": round(score, 4)} for name, score in pairs],
         "scores_are": "areas" if labels.areas else "probabilities",
         "seconds": time.perf_counter() - start,

@@ -19,8 +19,8 @@ from semcomp.cli.shared_options import NewParser, SharedOptions
 if TYPE_CHECKING:
     from PIL import Image
 
-    from semcomp.codec.codec import Codec
     from semcomp.imaging.exact import ExactPicture
+    from semcomp.pipeline.base_codec import BaseCodec
 
 KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "format", "synthesised")
 
@@ -99,7 +99,7 @@ def decode_one(job: Job, options: Namespace) -> dict[str, Any]:
     }
 
 
-def _image(codec: Codec, source: bytes | Path, exact: ExactPicture | None, options: Namespace) -> Image.Image:
+def _image(codec: BaseCodec[Any], source: bytes | Path, exact: ExactPicture | None, options: Namespace) -> Image.Image:
     """The image to write: exact pixels as they are, everything else as the options say."""
     if exact is not None:
         from semcomp.pipeline.lossless import exact_pil

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import time
 from argparse import Namespace
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
+from semcomp.backend import has_library
+from semcomp.cli.batch import on_graphs
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
-from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
 from semcomp.cli.terminal import complain, say, say_json
 
 CORE = ("torch", "numpy", "pillow", "safetensors", "constriction", "tqdm", "PyYAML")
+CLIENT = ("numpy", "pillow", "onnxruntime", "constriction", "tqdm")
+"""What a client on graphs is made of."""
 EXTRAS = {
     "train": (
         "torchvision",
@@ -36,6 +41,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         parents=[shared.output],
         description="Say what is installed and prove that symbols decode exactly on this machine.",
     )
+    add_graphs(parser)
     parser.set_defaults(run=run)
 
 
@@ -45,7 +51,7 @@ def run(options: Namespace) -> int:
 
     report: dict[str, Any] = {
         "command": "doctor",
-        "versions": versions(),
+        "versions": versions(CLIENT if on_graphs(options) else CORE),
         "devices": devices(),
         "extras": {extra: all(find_spec(name) for name in names) for extra, names in EXTRAS.items()},
         "coder": "constriction" if find_spec("constriction") else "plain Python (slower, the same bytes)",
@@ -53,12 +59,8 @@ def run(options: Namespace) -> int:
     start = time.perf_counter()
     code = EXIT_OK
     try:
-        from semcomp.codec.codec import load
-        from semcomp.codec.self_test import self_test
-
-        checks = [
-            {"name": name, "ok": bool(ok), "detail": str(detail)} for name, ok, detail in self_test(load().release)
-        ]
+        found = _self_test(options)
+        checks = [{"name": name, "ok": bool(ok), "detail": str(detail)} for name, ok, detail in found]
     except SemcompError as error:
         checks = [{"name": "self-test", "ok": False, "detail": str(error)}]
         code = error.exit_code
@@ -74,7 +76,19 @@ def run(options: Namespace) -> int:
     return EXIT_OK if report["ok"] else code or EXIT_FAILED
 
 
-def versions() -> dict[str, str | None]:
+def _self_test(options: Namespace) -> list[tuple[str, bool, str]]:
+    if on_graphs(options):
+        from semcomp.edge.client import EdgeCodec
+        from semcomp.edge.self_test import self_test as test_graphs
+
+        return test_graphs(EdgeCodec(options.graphs))
+    from semcomp.codec.codec import load
+    from semcomp.codec.self_test import self_test
+
+    return self_test(load().release)
+
+
+def versions(packages: Sequence[str] = CORE) -> dict[str, str | None]:
     """Map each package to its version, or to None where it is not installed."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
@@ -82,7 +96,7 @@ def versions() -> dict[str, str | None]:
     import semcomp
 
     found: dict[str, str | None] = {"semcomp": semcomp.__version__, "python": platform.python_version()}
-    for name in CORE:
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -94,15 +108,15 @@ def devices() -> dict[str, Any]:
     """Describe the devices that networks could run on."""
     import platform
 
+    found: dict[str, Any] = {"platform": platform.platform(), "machine": platform.machine(), "cores": os.cpu_count()}
+    if not has_library():
+        return {**found, "torch_threads": None, "cuda": [], "mps": False}
     import torch
 
-    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
+        **found,
         "torch_threads": torch.get_num_threads(),
-        "cuda": gpus,
+        "cuda": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         "mps": torch.backends.mps.is_available(),
     }
 
@@ -112,7 +126,8 @@ def describe(report: dict[str, Any]) -> list[str]:
     where = report["devices"]
     gpus = ", ".join([*where["cuda"], *(["MPS"] if where["mps"] else [])]) or "none"
     lines = ["versions   " + "  ".join(f"{name} {found or 'MISSING'}" for name, found in report["versions"].items())]
-    lines.append(f"devices    {where['cores']} cores ({where['machine']}), {where['torch_threads']} used; GPU: {gpus}")
+    used = where["torch_threads"] or where["cores"]
+    lines.append(f"devices    {where['cores']} cores ({where['machine']}), {used} used; GPU: {gpus}")
     for extra, complete in report["extras"].items():
         state = "installed" if complete else f"not installed: pip install 'semcomp[{extra}]'"
         lines.append(f"extra      {extra:<8}{state}")

@@ -12,7 +12,7 @@ from semcomp.cli.argument_types import SEMANTICS, semantics_kinds, tag, whole_nu
 from semcomp.cli.batch import codec_of, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import check_readable
-from semcomp.cli.latents_input import HEAD_HELP, get_head, heads_in_words
+from semcomp.cli.latents_input import HEAD_HELP, get_embedder, get_head, heads_in_words
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
 
@@ -46,6 +46,7 @@ examples:
   semcomp encode shots/ --lossless auto             exact where the lossy codec would spoil a drawing or be larger
   semcomp encode photo.png --near 2                 no sample is off by more than 2
   semcomp encode drive.jpg --semantics --head street     labels and a label map go into the file
+  semcomp encode photos/ -o small/ --semantics embed     an embedding, which semcomp index takes as it is
   semcomp encode photo.jpg --preview 48             a thumbnail goes into the file, for a page that loads it
   semcomp encode photo.jpg --tag dog=0.98 --tag beach
   semcomp encode photo.png --mode generative --map  a tiny file; its decoder synthesises the details
@@ -85,8 +86,11 @@ def _add_semantics_options(parser: ArgumentParser) -> None:
         nargs="?",
         const=SEMANTICS,
         type=semantics_kinds,
-        metavar="labels,map",
-        help="run heads and store labels with scores, a label map, or both (both)",
+        metavar="KINDS",
+        help="run heads and store labels with scores, a label map, or both: labels, map (both); embed: an embedding",
+    )
+    group.add_argument(
+        "--embedder", metavar="NAME", help="head whose features are the embedding, or latents (embed, else objects)"
     )
     group.add_argument("--head", action="append", metavar="NAME", help=f"{HEAD_HELP}; may be repeated")
     group.add_argument(
@@ -220,6 +224,8 @@ def check_semantics(options: Namespace, inputs: int) -> None:
         raise UsageError("labels come either from --tag or from a head: give --semantics map beside --tag")
     if options.label_map and options.semantics and "map" in options.semantics:
         raise UsageError("the map comes either from --label-map or from a head: give --semantics labels beside it")
+    if options.embedder and "embed" not in (options.semantics or ()):
+        raise UsageError("--embedder says who makes the embedding: give --semantics embed too")
     if options.head and not (options.semantics or options.map or generative_options.is_selective(options)):
         raise UsageError("--head says who makes the semantics: give --semantics too")
     check_readable(options.label_map, what="the label map")
@@ -227,15 +233,19 @@ def check_semantics(options: Namespace, inputs: int) -> None:
     if options.semantics:
         from semcomp.semantics.head import Segmenter
 
+        if "embed" in options.semantics:
+            get_embedder(options)
+        if options.semantics == ("embed",):
+            return
         if not options.head:
-            raise UsageError(f"--semantics runs a head: {heads_in_words()}")
+            raise UsageError(f"--semantics runs a head: {heads_in_words(options)}")
         heads = _heads(options)
         if "map" in options.semantics and not any(isinstance(head, Segmenter) for head in heads):
             raise UsageError(f"{heads[0].name} gives no label map: give --semantics labels, or a --head that segments")
 
 
 def _heads(options: Namespace) -> list[Any]:
-    return [get_head(name) for name in options.head]
+    return [get_head(name, options) for name in options.head or ()]
 
 
 def semantics_of(options: Namespace) -> Any:
@@ -257,8 +267,13 @@ def semantics_of(options: Namespace) -> Any:
     own = Semantics(labels=labels, segmentation=segmentation, cell=cell)
     if not options.semantics:
         return own
-    heads = _heads(options)
-    describe = from_heads(heads, labels="labels" in options.semantics, label_map="map" in options.semantics, cell=cell)
+    describe = from_heads(
+        _heads(options),
+        labels="labels" in options.semantics,
+        label_map="map" in options.semantics,
+        cell=cell,
+        embedder=get_embedder(options) if "embed" in options.semantics else None,
+    )
 
     def both(latents: Any) -> Semantics:
         made = describe(latents)
@@ -271,5 +286,5 @@ def semantics_bytes(data: bytes) -> int:
     """Count the bytes of the chunks that hold semantics."""
     from semcomp.bitstream.container import ChunkKind, read_header
 
-    kinds = (ChunkKind.TAGS, ChunkKind.LABEL_MAP)
+    kinds = (ChunkKind.TAGS, ChunkKind.LABEL_MAP, ChunkKind.EMBEDDING)
     return sum(entry.length for entry in read_header(data)[1] if entry.kind in kinds)

@@ -31,7 +31,8 @@ examples:
   semcomp eval labelled/ --task segment --head street --pixels pixel_network.safetensors
 
 A run with -o DIR that was interrupted goes on where it stopped. Codecs: semcomp; jpeg, webp, avif, jpeg2000 by
-Pillow; jxl by imagecodecs and heic by pillow-heif, where they are installed; CompressAI's bmshj2018-factorized,
+Pillow; jxl by imagecodecs, heic by pillow-heif, mozjpeg by pyvips and jpegli by pyjpegli, where they are installed
+(avif444, AVIF at its slowest, mozjpeg and jpegli only if they are named); CompressAI's bmshj2018-factorized,
 bmshj2018-hyperprior, mbt2018-mean and cheng2020-anchor: with their pretrained weights where those are on this machine
 (nothing is downloaded), else their speed alone; jpeg+restore, JPEG files that semcomp restore decodes, and
 jpeg+restore=FILE with weights from a file.

@@ -19,7 +19,7 @@ examples:
   semcomp export onnx -o viewer/ --parts sigma,mean,synthesis
   semcomp export onnx -o edge8/ --int8 --calibration photos/    integers: smaller and faster
   semcomp export onnx -o edge/ --restorer FILE              restorer.onnx alone, from weights of semcomp restore
-  python -m semcomp.edge edge/ decode photo.semc            the client, without torch
+  semcomp decode photo.semc --graphs edge/                  the client, without torch
 """
 
 
@@ -45,7 +45,16 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         metavar="A,B",
         help="names or files of generators, or all that come with the package (none)",
     )
-    parser.add_argument("--int8", action="store_true", help="analysis, synthesis and heads in 8-bit integers")
+    parser.add_argument(
+        "--int8", action="store_true", help="analysis, synthesis, heads and what they read in 8-bit integers"
+    )
+    parser.add_argument("--compact", action="store_true", help="coarser weights of mean path and synthesis, for pages")
+    parser.add_argument(
+        "--int8-parts",
+        type=name_list,
+        metavar="A,B",
+        help="what --int8 changes: analysis, synthesis, mean, heads, or a graph such as head_street (all of them)",
+    )
     parser.add_argument(
         "--lossless-weights", metavar="FILE", help="weights of lossless coding (those inside semcomp, if there are any)"
     )
@@ -59,6 +68,7 @@ def run(options: Namespace) -> int:
     if options.restorer is not None:
         return _export_restorer(options)
     from semcomp.export.folder import export_onnx
+    from semcomp.export.int8 import INT8_PARTS
 
     def progress(name: str) -> None:
         if not options.quiet:
@@ -73,6 +83,8 @@ def run(options: Namespace) -> int:
         heads=options.heads,
         generators=options.generators,
         int8=options.int8,
+        compact=options.compact,
+        int8_parts=options.int8_parts or INT8_PARTS,
         calibration=options.calibration,
         force=options.force,
         progress=progress,
@@ -90,16 +102,19 @@ def run(options: Namespace) -> int:
 
 def _export_restorer(options: Namespace) -> int:
     """Write restorer.onnx; returns the exit code."""
-    if options.int8 or options.parts != ("all",) or options.heads or options.generators:
-        raise UsageError("--restorer exports the restorer alone: leave --parts, --heads, --generators and --int8 out")
+    if options.int8 or options.compact or options.parts != ("all",) or options.heads or options.generators:
+        raise UsageError(
+            "--restorer exports the restorer alone: leave --parts, --heads, --generators, --int8 and --compact out"
+        )
     target = str(Path(options.output) / "restorer.onnx")
     check_target(target, force=options.force)
-    from semcomp.export.restorer_part import restorer_graph
+    from semcomp.export.restorer_part import enter, restorer_graph
     from semcomp.restoration.restorer_file import load_restorer
 
     restorer = load_restorer(options.restorer)
     graph = restorer_graph(restorer)
     write_target(target, graph, force=options.force)
+    enter(Path(options.output), restorer, graph)
     if options.json:
         values = {"command": "export", "output": options.output, "bytes": {"restorer.onnx": len(graph)}}
         say_json({**values, "restorer": restorer.restorer_id.hex()})
@@ -117,8 +132,9 @@ def _checked_parts(options: Namespace) -> tuple[str, ...]:
     parts = ALL_PARTS if options.parts == ("all",) else options.parts
     if unknown := [part for part in parts if part not in ALL_PARTS]:
         raise UsageError(f"the part {unknown[0]} does not exist: give all, or some of {','.join(ALL_PARTS)}")
-    if options.calibration and not options.int8:
-        raise UsageError("--calibration belongs to --int8: give both, or neither")
+    for name, value in (("--calibration", options.calibration), ("--int8-parts", options.int8_parts)):
+        if value and not options.int8:
+            raise UsageError(f"{name} belongs to --int8: give both, or neither")
     if options.int8 and not options.calibration:
         complain(
             "semcomp export: the sample photo alone sets the scales, and values beyond those that it reaches are "

@@ -95,6 +95,8 @@ def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:
         lines[1:1] = [f"  real      {real}", f"  not real  {made}"]
     elif facts.flags & 1:
         lines.append("  note      part of the decoded picture may be synthesised")
+    if facts.embedding is not None:
+        lines.append(f"  embedding by {facts.embedding}")
     if facts.preview is not None:
         lines.append(f"  preview   {facts.preview}")
     if verbose:

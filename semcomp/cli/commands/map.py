@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from semcomp.cli.argument_types import whole_number
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
-from semcomp.cli.latents_input import HEAD_HELP, heads_in_words
+from semcomp.cli.latents_input import HEAD_HELP, add_confidence, heads_in_words
 from semcomp.cli.output_formats import format_name
 from semcomp.cli.paths import IMAGE_SUFFIXES, list_expanded
 from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
-from semcomp.cli.terminal import complain, say_json
+from semcomp.cli.terminal import complain, progress_bar, say_json
 
 if TYPE_CHECKING:
     from semcomp.scale.run import Progress, Summary
@@ -68,6 +67,7 @@ def _add_run_options(parser: ArgumentParser) -> None:
 def _add_verb_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("the verb")
     group.add_argument("--head", metavar="NAME", help=f"{HEAD_HELP}; encode stores its labels and its map")
+    add_confidence(group)
     group.add_argument("--top", type=whole_number(1, 1000, "count"), default=5, metavar="N", help="labels of a row (5)")
     group.add_argument("--maps", action="store_true", help="segment: put the label map into the row, as a PNG")
     group.add_argument("--files", metavar="DIR", help="encode, decode: folder or URL for the files (mirrors the tree)")
@@ -125,12 +125,15 @@ def _task(options: Namespace) -> MapTask:
     if verb != "encode" and any(value is not None for value in targets.values()):
         raise UsageError("--bpp, --max-bytes and --psnr belong to map encode")
     if verb == "classify" and options.head is None:
-        raise UsageError(f"no head is asked by itself: {heads_in_words()}")
+        raise UsageError(f"no head is asked by itself: {heads_in_words(options)}")
     if verb in ("info", "embed", "decode") and options.head is not None:
         raise UsageError(f"map {verb} runs no head: leave out --head")
+    if options.head is None and options.min_confidence is not None:
+        raise UsageError("--min-confidence says how sure a head has to be: give --head too")
     return MapTask(
         verb=verb,
         model=options.model,
+        graphs=options.graphs,
         device=options.device or "cpu",
         head=options.head,
         quality=options.quality,
@@ -140,6 +143,7 @@ def _task(options: Namespace) -> MapTask:
         keep_hidden_colour=options.keep_hidden_colour,
         preview=options.preview,
         top=options.top,
+        min_confidence=options.min_confidence,
         maps=options.maps,
         format=format_name(options.format),
         files=options.files,
@@ -183,8 +187,10 @@ class _Report:
             say_json({"command": "map", "verb": self.options.verb, **values})
         if self.options.quiet:
             return
-        if sys.stderr.isatty():
-            self._draw(progress)
+        if self.bar is None:
+            self.bar = progress_bar(progress.total, done=self.start)
+        if self.bar is not None:
+            self.bar.update(progress.inputs - self.bar.n)
         elif time.monotonic() - self.before >= _SECONDS_BETWEEN_LINES:
             self.before = time.monotonic()
             complain(f"semcomp map: {self._in_words(progress)}")
@@ -196,13 +202,6 @@ class _Report:
             f"{progress.inputs:,} of {progress.total:,} inputs, {self.files / max(seconds, 1e-9):.1f} files/s, "
             f"{_in_time(left)} left"
         )
-
-    def _draw(self, progress: Progress) -> None:
-        from tqdm import tqdm
-
-        if self.bar is None:
-            self.bar = tqdm(total=progress.total, initial=self.start or 0, unit="file", file=sys.stderr, leave=False)
-        self.bar.update(progress.inputs - self.bar.n)
 
     def close(self) -> None:
         """Take the bar off the terminal."""

@@ -6,8 +6,9 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from semcomp.cli.exit_codes import EXIT_OK
-from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.batch import on_graphs
+from semcomp.cli.exit_codes import EXIT_OK, UsageError
+from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
 from semcomp.cli.terminal import complain, say, say_json
 from semcomp.errors import ModelError, SemcompError
 
@@ -22,12 +23,15 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         parents=[shared.output],
         description="List codecs with their parameters, kMAC a pixel and ids, heads and generators with their classes.",
     )
+    add_graphs(parser)
     parser.add_argument("names", nargs="*", metavar="NAME", help="names or .safetensors paths (all inside the package)")
     parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:
     """List the codecs, heads and generators; returns the exit code."""
+    if on_graphs(options):
+        return _list_graphs(options)
     from semcomp.codec.codec import load
     from semcomp.codec.release import released_names
     from semcomp.generative.generator_file import generator_names, load_generator
@@ -57,6 +61,22 @@ def run(options: Namespace) -> int:
                 continue
             _show(facts, options)
     return code
+
+
+def _list_graphs(options: Namespace) -> int:
+    """List what a folder of graphs holds; returns the exit code."""
+    from semcomp.edge.client import EdgeCodec
+
+    if options.names:
+        raise UsageError("graphs are one codec: leave out the names, or do without --graphs where torch is installed")
+    codec = EdgeCodec(options.graphs)
+    _show({"kind": "codec", **codec.describe()}, options)
+    for head in codec.heads.values():
+        _show(head_facts(head), options)
+    for made in codec.generators.values():
+        ids = {"generator_id": made.generator_id.hex(), "entropy_id": made.entropy_id.hex()}
+        _show({"kind": "generator", "name": made.name, **ids, "classes": list(made.classes)}, options)
+    return EXIT_OK
 
 
 def head_facts(head: Head) -> dict[str, Any]:

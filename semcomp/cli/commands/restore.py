@@ -1,27 +1,35 @@
-"""`semcomp restore`: JPEG files -> images without the marks of compression."""
+"""`semcomp restore`: JPEG and JPEG 2000 files -> images without the marks of compression."""
 
 from __future__ import annotations
 
 import argparse
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semcomp.cli.argument_types import job_count
-from semcomp.cli.batch import run_batch
+from semcomp.cli.batch import on_graphs, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import concerning
 from semcomp.cli.output_formats import format_name, image_bytes
 from semcomp.cli.paths import STREAM, Job, check_target, plan_jobs, read_source, write_target
-from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
 
 if TYPE_CHECKING:
+    from semcomp.edge.restorer import EdgeRestorer
+    from semcomp.imaging.picture import Picture
+    from semcomp.jpeg.reader import JpegFile
     from semcomp.restoration.restorer_file import TrainedRestorer
+
+    Restore = Callable[[bytes], tuple[Picture, JpegFile | None]]
 
 KEYS = ("width", "height", "input_bytes", "bytes", "format", "progressive", "damage", "made_for")
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
+JPEG2000_SUFFIXES = (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx")
+READ_SUFFIXES = (*JPEG_SUFFIXES, *JPEG2000_SUFFIXES)
 
 _EPILOG = """\
 examples:
@@ -30,8 +38,8 @@ examples:
   semcomp restore photo.jpg --strength 0.5 --weights ...         half of the way
   cat photo.jpg | semcomp restore - --weights ... > photo.png
 
-The result is one of the pictures that the file could have been made of: no coefficient leaves the cell that it was
-quantised in.
+The result of a JPEG file is one of the pictures that the file could have been made of: no coefficient leaves the cell
+that it was quantised in. JPEG 2000 files take weights of their own.
 """
 
 
@@ -40,15 +48,18 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser = new_parser(
         parents=[shared.batch, shared.output],
         epilog=_EPILOG,
-        description="Remove the marks of compression from JPEG files (PNG unless told otherwise).",
+        description="Remove the marks of compression from JPEG and JPEG 2000 files (PNG unless told otherwise).",
     )
     parser.add_argument(
         "--strength", type=share, default=1.0, metavar="0..1", help="how far to go, 0 changes nothing (1)"
     )
     parser.add_argument("--format", metavar="FMT", help="png, webp, tiff, bmp, ppm (lossless), jpg or avif")
     parser.add_argument(
-        "--weights", default="restorer", metavar="FILE", help="weights of the restorer (what comes with this version)"
+        "--weights",
+        metavar="FILE",
+        help="weights of the restorer, or its graph restorer.onnx (what comes with this version)",
     )
+    add_graphs(parser)
     parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (cpu)")
     parser.add_argument("--threads", type=job_count, metavar="N", help="CPU threads in total (every core)")
     parser.set_defaults(run=run)
@@ -68,58 +79,97 @@ def share(text: str) -> float:
 def run(options: Namespace) -> int:
     """Restore every input; returns the exit code."""
     name = format_name(options.format) if options.format else "png"
-    plan = plan_jobs(options.inputs, output=options.output, read_suffixes=JPEG_SUFFIXES, write_suffix=f".{name}")
+    plan = plan_jobs(
+        options.inputs,
+        output=options.output,
+        read_suffixes=(*JPEG_SUFFIXES, *JPEG2000_SUFFIXES),
+        write_suffix=f".{name}",
+    )
     if not options.format and options.output not in (None, STREAM):
         for job in plan.jobs:
             format_name(Path(job.target).suffix)  # an unknown suffix is wrong usage, before any work
-    if plan.jobs:
-        with concerning(options.weights, what="the restorer"):
-            get_restorer(options.weights, options.threads)
-    elif not plan.unusable:
+    if not plan.jobs and not plan.unusable:
         raise UsageError("give at least one JPEG file")
+    if plan.jobs:
+        with concerning(options.weights or "of this version", what="the restorer"):
+            _restore_of(options, codec_of_name(plan.jobs[0].source))
     return run_batch(restore_one, plan, options, keys=KEYS)
 
 
-@lru_cache(maxsize=1)
-def get_restorer(weights: str, threads: int | None) -> TrainedRestorer:
-    """Return the restorer of this process."""
+def codec_of_name(source: str) -> str:
+    """What a file most likely is; its first bytes decide when it is read."""
+    return "jpeg2000" if Path(source).suffix.lower() in JPEG2000_SUFFIXES else "jpeg"
+
+
+@lru_cache(maxsize=2)
+def get_restorer(weights: str | None, threads: int | None, codec: str = "jpeg") -> TrainedRestorer:
+    """Return a restorer of this process."""
     import torch
 
     from semcomp.restoration.restorer_file import load_restorer
 
     if threads is not None:
         torch.set_num_threads(threads)
-    return load_restorer(weights)
+    return load_restorer(weights, codec=codec)
+
+
+def _restore_of(options: Namespace, codec: str) -> Restore:
+    """Return the function that restores a file: the library's, or a graph's on onnxruntime.
+
+    It returns the picture, and what a JPEG file holds.
+    """
+    from semcomp.jpeg.reader import read_jpeg
+
+    strength = options.strength
+    if on_graphs(options) or (options.weights or "").endswith(".onnx"):
+        from semcomp.edge.stand_ins import check_codec, check_device, restorer_graph
+
+        check_device(options.device)
+        check_codec(codec)
+        graph = _get_graph(str(restorer_graph(options.weights, graphs=options.graphs)), options.threads)
+        return lambda data: (graph.restored_picture(file := read_jpeg(data), strength=strength), file)
+    from semcomp.codec.device import checked_device
+
+    restorer, device = get_restorer(options.weights, options.threads, codec), checked_device(options.device)
+    if codec == "jpeg2000":
+        from semcomp.restoration.jpeg2000 import restored_jpeg2000
+
+        return lambda data: (restored_jpeg2000(data, restorer, strength=strength, device=device), None)
+    from semcomp.restoration.restore import restored_picture
+
+    return lambda data: (restored_picture(file := read_jpeg(data), restorer, strength=strength, device=device), file)
+
+
+@lru_cache(maxsize=1)
+def _get_graph(graph: str, threads: int | None) -> EdgeRestorer:
+    from semcomp.edge.restorer import EdgeRestorer
+
+    return EdgeRestorer(graph, threads=threads)
 
 
 def restore_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Restore one file and write it; returns the values of `KEYS` and the line to show."""
     check_target(job.target, force=options.force)
-    restorer = get_restorer(options.weights, options.threads)
-    from semcomp.codec.device import checked_device
+    from semcomp.imaging.jpeg2000 import is_jpeg2000
     from semcomp.imaging.picture import to_pil
-    from semcomp.jpeg.reader import read_jpeg
     from semcomp.jpeg.records import restorer_mark
-    from semcomp.restoration.restore import restored_picture
 
-    device = checked_device(options.device)
     start = time.perf_counter()
     data = read_source(job.source)
-    file = read_jpeg(data)
-    picture = restored_picture(file, restorer, strength=options.strength, device=device)
+    picture, file = _restore_of(options, "jpeg2000" if is_jpeg2000(data) else "jpeg")(data)
     suffix = "png" if job.target == STREAM else Path(job.target).suffix
     name = format_name(options.format or suffix)
     output = image_bytes(to_pil(picture), name=name)
     write_target(job.target, output, force=options.force)
-    mark = restorer_mark(file)
+    mark = restorer_mark(file) if file else None
     return {
         "width": picture.width,
         "height": picture.height,
         "input_bytes": len(data),
         "bytes": len(output),
         "format": name,
-        "progressive": file.progressive,
-        "damage": file.damage or None,
+        "progressive": file.progressive if file else None,
+        "damage": (file.damage if file else None) or None,
         "made_for": mark.hex() if mark else None,
         "seconds": time.perf_counter() - start,
         "line": f"{picture.width}x{picture.height}  {len(output):,} B  {{seconds}}",

@@ -9,14 +9,14 @@ from typing import Any
 
 from semcomp.cli.batch import codec_of, run_batch
 from semcomp.cli.exit_codes import UsageError
-from semcomp.cli.latents_input import HEAD_HELP, Input, get_head, heads_in_words, with_latents
+from semcomp.cli.latents_input import HEAD_HELP, Input, add_confidence, get_head, heads_in_words, with_latents
 from semcomp.cli.output_formats import image_bytes
 from semcomp.cli.own_outputs import mark
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.errors import FormatError, SemcompError, SemcompWarning
 
-KEYS = ("width", "height", "head", "stored", "classes", "unknown", "bytes")
+KEYS = ("width", "height", "head", "stored", "known", "classes", "unknown", "bytes")
 
 _EPILOG = """\
 examples:
@@ -24,6 +24,7 @@ examples:
   semcomp segment drive/ --head street -o maps/     what a head sees; 255 and transparent where nothing is known
   semcomp segment small/ -o maps/ --overlay         the pictures under translucent colours, with a legend
   semcomp segment drive.semc --head street --fresh  run the head even if the file holds a map
+  semcomp segment drive/ --head street --min-confidence 0.9     255 for classes that it is less sure of
 """
 
 
@@ -36,6 +37,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     )
     parser.add_argument("--head", metavar="NAME", help=f"{HEAD_HELP} (the stored map)")
     parser.add_argument("--fresh", action="store_true", help="run the head even where the file holds a map")
+    add_confidence(parser)
     parser.add_argument("--overlay", action="store_true", help="the picture under the map's colours, with a legend")
     parser.set_defaults(run=run)
 
@@ -43,9 +45,10 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 def run(options: Namespace) -> int:
     """Segment every input; returns the exit code."""
     if options.head:
-        get_head(options.head)  # a missing head is one error, not one for each file
-    elif options.fresh:
-        raise UsageError(f"--fresh runs a head: {heads_in_words()}")
+        get_head(options.head, options)  # a missing head is one error, not one for each file
+    elif options.fresh or options.min_confidence is not None:
+        what = "--fresh" if options.fresh else "--min-confidence"
+        raise UsageError(f"{what} runs a head: {heads_in_words(options)}")
     suffix = ".overlay.png" if options.overlay else ".labels.png"
     plan = plan_jobs(
         options.inputs, output=options.output, read_suffixes=(".semc", *IMAGE_SUFFIXES), write_suffix=suffix
@@ -64,7 +67,7 @@ def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
     note = ""
     check_target(job.target, force=options.force)
     data = read_source(job.source)
-    if data[: len(MAGIC)] == MAGIC and not options.fresh:
+    if data[: len(MAGIC)] == MAGIC and not options.fresh and options.min_confidence is None:
         from semcomp.bitstream.container import read
         from semcomp.semantics.stored import read_segmentation
 
@@ -78,7 +81,7 @@ def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
         if stored is not None and options.head in (None, stored.head):
             return stored, Input(data, None, None), note
     if options.head is None:
-        raise SemcompError(f"no label map is stored here: {heads_in_words()}")
+        raise SemcompError(f"no label map is stored here: {heads_in_words(options)}")
     return None, with_latents(data, options), note
 
 
@@ -93,7 +96,7 @@ def segment_one(job: Job, options: Namespace, given: tuple[Any, Input, str]) -> 
     stored = segmentation is not None
     start = time.perf_counter()
     if not stored:
-        head = get_head(options.head)
+        head = get_head(options.head, options)
         assert source.latents is not None
         segmentation = head(source.latents)
         if not isinstance(segmentation, Segmentation):
@@ -116,6 +119,7 @@ def segment_one(job: Job, options: Namespace, given: tuple[Any, Input, str]) -> 
         "height": height,
         "head": segmentation.head,
         "stored": stored,
+        "known": bool(classes),
         "classes": classes,
         "unknown": round(segmentation.void_share, 4),
         "bytes": len(output),

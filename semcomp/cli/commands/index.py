@@ -1,0 +1,138 @@
+"""`semcomp index`: an index of a folder of photos, which `semcomp search` reads."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
+from semcomp.cli.latents_input import HEAD_HELP, add_confidence
+from semcomp.cli.paths import IMAGE_SUFFIXES, list_expanded
+from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
+from semcomp.cli.terminal import complain, progress_bar, say_json
+
+if TYPE_CHECKING:
+    from semcomp.search.update import Progress, Summary
+
+_SECONDS_BETWEEN_LINES = 30.0
+
+_EPILOG = """\
+examples:
+  semcomp index photos/ -o photos.index                    .semc files and pictures, here and below
+  semcomp index photos/ -o photos.index -j 8               the same command later: what is new, changed or gone
+  semcomp index photos/ -o photos.index --head imagenette  labels for files that hold none
+  semcomp search photos.index --like dog.jpg --label "English springer"
+
+The index is one SQLite file. Its paths are relative to the folder, and the folder to the index: both may move together.
+"""
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.parallel, shared.output],
+        epilog=_EPILOG,
+        description="Index a folder of photos by embeddings, by signatures of z, and by labels. A photo that fails is "
+        "listed, and nothing stops.",
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="folder of .semc files and pictures")
+    parser.add_argument("-o", "--output", required=True, metavar="INDEX", help="the file of the index")
+    parser.add_argument("-f", "--force", action="store_true", help="make an index again that was made otherwise")
+    parser.add_argument("--model", default="base", metavar="NAME", help="weights: a name or a .safetensors path (base)")
+    add_graphs(parser)
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads in total (every core)")
+    parser.add_argument(
+        "--embedder", metavar="NAME", help="head whose features are compared, or latents (embed, else objects)"
+    )
+    parser.add_argument("--head", metavar="NAME", help=f"label files that hold no labels: {HEAD_HELP}")
+    add_confidence(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Bring the index up to date; returns the exit code."""
+    from semcomp.search.describe import IndexTask
+    from semcomp.search.photo_index import PhotoIndex
+    from semcomp.workers import share_of_threads
+
+    if options.head is None and options.min_confidence is not None:
+        raise UsageError("--min-confidence says how sure a head has to be: give --head too")
+    if not Path(options.folder).is_dir():
+        raise UsageError(f"{options.folder} is not a folder: give the folder of the photos")
+    expansion = list_expanded([options.folder], read_suffixes=(".semc", *IMAGE_SUFFIXES))
+    for note in [*expansion.notes, *(f"{entry.source}: {entry.reason}" for entry in expansion.unusable)]:
+        if not options.quiet:
+            complain(f"semcomp index: {note}")
+    task = IndexTask(
+        model=options.model,
+        graphs=options.graphs,
+        embedder=options.embedder,
+        classify=options.head,
+        min_confidence=options.min_confidence or 0.0,
+        threads=share_of_threads(options.threads, options.jobs),
+    )
+    report = _Report(options)
+    try:
+        summary = PhotoIndex(options.output).update(
+            options.folder,
+            files=[entry.mirrored.as_posix() for entry in expansion.found],
+            task=task,
+            workers=options.jobs,
+            force=options.force,
+            on_progress=report.add,
+        )
+    finally:
+        report.close()
+    report.finish(summary)
+    return EXIT_FAILED if summary.failures else EXIT_OK
+
+
+class _Report:
+    """Progress on stderr: a bar on a terminal, else a line now and then."""
+
+    def __init__(self, options: Namespace) -> None:
+        self.options = options
+        self.began = self.before = time.monotonic()
+        self._bar: Any = None
+
+    def add(self, progress: Progress) -> None:
+        """Take one finished block."""
+        if self.options.quiet:
+            return
+        if sys.stderr.isatty():
+            if self._bar is None:
+                self._bar = progress_bar(progress.total)
+            self._bar.update(progress.done - self._bar.n)
+        elif time.monotonic() - self.before >= _SECONDS_BETWEEN_LINES:
+            self.before = time.monotonic()
+            rate = progress.done / (self.before - self.began)
+            complain(f"semcomp index: {progress.done:,} of {progress.total:,} photos, {rate:.1f} a second")
+
+    def close(self) -> None:
+        """Take the bar off the terminal."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def finish(self, summary: Summary) -> None:
+        """Say what was done, and what failed."""
+        options = self.options
+        for path, reason in summary.failures.items():
+            if options.json:
+                say_json({"command": "index", "input": path, "ok": False, "message": reason})
+            complain(f"semcomp index: {path}: {reason}")
+        facts = {
+            "photos": summary.photos,
+            "added": summary.added,
+            "unchanged": summary.unchanged,
+            "removed": summary.removed,
+            "failed": len(summary.failures),
+        }
+        if options.json:
+            more = {"output": options.output, "ok": not summary.failures, "seconds": round(summary.seconds, 3)}
+            say_json({"command": "index", **more, **facts})
+        elif not options.quiet:
+            words = ", ".join(f"{count:,} {name}" for name, count in facts.items() if name != "photos")
+            complain(f"semcomp index: {summary.photos:,} photos in {options.output} ({words}), {summary.seconds:.1f} s")

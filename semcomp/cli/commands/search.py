@@ -1,0 +1,71 @@
+"""`semcomp search`: photos of an index that are like another one, have a label, or are there twice."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from semcomp.cli.argument_types import probability, whole_number
+from semcomp.cli.exit_codes import EXIT_OK, UsageError
+from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.terminal import complain, say, say_json
+
+_EPILOG = """\
+examples:
+  semcomp search photos.index --like dog.jpg               the ten most similar photos
+  semcomp search photos.index --label dog --top 50         the labels that files hold, or that semcomp index gave
+  semcomp search photos.index --like dog.semc --label dog --json
+  semcomp search photos.index --duplicates                 groups of copies: recompressed, resized, cropped
+"""
+
+
+def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
+    """Add the command and its options."""
+    parser = new_parser(
+        parents=[shared.output],
+        epilog=_EPILOG,
+        description="Search an index that semcomp index has made. Nothing found is an answer and no failure.",
+    )
+    parser.add_argument("index", metavar="INDEX", help="file of the index")
+    parser.add_argument("--like", metavar="FILE", help="a .semc file or a picture to which the results are similar")
+    parser.add_argument("--label", metavar="NAME", help="a label that the results have, in any case")
+    parser.add_argument("--top", type=whole_number(1, 10**6, "count"), default=10, metavar="N", help="results (10)")
+    parser.add_argument("--duplicates", action="store_true", help="near-duplicates in the folder, a group a line")
+    parser.add_argument(
+        "--threshold", type=probability, metavar="X", help="least similarity of near-duplicates (as measured)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Search; returns the exit code."""
+    from semcomp.search.photo_index import PhotoIndex
+
+    asked = options.like is not None or options.label is not None
+    if asked == options.duplicates:
+        raise UsageError("give --like, --label or both; or --duplicates alone")
+    if options.threshold is not None and not options.duplicates:
+        raise UsageError("--threshold belongs to --duplicates")
+    index = PhotoIndex(options.index)
+    if options.duplicates:
+        _show_groups(index.duplicates(threshold=options.threshold), options)
+        return EXIT_OK
+    hits = index.search(like=options.like, label=options.label, top=options.top)
+    for rank, hit in enumerate(hits, start=1):
+        if options.json:
+            say_json({"command": "search", "rank": rank, "path": hit.path, "score": round(hit.score, 4)})
+        elif not options.quiet:
+            say(f"{hit.score:.3f}  {hit.path}")
+    if not hits and not options.quiet:
+        known = ", ".join(f"{name} ({count:,})" for name, count in index.labels()[:12]) or "none"
+        complain("semcomp search: nothing found" + ("" if options.label is None else f"; labels here: {known}"))
+    return EXIT_OK
+
+
+def _show_groups(groups: list[tuple[str, ...]], options: Namespace) -> None:
+    for paths in groups:
+        if options.json:
+            say_json({"command": "search", "duplicates": list(paths)})
+        elif not options.quiet:
+            say("  ".join(paths))
+    if not groups and not options.quiet:
+        complain("semcomp search: no near-duplicates found")

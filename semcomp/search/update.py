@@ -1,0 +1,239 @@
+"""Brings an index up to date with its folder, in this process or in several."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+from semcomp.errors import SemcompError, TargetError
+from semcomp.search.describe import Describer, IndexTask
+from semcomp.search.store import Photo, Store
+from semcomp.storage.listing import IMAGE_SUFFIXES
+from semcomp.workers import signals_blocked, worker_pool
+
+BLOCK = 32
+"""Photos that a process describes at once, and that are written in one transaction."""
+AHEAD = 2
+"""Blocks that wait for each process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far an update is."""
+
+    done: int
+    """Photos that this update has described."""
+    total: int
+    """All photos that it describes."""
+    failed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What an update did."""
+
+    photos: int
+    """Photos in the index, without those that failed."""
+    added: int
+    """Photos that were described: new ones, changed ones, and those that failed before."""
+    unchanged: int
+    removed: int
+    failures: dict[str, str] = field(default_factory=dict)
+    """Reason for each photo that failed, by its path below the folder."""
+    seconds: float
+
+
+def found_in(folder: Path) -> list[str]:
+    """List the photos below a folder, as relative paths. A picture beside its `.semc` file is left out."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        encoded = {Path(name).stem for name in names if name.lower().endswith(".semc")}
+        for name in sorted(names):
+            suffix = Path(name).suffix.lower()
+            if suffix == ".semc" or (suffix in IMAGE_SUFFIXES and Path(name).stem not in encoded):
+                found.append((Path(place) / name).relative_to(folder).as_posix())
+    return found
+
+
+def update(
+    store: Store,
+    folder: Path,
+    names: Sequence[str],
+    *,
+    task: IndexTask | None,
+    workers: int,
+    force: bool,
+    on_progress: Callable[[Progress], None],
+) -> Summary:
+    """See `PhotoIndex.update`."""
+    began = time.perf_counter()
+    if not folder.is_dir():
+        raise TargetError(f"{folder} is not a folder: give the folder of the photos")
+    now = {name: _state(folder / name) for name in names}
+    if _open(store, now) or not _is_as_before(store, folder, task):  # else no network is loaded
+        task = _agreed(store, folder, task, force=force)
+    before, open_names = store.states(), _open(store, now)
+    store.remove(before.keys() - now.keys())
+    done, failures = 0, dict[str, str]()
+    blocks = [open_names[k : k + BLOCK] for k in range(0, len(open_names), BLOCK)]
+    with closing(_described(task or IndexTask(), folder, blocks, workers=min(workers, len(blocks)))) as results:
+        for photos in results:
+            store.put(photos)
+            done += len(photos)
+            failures |= {photo.path: photo.error for photo in photos if photo.error is not None}
+            on_progress(Progress(done=done, total=len(open_names), failed=len(failures)))
+    return Summary(
+        photos=len(now) - len(failures),
+        added=done - len(failures),
+        unchanged=len(now) - len(open_names),
+        removed=len(before.keys() - now.keys()),
+        failures=failures,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _open(store: Store, now: dict[str, tuple[int, int]]) -> list[str]:
+    """List the photos that are new, have changed, or failed before."""
+    before = store.states()
+    return [name for name, state in now.items() if before.get(name) != (*state, True)]
+
+
+def _is_as_before(store: Store, folder: Path, task: IndexTask | None) -> bool:
+    """Whether an index is of this folder and was made with this task."""
+    about = store.about()
+    if not about or about["root"] != _relative(folder, store.file.parent):
+        return False
+    if task is None:
+        return True
+    given = (task.model, task.embedder or about["embedder"], task.classify or "")
+    return given == (about["model"], about["embedder"], about["classify"])
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
+
+
+def _agreed(store: Store, folder: Path, task: IndexTask | None, *, force: bool) -> IndexTask:
+    """Decide what the index is made with, and write that. TargetError where it was made with something else."""
+    before = store.about()
+    if task is None:
+        task = IndexTask(model=before.get("model", "base"), embedder=before.get("embedder"))
+        task = replace(task, classify=before.get("classify") or None)
+    if task.embedder is None and before and not force:
+        task = replace(task, embedder=before["embedder"])
+    describer = Describer(task)
+    describer.load()
+    signature = describer.signature
+    about = {
+        "root": _relative(folder, store.file.parent),
+        "model": task.model,
+        "embedder": task.embedder or _as_argument(describer),
+        "embedding": describer.embedder.name,
+        "classify": task.classify or "",
+        "entropy_id": describer.codec.entropy_id.hex(),
+        "signature": "" if signature is None else f"{signature.projection.sum():.4f}",
+    } | ({} if signature is None else {"threshold": str(signature.threshold)})
+    different = [key for key in about if before and before.get(key) != about[key]]
+    if different and not force:
+        shown = ", ".join(f"{key} was {before.get(key)} and is {about[key]}" for key in different)
+        raise TargetError(f"{store.file} was made otherwise ({shown}): name another file, or overwrite it with force")
+    if different:
+        store.clear()
+    store.set_about(about)
+    return replace(task, embedder=about["embedder"])
+
+
+def _as_argument(describer: Describer) -> str:
+    """What `load_embedder` takes for the embedder that was chosen because none was named."""
+    from semcomp.semantics.head import EMBED
+
+    name = describer.embedder.name
+    return str(EMBED) if name == EMBED.stem else name
+
+
+def _relative(folder: Path, base: Path) -> str:
+    """The folder as seen from the index, so that both can move; the whole path where they are on different drives."""
+    try:
+        return Path(os.path.relpath(folder.absolute(), base.absolute())).as_posix()
+    except ValueError:
+        return folder.absolute().as_posix()
+
+
+@lru_cache(maxsize=1)
+def _describer(task: IndexTask) -> Describer:
+    return Describer(task)
+
+
+def _block(task: IndexTask, folder: Path, names: Iterable[str]) -> list[Photo]:
+    """Describe photos in one process, which keeps its networks for the next block."""
+    describer, photos = _describer(task), []
+    for name in names:
+        state = _state(folder / name)
+        try:
+            photos.append(_photo(name, state, describer.describe((folder / name).read_bytes())))
+        except Exception as error:  # whatever goes wrong with a photo is its own affair
+            photos.append(Photo(name, *state, error=_reason(error)))
+    return photos
+
+
+def _photo(name: str, state: tuple[int, int], found: tuple[object, ...]) -> Photo:
+    width, height, embedding, signature, labels = found
+    return Photo(name, *state, width, height, embedding, signature, labels)  # type: ignore[arg-type]
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and not isinstance(error, SemcompError):
+        return error.strerror or str(error) or type(error).__name__
+    return str(error) if isinstance(error, SemcompError) else f"internal error, please report it: {error!r}"
+
+
+def _described(
+    task: IndexTask, folder: Path, blocks: Sequence[Sequence[str]], *, workers: int
+) -> Generator[list[Photo]]:
+    """Describe blocks of photos. If a process dies, its blocks are described photo by photo, and one of them fails."""
+    from concurrent.futures import FIRST_COMPLETED, Future, wait
+    from concurrent.futures.process import BrokenProcessPool
+
+    if workers <= 1:
+        yield from (_block(task, folder, names) for names in blocks)
+        return
+    waiting = list(reversed(blocks))
+    while waiting:
+        running: dict[Future[list[Photo]], Sequence[str]] = {}
+        broken = False
+        with worker_pool(workers) as pool:
+            while (waiting or running) and not broken:
+                with signals_blocked():
+                    while waiting and len(running) < AHEAD * workers:
+                        names = waiting.pop()
+                        running[pool.submit(_block, task, folder, names)] = names
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    if isinstance(future.exception(), BrokenProcessPool):
+                        broken = True
+                        continue
+                    del running[future]
+                    yield future.result()
+        for names in running.values():
+            yield [_alone(task, folder, name) for name in names]
+
+
+def _alone(task: IndexTask, folder: Path, name: str) -> Photo:
+    """Describe one photo in a process of its own, which may die."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    try:
+        with worker_pool(1) as pool:
+            return pool.submit(_block, task, folder, [name]).result()[0]
+    except BrokenProcessPool:
+        reason = "a worker process died at this photo, perhaps because memory ran out"
+        return Photo(name, *_state(folder / name), error=reason)

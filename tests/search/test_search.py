@@ -1,0 +1,212 @@
+"""An index of a folder of photos: what it finds, how it follows the folder, and what it does with damage."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from semcomp.bitstream.container import read
+from semcomp.cli.main import main
+from semcomp.codec.codec import Codec
+from semcomp.errors import FormatError, MissingFileError, ModelError, TargetError
+from semcomp.search.describe import IndexTask
+from semcomp.search.photo_index import PhotoIndex
+from semcomp.search.store import Photo, Store
+from semcomp.search.update import found_in
+from semcomp.semantics.head import Embedder
+from semcomp.semantics.results import Labels
+from semcomp.semantics.stored import Semantics, from_heads, read_embedding
+from tests.conftest import texture
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def photos(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stripes across and along, .semc files with tags and PNGs, and a damaged file."""
+    folder = tmp_path_factory.mktemp("search") / "photos"
+    (folder / "deep").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        for kind, name in enumerate(("across", "along")):
+            picture = texture(kind, 96, 128, rng)
+            labels = Labels(names=(name, "stripes"), scores=(0.9 - 0.1 * number, 0.5))
+            data = codec.encode(picture, quality=60, semantics=Semantics(labels=labels))
+            (folder / ("deep" if number % 2 else "") / f"{name}{number}.semc").write_bytes(data)
+    Image.fromarray(texture(0, 80, 80, rng)).save(folder / "across9.png")
+    (folder / "bad.semc").write_bytes(b"\x89SMC damaged")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def index(photos: Path) -> Path:
+    file = photos.parent / "photos.index"
+    assert main(["index", str(photos), "-o", str(file), "--embedder", "latents", "--quiet"]) == 1, "one is damaged"
+    return file
+
+
+def rows(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def names(hits: list[Any]) -> list[str]:
+    return [Path(hit.path).stem for hit in hits]
+
+
+def test_similar_photos_come_first(index: Path, photos: Path, codec: Codec, tmp_path: Path) -> None:
+    like = tmp_path / "new.semc"
+    like.write_bytes(codec.encode(texture(1, 90, 90, np.random.default_rng(9)), quality=40))
+    hits = PhotoIndex(index).search(like=like, top=4)
+    assert all(name.startswith("along") for name in names(hits))
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True) and hits[0].score > 0.5
+    again = PhotoIndex(index).search(like=photos / "along0.semc", top=9)
+    assert len(again) == 8 and "along0" not in names(again), "the photo itself is not among the results"
+    assert len(PhotoIndex(index).search(like=(photos / "along0.semc").read_bytes(), top=20)) == 9
+
+
+def test_labels_and_both(index: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert names(PhotoIndex(index).search(label="ALONG", top=3)) == ["along0", "along1", "along2"]
+    both = PhotoIndex(index).search(like=photos / "across9.png", label="along")
+    assert sorted(names(both)) == ["along0", "along1", "along2", "along3"]
+    assert PhotoIndex(index).labels()[0] == ("stripes", 8)
+    assert main(["search", str(index), "--label", "along", "--top", "2", "--json"]) == 0
+    found = rows(capsys.readouterr().out)
+    assert [Path(row["path"]).stem for row in found] == ["along0", "along1"] and found[0]["rank"] == 1
+    assert Path(found[1]["path"]).is_file()
+    assert main(["search", str(index), "--label", "zebra"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "" and "nothing found; labels here: stripes (8)" in err
+
+
+def test_the_index_follows_the_folder(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, file = tmp_path / "in", tmp_path / "a.index"
+    shutil.copytree(photos, folder)
+    arguments = ["index", str(folder), "-o", str(file), "--embedder", "latents", "--json"]
+    assert main(arguments) == 1
+    out, err = capsys.readouterr()
+    *failed, summary = rows(out)
+    assert [row["input"] for row in failed] == ["bad.semc"] and "bad.semc: " in err
+    assert (summary["photos"], summary["added"], summary["failed"]) == (9, 9, 1) and summary["ok"] is False
+    (folder / "bad.semc").unlink()
+    (folder / "along0.semc").unlink()
+    shutil.copy(folder / "across0.semc", folder / "across2.semc")
+    shutil.copy(folder / "across0.semc", folder / "more.semc")
+    assert main(arguments) == 0
+    (summary,) = rows(capsys.readouterr().out)
+    assert (summary["photos"], summary["added"], summary["unchanged"], summary["removed"]) == (9, 2, 7, 2)
+    assert "along0" not in names(PhotoIndex(file).search(label="stripes", top=50))
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    shutil.move(folder, moved / "in")
+    shutil.move(file, moved / "a.index")
+    code = (
+        "import sys; from semcomp.search.photo_index import PhotoIndex; "
+        f"assert PhotoIndex({str(moved / 'a.index')!r}).update({str(moved / 'in')!r}).unchanged == 9; "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    hit = PhotoIndex(moved / "a.index").search(label="across", top=1)[0]
+    assert Path(hit.path).is_file()
+
+
+def test_processes_give_the_same_index(photos: Path, index: Path) -> None:
+    file = photos.parent / "two.index"
+    more = ["--embedder", "latents", "--quiet", "--threads", "2"]
+    assert main(["index", str(photos), "-o", str(file), "-j", "2", *more]) == 1
+    one, two = (Store(each, create=False) for each in (index, file))
+    query = "SELECT path, width, height, embedding, error FROM photos ORDER BY path"
+    assert len(one.rows(query)) == 10
+    assert one.rows(query) == two.rows(query)
+
+
+def test_an_index_keeps_what_it_was_made_with(index: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["index", str(photos), "-o", str(index), "--quiet"]) == 1, "the embedder is the one of the index"
+    capsys.readouterr()
+    assert main(["index", str(photos), "-o", str(index), "--embedder", "objects"]) == 1
+    assert "embedding was latents and is objects): name another file, or overwrite it with --force" in (
+        capsys.readouterr().err
+    )
+    assert main(["index", str(photos / "deep"), "-o", str(index)]) == 1
+    assert "root was photos and is photos/deep" in capsys.readouterr().err
+    assert len(PhotoIndex(index).search(label="stripes", top=20)) == 8
+
+
+def test_a_stored_embedding_is_taken_and_needs_no_torch(codec: Codec, photos: Path, tmp_path: Path) -> None:
+    folder, file = tmp_path / "in", tmp_path / "a.index"
+    folder.mkdir()
+    picture = texture(1, 96, 128, np.random.default_rng(4))
+    (folder / "x.semc").write_bytes(codec.encode(picture, semantics=from_heads([], embedder=Embedder())))
+    shutil.copy(photos / "across0.semc", folder)
+    PhotoIndex(file).update(folder, task=IndexTask(embedder="latents"))
+    code = (
+        "import sys; from semcomp.search.photo_index import PhotoIndex; "
+        f"hits = PhotoIndex({str(file)!r}).search(like={str(folder / 'x.semc')!r}); "
+        "assert len(hits) == 1 and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_encode_stores_an_embedding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo, file = ROOT / "examples/photo.png", tmp_path / "x.semc"
+    arguments = ["encode", str(photo), "-o", str(file), "--semantics", "embed", "--embedder", "imagenette"]
+    assert main(arguments) == 0
+    assert main(["info", str(file), "--json"]) == 0
+    (row,) = rows(capsys.readouterr().out.splitlines()[-1])
+    assert row["embedding"] == "imagenette"
+    assert main([*arguments[:4], "-f", "--embedder", "imagenette"]) == 2
+    assert "give --semantics embed too" in capsys.readouterr().err
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(file, folder)
+    PhotoIndex(tmp_path / "i.index").update(folder, task=IndexTask(embedder="imagenette"))
+    stored = read_embedding(read(file.read_bytes()))
+    assert stored is not None and stored.vector.shape == (384,)
+    assert Store(tmp_path / "i.index", create=False).vectors("embedding")[1].tolist() == [stored.vector.tolist()]
+
+
+def test_copies_are_grouped_and_others_are_not(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    store = Store(tmp_path / "a.index", create=True)
+    vectors = rng.integers(-127, 128, (40, 144)).astype(np.int8)
+    vectors[7] = vectors[3] // 2
+    vectors[21] = (vectors[3].astype(int) + rng.integers(-20, 21, 144)).clip(-127, 127)
+    store.put(Photo(f"{k}.semc", 1, 1, signature=vectors[k].tobytes()) for k in range(40))
+    store.set_about({"root": "photos", "threshold": "0.9"})
+    groups = PhotoIndex(tmp_path / "a.index").duplicates()
+    assert [[Path(path).name for path in group] for group in groups] == [["3.semc", "7.semc", "21.semc"]]
+    assert PhotoIndex(tmp_path / "a.index").duplicates(threshold=1.0) == []
+
+
+def test_an_index_without_signatures_says_so(tmp_path: Path) -> None:
+    Store(tmp_path / "a.index", create=True).set_about({"root": "."})
+    with pytest.raises(ModelError, match="no signatures"):
+        PhotoIndex(tmp_path / "a.index").duplicates()
+
+
+def test_what_is_not_an_index_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.index").write_text("photos" * 1000)
+    with pytest.raises(FormatError, match="damaged or not an index"):
+        PhotoIndex(tmp_path / "text.index").search(label="x")
+    with pytest.raises(MissingFileError, match="semcomp index FOLDER"):
+        PhotoIndex(tmp_path / "none.index").search(label="x")
+    with pytest.raises(TargetError, match="give a photo"):
+        PhotoIndex(tmp_path / "none.index").search()
+    assert main(["search", str(tmp_path / "text.index"), "--label", "x"]) == 3
+    for wrong in ([], ["--like", "a", "--duplicates"], ["--label", "a", "--threshold", "0.5"]):
+        assert main(["search", "x.index", *wrong]) == 2
+    assert main(["index", str(tmp_path / "nowhere"), "-o", str(tmp_path / "b.index")]) == 2
+
+
+def test_a_picture_beside_its_file_and_hidden_folders_are_left_out(tmp_path: Path) -> None:
+    for name in ("a.png", "a.semc", "b.JPG", "notes.txt", ".hidden/c.png", "deep/a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert found_in(tmp_path) == ["a.semc", "b.JPG", "deep/a.png"]

@@ -1,0 +1,77 @@
+"""Signatures of z: what they keep, what they leave out, and the file that they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from heads.signature import Views, fit, projection_of, save, similarities
+from semcomp.codec.codec import Codec
+from semcomp.errors import ModelError
+from semcomp.semantics.signature import Signature, fields_of, load_signature, quantized
+from semcomp.weights.files import WEIGHTS
+
+
+@pytest.mark.parametrize(("width", "height"), [(192, 192), (500, 130), (64, 64), (65, 1), (40, 700)])
+def test_fields_average_the_image_whatever_its_size(width: int, height: int) -> None:
+    rows, columns = -(-height // 64), -(-width // 64)
+    constant = np.full((2, rows, columns), 7, np.int16)
+    assert np.abs(fields_of(constant, width=width, height=height)).max() < 1e-4
+    assert fields_of(constant, width=width, height=height).shape == (2, 3, 3)
+
+
+def test_a_field_sees_its_third_alone() -> None:
+    z = np.zeros((1, 3, 3), np.int16)
+    z[0, 0, 2] = 9
+    fields = fields_of(z, width=192, height=192)[0]
+    assert fields[0, 2] == fields.max() and np.allclose(np.delete(fields.ravel(), 2), fields[0, 0])
+    assert fields_of(z, width=129, height=192)[0, 0, 2] < fields[0, 2], "a position that is hardly begun counts little"
+
+
+def test_quantized_vectors_keep_their_direction() -> None:
+    vector = np.random.default_rng(0).normal(size=144)
+    small = quantized(1e-3 * vector).astype(float)
+    assert small @ vector / np.linalg.norm(small) / np.linalg.norm(vector) > 0.9999
+    assert (quantized(np.zeros(4)) == 0).all()
+
+
+def test_the_projection_drops_what_variants_change() -> None:
+    """Channels 0 to 9 tell photos apart, the others are the noise of variants."""
+    rng, views = np.random.default_rng(0), []
+    for _ in range(60):
+        photo = np.zeros((40, 3, 3), np.float32)
+        photo[:10] = rng.normal(size=(10, 3, 3))
+        noise = rng.normal(size=(3, 40, 3, 3)).astype(np.float32)
+        noise[:, :10] *= 0.1
+        views.append(Views(photo + noise[0], (photo + noise[1], photo + noise[2])))
+    signature = Signature(projection=projection_of(views[:40]), threshold=0.9, entropy_id=b"12345678")
+    alike, different = similarities(signature, views[40:])
+    assert alike.min() > 0.9 > different.max() + 0.2
+
+
+def test_a_signature_of_a_codec_comes_back_from_its_file(codec: Codec, tmp_path: Path) -> None:
+    rng, paths = np.random.default_rng(0), []
+    for number in range(6):
+        pixels = rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)
+        paths.append(tmp_path / f"{number}.png")
+        Image.fromarray(pixels).resize((200, 160), Image.Resampling.BICUBIC).save(paths[-1])
+    signature = fit(codec, paths, held=2, variants=2, quiet=True)
+    save(signature, tmp_path / "s.safetensors")
+    again = load_signature(tmp_path / "s.safetensors")
+    assert again.entropy_id == codec.entropy_id and again.threshold == signature.threshold <= 1
+    assert np.array_equal(again.projection, signature.projection) and "4 photos, 2 variants of each" in again.origin
+    data = codec.encode(paths[0], quality=60)
+    z = codec.read_z(data)
+    assert np.array_equal(z, codec.read_symbols(data).z)
+    vector = again.of(z, width=200, height=160)
+    assert vector.dtype == np.int8 and np.abs(vector).max() == 127
+
+
+def test_a_file_without_a_signature_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"python -m heads\.signature"):
+        load_signature(tmp_path / "none.safetensors")
+    with pytest.raises(ModelError, match="its format is"):
+        load_signature(WEIGHTS / "street.safetensors")
