@@ -155,7 +155,9 @@ def load_head(name_or_file: str | Path, *, min_confidence: float = 0.0) -> Class
     """
     head = _found(name_or_file)
     if not isinstance(head, Classifier | Segmenter):
-        raise ModelError(f"the head {head.name} gives embeddings alone: it serves semcomp index and --semantics embed")
+        raise ModelError(
+            f"the head {head.name} gives embeddings alone: it serves search, and files that carry an embedding"
+        )
     return sure_head(head, min_confidence)
 
 

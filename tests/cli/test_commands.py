@@ -58,6 +58,7 @@ INFO_KEYS = {
     "entropy_id",
     "model_id",
     "chunks",
+    "embedding",
     "has_alpha",
     "has_icc",
     "has_exif",
