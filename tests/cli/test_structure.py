@@ -25,6 +25,7 @@ def test_every_command_runs_what_its_own_module_defines(command: str) -> None:
         "doctor": [],
         "export": ["onnx", "-o", "x"],
         "map": ["info", "x", "-o", "x"],
+        "index": ["x", "-o", "x"],
         "push": ["x", "y"],
         "desktop": ["install"],
         "completion": ["bash"],
