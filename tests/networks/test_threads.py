@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from semcomp.codec.codec import Codec
 from semcomp.errors import FormatError
-from semcomp.networks.threads import SMALL, threads_for
+from semcomp.networks.threads import SMALL, SMALL_ASLEEP, threads_for
 from semcomp.types import Symbols
 
 
 @pytest.fixture
-def two_threads() -> Iterator[None]:
+def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -36,6 +37,12 @@ def test_only_small_pictures_in_the_main_thread_get_one_thread() -> None:
     with pytest.raises(ValueError), threads_for(1):
         raise ValueError
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_more_pictures_are_small_where_threads_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    assert (inside(SMALL + 1), inside(SMALL_ASLEEP), inside(SMALL_ASLEEP + 1)) == (1, 1, 2)
 
 
 @pytest.mark.usefixtures("two_threads")
