@@ -10,8 +10,8 @@ processor time:
     synthesis    2.9   2.0     3.5   1.7     2.1   1.6
 
 On two idle cores it depends on how threads wait. If they spin, as they do by default, two threads are 1.0 to 1.4 times
-as fast at these sizes. If they sleep (OMP_WAIT_POLICY=PASSIVE, which the command sets), two are slower than one: latents
-0.57, 0.56 and 0.76, decoding 0.51, 0.65 and 0.83 times as fast. Decoding 480x360 pixels is 1.18 times as fast.
+as fast at these sizes. If they sleep (OMP_WAIT_POLICY=PASSIVE, which the command sets), two are slower than one:
+latents 0.57, 0.56 and 0.76, decoding 0.51, 0.65 and 0.83 times as fast. Decoding 480x360 pixels is 1.18 times as fast.
 """
 
 from __future__ import annotations
