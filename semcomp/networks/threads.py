@@ -26,7 +26,7 @@ import torch
 SMALL = 100
 """Positions of y up to which one thread computes: 160x160 pixels."""
 SMALL_ASLEEP = 400
-"""The same where waiting threads sleep: 320x320 pixels."""
+"""Positions up to which one thread computes where waiting threads sleep: 320x320 pixels."""
 
 
 def small() -> int:
