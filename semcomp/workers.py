@@ -6,14 +6,18 @@ import atexit
 import gc
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
+T = TypeVar("T")
+R = TypeVar("R")
+AHEAD = 2
+"""Items that wait for each worker. More would only take memory."""
 WAIT_POLICY = {"OMP_WAIT_POLICY": "PASSIVE"}
 """What the command sets in its environment; a program that uses the library may do the same."""
 _forks_survived = False
@@ -46,6 +50,44 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
+
+
+def over_pool(work: Callable[[T], R], items: Sequence[T], *, workers: int, carefully: Callable[[T], R]) -> Generator[R]:
+    """Work on items in processes that may die.
+
+    If a process dies, nobody knows which item killed it. What was running then goes to `carefully`, and the rest to new
+    processes.
+
+    Args:
+        work: A function of a module, or a partial of one.
+        items: What it takes, one at a time.
+        workers: The number of processes.
+        carefully: Works on an item in this process, and survives what kills a worker.
+
+    Yields:
+        The results, in any order.
+    """
+    from concurrent.futures import FIRST_COMPLETED, Future, wait
+    from concurrent.futures.process import BrokenProcessPool
+
+    waiting = list(reversed(items))
+    while waiting:
+        running: dict[Future[R], T] = {}
+        broken = False
+        with worker_pool(workers) as pool:
+            while (waiting or running) and not broken:
+                with signals_blocked():
+                    while waiting and len(running) < AHEAD * workers:
+                        item = waiting.pop()
+                        running[pool.submit(work, item)] = item
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    if isinstance(future.exception(), BrokenProcessPool):
+                        broken = True
+                        continue
+                    del running[future]
+                    yield future.result()
+        for item in running.values():
+            yield carefully(item)
 
 
 @contextmanager

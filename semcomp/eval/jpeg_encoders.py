@@ -18,7 +18,24 @@ from semcomp.eval.classical import JPEG
 
 
 @dataclass(frozen=True, kw_only=True)
-class MozJpeg:
+class _JpegEncoder:
+    """What encoders of JPEG have in common with Pillow's."""
+
+    name: str
+    label: str
+    settings: tuple[int, ...] = JPEG.settings
+    lowest: int = JPEG.lowest
+    highest: int = JPEG.highest
+    unit: str = "quality"
+    speed_only: bool = False
+
+    def decode(self, data: bytes) -> NDArray[Any]:
+        """Decode a file to uint8 (H, W, 3)."""
+        return JPEG.decode(data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MozJpeg(_JpegEncoder):
     """mozjpeg: trellis quantisation, its own tables and the smallest progressive scans, 4:2:0.
 
     The wheels of pyvips-binary hold a libvips that was built with it.
@@ -26,11 +43,6 @@ class MozJpeg:
 
     name: str = "mozjpeg"
     label: str = "mozjpeg"
-    settings: tuple[int, ...] = JPEG.settings
-    lowest: int = JPEG.lowest
-    highest: int = JPEG.highest
-    unit: str = "quality"
-    speed_only: bool = False
 
     @property
     def available(self) -> bool:
@@ -48,22 +60,13 @@ class MozJpeg:
         common = {"Q": setting, "optimize_coding": True, "interlace": True, "subsample_mode": "on", "keep": "none"}
         return bytes(image.jpegsave_buffer(**common, **smallest))
 
-    def decode(self, data: bytes) -> NDArray[Any]:
-        """Decode a file to uint8 (H, W, 3)."""
-        return JPEG.decode(data)
-
 
 @dataclass(frozen=True, kw_only=True)
-class Jpegli:
+class Jpegli(_JpegEncoder):
     """jpegli by pyjpegli, which leaves the choice of subsampling and scans to it."""
 
     name: str = "jpegli"
     label: str = "jpegli"
-    settings: tuple[int, ...] = JPEG.settings
-    lowest: int = JPEG.lowest
-    highest: int = JPEG.highest
-    unit: str = "quality"
-    speed_only: bool = False
 
     @property
     def available(self) -> bool:
@@ -79,10 +82,6 @@ class Jpegli:
         height, width = pixels.shape[:2]
         made = _module("pyjpegli", "jpegli").encode(np.ascontiguousarray(pixels).tobytes(), width, height, setting)
         return bytes(made)
-
-    def decode(self, data: bytes) -> NDArray[Any]:
-        """Decode a file to uint8 (H, W, 3)."""
-        return JPEG.decode(data)
 
 
 def _module(name: str, codec: str) -> Any:

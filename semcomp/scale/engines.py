@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Generator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from semcomp.errors import MissingExtraError
@@ -13,12 +13,10 @@ from semcomp.scale.run_folder import Block, RunFolder
 from semcomp.scale.task import MapTask
 from semcomp.scale.verbs import Row, Tools, error_row
 from semcomp.scale.worker import Done, Item, Worker, peak_mib
-from semcomp.workers import signals_blocked, worker_pool
+from semcomp.workers import over_pool, worker_pool
 
 TRIES = 2
 """How often Ray may begin a block before its files are done one by one."""
-AHEAD = 2
-"""Blocks that wait for each worker. More would only take memory."""
 
 
 def in_processes(task: MapTask, place: str, blocks: Sequence[Block], *, workers: int) -> Generator[Done]:
@@ -36,31 +34,12 @@ def in_processes(task: MapTask, place: str, blocks: Sequence[Block], *, workers:
     Yields:
         Each block when it is done, in any order.
     """
-    from concurrent.futures import FIRST_COMPLETED, Future, wait
-    from concurrent.futures.process import BrokenProcessPool
-
     if workers == 1:
         worker = Worker(task, place)
         yield from (worker.run(block) for block in blocks)
         return
-    waiting = list(reversed(blocks))
-    while waiting:
-        running: dict[Future[Done], Block] = {}
-        broken = False
-        with worker_pool(workers) as pool:
-            while (waiting or running) and not broken:
-                with signals_blocked():
-                    while waiting and len(running) < AHEAD * workers:
-                        block = waiting.pop()
-                        running[pool.submit(_run_block, task, place, block)] = block
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    if isinstance(future.exception(), BrokenProcessPool):
-                        broken = True
-                        continue
-                    del running[future]
-                    yield future.result()
-        for block in running.values():
-            yield _one_by_one(task, place, block)
+    run_block, one_by_one = partial(_run_block, task, place), partial(_one_by_one, task, place)
+    yield from over_pool(run_block, blocks, workers=workers, carefully=one_by_one)
 
 
 @lru_cache(maxsize=1)

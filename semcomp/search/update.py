@@ -7,19 +7,17 @@ import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from semcomp.errors import SemcompError, TargetError
 from semcomp.search.describe import Describer, IndexTask
 from semcomp.search.store import Photo, Store
 from semcomp.storage.listing import IMAGE_SUFFIXES
-from semcomp.workers import signals_blocked, worker_pool
+from semcomp.workers import over_pool, worker_pool
 
 BLOCK = 32
 """Photos that a process describes at once, and that are written in one transaction."""
-AHEAD = 2
-"""Blocks that wait for each process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,30 +199,15 @@ def _described(
     task: IndexTask, folder: Path, blocks: Sequence[Sequence[str]], *, workers: int
 ) -> Generator[list[Photo]]:
     """Describe blocks of photos. If a process dies, its blocks are described photo by photo, and one of them fails."""
-    from concurrent.futures import FIRST_COMPLETED, Future, wait
-    from concurrent.futures.process import BrokenProcessPool
-
     if workers <= 1:
         yield from (_block(task, folder, names) for names in blocks)
         return
-    waiting = list(reversed(blocks))
-    while waiting:
-        running: dict[Future[list[Photo]], Sequence[str]] = {}
-        broken = False
-        with worker_pool(workers) as pool:
-            while (waiting or running) and not broken:
-                with signals_blocked():
-                    while waiting and len(running) < AHEAD * workers:
-                        names = waiting.pop()
-                        running[pool.submit(_block, task, folder, names)] = names
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    if isinstance(future.exception(), BrokenProcessPool):
-                        broken = True
-                        continue
-                    del running[future]
-                    yield future.result()
-        for names in running.values():
-            yield [_alone(task, folder, name) for name in names]
+    block, one_by_one = partial(_block, task, folder), partial(_one_by_one, task, folder)
+    yield from over_pool(block, blocks, workers=workers, carefully=one_by_one)
+
+
+def _one_by_one(task: IndexTask, folder: Path, names: Sequence[str]) -> list[Photo]:
+    return [_alone(task, folder, name) for name in names]
 
 
 def _alone(task: IndexTask, folder: Path, name: str) -> Photo:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semcomp.cli.argument_types import job_count
+from semcomp.cli.argument_types import job_count, probability
 from semcomp.cli.batch import on_graphs, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import concerning
@@ -51,7 +50,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         description="Remove the marks of compression from JPEG and JPEG 2000 files (PNG unless told otherwise).",
     )
     parser.add_argument(
-        "--strength", type=share, default=1.0, metavar="0..1", help="how far to go, 0 changes nothing (1)"
+        "--strength", type=probability, default=1.0, metavar="0..1", help="how far to go, 0 changes nothing (1)"
     )
     parser.add_argument("--format", metavar="FMT", help="png, webp, tiff, bmp, ppm (lossless), jpg or avif")
     parser.add_argument(
@@ -63,17 +62,6 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (cpu)")
     parser.add_argument("--threads", type=job_count, metavar="N", help="CPU threads in total (every core)")
     parser.set_defaults(run=run)
-
-
-def share(text: str) -> float:
-    """Parse a number from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} must be a number from 0 to 1")
-    return value
 
 
 def run(options: Namespace) -> int:
