@@ -114,7 +114,7 @@ def test_configurations_spend_equal_training(path: Path) -> None:
     config = load(thumbs.ThumbsConfig, path)
     assert f"thumbs_{config.name}" == path.stem
     assert f"{config.coder.kind}_{'whole' if config.coder.side == 32 else 'patch'}" == config.name
-    assert (config.steps, config.batch, config.coder.stages) == (200, 16, 4)
+    assert (config.steps, config.batch, config.coder.stages) == (3000, 16, 8)
 
 
 def test_laplace_is_a_probability_that_falls_with_the_plane() -> None:
