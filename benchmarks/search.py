@@ -28,7 +28,6 @@ from semcomp.search.photo_index import PhotoIndex
 from semcomp.search.store import Photo, Store
 from semcomp.semantics.head import Embedder, load_embedder
 from semcomp.semantics.signature import RELEASED, Signature, load_signature
-from semcomp.types import Latents
 
 QUALITIES = (25, 50, 75)
 NEAREST = 10
@@ -69,14 +68,7 @@ class Vectors:
         symbols, y_hat = self.codec.coder.quantize(
             self.codec.analyse(picture), height=height, width=width, quality=quality, precise=False
         )
-        latents = Latents(
-            y_hat=y_hat,
-            height=height,
-            width=width,
-            quality=quality,
-            entropy_id=self.codec.entropy_id,
-            model_id=self.codec.model_id,
-        )
+        latents = self.codec.with_ids(y_hat, height=height, width=width, quality=quality)
         found = {embedder.name: unit(embedder(latents).vector) for embedder in self.embedders}
         if self.signature is not None:
             found["signature"] = unit(self.signature.of(symbols.z, width=width, height=height))

@@ -11,7 +11,7 @@ import re
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TextIO
 
 _UNSAFE = re.compile(
@@ -108,6 +108,39 @@ def progress_bar(total: int, *, done: int = 0) -> Any:
     except ImportError:
         return PlainBar(total, done)
     return tqdm(total=total, initial=done, unit="file", file=sys.stderr, leave=False, dynamic_ncols=True)
+
+
+class LongRun:
+    """Progress of a long run on stderr: a bar on a terminal, else a line now and then."""
+
+    seconds_between_lines = 30.0
+
+    def __init__(self) -> None:
+        self.began = self._before = time.monotonic()
+        self._bar: Any = None
+
+    def show(self, done: int, total: int, *, start: int = 0, line: Callable[[float], str]) -> None:
+        """Show how far the run is.
+
+        Args:
+            done: Inputs that are done, with those that were done before this run.
+            total: All inputs.
+            start: Inputs that were done before this run.
+            line: Makes the line of the seconds since the beginning, where there is no bar and a line is due.
+        """
+        if self._bar is None:
+            self._bar = progress_bar(total, done=start)
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+        elif time.monotonic() - self._before >= self.seconds_between_lines:
+            self._before = time.monotonic()
+            complain(line(self._before - self.began))
+
+    def close(self) -> None:
+        """Take the bar off the terminal."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
 
 def json_line(values: Mapping[str, Any], stream: TextIO | None = None) -> str:

@@ -318,7 +318,7 @@ class BaseCodec(ExactEncoder[A]):
 
     def _decoded(self, picture: Picture, y_hat: A, quality: int) -> NDArray[np.uint8]:
         """The pixels that `decode` gives: uint8 (height, width, 3), grey where the picture is."""
-        latents = self._with_ids(y_hat, height=picture.height, width=picture.width, quality=quality)
+        latents = self.with_ids(y_hat, height=picture.height, width=picture.width, quality=quality)
         image = to_pil(Picture(pixels=self.render(latents), mode=picture.mode))
         return np.asarray(image.convert("RGB"))
 
@@ -394,7 +394,7 @@ class BaseCodec(ExactEncoder[A]):
             chunks += plan.chunks(width=picture.width, height=picture.height)
         if callable(semantics):
             y_hat = self.coder.dequantize(symbols, quality=quality, precise=False)
-            semantics = semantics(self._with_ids(y_hat, height=picture.height, width=picture.width, quality=quality))
+            semantics = semantics(self.with_ids(y_hat, height=picture.height, width=picture.width, quality=quality))
         if semantics is not None:
             there = {chunk.kind for chunk in chunks}
             own = semantics.chunks(width=picture.width, height=picture.height)
@@ -439,7 +439,7 @@ class BaseCodec(ExactEncoder[A]):
     def latents_of_analysis(self, y: A, picture: Picture, *, quality: int, precise: bool = False) -> Latents[A]:
         """The second half of `latents_of_image`, for an analysis `y` that has been run already."""
         _, y_hat = self.coder.quantize(y, height=picture.height, width=picture.width, quality=quality, precise=precise)
-        return self._with_ids(y_hat, height=picture.height, width=picture.width, quality=quality)
+        return self.with_ids(y_hat, height=picture.height, width=picture.width, quality=quality)
 
 
 def _check_quality(quality: int) -> None:

@@ -263,11 +263,11 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
     def _decode_latents(self, container: Container, *, precise: bool = True) -> Latents[A]:
         header, symbols = container.header, self._decode_symbols(container)
         y_hat = self.coder.dequantize(symbols, quality=header.quality, precise=precise)
-        latents = self._with_ids(y_hat, height=header.height, width=header.width, quality=header.quality)
+        latents = self.with_ids(y_hat, height=header.height, width=header.width, quality=header.quality)
         return replace(latents, model_id=header.model_id, keep=symbols.keep)
 
-    def _with_ids(self, y_hat: A, *, height: int, width: int, quality: int) -> Latents[Any]:
-        """Latents of this codec."""
+    def with_ids(self, y_hat: A, *, height: int, width: int, quality: int) -> Latents[Any]:
+        """Make latents of this codec: `y_hat` with the size of its picture, its quality, and the codec's ids."""
         return Latents(
             y_hat=y_hat, height=height, width=width, quality=quality, entropy_id=self.entropy_id, model_id=self.model_id
         )

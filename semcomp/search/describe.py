@@ -105,7 +105,9 @@ class Describer:
         height, width = picture.height, picture.width
         y = self.codec.analyse(picture)
         symbols, y_hat = self.codec.coder.quantize(y, height=height, width=width, quality=QUALITY, precise=False)
-        return self._described(symbols, self._latents(y_hat, QUALITY, height=height, width=width), None, None)
+        return self._described(
+            symbols, self.codec.with_ids(y_hat, height=height, width=width, quality=QUALITY), None, None
+        )
 
     def _of_file(self, data: bytes, container: Container) -> Described:
         header = container.header
@@ -124,20 +126,10 @@ class Describer:
         symbols = self.codec.read_symbols(data)
         y_hat = self.codec.coder.dequantize(symbols, quality=header.quality, precise=False)
         vector = None if embedding is None else embedding.vector.tobytes()
-        return self._described(symbols, self._latents(y_hat, header.quality, **size), vector, labels)
+        return self._described(symbols, self.codec.with_ids(y_hat, quality=header.quality, **size), vector, labels)
 
     def _knows(self, container: Container) -> bool:
         return container.header.entropy_id == self.codec.entropy_id
-
-    def _latents(self, y_hat: object, quality: int, *, height: int, width: int) -> Latents:
-        return Latents(
-            y_hat=y_hat,
-            width=width,
-            height=height,
-            quality=quality,
-            entropy_id=self.codec.entropy_id,
-            model_id=self.codec.model_id,
-        )
 
     def _described(
         self, symbols: Symbols, latents: Latents, embedding: bytes | None, labels: Labels | None

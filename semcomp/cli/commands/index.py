@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
 from semcomp.cli.latents_input import HEAD_HELP, add_confidence
 from semcomp.cli.paths import IMAGE_SUFFIXES, list_expanded
 from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
-from semcomp.cli.terminal import complain, progress_bar, say_json
+from semcomp.cli.terminal import LongRun, complain, say_json
 
 if TYPE_CHECKING:
     from semcomp.search.update import Progress, Summary
-
-_SECONDS_BETWEEN_LINES = 30.0
 
 _EPILOG = """\
 examples:
@@ -90,31 +86,19 @@ def run(options: Namespace) -> int:
     return EXIT_FAILED if summary.failures else EXIT_OK
 
 
-class _Report:
-    """Progress on stderr: a bar on a terminal, else a line now and then."""
+class _Report(LongRun):
+    """Progress, and what was done."""
 
     def __init__(self, options: Namespace) -> None:
+        super().__init__()
         self.options = options
-        self.began = self.before = time.monotonic()
-        self._bar: Any = None
 
     def add(self, progress: Progress) -> None:
         """Take one finished block."""
-        if self.options.quiet:
-            return
-        if sys.stderr.isatty():
-            if self._bar is None:
-                self._bar = progress_bar(progress.total)
-            self._bar.update(progress.done - self._bar.n)
-        elif time.monotonic() - self.before >= _SECONDS_BETWEEN_LINES:
-            self.before = time.monotonic()
-            rate = progress.done / (self.before - self.began)
-            complain(f"semcomp index: {progress.done:,} of {progress.total:,} photos, {rate:.1f} a second")
-
-    def close(self) -> None:
-        """Take the bar off the terminal."""
-        if self._bar is not None:
-            self._bar.close()
+        if not self.options.quiet:
+            done, total = progress.done, progress.total
+            head = f"semcomp index: {done:,} of {total:,} photos"
+            self.show(done, total, line=lambda seconds: f"{head}, {done / seconds:.1f} a second")
 
     def finish(self, summary: Summary) -> None:
         """Say what was done, and what failed."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from semcomp.cli.argument_types import whole_number
@@ -12,7 +12,7 @@ from semcomp.cli.latents_input import HEAD_HELP, add_confidence, heads_in_words
 from semcomp.cli.output_formats import format_name
 from semcomp.cli.paths import IMAGE_SUFFIXES, list_expanded
 from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
-from semcomp.cli.terminal import complain, progress_bar, say_json
+from semcomp.cli.terminal import LongRun, complain, say_json
 
 if TYPE_CHECKING:
     from semcomp.scale.run import Progress, Summary
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 VERBS = ("info", "classify", "segment", "embed", "encode", "decode")
 _SEMC_ALONE = ("info", "decode")
 """Verbs that read no pictures"""
-_SECONDS_BETWEEN_LINES = 30.0
 
 _EPILOG = """\
 examples:
@@ -167,13 +166,12 @@ def _inputs(options: Namespace) -> list[Input]:
     return found + [Input(entry.source, entry.source, entry.reason) for entry in expansion.unusable]
 
 
-class _Report:
+class _Report(LongRun):
     """Progress on stderr: a bar on a terminal, else a line now and then; with --json an object for every block."""
 
     def __init__(self, options: Namespace) -> None:
-        self.options = options
-        self.bar: Any = None
-        self.began, self.before, self.files = time.monotonic(), time.monotonic(), 0
+        super().__init__()
+        self.options, self.files = options, 0
         self.start: int | None = None
 
     def add(self, progress: Progress) -> None:
@@ -185,29 +183,15 @@ class _Report:
         if self.options.json:
             values: dict[str, Any] = {**done._asdict(), "inputs": progress.inputs, "total": progress.total}
             say_json({"command": "map", "verb": self.options.verb, **values})
-        if self.options.quiet:
-            return
-        if self.bar is None:
-            self.bar = progress_bar(progress.total, done=self.start)
-        if self.bar is not None:
-            self.bar.update(progress.inputs - self.bar.n)
-        elif time.monotonic() - self.before >= _SECONDS_BETWEEN_LINES:
-            self.before = time.monotonic()
-            complain(f"semcomp map: {self._in_words(progress)}")
+        if not self.options.quiet:
+            line = partial(self._line, progress)
+            self.show(progress.inputs, progress.total, start=self.start, line=line)
 
-    def _in_words(self, progress: Progress) -> str:
-        seconds = time.monotonic() - self.began
+    def _line(self, progress: Progress, seconds: float) -> str:
         left = (progress.total - progress.inputs) * seconds / max(1, progress.inputs - (self.start or 0))
-        return (
-            f"{progress.inputs:,} of {progress.total:,} inputs, {self.files / max(seconds, 1e-9):.1f} files/s, "
-            f"{_in_time(left)} left"
-        )
-
-    def close(self) -> None:
-        """Take the bar off the terminal."""
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
+        rate = self.files / max(seconds, 1e-9)
+        where = f"{progress.inputs:,} of {progress.total:,} inputs"
+        return f"semcomp map: {where}, {rate:.1f} files/s, {_in_time(left)} left"
 
     def finish(self, summary: Summary) -> None:
         """Say what the run did."""
