@@ -77,6 +77,7 @@ COMMANDS: dict[str, list[str]] = {
     "thumb": ["thumb", "in/a.png"],
     "lossless": ["encode", "in/deep/b.png", "-o", "exact.semc", "--lossless"],
     "exact": ["decode", "exact.semc", "-o", "exact.png"],
+    "lossless weights": ["decode", "exact.semc", "-o", "exact2.png", "--lossless-weights", "exact.safetensors"],
     "semantics": ["encode", "in/a.png", "-o", "labels.semc", "--semantics", "--head", "street"],
     "embed": ["encode", "in/a.png", "-o", "embedded.semc", "--semantics", "embed"],
     "sure": ["classify", "semc/a.semc", "--head", "imagenette", "--min-confidence", "0.9"],
@@ -106,10 +107,11 @@ COMMANDS: dict[str, list[str]] = {
 
 
 @pytest.fixture(scope="module")
-def ran(graphs: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(graphs: Path, lossless_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """All commands in one process without torch."""
     folder = tmp_path_factory.mktemp("alone")
     _inputs(folder)
+    shutil.copy(lossless_file, folder / "exact.safetensors")
     program = [sys.executable, "-m", "tests.command_alone", str(graphs)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     given = json.dumps(list(COMMANDS.values()))
@@ -178,7 +180,8 @@ def test_answers_are_those_of_the_library(ran: Ran, monkeypatch: pytest.MonkeyPa
 def test_exact_pixels_have_the_bytes_of_the_library(ran: Ran, codec: Codec, lossless_file: Path) -> None:
     source, library = ran.folder / "in" / "deep" / "b.png", semcomp.load(lossless_weights=lossless_file)
     assert (ran.folder / "exact.semc").read_bytes() == library.encode(source, lossless=True)
-    np.testing.assert_array_equal(pixels(ran.folder / "exact.png"), pixels(source))
+    for name in ("exact.png", "exact2.png"):  # by the graphs, and by a file of weights
+        np.testing.assert_array_equal(pixels(ran.folder / name), pixels(source))
 
 
 def test_graphs_are_a_folder_where_torch_is_installed_too(ran: Ran, capsys: Any) -> None:
