@@ -17,6 +17,7 @@ from PIL import Image
 import semcomp
 from semcomp.bitstream.container import read
 from semcomp.cli.batch import get_codec
+from semcomp.cli.commands.doctor import describe
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
 from semcomp.errors import ImageError, MissingExtraError, ModelError, TargetError
@@ -236,6 +237,10 @@ def test_a_client_lists_and_tests_itself(ran: Ran) -> None:
     report = rows(ran.alone["doctor"][1])[0]
     assert report["ok"] and report["versions"]["onnxruntime"] and "torch" not in report["versions"]
     assert [check["name"] for check in report["checks"]] == ["symbols", "coder"]
+    assert report["library"] is False and list(report["extras"]) == ["scale"]
+    lines = describe({**report, "extras": {"scale": False}})
+    assert "extra      scale   not installed: pip install 'semcomp-edge[scale]'" in lines
+    assert any(line.startswith("library    not installed: pip install semcomp (") for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -289,6 +294,18 @@ class TestStandIns:
             stand_ins.restore(b"", weights=tmp_path / "restorer.onnx")
         with pytest.raises(ImageError, match="not a JPEG file"):
             stand_ins.restore(b"nothing", weights=graphs / "restorer.onnx")
+
+    def test_what_to_install(self) -> None:
+        program = (
+            "from tests.command_alone import hide; hide()\n"
+            "from semcomp.errors import MissingExtraError\n"
+            "print(MissingExtraError('The hub', 'scale'), MissingExtraError('The client', 'edge'), sep='\\n')"
+        )
+        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+        assert [line.partition(": ")[2] for line in done.stdout.splitlines()] == [
+            "pip install 'semcomp-edge[scale]'",
+            "pip install semcomp-edge",
+        ]
 
     def test_no_graphs(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr("semcomp.edge.bundle.INSTALLED", tmp_path)
