@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import semcomp
+from semcomp.backend import open_embedder
 from semcomp.bitstream.container import read
 from semcomp.cli.batch import get_codec
 from semcomp.cli.commands.doctor import describe
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
 from semcomp.errors import ImageError, MissingExtraError, ModelError, TargetError
+from semcomp.semantics.head import load_head
 from semcomp.semantics.stored import read_embedding
 from tests.jpeg.files import jpeg
 from tests.jpeg.files import photo as jpeg_photo
@@ -84,6 +86,8 @@ COMMANDS: dict[str, list[str]] = {
     "sure": ["classify", "semc/a.semc", "--head", "imagenette", "--min-confidence", "0.9"],
     "index": ["index", "semc", "-o", "photos.index", "--head", "imagenette"],
     "search": ["search", "photos.index", "--like", "in/a.png", "--json"],
+    "search by features": ["search", "library.index", "--like", "in/a.png", "--json"],
+    "features": ["encode", "in/a.png", "-o", "features.semc", "--semantics", "embed", "--embedder", "imagenette"],
     "keep": ["encode", "in/a.png", "-o", "keep.semc", "--keep-box", "0,0,64,64", "--rest-quality", "5"],
     "generative": ["encode", "in/a.png", "-o", "tiny.semc", "--mode", "generative", "--generator", "untrained"],
     "complete": ["decode", "tiny.semc", "-o", "tiny.png"],
@@ -113,6 +117,8 @@ def ran(graphs: Path, lossless_file: Path, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("alone")
     _inputs(folder)
     shutil.copy(lossless_file, folder / "exact.safetensors")
+    index = ["index", str(folder / "in"), "-o", str(folder / "library.index"), "--embedder", "imagenette", "--quiet"]
+    assert main(index) == 0
     program = [sys.executable, "-m", "tests.command_alone", str(graphs)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     given = json.dumps(list(COMMANDS.values()))
@@ -230,6 +236,28 @@ def test_photos_are_found_again(ran: Ran) -> None:
     assert embedding is not None and embedding.head == "latents"
 
 
+def test_an_index_of_the_library_is_searched_by_the_features_of_a_head(ran: Ran, capsys: Any) -> None:
+    (hit,) = rows(ran.alone["search by features"][1])
+    capsys.readouterr()
+    assert main(["search", str(ran.folder / "library.index"), "--like", str(ran.folder / "in/a.png"), "--json"]) == 0
+    (expected,) = rows(capsys.readouterr().out)
+    assert hit["path"] == "in/deep/b.png" and hit["score"] == pytest.approx(expected["score"], abs=0.02)
+    stored = read_embedding(read((ran.folder / "features.semc").read_bytes()))
+    assert stored is not None and stored.head == "imagenette"
+    vector = load_head("imagenette").features(semcomp.load().latents(ran.folder / "features.semc"))
+    assert np.abs(stored.vector - 127 * vector / np.abs(vector).max()).max() < 4
+
+
+def test_heads_of_an_earlier_export_have_no_features(ran: Ran, codec: Codec) -> None:
+    client = EdgeCodec(ran.graphs)
+    for entry in client.bundle.manifest["graphs"].values():
+        entry["outputs"] = [output for output in entry["outputs"] if output["name"] != "features"]
+    latents = client.latents((ran.folder / "semc" / "a.semc").read_bytes())
+    with pytest.raises(ModelError, match="imagenette without its features: export it again, or choose latents"):
+        open_embedder("imagenette", client)(latents)
+    assert open_embedder(None, client)(latents).head == "latents"
+
+
 def test_a_client_lists_and_tests_itself(ran: Ran) -> None:
     listed = [(row["kind"], row["name"]) for row in rows(ran.alone["models"][1])]
     heads = [("head", "street"), ("head", "imagenette")]
@@ -255,7 +283,7 @@ def test_a_client_lists_and_tests_itself(ran: Ran) -> None:
         ("device", 1, f"The device cuda needs the library on torch, {INSTALL}"),
         ("no head", 2, "give --head NAME, one of street, imagenette"),
         ("other head", 4, "has no head mine.safetensors; it has: street (segment), imagenette (classify)"),
-        ("embedder", 4, "exported heads give no features, so objects embeds with the library alone: take latents"),
+        ("embedder", 4, "has no head objects; it has: street (segment), imagenette (classify)"),
         ("other folder", 4, "nowhere/manifest.json cannot be read (No such file or directory)"),
     ],
 )
