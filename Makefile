@@ -1,5 +1,5 @@
 # make demo · make web · make npm · make test · make test-edge · make test-web · make lint · make docs · make dist · make release-check
-# make benchmarks · make figures
+# make benchmarks · make figures · make gallery · make results · make measure, which makes all of these for new weights
 # Each builds .venv by itself on a fresh machine; choose the interpreter with PYTHON=python3.12.
 
 PYTHON ?= python3
@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 .PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve dist release-check clean heads signature rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
-  bench-web bench-web-symbols bench-web-size bench-compact bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort bench-search bench-wheels
+  bench-web bench-web-symbols bench-web-size bench-compact bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort bench-search bench-wheels bench-throughput bench-service bench-lossless bench-fit-head results measure gallery
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -80,11 +80,12 @@ docs-page: out/webgraphs/manifest.json $(WEB)/node_modules/.installed
 docs-serve: $(VENV)/.docs
 	$(BIN)/zensical serve --config-file mkdocs.yml
 
+# README_BASE is the address below which the files of the tag are served, so that an index shows the README with its pictures.
 # A release in dist/: the client without torch with its graphs, semcomp that depends on it, the npm package, and the sources.
 dist: out/graphs/manifest.json $(VENV)/.release
 	rm -rf dist build/dist
 	$(BIN)/python -m build --sdist --outdir dist
-	$(BIN)/python -m tools.dist --graphs out/graphs -o dist
+	$(BIN)/python -m tools.dist --graphs out/graphs -o dist $(if $(README_BASE),--readme-base $(README_BASE))
 	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 	$(BIN)/python -m tests.release.contents dist/*.whl dist/*.tar.gz
 	$(MAKE) npm
@@ -170,6 +171,9 @@ bench-search: $(VENV)/.eval
 bench-effort: $(VENV)/.eval
 	$(BENCH).effort data/val/clic data/val/gb82 --limit 4 --side 384 --efforts 5 7 9 -o out/effort.json $(BENCH_ARGS)
 
+bench-throughput: $(VENV)/.eval
+	$(BENCH).throughput data/camvid -o out/throughput.json $(BENCH_ARGS)
+
 bench-speed: $(VENV)/.eval
 	$(BENCH).speed -o out/speed.json $(BENCH_ARGS)
 
@@ -230,19 +234,34 @@ bench-thumbs: $(VENV)/.eval
 	$(BENCH).thumbs out/thumbs/held.npy -o out/thumbs.json --sheet out/thumbs.webp $(BENCH_ARGS)
 
 # The restorer of JPEG files beside a classical deblocker, and files that were made for it.
-RESTORER ?= runs/restore/restorer.safetensors
+RESTORER ?= $(firstword $(wildcard semcomp/weights/restorer.safetensors runs/restore/restorer.safetensors))
 
 bench-restore: $(VENV)/.eval
-	$(BENCH).restore data/val/clic --compact 4 --weights $(RESTORER) -o out/restore.json $(BENCH_ARGS)
+	$(BENCH).restore data/val/clic --compact 4 $(if $(RESTORER),--weights $(RESTORER)) -o out/restore.json $(BENCH_ARGS)
 
 # The wheel of the client in an environment of its own: sizes, times, and symbols beside the library.
 bench-wheels: $(VENV)/.eval
 	test -d dist || $(MAKE) dist
 	$(BENCH).wheels $(PHOTOS) -o out/wheels.json $(BENCH_ARGS)
 
-# Many files, killed and resumed, on both engines. The whole of it: make bench-scale BENCH_ARGS='--files 100000'
+# Many files: what a file costs, runs that are killed and resumed, and both engines beside each other, which wants two idle cores.
 bench-scale: $(VENV)/.dev
-	$(BENCH).scale $(PHOTOS) -o out/scale.json $(BENCH_ARGS)
+	$(BENCH).scale $(PHOTOS) --only verbs --verb-files 30 -o out/scale_verbs.json $(BENCH_ARGS)
+	$(BENCH).scale $(PHOTOS) --only killed engines --files 100000 -o out/scale_killed.json $(BENCH_ARGS)
+	$(BENCH).scale $(PHOTOS) --only engines workers --files 12000 -o out/scale_engines.json $(BENCH_ARGS)
+
+bench-service: $(VENV)/.dev
+	$(BENCH).service --requests 120 -o out/service.json $(BENCH_ARGS)
+
+# Exact pixels beside PNG, WebP, JPEG-LS and JPEG XL, with the weights inside the package or others: BENCH_ARGS='--model FILE'
+bench-lossless: $(VENV)/.eval
+	$(BENCH).lossless data/val/gb82 data/val/cid22 -o out/lossless.json $(BENCH_ARGS)
+
+# A head of a user's own. CALTECH is a folder of Caltech-101, with a folder for each class.
+CALTECH ?= data/caltech101
+
+bench-fit-head: $(VENV)/.teach
+	$(BENCH).fit_head $(CALTECH) --classes bonsai chandelier hawksbill -o out/fit_head.json $(BENCH_ARGS)
 
 # The generator "photos", which has no masks to be judged by.
 bench-photos: $(VENV)/.judge
@@ -257,6 +276,23 @@ figures: $(VENV)/.eval $(PIXELS)
 	-$(MAKE) --keep-going bench-rate bench-photos test-web
 	$(BIN)/semcomp eval data/camvid --task segment --head street --pixels $(PIXELS) -o out
 	$(BENCH).figures
+
+# The results pages and the table of the README, from what benchmarks left in out/. It measures nothing and takes seconds.
+results: $(VENV)/.eval
+	$(BIN)/python -m tools.results
+
+# Ten photos, seen in every way that the weights allow.
+gallery: $(VENV)/.eval
+	$(BENCH).gallery -o out/gallery.json
+	$(BIN)/python -m tools.results
+
+# Everything that README and docs show, made from the weights that are there: what is missing or older than its weights is measured,
+# then figures, gallery and pages are written. Hours on an idle machine; a goal that is missed keeps no figure back.
+measure: $(VENV)/.eval
+	-$(MAKE) --keep-going $$($(BIN)/python -m tools.results --stale)
+	$(MAKE) results
+	-$(MAKE) figures
+	$(MAKE) gallery
 
 clean:
 	rm -rf $(VENV) $(EDGE_VENV) $(WEB)/node_modules $(WEB)/dist $(WEB)/build $(WEB)/packages/semcomp/dist $(WEB)/packages/semcomp/build \

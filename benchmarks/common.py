@@ -9,8 +9,9 @@ import io
 import json
 import os
 import platform
+import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import version
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from benchmarks.weights_ids import weights_ids
 from semcomp.errors import SemcompError
 
 ROOT = Path(__file__).parents[1]
@@ -54,9 +56,18 @@ def at_least(name: str, value: float | None, limit: float, unit: str) -> Check:
     return Check(name=name, value=value, limit=f"at least {limit:g}{unit}", passed=passed)
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser that keeps the command line in the options, as `command_line`."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        options, rest = super().parse_known_args(args, namespace)
+        options.command_line = shlex.join([*self.prog.split(), *map(str, sys.argv[1:] if args is None else args)])
+        return options, rest
+
+
 def make_parser(name: str, doc: str, example: str) -> argparse.ArgumentParser:
     """A parser with the options that every benchmark has."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"python -m benchmarks.{name}",
         description=doc,
         epilog=f"example:\n  {example}",
@@ -161,15 +172,14 @@ def finish(
     checks: Sequence[Check],
     table: str,
     unseen: dict[str, Any] | None = None,
+    weights: Mapping[str, str] | None = None,
 ) -> int:
-    """Show and keep a result; the exit status. `unseen` goes into the file alone."""
-    result = {
-        "benchmark": name,
-        "date": date.today().isoformat(),
-        "machine": machine(),
-        **result,
-        "checks": [asdict(check) for check in checks],
-    }
+    """Show and keep a result; the exit status.
+
+    `unseen` goes into the file alone. `weights` are the ids of what was measured (default: the codec of --model), by
+    which a page notices that its figures are older than the weights.
+    """
+    result = {**origin_of(name, options, weights), **result, "checks": [asdict(check) for check in checks]}
     result["passed"] = all(check.passed for check in checks)
     if options.output:
         write_json(options.output, {**result, **(unseen or {})})
@@ -181,6 +191,17 @@ def finish(
             shown.write(line.rstrip() + "\n")
         say(shown.getvalue().rstrip())
     return 0 if result["passed"] else 1
+
+
+def origin_of(name: str, options: argparse.Namespace, weights: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Says what made a result: program, command, day, machine and the ids of the weights."""
+    return {
+        "benchmark": name,
+        "command": options.command_line,
+        "date": date.today().isoformat(),
+        "machine": machine(),
+        "weights": dict(weights_ids([options.model]) if weights is None else weights),
+    }
 
 
 def guarded(main: Callable[[], int]) -> int:

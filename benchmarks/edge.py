@@ -28,6 +28,7 @@ from PIL import Image
 from benchmarks import common, edge_int8
 from benchmarks.common import Check, at_least, at_most
 from benchmarks.edge_int8 import sizes_of
+from benchmarks.weights_ids import weights_ids
 from semcomp.bitstream.container import read
 from semcomp.codec.self_test import QUALITIES, numbers_in_int64
 from semcomp.edge import EdgeCodec
@@ -244,6 +245,11 @@ def measure(codec: Any, paths: Sequence[Path], options: argparse.Namespace) -> R
     return Result(readers=len(tally), differing=tally, written=written, sizes=sizes, small=small, speed=rows, int8=int8)
 
 
+def heads_of(rows: Mapping[int, dict[str, dict[str, Any]]]) -> list[str]:
+    """The names of the heads that were timed."""
+    return [name.removeprefix("head ") for name in next(iter(rows.values())) if name.startswith("head ")]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the benchmark and returns the exit status."""
     options = options_of(arguments)
@@ -267,10 +273,11 @@ def main(arguments: list[str] | None = None) -> int:
         "size": list(options.size),
         "int8": found.int8,
     }
+    weights = weights_ids([options.model, *heads_of(found.speed)])
     table = table_of(found.differing, found.speed, found.sizes, what)
     if found.int8:
         table += f"\n\n{edge_int8.table_of(found.int8)}"
-    return common.finish("edge", options, result=result, checks=found.checks(), table=table)
+    return common.finish("edge", options, result=result, checks=found.checks(), table=table, weights=weights)
 
 
 if __name__ == "__main__":

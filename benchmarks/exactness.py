@@ -175,6 +175,8 @@ def main(arguments: list[str] | None = None) -> int:
         "photos": len(paths),
         "qualities": list(options.qualities),
         "elements": tallies.elements,
+        "differing": sum(tally.total() for tally in tallies.rows.values()),
+        "arrangement_count": len(tallies.rows),
         "control": tallies.control,
         "arrangements": {name: vars(tally) for name, tally in tallies.rows.items()},
     }

@@ -1,6 +1,5 @@
 """The records of figures: which weights they show, and the captions that are written from them."""
 
-import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -9,22 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import common
+from benchmarks.weights_ids import weights_id
 from semcomp.errors import SemcompError
 
 Record = dict[str, Any]
-
-
-def weights_id(name: str) -> str:
-    """The id of embedded weights, as their card and `semcomp models` show it: a head's is the hash of its file."""
-    from semcomp.codec.release import load_release
-    from semcomp.generative.generator_file import PREFIX, load_generator
-    from semcomp.weights.files import WEIGHTS
-
-    if name == "base":
-        return load_release(name).model_id.hex()
-    if name.startswith(PREFIX):
-        return load_generator(name.removeprefix(PREFIX)).generator_id.hex()
-    return hashlib.sha256((WEIGHTS / f"{name}.safetensors").read_bytes()).hexdigest()[:16]
 
 
 def outdated(record: Record, current: Callable[[str], str] = weights_id) -> list[str]:

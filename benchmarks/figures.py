@@ -26,7 +26,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import common
-from benchmarks.figure_records import Record, caption, measured, measured_on, weights_id, write_captions
+from benchmarks.figure_records import Record, caption, measured, measured_on, write_captions
+from benchmarks.weights_ids import weights_id
 from heads.datasets import read_rgb
 from semcomp.errors import MissingExtraError, SemcompError
 from semcomp.eval.codecs import CLASSICAL

@@ -26,12 +26,13 @@ from benchmarks.common import Check, at_least, at_most
 from benchmarks.realism import Features, Vectors, kernel_distance
 from benchmarks.scenes import Scene, find_scenes
 from benchmarks.sheets import COLUMNS, write_sheets
+from benchmarks.weights_ids import weights_ids
 from heads.evaluate import PixelNetwork, answer_of, quality_for
 from heads.score import MeanIou, Score
 from semcomp.bitstream.container import read
 from semcomp.errors import ImageError, SemcompWarning, TargetError
 from semcomp.eval.compare import RIVALS, rival_at_size
-from semcomp.generative.generator_file import load_generator
+from semcomp.generative.generator_file import PREFIX, load_generator
 from semcomp.generative.request import Request
 from semcomp.imaging.metrics import psnr_db
 from semcomp.semantics.class_names import class_numbers
@@ -167,6 +168,7 @@ def selective_row(codec: Any, scenes: Sequence[Scene], options: argparse.Namespa
     return {
         "pictures": len(shares),
         "quality": options.quality,
+        "keep": options.keep,
         "kept_pixels": round(float(np.mean(kept)), 4),
         "bytes_percent": round(100 * float(np.mean(shares)), 2),
         "psnr_lost_db": round(float(np.mean(losses)), 3),
@@ -214,6 +216,11 @@ def table_of(pictures: int, rows: dict[str, dict[str, Any]], selective: dict[str
             ),
         ]
     return "\n".join(lines)
+
+
+def generator_name(name: str) -> str:
+    """The name of the generator's weights; a path stays."""
+    return name if Path(name).is_file() else f"{PREFIX}{name}"
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:
@@ -273,6 +280,7 @@ def main(arguments: list[str] | None = None) -> int:
         result=result,
         checks=checks_of(rows, selective, options),
         table=table_of(len(scenes), rows, selective),
+        weights=weights_ids([options.model, generator_name(options.generator), options.head]),
     )
 
 

@@ -23,11 +23,13 @@ from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import Check, at_most
+from benchmarks.weights_ids import weights_id
 from semcomp.errors import MissingExtraError
 from semcomp.imaging.deep import deep_png
 from semcomp.imaging.exact import exact_picture
 from semcomp.lossless.model import LosslessModel, load_model
 from semcomp.lossless.stream import decode_lossless, encode_lossless
+from semcomp.lossless.weights import EMBEDDED
 
 E3_BPSP, E7_BPSP = 2.615, 2.458
 """What JPEG XL at efforts 3 and 7 writes for the 65 photos of data/val/gb82 and data/val/cid22."""
@@ -176,6 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="BPSP",
         help=f"fail above this rate (JPEG XL on val: -e 3 {E3_BPSP}, -e 7 {E7_BPSP})",
     )
+    parser.set_defaults(model=str(EMBEDDED))
     options = parser.parse_args(arguments)
     import torch
 
@@ -197,6 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
         result=result,
         checks=checks_of(results, limit=options.at_most),
         table=table_of(results, len(photos)),
+        weights={"lossless": weights_id(str(options.model))},
         unseen={"rows": {name: dict(zip(names, of_codec, strict=True)) for name, of_codec in rows.items()}},
     )
 

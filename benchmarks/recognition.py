@@ -13,6 +13,7 @@ import torch
 
 from benchmarks import common
 from benchmarks.common import Check, at_least
+from benchmarks.weights_ids import weights_ids
 from heads.datasets import read_rgb
 from heads.evaluate import measure, on_originals, quality_for
 from heads.find_dataset import find_dataset
@@ -86,7 +87,12 @@ def main(arguments: list[str] | None = None) -> int:
         lines.append(f"originals: {originals:.2f}")
     result = {"head": head.name, "pictures": len(dataset.val), "figure": figure, "rows": rows, "originals": originals}
     return common.finish(
-        "recognition", options, result=result, checks=checks_of(rows, originals, config.task), table="\n".join(lines)
+        "recognition",
+        options,
+        result=result,
+        checks=checks_of(rows, originals, config.task),
+        table="\n".join(lines),
+        weights=weights_ids([options.model, options.head or config.name]),
     )
 
 

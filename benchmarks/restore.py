@@ -24,6 +24,7 @@ from PIL import Image
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
 from benchmarks.deblocking import deblocked
+from benchmarks.weights_ids import weights_id
 from semcomp.eval.classical import JPEG, JPEG2000
 from semcomp.eval.jpeg_encoders import Jpegli, MozJpeg
 from semcomp.eval.perceptual import load_lpips
@@ -231,6 +232,9 @@ def main(arguments: list[str] | None = None) -> int:
             made.setdefault(f"{row['bpp']:g}", []).append(row)
     results = {name: means(of_case) for name, of_case in rows.items()}
     compact = {name: means(of_rate) for name, of_rate in made.items()}
+    ids = {"restorer": weights_id(options.weights or "restorer")}
+    if options.weights_jpeg2000:
+        ids["restorer_jpeg2000"] = weights_id(options.weights_jpeg2000)
     return common.finish(
         "restore",
         options,
@@ -243,6 +247,7 @@ def main(arguments: list[str] | None = None) -> int:
         },
         checks=checks_of(results, compact),
         table=table_of(results, compact, len(photos)),
+        weights=ids,
         unseen={"names": names, "rows": rows},
     )
 

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most, spread
+from benchmarks.weights_ids import weights_ids
 from heads.datasets import SUFFIXES, read_rgb
 from semcomp.errors import MissingExtraError
 
@@ -286,7 +287,12 @@ def main(arguments: list[str] | None = None) -> int:
         if "verbs" in only:
             (root / "verbs").mkdir()
             result["verbs"] = measure_verbs(root / "verbs", options)
-    return common.finish("scale", options, result=result, checks=checks_of(result, options), table=table_of(result))
+    ids = weights_ids(
+        [options.model, *(HEADS.values() if result["verbs"] else [HEADS.get(options.verb, options.model)])]
+    )
+    return common.finish(
+        "scale", options, result=result, checks=checks_of(result, options), table=table_of(result), weights=ids
+    )
 
 
 if __name__ == "__main__":

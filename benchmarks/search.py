@@ -22,6 +22,7 @@ from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import at_least, at_most
+from benchmarks.weights_ids import weights_ids
 from semcomp.errors import ModelError
 from semcomp.imaging.picture import from_array
 from semcomp.search.photo_index import PhotoIndex
@@ -201,9 +202,11 @@ def main(arguments: list[str] | None = None) -> int:
         "speed": of_speed(options.rows, 128),
     }
     checks = [at_least("photos searched a second", result["speed"]["photos_a_second"], 10_000, "")]
+    heads = [name for name in options.embedders if name != "latents"]
+    ids = weights_ids([options.model, *heads, *([options.signature] if signature else [])])
     if signature is not None:
         checks.append(at_most("pairs wrongly taken for near-duplicates", result["copies"]["wrong_pairs"], 0, ""))
-    return common.finish("search", options, result=result, checks=checks, table=table_of(result))
+    return common.finish("search", options, result=result, checks=checks, table=table_of(result), weights=ids)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from statistics import median
 
 from benchmarks import common
 from benchmarks.common import at_least, spread
+from benchmarks.weights_ids import weights_ids
 from heads.datasets import SUFFIXES, read_rgb
 
 ONE_CORE, TWO = "one process, one core", "two processes"
@@ -79,14 +80,15 @@ def main(arguments: list[str] | None = None) -> int:
         for name, rate in rates.items()
         if name != TWO
     ]
+    ids = weights_ids([options.model, options.head])
     result = {
-        "command": options.command,
+        "verb": options.command,
         "head": options.head,
         "count": options.count,
         "files_per_second": rates,
         "seconds": times,
     }
-    return common.finish("throughput", options, result=result, checks=checks, table=table)
+    return common.finish("throughput", options, result=result, checks=checks, table=table, weights=ids)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ codes the thumbnails for its size; `cut` holds what the first bytes of the longe
 bytes without headers. A row gives a photo codec only if it can reach the size for every thumbnail.
 """
 
-import argparse
 import json
 import sys
 import time
@@ -20,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks import common
 from benchmarks.thumbs_peers import blurhash, ladder, thumbhash, within
+from benchmarks.weights_ids import weights_ids
 from semcomp.imaging.metrics import psnr_db, ssim
 from semcomp.thumbs.tables import FILE
 from semcomp.thumbs.thumb import decode_canvas, thumb
@@ -155,7 +156,7 @@ def as_markdown(result: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = common.Parser(prog="python -m benchmarks.thumbs", description=__doc__.partition("\n")[0])
     parser.add_argument("held", type=Path)
     parser.add_argument("-o", "--output", type=Path, help="JSON file for the result")
     parser.add_argument("--sheet", type=Path, help="PNG file for 40 thumbnails to look at")
@@ -168,7 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     result: dict[str, Any] = {"thumbnails": len(originals), "ours": ours(originals), "peers": rivals}
     result["targets"] = targets(result)
     if options.output:
-        options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        origin = common.origin_of("thumbs", options, weights_ids(["thumbs"]))
+        common.write_json(options.output, {**origin, **result})
     sys.stdout.write(as_markdown(result) + "\n")
     if options.sheet:
         sheet(originals, options.sheet)

@@ -248,6 +248,7 @@ def main(arguments: list[str] | None = None) -> int:
         **exact,
         "speed": times,
         "large": big,
+        "large_size": list(options.large),
     }
     return common.finish("web", options, result=result, checks=checks, table=table_of(exact, times, big, what))
 

@@ -24,6 +24,9 @@ MARKS = 3
 """Levels 1..MARKS can be read without the symbols of finer levels: 1/2, 1/4 and 1/8 of the size."""
 MAX_HEAD_BYTES = 80
 """A header always ends before this byte."""
+REPEATED = 257
+"""65535 / 255: a sample of 16 bits that repeats its high byte is this many times a value of 8 bits."""
+_DEPTH_REPEATED = 9
 _CRC_BYTES = 4
 _AGAIN = "copy the file again"
 
@@ -35,7 +38,7 @@ class Form(IntEnum):
     RGB = 1
     """1 + the number of the colour transform"""
     GENERAL = 16
-    """The image is a lossless WebP file, which follows the header."""
+    """WebP's lossless bitstream of the image follows the header."""
     GENERAL_GREY = 17
     """So is a grey image, whose three channels are equal there."""
 
@@ -56,9 +59,10 @@ class Head:
     form: int
     near: int
     bits: int
-    """8 or 16"""
-    shift: int
-    """Low bits that are zero in every sample of 16 bits."""
+    """8 or 16: bits of the values that are coded."""
+    factor: int = 1
+    """A sample is a coded value times this: 1, or REPEATED where values of 8 bits make samples of 16, or 2^s where the
+    low s bits of all samples are zero."""
     width: int
     height: int
     model_id: bytes
@@ -76,7 +80,7 @@ class Head:
 
     def pack(self) -> bytes:
         """The header as bytes."""
-        depth = self.bits + self.shift
+        depth = _DEPTH_REPEATED if self.factor == REPEATED else self.bits + self.factor.bit_length() - 1
         head = bytes([VERSION, self.form, self.near, depth]) + pack_varint(self.width) + pack_varint(self.height)
         head += self.model_id + self.crc.to_bytes(_CRC_BYTES, "little")
         head += b"".join(pack_varint(zigzag(value)) for value in self.first)
@@ -110,9 +114,10 @@ def unpack_head(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Head, int
     channels = channels_of(form)
     if near > MAX_NEAR or (near and form not in (Form.GREY, Form.RGB + ColourTransform.GREEN)):
         raise FormatError(f"lossless pixels of form {form} cannot be {near} off (byte 2); {_AGAIN}")
-    if depth != 8 and (not 16 <= depth < 32 or near or form in (Form.GENERAL, Form.GENERAL_GREY)):
+    deep = 16 <= depth < 32 and form not in (Form.GENERAL, Form.GENERAL_GREY)
+    if depth != 8 and (near or not (deep or depth == _DEPTH_REPEATED)):
         raise FormatError(f"lossless pixels of form {form} cannot have depth {depth} (byte 3); {_AGAIN}")
-    bits = 8 if depth == 8 else 16
+    bits, factor = (16, 1 << depth - 16) if deep else (8, REPEATED if depth == _DEPTH_REPEATED else 1)
     width, at = unpack_varint(data, offset=4)
     height, at = unpack_varint(data, offset=at)
     if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE and height * width <= max_pixels):
@@ -134,7 +139,7 @@ def unpack_head(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Head, int
         end += _CRC_BYTES
     if len(data) < end:
         raise FormatError(f"the lossless pixels are cut off in their header, at byte {len(data)}; {_AGAIN}")
-    kept = {"form": form, "near": near, "bits": bits, "shift": depth - bits, "width": width, "height": height}
+    kept = {"form": form, "near": near, "bits": bits, "factor": factor, "width": width, "height": height}
     head = Head(**kept, model_id=model_id, crc=crc, first=tuple(first), marks=tuple(marks))
     return head, end
 

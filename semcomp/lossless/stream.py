@@ -12,7 +12,18 @@ from semcomp.errors import FormatError, ImageError, ModelError
 from semcomp.lossless.colour import ColourTransform, Planes, forward, inverse
 from semcomp.lossless.general import decode_general, encode_general, has_webp, looks_drawn
 from semcomp.lossless.geometry import level_sizes
-from semcomp.lossless.head import MARKS, MAX_PIXELS, MAX_SIDE, Form, Head, Mark, channels_of, marked_levels, unpack_head
+from semcomp.lossless.head import (
+    MARKS,
+    MAX_PIXELS,
+    MAX_SIDE,
+    REPEATED,
+    Form,
+    Head,
+    Mark,
+    channels_of,
+    marked_levels,
+    unpack_head,
+)
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import MAX_NEAR, Networks
 from semcomp.lossless.symbols import WORD, StepReader, StepWriter, read_outliers
@@ -51,28 +62,32 @@ def encode_lossless(
         ValueError: ``near`` is out of its range, or the transform would let errors add up.
     """
     _check(pixels, near, transform)
-    drawn = None
-    if general and pixels.dtype == np.uint8 and not near and looks_drawn(pixels) and has_webp():
-        drawn = _general(pixels, model)
+    factor, drawn = _factor(pixels), None
+    small = pixels.dtype == np.uint8 or factor == REPEATED
+    if general and small and not near and looks_drawn(pixels) and has_webp():
+        drawn = _general(pixels, model, factor)
         if len(drawn) * 8 < pixels.shape[0] * pixels.shape[1]:  # the networks need about a bit for any pixel
             return drawn
     if transform is None:
         transform = ColourTransform.GREEN if near else ColourTransform.YCOCG
     form = Form.GREY if pixels.ndim == 2 else Form.RGB + transform
-    data = _predicted(pixels, model, networks or model, form=form, near=near, plain=plain)
+    data = _predicted(pixels, model, networks or model, form=form, near=near, factor=factor, plain=plain)
     return data if drawn is None or len(data) <= len(drawn) else drawn
 
 
-def _predicted(pixels: Pixels, model: LosslessModel, networks: Networks, *, form: int, near: int, plain: bool) -> bytes:
+def _predicted(
+    pixels: Pixels, model: LosslessModel, networks: Networks, *, form: int, near: int, factor: int, plain: bool
+) -> bytes:
     """The bytes of the networks."""
-    shift, bits = _zero_bits(pixels), 8 * pixels.itemsize
+    values = _values(pixels, factor)
+    bits = 8 * values.itemsize
     if form == Form.GREY:
-        planes = (pixels >> shift)[None].astype(np.int16 if bits == 8 else np.int32)
+        planes = values[None].astype(np.int16 if bits == 8 else np.int32)
     else:
-        planes = forward(pixels >> shift if shift else pixels, ColourTransform(form - Form.RGB))
+        planes = forward(values, ColourTransform(form - Form.RGB))
     first = planes[:, 0, 0].astype(np.int32)
     if near and form != Form.GREY:
-        planes = forward(pixels, ColourTransform.NONE)
+        planes = forward(values, ColourTransform.NONE)
     writer = StepWriter(model, bits=bits)
     coded = _walk(networks, writer, form, near, bits).run(pixels.shape[0], pixels.shape[1], first, planes)
     image = _pixels_of(coded, form, bits) if near else pixels
@@ -82,7 +97,7 @@ def _predicted(pixels: Pixels, model: LosslessModel, networks: Networks, *, form
         form=form,
         near=near,
         bits=bits,
-        shift=shift,
+        factor=factor,
         width=pixels.shape[1],
         height=pixels.shape[0],
         model_id=model.id,
@@ -124,7 +139,7 @@ def decode_lossless(
     head, at = unpack_head(data, max_pixels=max_pixels)
     if head.form in (Form.GENERAL, Form.GENERAL_GREY):
         image = decode_general(data[at:], width=head.width, height=head.height)
-        image = image[..., 0] if head.form == Form.GENERAL_GREY else image
+        image = _samples(image[..., 0] if head.form == Form.GENERAL_GREY else image, head.factor)
         _verify(image, head.crc)
         return _reduced(image, reduce)
     if head.model_id != model.id:
@@ -161,7 +176,7 @@ def _read(reader: StepReader, head: Head, networks: Networks, level: int) -> Pix
 
 def _image(planes: Planes, head: Head) -> Pixels:
     """The samples of decoded planes."""
-    return np.left_shift(_pixels_of(planes, head.form, head.bits), head.shift)
+    return _samples(_pixels_of(planes, head.form, head.bits), head.factor)
 
 
 def bytes_needed(data: bytes, reduce: int) -> int | None:
@@ -227,27 +242,43 @@ def _pixels_of(planes: Planes, form: int, bits: int) -> Pixels:
     return image.astype(np.uint8 if bits == 8 else np.uint16)
 
 
-def _zero_bits(pixels: Pixels) -> int:
-    """Low bits that are zero in every sample of a 16-bit image, at most 15; 0 for 8 bits."""
-    used = int(np.bitwise_or.reduce(pixels, axis=None)) if pixels.dtype == np.uint16 else 1
-    return 0 if not used else (used & -used).bit_length() - 1
+def _factor(pixels: Pixels) -> int:
+    """What every sample is a multiple of: REPEATED, or a power of two where low bits are zero. 1 for 8 bits."""
+    if pixels.dtype == np.uint8 or not pixels.any():
+        return 1
+    if np.array_equal(pixels >> 8, pixels & 255):
+        return REPEATED
+    used = int(np.bitwise_or.reduce(pixels, axis=None))
+    return used & -used
+
+
+def _values(pixels: Pixels, factor: int) -> Pixels:
+    """The values that are coded."""
+    if factor == REPEATED:
+        return (pixels >> 8).astype(np.uint8)
+    return np.floor_divide(pixels, np.uint16(factor)) if factor > 1 else pixels
+
+
+def _samples(values: Pixels, factor: int) -> Pixels:
+    """Coded values as samples."""
+    return values.astype(np.uint16) * np.uint16(factor) if factor > 1 else values
 
 
 def _crc(pixels: Pixels) -> int:
     return zlib.crc32(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes())
 
 
-def _general(pixels: Pixels, model: LosslessModel) -> bytes:
+def _general(pixels: Pixels, model: LosslessModel, factor: int) -> bytes:
     """The bytes of the general coder."""
     head = Head(
         form=Form.GENERAL_GREY if pixels.ndim == 2 else Form.GENERAL,
         near=0,
         bits=8,
-        shift=0,
+        factor=factor,
         width=pixels.shape[1],
         height=pixels.shape[0],
         model_id=model.id,
         crc=_crc(pixels),
         first=(),
     )
-    return head.pack() + encode_general(pixels)
+    return head.pack() + encode_general(_values(pixels, factor))

@@ -9,8 +9,9 @@ import pytest
 
 from benchmarks import figures
 from benchmarks.common import ROOT
-from benchmarks.figure_records import caption, outdated, pages, weights_id, with_caption
+from benchmarks.figure_records import caption, outdated, pages, with_caption
 from benchmarks.figures import FIGURES_DIR
+from benchmarks.weights_ids import weights_id
 from semcomp.errors import SemcompError
 
 RECORDS = sorted(FIGURES_DIR.glob("*.json"))

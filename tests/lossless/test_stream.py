@@ -162,7 +162,7 @@ def test_drawn_images_take_the_general_coder_and_come_back_exactly(model: Lossle
 def test_a_drawing_that_claims_to_be_a_giant_is_refused_in_words() -> None:
     pixels = np.zeros((30, 40, 3), np.uint8)
     data = bytearray(encode_general(pixels))
-    at = data.index(b"VP8L") + 9  # 14 bits of the width minus 1, 14 bits of the height minus 1
+    at = 1  # after a byte of signature: 14 bits of the width minus 1, 14 bits of the height minus 1
     data[at : at + 4] = ((1 << 28) - 1 | data[at + 3] >> 4 << 28).to_bytes(4, "little")
     with pytest.raises(FormatError, match="general coder"):
         decode_general(bytes(data), width=40, height=30)
@@ -181,10 +181,12 @@ def deep(kind: str) -> NDArray[Any]:
         return (photo(40, 31).astype(np.uint16) * 16 + rng.integers(0, 16, (40, 31, 3)).astype(np.uint16)) << 4
     if kind == "noise":
         return rng.integers(0, 65536, (40, 31, 3)).astype(np.uint16)
-    return (rng.integers(0, 8, (40, 31, 3)) // 7 * 65535).astype(np.uint16)
+    if kind == "8 bits":
+        return photo(40, 31).astype(np.uint16) * 257
+    return (rng.integers(0, 8, (40, 31, 3)) // 7 * 65535 ^ 1).astype(np.uint16)
 
 
-@pytest.mark.parametrize("kind", ["photo", "12 bits", "noise", "extremes"])
+@pytest.mark.parametrize("kind", ["photo", "12 bits", "8 bits", "noise", "extremes"])
 def test_16_bits_come_back_exactly(model: LosslessModel, kind: str) -> None:
     pixels = deep(kind)
     for image in (pixels, np.ascontiguousarray(pixels[..., 0])):
@@ -197,6 +199,15 @@ def test_16_bits_come_back_exactly(model: LosslessModel, kind: str) -> None:
 def test_16_bits_of_which_12_are_used_cost_no_more_than_12(model: LosslessModel) -> None:
     pixels = deep("12 bits")
     assert len(encode_lossless(pixels, model=model)) <= 2 + len(encode_lossless(np.right_shift(pixels, 4), model=model))
+
+
+def test_16_bits_that_repeat_8_cost_what_8_cost(model: LosslessModel) -> None:
+    data = encode_lossless(deep("8 bits"), model=model)
+    assert len(data) == len(encode_lossless(photo(40, 31), model=model))
+    flat = np.full((40, 31), 257 * 9, np.uint16)
+    drawn = encode_lossless(flat, model=model)
+    assert drawn[1] == Form.GENERAL_GREY
+    assert np.array_equal(decode_lossless(drawn, model=model), flat)
 
 
 def test_damaged_16_bits_are_never_taken_for_the_image(model: LosslessModel) -> None:

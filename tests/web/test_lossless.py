@@ -26,7 +26,7 @@ def cases() -> list[tuple[str, NDArray[Any], dict[str, Any]]]:
     rgb, rng = photo(41, 37), np.random.default_rng(0)
     deep: NDArray[Any] = rgb.astype(np.uint16) * 256 + rng.integers(0, 256, rgb.shape).astype(np.uint16)
     grey = np.ascontiguousarray(rgb[..., 0])
-    extremes = (rng.integers(0, 8, (20, 13, 3)) // 7 * 65535).astype(np.uint16)
+    extremes = (rng.integers(0, 8, (20, 13, 3)) // 7 * 65535 ^ 1).astype(np.uint16)
     return [
         ("rgb", rgb, {}),
         ("grey", grey, {}),
@@ -38,6 +38,7 @@ def cases() -> list[tuple[str, NDArray[Any], dict[str, Any]]]:
         ("grey of 16 bits", np.ascontiguousarray(deep[..., 1]), {}),
         ("black and white of 16 bits", extremes, {}),
         ("12 of 16 bits", deep >> 4 << 4, {}),
+        ("8 of 16 bits", rgb.astype(np.uint16) * 257, {}),
         ("one pixel", rgb[:1, :1], {}),
         ("thin", rgb[:1], {}),
         ("noise", rng.integers(0, 256, (30, 31, 3)).astype(np.uint8), {}),

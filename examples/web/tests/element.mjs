@@ -105,10 +105,12 @@ async function fails() {
 }
 
 async function changes() {
-  const element = added({ src: "/files/photo.semc", alt: "one" });
+  const element = added({ src: "/files/never.semc", alt: "one" });
   const events = [];
   for (const name of ["load", "error"]) element.addEventListener(name, () => events.push(name));
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await new Promise((resolve) => setTimeout(resolve, 50)); // its fetch is on the way, and stays there
+  element.src = "/files/photo.semc";
+  await null; // no answer arrives before the next task
   element.src = "/files/other.semc";
   element.alt = "two";
   await ended(element);
@@ -146,9 +148,10 @@ async function calls() {
   const again = await decode(bytes);
   const facts = await info(await fetch(address));
   const controller = new AbortController();
-  const busy = encode(blob, { quality: 30 });
-  const dropped = decode(address, { signal: controller.signal }).then(() => "decoded", (error) => error.name);
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  let busy;
+  await new Promise((resolve) => (busy = encode(blob, { quality: 30, onProgress: resolve })));
+  const dropped = decode(bytes, { signal: controller.signal }).then(() => "decoded", (error) => error.name);
+  await new Promise((resolve) => setTimeout(resolve)); // it waits behind the photo that the worker encodes
   controller.abort();
   const heads = (await sharedClient().ready()).heads.map(({ name, task }) => [name, task]);
   const answers = {};

@@ -65,11 +65,24 @@ export function shown({ width, height, channels, bits, samples }: ExactPixels): 
   return rgba;
 }
 
-/** The pixels of a lossless WebP file. */
-async function drawn(webp: Uint8Array, width: number, height: number): Promise<Uint8Array> {
+/** A WebP file around its lossless bitstream, which the file stores without the 20 bytes before it. */
+function webpOf(bitstream: Uint8Array): Bytes {
+  const even = bitstream.length + (bitstream.length % 2);
+  const file = new Uint8Array(20 + even);
+  const view = new DataView(file.buffer);
+  const names: [number, string][] = [[0, "RIFF"], [8, "WEBP"], [12, "VP8L"]];
+  for (const [at, name] of names) for (let i = 0; i < 4; i++) file[at + i] = name.charCodeAt(i);
+  view.setUint32(4, 12 + even, true);
+  view.setUint32(16, bitstream.length, true);
+  file.set(bitstream, 20);
+  return file;
+}
+
+/** The pixels of WebP's lossless bitstream. */
+async function drawn(bitstream: Uint8Array, width: number, height: number): Promise<Uint8Array> {
   let bitmap: ImageBitmap;
   try {
-    const blob = new Blob([webp.slice() as Bytes], { type: "image/webp" });
+    const blob = new Blob([webpOf(bitstream)], { type: "image/webp" });
     bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   } catch (error) {
     throw new FormatError(`the drawing in the file cannot be read (${(error as Error).message}); copy the file again`);

@@ -12,6 +12,8 @@ const GREEN = 2;
 const YCOCG = 3;
 const DRAWN = 16;
 const DRAWN_GREY = 17;
+const DEPTH_REPEATED = 9;
+const REPEATED = 257;
 const MARKS = 3;
 const SCALES = 64;
 const PHASES = 8;
@@ -26,8 +28,10 @@ const MAX_SIDE = 1 << 20;
 export interface LosslessHead {
   form: number;
   near: number;
+  /** Of the coded values, 8 or 16. */
   bits: number;
-  shift: number;
+  /** A sample is a coded value times this. 257: samples of 16 bits from values of 8. */
+  factor: number;
   width: number;
   height: number;
   modelId: string;
@@ -50,7 +54,7 @@ export interface ExactPixels {
 }
 
 /** Unpacks a WebP file without loss, R, G, B of every pixel; a browser does it, node does not. */
-export type Draw = (webp: Uint8Array, width: number, height: number) => Promise<Uint8Array>;
+export type Draw = (bitstream: Uint8Array, width: number, height: number) => Promise<Uint8Array>;
 
 /** The header of the chunk. FormatError where a field is missing or out of its range. */
 export function readLosslessHead(data: Uint8Array): LosslessHead {
@@ -62,7 +66,7 @@ export function readLosslessHead(data: Uint8Array): LosslessHead {
   const modelId = hex(cursor.take(8, "the model id"));
   const crc = cursor.u32("the checksum");
   const drawn = form === DRAWN || form === DRAWN_GREY;
-  const deep = depth >= 16 && depth < 32 && !near && !drawn;
+  const deep = !near && ((depth >= 16 && depth < 32 && !drawn) || depth === DEPTH_REPEATED);
   const fine = (form <= YCOCG || drawn) && near < COARSER.length && (!near || form === GREY || form === GREEN);
   if (!fine || !(depth === 8 || deep) || !(width >= 1 && height >= 1 && width <= MAX_SIDE && height <= MAX_SIDE)) {
     throw new FormatError(`the header of the exact pixels is not valid; ${COPY_AGAIN}`);
@@ -77,8 +81,9 @@ export function readLosslessHead(data: Uint8Array): LosslessHead {
       marks.push(cursor.u32("a checksum"));
     }
   }
-  const bits = depth === 8 ? 8 : 16;
-  return { form, near, bits, shift: depth - bits, width, height, modelId, crc, first, marks, body: cursor.offset };
+  const bits = depth < 16 ? 8 : 16;
+  const factor = depth === 8 ? 1 : depth === DEPTH_REPEATED ? REPEATED : 2 ** (depth - 16);
+  return { form, near, bits, factor, width, height, modelId, crc, first, marks, body: cursor.offset };
 }
 
 function unzigzag(value: number): number {
@@ -90,12 +95,14 @@ export async function decodeLossless(
   data: Uint8Array, model: LosslessModel, modelId: string, networks: Networks, draw: Draw, progress: (share: number) => void,
 ): Promise<ExactPixels> {
   const head = readLosslessHead(data);
-  const { form, width, height, bits } = head;
+  const { form, width, height, factor } = head;
+  const bits = sampleBits(head);
   let pixels: ExactPixels;
   if (form >= DRAWN) {
     const rgb = await draw(data.subarray(head.body), width, height);
     const samples = form === DRAWN ? rgb : Uint8Array.from({ length: width * height }, (_, i) => rgb[3 * i]!);
-    pixels = { width, height, channels: form === DRAWN ? 3 : 1, bits: 8, samples };
+    const scaled = bits === 8 ? samples : Uint16Array.from(samples, (value) => value * factor);
+    pixels = { width, height, channels: form === DRAWN ? 3 : 1, bits, samples: scaled };
   } else {
     if (head.modelId !== modelId) {
       throw new ModelError(`the exact pixels need the lossless networks ${head.modelId}, this page has ${modelId}`);
@@ -110,6 +117,10 @@ export async function decodeLossless(
   return pixels;
 }
 
+function sampleBits({ bits, factor }: LosslessHead): number {
+  return factor === REPEATED ? 16 : bits;
+}
+
 function bytesOf(samples: Uint8Array | Uint16Array): Uint8Array {
   if (samples instanceof Uint8Array) return samples;
   const bytes = new Uint8Array(2 * samples.length);
@@ -121,10 +132,11 @@ function bytesOf(samples: Uint8Array | Uint16Array): Uint8Array {
 }
 
 /** Samples of decoded planes: the colour transform undone. */
-function joined(planes: readonly Int32Array[], { form, bits, shift, width, height }: LosslessHead): Uint8Array | Uint16Array {
+function joined(planes: readonly Int32Array[], head: LosslessHead): Uint8Array | Uint16Array {
+  const { form, bits, factor, width, height } = head;
   const count = width * height;
   const channels = planes.length;
-  const samples = new (bits === 8 ? Uint8Array : Uint16Array)(channels * count);
+  const samples = new (sampleBits(head) === 8 ? Uint8Array : Uint16Array)(channels * count);
   const most = 2 ** bits - 1;
   for (let i = 0; i < count; i++) {
     const [luma, first, second] = planes.map((plane) => plane[i]!);
@@ -138,7 +150,7 @@ function joined(planes: readonly Int32Array[], { form, bits, shift, width, heigh
     for (let channel = 0; channel < channels; channel++) {
       const value = colours[channel]!;
       if (value < 0 || value > most) throw new FormatError(`a decoded value does not fit into a pixel; ${COPY_AGAIN}`);
-      samples[channels * i + channel] = value << shift;
+      samples[channels * i + channel] = value * factor;
     }
   }
   return samples;

@@ -1,0 +1,1 @@
+"""What the results pages show, written from the records of benchmarks: one module for each topic."""

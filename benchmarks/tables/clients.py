@@ -1,0 +1,152 @@
+"""Blocks about clients without torch: exported graphs, the wheel, browsers."""
+
+from benchmarks.tables.markdown import Block, Record, fixed, megabytes, plural, signed, table
+
+NAMES = {"latents": "latents of a file"}
+
+
+def edge_symbols(record: Record) -> str:
+    """Symbols of every reader."""
+    wrong, readers = sum(record["differing"].values()), len(record["differing"])
+    files = 2 * record["photos"] * len(record["qualities"])
+    return (
+        f"The library and the client each wrote {plural(record['photos'], 'photo')} at {len(record['qualities'])} "
+        "qualities. "
+        f"{readers} readers read all {files} files: torch, numpy, and onnxruntime on 1 and 2\nthreads at every "
+        "optimisation "
+        f"level, with and without constriction. **{wrong} symbols differ.**"
+    )
+
+
+def edge_times(record: Record) -> str:
+    """Library and both exports, by threads."""
+    by_threads = record["speed"]
+    header, units = [""], ["threads"]
+    for threads in by_threads:
+        header += ["library", "float", "int8", "times as fast"]
+        units += [threads] * 4
+    rows = [units]
+    for name in next(iter(by_threads.values())):
+        row = [NAMES.get(name, name)]
+        for rows_of in by_threads.values():
+            one = rows_of[name]
+            row += [fixed(one.get(f"{client}_ms"), 1) for client in ("library", "float", "int8")]
+            row.append(fixed(max(one[key][1] for key in one if key.endswith("_times_as_fast")), 2))
+        rows.append(row)
+    return table(header, rows)
+
+
+def edge_int8(record: Record) -> str:
+    """What 8 bits cost."""
+    int8 = record["int8"]
+    bd = int8["bd_rate"]
+    rows = [
+        [
+            f"`{name}`, {head['figure']}",
+            f"{head['float']:.1f} %",
+            f"{head['int8']:.1f} %",
+            plural(head["pictures"], "image") if head.get("pictures") else "",
+        ]
+        for name, head in int8["heads"].items()
+    ]
+    text = (
+        f"int8 costs {bd['int8']:.2f} % of BD-rate on {plural(int8['photos'], 'photo')} (encoder "
+        f"{signed(bd['int8 encoder'], 2)}, "
+        f"decoder {signed(bd['int8 decoder'], 2)}). What heads find changes little:\n\n"
+        f"{table(['head', 'float', 'int8', 'measured on'], rows)}"
+    )
+    sizes = int8["bytes"]
+    return f"{text}\n\nAll graphs take {megabytes(sizes['int8'])} instead of {megabytes(sizes['float'])}."
+
+
+def wheel_symbols(record: Record) -> str:
+    """Symbols of the installed client and the library."""
+    found = record["symbols"]
+    more = 100 * (found["client_bytes"] / found["library_bytes"] - 1)
+    return (
+        f"Library and client wrote {plural(record['photos'], 'photo')} at {len(record['qualities'])} qualities, and "
+        "each read "
+        f"all {found['files']} files. **{found['differing']} of {found['elements']:,} elements\ndiffer.** The two "
+        "encoders "
+        f"chose {found['chosen_differently']:,} of them differently, which any reader reads. The sum of the client's "
+        "files "
+        f"is {abs(more):.2f} % {'larger' if more > 0 else 'smaller'}."
+    )
+
+
+def wheel_sizes(record: Record) -> str:
+    """Sizes and times of the wheel."""
+    rows = [
+        ["wheel with the graphs of codec and heads, and thumbnails", megabytes(record["wheel_bytes"]), "20 MB"],
+        ["installed, with what it depends on", f"{record['install']['bytes'] / 1e6:.0f} MB", ""],
+        ["`pip install`, processor", f"{record['install']['processor_seconds']:.1f} s", "15 s"],
+        [
+            "`semcomp encode` of a small photo as a process, processor",
+            f"{record['start']['processor_seconds']:.2f} s",
+            "0.6 s",
+        ],
+    ]
+    return table(["", "measured", "goal"], rows)
+
+
+def web(record: Record) -> str:
+    """Symbols and times of the page."""
+    speed = record["speed"]
+    wrong = sum(record["differing"].values())
+    text = (
+        f"Chromium {speed['browser']} ran WebAssembly {'with' if speed['simd'] else 'without'} SIMD on "
+        f"{plural(speed['threads'], 'thread')}. Library and page wrote {plural(record['photos'], 'photo')} at "
+        f"{len(record['qualities'])} qualities, and library, onnxruntime and page read all {record['files']} files.\n"
+        f"**{wrong} symbols differ.** A photo of 768x512 encodes in {speed['encode_ms'] / 1000:.2f} s (limit 2) and "
+        "decodes "
+        f"in {speed['decode_ms'] / 1000:.2f} s (limit 1)."
+    )
+    pixels = record["large_size"][0] * record["large_size"][1]
+    sizes = {"large": f"{pixels / 1e6:.0f} megapixels", "giant": "160 megapixels"}
+    for name, size in sizes.items():
+        if (large := record["large"].get(name)) is None:
+            continue
+        if large["refused"]:
+            text += f"\nA photo of {size} is refused with a sentence."
+        else:
+            text += (
+                f"\nA photo of {size} takes {large['ms'] / 1000:.0f} s and at most {large['peak_bytes'] / 1e9:.1f} GB."
+            )
+    return text
+
+
+def browsers(record: Record) -> str:
+    """Symbols of the library, the client and both browsers."""
+    wrong = sum(row["differing"] for row in record["rows"])
+    pairs = {(row["writer"], row["reader"]) for row in record["rows"]}
+    symbols = max(row["symbols"] for row in record["rows"])
+    missing = f" Left out: {', '.join(record['left_out'])}." if record["left_out"] else ""
+    return (
+        f"The library and the browsers wrote photos of `data/val` (the middle {record['side']}x{record['side']} "
+        "pixels) at 5 "
+        f"qualities.\n**{wrong} of {symbols / 1e6:.1f} million symbols differ** in each of the {len(pairs)} pairs of "
+        "writer "
+        f"and reader: {', '.join(sorted({reader for _, reader in pairs}))}.{missing}"
+    )
+
+
+def compact(record: Record) -> str:
+    """PSNR that coarser weights lose."""
+    lost = [f"{row['plain_db'] - row['compact_db']:.3f} dB at quality {row['quality']}" for row in record["rows"]]
+    return (
+        f"Over the middle {record['side']}x{record['side']} pixels of {plural(record['photos'], 'photo')} of "
+        "`data/val`, a "
+        f"decoded picture loses {', '.join(lost[:-1])} and {lost[-1]}."
+    )
+
+
+BLOCKS: dict[str, Block] = {
+    "edge.symbols": edge_symbols,
+    "edge.times": edge_times,
+    "edge_int8.heads": edge_int8,
+    "wheels.symbols": wheel_symbols,
+    "wheels.sizes": wheel_sizes,
+    "web.text": web,
+    "web_symbols.text": browsers,
+    "compact.text": compact,
+}

@@ -1,0 +1,126 @@
+"""Blocks about thumbnails, exact pixels and restored files, and the table of the README."""
+
+from collections.abc import Mapping
+
+from benchmarks.tables.markdown import Block, Record, compared, fixed, plural, signed, table
+
+PEERS = {"jpeg": "JPEG", "webp": "WebP", "jpegxl": "JPEG XL"}
+TINY = {"thumbhash": "ThumbHash", "blurhash": "BlurHash"}
+
+
+def thumbs(record: Record) -> str:
+    """Short codes beside photo codecs, by bytes."""
+    ours, peers = record["ours"]["rows"], record["peers"]
+    shown = [name for name in PEERS if name in peers]
+    rows = []
+    for size, row in ours.items():
+        cells = [row, *(peers[name].get(size) for name in shown)]
+        rows.append([size, *(f"{fixed(c['ssim'], 3)}, {fixed(c['psnr_db'], 1)} dB" if c else "" for c in cells)])
+    return table(["bytes", "semcomp thumb", *(PEERS[name] for name in shown)], rows)
+
+
+def tiny(record: Record) -> str:
+    """Codes that were made for blur-ups, beside ours of no more bytes."""
+    ours = {int(size): row for size, row in record["ours"]["rows"].items()}
+    rows = []
+    for name, label in TINY.items():
+        for row in record["peers"].get(name, {}).values():
+            size = max(size for size in ours if size <= row["bytes"])
+            pair = [f"{fixed(one['ssim'], 3)}, {fixed(one['psnr_db'], 1)} dB" for one in (row, ours[size])]
+            rows.append([label, f"{row['bytes']:.0f}", pair[0], str(size), pair[1]])
+    return table(["", "bytes", "SSIM, PSNR", "semcomp thumb, bytes", "SSIM, PSNR"], rows)
+
+
+def cut(record: Record) -> str:
+    """First bytes of long codes."""
+    found = record["ours"]["cut"]
+    times = record["ours"]["times"]
+    rows = [[size, f"{fixed(row['ssim'], 3)}, {fixed(row['psnr_db'], 1)} dB"] for size, row in found.items()]
+    slow = ", ".join(
+        f"{row['encode_ms']:.1f} / {row['decode_ms']:.1f} ms ({size} bytes)" for size, row in times.items()
+    )
+    return f"{table(['first bytes of a long code', 'SSIM, PSNR'], rows)}\n\nEncoding / decoding takes {slow}."
+
+
+def lossless(record: Record) -> str:
+    """Bits a sample and speed of every codec."""
+    rows = [
+        [name, fixed(row["bpsp"], 3), fixed(row["encode_mpx_s"], 2), fixed(row["decode_mpx_s"], 2)]
+        for name, row in record["codecs"].items()
+    ]
+    head = (
+        f"{plural(record['photos'], 'photo')}; bits a sample of real files, megapixels a second of processor time:\n\n"
+    )
+    return head + table(["", "bits a sample", "encode, Mpx/s", "decode, Mpx/s"], rows)
+
+
+def restored(record: Record) -> str:
+    """Gains over a plain decoder."""
+    rows = []
+    for name, row in record["decoded"].items():
+        deblocked = signed(row["deblocked_psnr"] - row["jpeg_psnr"], 2) if "deblocked_psnr" in row else ""
+        gain = signed(row["restored_psnr"] - row["jpeg_psnr"], 2)
+        ssim = signed(row["restored_ssim"] - row["jpeg_ssim"], 3)
+        rows.append([name, fixed(row["jpeg_psnr"], 2), deblocked, gain, fixed(row["jpeg_ssim"], 3), ssim])
+    header = ["file", "plain decoder, dB", "deblocked", "restored", "SSIM", "restored"]
+    return f"{plural(record['photos'], 'photo')}; means:\n\n{table(header, rows)}"
+
+
+def compact(record: Record) -> str:
+    """Files made for the restorer."""
+    if not record["compact"]:
+        return "Files that were made for the restorer (`encode --as jpeg`) were not measured in this run."
+    rows = []
+    for rate, row in record["compact"].items():
+        rivals = [key.removesuffix("_saved") for key in row if key.endswith("_saved")]
+        saved = ", ".join(f"{signed(row[f'{name}_saved'])} % ({name})" for name in rivals)
+        rows.append([rate, fixed(row["psnr"], 2), fixed(row["plain_psnr"], 2), saved])
+    return table(["bpp", "restored, dB", "plain viewer, dB", "bytes saved at equal PSNR"], rows)
+
+
+def summary(records: Mapping[str, Record]) -> str:
+    """The five rows of the README."""
+    rate, speed, heads = records["rate"], records["speed"]["measured"][-1], records["recognition_street"]["rows"][0]
+    exact, fuzz = records["exactness"], records["fuzz"]
+    saved = [f"{compared(rate['bd_rate']['semcomp'][rival])} {rival}" for rival in ("JPEG", "WebP", "AVIF")]
+    ms = {way: speed["ms"][f"semcomp {way}"]["median"] for way in ("encode", "decode")}
+    wrong, arrangements = exact["differing"], exact["arrangement_count"]
+    files = exact["photos"] * len(exact["qualities"])
+    count = fuzz["mutations"] + fuzz["truncations"]
+    broken = sum(fuzz["violations"].values())
+    damage = f"{broken} violations" if broken else "no crash, no silently wrong image"
+    rows = [
+        [f"bytes at equal PSNR, {rate['photos']} photos", ", ".join(saved), "rate"],
+        [
+            f"time for 768x512 on {plural(speed['threads'], 'thread')}",
+            f"encode {ms['encode']:.0f} ms, decode {ms['decode']:.0f} ms",
+            "speed",
+        ],
+        [
+            f"recognition, CamVid at {heads['bpp']:.2f} bpp",
+            f"mean IoU {heads['latents']:.1f} % from latents in {heads['ms']['latents']:.1f} ms; "
+            f"{heads['decoded']:.1f} % from "
+            f"decoded pixels in {heads['ms']['decoded']:.1f} ms",
+            "recognition",
+        ],
+        ["exactness", f"{wrong} differing symbols in {files} files under {arrangements} arrangements", "exactness"],
+        ["damage", f"{count:,} mutated files: {damage}", "robustness"],
+    ]
+    used = [records[name] for name in ("rate", "speed", "recognition_street", "exactness", "fuzz")]
+    dates = sorted({record["date"] for record in used})
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    ids = {value for record in used if (value := record["weights"].get("base"))}
+    named = ", ".join(f"`{value}`" for value in sorted(ids))
+    head = f"Measured {when} with model {named}, on {rate['machine']['cores']} cores of an x86-64 server without GPU."
+    links = [[what, found, f"[{page}](docs/results/{page}.md)"] for what, found, page in rows]
+    return f"{head} Each link has the command.\n\n{table(['', '', 'how'], links)}"
+
+
+BLOCKS: dict[str, Block] = {
+    "thumbs.table": thumbs,
+    "thumbs.tiny": tiny,
+    "thumbs.cut": cut,
+    "lossless.table": lossless,
+    "restore.table": restored,
+    "restore.compact": compact,
+}
