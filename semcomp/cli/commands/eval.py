@@ -108,11 +108,7 @@ def _add_recognition_options(parser: ArgumentParser) -> None:
     group.add_argument("--head", metavar="NAME", help="head that reads latents: a name or a file")
     group.add_argument("--pixels", metavar="FILE", help="network that reads pixels, trained with --set source=decoded")
     group.add_argument(
-        "--bpp",
-        type=positive_numbers,
-        default=(0.15, 0.3, 0.6),
-        metavar="A,B",
-        help="rates to compare at (0.15,0.3,0.6)",
+        "--bpp", type=positive_numbers, default=(0.15, 0.3, 0.6), metavar="A,B", help="rates (0.15,0.3,0.6)"
     )
 
 
