@@ -36,7 +36,8 @@ class EdgeHead(Head):
                 f"{self.bundle.directory} holds the head {self.name} without its features: export it again, or choose "
                 f"{POOLED}"
             )
-        return self.run(latents, "features")[0][0]
+        vector: NDArray[np.float32] = self.run(latents, "features")[0][0]
+        return vector
 
     def run(self, latents: Latents, *outputs: str) -> list[NDArray[np.float32]]:
         """Run the head's graph; returns the outputs of those names."""

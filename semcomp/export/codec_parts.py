@@ -9,6 +9,7 @@ The graphs between analysis and synthesis are in entropy_parts.py, generators in
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -59,7 +60,7 @@ class HeadPart(nn.Module):
     Features come last, from networks that have them.
     """
 
-    def __init__(self, network: nn.Module, *, scores: bool):
+    def __init__(self, network: Any, *, scores: bool):
         super().__init__()
         self.network, self.scores = network, scores
         self.feature_width = getattr(network, "feature_width", None)
