@@ -7,13 +7,10 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from semcomp.backend import open_codec, open_embedder, open_head
 from semcomp.bitstream.container import MAGIC, read_header
 from semcomp.errors import SemcompError
 from semcomp.scale.task import MapTask
-from semcomp.semantics.embedding import POOLED
 
 if TYPE_CHECKING:
     from semcomp.imaging.picture import Picture
@@ -38,11 +35,15 @@ class Tools:
     @cached_property
     def embedder(self) -> Embedder:
         """What embeds images: the features of the head, or the latents alone."""
+        from semcomp.semantics.embedding import POOLED
+
         return open_embedder(self.task.head or POOLED, self.codec)
 
     @cached_property
     def embedding_width(self) -> int:
         """Length of the vectors of `embed`."""
+        import numpy as np
+
         if self.embedder.head is None:
             return 2 * self.codec.channels
         return len(self.embedder.vector(self.codec.latents_of_image(np.zeros((64, 64, 3), np.uint8))))
