@@ -80,11 +80,12 @@ docs-page: out/webgraphs/manifest.json $(WEB)/node_modules/.installed
 docs-serve: $(VENV)/.docs
 	$(BIN)/zensical serve --config-file mkdocs.yml
 
+# README_BASE is the address below which the files of the tag are served, so that an index shows the README with its pictures.
 # A release in dist/: the client without torch with its graphs, semcomp that depends on it, the npm package, and the sources.
 dist: out/graphs/manifest.json $(VENV)/.release
 	rm -rf dist build/dist
 	$(BIN)/python -m build --sdist --outdir dist
-	$(BIN)/python -m tools.dist --graphs out/graphs -o dist
+	$(BIN)/python -m tools.dist --graphs out/graphs -o dist $(if $(README_BASE),--readme-base $(README_BASE))
 	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 	$(BIN)/python -m tests.release.contents dist/*.whl dist/*.tar.gz
 	$(MAKE) npm
@@ -282,7 +283,8 @@ results: $(VENV)/.eval
 
 # Ten photos, seen in every way that the weights allow.
 gallery: $(VENV)/.eval
-	$(BENCH).gallery
+	$(BENCH).gallery -o out/gallery.json
+	$(BIN)/python -m tools.results
 
 # Everything that README and docs show, made from the weights that are there: what is missing or older than its weights is measured,
 # then figures, gallery and pages are written. Hours on an idle machine; a goal that is missed keeps no figure back.

@@ -12,13 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import common
-from benchmarks.tables import clients, codec, heads, other, scale
+from benchmarks.tables import clients, codec, gallery, heads, other, scale
 from benchmarks.tables.markdown import Block
 from benchmarks.weights_ids import is_released, weights_id
 
 RECORDS_DIR = common.ROOT / "docs" / "results" / "records"
 Record = dict[str, Any]
-BLOCKS: dict[str, Block] = {**codec.BLOCKS, **heads.BLOCKS, **clients.BLOCKS, **scale.BLOCKS, **other.BLOCKS}
+BLOCKS: dict[str, Block] = {
+    **codec.BLOCKS,
+    **heads.BLOCKS,
+    **clients.BLOCKS,
+    **scale.BLOCKS,
+    **other.BLOCKS,
+    **gallery.BLOCKS,
+}
 """Every block of a page, as RECORD.BLOCK."""
 UNSEEN = ("names", "examples", "seconds", "slowest", "hungriest", "passed", "targets", "origin", "rows")
 """Keys of a result that no page shows; `rows` only where it holds one row a photo."""
@@ -68,6 +75,7 @@ SOURCES = {
     "scale_engines": Source(file="scale_engines", target="bench-scale", needs="imagenette"),
     "scale_workers": Source(file="scale_engines", target="bench-scale", needs="imagenette", only=("workers",)),
     "service": Source(file="service", target="bench-service"),
+    "gallery": Source(file="gallery", target="gallery", needs="generator_photos"),
     "thumbs": Source(file="thumbs", target="bench-thumbs", needs="thumbs"),
     "lossless": Source(file="lossless", target="bench-lossless", needs="lossless"),
     "restore": Source(file="restore", target="bench-restore", needs="restorer"),

@@ -21,6 +21,7 @@ from typing import Any
 
 import semcomp
 from tests.release.owners import EDGE, FULL, GRAPHS, ROOT, files_of
+from tools.index_readme import index_readme
 
 EDGE_CONFIG = ROOT / "configs" / "edge.toml"
 MANIFEST, RESTORER = "manifest.json", "restorer.onnx"
@@ -107,13 +108,14 @@ def graph_files(folder: Path) -> list[Path]:
     return [*files, *(file for file in [folder / RESTORER] if file.exists())]
 
 
-def stage(wheel: str, folder: Path, *, graphs: Path | None = None) -> None:
+def stage(wheel: str, folder: Path, *, graphs: Path | None = None, readme_base: str | None = None) -> None:
     """Write the folder that a wheel is built from.
 
     Args:
         wheel: EDGE or FULL.
         folder: The folder. Whatever it holds is removed.
         graphs: Folder of the export, for EDGE.
+        readme_base: Address of the files that the README links to, see `index_readme`.
 
     Raises:
         DistError: The export is missing, incomplete or of another version.
@@ -127,7 +129,8 @@ def stage(wheel: str, folder: Path, *, graphs: Path | None = None) -> None:
         for file in graph_files(graphs):
             shutil.copyfile(file, folder / GRAPHS / file.name)
     readme = read_toml(EDGE_CONFIG)["project"]["readme"] if wheel == EDGE else "README.md"
-    shutil.copyfile(ROOT / readme, folder / "README.md")
+    text = index_readme((ROOT / readme).read_text(encoding="utf-8"), readme_base)
+    (folder / "README.md").write_text(text, encoding="utf-8")
     shutil.copyfile(ROOT / "LICENSE", folder / "LICENSE")
     (folder / "pyproject.toml").write_text(to_toml(metadata(wheel)), encoding="utf-8")
 
@@ -138,11 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--graphs", type=Path, required=True, metavar="DIR", help="what semcomp export onnx wrote")
     parser.add_argument("-o", "--output", type=Path, default=Path("dist"), metavar="DIR", help="default: dist")
     parser.add_argument("--build", type=Path, default=Path("build/dist"), metavar="DIR", help="default: build/dist")
+    parser.add_argument("--readme-base", metavar="URL", help="address of the files of this release, for the README")
     options = parser.parse_args(arguments)
     try:
         for wheel in (EDGE, FULL):
             folder = options.build / wheel
-            stage(wheel, folder, graphs=options.graphs if wheel == EDGE else None)
+            graphs = options.graphs if wheel == EDGE else None
+            stage(wheel, folder, graphs=graphs, readme_base=options.readme_base)
             command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(options.output), str(folder)]
             subprocess.run(command, check=True)
     except (DistError, subprocess.CalledProcessError) as error:
