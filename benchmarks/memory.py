@@ -39,10 +39,14 @@ def work(job: str, source: str, target: str, options: argparse.Namespace) -> dic
     """One job inside its own process."""
     import torch
 
-    codec = common.load_codec(options, threads=options.threads)
+    from semcomp.codec.codec import load
+
+    torch.set_num_threads(options.threads)
+    codec = load(options.model, lossless_weights=options.lossless)
     before, start = peak_bytes(), time.perf_counter()
     if job == "encode":
-        Path(target).write_bytes(codec.encode(Path(source), quality=options.quality))
+        how: dict[str, Any] = {"lossless": True} if options.lossless else {"quality": options.quality}
+        Path(target).write_bytes(codec.encode(Path(source), **how))
     else:
         codec.decode(Path(source).read_bytes())
     seconds = time.perf_counter() - start
@@ -71,6 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = common.make_parser("memory", __doc__, "python -m benchmarks.memory --size 6000 4000 -o out/memory.json")
     parser.add_argument("photo", nargs="?", type=Path, default=common.PHOTO, help="default: examples/photo.png")
     parser.add_argument("-q", "--quality", type=int, default=75, help="default: 75")
+    parser.add_argument(
+        "--lossless", type=Path, metavar="WEIGHTS", help="keep exact pixels, with the networks of a file"
+    )
     parser.add_argument("--size", type=int, nargs=2, default=(6000, 4000), metavar=("W", "H"))
     parser.add_argument("--threads", type=int, default=2, help="of torch (default: 2)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise (default: 0)")
@@ -97,7 +104,8 @@ def main(arguments: list[str] | None = None) -> int:
         }
     width, height = options.size
     size = measured["encode"]["file_bytes"]
-    lines = [f"{width}x{height} ({width * height / 1e6:.1f} megapixels), quality {options.quality}, {size:,} bytes"]
+    kept = "exact" if options.lossless else f"quality {options.quality}"
+    lines = [f"{width}x{height} ({width * height / 1e6:.1f} megapixels), {kept}, {size:,} bytes"]
     checks = []
     for job, one in measured.items():
         peak, before = one["peak_bytes"] / GIB, one["before_bytes"] / GIB
@@ -106,7 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
             f"{one['seconds']:.1f} s on {one['threads']} thread(s)"
         )
         checks.append(at_most(f"peak of {job}", round(peak, 3), options.limit, " GiB"))
-    result = {"model": options.model, "width": width, "height": height, "quality": options.quality, **measured}
+    quality = None if options.lossless else options.quality
+    result = {"model": options.model, "width": width, "height": height, "quality": quality, **measured}
     return common.finish("memory", options, result=result, checks=checks, table="\n".join(lines))
 
 

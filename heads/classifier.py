@@ -73,6 +73,16 @@ class ClassifierNetwork(nn.Module):
         return self.after_stem(self.stem(value, quality))[0]
 
     @property
+    def feature_width(self) -> int:
+        """Number of features."""
+        return self.config.widths[-1]
+
+    def with_features(self, value: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the logits and the features (B, C) in one run."""
+        features = self.features(value, quality)
+        return self.linear(self.dropout(features)), features
+
+    @property
     def grid_width(self) -> int:
         """Channels of the grid that `after_stem` returns."""
         return self.config.widths[1]

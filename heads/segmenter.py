@@ -86,6 +86,16 @@ class SegmenterNetwork(nn.Module):
         return features
 
     @property
+    def feature_width(self) -> int:
+        """Number of features."""
+        return self.config.width32
+
+    def with_features(self, value: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the logits and the features (B, C) in one run."""
+        logits, coarse = self.after_stem(self.stem(value, quality))
+        return logits, coarse.mean((2, 3))
+
+    @property
     def grid_width(self) -> int:
         """Channels of the grid that `after_stem` returns."""
         return self.config.width32

@@ -55,6 +55,9 @@ class OptimConfig(LossConfig):
     def __post_init__(self) -> None:
         if sum(value is not None for value in (self.steps, self.epochs, self.minutes)) > 1:
             raise ValueError("give the length of the training as one of optim.steps, optim.epochs and optim.minutes")
+        for name in ("steps", "epochs", "minutes", "batch"):
+            if (value := getattr(self, name)) is not None and not 0 < value < float("inf"):
+                raise ValueError(f"optim.{name} is a number above 0, not {value}")
         if not 0 <= self.last_first <= 1:
             raise ValueError(f"optim.last_first is a share from 0 to 1, not {self.last_first}")
 

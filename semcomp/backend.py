@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semcomp.errors import LIBRARY, MissingExtraError, ModelError
+from semcomp.errors import LIBRARY, MissingExtraError
 
 if TYPE_CHECKING:
     from semcomp.pipeline.base_codec import BaseCodec
@@ -88,21 +88,24 @@ def open_head(name: str, codec: BaseCodec[Any], *, min_confidence: float = 0.0) 
     return sure_head(codec.head(name) if isinstance(codec, EdgeCodec) else load_head(name), min_confidence)
 
 
-def open_embedder(name: str | None = None, *, graphs: bool = False) -> Embedder:
+def open_embedder(name: str | None, codec: BaseCodec[Any] | None) -> Embedder:
     """Open what embeds images.
 
     Args:
-        name: Head as for `load_embedder`, or "latents". None takes what comes with the library, on graphs "latents".
-        graphs: Whether the codec is an EdgeCodec although the library is installed.
+        name: Head as for `load_embedder`, or "latents". None takes what comes with the library, or on graphs the
+            features of "objects" where the folder has them, else the latents.
+        codec: An EdgeCodec, which has the heads that were exported with it; another codec or None for the library.
 
     Raises:
-        ModelError: There is no such head, it is damaged, or it would have to give features on graphs.
+        ModelError: There is no such head, or it is damaged.
     """
+    from semcomp.edge.client import EdgeCodec
     from semcomp.semantics.embedding import POOLED
     from semcomp.semantics.head import Embedder, load_embedder
 
-    if has_library() and not graphs:
+    if not isinstance(codec, EdgeCodec):
         return load_embedder(name)
-    if name not in (None, POOLED):
-        raise ModelError(f"exported heads give no features, so {name} embeds with the library alone: take {POOLED}")
-    return Embedder()
+    if name is None:
+        usual = codec.heads.get("objects")
+        return Embedder(usual if usual is not None and usual.gives_features else None)
+    return Embedder(None if name == POOLED else codec.head(name))

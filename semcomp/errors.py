@@ -54,18 +54,20 @@ class MissingExtraError(SemcompError, ImportError):
         if extra == LIBRARY:
             super().__init__(f"{feature} needs the library on torch, which is not installed: pip install semcomp")
         else:
-            super().__init__(f"{feature} needs an optional dependency: pip install '{_distribution()}[{extra}]'")
+            super().__init__(f"{feature} needs an optional dependency: pip install {_requirement(extra)}")
         self.feature, self.extra = feature, extra
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         return type(self), (self.feature, self.extra)  # survives the trip out of a worker process
 
 
-def _distribution() -> str:
-    """The wheel whose extras do not bring torch along where it is not wanted."""
+def _requirement(extra: str) -> str:
+    """What to install: an extra of the wheel that is here. The client alone has onnxruntime without an extra."""
     from importlib.util import find_spec
 
-    return "semcomp" if find_spec("semcomp.codec") else "semcomp-edge"
+    if find_spec("semcomp.codec"):
+        return f"'semcomp[{extra}]'"
+    return "semcomp-edge" if extra == "edge" else f"'semcomp-edge[{extra}]'"
 
 
 class FileError(SemcompError, OSError):

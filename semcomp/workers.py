@@ -21,6 +21,7 @@ AHEAD = 2
 WAIT_POLICY = {"OMP_WAIT_POLICY": "PASSIVE"}
 """What the command sets in its environment; a program that uses the library may do the same."""
 _forks_survived = False
+_runs_one_command = False
 _TOKEN = ""
 """Identifies this run in the names of its temporary files; a worker has the token of the process that started it."""
 
@@ -148,12 +149,19 @@ def share_of_threads(threads: int | None, workers: int) -> int:
 
 
 def for_one_command() -> None:
-    """Set the garbage collector for a process that runs one command.
+    """Set up a process that runs one command, or is a worker of one, and nothing else.
 
-    It collects rarely, and not at exit: searching everything that torch imports takes half a second.
+    The garbage collector runs rarely, and not at exit: searching everything that torch imports takes half a second.
     """
+    global _runs_one_command
+    _runs_one_command = True
     gc.set_threshold(20_000)
     atexit.register(gc.freeze)
+
+
+def runs_one_command() -> bool:
+    """Return whether `for_one_command` set up this process, so that nothing but semcomp computes in it."""
+    return _runs_one_command
 
 
 def run_token() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from math import isfinite
 
 SEMANTICS = ("labels", "map")
 """Kinds of semantics that `encode --semantics` stores unless told otherwise."""
@@ -37,6 +38,17 @@ def positive_number(text: str) -> float:
     return value
 
 
+def finite_number(text: str) -> float:
+    """Parse a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number")
+    return value
+
+
 def probability(text: str) -> float:
     """Parse a number from 0 to 1."""
     try:
@@ -64,6 +76,10 @@ def whole_number(low: int, high: int, what: str) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+void_number = whole_number(0, 2**16 - 1, "number of a mask")
+"""Parses the number in masks that means: nothing is known."""
 
 
 def tag(text: str) -> tuple[str, float]:
@@ -94,17 +110,14 @@ def name_list(text: str) -> tuple[str, ...]:
     return names
 
 
-def number_list(text: str) -> tuple[float, ...]:
-    """Parse numbers with commas between them."""
-    try:
-        return tuple(float(number) for number in name_list(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} must be numbers with commas between them") from None
+def positive_numbers(text: str) -> tuple[float, ...]:
+    """Parse finite numbers above 0 with commas between them."""
+    return tuple(map(positive_number, name_list(text)))
 
 
 def number_range(text: str) -> tuple[float, float]:
     """Parse two ascending numbers: "26,38" is (26.0, 38.0)."""
-    values = number_list(text)
+    values = tuple(map(finite_number, name_list(text)))
     if len(values) != 2 or values[0] >= values[1]:
         raise argparse.ArgumentTypeError(f"{text!r} must be two ascending numbers, such as 26,38")
     return values[0], values[1]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from semcomp.edge.client import EdgeCodec
     from semcomp.semantics.head import Embedder, Head
     from semcomp.types import Latents
 
@@ -107,12 +108,12 @@ def _library_head(name: str) -> Head:
 
 def get_embedder(options: Namespace) -> Embedder:
     """Return what embeds images in this process."""
-    return _embedder(options.embedder, on_graphs(options))
+    return _embedder(options.embedder, edge_codec_of(options) if on_graphs(options) else None)
 
 
 @lru_cache(maxsize=2)
-def _embedder(name: str | None, graphs: bool) -> Embedder:
-    return open_embedder(name, graphs=graphs)
+def _embedder(name: str | None, codec: EdgeCodec | None) -> Embedder:
+    return open_embedder(name, codec)
 
 
 def read_latents(job: Job, options: Namespace) -> Input:

@@ -151,6 +151,11 @@ def _runtime() -> Any:
     return onnxruntime
 
 
+def has_one_pool() -> bool:
+    """Return whether this onnxruntime can run all sessions of a process on one pool of threads."""
+    return hasattr(_runtime(), "set_global_thread_pool_sizes")
+
+
 def _share_pool(threads: int | None) -> None:
     """Make onnxruntime's global pool of threads.
 
@@ -159,7 +164,7 @@ def _share_pool(threads: int | None) -> None:
     """
     if not _shared:
         onnxruntime = _runtime()
-        if not hasattr(onnxruntime, "set_global_thread_pool_sizes"):
+        if not has_one_pool():
             raise TargetError(f"onnxruntime {onnxruntime.__version__} has no global pool: leave one_pool out")
         onnxruntime.set_global_thread_pool_sizes(threads or 0, 1)
         _shared.append(threads)

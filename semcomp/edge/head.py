@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.edge.bundle import Bundle
+from semcomp.errors import ModelError
+from semcomp.semantics.embedding import POOLED
 from semcomp.semantics.head import Classifier, Head, Segmenter
 from semcomp.semantics.limits import NO_LIMITS, Limits
 from semcomp.semantics.results import Labels, Segmentation
@@ -22,6 +24,20 @@ class EdgeHead(Head):
         self.entropy_id = bytes.fromhex(bundle.manifest["entropy_id"])
         given = entry.get("limits")
         self.limits = NO_LIMITS if given is None else Limits.from_dict(given, self.classes)
+
+    @property
+    def gives_features(self) -> bool:
+        """Whether the graph has the features of the head. Graphs of earlier exports have none."""
+        return any(output["name"] == "features" for output in self.bundle.graph(self.graph)["outputs"])
+
+    def features(self, latents: Latents) -> NDArray[np.float32]:
+        if not self.gives_features:
+            raise ModelError(
+                f"{self.bundle.directory} holds the head {self.name} without its features: export it again, or choose "
+                f"{POOLED}"
+            )
+        vector: NDArray[np.float32] = self.run(latents, "features")[0][0]
+        return vector
 
     def run(self, latents: Latents, *outputs: str) -> list[NDArray[np.float32]]:
         """Run the head's graph; returns the outputs of those names."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semcomp.edge.bundle import INSTALLED
+from semcomp.edge.bundle import INSTALLED, has_one_pool
 from semcomp.edge.client import EdgeCodec
 from semcomp.edge.head import EdgeClassifier, EdgeSegmenter
 from semcomp.errors import LIBRARY, MissingExtraError, TargetError
+from semcomp.workers import runs_one_command
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,6 +39,9 @@ def load(
 ) -> EdgeCodec:
     """Load the codec on exported graphs. It has the methods of the library's codec.
 
+    All its graphs share one pool of threads in a process that runs one command. Elsewhere each graph has its own
+    threads, because other code of the process may run onnxruntime too.
+
     Args:
         name_or_path: "base". Other weights need the library.
         device: None or "cpu". Other devices need the library.
@@ -55,7 +59,7 @@ def load(
             raise TargetError(f"the graphs of {graphs} hold their weights: leave out model={name_or_path}")
         raise MissingExtraError(f"Loading the weights {name_or_path}", LIBRARY)
     check_device(device)
-    codec = EdgeCodec(graphs, threads=threads)
+    codec = EdgeCodec(graphs, threads=threads, one_pool=runs_one_command() and has_one_pool())
     codec.lossless_weights = lossless_weights
     return codec
 

@@ -3,12 +3,13 @@
     analysis     pixels -> y                       tiles overlap by its reach, in pixels
     synthesis    y_hat, quality -> x_hat, pixels   tiles overlap by its reach, in positions
     label_map    logits -> label_map               for every segmenter
-    head_NAME    y_hat, quality -> scores or logits
+    head_NAME    y_hat, quality -> scores or logits, and features
 
 The graphs between analysis and synthesis are in entropy_parts.py, generators in generator_parts.py.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -54,15 +55,22 @@ class LabelMapPart(nn.Module):
 
 
 class HeadPart(nn.Module):
-    """The network of a head. A classifier gives scores, and the energy that says how well it knows the image."""
+    """The network of a head. A classifier gives scores, and the energy that says how well it knows the image.
 
-    def __init__(self, network: nn.Module, *, scores: bool):
+    Features come last, from networks that have them.
+    """
+
+    def __init__(self, network: Any, *, scores: bool):
         super().__init__()
         self.network, self.scores = network, scores
+        self.feature_width = getattr(network, "feature_width", None)
 
     def forward(self, y_hat: Tensor, quality: Tensor) -> tuple[Tensor, ...]:
-        logits = self.network(y_hat, quality)
-        return (logits.softmax(1), logits.logsumexp(1)) if self.scores else (logits,)
+        if self.feature_width is None:
+            logits, features = self.network(y_hat, quality), ()
+        else:
+            logits, *features = self.network.with_features(y_hat, quality)
+        return (logits.softmax(1), logits.logsumexp(1), *features) if self.scores else (logits, *features)
 
 
 def to_pixels(x_hat: Tensor) -> Tensor:
@@ -130,10 +138,9 @@ def head_part(codec: Codec, head: Head) -> Part:
     outputs: tuple[Value, ...] = (Value(name="logits", shape=(1, classes, "4 * rows", "4 * columns")),)
     if scores:
         outputs = (Value(name="scores", shape=(1, classes), range=(0, 1)), Value(name="energy", shape=(1,)))
+    module = HeadPart(head.exported(), scores=scores)
+    if module.feature_width is not None:
+        outputs += (Value(name="features", shape=(1, module.feature_width)),)
     return Part(
-        name=f"head_{head.name}",
-        module=HeadPart(head.exported(), scores=scores),
-        inputs=(latents(codec, "y_hat"), QUALITY),
-        outputs=outputs,
-        sizes=SIZES,
+        name=f"head_{head.name}", module=module, inputs=(latents(codec, "y_hat"), QUALITY), outputs=outputs, sizes=SIZES
     )

@@ -22,6 +22,9 @@ PRIOR_WEIGHT = 400
 REBUILD = 2048
 """Counts change the tables once they have grown by this many symbols."""
 
+AT_ONCE = 1 << 18
+"""Symbols that are counted together, so that a large image needs no large arrays."""
+
 
 class AdaptiveBank:
     """The tables of one channel of one file, as they follow its symbols."""
@@ -36,10 +39,12 @@ class AdaptiveBank:
 
     def count(self, tables: Int32, symbols: Int32) -> None:
         """Count the symbols of a step under the numbers of their tables; sometimes the tables change."""
-        prior = self._prior
-        bounds = prior.bounds.astype(np.int64)[tables]
-        category = np.where(np.abs(symbols) > bounds, 2 * bounds + 1, symbols + bounds)
-        self._counts += np.bincount(prior.offsets[tables] + category, minlength=len(self._counts))
+        limits, starts = self._prior.bounds.astype(np.int64), self._prior.offsets
+        for first in range(0, len(symbols), AT_ONCE):
+            part, numbers = symbols[first : first + AT_ONCE], tables[first : first + AT_ONCE]
+            bounds = limits[numbers]
+            category = np.where(np.abs(part) > bounds, 2 * bounds + 1, part + bounds)
+            self._counts += np.bincount(starts[numbers] + category, minlength=len(self._counts))
         self._waiting += len(symbols)
         if self._waiting >= REBUILD:
             self._waiting = 0

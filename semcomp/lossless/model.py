@@ -21,6 +21,7 @@ from semcomp.lossless.features import WindowConfig, Windows, windows_of
 from semcomp.lossless.geometry import KINDS, PASSES
 from semcomp.lossless.head import ID_BYTES
 from semcomp.lossless.network import Block, IntegerNetwork
+from semcomp.weights.safetensors_reader import parse_metadata, parse_tensors
 
 FORMAT = "semcomp-lossless-1"
 OUTPUTS = 2
@@ -107,15 +108,12 @@ def save_model(path: str | Path, model: LosslessModel) -> None:
 
 def load_model(path: str | Path) -> LosslessModel:
     """Read a model file. ModelError where it is damaged or of another kind."""
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(path, "numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is damaged or of another version ({error}); install the weights again") from error
-    return model_of(arrays, metadata, name=path)
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}); install the weights again") from error
+    arrays = {name: array.copy() for name, array in parse_tensors(data, name=path).items()}  # torch wants to own them
+    return model_of(arrays, parse_metadata(data, name=path), name=path)
 
 
 def model_of(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str], *, name: object) -> LosslessModel:

@@ -125,11 +125,9 @@ class Walk:
         place = Place(level=level, differences=self.differences, bits=self.bits)
         known.add("00", coarse[:, None], errors[:, None])
         rows, columns = coarse.shape[1:]
-        fine = xp.zeros((3, 2 * rows, 2 * columns), dtype=self._kind)
-        fine[:, ::2, ::2] = coarse
-        fine_errors = xp.zeros_like(fine) if level else fine[:, :0]  # nothing is coded after level 0
-        if level:
-            fine_errors[:, ::2, ::2] = errors
+        # Nothing is coded after level 0: no step needs its errors, and an exact writer has its planes.
+        fine = None if not level and truth is not None and not self.near else self._spread(coarse)
+        fine_errors = self._spread(errors) if level else None
         for target in PASSES:
             down, right = OFFSETS[target]
             cells = _Cells(rows=(size[0] + 1 - down) // 2, columns=columns, existing=(size[1] + 1 - right) // 2)
@@ -137,12 +135,19 @@ class Walk:
             if cells.rows and cells.existing:
                 shown = None if truth is None else truth[:, down::2, right::2]
                 self._pass(known, target, place, cells, values, off, shown)
-            fine[:, down::2, right::2] = values
-            if level:
-                fine_errors[:, down::2, right::2] = off
+            for whole, part in ((fine, values), (fine_errors, off)):
+                if whole is not None:
+                    whole[:, down::2, right::2] = part
             if target != PASSES[-1]:
                 known.add(target, values[:, None], off[:, None])
-        return fine[:, : size[0], : size[1]], fine_errors[:, : size[0], : size[1]]
+        planes = truth if fine is None else fine[:, : size[0], : size[1]]
+        return planes, None if fine_errors is None else fine_errors[:, : size[0], : size[1]]
+
+    def _spread(self, coarse: Any) -> Any:
+        """(3, h, w) to (3, 2h, 2w): lattice 00 of a level, and zeros."""
+        fine = self.networks.xp.zeros((3, 2 * coarse.shape[1], 2 * coarse.shape[2]), dtype=self._kind)
+        fine[:, ::2, ::2] = coarse
+        return fine
 
     def _pass(
         self, known: Known, target: str, place: Place, cells: _Cells, values: Any, off: Any, truth: NDArray[Any] | None

@@ -32,7 +32,7 @@ class MapTask:
     device: str = "cpu"
     """Device of the networks."""
     head: str | None = None
-    """Head that classifies or segments, or whose labels and map `encode` stores."""
+    """Head that classifies or segments, whose labels and map `encode` stores, or whose features `embed` gives."""
     quality: int | None = None
     """Quality at which pictures are encoded. None is 50 for `encode` and 75 for latents."""
     bpp: float | None = None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from semcomp.backend import open_codec, open_head
+from semcomp.backend import open_codec, open_embedder, open_head
 from semcomp.bitstream.container import MAGIC, read_header
 from semcomp.errors import SemcompError
 from semcomp.scale.task import MapTask
@@ -14,7 +15,7 @@ from semcomp.scale.task import MapTask
 if TYPE_CHECKING:
     from semcomp.imaging.picture import Picture
     from semcomp.pipeline.base_codec import BaseCodec
-    from semcomp.semantics.head import Classifier, Segmenter
+    from semcomp.semantics.head import Classifier, Embedder, Segmenter
     from semcomp.semantics.results import Labels
     from semcomp.types import Latents
 
@@ -30,6 +31,22 @@ class Tools:
         self.task = task
         self._codec: BaseCodec[Any] | None = None
         self._head: Classifier | Segmenter | None = None
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """What embeds images: the features of the head, or the latents alone."""
+        from semcomp.semantics.embedding import POOLED
+
+        return open_embedder(self.task.head or POOLED, self.codec)
+
+    @cached_property
+    def embedding_width(self) -> int:
+        """Length of the vectors of `embed`."""
+        import numpy as np
+
+        if self.embedder.head is None:
+            return 2 * self.codec.channels
+        return len(self.embedder.vector(self.codec.latents_of_image(np.zeros((64, 64, 3), np.uint8))))
 
     @property
     def codec(self) -> BaseCodec[Any]:
@@ -52,7 +69,9 @@ class Tools:
         """Load what every file needs, so that missing weights are one error rather than one for each file."""
         if self.task.verb != "info":
             _ = self.codec
-        if self.task.head is not None:
+        if self.task.verb == "embed":
+            _ = self.embedder
+        elif self.task.head is not None:
             _ = self.head
 
 
@@ -121,11 +140,9 @@ def segment_row(data: bytes, tools: Tools) -> Outcome:
 
 
 def embed_row(data: bytes, tools: Tools) -> Outcome:
-    """Describe a file by one vector: the mean and the standard deviation of each channel of its latents."""
-    from semcomp.semantics.embedding import pooled
-
+    """Describe a file by one vector: the features of the head, or the mean and deviation of each channel of latents."""
     latents = latents_of(data, tools)
-    return Outcome({**_size(latents), "quality": latents.quality, "embedding": pooled(latents)})
+    return Outcome({**_size(latents), "quality": latents.quality, "embedding": tools.embedder.vector(latents)})
 
 
 def encode_row(data: bytes, tools: Tools) -> Outcome:

@@ -145,7 +145,7 @@ class Worker:
     def packed(self, rows: list[Row]) -> bytes:
         """Write rows into the bytes of a Parquet file."""
         pa, buffer = arrow(), io.BytesIO()
-        width = 2 * self.tools.codec.channels if self.task.verb == "embed" else 0
+        width = self.tools.embedding_width if self.task.verb == "embed" else 0
         if width:  # readers of Parquet refuse lists of a fixed size that are null
             rows = [{**row, "embedding": row.get("embedding", [float("nan")] * width)} for row in rows]
         table = pa.Table.from_pylist(rows, schema=schema_of(self.task, embedding=width))

@@ -68,7 +68,7 @@ class Describer:
     @cached_property
     def embedder(self) -> Embedder:
         """What embeds photos."""
-        return open_embedder(self.task.embedder, graphs=self.task.graphs is not None)
+        return open_embedder(self.task.embedder, self.codec)
 
     @cached_property
     def labeller(self) -> Classifier | Segmenter | None:

@@ -62,7 +62,8 @@ class Head(ABC):
     def exported(self) -> nn.Module:
         """Give the network to export: y_hat (1, M, h, w), quality (1,) -> logits (1, K) or (1, K, 4h, 4w).
 
-        ModelError where a head has none.
+        A network that also has `with_features(y_hat, quality)`, which returns the logits and the features (1, D), and
+        `feature_width`, which is D, gives features in an export too. ModelError where a head has no network.
         """
         raise ModelError(f"the head {self.name} has no network that can be exported: leave it out")
 
@@ -96,10 +97,14 @@ class Embedder:
 
     def __call__(self, latents: Latents) -> Embedding:
         """Embed an image. ModelError for latents of another codec than the head's."""
+        return Embedding.of(self.vector(latents), head=self.name)
+
+    def vector(self, latents: Latents) -> NDArray[np.float32]:
+        """Give the embedding before it is rounded: float32 (D,). It raises what `__call__` does."""
         if self.head is None:
-            return Embedding.of(pooled(latents), head=POOLED)
+            return pooled(latents)
         self.head.check(latents)
-        return Embedding.of(self.head.features(latents), head=self.head.name)
+        return self.head.features(latents)
 
 
 class Classifier(Head):

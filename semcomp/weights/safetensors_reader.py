@@ -41,7 +41,7 @@ def parse_tensors(data: bytes, *, name: str | Path) -> dict[str, NDArray[Any]]:
         header, body = _split(data)
         return {key: _array(entry, body) for key, entry in header.items() if key != "__metadata__"}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{name} is not a safetensors file ({error}); export it again") from error
+        raise ModelError(f"{name} is not a safetensors file ({error}); make or install it again") from error
 
 
 def parse_metadata(data: bytes, *, name: str | Path) -> dict[str, str]:
@@ -50,7 +50,7 @@ def parse_metadata(data: bytes, *, name: str | Path) -> dict[str, str]:
         metadata = _split(data)[0].get("__metadata__", {})
         return {str(key): str(value) for key, value in metadata.items()}
     except (ValueError, AttributeError) as error:
-        raise ModelError(f"{name} is not a safetensors file ({error}); export it again") from error
+        raise ModelError(f"{name} is not a safetensors file ({error}); make or install it again") from error
 
 
 def _split(data: bytes) -> tuple[dict[str, Any], bytes]:

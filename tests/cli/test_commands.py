@@ -268,6 +268,9 @@ class TestUsage:
             ["encode", "a.png", "--bpp", "-1"],
             ["encode", "a.png", "--max-bytes", "lots"],
             ["encode", "a.png", "-j", "-2"],
+            ["index", "photos", "-o", "photos.index", "--threads", "-3"],
+            ["eval", "photos", "--limit", "-3"],
+            ["eval", "photos", "--min-psnr", "nan"],
             ["unknown"],
         ],
     )

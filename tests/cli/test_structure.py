@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import sys
@@ -32,6 +33,37 @@ def test_every_command_runs_what_its_own_module_defines(command: str) -> None:
     }.get(command, ["x"])
     options = build_parser([command]).parse_args([command, *required])
     assert options.command == command and options.run is module.run
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_number_is_refused_with_a_sentence_that_says_what_to_give(command: str, capsys: Any) -> None:
+    numbers = [action for action in options_of(command) if takes_a_number(action)]
+    for action in numbers:
+        for wrong in ("nan", "1e999", "-3.5x"):
+            with pytest.raises(SystemExit) as caught:
+                build_parser([command]).parse_args([command, f"{action.option_strings[-1]}={wrong}"])
+            said = capsys.readouterr().err.splitlines()[-1]
+            assert caught.value.code == 2 and wrong in said and "invalid" not in said
+
+
+def options_of(command: str) -> list[argparse.Action]:
+    """The options of a command."""
+    (commands,) = (a for a in build_parser([command])._actions if isinstance(a, argparse._SubParsersAction))
+    return [action for action in commands.choices[command]._actions if action.option_strings]
+
+
+def takes_a_number(action: argparse.Action) -> bool:
+    """Whether an option has a number as its value, or several with commas between them."""
+    if action.nargs == 0 or action.type is None or not callable(action.type):
+        return False
+    for text in ("1", "1,2"):
+        try:
+            value = action.type(text)
+        except argparse.ArgumentTypeError:
+            continue
+        parts = value if isinstance(value, tuple) else (value,)
+        return all(isinstance(part, int | float) for part in parts)
+    return False
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,6 +1,7 @@
 """The export, and the client that needs no torch."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -113,6 +114,34 @@ def test_graphs_may_share_one_pool_of_threads(edge: EdgeCodec, folder: Path, pho
     assert after == before  # six graphs, and no thread more than the pool's
     assert data == edge.encode(photo, quality=60)
     assert "one_pool=True" in refusals[0] and "a pool of 3 threads already" in refusals[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+def test_the_command_runs_all_graphs_on_one_pool_of_threads(
+    edge: EdgeCodec, folder: Path, photo: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    (tmp_path / "a.semc").write_bytes(edge.encode(photo, quality=60))
+    program = (
+        "import sys; from pathlib import Path; from semcomp.cli.main import main\n"
+        "assert main() == 0\n"
+        "assert 'torch' not in sys.modules\n"
+        "print(len(list(Path('/proc/self/task').iterdir())))"
+    )
+    command = [*("decode", "a.semc", "-o", "a.png", "--graphs", str(folder)), "--quiet", "--threads"]
+    found = {
+        threads: int(
+            subprocess.run(
+                [sys.executable, "-c", program, *command, str(threads), "-f"],
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
+        for threads in (1, 4)
+    }
+    assert found[4] - found[1] == 3  # the graphs of a decoder would have three more each
 
 
 def test_files_cross_at_every_quality(edge: EdgeCodec, codec: Codec, photo: NDArray[np.uint8]) -> None:

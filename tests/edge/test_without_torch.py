@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import semcomp
+from semcomp.backend import open_embedder
 from semcomp.bitstream.container import read
 from semcomp.cli.batch import get_codec
+from semcomp.cli.commands.doctor import describe
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
 from semcomp.errors import ImageError, MissingExtraError, ModelError, TargetError
+from semcomp.semantics.head import load_head
 from semcomp.semantics.stored import read_embedding
 from tests.jpeg.files import jpeg
 from tests.jpeg.files import photo as jpeg_photo
@@ -77,11 +80,14 @@ COMMANDS: dict[str, list[str]] = {
     "thumb": ["thumb", "in/a.png"],
     "lossless": ["encode", "in/deep/b.png", "-o", "exact.semc", "--lossless"],
     "exact": ["decode", "exact.semc", "-o", "exact.png"],
+    "lossless weights": ["decode", "exact.semc", "-o", "exact2.png", "--lossless-weights", "exact.safetensors"],
     "semantics": ["encode", "in/a.png", "-o", "labels.semc", "--semantics", "--head", "street"],
     "embed": ["encode", "in/a.png", "-o", "embedded.semc", "--semantics", "embed"],
     "sure": ["classify", "semc/a.semc", "--head", "imagenette", "--min-confidence", "0.9"],
     "index": ["index", "semc", "-o", "photos.index", "--head", "imagenette"],
     "search": ["search", "photos.index", "--like", "in/a.png", "--json"],
+    "search by features": ["search", "library.index", "--like", "in/a.png", "--json"],
+    "features": ["encode", "in/a.png", "-o", "features.semc", "--semantics", "embed", "--embedder", "imagenette"],
     "keep": ["encode", "in/a.png", "-o", "keep.semc", "--keep-box", "0,0,64,64", "--rest-quality", "5"],
     "generative": ["encode", "in/a.png", "-o", "tiny.semc", "--mode", "generative", "--generator", "untrained"],
     "complete": ["decode", "tiny.semc", "-o", "tiny.png"],
@@ -106,10 +112,13 @@ COMMANDS: dict[str, list[str]] = {
 
 
 @pytest.fixture(scope="module")
-def ran(graphs: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(graphs: Path, lossless_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """All commands in one process without torch."""
     folder = tmp_path_factory.mktemp("alone")
     _inputs(folder)
+    shutil.copy(lossless_file, folder / "exact.safetensors")
+    index = ["index", str(folder / "in"), "-o", str(folder / "library.index"), "--embedder", "imagenette", "--quiet"]
+    assert main(index) == 0
     program = [sys.executable, "-m", "tests.command_alone", str(graphs)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     given = json.dumps(list(COMMANDS.values()))
@@ -178,7 +187,8 @@ def test_answers_are_those_of_the_library(ran: Ran, monkeypatch: pytest.MonkeyPa
 def test_exact_pixels_have_the_bytes_of_the_library(ran: Ran, codec: Codec, lossless_file: Path) -> None:
     source, library = ran.folder / "in" / "deep" / "b.png", semcomp.load(lossless_weights=lossless_file)
     assert (ran.folder / "exact.semc").read_bytes() == library.encode(source, lossless=True)
-    np.testing.assert_array_equal(pixels(ran.folder / "exact.png"), pixels(source))
+    for name in ("exact.png", "exact2.png"):  # by the graphs, and by a file of weights
+        np.testing.assert_array_equal(pixels(ran.folder / name), pixels(source))
 
 
 def test_graphs_are_a_folder_where_torch_is_installed_too(ran: Ran, capsys: Any) -> None:
@@ -226,6 +236,28 @@ def test_photos_are_found_again(ran: Ran) -> None:
     assert embedding is not None and embedding.head == "latents"
 
 
+def test_an_index_of_the_library_is_searched_by_the_features_of_a_head(ran: Ran, capsys: Any) -> None:
+    (hit,) = rows(ran.alone["search by features"][1])
+    capsys.readouterr()
+    assert main(["search", str(ran.folder / "library.index"), "--like", str(ran.folder / "in/a.png"), "--json"]) == 0
+    (expected,) = rows(capsys.readouterr().out)
+    assert hit["path"] == "in/deep/b.png" and hit["score"] == pytest.approx(expected["score"], abs=0.02)
+    stored = read_embedding(read((ran.folder / "features.semc").read_bytes()))
+    assert stored is not None and stored.head == "imagenette"
+    vector = load_head("imagenette").features(semcomp.load().latents(ran.folder / "features.semc"))
+    assert np.abs(stored.vector - 127 * vector / np.abs(vector).max()).max() < 4
+
+
+def test_heads_of_an_earlier_export_have_no_features(ran: Ran, codec: Codec) -> None:
+    client = EdgeCodec(ran.graphs)
+    for entry in client.bundle.manifest["graphs"].values():
+        entry["outputs"] = [output for output in entry["outputs"] if output["name"] != "features"]
+    latents = client.latents((ran.folder / "semc" / "a.semc").read_bytes())
+    with pytest.raises(ModelError, match="imagenette without its features: export it again, or choose latents"):
+        open_embedder("imagenette", client)(latents)
+    assert open_embedder(None, client)(latents).head == "latents"
+
+
 def test_a_client_lists_and_tests_itself(ran: Ran) -> None:
     listed = [(row["kind"], row["name"]) for row in rows(ran.alone["models"][1])]
     heads = [("head", "street"), ("head", "imagenette")]
@@ -233,6 +265,10 @@ def test_a_client_lists_and_tests_itself(ran: Ran) -> None:
     report = rows(ran.alone["doctor"][1])[0]
     assert report["ok"] and report["versions"]["onnxruntime"] and "torch" not in report["versions"]
     assert [check["name"] for check in report["checks"]] == ["symbols", "coder"]
+    assert report["library"] is False and list(report["extras"]) == ["scale"]
+    lines = describe({**report, "extras": {"scale": False}})
+    assert "extra      scale   not installed: pip install 'semcomp-edge[scale]'" in lines
+    assert any(line.startswith("library    not installed: pip install semcomp (") for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +283,7 @@ def test_a_client_lists_and_tests_itself(ran: Ran) -> None:
         ("device", 1, f"The device cuda needs the library on torch, {INSTALL}"),
         ("no head", 2, "give --head NAME, one of street, imagenette"),
         ("other head", 4, "has no head mine.safetensors; it has: street (segment), imagenette (classify)"),
-        ("embedder", 4, "exported heads give no features, so objects embeds with the library alone: take latents"),
+        ("embedder", 4, "has no head objects; it has: street (segment), imagenette (classify)"),
         ("other folder", 4, "nowhere/manifest.json cannot be read (No such file or directory)"),
     ],
 )
@@ -286,6 +322,18 @@ class TestStandIns:
             stand_ins.restore(b"", weights=tmp_path / "restorer.onnx")
         with pytest.raises(ImageError, match="not a JPEG file"):
             stand_ins.restore(b"nothing", weights=graphs / "restorer.onnx")
+
+    def test_what_to_install(self) -> None:
+        program = (
+            "from tests.command_alone import hide; hide()\n"
+            "from semcomp.errors import MissingExtraError\n"
+            "print(MissingExtraError('The hub', 'scale'), MissingExtraError('The client', 'edge'), sep='\\n')"
+        )
+        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+        assert [line.partition(": ")[2] for line in done.stdout.splitlines()] == [
+            "pip install 'semcomp-edge[scale]'",
+            "pip install semcomp-edge",
+        ]
 
     def test_no_graphs(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr("semcomp.edge.bundle.INSTALLED", tmp_path)

@@ -95,7 +95,16 @@ def test_a_classifier_takes_the_layers_of_a_segmenter(codec: Codec, class_folder
         assert torch.equal(grid, trunk.after_stem(trunk.stem(value, quality))[1])
 
 
-@pytest.mark.parametrize("given", [{"steps": 5, "epochs": 1}, {"minutes": 1, "epochs": 1}, {"last_first": 2}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"steps": 5, "epochs": 1},
+        {"minutes": 1, "epochs": 1},
+        {"last_first": 2},
+        {"steps": -3},
+        {"minutes": float("nan")},
+    ],
+)
 def test_contradicting_lengths_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="optim"):
         OptimConfig(**given)

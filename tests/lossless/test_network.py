@@ -47,5 +47,5 @@ def test_a_model_file_holds_everything_that_decides_bits(model: LosslessModel, t
     loaded = load_model(tmp_path / "model.safetensors")
     assert loaded.id == model.id
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes()[:-100])
-    with pytest.raises(ModelError, match="install the weights again"):
+    with pytest.raises(ModelError, match=r"is not a safetensors file .* make or install it again"):
         load_model(tmp_path / "cut.safetensors")

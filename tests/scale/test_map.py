@@ -17,8 +17,10 @@ import pytest
 from PIL import Image
 
 from semcomp.cli.main import main
+from semcomp.codec.codec import Codec
 from semcomp.scale.run_folder import Block, Input, RunFolder, in_blocks
 from semcomp.scale.task import MapTask
+from semcomp.semantics.head import load_head
 from semcomp.storage.shards import pack_shard, read_shard
 
 pq = pytest.importorskip("pyarrow.parquet", reason="needs pip install 'semcomp[scale]'", exc_type=ImportError)
@@ -219,6 +221,17 @@ class TestVerbs:
         assert vectors.shape == (2, 640) and np.isnan(vectors[1]).all()
         assert np.allclose(vectors[0, :320], y.mean(1), atol=1e-5)
 
+    def test_embed_gives_the_features_of_a_head(self, photos: Path, codec: Codec, tmp_path: Path) -> None:
+        semc, head = tmp_path / "semc", load_head("imagenette")
+        semc.mkdir()
+        (semc / "a.semc").write_bytes(codec.encode(photos / "a.png"))
+        (semc / "bad.semc").write_bytes(b"bad")
+        given = ["--head", "imagenette", "--quiet"]
+        assert main(["map", "embed", str(semc), "-o", str(tmp_path / "embed"), *given]) == 1
+        vectors = np.stack(pq.read_table(tmp_path / "embed")["embedding"].to_numpy())
+        expected = head.features(codec.latents(semc / "a.semc"))
+        assert np.isnan(vectors[1]).all() and np.allclose(vectors[0], expected, atol=1e-5)
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
@@ -226,6 +239,7 @@ class TestVerbs:
             (["encode"], "give --files"),
             (["info", "--shards"], "leave out --files"),
             (["info", "--head", "street"], "runs no head"),
+            (["embed", "--head", "street", "--min-confidence", "0.5"], "leave out --min-confidence"),
             (["info", "--bpp", "1"], "belong to map encode"),
             (["info", "--address", "auto"], "give --engine ray"),
         ],

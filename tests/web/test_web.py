@@ -292,6 +292,7 @@ def driven(
     (folder / "keep").write_bytes(kept_positions().tobytes())
     jobs["kept"] = {**whole, "keep": str(folder / "keep"), "head": "street"}
     jobs["stored"] = {**whole, "store": ["imagenette", "street"], "recognise": ["street", "imagenette"]}
+    jobs["stored surely"] = {**jobs["stored"], "minConfidence": 0.9, "recognise": []}
     jobs["too large"] = {**whole, "width": 20000, "height": 8000}
     jobs["nothing kept"] = {**whole, "keep": str(folder / "none")}
     (folder / "none").write_bytes(bytes(140))
@@ -394,6 +395,15 @@ def test_labels_and_map_that_the_browser_stored(driven: Driven, files: dict[str,
     assert labels.names[0] == row["answers"]["imagenette"]["labels"][0]["name"]
     drawn = driven.data("stored", "street.map").reshape(149, 211)
     assert (drawn != segmentation.label_map).mean() < 0.1  # stored at a quarter of the resolution
+
+
+def test_what_the_browser_stores_is_as_sure_as_it_was_asked(driven: Driven) -> None:
+    plain, sure = (read(driven.data(name, "semc").tobytes()) for name in ("stored", "stored surely"))
+    (some, drawn), (fewer, quieter) = ((read_labels(one), read_segmentation(one)) for one in (plain, sure))
+    assert some is not None and drawn is not None and fewer is not None and quieter is not None
+    assert fewer.scores == tuple(score for score in some.scores if score >= 0.9)
+    silent = quieter.label_map == VOID
+    assert silent.any() and np.array_equal(quieter.label_map[~silent], drawn.label_map[~silent])
 
 
 def test_a_part_that_the_browser_kept(driven: Driven, codec: Codec) -> None:
@@ -518,7 +528,14 @@ def test_page_follows_quality_divider_and_switch(used: tuple[Path, dict[str, Any
     assert "Decoder runs 0" in seen["latents"]["proof"] and seen["latents"]["labels"]
 
 
+def test_page_says_less_where_it_has_to_be_surer(used: tuple[Path, dict[str, Any]]) -> None:
+    seen = used[1]["seen"]["sure"]
+    assert not seen["at"] and seen["note"] == "Nothing known with 99 % or more." and seen["value"] == "99 %"
+    assert seen["before"] and seen["after"] == seen["before"]
+
+
 def test_page_asks_no_head_by_itself(used: tuple[Path, dict[str, Any]]) -> None:
+    assert used[1]["seen"]["unaskedConfidence"] is False
     assert used[1]["seen"]["unasked"] == "Choose a head to ask what the picture shows."
 
 

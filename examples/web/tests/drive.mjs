@@ -1,7 +1,7 @@
 // `node tests/drive.mjs GRAPHS JOBS.json FOLDER [BROWSER]`: calls of the client in Chromium, or in Firefox where BROWSER is
 // firefox, without the page around it. With a BROWSER that ends in "-alone" the page is not cross-origin isolated.
 //
-// A job is {"do": "encode", "pixels": file of R G B A, "width", "height", "quality", "keep"?, "store"?} or
+// A job is {"do": "encode", "pixels": file of R G B A, "width", "height", "quality", "keep"?, "store"?, "minConfidence"?} or
 // {"do": "open", "file"}; with "recognise": names, "stored": true for the map that the file holds, "decode": true, and
 // "faithful": true for no generator. With a
 // "save", NAME.semc, .z and .y (16 bits), .index (8 bits), .keep, .rgba and HEAD.map go into FOLDER. A photo that was just
@@ -57,8 +57,8 @@ async function runJob([job, number]) {
         const start = performance.now();
         if (!known) times.photo = (await client.openPhoto(pixels, job.width, job.height, progress)).timings;
         globalThis.opened = photo;
-        const { quality, head, store } = job;
-        const { bytes, facts, timings } = await client.encode({ quality, keep, head, store }, progress);
+        const { quality, head, store, minConfidence } = job;
+        const { bytes, facts, timings } = await client.encode({ quality, keep, head, store, minConfidence }, progress);
         times.wall = performance.now() - start;
         [times.encode, row.facts] = [timings, { ...facts, keepMask: null }];
         if (last) await save("semc", bytes);

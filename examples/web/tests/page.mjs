@@ -45,6 +45,7 @@ const result = await withBrowser(graphs, async ({ browser, url }) => {
   await open(photo);
   await settled(/decoded$/);
   seen.unasked = await text("#answer-note");
+  seen.unaskedConfidence = await page.locator("#confidence-row").isVisible();
   await page.click('[data-head="street"]');
   await page.waitForSelector("#answer li");
   seen.photo = { name: await save("#download", "page.semc"), bytes: await number("#bytes"), bpp: await number("#bpp"),
@@ -72,6 +73,23 @@ const result = await withBrowser(graphs, async ({ browser, url }) => {
   await page.emulateMedia({ colorScheme: "light" });
   await page.click(".switch");
   await settled(/decoded$/);
+
+  const rows = () => page.locator("#answer li .name").allTextContents();
+  const sure = async (least, until) => {
+    await page.locator("#confidence").fill(String(least));
+    await page.waitForFunction(until, seen.sure.before.length);
+    await settled(/decoded$/);
+    return rows();
+  };
+  await page.click('[data-head="imagenette"]');
+  await page.waitForSelector("#answer:not(.stale) li");
+  await settled(/decoded$/);
+  seen.sure = { before: await rows() };
+  seen.sure.at = await sure(99, (before) => document.querySelectorAll("#answer li").length < before);
+  seen.sure.value = await text("#confidence-value");
+  seen.sure.note = await text("#answer-note");
+  await shot("sure-wide");
+  seen.sure.after = await sure(0, (before) => document.querySelectorAll("#answer li").length === before);
 
   await page.click("#tab-map");
   await page.click('[data-head="street"]');

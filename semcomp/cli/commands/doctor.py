@@ -33,6 +33,9 @@ EXTRAS = {
     "eval": ("imagecodecs", "matplotlib", "bjontegaard", "lpips", "torchmetrics", "ssimulacra2"),
     "scale": ("fsspec", "s3fs", "pyarrow", "huggingface_hub", "ray"),
 }
+"""What each extra of `semcomp` brings."""
+CLIENT_EXTRAS = ("scale",)
+"""The extras that `semcomp-edge` has too."""
 
 
 def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
@@ -49,11 +52,15 @@ def run(options: Namespace) -> int:
     """Print the report; returns 0 if every check holds, else 1 or the exit code of the error that stopped it."""
     from semcomp.errors import SemcompError
 
+    library = has_library()
     report: dict[str, Any] = {
         "command": "doctor",
         "versions": versions(CLIENT if on_graphs(options) else CORE),
         "devices": devices(),
-        "extras": {extra: all(find_spec(name) for name in names) for extra, names in EXTRAS.items()},
+        "library": library,
+        "extras": {
+            extra: all(find_spec(name) for name in EXTRAS[extra]) for extra in (EXTRAS if library else CLIENT_EXTRAS)
+        },
         "coder": "constriction" if find_spec("constriction") else "plain Python (slower, the same bytes)",
     }
     start = time.perf_counter()
@@ -128,8 +135,11 @@ def describe(report: dict[str, Any]) -> list[str]:
     lines = ["versions   " + "  ".join(f"{name} {found or 'MISSING'}" for name, found in report["versions"].items())]
     used = where["torch_threads"] or where["cores"]
     lines.append(f"devices    {where['cores']} cores ({where['machine']}), {used} used; GPU: {gpus}")
+    if not report["library"]:
+        lines.append("library    not installed: pip install semcomp (training, eval, compare, export, other weights)")
+    distribution = "semcomp" if report["library"] else "semcomp-edge"
     for extra, complete in report["extras"].items():
-        state = "installed" if complete else f"not installed: pip install 'semcomp[{extra}]'"
+        state = "installed" if complete else f"not installed: pip install '{distribution}[{extra}]'"
         lines.append(f"extra      {extra:<8}{state}")
     lines.append(f"coder      {report['coder']}")
     for check in report["checks"]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from semcomp.cli import effort_option, generative_options, jpeg_output, lossless_options
-from semcomp.cli.argument_types import SEMANTICS, semantics_kinds, tag, whole_number
+from semcomp.cli.argument_types import SEMANTICS, semantics_kinds, tag, void_number, whole_number
 from semcomp.cli.batch import codec_of, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import check_readable
@@ -102,7 +102,11 @@ def _add_semantics_options(parser: ArgumentParser) -> None:
     group.add_argument("--label-map", metavar="PNG", help="store this label map: a palette or grey PNG")
     group.add_argument("--classes", metavar="TXT", help="text file with the names of its classes, one a line")
     group.add_argument(
-        "--void", type=int, default=255, metavar="N", help="number in --label-map that means: nothing is known (255)"
+        "--void",
+        type=void_number,
+        default=255,
+        metavar="N",
+        help="number in --label-map that means: nothing is known (255)",
     )
     group.add_argument(
         "--tag", action="append", type=tag, metavar="NAME[=SCORE]", help="store this label; may be repeated"

@@ -7,7 +7,15 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import Any
 
-from semcomp.cli.argument_types import name_list, number_list, number_range
+from semcomp.cli.argument_types import (
+    finite_number,
+    name_list,
+    number_range,
+    positive_number,
+    positive_numbers,
+    void_number,
+    whole_number,
+)
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
 from semcomp.cli.inputs import is_pipe
 from semcomp.cli.own_outputs import mark
@@ -67,8 +75,16 @@ def _add_codec_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--anchor", default="jpeg", metavar="NAME", help="codec that BD-rates refer to (jpeg)")
     parser.add_argument("--range", type=number_range, metavar="LOW,HIGH", help="PSNR that BD-rates span, in dB (26,38)")
-    parser.add_argument("--limit", type=int, metavar="N", help="take only N pictures, evenly spaced")
-    parser.add_argument("--worst", type=int, default=10, metavar="N", help="pictures shown of each codec (10)")
+    parser.add_argument(
+        "--limit", type=whole_number(1, 10**6, "count"), metavar="N", help="take only N pictures, evenly spaced"
+    )
+    parser.add_argument(
+        "--worst",
+        type=whole_number(0, 10**6, "count"),
+        default=10,
+        metavar="N",
+        help="pictures shown of each codec (10)",
+    )
     parser.add_argument("--csv", action="store_true", help="print a line for each picture and setting on stdout")
     parser.add_argument("--html", action="store_true", help="print the report on stdout")
     parser.add_argument(
@@ -78,19 +94,21 @@ def _add_codec_options(parser: ArgumentParser) -> None:
 
 def _add_limit_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("limits of semcomp, or of the first codec; exit code 5 if one does not hold")
-    group.add_argument("--min-psnr", type=float, metavar="DB", help="mean PSNR at every quality")
-    group.add_argument("--max-bpp", type=float, metavar="X", help="mean bits a pixel at every quality")
-    group.add_argument("--max-bd-rate", type=float, metavar="PERCENT", help="BD-rate against the anchor")
+    group.add_argument("--min-psnr", type=finite_number, metavar="DB", help="mean PSNR at every quality")
+    group.add_argument("--max-bpp", type=positive_number, metavar="X", help="mean bits a pixel at every quality")
+    group.add_argument("--max-bd-rate", type=finite_number, metavar="PERCENT", help="BD-rate against the anchor")
 
 
 def _add_recognition_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("recognition: accuracy against bytes")
     group.add_argument("--task", metavar="TASK", help="segment or classify: IN is a folder of labelled pictures")
-    group.add_argument("--void", type=int, default=255, metavar="N", help="number in masks that is not counted (255)")
+    group.add_argument(
+        "--void", type=void_number, default=255, metavar="N", help="number in masks that is not counted (255)"
+    )
     group.add_argument("--head", metavar="NAME", help="head that reads latents: a name or a file")
     group.add_argument("--pixels", metavar="FILE", help="network that reads pixels, trained with --set source=decoded")
     group.add_argument(
-        "--bpp", type=number_list, default=(0.15, 0.3, 0.6), metavar="A,B", help="rates to compare at (0.15,0.3,0.6)"
+        "--bpp", type=positive_numbers, default=(0.15, 0.3, 0.6), metavar="A,B", help="rates (0.15,0.3,0.6)"
     )
 
 

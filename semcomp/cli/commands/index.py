@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semcomp.cli.argument_types import job_count
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
 from semcomp.cli.latents_input import HEAD_HELP, add_confidence
 from semcomp.cli.paths import IMAGE_SUFFIXES, list_expanded
@@ -39,7 +40,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser.add_argument("-f", "--force", action="store_true", help="make an index again that was made otherwise")
     parser.add_argument("--model", default="base", metavar="NAME", help="weights: a name or a .safetensors path (base)")
     add_graphs(parser)
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads in total (every core)")
+    parser.add_argument("--threads", type=job_count, metavar="N", help="CPU threads in total (every core)")
     parser.add_argument(
         "--embedder", metavar="NAME", help="head whose features are compared, or latents (embed, else objects)"
     )

@@ -65,7 +65,9 @@ def _add_run_options(parser: ArgumentParser) -> None:
 
 def _add_verb_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("the verb")
-    group.add_argument("--head", metavar="NAME", help=f"{HEAD_HELP}; encode stores its labels and its map")
+    group.add_argument(
+        "--head", metavar="NAME", help=f"{HEAD_HELP}; encode stores its labels and its map, embed gives its features"
+    )
     add_confidence(group)
     group.add_argument("--top", type=whole_number(1, 1000, "count"), default=5, metavar="N", help="labels of a row (5)")
     group.add_argument("--maps", action="store_true", help="segment: put the label map into the row, as a PNG")
@@ -125,8 +127,10 @@ def _task(options: Namespace) -> MapTask:
         raise UsageError("--bpp, --max-bytes and --psnr belong to map encode")
     if verb == "classify" and options.head is None:
         raise UsageError(f"no head is asked by itself: {heads_in_words(options)}")
-    if verb in ("info", "embed", "decode") and options.head is not None:
+    if verb in ("info", "decode") and options.head is not None:
         raise UsageError(f"map {verb} runs no head: leave out --head")
+    if verb == "embed" and options.min_confidence is not None:
+        raise UsageError("map embed gives features, which have no confidence: leave out --min-confidence")
     if options.head is None and options.min_confidence is not None:
         raise UsageError("--min-confidence says how sure a head has to be: give --head too")
     return MapTask(

@@ -8,7 +8,7 @@ import { save, toPng } from "./photo";
 import { STORED } from "./pipeline";
 import type { Session } from "./session";
 import { bytesToAnswer } from "./times";
-import { ASK_A_HEAD, bitsAPixel, milliseconds, NOTHING_KNOWN, percent, renamed, size, thousands } from "./words";
+import { ASK_A_HEAD, bitsAPixel, milliseconds, nothingKnown, percent, renamed, size, thousands } from "./words";
 
 /** How long the slider rests before a photo is encoded. */
 const PAUSE = 160;
@@ -16,6 +16,7 @@ const STORED_NAME = "in the file";
 
 export class Controls {
   private readonly quality = byId<HTMLInputElement>("quality");
+  private readonly confidence = byId<HTMLInputElement>("confidence");
   private readonly latentsOnly = byId<HTMLInputElement>("latents-only");
   private counted: { answer: Segmentation; part: Uint8Array | null; labels: Label[] } | null = null;
   private heads = "";
@@ -34,6 +35,14 @@ export class Controls {
     this.quality.addEventListener("input", () => {
       byId("quality-value").textContent = this.quality.value;
       encode();
+    });
+    const ask = debounce(() => {
+      const least = Number(this.confidence.value) / 100;
+      if (least !== session.minConfidence) session.setConfidence(least);
+    }, PAUSE);
+    this.confidence.addEventListener("input", () => {
+      byId("confidence-value").textContent = percent(Number(this.confidence.value) / 100);
+      ask();
     });
     this.latentsOnly.addEventListener("change", () => {
       session.setLatentsOnly(this.latentsOnly.checked);
@@ -78,7 +87,8 @@ export class Controls {
   }
 
   private showHeads(): void {
-    const { facts, source, head } = this.session;
+    const { facts, source, head, headFacts } = this.session;
+    show(byId("confidence-row"), headFacts !== null); // what a file says of itself has no probabilities
     const names = (facts?.heads ?? []).map(({ name }) => name);
     if (source?.kind === "file" && this.session.hasStoredAnswer) names.unshift(STORED);
     const group = byId("heads");
@@ -149,7 +159,7 @@ export class Controls {
 
   private note(answer: Labels | Segmentation, rows: number, choosing: boolean): string {
     const { usesReference, answeredPart, head } = this.session;
-    if (!rows) return NOTHING_KNOWN;
+    if (!rows) return nothingKnown(head === STORED ? 0 : this.session.minConfidence);
     if (head === STORED) return "The file says so itself; no network ran.";
     if (answer.task === "classify") return "The likeliest classes, read from the latents.";
     if (usesReference) return "Read from the latents of the whole photo. What is kept is stored, the rest is dropped.";

@@ -33,6 +33,8 @@ export class Pipeline {
   quality = 50;
   latentsOnly = false;
   head = STORED;
+  /** Least probability of what the head says, 0 to 1. */
+  minConfidence = 0;
   /** Whether the head's answer goes into the file of a photo. */
   storing = false;
   /** The file of the photo, or the one that was opened. */
@@ -53,6 +55,8 @@ export class Pipeline {
   protected loaded = false;
   /** Whether those latents were read from the file's bytes, and nothing else was made of them yet. */
   protected fromBytes = false;
+  /** `minConfidence` of `reference`. */
+  private referenceConfidence = 0;
   protected epoch = 0;
   protected halted = false;
   /** Files that are being opened; nothing else is computed meanwhile. */
@@ -77,7 +81,12 @@ export class Pipeline {
 
   /** Whether the answer shown is that of the whole photo, though the file holds a part of it. */
   get usesReference(): boolean {
-    return !this.latentsOnly && this.reference?.head === this.head && this.requested !== null;
+    return !this.latentsOnly && this.hasReference && this.requested !== null;
+  }
+
+  /** Whether `reference` is what the head says now. */
+  private get hasReference(): boolean {
+    return this.reference?.head === this.head && this.referenceConfidence === this.minConfidence;
   }
 
   /** The positions that the answer shown speaks of, where it is read from a part of the picture; else null. */
@@ -123,7 +132,7 @@ export class Pipeline {
     if (!this.source || this.halted || this.opening) return null;
     const photo = this.source.kind === "photo";
     const segments = this.headFacts?.task === "segment";
-    if (photo && segments && this.requested && this.reference?.head !== this.head) return this.refer;
+    if (photo && segments && this.requested && !this.hasReference) return this.refer;
     if (photo && !this.file) return this.encode;
     if (!this.file || (this.latentsOnly && !this.fromBytes)) return this.reopen;
     if (!this.latentsOnly && !this.decoded) return this.decode;
@@ -158,7 +167,7 @@ export class Pipeline {
     const keep = this.requested ?? undefined;
     const head = this.headFacts?.task === "segment" ? this.head : undefined;
     const store = this.storing && this.headFacts ? [this.head] : undefined;
-    const request = { quality: this.quality, keep, head, store };
+    const request = { quality: this.quality, keep, head, store, minConfidence: this.minConfidence };
     const { bytes, facts, timings } = await this.client.encode(request, this.report());
     if (epoch !== this.epoch) return;
     this.file = { bytes, facts };
@@ -193,11 +202,15 @@ export class Pipeline {
 
   private async recognise(epoch: number): Promise<void> {
     this.listener.progress("head", null);
-    const answer = this.head === STORED ? await this.stored() : await this.client.recognise(this.head, this.report());
+    const answer = this.head === STORED ? await this.stored() : await this.ask();
     if (epoch !== this.epoch) return;
     this.answer = answer;
     this.times.set("answer", answer.timings);
     if (answer.task === "segment" && !this.file?.facts.keepMask) this.setReference(answer);
+  }
+
+  private ask(): Promise<Labels | Segmentation> {
+    return this.client.recognise(this.head, this.report(), { minConfidence: this.minConfidence });
   }
 
   /** What the file says of itself: its label map, or its labels. */
@@ -212,7 +225,7 @@ export class Pipeline {
     this.listener.progress("quantize", null);
     this.forgetFile();
     await this.client.encode({ quality: REFERENCE_QUALITY }, this.report());
-    const answer = await this.client.recognise(this.head, this.report());
+    const answer = await this.ask();
     if (epoch !== this.epoch || answer.task !== "segment") return;
     this.setReference(answer);
   }
@@ -220,6 +233,7 @@ export class Pipeline {
   private setReference(answer: Segmentation): void {
     const fresh = this.reference?.head !== answer.head;
     this.reference = answer;
+    this.referenceConfidence = this.minConfidence;
     this.mask?.setMap(answer.map, answer.width, answer.height, fresh);
   }
 

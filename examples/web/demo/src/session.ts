@@ -92,6 +92,15 @@ export class Session extends Pipeline {
     });
   }
 
+  /** The least probability of what the head says, 0 to 1. */
+  setConfidence(least: number): void {
+    this.minConfidence = least;
+    this.change(() => {
+      if (this.storing && this.source?.kind === "photo") this.forgetFile();
+      this.answer = null;
+    });
+  }
+
   setStoring(on: boolean): void {
     this.storing = on;
     this.change(() => this.forgetFile());

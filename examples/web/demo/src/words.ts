@@ -35,5 +35,8 @@ export const renamed = (name: string, ending: string): string => `${name.replace
 /** What stands where an answer is empty. */
 export const NOTHING_KNOWN = "Nothing known.";
 
+/** The same, where the head had to be that sure. */
+export const nothingKnown = (least: number): string => (least ? `Nothing known with ${percent(least)} or more.` : NOTHING_KNOWN);
+
 /** What stands where no head was asked. */
 export const ASK_A_HEAD = "Choose a head to ask what the picture shows.";

@@ -62,10 +62,10 @@ export async function decode(source: Source, given: DecodeOptions = {}): Promise
 
 /** Encodes pixels, or a picture that the browser can draw, as it is seen: upright, in sRGB. */
 export async function encode(
-  source: ImageData | Blob | CanvasImageSource, { quality = QUALITY, keep, head, store, ...rest }: EncodeOptions = {},
+  source: ImageData | Blob | CanvasImageSource, { quality = QUALITY, keep, head, store, minConfidence, ...rest }: EncodeOptions = {},
 ): Promise<Encoded> {
   const pixels = await pixelsOf(source);
-  return sharedClient().encodePhoto(pixels, { quality, keep, head, store }, rest);
+  return sharedClient().encodePhoto(pixels, { quality, keep, head, store, minConfidence }, rest);
 }
 
 /** What a file says of itself: size, quality, labels, warnings. It loads no network. */

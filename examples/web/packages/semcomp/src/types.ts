@@ -106,6 +106,8 @@ export interface EncodeRequest {
   head?: string;
   /** Heads whose answers are stored in the file: labels of the first classifier, map of the first segmenter. */
   store?: string[];
+  /** Least probability of what the heads of `store` say, 0 to 1, besides their own limits. */
+  minConfidence?: number;
 }
 
 export interface Encoded {

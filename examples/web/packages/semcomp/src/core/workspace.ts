@@ -106,7 +106,7 @@ export class Workspace {
   async encode(request: EncodeRequest, progress: Progress): Promise<Encoded> {
     const photo = this.photo;
     if (!photo) throw new ImageError("there is no photo to encode; open one first");
-    const { quality, store = [] } = request;
+    const { quality, store = [], minConfidence = 0 } = request;
     if (!Number.isInteger(quality) || quality < 1 || quality > 100) {
       throw new ImageError(`the quality is a whole number from 1 to 100, not ${quality}`);
     }
@@ -130,7 +130,7 @@ export class Workspace {
     }
     if (regions) chunks.push(...(await this.partChunks(photo, regions, request.head, progress, timer)));
     const there = new Set(chunks.map((chunk) => chunk.kind));
-    const own = await this.semanticChunks(latents, store, progress, timer);
+    const own = await this.semanticChunks(latents, store, minConfidence, progress, timer);
     chunks.push(...own.filter((chunk) => !there.has(chunk.kind)));
     const header = headerOf(this.bundle.manifest, symbols, keep, {
       width: photo.width, height: photo.height, mode: photo.grey ? 1 : 0, quality,
@@ -275,7 +275,7 @@ export class Workspace {
 
   /** TAGS of the first classifier, or else the areas of the first segmenter; LABEL_MAP of that one. */
   private async semanticChunks(
-    latents: Latents, heads: readonly string[], progress: Progress, timer: Timer,
+    latents: Latents, heads: readonly string[], minConfidence: number, progress: Progress, timer: Timer,
   ): Promise<Chunk[]> {
     let labels: { labels: Label[]; head: string } | null = null;
     let map: Omit<Segmentation, "timings"> | null = null;
@@ -283,7 +283,7 @@ export class Workspace {
       const { task } = this.codec.head(name);
       if (task === "classify" ? labels : map) continue;
       await timer.time("download", () => this.needHead(name, progress));
-      const answer = await this.codec.recognise(name, latents, progress, timer);
+      const answer = await this.codec.recognise(name, latents, progress, timer, minConfidence);
       if (answer.task === "classify") labels = answer;
       else map = answer;
     }
