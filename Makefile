@@ -66,6 +66,7 @@ lint: $(VENV)/.dev
 # The documentation, in docs-site/: built without a warning, or not at all. Some of its pages come from the code.
 docs: $(VENV)/.docs $(VENV)/.dev
 	$(BIN)/python -m tools.reference --check
+	$(BIN)/python -m tools.results --check
 	$(BIN)/zensical build --clean --strict --config-file mkdocs.yml
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory docs-page; \
 	else echo 'the browser page is left out of docs-site: it needs node 20 and npm'; fi
