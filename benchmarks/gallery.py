@@ -227,7 +227,7 @@ def main(arguments: list[str] | None = None) -> int:
     return common.finish(
         "gallery",
         options,
-        result={"data": "photos of gb82 (CC0 1.0)", "pictures": rows},
+        result={"data": "photos of gb82 (CC0 1.0)", "rates": list(RATES), "pictures": rows},
         checks=[
             at_most("bytes of a sheet", max(sizes), SHEET_LIMIT, ""),
             at_most("bytes of all sheets", sum(sizes), FOLDER_LIMIT, ""),

@@ -21,7 +21,7 @@ def share(part: float, whole: float) -> str:
 def figures(record: Record) -> str:
     """Bytes of every photo in every way."""
     rows = record["pictures"]
-    rates = [f"{rate['bpp']:.2f} bpp" for rate in rows[0]["rates"]]
+    rates = [f"at most {rate:g} bpp" for rate in record["rates"]]
     header = ["", "PNG", *rates, "generated", "kept in part"]
     header += ["exactly"] if "exact_bytes" in rows[0] else []
     lines = []

@@ -81,10 +81,13 @@ def embeddings(record: Record) -> str:
 
 
 def copies(record: Record) -> str:
-    """Copies found by signature and by embedding."""
-    found, head = record["copies"]["duplicates"], record["copies"]["objects"]
-    rows = [[COPIES[name], f"{found[name]:.0f} %", f"{head[name]:.0f} %"] for name in COPIES]
-    return table(["copy, stored at quality 50", "found", "nearest by the embedding `objects`"], rows)
+    """Copies found by signature, and by the embedding of `objects` or the first one that was measured."""
+    found = record["copies"]
+    heads = [name for name in ("objects", *record["classes"]) if name in found]
+    columns = {"found": found.get("duplicates"), f"nearest by the embedding `{heads[0]}`": found[heads[0]]}
+    columns = {title: shares for title, shares in columns.items() if shares}
+    rows = [[COPIES[copy], *(f"{shares[copy]:.0f} %" for shares in columns.values())] for copy in COPIES]
+    return table(["copy, stored at quality 50", *columns], rows)
 
 
 def search_speed(record: Record) -> str:

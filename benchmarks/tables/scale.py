@@ -77,7 +77,9 @@ def _three(value: float) -> str:
 
 
 def _dollars(value: float) -> str:
-    return "below $0.01" if value < 0.005 else f"${float(f'{value:.2g}'):,.10g}"
+    if value < 10:
+        return "below $0.01" if value < 0.005 else f"${value:.2f}"
+    return f"${float(f'{value:.2g}'):,.10g}"
 
 
 def _bytes(count: float) -> str:

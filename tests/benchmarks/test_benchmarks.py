@@ -36,6 +36,7 @@ from semcomp.bitstream.container import read
 from semcomp.codec.codec import Codec
 from semcomp.codec.self_test import numbers_by_arrangement
 from semcomp.errors import FormatError, MissingExtraError, SemcompError
+from tests.benchmarks.shown import shown
 from tests.conftest import stripes_in_folders
 
 Run = Callable[..., dict[str, Any]]
@@ -60,6 +61,7 @@ def run(
         kept = json.loads(output.read_text())
         assert all(kept[key] == value for key, value in printed.items())
         assert all(set(check) == {"name", "value", "limit", "passed"} for check in printed["checks"])
+        assert all(text.strip() for text in shown(kept).values())
         return printed
 
     yield start

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from benchmarks.deblocking import deblocked
+from benchmarks.records import about, taken
 from benchmarks.restore import JPEG2000_BPP, checks_of, jpeg, main, plain
 from semcomp.imaging.metrics import psnr_db
 from semcomp.jpeg.reader import read_jpeg
 from semcomp.restoration.restorer_file import TrainedRestorer, save_restorer
+from tests.benchmarks.shown import shown
 from tests.jpeg.files import photo
 from tests.restoration.conftest import restorer as restorer
 from tests.restoration.conftest import restorer_2000 as restorer_2000
@@ -25,6 +27,7 @@ def test_a_run_on_one_photo(weights: Path, tmp_path: Path, capsys: pytest.Captur
     assert main([*arguments, "--quiet", "--threads", "1"]) == 1, "weights that learned nothing reach no goal"
     result = json.loads((tmp_path / "r.json").read_text())
     assert set(result["decoded"]) == {"colour 10", "grey 10", "twice 75, 30"} and not result["passed"]
+    assert "(not released)" in about(taken("restore", result)) and "+" in shown(result)["restore.table"]
     original, data = np.asarray(photo(64, 80)), jpeg(np.asarray(photo(64, 80)), 10)
     assert result["decoded"]["colour 10"]["jpeg_psnr"] == pytest.approx(psnr_db(original, plain(data)), abs=1e-3)
     assert "FAIL  gain in colour at quality 10" in capsys.readouterr().out

@@ -13,6 +13,7 @@ from PIL import Image
 
 from benchmarks import scale
 from semcomp.cli.main import main
+from tests.benchmarks.shown import shown
 
 pytest.importorskip("psutil")
 pytest.importorskip("pyarrow.parquet", exc_type=ImportError)
@@ -26,6 +27,7 @@ def test_kills_are_survived(photo: NDArray[np.uint8], tmp_path: Path, capsys: py
     result: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert result["killed"]["processes"]["lost"] == result["killed"]["processes"]["doubled"] == 0
     assert result["engines"]["processes"]["cpu_seconds"] > 0
+    assert set(shown(result)) == {"scale_killed.table", "scale_killed.engines", "scale_engines.engines"}
 
 
 def test_lost_and_doubled_rows_are_counted(tmp_path: Path) -> None:

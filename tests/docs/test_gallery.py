@@ -63,4 +63,4 @@ def test_columns_come_with_their_weights() -> None:
     row |= {"exact_bytes": 2500, "restored": {"bytes": 900, "jpeg_db": 27.0, "psnr_db": 28.5}}
     page = BLOCKS["gallery.photos"]({"pictures": [row]})
     assert "2,500 bytes, 50 % of the PNG file" in page and "shows 27.0 dB, the restorer 28.5 dB" in page
-    assert "| exactly |" in BLOCKS["gallery.figures"]({"pictures": [row]})
+    assert "| exactly |" in BLOCKS["gallery.figures"]({"pictures": [row], "rates": [0.1]})

@@ -1,0 +1,31 @@
+"""Writes the blocks of pages from a result, so that every benchmark's next run fills its page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.records import BLOCKS, SOURCES, about, read_record, taken
+
+
+def shown(result: dict[str, Any]) -> dict[str, str]:
+    """The blocks that pages would show of a result, by name. Parts that the run left out are left out."""
+    blocks: dict[str, str] = {}
+    for name, source in SOURCES.items():
+        benchmark = (read_record(name) or {"benchmark": name})["benchmark"]
+        if benchmark != result["benchmark"] or not all(result.get(key) for key in source.only):
+            continue
+        record = taken(name, result)
+        assert about(record).startswith("*`python -m benchmarks.")
+        for block in BLOCKS:
+            if block.startswith(f"{name}.") and needed(block, record):
+                blocks[block] = BLOCKS[block](record)
+    return blocks
+
+
+def needed(block: str, record: dict[str, Any]) -> bool:
+    """Whether a run of one part of a benchmark holds what a block shows."""
+    part = {"scale_verbs": "verbs", "scale_workers": "workers"}.get(block.partition(".")[0])
+    part = {"scale_killed.table": "killed", "scale_killed.engines": "engines", "scale_engines.engines": "engines"}.get(
+        block, part
+    )
+    return part is None or bool(record.get(part))
