@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from heads.classifier import ClassifierConfig, ClassifierNetwork
+from heads.exported_network import for_export
 from heads.inference import for_inference
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from semcomp.config import build
@@ -68,7 +69,7 @@ class NetworkHead(Head):
         self._running: dict[torch.device, Network] = {}
 
     def exported(self) -> nn.Module:
-        return self.network
+        return for_export(self.network)
 
     @torch.inference_mode()
     def logits(self, value: Tensor, quality: int) -> Tensor:

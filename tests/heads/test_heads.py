@@ -19,6 +19,7 @@ from heads.class_balance import epoch, pixels_of, repeats, seen_more
 from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.datasets import DataConfig, DataError
 from heads.depthwise import quick_depthwise
+from heads.exported_network import for_export
 from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
 from heads.head_file import FORMAT, HeadInfo, build_network, embedded, read_head, save_head
@@ -164,6 +165,25 @@ def test_a_network_as_it_runs_answers_as_it_was_trained(task: str) -> None:
         with torch.no_grad(), fast_pixels(y_hat.device):
             expected, answer = network(y_hat, quality).float(), running(y_hat, quality).float()
         assert (answer - expected).abs().max() < 0.04 * expected.abs().max()
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("task", ["classify", "segment"])
+def test_a_network_as_it_is_exported_answers_the_same(task: str) -> None:
+    config: Any = ClassifierConfig(classes=5, rank=48) if task == "classify" else SegmenterConfig(classes=5)
+    network: Any = build_network(config).eval()
+    torch.nn.init.uniform_(network.stem.rate.weight, -0.5, 0.5)
+    torch.nn.init.uniform_(network.stem.unfold.conv.bias, -0.5, 0.5)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    exported: Any = for_export(network)
+    y_hat = 3 * torch.randn(1, 320, 9, 7, generator=torch.Generator().manual_seed(0))
+    for number in (1, 40, 100):
+        quality = torch.tensor([number])
+        with torch.no_grad():
+            for ours, expected in zip(
+                exported.with_features(y_hat, quality), network.with_features(y_hat, quality), strict=True
+            ):
+                assert (ours - expected).abs().max() < 1e-4 * expected.abs().max()
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
