@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,8 @@ WITH = {
     "guides/search.md": "indexed",
 }
 """What a page needs besides photo.png, photo.semc and photo.jpg: a fixture below."""
+ALONE = ("guides/export-onnx-edge.md",)
+"""Pages that run in a process of their own: one_pool=True holds for every client of a process."""
 
 
 def with_examples() -> list[str]:
@@ -79,7 +84,10 @@ def run(page: str) -> None:
     """Runs every block of a page by itself."""
     path = ROOT / page if page == "README.md" else ROOT / "docs" / page
     for block in BLOCK.findall(path.read_text(encoding="utf-8")):
-        exec(compile(block, page, "exec"), {"__name__": "example"})
+        if page in ALONE:
+            subprocess.run([sys.executable, "-c", block], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        else:
+            exec(compile(block, page, "exec"), {"__name__": "example"})
 
 
 @pytest.mark.usefixtures("place")
