@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 from benchmarks import records
 from benchmarks.figure_records import pages
 from benchmarks.records import BLOCKS, RECORDS_DIR, SOURCES, about, read_record, stale_weights, take
-from benchmarks.weights_ids import weights_id
+from benchmarks.weights_ids import is_released, weights_id
 from semcomp.errors import SemcompError
 from tools import results
 
@@ -112,3 +112,30 @@ def test_a_new_result_is_taken_without_rows_and_paths(tmp_path: Path, monkeypatc
     assert record["machine"] == {"cpu": "a CPU", "cores": 2}
     (tmp_path / "out" / "rate.json").write_text(json.dumps({**result, "weights": {"base": "0" * 16}, "photos": 3}))
     assert not take("rate", tmp_path / "out"), "figures of weights that were replaced"
+
+
+WITHOUT = {
+    "lossless": {
+        "README.md": "their weights are still learning",
+        "docs/guides/lossless.md": "The weights for this are not released yet",
+        "docs/project/limitations.md": "No weights for lossless coding come with this version",
+    },
+    "restorer": {
+        "README.md": "their weights are still learning",
+        "docs/guides/restore.md": "This version comes without weights",
+        "docs/project/limitations.md": "No weights for the restorers come with this version",
+    },
+    "embed": {
+        "docs/guides/search.md": "this version comes without its weights",
+        "docs/project/limitations.md": "Until the head `embed` is trained",
+    },
+    "things": {"docs/guides/train-a-head.md": "`things`, or `objects`\nuntil that is released"},
+}
+"""Sentences that say of weights that they are missing, by page."""
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_pages_say_of_weights_that_they_are_missing_while_they_are(name: str) -> None:
+    for page, sentence in WITHOUT[name].items():
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert (sentence in text) == (not is_released(name)), f"{page}: {sentence}"
