@@ -28,7 +28,7 @@ from semcomp.imaging.picture import from_array
 from semcomp.search.photo_index import PhotoIndex
 from semcomp.search.store import Photo, Store
 from semcomp.semantics.head import Embedder, load_embedder
-from semcomp.semantics.signature import RELEASED, Signature, load_signature
+from semcomp.semantics.signature import RELEASED, Signature, best_cosines, load_signature, unit_rows
 
 QUALITIES = (25, 50, 75)
 NEAREST = 10
@@ -72,7 +72,7 @@ class Vectors:
         latents = self.codec.with_ids(y_hat, height=height, width=width, quality=quality)
         found = {embedder.name: unit(embedder(latents).vector) for embedder in self.embedders}
         if self.signature is not None:
-            found["signature"] = unit(self.signature.of(symbols.z, width=width, height=height))
+            found["signature"] = unit_rows(self.signature.of(symbols.z, width=width, height=height))
         return found
 
 
@@ -115,13 +115,14 @@ def of_copies(describe: Vectors, options: Any) -> dict[str, Any]:
     result: dict[str, Any] = {"photos": len(photos)}
     for kind in originals[0]:
         own = np.stack([row[kind] for row in originals])
-        cosines = {name: np.stack([row[kind] for row in rows]) @ own.T for name, rows in copies.items()}
+        compare = best_cosines if kind == "signature" else np.inner
+        cosines = {name: compare(np.stack([row[kind] for row in rows]), own) for name, rows in copies.items()}
         right = np.arange(len(photos))
         if kind != "signature":
             result[kind] = {n: round(100 * float((c.argmax(1) == right).mean()), 1) for n, c in cosines.items()}
             continue
         assert describe.signature is not None
-        least, among = describe.signature.threshold, own @ own.T
+        least, among = describe.signature.threshold, compare(own, own)
         wrong = int((among[np.triu_indices(len(own), 1)] >= least).sum())
         wrong += sum(int((c >= least).sum() - (np.diag(c) >= least).sum()) for c in cosines.values())
         result["duplicates"] = {n: round(100 * float((np.diag(c) >= least).mean()), 1) for n, c in cosines.items()}

@@ -17,6 +17,7 @@ from semcomp.errors import FormatError, ModelError, SemcompError, TargetError
 from semcomp.search.describe import Describer, IndexTask
 from semcomp.search.store import Store
 from semcomp.search.update import Progress, Summary, found_in, update
+from semcomp.semantics.signature import WINDOWS, best_cosines, unit_rows
 from semcomp.semantics.stored import read_embedding
 from semcomp.storage.files import read_bytes
 
@@ -158,11 +159,14 @@ class PhotoIndex:
         if "threshold" not in about:
             raise ModelError("this index has no signatures: there were none for its codec (python -m heads.signature)")
         least = float(about["threshold"]) if threshold is None else threshold
-        rows = values.astype(np.float32)
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-9)
+        if not len(values):
+            return []
+        if values.shape[1] % len(WINDOWS):
+            raise FormatError(f"{self.file} holds signatures of an earlier version: make it again")
+        rows = unit_rows(values.reshape(len(values), len(WINDOWS), -1))
         group = np.arange(len(rows))
         for start in range(0, len(rows), 1024):
-            found, others = np.nonzero(rows[start : start + 1024] @ rows[start:].T >= least)
+            found, others = np.nonzero(best_cosines(rows[start : start + 1024], rows[start:]) >= least)
             for one, other in zip((found + start).tolist(), (others + start).tolist(), strict=True):
                 if one < other:
                     _join(group, one, other)

@@ -13,6 +13,7 @@ from pathlib import Path
 from semcomp.errors import SemcompError, TargetError
 from semcomp.search.describe import Describer, IndexTask
 from semcomp.search.store import Photo, Store
+from semcomp.semantics.signature import WINDOWS
 from semcomp.storage.listing import IMAGE_SUFFIXES
 from semcomp.workers import over_pool, worker_pool
 
@@ -139,7 +140,7 @@ def _agreed(store: Store, folder: Path, task: IndexTask | None, *, force: bool) 
         "embedding": describer.embedder.name,
         "classify": task.classify or "",
         "entropy_id": describer.codec.entropy_id.hex(),
-        "signature": "" if signature is None else f"{signature.projection.sum():.4f}",
+        "signature": "" if signature is None else f"{signature.projection.sum():.4f} of {len(WINDOWS)} windows",
     } | ({} if signature is None else {"threshold": str(signature.threshold)})
     different = [key for key in about if before and before.get(key) != about[key]]
     if different and not force:

@@ -23,6 +23,7 @@ from semcomp.search.store import Photo, Store
 from semcomp.search.update import found_in
 from semcomp.semantics.head import Embedder
 from semcomp.semantics.results import Labels
+from semcomp.semantics.signature import WINDOWS
 from semcomp.semantics.stored import Semantics, from_heads, read_embedding
 from tests.conftest import texture
 
@@ -175,14 +176,27 @@ def test_encode_stores_an_embedding(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_copies_are_grouped_and_others_are_not(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     store = Store(tmp_path / "a.index", create=True)
-    vectors = rng.integers(-127, 128, (40, 144)).astype(np.int8)
+    vectors = rng.integers(-127, 128, (40, len(WINDOWS), 144)).astype(np.int8)
     vectors[7] = vectors[3] // 2
-    vectors[21] = (vectors[3].astype(int) + rng.integers(-20, 21, 144)).clip(-127, 127)
+    vectors[21] = (vectors[3].astype(int) + rng.integers(-20, 21, (len(WINDOWS), 144))).clip(-127, 127)
+    vectors[30, 0] = vectors[12, 5]  # the whole of one is a crop of the other
+    vectors[31, 1] = vectors[12, 6]  # two crops that are alike say nothing
     store.put(Photo(f"{k}.semc", 1, 1, signature=vectors[k].tobytes()) for k in range(40))
     store.set_about({"root": "photos", "threshold": "0.9"})
     groups = PhotoIndex(tmp_path / "a.index").duplicates()
-    assert [[Path(path).name for path in group] for group in groups] == [["3.semc", "7.semc", "21.semc"]]
+    assert [[Path(path).name for path in group] for group in groups] == [
+        ["3.semc", "7.semc", "21.semc"],
+        ["12.semc", "30.semc"],
+    ]
     assert PhotoIndex(tmp_path / "a.index").duplicates(threshold=1.0) == []
+
+
+def test_signatures_of_an_earlier_version_are_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a.index", create=True)
+    store.put([Photo("a.semc", 1, 1, signature=bytes(72))])
+    store.set_about({"root": "photos", "threshold": "0.9"})
+    with pytest.raises(FormatError, match="signatures of an earlier version: make it again"):
+        PhotoIndex(tmp_path / "a.index").duplicates()
 
 
 def test_an_index_without_signatures_says_so(tmp_path: Path) -> None:

@@ -11,7 +11,16 @@ from PIL import Image
 from heads.signature import Views, fit, projection_of, save, similarities
 from semcomp.codec.codec import Codec
 from semcomp.errors import ModelError
-from semcomp.semantics.signature import Signature, fields_of, load_signature, quantized
+from semcomp.semantics.signature import (
+    CROP_MARGIN,
+    WINDOWS,
+    Signature,
+    best_cosines,
+    fields_of,
+    load_signature,
+    quantized,
+    unit_rows,
+)
 from semcomp.weights.files import WEIGHTS
 
 
@@ -67,7 +76,25 @@ def test_a_signature_of_a_codec_comes_back_from_its_file(codec: Codec, tmp_path:
     z = codec.read_z(data)
     assert np.array_equal(z, codec.read_symbols(data).z)
     vector = again.of(z, width=200, height=160)
-    assert vector.dtype == np.int8 and np.abs(vector).max() == 127
+    assert vector.dtype == np.int8 and (np.abs(vector).max(1) == 127).all() and len(vector) == len(WINDOWS)
+
+
+def test_a_crop_is_nearest_to_its_own_place() -> None:
+    rng = np.random.default_rng(0)
+    z = rng.integers(-9, 10, (6, 10, 10)).astype(np.int16)
+    signature = Signature(projection=np.eye(6, dtype=np.float32), threshold=0.9, entropy_id=b"12345678")
+    whole, crop, other = (
+        unit_rows(signature.of(each, width=64 * each.shape[2], height=64 * each.shape[1]))[None]
+        for each in (z, z[:, 2:, 1:9], rng.integers(-9, 10, (6, 10, 10)).astype(np.int16))
+    )
+    cosines = whole[0] @ crop[0, 0]
+    assert (
+        WINDOWS[int(cosines.argmax())][:2] == pytest.approx((0.1, 0.2))
+        and cosines.max() > 0.99 > cosines[0] + CROP_MARGIN
+    )
+    for one, two in ((whole, crop), (crop, whole)):
+        assert best_cosines(one, two)[0, 0] == pytest.approx(cosines.max() - CROP_MARGIN, abs=1e-3)
+        assert best_cosines(one, one)[0, 0] == pytest.approx(1) and best_cosines(one, other)[0, 0] < 0.7
 
 
 def test_a_file_without_a_signature_is_one_sentence(tmp_path: Path) -> None:
