@@ -1,7 +1,7 @@
 """Distortion and rate figures, as the field defines them."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +107,16 @@ def _similarity(x: "Tensor", y: "Tensor") -> "tuple[Tensor, Tensor]":
     return (luminance * contrast).mean((1, 2, 3)), contrast.mean((1, 2, 3))
 
 
+def monotone_interpolator() -> Callable[[Any, Any], Any]:
+    """scipy's piecewise cubic interpolation that keeps curves monotone. MissingExtraError if scipy is not installed."""
+    try:
+        from scipy.interpolate import PchipInterpolator
+    except ImportError as error:
+        raise MissingExtraError("BD-rate", "eval") from error
+    interpolator: Callable[[Any, Any], Any] = PchipInterpolator
+    return interpolator
+
+
 def bd_rate(
     anchor_bpp: Sequence[float],
     anchor_db: Sequence[float],
@@ -133,14 +143,11 @@ def bd_rate(
         ValueError: The curves do not overlap in the range.
         MissingExtraError: scipy is not installed.
     """
-    try:
-        from scipy.interpolate import PchipInterpolator
-    except ImportError as error:
-        raise MissingExtraError("BD-rate", "eval") from error
+    interpolator = monotone_interpolator()
 
-    def curve(rate: Sequence[float], quality: Sequence[float]) -> PchipInterpolator:
+    def curve(rate: Sequence[float], quality: Sequence[float]) -> Any:
         order = np.argsort(quality)
-        return PchipInterpolator(np.asarray(quality, float)[order], np.log(np.asarray(rate, float)[order]))
+        return interpolator(np.asarray(quality, float)[order], np.log(np.asarray(rate, float)[order]))
 
     low = max(min(anchor_db), min(db), low_db)
     high = min(max(anchor_db), max(db), high_db)

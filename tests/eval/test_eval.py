@@ -204,6 +204,14 @@ class TestCommand:
         said = capsys.readouterr().err
         assert "pip install" in said if find_spec("lpips") is None else "AlexNet's own weights" in said
 
+    def test_a_missing_package_is_named_before_anything_is_measured(
+        self, photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "scipy.interpolate", None)
+        monkeypatch.setattr("semcomp.eval.run.run", lambda *_, **__: pytest.fail("it was measured"))
+        assert main(["eval", "photos", "--codecs", "jpeg,webp"]) == 1
+        assert "semcomp[eval]" in capsys.readouterr().err
+
     def test_ssimulacra2(self, photo: NDArray[np.uint8]) -> None:
         pytest.importorskip("ssimulacra2")
         decoded = [JPEG.decode(JPEG.encode(photo, quality)) for quality in (5, 30, 92)]
