@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from semcomp.eval.codecs import Coder
 from semcomp.eval.curves import Point
-from semcomp.imaging.metrics import ms_ssim, psnr_db, ssim
+from semcomp.imaging.metrics import monotone_interpolator, ms_ssim, psnr_db, ssim
 
 METRICS: dict[str, str] = {
     "psnr": "psnr_db",
@@ -77,6 +77,24 @@ def metric_value(metric: str, original: NDArray[Any], decoded: NDArray[Any]) -> 
     except ValueError:
         return None
     return round(value, 6) if np.isfinite(value) else None
+
+
+def prepare(metrics: Sequence[str], *, compared: bool) -> None:
+    """Load what the metrics need, so that what is missing is named before anything is measured.
+
+    Args:
+        metrics: Names of METRICS.
+        compared: Whether BD-rates follow.
+
+    Raises:
+        MissingExtraError: A package is not installed.
+        SemcompError: Weights are not on this machine.
+    """
+    loaders = {"lpips": lpips_network, "ssimulacra2": ssimulacra2_score}
+    for metric in loaders.keys() & set(metrics):
+        loaders[metric]()
+    if compared:
+        monotone_interpolator()
 
 
 @lru_cache(maxsize=1)

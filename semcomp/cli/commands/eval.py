@@ -180,8 +180,7 @@ def _compare(options: Namespace) -> int:
 def _check_options(options: Namespace, names: tuple[str, ...], subject: str) -> None:
     """UsageError for what makes no sense, before anything is measured; MissingExtraError and the like, too."""
     from semcomp.eval.codecs import find
-    from semcomp.eval.measure import METRICS, lpips_network, ssimulacra2_score
-    from semcomp.imaging.metrics import monotone_interpolator
+    from semcomp.eval.measure import METRICS, prepare
 
     if unknown := [metric for metric in options.metrics if metric not in METRICS]:
         raise UsageError(f"no metric called {unknown[0]}; known: {', '.join(METRICS)}")
@@ -192,12 +191,7 @@ def _check_options(options: Namespace, names: tuple[str, ...], subject: str) -> 
         raise UsageError(f"--max-bd-rate compares {subject} with {options.anchor}: both must be among the --codecs")
     for name in names:
         find(name, model=options.model)
-    if options.anchor in names and len(names) > 1:
-        monotone_interpolator()
-    if "lpips" in options.metrics:
-        lpips_network()
-    if "ssimulacra2" in options.metrics:
-        ssimulacra2_score()
+    prepare(options.metrics, compared=options.anchor in names and len(names) > 1)
 
 
 def _plan(options: Namespace, names: tuple[str, ...]) -> Any:
