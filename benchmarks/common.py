@@ -102,7 +102,7 @@ def progress(items: Iterable[T], *, total: int, label: str, options: argparse.Na
     return tqdm(items, total=total, desc=label, disable=options.quiet or not sys.stderr.isatty(), leave=False)
 
 
-def load_codec(options: argparse.Namespace, *, threads: int | None = None) -> Any:
+def load_codec(options: argparse.Namespace, *, threads: int | None = None, lossless_weights: Path | None = None) -> Any:
     """The codec of --model. torch runs on `threads` threads where a number is given."""
     import torch
 
@@ -110,7 +110,7 @@ def load_codec(options: argparse.Namespace, *, threads: int | None = None) -> An
 
     if threads is not None:
         torch.set_num_threads(threads)
-    return load(options.model)
+    return load(options.model, lossless_weights=lossless_weights)
 
 
 def picture_of_size(photo: Path, width: int, height: int) -> Any:

@@ -39,10 +39,7 @@ def work(job: str, source: str, target: str, options: argparse.Namespace) -> dic
     """One job inside its own process."""
     import torch
 
-    from semcomp.codec.codec import load
-
-    torch.set_num_threads(options.threads)
-    codec = load(options.model, lossless_weights=options.lossless)
+    codec = common.load_codec(options, threads=options.threads, lossless_weights=options.lossless)
     before, start = peak_bytes(), time.perf_counter()
     if job == "encode":
         how: dict[str, Any] = {"lossless": True} if options.lossless else {"quality": options.quality}

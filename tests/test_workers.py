@@ -17,6 +17,7 @@ import pytest
 from semcomp.cli.batch import run_batch
 from semcomp.cli.paths import Job, JobPlan
 from semcomp.workers import share_of_threads, wait_passively, worker_pool
+from tests.cli.test_processes import wait_until
 
 FORKS = """
 import multiprocessing, sys
@@ -46,10 +47,8 @@ def test_an_exception_ends_the_workers() -> None:
         pool.submit(time.sleep, 600)
         started = multiprocessing.active_children()
         raise KeyboardInterrupt
-    end = time.monotonic() + 10
-    while any(child.is_alive() for child in started):  # the pool's thread waits for them too, and may hear of it first
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    # The pool's thread waits for them too, and may hear of it first.
+    wait_until(lambda: not any(child.is_alive() for child in started), seconds=10)
     assert len(started) == 2
 
 

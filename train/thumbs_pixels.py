@@ -48,8 +48,6 @@ class PixelsConfig:
     """Weight of the squared error (pixels in 0 to 1) beside 1 - SSIM."""
     bits: float = 0.72
     """Weight of the bits' logarithm beside the error's: how the error falls with the length of a code."""
-    contexts: bool = False
-    """Whether the imitated bits of a coefficient depend on its neighbours, as in the code itself."""
     reflect: bool = False
     """Whether SSIM sees a reflected edge, so that all pixels count alike; otherwise its windows lie inside."""
     save_every: int = 100
@@ -98,7 +96,7 @@ class Around(nn.Module):
         super().__init__()
         self.shaping = Blocks(config.width, config.depth, LEVELS)
         self.repair = Blocks(config.width, config.depth, LEVELS)
-        self.code = SoftCode(read_code(Path(config.code))[0], contexts=config.contexts)
+        self.code = SoftCode(read_code(Path(config.code))[0])
 
     def forward(self, pixels: Tensor, level: int) -> tuple[Tensor, Tensor]:
         """What is shown of pixels (B, 3, 32, 32) around 0, and the bits of each code."""

@@ -1,11 +1,9 @@
 """A differentiable imitation of thumbnail codes: pixels in, what a decoder shows and a measure of the bits out."""
 
-import math
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -24,42 +22,11 @@ def width_at(level: int) -> float:
     return float(2.0 ** ((25 - level) / 2))
 
 
-class Contexts(nn.Module):
-    """Scales of coefficients from what a decoder knows of their neighbours, learned with the networks.
-
-    It sees the magnitudes around a coefficient in doubled widths, as they are known from the pass before, and those
-    that come first in widths.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.before = nn.Conv2d(3, 24, 5, padding=2)
-        self.same = nn.Conv2d(3, 24, 5, padding=2, bias=False)
-        self.out = nn.Conv2d(24, 3, 1)
-        self.places = nn.Parameter(torch.zeros(3, 32, 32))
-        self.levels = nn.Parameter(torch.zeros(len(LEVELS)))
-        first = torch.ones(5, 5).flatten()
-        first[12] = 0
-        self.register_buffer("around", first.view(5, 5).clone(), persistent=False)
-        first[12:] = 0
-        self.register_buffer("earlier", first.view(5, 5).clone(), persistent=False)
-        self.around: Tensor
-        self.earlier: Tensor
-
-    def forward(self, size: Tensor, level: int) -> Tensor:
-        """Scales in widths (B, 3, 32, 32) of magnitudes in widths."""
-        seen = F.conv2d(torch.log2(1 + size / 2), self.before.weight * self.around, self.before.bias, padding=2)
-        seen = seen + F.conv2d(torch.log2(1 + size), self.same.weight * self.earlier, padding=2)
-        logarithm: Tensor = self.out(seen.relu()) + self.places + self.levels[level - LEVELS[0]]
-        return torch.exp(logarithm.clamp(-3, 4))
-
-
 class SoftCode(nn.Module):
     """Codes that end at one level. Shapes: pixels around 0 (B, 3, 32, 32), bits (B,)."""
 
-    def __init__(self, weights: NDArray[Any], *, contexts: bool = False):
+    def __init__(self, weights: NDArray[Any]):
         super().__init__()
-        self.contexts = Contexts() if contexts else None
         for name, values in (("colour", COLOUR), ("dct", DCT), ("weights", weights[:3])):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
         self.colour: Tensor
@@ -80,19 +47,8 @@ class SoftCode(nn.Module):
         smooth = values * torch.sigmoid(STEEPNESS * (size - 1))
         told = smooth + (shown - smooth).detach()
         decoded = torch.einsum("ck,bchw->bkhw", self.colour, self.dct.T @ (told / self.weights) @ self.dct)
-        if self.contexts is None:
-            bits = 1.3 * torch.log2(1 + size * size).sum((1, 2, 3)) + SIDE_BITS
-        else:
-            bits = laplace_bits(size, self.contexts(size, level)).sum((1, 2, 3)) + SIDE_BITS
+        bits = 1.3 * torch.log2(1 + size * size).sum((1, 2, 3)) + SIDE_BITS
         return decoded, bits
-
-
-def laplace_bits(size: Tensor, scale: Tensor) -> Tensor:
-    """Bits of magnitudes in widths, each with its sign, under Laplace distributions; below 1 they are coded as 0."""
-    zero = -torch.log2(-torch.expm1(-1 / scale))
-    told = size / scale / math.log(2) - torch.log2(-torch.expm1(-1 / scale)) + 1
-    share = torch.sigmoid(STEEPNESS * (size - 1))
-    return zero + share * (told - zero)
 
 
 def draw_level(step: int) -> int:
