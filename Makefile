@@ -234,11 +234,12 @@ bench-thumbs: $(VENV)/.eval
 	test -f out/thumbs/held.npy || $(BIN)/python -m train.thumbs_data -o out/thumbs
 	$(BENCH).thumbs out/thumbs/held.npy -o out/thumbs.json --sheet out/thumbs.webp $(BENCH_ARGS)
 
-# The restorer of JPEG files beside a classical deblocker, and files that were made for it.
-RESTORER ?= $(firstword $(wildcard semcomp/weights/restorer.safetensors runs/restore/restorer.safetensors))
+# The restorers beside a classical deblocker, and files that were made for the one of JPEG. BSDS names the folder of BSDS500's test pictures.
+BSDS ?= data/bsds500_test
 
 bench-restore: $(VENV)/.eval
-	$(BENCH).restore data/val/clic --compact 4 $(if $(RESTORER),--weights $(RESTORER)) -o out/restore.json $(BENCH_ARGS)
+	$(BENCH).restore data/val/clic --jpeg2000 --compact 4 -o out/restore.json $(BENCH_ARGS)
+	$(if $(wildcard $(BSDS)),$(BENCH).restore $(BSDS) -o out/restore_bsds.json $(BENCH_ARGS))
 
 # The wheel of the client in an environment of its own: sizes, times, and symbols beside the library.
 bench-wheels: $(VENV)/.eval
@@ -339,12 +340,20 @@ $(VENV)/.export: $(VENV)/.core
 	$(PIP) --editable '.[export]'
 	touch $@
 
+# Adds the graph of the restorer to a folder of graphs.
+define export-restorer
+	rm -f $(1)/restorer.onnx
+	$(BIN)/semcomp export onnx -o $(1) --restorer restorer
+endef
+
 out/edge/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
 	$(BIN)/semcomp export onnx -o out/edge --generators all --force
+	$(call export-restorer,out/edge)
 
 # What the npm package and the documentation carry: smaller graphs, and the heads in NPM_HEADS.
 out/webgraphs/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
 	$(BIN)/semcomp export onnx -o out/webgraphs --compact --heads "$(NPM_HEADS)" --force
+	$(call export-restorer,out/webgraphs)
 
 # Photos that set the scales of the int8 graphs; none of those that figures come from.
 CALIBRATION ?= data/photos
@@ -354,13 +363,10 @@ out/edge8/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensor
 
 # What a release puts into semcomp/graphs. Analysis, heads and their latents compute in integers there, and python -m benchmarks.edge_int8 finds no
 # loss. Without the photos of CALIBRATION the sample photo sets their scales, which is good enough for a trial alone.
-RELEASED_RESTORER := $(wildcard semcomp/weights/restorer.safetensors)
-
 out/graphs/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
 	$(BIN)/semcomp export onnx -o out/graphs --force --int8 --int8-parts analysis,mean,heads \
 	  $(if $(wildcard $(CALIBRATION)),--calibration $(CALIBRATION))
-	rm -f out/graphs/restorer.onnx
-	$(if $(RELEASED_RESTORER),$(BIN)/semcomp export onnx -o out/graphs --restorer $(RELEASED_RESTORER))
+	$(call export-restorer,out/graphs)
 
 $(EDGE_VENV)/.client: constraints.txt
 	test -x $(EDGE_VENV)/bin/python || $(PYTHON) -m venv $(EDGE_VENV)

@@ -79,6 +79,7 @@ SOURCES = {
     "thumbs": Source(file="thumbs", target="bench-thumbs", needs="thumbs"),
     "lossless": Source(file="lossless", target="bench-lossless", needs="lossless"),
     "restore": Source(file="restore", target="bench-restore", needs="restorer"),
+    "restore_bsds": Source(file="restore_bsds", target="bench-restore", needs="restorer"),
 }
 """Every record that pages may show."""
 

@@ -1,7 +1,7 @@
 """The restorer beside a plain decoder and a classical deblocker, JPEG files that were made for it, and JPEG 2000.
 
 Photos are compressed by Pillow at several qualities, in colour (4:2:0) and in grey, once and twice on shifted grids.
-With --weights-jpeg2000, files of JPEG 2000 at several rates are restored too.
+With --jpeg2000, files of JPEG 2000 at several rates are restored too.
 Gains are means over the photos of PSNR and SSIM against the original. With --compact, photos are also encoded by
 `encode_compact`, and compared with optimised files by Pillow, mozjpeg and jpegli, as a plain viewer shows them and
 restored.
@@ -24,7 +24,7 @@ from PIL import Image
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
 from benchmarks.deblocking import deblocked
-from benchmarks.weights_ids import weights_id
+from benchmarks.weights_ids import weights_ids
 from semcomp.eval.classical import JPEG, JPEG2000
 from semcomp.eval.jpeg_encoders import Jpegli, MozJpeg
 from semcomp.eval.perceptual import load_lpips
@@ -198,11 +198,12 @@ def read_photos(options: argparse.Namespace) -> tuple[list[str], list[Pixels]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; the exit status."""
-    example = "python -m benchmarks.restore data/val/clic --weights runs/restore/restorer.safetensors"
+    example = "python -m benchmarks.restore data/val/clic --jpeg2000"
     parser = common.make_parser("restore", __doc__ or "", example)
     parser.add_argument("photos", nargs="+", type=Path, help="photos, or folders of them")
     parser.add_argument("--weights", metavar="FILE", help="weights of the restorer (what comes with this version)")
-    parser.add_argument("--weights-jpeg2000", metavar="FILE", help="weights for JPEG 2000, which is left out otherwise")
+    parser.add_argument("--jpeg2000", action="store_true", help="files of JPEG 2000 too")
+    parser.add_argument("--weights-jpeg2000", metavar="FILE", help="weights for them (what comes with this version)")
     parser.add_argument("--qualities", default="10,20,30,40,90,95", metavar="A,B", help="qualities of Pillow's files")
     parser.add_argument("--limit", type=int, metavar="N", help="measure at most N photos, evenly spaced")
     parser.add_argument("--compact", type=int, default=0, metavar="N", help="encode N photos for the restorer too (0)")
@@ -213,7 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     torch.set_num_threads(options.threads)
     restorer = load_restorer(options.weights)
-    restorer_2000 = load_restorer(options.weights_jpeg2000, codec="jpeg2000") if options.weights_jpeg2000 else None
+    restorer_2000 = load_restorer(options.weights_jpeg2000, codec="jpeg2000") if options.jpeg2000 else None
     lpips = load_lpips() if options.lpips else None
     names, photos = read_photos(options)
     qualities = [int(text) for text in options.qualities.split(",")]
@@ -232,9 +233,8 @@ def main(arguments: list[str] | None = None) -> int:
             made.setdefault(f"{row['bpp']:g}", []).append(row)
     results = {name: means(of_case) for name, of_case in rows.items()}
     compact = {name: means(of_rate) for name, of_rate in made.items()}
-    ids = {"restorer": weights_id(options.weights or "restorer")}
-    if options.weights_jpeg2000:
-        ids["restorer_jpeg2000"] = weights_id(options.weights_jpeg2000)
+    used = [options.weights or "restorer"]
+    used += [options.weights_jpeg2000 or "restorer_jpeg2000"] if options.jpeg2000 else []
     return common.finish(
         "restore",
         options,
@@ -247,7 +247,7 @@ def main(arguments: list[str] | None = None) -> int:
         },
         checks=checks_of(results, compact),
         table=table_of(results, compact, len(photos)),
-        weights=ids,
+        weights=weights_ids(used),
         unseen={"names": names, "rows": rows},
     )
 

@@ -122,5 +122,6 @@ BLOCKS: dict[str, Block] = {
     "thumbs.cut": cut,
     "lossless.table": lossless,
     "restore.table": restored,
+    "restore_bsds.table": restored,
     "restore.compact": compact,
 }

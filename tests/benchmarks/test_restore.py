@@ -39,7 +39,7 @@ def test_jpeg_2000_is_measured_where_its_weights_are_given(
     photo(64, 80).save(tmp_path / "p.png")
     save_restorer(restorer_2000, tmp_path / "w.safetensors")
     arguments = [str(tmp_path), "--weights", str(weights), "--weights-jpeg2000", str(tmp_path / "w.safetensors")]
-    main([*arguments, "--qualities", "10", "-o", str(tmp_path / "r.json"), "--quiet", "--threads", "1"])
+    main([*arguments, "--jpeg2000", "--qualities", "10", "-o", str(tmp_path / "r.json"), "--quiet", "--threads", "1"])
     decoded = json.loads((tmp_path / "r.json").read_text())["decoded"]
     plain_figures = [decoded[f"JPEG 2000, {bpp:g} bpp"]["jpeg_psnr"] for bpp in JPEG2000_BPP]
     assert plain_figures == sorted(plain_figures) and "deblocked_psnr" not in decoded["JPEG 2000, 0.4 bpp"]

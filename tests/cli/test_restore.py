@@ -55,11 +55,13 @@ def test_in_processes(folder: Path, weights: Path) -> None:
     assert (folder / "out" / "a.png").exists() and (folder / "out" / "deep" / "b.png").exists()
 
 
-def test_without_weights_it_says_what_to_do(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    if (Path(semcomp.__file__).parent / "weights" / "restorer.safetensors").exists():
-        pytest.skip("this version comes with weights")
-    assert main(["restore", str(folder / "in" / "a.jpg")]) == 4
-    assert "--weights" in capsys.readouterr().err
+def test_without_weights_the_released_ones_restore(folder: Path) -> None:
+    source = folder / "in" / "a.jpg"
+    assert main(["restore", str(source)]) == 0
+    assert np.array_equal(pixels_of(source.with_suffix(".png")), np.asarray(semcomp.restore(source)))
+
+
+def test_unknown_weights_are_a_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["restore", str(folder / "in" / "a.jpg"), "--weights", "nowhere"]) == 4
     assert "no restorer called nowhere" in capsys.readouterr().err
 

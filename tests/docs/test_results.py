@@ -116,14 +116,9 @@ def test_a_new_result_is_taken_without_rows_and_paths(tmp_path: Path, monkeypatc
 
 WITHOUT = {
     "lossless": {
-        "README.md": "their weights are still learning",
+        "README.md": "its weights are still learning",
         "docs/guides/lossless.md": "The weights for this are not released yet",
         "docs/project/limitations.md": "No weights for lossless coding come with this version",
-    },
-    "restorer": {
-        "README.md": "their weights are still learning",
-        "docs/guides/restore.md": "This version comes without weights",
-        "docs/project/limitations.md": "No weights for the restorers come with this version",
     },
     "embed": {
         "docs/guides/search.md": "this version comes without its weights",

@@ -71,14 +71,14 @@ OWNED = {
         "semcomp/generative/network.py",
         "semcomp/generative/render.py",
         "semcomp/weights/files.py",
-        *(f"semcomp/weights/{name}.*" for name in ("base", "lossless", "restorer")),
+        *(f"semcomp/weights/{name}.*" for name in ("base", "lossless", "restorer", "restorer_jpeg2000")),
         *(f"semcomp/weights/{name}.*" for name in ("street", "objects", "things", "imagenette", "embed")),
         "semcomp/weights/generator_*",
         "heads/*",
     ),
 }
 """Patterns of the files of each wheel. `*` matches slashes too, and `[./]` a module or a folder."""
-LATER = {f"{GRAPHS}/*", *(f"semcomp/weights/{name}.*" for name in ("lossless", "restorer", "things", "embed"))}
+LATER = {f"{GRAPHS}/*", *(f"semcomp/weights/{name}.*" for name in ("lossless", "things", "embed"))}
 """Patterns of files that a build makes, or that come with weights which are not released yet."""
 
 

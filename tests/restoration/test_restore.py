@@ -24,6 +24,7 @@ from semcomp.restoration.restorer_file import TrainedRestorer, load_restorer, re
 from semcomp.restoration.transform import forward_dct, inverse_dct, shrink
 from tests.jpeg.files import KINDS, jpeg, photo
 
+SAMPLE = Path(__file__).parents[2] / "examples" / "photo.png"
 CPU = torch.device("cpu")
 GREY: dict[str, dict[str, Any]] = {
     "grey": {"quality": 60},
@@ -197,3 +198,12 @@ def test_files_of_weights(restorer: TrainedRestorer, weights: Path, tmp_path: Pa
         semcomp.restore(tmp_path / "nowhere.jpg", weights=restorer)
     save_restorer(again, tmp_path / "copy.safetensors")
     assert read_restorer_file(tmp_path / "copy.safetensors").restorer_id == restorer.restorer_id
+
+
+@pytest.mark.parametrize(("quality", "gain"), [(10, 0.8), (30, 0.8), (75, 0.5), (95, 0.0)])
+def test_the_released_network_comes_nearer_to_the_original(quality: int, gain: float) -> None:
+    original = np.asarray(Image.open(SAMPLE).convert("RGB"))[:256, :256]
+    data = jpeg(Image.fromarray(original), quality=quality)
+    with Image.open(io.BytesIO(data)) as plain:
+        before = psnr_db(original, np.asarray(plain))
+    assert psnr_db(original, np.asarray(semcomp.restore(data))) > before + gain

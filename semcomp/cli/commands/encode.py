@@ -52,7 +52,7 @@ examples:
   semcomp encode photo.png --mode generative --map  a tiny file; its decoder synthesises the details
   semcomp encode street.png --keep people,car --head street        these at the quality, the rest at a low one
   semcomp encode street.png --keep people,car --head street --drop the decoder synthesises the rest
-  semcomp encode photo.png --as jpeg --psnr 33 --weights restorer.safetensors     a JPEG file, made for semcomp restore
+  semcomp encode photo.png --as jpeg --psnr 33      a JPEG file, made for semcomp restore
 """
 
 

@@ -32,13 +32,14 @@ READ_SUFFIXES = (*JPEG_SUFFIXES, *JPEG2000_SUFFIXES)
 
 _EPILOG = """\
 examples:
-  semcomp restore photo.jpg --weights restorer.safetensors       photo.png
-  semcomp restore photos/ -o clean/ -j 4 --weights ...           a folder, mirrored
-  semcomp restore photo.jpg --strength 0.5 --weights ...         half of the way
-  cat photo.jpg | semcomp restore - --weights ... > photo.png
+  semcomp restore photo.jpg                      photo.png
+  semcomp restore photos/ -o clean/ -j 4         a folder, mirrored
+  semcomp restore photo.jpg --strength 0.5       half of the way
+  semcomp restore scan.jp2                       JPEG 2000, by a network of its own
+  cat photo.jpg | semcomp restore - > photo.png
 
 The result of a JPEG file is one of the pictures that the file could have been made of: no coefficient leaves the cell
-that it was quantised in. JPEG 2000 files take weights of their own.
+that it was quantised in.
 """
 
 
