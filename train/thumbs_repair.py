@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.config import load
+from semcomp.thumbs.pixels import LEVELS
 from semcomp.thumbs.tables import ThumbTables, parse
 from semcomp.thumbs.thumb import code_canvas, decode_planes
 from train.checkpoint import load_state
-from train.thumbs_pixels import LEVELS, Blocks, similarity
+from train.thumbs_pixels import Blocks, similarity
 from train.thumbs_softcode import LEVELS as TRAINED
 
 
@@ -131,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     config = load(RepairConfig, options.config, overrides=options.set)
     options.output.mkdir(parents=True, exist_ok=True)
-    np.savez(options.output / "pixels.npz", **fitted(config))  # type: ignore[arg-type]
+    np.savez(options.output / "pixels.npz", **fitted(config))
 
 
 if __name__ == "__main__":

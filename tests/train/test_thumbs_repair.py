@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from semcomp.thumbs.pixels import LEVELS
 from semcomp.thumbs.tables import FILE, parse
 from train.checkpoint import save_state
-from train.thumbs_pixels import LEVELS, Blocks
+from train.thumbs_pixels import Blocks
 from train.thumbs_repair import RepairConfig, coded, fit, main, measure
 
 
@@ -22,7 +23,7 @@ def config(tmp_path: Path) -> RepairConfig:
     torch.manual_seed(1)
     network = Blocks(8, 2, LEVELS)
     save_state(tmp_path / "state.safetensors", {"network": {f"repair.{k}": v for k, v in network.state_dict().items()}})
-    np.savez(tmp_path / "pixels.npz", **network.rounded("shaping"), **network.rounded("repair"))  # type: ignore[arg-type]
+    np.savez(tmp_path / "pixels.npz", **network.rounded("shaping"), **network.rounded("repair"))
     folder = str(tmp_path)
     return RepairConfig(data=folder, pixels=folder, tables=str(FILE), thumbnails=40, steps=60, batch=8, held=8)
 
