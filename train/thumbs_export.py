@@ -19,7 +19,7 @@ from semcomp.thumbs.tables import FORMAT, LIFT_UNIT, WEIGHT_UNIT
 LIFT = np.interp(np.arange(26), [11, 17], [1.12, 1.0])
 """Gain of the higher frequencies of long codes at each level, chosen on dev.npy for structural similarity."""
 
-GRADES = ((18, 9), (40, 10), (56, 11), (84, 12), (120, 13), (160, 14))
+GRADES = ((17, 9), (60, 11), (82, 12), (122, 13), (160, 14))
 """Bytes and levels: codes up to this length are short ones and shaped for this level. dev.npy chose the lengths."""
 
 

@@ -59,17 +59,7 @@ def thumb(image: ImageLike, max_bytes: int = DEFAULT_BYTES) -> bytes:
         raise TargetError(f"a thumbnail's code needs at least 1 byte, not {max_bytes}: raise max_bytes")
     picture = as_picture(image, convert=True)
     pixels, alpha = canvas(picture)
-    tables = released()
-    place = int(np.searchsorted(tables.grades[:, 0], max_bytes))
-    short = place < len(tables.grades)
-    if short:
-        pixels = shape(tables.short.shaping, pixels, int(tables.grades[place, 1]))
-    family = tables.short if short else tables.long
-    first = header.pack(picture.width, picture.height, alpha=alpha is not None, short=short)
-    coder = BitEncoder(max_bytes - 1)
-    values = forward(pixels, alpha, tables.weights)
-    Walk(family.code, len(values), values).run(coder)
-    return bytes([first]) + coder.finish()
+    return code_canvas(pixels, alpha, max_bytes, (picture.width, picture.height))
 
 
 def thumb_image(code: bytes | str, size: int = SIDE) -> Image.Image:
@@ -97,6 +87,30 @@ def thumb_image(code: bytes | str, size: int = SIDE) -> Image.Image:
     target = header.size_within(ratio, size)
     image = Image.fromarray(pixels)
     return image if target == image.size else image.resize(target, Image.Resampling.BICUBIC)
+
+
+def code_canvas(
+    pixels: NDArray[Any],
+    alpha: NDArray[Any] | None,
+    max_bytes: int,
+    ratio: tuple[int, int] = (1, 1),
+    tables: ThumbTables | None = None,
+) -> bytes:
+    """Code of a canvas (32, 32, 3) with alpha (32, 32) or None, shown with the ratio of width and height.
+
+    `tables` are the released ones unless others are given.
+    """
+    tables = tables or released()
+    place = int(np.searchsorted(tables.grades[:, 0], max_bytes))
+    short = place < len(tables.grades)
+    if short:
+        pixels = shape(tables.short.shaping, pixels, int(tables.grades[place, 1]))
+    family = tables.short if short else tables.long
+    first = header.pack(*ratio, alpha=alpha is not None, short=short)
+    coder = BitEncoder(max_bytes - 1)
+    values = forward(pixels, alpha, tables.weights)
+    Walk(family.code, len(values), values).run(coder)
+    return bytes([first]) + coder.finish()
 
 
 def canvas(picture: Picture) -> tuple[NDArray[Any], NDArray[Any] | None]:
@@ -130,12 +144,18 @@ def decode_canvas(code: bytes, tables: ThumbTables | None = None) -> tuple[NDArr
     """
     head = header.unpack(code[0]) if code else header.EMPTY
     tables = tables or released()
-    family = tables.short if head.short else tables.long
-    walk = Walk(family.code, 4 if head.alpha else 3)
-    walk.run(BitDecoder(code[1:]))
-    planes = inverse(walk.shown() / 256, tables.weights, float(family.lift[walk.level]))
-    pixels = repair(family.repair, planes[..., :3], walk.level)
+    planes, level = decode_planes(code, tables)
+    pixels = repair((tables.short if head.short else tables.long).repair, planes[..., :3], level)
     if head.alpha:
         alpha = np.uint8(np.clip(np.floor(planes[..., 3:] + 128.5), 0, 255))
         pixels = np.concatenate([pixels, alpha], -1)
     return pixels, head.ratio
+
+
+def decode_planes(code: bytes, tables: ThumbTables) -> tuple[NDArray[Any], int]:
+    """Float canvas (32, 32, 3 or 4) around 0 before it is repaired, and the level that the code reaches."""
+    head = header.unpack(code[0]) if code else header.EMPTY
+    family = tables.short if head.short else tables.long
+    walk = Walk(family.code, 4 if head.alpha else 3)
+    walk.run(BitDecoder(code[1:]))
+    return inverse(walk.shown() / 256, tables.weights, float(family.lift[walk.level])), walk.level
