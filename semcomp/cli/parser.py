@@ -23,7 +23,7 @@ COMMANDS = {
     "restore": "JPEG files without the marks of compression",
     "compare": "one page beside JPEG, WebP and AVIF of equal size",
     "eval": "codecs beside each other on your own pictures",
-    "models": "the codecs, heads and generators at hand",
+    "models": "the codecs, heads, generators and restorers at hand",
     "push": 'weights with their card to a hub, for semcomp.load("org/name")',
     "export": "ONNX graphs for clients without torch",
     "desktop": "MIME type, thumbnails, ImageMagick and completions, installed by one command",

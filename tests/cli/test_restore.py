@@ -14,6 +14,7 @@ from PIL import Image
 import semcomp
 from semcomp.cli.main import main
 from semcomp.imaging.metrics import psnr_db
+from semcomp.restoration.restorer_file import load_restorer
 from tests.jpeg.files import jpeg, photo
 from tests.restoration.conftest import restorer as restorer
 from tests.restoration.conftest import weights as weights
@@ -111,3 +112,14 @@ def test_what_makes_no_sense_for_a_jpeg(
 ) -> None:
     assert main(["encode", str(folder / "in" / "a.jpg"), "--as", "jpeg", *more]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_models_lists_the_restorers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    restorers = {row["name"]: row for row in rows if row["kind"] == "restorer"}
+    assert {name: row["restores"] for name, row in restorers.items()} == {
+        "restorer": "jpeg",
+        "restorer_jpeg2000": "jpeg2000",
+    }
+    assert restorers["restorer"]["restorer_id"] == load_restorer().restorer_id.hex()

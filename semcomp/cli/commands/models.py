@@ -1,4 +1,4 @@
-"""`semcomp models`: the codecs, heads and generators at hand."""
+"""`semcomp models`: the codecs, heads, generators and restorers at hand."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from semcomp.errors import ModelError, SemcompError
 
 if TYPE_CHECKING:
     from semcomp.generative.generator_file import TrainedGenerator
+    from semcomp.restoration.restorer_file import TrainedRestorer
     from semcomp.semantics.head import Head
 
 
@@ -21,7 +22,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     """Add the command and its options."""
     parser = new_parser(
         parents=[shared.output],
-        description="List codecs with their parameters, kMAC a pixel and ids, heads and generators with their classes.",
+        description="List codecs with parameters, kMAC a pixel and ids, heads and generators with classes, restorers.",
     )
     add_graphs(parser)
     parser.add_argument("names", nargs="*", metavar="NAME", help="names or .safetensors paths (all inside the package)")
@@ -29,12 +30,13 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 
 
 def run(options: Namespace) -> int:
-    """List the codecs, heads and generators; returns the exit code."""
+    """List the codecs, heads, generators and restorers; returns the exit code."""
     if on_graphs(options):
         return _list_graphs(options)
     from semcomp.codec.codec import load
     from semcomp.codec.release import released_names
     from semcomp.generative.generator_file import generator_names, load_generator
+    from semcomp.restoration.restorer_file import DEFAULTS, load_restorer
     from semcomp.semantics.head import head_names, load_head
     from semcomp.weights.files import WEIGHTS
 
@@ -49,6 +51,7 @@ def run(options: Namespace) -> int:
         groups += [
             (head_names(), lambda name: head_facts(load_head(name))),
             (generator_names(), lambda name: generator_facts(load_generator(name))),
+            (tuple(DEFAULTS), lambda codec: restorer_facts(load_restorer(None, codec=codec))),
         ]
     code = EXIT_OK
     for group, facts_of in groups:
@@ -108,6 +111,20 @@ def generator_facts(made: TrainedGenerator) -> dict[str, Any]:
     }
 
 
+def restorer_facts(restorer: TrainedRestorer) -> dict[str, Any]:
+    """What a restorer of the package knows about itself."""
+    from semcomp.restoration.restorer_file import DEFAULTS
+
+    return {
+        "kind": "restorer",
+        "name": DEFAULTS[restorer.codec],
+        "restores": restorer.codec,
+        "restorer_id": restorer.restorer_id.hex(),
+        "parameters": sum(value.numel() for value in restorer.state.values()),
+        "origin": restorer.origin,
+    }
+
+
 def _show(facts: dict[str, Any], options: Namespace) -> None:
     if options.json:
         say_json({"command": "models", **facts})
@@ -116,7 +133,7 @@ def _show(facts: dict[str, Any], options: Namespace) -> None:
 
 
 def describe(facts: dict[str, Any]) -> list[str]:
-    """Describe a codec, head or generator in a few lines for a person."""
+    """Describe weights in a few lines for a person."""
     lines = [str(facts["name"])]
     for key, value in facts.items():
         if isinstance(value, list):
