@@ -193,7 +193,8 @@ def read_photos(options: argparse.Namespace) -> tuple[list[str], list[Pixels]]:
     if not found:
         raise SystemExit(f"no photo in {', '.join(map(str, options.photos))}")
     paths = common.spread(found, options.limit) if options.limit else found
-    return [path.name for path in paths], [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+    images = [Image.open(path).convert("RGB") for path in paths]
+    return [path.name for path in paths], [np.asarray(i.reduce(2) if options.halve else i) for i in images]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -206,6 +207,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--weights-jpeg2000", metavar="FILE", help="weights for them (what comes with this version)")
     parser.add_argument("--qualities", default="10,20,30,40,90,95", metavar="A,B", help="qualities of Pillow's files")
     parser.add_argument("--limit", type=int, metavar="N", help="measure at most N photos, evenly spaced")
+    parser.add_argument("--halve", action="store_true", help="halve photos first, if they are JPEG files themselves")
     parser.add_argument("--compact", type=int, default=0, metavar="N", help="encode N photos for the restorer too (0)")
     parser.add_argument("--lpips", action="store_true", help="LPIPS too: AlexNet's weights must be on this machine")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch (default: 2)")

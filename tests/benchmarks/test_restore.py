@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from benchmarks.deblocking import deblocked
 from benchmarks.records import about, taken
-from benchmarks.restore import JPEG2000_BPP, checks_of, jpeg, main, plain
+from benchmarks.restore import JPEG2000_BPP, checks_of, jpeg, main, plain, read_photos
 from semcomp.imaging.metrics import psnr_db
 from semcomp.jpeg.reader import read_jpeg
 from semcomp.restoration.restorer_file import TrainedRestorer, save_restorer
@@ -43,6 +44,13 @@ def test_jpeg_2000_is_measured_where_its_weights_are_given(
     decoded = json.loads((tmp_path / "r.json").read_text())["decoded"]
     plain_figures = [decoded[f"JPEG 2000, {bpp:g} bpp"]["jpeg_psnr"] for bpp in JPEG2000_BPP]
     assert plain_figures == sorted(plain_figures) and "deblocked_psnr" not in decoded["JPEG 2000, 0.4 bpp"]
+
+
+def test_photos_are_halved_where_that_is_asked_for(tmp_path: Path) -> None:
+    photo(64, 80).save(tmp_path / "p.png")
+    options = argparse.Namespace(photos=[tmp_path], limit=None, halve=True)
+    (pixels,) = read_photos(options)[1]
+    assert pixels.shape == (32, 40, 3) and np.array_equal(pixels, np.asarray(photo(64, 80).reduce(2)))
 
 
 @pytest.mark.parametrize("grey", [False, True])
