@@ -38,7 +38,7 @@ def picture_of(file: JpegFile, pixels: NDArray[np.uint8]) -> Picture:
     grey = pixels.shape[2] == 1
     if icc is None and is_adobe_rgb(exif):
         icc = ADOBE_RGB.profile(grey=grey)
-    turned = _turned(pixels, orientation_in(exif) or 1)
+    turned = _turned(pixels, orientation_in(exif, xmp) or 1)
     exif, xmp = upright_records(exif, xmp)
     return Picture(
         pixels=np.repeat(turned, 3, axis=2) if grey else turned,
