@@ -35,7 +35,7 @@ def from_text(text: str) -> bytes:
         FormatError: The text holds other characters than base64url's.
 
     Example:
-        >>> from_text("Csj_") == from_text(" Cs\nj_ ") == bytes([10, 200, 255])
+        >>> from_text("Csj_") == from_text(" Cs j_ ") == bytes([10, 200, 255])
         True
     """
     stripped = "".join(text.split()).rstrip("=")

@@ -117,7 +117,7 @@ def _restored(data: bytes, options: Namespace) -> tuple[Picture, JpegFile | None
     if isinstance(restorer, EdgeRestorer):
         assert file is not None
         return restorer.restored_picture(file, strength=options.strength), file
-    from semcomp.codec.device import checked_device
+    from semcomp.device import checked_device
 
     device = checked_device(options.device)
     if file is None:
