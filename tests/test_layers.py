@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     "types errors config workers torchvision_compat",
-    "storage",
+    "storage device",
     "bitstream weights",
     "imaging desktop",
     "semantics lossless thumbs jpeg",

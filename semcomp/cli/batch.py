@@ -108,7 +108,7 @@ def _check_model(options: Namespace) -> None:
     if model is not None and (model != "base" or on_graphs(options)):
         codec_of(options)
     elif getattr(options, "device", None) not in (None, "cpu"):
-        from semcomp.codec.device import checked_device
+        from semcomp.device import checked_device
 
         checked_device(options.device)
 

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from semcomp.bitstream.container import Container
 from semcomp.codec.descent import Descent
-from semcomp.codec.device import checked_device
 from semcomp.codec.latent_coder import LatentCoder
 from semcomp.codec.refinement import Refinement
 from semcomp.codec.release import Release, load_release, parameters
+from semcomp.device import checked_device
 from semcomp.imaging.picture import Picture
 from semcomp.lossless.weights import load_weights
 from semcomp.networks.lossless_fast import TorchNetworks
@@ -52,7 +52,7 @@ class Codec(BaseCodec[Tensor]):
         survive_forks()
         self.lossless_weights = lossless_weights
         self._lossless_networks: dict[bytes, TorchNetworks] = {}
-        self.release, self.device = release, torch.device(device)
+        self.release, self.device = release, checked_device(str(device))
         self.network = release.network().to(self.device)
         for parameter in self.network.parameters():
             if parameter.ndim == 4:

@@ -68,20 +68,18 @@ def orientation_of(image: Image.Image, exif: bytes | None, xmp: bytes | None) ->
             return orientation
     except PILLOW_ERRORS:
         pass
-    if (found := orientation_in(exif)) is not None:
-        return found
-    match = _XMP_ORIENTATION.search(xmp or b"")
-    return int(match[2]) if match else 1
+    return orientation_in(exif, xmp) or 1
 
 
-def orientation_in(exif: bytes | None) -> int | None:
-    """1..8 as an EXIF record says it, or None."""
+def orientation_in(exif: bytes | None, xmp: bytes | None = None) -> int | None:
+    """1..8 as an EXIF record says it, else as an XMP packet says it; None where neither does."""
     block = (exif or b"").removeprefix(EXIF_PREFIX)
     for entry in _entries(block, _first_directory(block)):
         value = _integer(block, entry) if entry.tag == _ORIENTATION else None
         if value is not None and 1 <= value <= 8:
             return value
-    return None
+    match = _XMP_ORIENTATION.search(xmp or b"")
+    return int(match[2]) if match else None
 
 
 def with_orientation_1(block: bytes) -> bytes | None:

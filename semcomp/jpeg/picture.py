@@ -20,8 +20,7 @@ from semcomp.jpeg.records import exif_block, icc_profile, restorer_mark, xmp_pac
 def warn_of(file: JpegFile, restorer_id: bytes) -> None:
     """Warn of damage, and of a file that was made for another restorer."""
     if file.damage:
-        text = f"the file is damaged: {file.damage}; what is missing is grey"
-        warnings.warn(text, SemcompWarning, stacklevel=3)
+        warnings.warn(f"the file is damaged: {file.damage}", SemcompWarning, stacklevel=3)
     mark = restorer_mark(file)
     if mark is not None and mark != restorer_id:
         text = f"the file was made for the restorer {mark.hex()}, and this is {restorer_id.hex()}"
@@ -39,7 +38,7 @@ def picture_of(file: JpegFile, pixels: NDArray[np.uint8]) -> Picture:
     grey = pixels.shape[2] == 1
     if icc is None and is_adobe_rgb(exif):
         icc = ADOBE_RGB.profile(grey=grey)
-    turned = _turned(pixels, orientation_in(exif) or 1)
+    turned = _turned(pixels, orientation_in(exif, xmp) or 1)
     exif, xmp = upright_records(exif, xmp)
     return Picture(
         pixels=np.repeat(turned, 3, axis=2) if grey else turned,

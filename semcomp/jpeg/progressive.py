@@ -96,9 +96,7 @@ def more_ac(bits: Bits, blocks: Blocks, code: HuffmanCode, band: tuple[int, int]
     known = blocks[:, first : last + 1] != 0
     zeros, starts = _places(~known)
     totals = known.sum(1).tolist()
-    passed: list[tuple[int, int, int]] = []
-    placed: list[tuple[int, int, int]] = []
-    number = _walk_refinement(bits, lookup(code), zeros, starts, totals, last - first + 1, passed, placed)
+    number, passed, placed = _walk_refinement(bits, lookup(code), zeros, starts, totals, last - first + 1)
     bit = 1 << low
     if placed:
         owner, place, sign = np.array(placed, np.int64).T
@@ -124,15 +122,8 @@ def _places(mask: NDArray[np.bool_]) -> tuple[list[int], list[int]]:
 
 
 def _walk_refinement(
-    bits: Bits,
-    table: NDArray[np.int32],
-    zeros: list[int],
-    starts: list[int],
-    totals: list[int],
-    width: int,
-    passed: list[tuple[int, int, int]],
-    placed: list[tuple[int, int, int]],
-) -> int:
+    bits: Bits, table: NDArray[np.int32], zeros: list[int], starts: list[int], totals: list[int], width: int
+) -> tuple[int, list[tuple[int, int, int]], list[tuple[int, int, int]]]:
     """Walk through the symbols of `more_ac`.
 
     Args:
@@ -142,12 +133,13 @@ def _walk_refinement(
         starts: Where each block begins in `zeros`; one more entry at the end.
         totals: Number of coefficients of each block that are not 0.
         width: Coefficients of the band.
-        passed: Receives (index of the first known coefficient, position of the first bit, how many).
-        placed: Receives (block, place in the band, position of the sign) of new coefficients.
 
     Returns:
-        How many blocks were read.
+        How many blocks were read; (index of the first known coefficient, position of the first bit, how many) for each
+        run of bits of known coefficients; and (block, place in the band, position of the sign) of new coefficients.
     """
+    passed: list[tuple[int, int, int]] = []
+    placed: list[tuple[int, int, int]] = []
     view, end, codes, at, run, known = bits.view, bits.length, table.data, 0, 0, 0
     for number, total in enumerate(totals):
         zero, stop, k, left = starts[number], starts[number + 1], 0, total
@@ -155,7 +147,7 @@ def _walk_refinement(
             entry = codes[view[at >> 3] >> (16 - (at & 7)) & 65535]
             size, skip = entry & 15, entry >> 4 & 15
             if entry == 0 or at >= end or size > 1:
-                return number
+                return number, passed, placed
             at += entry >> 8
             if size == 0 and skip < 15:
                 run = (1 << skip) + (view[at >> 3] >> (32 - (at & 7) - skip) & (1 << skip) - 1)
@@ -178,6 +170,6 @@ def _walk_refinement(
                 passed.append((known + total - left, at, left))
                 at += left
         if at > end:
-            return number
+            return number, passed, placed
         known += total
-    return len(totals)
+    return len(totals), passed, placed

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.errors import ImageError
+from semcomp.jpeg.frame import Frame
 from semcomp.jpeg.huffman import Bits
 from semcomp.jpeg.progressive import first_ac, first_dc, more_ac, more_dc
-from semcomp.jpeg.segments import RST0, SOI, Frame, Scan, read_segments
+from semcomp.jpeg.segments import RST0, SOI, Scan, Segments, read_segments
 from semcomp.jpeg.sequential import decode_interval
 from semcomp.jpeg.standard import ZIGZAG
 
 _LEAST_BITS = 0.25
-"""Bits a block that a file must have, be it cut. A whole file has at least 1."""
+"""Bits a block that a file must have. A whole file has at least 1, and a cut file has fewer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,18 +69,9 @@ def read_jpeg(data: bytes) -> JpegFile:
     frame = found.frame
     _check_claim(frame, len(data))
     planes = [np.zeros((*frame.blocks(component), 64), np.int16) for component in frame.components]
-    read, expected, seen = 0, 0, set()
-    for scan in found.scans:
-        done, wanted = _read_scan(data, frame, scan, planes)
-        seen |= {place for place, *_ in scan.components}
-        read, expected = read + done, expected + wanted
-    if read == 0 and expected:
+    counts = [_read_scan(data, frame, scan, planes) for scan in found.scans]
+    if not any(read for read, _ in counts):
         raise ImageError("the JPEG file is damaged: no block of it can be read")
-    damage = found.damage
-    if read < expected:
-        damage = f"{100 * read / expected:.0f} % of its blocks can be read" + (f", and {damage}" if damage else "")
-    if len(seen) < len(planes):
-        damage = damage or "a colour plane is missing"
     default = np.ones(64, np.int64)
     return JpegFile(
         width=frame.width,
@@ -95,12 +88,49 @@ def read_jpeg(data: bytes) -> JpegFile:
         ),
         progressive=frame.progressive,
         records=tuple(found.records),
-        damage=damage,
+        damage=_damage(found, frame, counts),
     )
 
 
+def _damage(found: Segments, frame: Frame, counts: list[tuple[int, int]]) -> str:
+    """Say in words what of a file could not be read, and how that looks. Empty for a whole file.
+
+    A block shows if the scan of its DC coefficient was read. Scans that are missing are known from the bits that the
+    scans before them left for later.
+
+    Args:
+        found: The structure of the file.
+        frame: Its frame.
+        counts: (Blocks that were read, blocks that there should be) of each scan.
+    """
+    whole = all(read >= expected for read, expected in counts)
+    basic = [not frame.progressive or (scan.first == 0 and scan.high == 0) for scan in found.scans]
+    seen = {place for scan, has_dc in zip(found.scans, basic, strict=True) if has_dc for place, *_ in scan.components}
+    missing = [component for place, component in enumerate(frame.components) if place not in seen]
+    if whole and not missing and not found.damage:
+        return ""
+    shown = sum(read for (read, _), has_dc in zip(counts, basic, strict=True) if has_dc)
+    total = sum(expected for (_, expected), has_dc in zip(counts, basic, strict=True) if has_dc)
+    total += sum(math.prod(frame.own_blocks(component)) for component in missing)
+    fine = not frame.progressive or (whole and not _bits_left(found.scans, len(frame.components)))
+    reasons = [found.damage, "a colour plane of it is missing" if missing else ""]
+    share = "all of its blocks" if shown >= total else f"{100 * shown // total or 'less than 1'} % of its blocks"
+    looks = ["what is missing is grey"] * (shown < total) + ["what lacks detail is blurred"] * (not fine)
+    text = ", and ".join([f"{share} can be read", *filter(None, reasons)])
+    return "; ".join([text, *looks])
+
+
+def _bits_left(scans: Sequence[Scan], components: int) -> bool:
+    """Whether coefficients of a progressive file, or low bits of them, are in no scan."""
+    lowest = np.full((components, 64), 16)
+    for scan in scans:
+        for place, *_ in scan.components:
+            lowest[place, scan.first : scan.last + 1] = scan.low
+    return bool(lowest.any())
+
+
 def _check_claim(frame: Frame, size: int) -> None:
-    """Refuse a tiny file that claims a huge picture: every block takes a bit at least."""
+    """Refuse a tiny file that claims a huge picture: it has fewer than `_LEAST_BITS` bits a block."""
     blocks = sum(rows * columns for rows, columns in map(frame.blocks, frame.components))
     if 8 * size < blocks * _LEAST_BITS:
         raise ImageError(
@@ -186,7 +216,7 @@ def _read_interval(bits: Bits, frame: Frame, scan: Scan, kinds: list[int], block
     try:
         if not frame.progressive:
             codes = [(scan.dc[scan.components[kind][1]], scan.ac[scan.components[kind][2]]) for kind in kinds]
-            found, _ = decode_interval(bits, codes, kinds, len(blocks) // len(kinds))
+            found = decode_interval(bits, codes, kinds, len(blocks) // len(kinds))
             blocks[: len(found)] = found
             return len(found)
         if scan.first == 0:

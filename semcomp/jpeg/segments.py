@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from semcomp.bitstream.container import MAX_PIXELS
 from semcomp.errors import ImageError
-from semcomp.jpeg.standard import ZIGZAG
+from semcomp.jpeg.frame import Frame, read_frame
+from semcomp.jpeg.standard import AC_CODES, DC_CODES, ZIGZAG
 
-SOI, EOI, SOS, DQT, DHT, DRI, DNL, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xDC, 0xFE
+SOI, EOI, SOS, DQT, DHT, DRI, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xFE
 RST0, APP0 = 0xD0, 0xE0
 _FRAMES = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
 _REFUSED = {
@@ -27,56 +27,10 @@ _REFUSED = {
     0xCF: "arithmetic",
 }
 _STANDALONE = {0x01, *range(RST0, SOI)}
+_LOWEST_BIT = 13
+"""Largest bit that a scan may begin with."""
 _MAX_SCANS = 200
 """Libraries write at most 10. A limit keeps a hostile file from asking for hours of work."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Component:
-    """One colour component of the frame."""
-
-    identifier: int
-    horizontal: int
-    vertical: int
-    """Sampling factors, 1 to 4."""
-    table: int
-    """Number of its quantisation table."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """What the start-of-frame segment says."""
-
-    width: int
-    height: int
-    components: tuple[Component, ...]
-    progressive: bool
-
-    @property
-    def horizontal(self) -> int:
-        """The largest horizontal factor."""
-        return max(component.horizontal for component in self.components)
-
-    @property
-    def vertical(self) -> int:
-        """The largest vertical factor."""
-        return max(component.vertical for component in self.components)
-
-    @property
-    def units(self) -> tuple[int, int]:
-        """(Rows, columns) of minimum coded units in an interleaved scan."""
-        return -(-self.height // (8 * self.vertical)), -(-self.width // (8 * self.horizontal))
-
-    def blocks(self, component: Component) -> tuple[int, int]:
-        """(Rows, columns) of blocks that whole units hold."""
-        rows, columns = self.units
-        return rows * component.vertical, columns * component.horizontal
-
-    def own_blocks(self, component: Component) -> tuple[int, int]:
-        """(Rows, columns) of blocks that the component's own size asks for: what a scan of one component codes."""
-        height = -(-self.height * component.vertical // self.vertical)
-        width = -(-self.width * component.horizontal // self.horizontal)
-        return -(-height // 8), -(-width // 8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +43,13 @@ class HuffmanCode:
     """The symbols in the order of their codes."""
 
 
+_PRESET_DC, _PRESET_AC = (
+    {number: HuffmanCode(counts=counts, symbols=symbols) for number, (counts, symbols) in enumerate(codes)}
+    for codes in (DC_CODES, AC_CODES)
+)
+"""Codes by number for baseline files that leave them out, as the frames of Motion JPEG do. libjpeg presets them too."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scan:
     """One scan: its header, the tables in force, and where its data is."""
@@ -97,7 +58,7 @@ class Scan:
     """(Place in the frame, number of the DC code, number of the AC code) for each component."""
     first: int
     last: int
-    """The band of coefficients, in the order of files."""
+    """The band of coefficients, in the order of files. Only scans of progressive files have one."""
     high: int
     low: int
     """Bits of successive approximation."""
@@ -177,14 +138,12 @@ class _Reader:
         elif marker in _FRAMES:
             if self.found.frame is not None:
                 raise ImageError("the JPEG file has several frames, which only hierarchical files may have")
-            self.found.frame = _frame(payload, progressive=marker == 0xC2)
+            self.found.frame = read_frame(payload, progressive=marker == 0xC2)
         elif marker in _REFUSED:
             raise ImageError(
                 f"the JPEG file is {_REFUSED[marker]}, and only Huffman-coded baseline and progressive files can be "
                 "read: convert it with a program that reads it, such as jpegtran"
             )
-        elif marker == DNL:
-            raise ImageError("the JPEG file tells its height only at its end (DNL): rewrite it with jpegtran first")
         elif marker == SOS:
             self._scan(payload)
         elif marker == COM or APP0 <= marker < APP0 + 16:
@@ -224,8 +183,10 @@ class _Reader:
         first, last, bits = payload[1 + 2 * count : 4 + 2 * count]
         end = self._end_of_data()
         components = tuple((places[identifier], codes >> 4, codes & 15) for identifier, codes in chosen)
-        if len({place for place, *_ in components}) != count or not first <= last <= 63:
-            raise ValueError("a scan names a component twice, or an empty band")
+        if len({place for place, *_ in components}) != count:
+            raise ValueError("a scan names a component twice")
+        if frame.progressive:
+            _check_progression(count, first, last, bits >> 4, bits & 15)
         for place, *_ in components:
             number = frame.components[place].table
             if number not in self.steps:
@@ -240,8 +201,8 @@ class _Reader:
                 last=last,
                 high=bits >> 4,
                 low=bits & 15,
-                dc=dict(self.dc),
-                ac=dict(self.ac),
+                dc=dict(self.dc) if frame.progressive else _PRESET_DC | self.dc,
+                ac=dict(self.ac) if frame.progressive else _PRESET_AC | self.ac,
                 restart=self.restart,
                 start=self.at,
                 end=end,
@@ -263,23 +224,22 @@ class _Reader:
         return len(data)
 
 
-def _frame(payload: bytes, *, progressive: bool) -> Frame:
-    bits, height, width, count = payload[0], *(int.from_bytes(payload[n : n + 2], "big") for n in (1, 3)), payload[5]
-    if bits != 8:
-        raise ImageError(f"the JPEG file has {bits} bits a channel, and only 8 can be read: convert it to 8 bits first")
-    if height == 0:
-        raise ImageError("the JPEG file tells its height only at its end (DNL): rewrite it with jpegtran first")
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"the JPEG file claims {width}x{height} pixels, and at most {MAX_PIXELS:,} can be read")
-    if width == 0 or not 1 <= count <= 4 or len(payload) < 6 + 3 * count:
-        raise ValueError("the frame has no size or no component")
-    components = []
-    for at in range(6, 6 + 3 * count, 3):
-        identifier, factors, table = payload[at : at + 3]
-        if not (1 <= factors >> 4 <= 4 and 1 <= factors & 15 <= 4):
-            raise ValueError(f"the sampling factors 0x{factors:02x} are not allowed")
-        components.append(Component(identifier=identifier, horizontal=factors >> 4, vertical=factors & 15, table=table))
-    return Frame(width=width, height=height, components=tuple(components), progressive=progressive)
+def _check_progression(count: int, first: int, last: int, high: int, low: int) -> None:
+    """Check the parameters of a progressive scan (T.81, G.1.1.1.1). They come from a file.
+
+    Args:
+        count: Number of components.
+        first: First coefficient of the band, Ss.
+        last: Last coefficient of the band, Se.
+        high: Lowest bit that is known already, or 0 in the first scan of the band, Ah.
+        low: Lowest bit that the scan codes, Al.
+    """
+    if not first <= last <= 63 or (first == 0 and last > 0):
+        raise ValueError(f"a progressive scan has the band {first} to {last}")
+    if first > 0 and count > 1:
+        raise ValueError(f"a scan of AC coefficients has {count} components")
+    if low > _LOWEST_BIT or (high and low != high - 1):
+        raise ValueError(f"a progressive scan goes from bit {high} to bit {low}")
 
 
 def read_segments(data: bytes) -> Segments:

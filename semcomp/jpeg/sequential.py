@@ -14,7 +14,7 @@ from semcomp.jpeg.standard import ZIGZAG
 _BITS = (1 << STEP_BITS) - 1
 
 
-def walk(bits: Bits, codes: Sequence[tuple[list[int], list[int]]], units: int) -> tuple[list[int], list[int], bool]:
+def walk(bits: Bits, codes: Sequence[tuple[list[int], list[int]]], units: int) -> tuple[list[int], list[int]]:
     """Walk through the symbols of an interval.
 
     Args:
@@ -23,7 +23,7 @@ def walk(bits: Bits, codes: Sequence[tuple[list[int], list[int]]], units: int) -
         units: Minimum coded units of the interval.
 
     Returns:
-        Where each symbol begins, the number of symbols before each block, and whether every block was read.
+        Where each symbol begins, and the number of symbols before each block that was read.
     """
     view, end = bits.view, bits.length
     positions: list[int] = []
@@ -42,13 +42,13 @@ def walk(bits: Bits, codes: Sequence[tuple[list[int], list[int]]], units: int) -
                 k += step >> STEP_BITS
             if at > end or k < 63 or 63 < k < END or k > 2 * END:
                 del positions[starts.pop() :]
-                return positions, starts, False
-    return positions, starts, True
+                return positions, starts
+    return positions, starts
 
 
 def decode_interval(
     bits: Bits, codes: Sequence[tuple[HuffmanCode, HuffmanCode]], components: Sequence[int], units: int
-) -> tuple[NDArray[np.int16], bool]:
+) -> NDArray[np.int16]:
     """Decode an interval.
 
     Args:
@@ -58,13 +58,13 @@ def decode_interval(
         units: Minimum coded units of the interval.
 
     Returns:
-        Coefficients in rows, (blocks read, 64), in the order of the file, and whether every block was read.
+        Coefficients in rows, (blocks read, 64), in the order of the file.
     """
     steps = [(dc_steps(dc), ac_steps(ac)) for dc, ac in codes]
-    positions, starts, whole = walk(bits, steps, units)
+    positions, starts = walk(bits, steps, units)
     blocks = np.zeros((len(starts), 64), np.int16)
     if not starts:
-        return blocks, whole
+        return blocks
     at, first = np.array(positions, np.int64), np.array(starts, np.int64)
     counts = np.diff(first, append=len(at))
     kinds = np.resize(np.arange(len(codes)), len(first))
@@ -81,7 +81,7 @@ def decode_interval(
     for component in set(components):
         own = np.flatnonzero(np.array(components)[kinds] == component)
         blocks[own, 0] = np.cumsum(values[first[own]])
-    return blocks, whole
+    return blocks
 
 
 def _place(

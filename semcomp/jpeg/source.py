@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
@@ -18,21 +19,18 @@ def jpeg_bytes(source: JpegSource) -> bytes:
     """The bytes of a file.
 
     Raises:
-        ImageError: A PIL image has lost its file, or is none of the kinds of `JpegSource`.
+        ImageError: A PIL image has lost its file or was edited, or the source is none of the kinds of `JpegSource`.
         FileError: The file cannot be read.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
     if isinstance(source, Image.Image):
-        stream = getattr(source, "fp", None)
-        if stream is None and (name := getattr(source, "filename", "")):
-            return jpeg_bytes(name)
-        if stream is None or source.format not in ("JPEG", "MPO", "JPEG2000"):
-            raise ImageError("the PIL image has no JPEG file behind it: pass the bytes or the path of the file")
-        position = stream.tell()
-        stream.seek(0)
-        data = bytes(stream.read())
-        stream.seek(position)
+        data = _bytes_behind(source)
+        if _is_changed(source, data):
+            raise ImageError(
+                "the PIL image differs from the file behind it, and the file is what is restored: restore it first and "
+                "edit the result, or pass the bytes or the path of the file"
+            )
         return data
     if isinstance(source, str | PathLike):
         try:
@@ -42,3 +40,33 @@ def jpeg_bytes(source: JpegSource) -> bytes:
     if hasattr(source, "read"):
         return bytes(source.read())
     raise ImageError(f"{type(source).__name__} is not a JPEG file: pass its path, its bytes or a stream")
+
+
+def _bytes_behind(image: Image.Image) -> bytes:
+    """The bytes of the file that a PIL image was opened from."""
+    stream = getattr(image, "fp", None)
+    if stream is None or stream.closed:
+        if name := getattr(image, "filename", ""):
+            return jpeg_bytes(name)
+        stream = None
+    if stream is None or image.format not in ("JPEG", "MPO", "JPEG2000"):
+        raise ImageError("the PIL image has no JPEG file behind it: pass the bytes or the path of the file")
+    position = stream.tell()
+    stream.seek(0)
+    data = bytes(stream.read())
+    stream.seek(position)
+    return data
+
+
+def _is_changed(image: Image.Image, data: bytes) -> bool:
+    """Whether an image has another size, mode or frame than its file, or other pixels.
+
+    An image that is not loaded yet has no pixels of its own.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as fresh:
+            if (image.size, image.mode, image.tell()) != (fresh.size, fresh.mode, fresh.tell()):
+                return True
+            return not getattr(image, "tile", None) and image.tobytes() != fresh.tobytes()
+    except (OSError, SyntaxError, ValueError):  # the file cannot be decoded, or the image was closed
+        return not getattr(image, "tile", None)

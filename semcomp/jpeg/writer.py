@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.errors import ImageError
+from semcomp.jpeg.frame import Component, Frame
 from semcomp.jpeg.reader import JpegFile, scan_order
-from semcomp.jpeg.segments import DHT, DQT, EOI, SOI, SOS, Component, Frame, HuffmanCode
+from semcomp.jpeg.segments import DHT, DQT, EOI, SOI, SOS, HuffmanCode
 from semcomp.jpeg.standard import ZIGZAG
 
 Ints = NDArray[np.int64]

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from semcomp.device import checked_device
 from semcomp.errors import ImageError, ModelError
 from semcomp.imaging.jpeg2000 import is_jpeg2000
 from semcomp.imaging.picture import Picture, to_pil
@@ -23,7 +24,7 @@ def restore(
     *,
     strength: float = 1.0,
     weights: str | Path | TrainedRestorer | None = None,
-    device: str = "cpu",
+    device: str | None = "cpu",
 ) -> Image.Image:
     """Remove the marks of compression from a JPEG or JPEG 2000 file.
 
@@ -36,21 +37,22 @@ def restore(
         strength: 0 shows what is stored, 1 the network's answer.
         weights: A name, a file that `python -m train.restore` wrote, or a loaded restorer. None takes what comes with
             the package for the kind of file.
-        device: torch's name of a device.
+        device: torch's name of a device. None is the CPU.
 
     Returns:
         An image of mode L or RGB; with alpha, which only JPEG 2000 files have, of mode LA or RGBA.
 
     Raises:
-        ImageError: The image is not a file of these formats that can be read, or is a CMYK JPEG.
-        ModelError: There are no such weights, or they are for the other format.
+        ImageError: The image is not a file of these formats that can be read, is a CMYK JPEG, or is a PIL image that
+            was edited after it was opened.
+        ModelError: There are no such weights, they are for the other format, or the device is not there.
         OSError: The file cannot be read at all.
 
     A damaged file gives what can be read, and a SemcompWarning.
     """
     if not 0 <= strength <= 1:
         raise ImageError(f"strength must be 0 to 1, not {strength:g}")
-    data, place = jpeg_bytes(image), torch.device(device)
+    place, data = checked_device(device or "cpu"), jpeg_bytes(image)
     codec = "jpeg2000" if is_jpeg2000(data) else "jpeg"
     if isinstance(weights, TrainedRestorer):
         if weights.codec != codec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,86 @@ def test_of_a_cut_file_the_beginning_is_read(kind: str, share: float) -> None:
     assert "ends early" in cut.damage
     first_rows = np.array_equal(whole.planes[0].coefficients[:1, :4, 0], cut.planes[0].coefficients[:1, :4, 0])
     assert first_rows if kind != "progressive" else cut.planes[0].coefficients.any()
+
+
+def test_damage_says_how_much_shows_and_how_the_rest_looks() -> None:
+    def damage(kind: str, *, share: float = 1.0, less: int = 0, first_scan: float = 0) -> str:
+        data = jpeg(photo(160, 160), **KINDS[kind])
+        if first_scan:
+            begin, end = [m.start() for m in re.finditer(b"\xff\xda", data)][:2]
+            return read_jpeg(data[: begin + int(first_scan * (end - begin))]).damage
+        return read_jpeg(data[: int(share * len(data)) - less]).damage
+
+    assert damage("baseline", less=2) == "all of its blocks can be read, and it ends early"
+    assert damage("progressive", less=2) == "all of its blocks can be read, and it ends early"
+    late = damage("progressive", share=0.6)
+    assert late == "all of its blocks can be read, and it ends early; what lacks detail is blurred"
+    assert re.fullmatch(
+        r"\d+ % of its blocks can be read, and it ends early; what is missing is grey", damage("baseline", share=0.6)
+    )
+    both = r"\d+ % of its blocks can be read, and it ends early; what is missing is grey; what lacks detail is blurred"
+    assert re.fullmatch(both, damage("progressive", first_scan=0.5))
+
+
+def test_a_progressive_file_cut_between_its_scans_is_blurred() -> None:
+    data = jpeg(photo(64, 64), **KINDS["progressive"])
+    second = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
+    assert "all of its blocks" in read_jpeg(data[:second]).damage and "blurred" in read_jpeg(data[:second]).damage
+
+
+def without(data: bytes, marker: int) -> bytes:
+    """The file without its segments of a kind."""
+    at = 2
+    while data[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        data, at = (data[:at] + data[end:], at) if data[at + 1] == marker else (data, end)
+    return data
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_files_without_codes_have_those_of_the_standard(grey: bool) -> None:
+    data = jpeg(photo(83, 61, grey=grey), quality=60)
+    bare = without(data, 0xC4)
+    assert len(bare) < len(data) - 200 and np.array_equal(pixels_of(bare), pixels_of(data))
+    for one, other in zip(read_jpeg(data).planes, read_jpeg(bare).planes, strict=True):
+        assert np.array_equal(one.coefficients, other.coefficients)
+
+
+def test_progressive_files_have_no_codes_but_their_own() -> None:
+    with pytest.raises(ImageError, match="Huffman code 0 is missing"):
+        read_jpeg(without(jpeg(photo(64, 64), **KINDS["progressive"]), 0xC4))
+
+
+def test_a_second_word_on_the_height_and_a_strange_band_of_a_baseline_file_change_nothing() -> None:
+    data = jpeg(photo(83, 61), quality=60)
+    told = data[:-2] + b"\xff\xdc\x00\x04\x00\x53" + data[-2:]
+    scan = data.index(b"\xff\xda")
+    strange = data[: scan + 11] + b"\x05\x00\x7f" + data[scan + 14 :]
+    for changed in (told, strange):
+        assert Image.open(io.BytesIO(changed)).size == (61, 83)
+        file = read_jpeg(changed)
+        assert file.damage == ""
+        assert np.array_equal(file.planes[0].coefficients, read_jpeg(data).planes[0].coefficients)
+
+
+@pytest.mark.parametrize(
+    ("place", "values", "words"),
+    [
+        (0, b"\x00\x3f\x01", "band 0 to 63"),
+        (1, b"\x06\x05\x02", "band 6 to 5"),
+        (1, b"\x01\x40\x02", "band 1 to 64"),
+        (1, b"\x01\x05\x0e", "from bit 0 to bit 14"),
+        (5, b"\x01\x3f\xfe", "from bit 15 to bit 14"),
+        (5, b"\x01\x3f\x31", "from bit 3 to bit 1"),
+        (0, b"\x01\x05\x02", "AC coefficients has 3 components"),
+    ],
+)
+def test_progressive_scans_that_the_standard_forbids(place: int, values: bytes, words: str) -> None:
+    data = jpeg(photo(64, 64), **KINDS["progressive"])
+    at = [m.start() for m in re.finditer(b"\xff\xda", data)][place]
+    behind = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    with pytest.raises(ImageError, match=f"damaged: its segment 0xda makes no sense .*{words}"):
+        read_jpeg(data[: behind - 3] + values + data[behind:])
 
 
 def test_a_broken_interval_spoils_no_other() -> None:

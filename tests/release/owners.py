@@ -66,6 +66,7 @@ OWNED = {
     FULL: (
         "semcomp/config.py",
         "semcomp/torchvision_compat.py",
+        "semcomp/device.py",
         *(f"semcomp/{room}/*" for room in ("networks", "codec", "restoration", "data", "eval", "export")),
         "semcomp/generative/generator_file.py",
         "semcomp/generative/network.py",

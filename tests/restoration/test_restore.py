@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 import semcomp
 from semcomp.errors import ImageError, MissingFileError, ModelError, SemcompWarning
@@ -125,6 +126,42 @@ def test_every_way_to_give_a_file(restorer: TrainedRestorer, tmp_path: Path) -> 
     assert same(path) and same(str(path)) and same(io.BytesIO(data))
     with Image.open(path) as image:
         assert same(image)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [lambda im: im.thumbnail((20, 20)), lambda im: im.paste("red", (2, 2, 9, 9)), lambda im: im.draft("L", im.size)],
+)
+def test_an_edited_image_is_not_restored_from_its_file(
+    edit: Callable[[Image.Image], Any], restorer: TrainedRestorer, tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(jpeg(photo(24, 40), quality=60))
+    with Image.open(path) as image:
+        image.load()
+        assert semcomp.restore(image, weights=restorer).size == (40, 24)
+    with Image.open(path) as image:
+        edit(image)
+        with pytest.raises(ImageError, match="differs from the file behind it"):
+            semcomp.restore(image, weights=restorer)
+
+
+@pytest.mark.parametrize("exif", [False, True])
+def test_the_orientation_of_xmp_counts_where_exif_has_none(exif: bool, restorer: TrainedRestorer) -> None:
+    tags = Image.Exif()
+    tags[0x010F] = "Maker"
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" xmp:Rating="5"/></x:xmpmeta>'
+    data = jpeg(photo(83, 97), quality=60, xmp=xmp, **({"exif": tags} if exif else {}))
+    restored = semcomp.restore(data, weights=restorer)
+    assert restored.size == (83, 97) and restored.info["xmp"] == xmp.replace(b'"6"', b'"1"')
+    with Image.open(io.BytesIO(data)) as image:
+        assert psnr_db(np.asarray(ImageOps.exif_transpose(image)), np.asarray(restored)) > 20
+
+
+@pytest.mark.parametrize("device", ["nope", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(device: str, restorer: TrainedRestorer) -> None:
+    with pytest.raises(ModelError, match=f"the device '{device}' does not exist here: choose one of cpu"):
+        semcomp.restore(jpeg(photo(24, 40)), weights=restorer, device=device)
 
 
 def test_a_cut_file_gives_its_beginning_and_a_warning(restorer: TrainedRestorer) -> None:

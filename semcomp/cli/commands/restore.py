@@ -116,7 +116,7 @@ def _restore_of(options: Namespace, codec: str) -> Restore:
         check_codec(codec)
         graph = _get_graph(str(restorer_graph(options.weights, graphs=options.graphs)), options.threads)
         return lambda data: (graph.restored_picture(file := read_jpeg(data), strength=strength), file)
-    from semcomp.codec.device import checked_device
+    from semcomp.device import checked_device
 
     restorer, device = get_restorer(options.weights, options.threads, codec), checked_device(options.device)
     if codec == "jpeg2000":
