@@ -77,11 +77,7 @@ def image_bytes(image: Image.Image, *, name: str) -> bytes:
     import io
 
     output = FORMATS[name]
-    if output.side is not None and max(image.size) > output.side:
-        raise ImageError(
-            f"the picture is {image.width}x{image.height}, and {name} holds at most {output.side:,} pixels a side: "
-            "choose the format png, tiff, bmp or ppm"
-        )
+    check_side(image.width, image.height, name=name, instead="choose the format png, tiff, bmp or ppm")
     if image.mode in ("LA", "RGBA") and not output.alpha:
         raise ImageError(f"the picture is transparent and {name} cannot be: choose the format png, webp, tiff or avif")
     options = {**output.options, **_metadata(image, name)}
@@ -93,6 +89,42 @@ def image_bytes(image: Image.Image, *, name: str) -> bytes:
     except Exception as error:  # an encoder raises whatever it likes
         raise ImageError(f"Pillow cannot write this picture as {name} ({error}): choose the format png") from error
     return buffer.getvalue()
+
+
+def check_side(width: int, height: int, *, name: str, instead: str) -> None:
+    """Check that a format holds pictures of a size.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+        name: A key of `FORMATS`.
+        instead: What the user can do, the end of the error's sentence.
+
+    Raises:
+        ImageError: A side is too long.
+    """
+    side = FORMATS[name].side
+    if side is not None and max(width, height) > side:
+        raise ImageError(f"the picture is {width}x{height}, and {name} holds at most {side:,} pixels a side: {instead}")
+
+
+def check_metadata(kind: str, value: bytes, *, name: str, instead: str) -> None:
+    """Check that a format holds a piece of metadata of this length.
+
+    Args:
+        kind: "exif", "icc_profile" or "xmp".
+        value: The metadata as Pillow keeps it: EXIF has its prefix.
+        name: A key of `FORMATS`.
+        instead: What the user can do, the end of the error's sentence.
+
+    Raises:
+        ImageError: The metadata is too long.
+    """
+    most = FORMATS[name].most.get(kind)
+    if most is not None and len(value) > most:
+        raise ImageError(
+            f"the {_METADATA[kind]} has {len(value):,} bytes, and {name} holds at most {most:,}: {instead}"
+        )
 
 
 def _metadata(image: Image.Image, name: str) -> dict[str, Any]:
@@ -107,11 +139,7 @@ def _metadata(image: Image.Image, name: str) -> dict[str, Any]:
         if not output.metadata:
             warnings.warn(f"{name} holds no {what}: left out", SemcompWarning, stacklevel=3)
             continue
-        if len(value) > output.most.get(key, len(value)):
-            raise ImageError(
-                f"the {what} has {len(value):,} bytes, and {name} holds at most {output.most[key]:,}: "
-                "choose the format png, webp or tiff"
-            )
+        check_metadata(key, value, name=name, instead="choose the format png, webp or tiff")
         options |= _xmp(value, output) if key == "xmp" else {key: value}
     if output.pillow in _PARSING and (exif := options.pop("exif", None)):
         options |= _parsed_exif(exif, output)
