@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,8 @@ SYNTHESISED = "synthesised"
 _METADATA = {"exif": "EXIF", "icc_profile": "ICC profile", "xmp": "XMP packet"}
 _DIRECTORIES = (0x8769, 0x8825)
 """Numbers of the EXIF tags that hold directories: what the camera and GPS noted."""
+_PARSING = ("TIFF", "AVIF")
+"""Formats whose writers in Pillow read the EXIF record, and fail on a damaged one."""
 _TIFF_XMP = 700
 """Number of the TIFF tag that holds an XMP packet."""
 
@@ -138,6 +141,8 @@ def _metadata(image: Image.Image, name: str) -> dict[str, Any]:
             continue
         check_metadata(key, value, name=name, instead="choose the format png, webp or tiff")
         options |= _xmp(value, output) if key == "xmp" else {key: value}
+    if output.pillow in _PARSING and (exif := options.pop("exif", None)):
+        options |= _parsed_exif(exif, output)
     if output.pillow == "TIFF":
         options = _tags_of_tiff(options)
     if note := image.info.get(SYNTHESISED):
@@ -148,16 +153,38 @@ def _metadata(image: Image.Image, name: str) -> dict[str, Any]:
     return options
 
 
+def _parsed_exif(exif: bytes, output: OutputFormat) -> dict[str, Any]:
+    """Return the argument `exif` of `save` for a format whose writer reads the record. A damaged one is left out.
+
+    A record that Pillow can write as a whole stays as it is, where the format does not take it apart into tags.
+    """
+    from PIL import Image
+
+    from semcomp.imaging.exif import EXIF_PREFIX, PILLOW_ERRORS, record_of
+
+    try:
+        tags = Image.Exif()
+        tags.load(exif)
+        with suppress(*PILLOW_ERRORS):
+            if output.pillow != "TIFF" and tags.tobytes():
+                return {"exif": exif}
+        record = record_of(tags)
+        tags.load(record or b"")
+    except PILLOW_ERRORS as error:
+        warnings.warn(f"the EXIF of the image is damaged ({error}): left out", SemcompWarning, stacklevel=4)
+        return {}
+    return {"exif": EXIF_PREFIX + record} if record else {}
+
+
 def _tags_of_tiff(options: dict[str, Any]) -> dict[str, Any]:
     """Put EXIF and XMP, tags of a TIFF file, into one argument. Tags that Pillow cannot write are left out."""
     from PIL import Image
 
-    from semcomp.imaging.exif import record_of, with_exact_texts
+    from semcomp.imaging.exif import with_exact_texts
 
     tags, xmp = Image.Exif(), options.pop("xmp", None)
     if exif := options.pop("exif", None):
         tags.load(exif)
-        tags.load(record_of(tags) or b"")
         if any(directory in tags for directory in _DIRECTORIES):
             options["compression"] = "raw"  # libtiff, which compresses, cannot write directories inside
         tags = with_exact_texts(tags)

@@ -147,3 +147,23 @@ def test_what_makes_no_sense_for_a_jpeg(
 ) -> None:
     assert main(["encode", str(folder / "in" / "a.jpg"), "--as", "jpeg", *more]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_file_without_its_weights_stops_no_other(
+    folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lossy, exact, source = folder / "1.jp2", folder / "2.jp2", folder / "in" / "a.jpg"
+    photo(16, 16).save(lossy, irreversible=True, quality_layers=[30])
+    photo(16, 16).save(exact)
+    more = ["-o", str(folder / "out"), "--weights", str(weights), "--json"]
+    assert main(["restore", str(lossy), str(exact), str(source), *more]) == 4
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["ok"] for row in rows] == [False, True, True] and "not JPEG 2000 files" in rows[0]["message"]
+    assert np.array_equal(pixels_of(folder / "out" / "2.png"), np.asarray(photo(16, 16)))
+
+
+def test_a_folder_without_the_graph_is_named_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "empty").mkdir()
+    assert main(["restore", str(folder / "in"), "-o", str(folder / "out"), "--graphs", str(folder / "empty")]) == 4
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and f"at {folder / 'empty'}" in error and "this version" not in error
