@@ -74,6 +74,7 @@ STANDARD_LIBRARY_ONLY = (
     "cli/commands/__init__",
     "cli/main",
     "cli/parser",
+    "cli/answers",
     "cli/argument_types",
     "cli/lossless_options",
     "cli/effort_option",

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from semcomp.backend import has_library, open_codec
-from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
 from semcomp.cli.failures import explain, in_flags
 from semcomp.cli.paths import STREAM, Job, JobPlan
-from semcomp.cli.terminal import is_stdout_closed, json_line, printable, progress_bar
+from semcomp.cli.terminal import check_stdout_takes_data, json_line, printable, progress_bar
 from semcomp.errors import SemcompWarning
 from semcomp.storage.urls import is_url
 from semcomp.workers import remove_temporaries, share_of_threads, signals_blocked, worker_pool
@@ -76,10 +76,8 @@ def run_batch(
         The exit code.
     """
     jobs = plan.jobs
-    if any(job.target == STREAM for job in jobs) and sys.stdout.isatty():
-        raise UsageError("binary data does not belong on a terminal: redirect stdout, or give -o")
-    if any(job.target == STREAM for job in jobs) and is_stdout_closed():
-        raise UsageError("stdout is closed, and the result would be lost: redirect stdout, or give -o")
+    if any(job.target == STREAM for job in jobs):
+        check_stdout_takes_data()
     _check_model(options)
     report = _Report(
         options, keys, total=len(jobs) + len(plan.unusable), to_stdout=all(job.target != STREAM for job in jobs)

@@ -23,6 +23,7 @@ from semcomp.storage.urls import is_url
 FLAGS = (
     ("convert=True", "--convert"),
     ("convert_colour=True", "--convert-colour"),
+    ("strip=True", "--strip"),
     ("lossless_weights=FILE", "--lossless-weights FILE"),
     ("with_latents=50", "--with-latents"),
     ("overwrite it with force", "overwrite it with --force"),

@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import time
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from semcomp.backend import require_library
-from semcomp.cli import effort_option
 from semcomp.cli.batch import run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import concerning
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 
 KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "ratio", "psnr_db", "plain_psnr_db", "restorer")
-_OTHERS = {
-    "semantics": "--semantics",
-    "head": "--head",
-    "label_map": "--label-map",
-    "tag": "--tag",
-    "preview": "--preview",
-    "keep": "--keep",
-    "keep_mask": "--keep-mask",
-    "keep_box": "--keep-box",
-    "map": "--map",
-    "drop": "--drop",
-    "quality": "--quality",
-    "generator": "--generator",
-    "lossless": "--lossless",
-    "near": "--near",
-    "with_latents": "--with-latents",
+_TAKEN = {
+    *("inputs", "output", "force", "jobs", "threads", "json", "quiet", "verbose"),
+    *("bpp", "max_bytes", "psnr", "convert", "convert_colour", "strip", "form", "weights", "model", "graphs"),
 }
-"""Options of `.semc` files by their names in the namespace."""
+"""Names of the options that JPEG files take, and of those that `_check` explains by itself."""
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """Add the options of `encode` that make JPEG files."""
+    """Add the options of `encode` that make JPEG files, after all others, which `_check` then refuses beside them."""
     group = parser.add_argument_group("JPEG files for any viewer, smaller for those who restore them")
     group.add_argument(
         "--as",
@@ -45,10 +32,16 @@ def add_options(parser: ArgumentParser) -> None:
         help="jpeg: a standard JPEG file, optimised through the restorer; takes --psnr, --max-bytes or --bpp (semc)",
     )
     group.add_argument("--weights", metavar="FILE", help="weights of the restorer (what comes with this version)")
+    others = [action for action in parser._actions if action.option_strings and action.dest not in (*_TAKEN, "help")]
+    parser.set_defaults(semc_options=[(action.dest, action.option_strings[-1], action.default) for action in others])
 
 
 def is_asked_for(options: Namespace) -> bool:
-    """Whether the result is a JPEG file."""
+    """Whether the result is a JPEG file. UsageError where only --weights says so."""
+    if options.form != "jpeg" and options.weights is not None:
+        raise UsageError(
+            "--weights names the restorer of --as jpeg: give --as jpeg too, or name weights of the codec with --model"
+        )
     return bool(options.form == "jpeg")
 
 
@@ -61,18 +54,18 @@ def run(options: Namespace) -> int:
 
     with concerning(options.weights or "of this version", what="the restorer"):
         get_restorer(options.weights, options.threads)
-    options = Namespace(**{**vars(options), "model": "base", "device": None})
     return run_batch(encode_one, plan, options, keys=KEYS)
 
 
 def _check(options: Namespace) -> None:
-    given = [flag for name, flag in _OTHERS.items() if getattr(options, name, None)]
-    if getattr(options, "mode", "faithful") == "generative":
-        given.append("--mode generative")
-    if options.effort != effort_option.DEFAULT:
-        given.append("--effort")
-    if given:
-        raise UsageError(f"{given[0]} belongs to .semc files, and --as jpeg writes a JPEG file: leave one of them out")
+    for name, flag, default in options.semc_options:
+        value = getattr(options, name)
+        if value == default or (name, value) == ("device", "cpu"):
+            continue
+        if name == "device":
+            raise UsageError(f"--as jpeg computes on the CPU, not on {value}: leave --device out")
+        shown = f"{flag} {value}" if name == "mode" else flag
+        raise UsageError(f"{shown} belongs to .semc files, and --as jpeg writes a JPEG file: leave one of them out")
     if options.model != "base":
         raise UsageError("--model names weights of the codec of .semc files: --as jpeg takes --weights")
     if options.graphs is not None:
@@ -91,18 +84,13 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     restorer = get_restorer(options.weights, options.threads)
     start = time.perf_counter()
     source = read_source(job.source)
-    picture = open_picture(
-        source,
-        convert=options.convert,
-        convert_colour=options.convert_colour,
-        keep_hidden_colour=options.keep_hidden_colour,
-    )
-    area = picture.width * picture.height
-    most = options.max_bytes if options.bpp is None else int(options.bpp * area / 8)
-    encoded = encode_compact(picture, restorer, psnr=options.psnr, max_bytes=most, strip=options.strip)
+    picture = open_picture(source, convert=options.convert, convert_colour=options.convert_colour)
+    target = {"psnr": options.psnr, "max_bytes": options.max_bytes, "bpp": options.bpp}
+    encoded = encode_compact(picture, restorer, **target, strip=options.strip)
     write_target(job.target, encoded.data, force=options.force)
-    bpp, ratio = 8 * len(encoded.data) / area, len(source) / len(encoded.data)
-    figures = f"{encoded.psnr_db:.2f} dB restored, {encoded.plain_psnr_db:.2f} dB as it is"
+    bpp = 8 * len(encoded.data) / (picture.width * picture.height)
+    ratio = len(source) / len(encoded.data)
+    figures = f"{_in_db(encoded.psnr_db)} restored, {_in_db(encoded.plain_psnr_db)} as it is"
     return {
         "width": picture.width,
         "height": picture.height,
@@ -116,3 +104,7 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
         "seconds": time.perf_counter() - start,
         "line": f"{len(encoded.data):,} B  {bpp:.2f} bpp  {ratio:.1f}x  {{seconds}}  {figures}",
     }
+
+
+def _in_db(psnr_db: float) -> str:
+    return "exact" if math.isinf(psnr_db) else f"{psnr_db:.2f} dB"

@@ -20,7 +20,7 @@ COMMANDS = {
     "search": "photos like another one, with a label, or twice in the folder",
     "info": "what a .semc file says about itself",
     "thumb": "a thumbnail as a short text that pages show at once",
-    "restore": "JPEG files without the marks of compression",
+    "restore": "JPEG and JPEG 2000 files without the marks of compression",
     "compare": "one page beside JPEG, WebP and AVIF of equal size",
     "eval": "codecs beside each other on your own pictures",
     "models": "the codecs, heads and generators at hand",

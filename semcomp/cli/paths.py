@@ -14,6 +14,7 @@ from semcomp.cli.failures import concerning
 from semcomp.cli.inputs import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from semcomp.cli.inputs import STREAM as STREAM
 from semcomp.cli.inputs import Expansion, Found, Unusable, expand, is_pipe
+from semcomp.cli.output_formats import check_suffix
 from semcomp.cli.own_outputs import mark_in
 from semcomp.errors import ImageError
 from semcomp.storage.files import exists, is_folder, read_bytes, write_bytes
@@ -42,7 +43,12 @@ class JobPlan(NamedTuple):
 
 
 def plan_jobs(
-    inputs: Iterable[str], *, output: str | None, read_suffixes: Collection[str], write_suffix: str
+    inputs: Iterable[str],
+    *,
+    output: str | None,
+    read_suffixes: Collection[str],
+    write_suffix: str,
+    suffix_decides: bool = False,
 ) -> JobPlan:
     """Expand the arguments of a command and give each file a target.
 
@@ -53,6 +59,7 @@ def plan_jobs(
             below it.
         read_suffixes: The suffixes of files that count in folders and globs.
         write_suffix: The suffix of the targets.
+        suffix_decides: Whether the suffix of a file as `output` says the format, rather than has to fit the result.
 
     Raises:
         UsageError: The request makes no sense.
@@ -66,7 +73,8 @@ def plan_jobs(
     streams = sum(entry.source == STREAM for entry in expansion.found)
     if streams and len(expansion.found) > 1 and output != STREAM:
         raise UsageError("stdin (-) cannot be mixed with other inputs")
-    target_of = _target_rule(output, expansion, write_suffix)
+    target_of = _target_rule(output, expansion, write_suffix, suffix_decides)
+    sources = {_place(entry.source): entry.source for entry in expansion.found if entry.source != STREAM}
     jobs: list[Job] = []
     unusable = expansion.unusable
     writer_of: dict[str, str] = {}
@@ -74,15 +82,23 @@ def plan_jobs(
         target = target_of(entry)
         if target != STREAM and target in writer_of:
             unusable.append(Unusable(entry.source, f"{target} is already written from {writer_of[target]}"))
-        elif target != STREAM and Path(target) == Path(entry.source):
-            unusable.append(Unusable(entry.source, _overwritten(entry.source, read_suffixes)))
+        elif target != STREAM and (lost := sources.get(_place(target))) is not None:
+            unusable.append(Unusable(entry.source, _overwritten(entry.source, lost, read_suffixes)))
         else:
             writer_of[target] = entry.source
             jobs.append(Job(entry.source, target))
     return JobPlan(jobs, unusable, expansion.notes)
 
 
-def _overwritten(source: str, read_suffixes: Collection[str]) -> str:
+def _place(name: str) -> str:
+    """Return the URL or the real path of a file, equal for every way that leads to it."""
+    return name if is_url(name) else os.path.realpath(name)
+
+
+def _overwritten(source: str, lost: str, read_suffixes: Collection[str]) -> str:
+    """Say why a job is refused whose result would replace `lost`, an input of the same run."""
+    if lost != source:
+        return f"its result would overwrite {lost}, which is an input too: choose another -o"
     if tuple(read_suffixes) == (".semc",) and Path(source).suffix.lower() != ".semc":
         return "this is not a .semc file: decode takes what semcomp encode wrote"
     return "would be overwritten by its own result: choose another -o"
@@ -102,7 +118,9 @@ def list_jobs(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> JobPl
     return JobPlan([Job(entry.source, "") for entry in expansion.found], expansion.unusable, expansion.notes)
 
 
-def _target_rule(output: str | None, expansion: Expansion, write_suffix: str) -> Callable[[Found], str]:
+def _target_rule(
+    output: str | None, expansion: Expansion, write_suffix: str, suffix_decides: bool
+) -> Callable[[Found], str]:
     if output == STREAM:
         if expansion.many:
             raise UsageError("several inputs cannot share stdout: give -o a folder")
@@ -115,6 +133,7 @@ def _target_rule(output: str | None, expansion: Expansion, write_suffix: str) ->
                 raise UsageError(f"nothing can be written beside {entry.source}: give -o a folder")
         return lambda entry: STREAM if entry.piped else with_suffix(entry.source, write_suffix)
     if not expansion.many and not is_folder(output) and not output.endswith(("/", os.sep)):
+        check_suffix(output, write_suffix, decides=suffix_decides)
         return lambda entry: output
     if (is_url(output) or os.path.exists(output)) and not is_folder(output) and exists(output):  # noqa: PTH110
         raise UsageError(f"-o {output} is a file, and these inputs need a folder")

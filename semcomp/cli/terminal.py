@@ -12,7 +12,10 @@ import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Mapping
+from math import isfinite
 from typing import Any, NoReturn, TextIO
+
+from semcomp.cli.exit_codes import UsageError
 
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # control characters
@@ -37,6 +40,18 @@ def stand_in_for_closed_streams() -> None:
 def is_stdout_closed() -> bool:
     """Return whether what is written to stdout is lost, because the process was started without it."""
     return sys.stdout in _stand_ins
+
+
+def check_stdout_takes_data() -> None:
+    """Check before the work that binary data on stdout goes somewhere.
+
+    Raises:
+        UsageError: Stdout is a terminal, or the process was started without it.
+    """
+    if is_stdout_closed():
+        raise UsageError("stdout is closed, and the result would be lost: redirect stdout, or give -o")
+    if sys.stdout.isatty():
+        raise UsageError("binary data does not belong on a terminal: redirect stdout, or give -o")
 
 
 def printable(text: str, stream: TextIO) -> str:
@@ -145,15 +160,39 @@ class LongRun:
 
 def json_line(values: Mapping[str, Any], stream: TextIO | None = None) -> str:
     """Write an object as one line of JSON that the stream can encode; names come back exact."""
-    import json
-
     encoding = getattr(stream or sys.stdout, "encoding", None) or "utf-8"
-    line = json.dumps(values, ensure_ascii=False, default=_plain)
+    line = json_text(values, ascii_alone=False)
     try:
         line.encode(encoding)
     except UnicodeEncodeError:
-        line = json.dumps(values, ensure_ascii=True, default=_plain)
+        line = json_text(values)
     return line
+
+
+def json_text(values: Mapping[str, Any], *, indent: int | None = None, ascii_alone: bool = True) -> str:
+    """Write JSON that every reader takes. Numbers that are infinite or not defined become null.
+
+    Args:
+        values: The object.
+        indent: Spaces of a level. None writes one line.
+        ascii_alone: Whether other characters are escaped.
+
+    Example:
+        >>> json_text({"psnr_db": float("inf"), "sizes": (1, 2)})
+        '{"psnr_db": null, "sizes": [1, 2]}'
+    """
+    import json
+
+    return json.dumps(_finite(values), ensure_ascii=ascii_alone, indent=indent, default=_plain, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """Copy nested values with None for every number that JSON lacks."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _plain(value: object) -> str:

@@ -34,7 +34,9 @@ _TURNS = {  # EXIF orientation -> what makes it upright
 }
 _SIZE_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4}
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>)\s*)([1-8])""")
-PILLOW_ERRORS = (SyntaxError, ValueError, TypeError, KeyError, IndexError, OSError, OverflowError, struct.error)
+PILLOW_ERRORS = (
+    *(SyntaxError, ValueError, TypeError, KeyError, IndexError, OSError, OverflowError, AttributeError, struct.error),
+)
 """What Pillow raises on metadata that it cannot read or write."""
 
 

@@ -107,6 +107,12 @@ def is_reversible(data: bytes | bytearray, at: int) -> bool:
     return False
 
 
+def is_lossless(data: bytes) -> bool:
+    """Whether the first codestream of a file is of the reversible transform, so that nothing is to be restored."""
+    facts = read_jpeg2000(io.BytesIO(data))
+    return facts is not None and facts.codestream_at is not None and is_reversible(data, facts.codestream_at)
+
+
 def coded_bytes(data: bytes, at: int) -> int:
     """Bytes of coded wavelet coefficients of the codestream at an offset: what follows its first SOD marker."""
     start = data.find(_SOD, at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,8 @@ SYNTHESISED = "synthesised"
 _METADATA = {"exif": "EXIF", "icc_profile": "ICC profile", "xmp": "XMP packet"}
 _DIRECTORIES = (0x8769, 0x8825)
 """Numbers of the EXIF tags that hold directories: what the camera and GPS noted."""
+_PARSING = ("TIFF", "AVIF")
+"""Formats whose writers in Pillow read the EXIF record, and fail on a damaged one."""
 _TIFF_XMP = 700
 """Number of the TIFF tag that holds an XMP packet."""
 
@@ -74,11 +77,7 @@ def image_bytes(image: Image.Image, *, name: str) -> bytes:
     import io
 
     output = FORMATS[name]
-    if output.side is not None and max(image.size) > output.side:
-        raise ImageError(
-            f"the picture is {image.width}x{image.height}, and {name} holds at most {output.side:,} pixels a side: "
-            "choose the format png, tiff, bmp or ppm"
-        )
+    check_side(image.width, image.height, name=name, instead="choose the format png, tiff, bmp or ppm")
     if image.mode in ("LA", "RGBA") and not output.alpha:
         raise ImageError(f"the picture is transparent and {name} cannot be: choose the format png, webp, tiff or avif")
     options = {**output.options, **_metadata(image, name)}
@@ -90,6 +89,42 @@ def image_bytes(image: Image.Image, *, name: str) -> bytes:
     except Exception as error:  # an encoder raises whatever it likes
         raise ImageError(f"Pillow cannot write this picture as {name} ({error}): choose the format png") from error
     return buffer.getvalue()
+
+
+def check_side(width: int, height: int, *, name: str, instead: str) -> None:
+    """Check that a format holds pictures of a size.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+        name: A key of `FORMATS`.
+        instead: What the user can do, the end of the error's sentence.
+
+    Raises:
+        ImageError: A side is too long.
+    """
+    side = FORMATS[name].side
+    if side is not None and max(width, height) > side:
+        raise ImageError(f"the picture is {width}x{height}, and {name} holds at most {side:,} pixels a side: {instead}")
+
+
+def check_metadata(kind: str, value: bytes, *, name: str, instead: str) -> None:
+    """Check that a format holds a piece of metadata of this length.
+
+    Args:
+        kind: "exif", "icc_profile" or "xmp".
+        value: The metadata as Pillow keeps it: EXIF has its prefix.
+        name: A key of `FORMATS`.
+        instead: What the user can do, the end of the error's sentence.
+
+    Raises:
+        ImageError: The metadata is too long.
+    """
+    most = FORMATS[name].most.get(kind)
+    if most is not None and len(value) > most:
+        raise ImageError(
+            f"the {_METADATA[kind]} has {len(value):,} bytes, and {name} holds at most {most:,}: {instead}"
+        )
 
 
 def _metadata(image: Image.Image, name: str) -> dict[str, Any]:
@@ -104,12 +139,10 @@ def _metadata(image: Image.Image, name: str) -> dict[str, Any]:
         if not output.metadata:
             warnings.warn(f"{name} holds no {what}: left out", SemcompWarning, stacklevel=3)
             continue
-        if len(value) > output.most.get(key, len(value)):
-            raise ImageError(
-                f"the {what} has {len(value):,} bytes, and {name} holds at most {output.most[key]:,}: "
-                "choose the format png, webp or tiff"
-            )
+        check_metadata(key, value, name=name, instead="choose the format png, webp or tiff")
         options |= _xmp(value, output) if key == "xmp" else {key: value}
+    if output.pillow in _PARSING and (exif := options.pop("exif", None)):
+        options |= _parsed_exif(exif, output)
     if output.pillow == "TIFF":
         options = _tags_of_tiff(options)
     if note := image.info.get(SYNTHESISED):
@@ -120,16 +153,38 @@ def _metadata(image: Image.Image, name: str) -> dict[str, Any]:
     return options
 
 
+def _parsed_exif(exif: bytes, output: OutputFormat) -> dict[str, Any]:
+    """Return the argument `exif` of `save` for a format whose writer reads the record. A damaged one is left out.
+
+    A record that Pillow can write as a whole stays as it is, where the format does not take it apart into tags.
+    """
+    from PIL import Image
+
+    from semcomp.imaging.exif import EXIF_PREFIX, PILLOW_ERRORS, record_of
+
+    try:
+        tags = Image.Exif()
+        tags.load(exif)
+        with suppress(*PILLOW_ERRORS):
+            if output.pillow != "TIFF" and tags.tobytes():
+                return {"exif": exif}
+        record = record_of(tags)
+        tags.load(record or b"")
+    except PILLOW_ERRORS as error:
+        warnings.warn(f"the EXIF of the image is damaged ({error}): left out", SemcompWarning, stacklevel=4)
+        return {}
+    return {"exif": EXIF_PREFIX + record} if record else {}
+
+
 def _tags_of_tiff(options: dict[str, Any]) -> dict[str, Any]:
     """Put EXIF and XMP, tags of a TIFF file, into one argument. Tags that Pillow cannot write are left out."""
     from PIL import Image
 
-    from semcomp.imaging.exif import record_of, with_exact_texts
+    from semcomp.imaging.exif import with_exact_texts
 
     tags, xmp = Image.Exif(), options.pop("xmp", None)
     if exif := options.pop("exif", None):
         tags.load(exif)
-        tags.load(record_of(tags) or b"")
         if any(directory in tags for directory in _DIRECTORIES):
             options["compression"] = "raw"  # libtiff, which compresses, cannot write directories inside
         tags = with_exact_texts(tags)

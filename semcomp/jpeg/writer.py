@@ -22,10 +22,14 @@ from semcomp.jpeg.standard import ZIGZAG
 Ints = NDArray[np.int64]
 _BANDS = ((1, 5), (6, 63))
 """Bands of AC coefficients of the progressive form."""
+_LONGEST = 0xFFFF
+"""Largest side in pixels, and largest segment in bytes with the two bytes of its length."""
 _LONGEST_RUN = 0x7FFF
 _LONGEST_CODE = 16
 _ORDER = 512
 """Keys of a block's symbols are below this number."""
+_AT_ONCE = 1 << 14
+"""Symbols whose bits are unpacked at a time. A bit takes about 25 bytes of memory until it is packed."""
 
 
 class Symbols(NamedTuple):
@@ -48,7 +52,7 @@ def write_jpeg(file: JpegFile, *, progressive: bool | None = None) -> bytes:
         progressive: Which form to write. None writes the smaller one.
 
     Raises:
-        ImageError: A coefficient or a step is beyond what the format holds.
+        ImageError: A coefficient, a step, a side or a record is beyond what the format holds.
     """
     if progressive is None:
         return min(write_jpeg(file, progressive=False), write_jpeg(file, progressive=True), key=len)
@@ -67,20 +71,23 @@ def write_jpeg(file: JpegFile, *, progressive: bool | None = None) -> bytes:
     )
     parts = [bytes([0xFF, SOI]), *(_segment(marker, payload) for marker, payload in file.records)]
     for number, plane in dict(zip(tables, file.planes, strict=True)).items():
-        wide = bool(plane.steps.max() > 255)
-        steps = plane.steps[ZIGZAG].astype(">u2" if wide else np.uint8).tobytes()
-        parts.append(_segment(DQT, bytes([wide << 4 | number]) + steps))
+        parts.append(_segment(DQT, bytes([number]) + plane.steps[ZIGZAG].astype(np.uint8).tobytes()))
     parts += [_frame_segment(frame), *_scans(file, frame), bytes([0xFF, EOI])]
     return b"".join(parts)
 
 
 def _check(file: JpegFile) -> None:
+    if not 1 <= min(file.width, file.height) <= max(file.width, file.height) <= _LONGEST:
+        raise ImageError(f"a JPEG file has sides of 1 to {_LONGEST:,} pixels, not {file.width}x{file.height}")
+    longest = max((len(payload) for _, payload in file.records), default=0)
+    if longest > _LONGEST - 2:
+        raise ImageError(f"a record of a JPEG file has at most {_LONGEST - 2:,} bytes, not {longest:,}: leave it out")
     for plane in file.planes:
         blocks = plane.coefficients
         if len(blocks) and (np.abs(blocks[..., 1:]).max(initial=0) > 1023 or np.abs(blocks[..., 0]).max() > 2047):
             raise ImageError("a coefficient is too large for a JPEG file: AC coefficients end at 1023, DC at 2047")
-        if plane.steps.min() < 1 or plane.steps.max() > 65535:
-            raise ImageError(f"quantisation steps must be 1 to 65535, not {plane.steps.min()} to {plane.steps.max()}")
+        if plane.steps.min() < 1 or plane.steps.max() > 255:  # T.81, B.2.4.1: samples of 8 bits have steps of 8 bits
+            raise ImageError(f"quantisation steps must be 1 to 255, not {plane.steps.min()} to {plane.steps.max()}")
 
 
 def _table_numbers(file: JpegFile) -> list[int]:
@@ -263,10 +270,17 @@ def entropy_bytes(coded: Symbols, codes: dict[int, HuffmanCode]) -> bytes:
     words, lengths = np.zeros((max(codes) + 1, 256), np.int64), np.zeros((max(codes) + 1, 256), np.int64)
     for table, code in codes.items():
         words[table], lengths[table] = code_words(code)
-    size = lengths[coded.tables, coded.symbols] + coded.sizes
-    values = words[coded.tables, coded.symbols] << coded.sizes | coded.extra
-    ends = np.cumsum(size)
-    shifts = np.repeat(ends, size) - np.arange(ends[-1]) - 1
-    bits = (np.repeat(values, size) >> shifts & 1).astype(np.uint8)
-    padded = np.concatenate([bits, np.ones(-len(bits) % 8, np.uint8)])
-    return np.packbits(padded).tobytes().replace(b"\xff", b"\xff\x00")
+    packed, rest = [], np.zeros(0, np.uint8)
+    for start in range(0, len(coded.symbols), _AT_ONCE):
+        tables, symbols, sizes, extra = (column[start : start + _AT_ONCE] for column in coded)
+        size = lengths[tables, symbols] + sizes
+        values = words[tables, symbols] << sizes | extra
+        ends = np.cumsum(size)
+        shifts = np.repeat(ends, size) - np.arange(ends[-1]) - 1
+        bits = np.concatenate([rest, (np.repeat(values, size) >> shifts & 1).astype(np.uint8)])
+        whole = len(bits) // 8 * 8
+        packed.append(np.packbits(bits[:whole]).tobytes())
+        rest = bits[whole:]
+    if len(rest):
+        packed.append(np.packbits(np.concatenate([rest, np.ones(8 - len(rest), np.uint8)])).tobytes())
+    return b"".join(packed).replace(b"\xff", b"\xff\x00")

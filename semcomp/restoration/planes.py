@@ -11,7 +11,7 @@ from torch import Tensor
 
 from semcomp.jpeg.layout import PLANE_RANGE, groups_of
 from semcomp.jpeg.reader import JpegFile, JpegPlane
-from semcomp.pipeline.tiles import tiles
+from semcomp.pipeline.tiles import Region, tiles
 from semcomp.restoration.network import Restorer, StoredPlanes
 from semcomp.restoration.transform import SIDE, planes_to_rgb
 
@@ -75,7 +75,7 @@ def _pixels(network: Restorer, stored: StoredPlanes, *, strength: float, device:
     for tile in tiles(rows, columns, tile=side, halo=halo):
         planes = network(_part(stored, *tile.source, device=device), strength=strength)
         values = planes + 128 if channels == 1 else planes_to_rgb(planes.clamp_(*PLANE_RANGE))
-        inner, target = (tuple(slice(SIDE * s.start, SIDE * s.stop) for s in region) for region in tile[1:])
+        inner, target = pixel_region(tile.inner), pixel_region(tile.target)
         whole = values[0].permute(1, 2, 0)[inner].round_().clamp_(0, 255).byte()
         pixels[target] = whole.cpu().numpy()
     return pixels
@@ -83,14 +83,25 @@ def _pixels(network: Restorer, stored: StoredPlanes, *, strength: float, device:
 
 def _part(stored: StoredPlanes, rows: slice, columns: slice, *, device: torch.device) -> StoredPlanes:
     """The planes of a region of luma's blocks, whose bounds are multiples of `ALIGNED` or the edge of the picture."""
-    down, across = stored.factors
-    coarse = slice(rows.start // down, rows.stop // down), slice(columns.start // across, columns.stop // across)
-    regions = [(rows, columns), coarse, coarse]
+    regions = plane_regions(rows, columns, stored.factors)[: len(stored.coefficients)]
     return StoredPlanes(
         coefficients=tuple(
             plane[:, region[0], region[1]].to(device)
-            for plane, region in zip(stored.coefficients, regions, strict=False)
+            for plane, region in zip(stored.coefficients, regions, strict=True)
         ),
         steps=stored.steps.to(device),
         factors=stored.factors,
     )
+
+
+def plane_regions(rows: slice, columns: slice, factors: tuple[int, int]) -> tuple[Region, Region, Region]:
+    """Where luma, Cb and Cr have the blocks of a region of luma's blocks."""
+    down, across = factors
+    coarse = slice(rows.start // down, rows.stop // down), slice(columns.start // across, columns.stop // across)
+    return (rows, columns), coarse, coarse
+
+
+def pixel_region(blocks: Region) -> Region:
+    """The pixels of a region of blocks."""
+    rows, columns = (slice(SIDE * part.start, SIDE * part.stop) for part in blocks)
+    return rows, columns

@@ -34,13 +34,6 @@ class RateModel:
         bits = self.bits.gather(1, flat.T.contiguous()).T.reshape(values.shape)
         return bits + 2 * (magnitudes / LARGEST).clamp(min=1).log2()
 
-    def slope(self, values: Tensor) -> Tensor:
-        """Bits that one more step away from 0 costs, times the sign of the value, around real numbers."""
-        magnitudes = values.abs()
-        below = magnitudes.floor()
-        signs = torch.where(values >= 0, 1.0, -1.0)
-        return signs * (self.cost(below + 1) - self.cost(below))
-
 
 def worthwhile(values: Tensor, steps: Tensor, *, lmbda: float, rounds: int = 2) -> Tensor:
     """Quantise coefficients so that squared error + lmbda * bits is small.

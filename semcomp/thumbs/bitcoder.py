@@ -60,7 +60,7 @@ class BitEncoder:
         self._bytes[place] += 1
 
     def finish(self) -> bytes:
-        """The first `limit` bytes of the code, without trailing zeros that a decoder would supply itself."""
+        """The first `limit` bytes of the code."""
         if self._low > _MASK:
             self._carry()
         whole = bytes(self._bytes) + self._low.to_bytes(4, "big")

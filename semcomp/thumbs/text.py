@@ -25,7 +25,8 @@ def to_text(code: bytes) -> str:
 def from_text(text: str) -> bytes:
     """The code that a text holds.
 
-    A cut text is a cut code: incomplete characters at the end are dropped.
+    A cut text is a cut code: incomplete characters at the end are dropped. White space anywhere means nothing, so that
+    a text survives the lines of a mail.
 
     Args:
         text: What `to_text` wrote, or the beginning of it.
@@ -34,14 +35,15 @@ def from_text(text: str) -> bytes:
         FormatError: The text holds other characters than base64url's.
 
     Example:
-        >>> from_text("Csj_") == bytes([10, 200, 255])
+        >>> from_text("Csj_") == from_text(" Cs j_ ") == bytes([10, 200, 255])
         True
     """
-    stripped = text.strip().rstrip("=")
+    stripped = "".join(text.split()).rstrip("=")
     wrong = re.search(r"[^A-Za-z0-9_-]", stripped)
     if wrong:
+        place = [number for number, sign in enumerate(text, 1) if not sign.isspace()][wrong.start()]
         raise FormatError(
-            f"the thumbnail's text holds {wrong.group()!r} at character {wrong.start() + 1}: "
+            f"the thumbnail's text holds {wrong.group()!r} at character {place}: "
             "only A-Z, a-z, 0-9, - and _ belong there; copy the text again"
         )
     whole = stripped[: len(stripped) - (len(stripped) % 4 == 1)]

@@ -142,9 +142,8 @@ def decode_canvas(code: bytes, tables: ThumbTables | None = None) -> tuple[NDArr
 
     `tables` are the released ones unless others are given.
     """
-    head = header.unpack(code[0]) if code else header.EMPTY
     tables = tables or released()
-    planes, level = decode_planes(code, tables)
+    head, planes, level = _decoded(code, tables)
     pixels = repair((tables.short if head.short else tables.long).repair, planes[..., :3], level)
     if head.alpha:
         alpha = np.uint8(np.clip(np.floor(planes[..., 3:] + 128.5), 0, 255))
@@ -154,8 +153,12 @@ def decode_canvas(code: bytes, tables: ThumbTables | None = None) -> tuple[NDArr
 
 def decode_planes(code: bytes, tables: ThumbTables) -> tuple[NDArray[Any], int]:
     """Float canvas (32, 32, 3 or 4) around 0 before it is repaired, and the level that the code reaches."""
+    return _decoded(code, tables)[1:]
+
+
+def _decoded(code: bytes, tables: ThumbTables) -> tuple[header.Header, NDArray[Any], int]:
     head = header.unpack(code[0]) if code else header.EMPTY
     family = tables.short if head.short else tables.long
     walk = Walk(family.code, 4 if head.alpha else 3)
     walk.run(BitDecoder(code[1:]))
-    return inverse(walk.shown() / 256, tables.weights, float(family.lift[walk.level])), walk.level
+    return head, inverse(walk.shown() / 256, tables.weights, float(family.lift[walk.level])), walk.level

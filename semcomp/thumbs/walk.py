@@ -54,8 +54,8 @@ def _lengths(values: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.frexp(values)[1])
 
 
-def bins(scale: NDArray[Any], plane: int) -> NDArray[Any]:
-    """Index into a probability table."""
+def bins(scale: NDArray[Any], plane: int | NDArray[Any]) -> NDArray[Any]:
+    """Index into a probability table, for scales of any shape."""
     return np.clip((scale - 16 * plane + 128) >> 2, 0, BINS - 1)
 
 
@@ -157,7 +157,7 @@ class Walk:
             return
         scale = int(self._scale.reshape(-1)[place])
         while exponent + 1 < top:
-            slot = min(max((scale - 16 * exponent + 128) >> 2, 0), BINS - 1)
+            slot = min(max((scale - 16 * exponent + 128) >> 2, 0), BINS - 1)  # bins() takes longer for one number
             if not coder.code(abs(value) >= 2 << exponent, int(self.tables.beyond[slot])):
                 break
             exponent += 1
@@ -185,7 +185,6 @@ class Walk:
         floor = np.maximum(self.low, 1)
         known = np.clip(np.floor(np.log2(floor)) - np.floor(np.log2(np.maximum(self.width, 1))) + 1, 1, 3)
         exponent = np.floor(np.log2(np.maximum(self.width, 1))).astype(np.int64)
-        slot = np.clip((scale - 16 * exponent + 128) >> 2, 0, BINS - 1)
-        share = self.tables.centre[known.astype(np.int64) - 1, slot]
+        share = self.tables.centre[known.astype(np.int64) - 1, bins(scale, exponent)]
         magnitude = 256 * self.low + share * np.maximum(self.width - 1, 0)
         return np.asarray(np.where(self.low > 0, self.sign * magnitude, 0))

@@ -72,6 +72,8 @@ INFO_KEYS = {
     "preview",
     "lossless",
     "lost",
+    "error",
+    "message",
 }
 
 

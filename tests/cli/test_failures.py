@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import semcomp
 from semcomp.cli.failures import FLAGS, Fault, check_readable, concerning, explain, in_flags
 from semcomp.cli.main import main
 from semcomp.cli.output_formats import FORMATS, image_bytes
-from semcomp.errors import FormatError, ImageError, MissingExtraError, ModelError
+from semcomp.errors import FormatError, ImageError, MissingExtraError, ModelError, SemcompWarning
 
 SOURCES = Path(semcomp.__file__).parent
 
@@ -137,6 +139,23 @@ class TestFormats:
         image.info[key] = b"Exif\0\0II*\0\x08\0\0\0".ljust(length, b"\0")
         with pytest.raises(ImageError, match=f"{said}, and jpg holds at most .*: choose the format"):
             image_bytes(image, name="jpg")
+
+    @pytest.mark.parametrize("name", ["png", "webp", "tiff", "jpg", "avif"])
+    def test_exif_that_is_damaged_anywhere(self, name: str) -> None:
+        exif = Image.Exif()
+        exif[0x10F], exif[0x112] = "Maker", 1
+        exif[0x8769] = {0x9003: "2020:01:01 00:00:00", 0xA005: {1: "R98"}}
+        for place in range(6, len(exif.tobytes())):
+            image, damaged = Image.new("RGB", (8, 8)), bytearray(exif.tobytes())
+            damaged[place] ^= 255
+            image.info["exif"] = bytes(damaged)
+            with warnings.catch_warnings(record=True) as heard:
+                warnings.simplefilter("always")
+                with Image.open(io.BytesIO(image_bytes(image, name=name))) as written:
+                    assert written.size == (8, 8)
+            assert all("left out" in str(warning.message) for warning in heard if warning.category is SemcompWarning)
+            if place == 6 and name in ("tiff", "avif"):
+                assert any("the EXIF of the image is damaged" in str(warning.message) for warning in heard)
 
     @pytest.mark.parametrize("name", FORMATS)
     def test_an_encoder_that_fails_is_not_an_internal_error(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

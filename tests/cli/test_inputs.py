@@ -127,6 +127,44 @@ class TestOwnOutputs:
 
 
 class TestTargets:
+    @pytest.mark.parametrize("way", ["t", "t/deep/../", "linked"])
+    def test_no_result_replaces_an_input(self, folder: Path, way: str) -> None:
+        (folder / "linked").symlink_to("t", target_is_directory=True)
+        Image.new("RGB", (8, 8)).save("t/a.jpg")
+        Path("t/z.jpg").symlink_to("deep/b.jpg")
+        Image.new("RGB", (8, 8)).save("t/z.png")
+        plan = plan_jobs([way], output="t", read_suffixes=IMAGE_SUFFIXES, write_suffix=".jpg")
+        assert not plan.jobs
+        reasons = {Path(entry.source).name: entry.reason for entry in plan.unusable}
+        assert "overwritten by its own result" in reasons["a.jpg"] and "overwr" in reasons["b.jpg"]
+        assert f"overwrite {Path(way)}/a.jpg, which is an input too" in reasons["a.png"]
+        assert "which is an input too" in reasons["z.png"]
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["encode", "t/a.png", "-o", "x.png"],
+            ["encode", "t/a.png", "-o", "x.JPEG"],
+            ["decode", "a.semc", "-o", "x.png", "--format", "jpg"],
+            ["segment", "a.semc", "-o", "x.jpg"],
+            ["restore", "t/deep/b.jpg", "-o", "x.png", "--format", "jpg"],
+            ["encode", "t/a.png", "-o", "x.png", "--as", "jpeg", "--psnr", "30"],
+            ["compare", "t/a.png", "-o", "x.png"],
+        ],
+    )
+    def test_a_suffix_of_another_format_is_refused(
+        self, folder: Path, stand_in: Any, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (folder / "a.semc").write_bytes(MAGIC)
+        assert main(arguments) == 2
+        assert f"-o {arguments[3]} says .{arguments[3][2:]}, and the result is a ." in capsys.readouterr().err
+        assert not Path(arguments[3]).exists()
+
+    def test_compare_keeps_its_input(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        Path("page").write_bytes(Path("t/a.png").read_bytes())
+        assert main(["compare", "page", "-o", "./page", "--force"]) == 2
+        assert "is the input" in capsys.readouterr().err
+
     def test_a_name_of_255_bytes(self, folder: Path, stand_in: Any) -> None:
         name = "写" * 79 + ".png"
         Image.new("RGB", (8, 8)).save(name)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 import semcomp
 from semcomp.cli.main import main
@@ -17,6 +17,8 @@ from semcomp.imaging.metrics import psnr_db
 from tests.jpeg.files import jpeg, photo
 from tests.restoration.conftest import restorer as restorer
 from tests.restoration.conftest import weights as weights
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def pixels_of(path: Path) -> NDArray[np.uint8]:
@@ -94,6 +96,32 @@ def test_a_jpeg_made_for_the_restorer(folder: Path, weights: Path, capsys: pytes
     assert json.loads(capsys.readouterr().out)["made_for"] == row["restorer"]
 
 
+def test_targets_that_cannot_be_met_name_the_options_that_help(
+    tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "p.png"
+    Image.new("RGB", (1, 1), "red").save(source, icc_profile=SRGB)
+    for target in (["--max-bytes", "500"], ["--bpp", "0.1"]):
+        assert main(["encode", str(source), "--as", "jpeg", *target, "--weights", str(weights)]) == 1
+        said = capsys.readouterr().err
+        assert (
+            f"leave out {len(SRGB):,} bytes of metadata with --strip" in said and "bytes;" not in said.split("found")[0]
+        )
+
+
+def test_an_exact_result_is_called_so(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("L", (16, 16), 128).save(tmp_path / "p.png")
+    assert main(["encode", str(tmp_path / "p.png"), "--as", "jpeg", "--psnr", "30", "--weights", str(weights)]) == 0
+    said = capsys.readouterr().out
+    assert "exact as it is" in said and "inf" not in said
+
+
+def test_weights_of_a_restorer_need_a_jpeg_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encode", str(folder / "in" / "a.jpg"), "--weights", "nope"]) == 2
+    assert "give --as jpeg too" in capsys.readouterr().err
+    assert not (folder / "in" / "a.semc").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -102,6 +130,16 @@ def test_a_jpeg_made_for_the_restorer(folder: Path, weights: Path, capsys: pytes
         (["--psnr", "30", "--mode", "generative"], "--mode generative belongs to .semc files"),
         (["--psnr", "30", "--model", "other"], "--as jpeg takes --weights"),
         (["-q", "30"], "--quality belongs to .semc files"),
+        (["--psnr", "30", "--device", "cuda"], "--as jpeg computes on the CPU, not on cuda"),
+        (["--psnr", "30", "--lossless-weights", "x"], "--lossless-weights belongs to .semc files"),
+        (["--psnr", "30", "--classes", "x"], "--classes belongs to .semc files"),
+        (["--psnr", "30", "--grid", "4"], "--grid belongs to .semc files"),
+        (["--psnr", "30", "--embedder", "x"], "--embedder belongs to .semc files"),
+        (["--psnr", "30", "--void", "0"], "--void belongs to .semc files"),
+        (["--psnr", "30", "--rest-quality", "9"], "--rest-quality belongs to .semc files"),
+        (["--psnr", "30", "--keep-dilate", "0"], "--keep-dilate belongs to .semc files"),
+        (["--psnr", "30", "--keep-hidden-colour"], "--keep-hidden-colour belongs to .semc files"),
+        (["--psnr", "30", "--effort", "9"], "--effort belongs to .semc files"),
     ],
 )
 def test_what_makes_no_sense_for_a_jpeg(
@@ -109,3 +147,23 @@ def test_what_makes_no_sense_for_a_jpeg(
 ) -> None:
     assert main(["encode", str(folder / "in" / "a.jpg"), "--as", "jpeg", *more]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_file_without_its_weights_stops_no_other(
+    folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lossy, exact, source = folder / "1.jp2", folder / "2.jp2", folder / "in" / "a.jpg"
+    photo(16, 16).save(lossy, irreversible=True, quality_layers=[30])
+    photo(16, 16).save(exact)
+    more = ["-o", str(folder / "out"), "--weights", str(weights), "--json"]
+    assert main(["restore", str(lossy), str(exact), str(source), *more]) == 4
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["ok"] for row in rows] == [False, True, True] and "not JPEG 2000 files" in rows[0]["message"]
+    assert np.array_equal(pixels_of(folder / "out" / "2.png"), np.asarray(photo(16, 16)))
+
+
+def test_a_folder_without_the_graph_is_named_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "empty").mkdir()
+    assert main(["restore", str(folder / "in"), "-o", str(folder / "out"), "--graphs", str(folder / "empty")]) == 4
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and f"at {folder / 'empty'}" in error and "this version" not in error

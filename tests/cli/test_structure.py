@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from semcomp import cli
 from semcomp.cli.main import main
 from semcomp.cli.parser import COMMANDS, build_parser
-from semcomp.cli.terminal import PlainBar, json_line, printable, progress_bar
+from semcomp.cli.terminal import PlainBar, json_line, json_text, printable, progress_bar
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -101,6 +104,19 @@ def test_names_are_shown_escaped_and_stay_exact_in_json(name: str, shown: str) -
     line = json_line({"input": name}, stream)
     line.encode("cp1252")
     assert "\n" not in line and json.loads(line)["input"] == name
+
+
+def test_numbers_that_json_lacks_are_null() -> None:
+    values = {"psnr_db": math.inf, "rows": [{"x": math.nan}, (-math.inf, 1.5)], "id": b"\x01", "ok": True}
+    wanted = {"psnr_db": None, "rows": [{"x": None}, [None, 1.5]], "id": "01", "ok": True}
+    assert json.loads(json_line(values), parse_constant=pytest.fail) == wanted
+    assert json.loads(json_text(values, indent=1), parse_constant=pytest.fail) == wanted
+
+
+def test_every_json_of_the_command_line_goes_through_one_function() -> None:
+    folder = Path(cli.__file__).parent
+    writers = [path.name for path in folder.rglob("*.py") if "json.dump" in path.read_text(encoding="utf-8")]
+    assert writers == ["terminal.py"]
 
 
 def test_what_the_terminal_can_show_is_shown() -> None:

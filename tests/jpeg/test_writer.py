@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +13,9 @@ from PIL import Image
 from semcomp.errors import ImageError
 from semcomp.jpeg.huffman import lookup
 from semcomp.jpeg.reader import read_jpeg
-from semcomp.jpeg.records import exif_block, icc_profile, is_rgb, records_of, restorer_mark, xmp_packet
+from semcomp.jpeg.records import APP1, exif_block, icc_profile, is_rgb, records_of, restorer_mark, xmp_packet
 from semcomp.jpeg.segments import HuffmanCode
-from semcomp.jpeg.writer import best_code, write_jpeg
+from semcomp.jpeg.writer import Symbols, best_code, code_words, entropy_bytes, write_jpeg
 from tests.jpeg.files import KINDS, jpeg, photo, pixels_of
 
 
@@ -85,3 +86,36 @@ def test_what_the_format_cannot_hold_is_refused() -> None:
     plane = replace(file.planes[0], coefficients=np.full_like(file.planes[0].coefficients, 1500))
     with pytest.raises(ImageError, match="1023"):
         write_jpeg(replace(file, planes=(plane, *file.planes[1:])))
+    for steps in (0, 256):
+        plane = replace(file.planes[0], steps=np.full(64, steps))
+        with pytest.raises(ImageError, match="1 to 255"):
+            write_jpeg(replace(file, planes=(plane, *file.planes[1:])))
+    with pytest.raises(ImageError, match="sides of 1 to 65,535 pixels, not 65536x20"):
+        write_jpeg(replace(file, width=65536))
+    with pytest.raises(ImageError, match="at most 65,533 bytes, not 65,534"):
+        write_jpeg(replace(file, records=((APP1, bytes(65534)),)))
+
+
+def test_bits_are_packed_in_little_memory() -> None:
+    rng = np.random.default_rng(2)
+    count = 300_000
+    sizes = rng.integers(0, 11, count)
+    coded = Symbols(
+        tables=np.zeros(count, np.int64),
+        symbols=sizes,
+        sizes=sizes,
+        extra=rng.integers(0, 1 << 20, count) % (1 << sizes),
+    )
+    code = best_code(np.bincount(sizes, minlength=256))
+    tracemalloc.start()
+    data = entropy_bytes(coded, {0: code})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * len(data)
+    words, lengths = code_words(code)
+    text = "".join(
+        f"{words[size]:0{lengths[size]}b}" + (f"{extra:0{size}b}" if size else "")
+        for size, extra in zip(sizes.tolist(), coded.extra.tolist(), strict=True)
+    )
+    text += "1" * (-len(text) % 8)
+    assert data.replace(b"\xff\0", b"\xff") == int(text, 2).to_bytes(len(text) // 8, "big")

@@ -8,21 +8,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 
 import semcomp
 from semcomp.errors import ImageError, TargetError
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
 from semcomp.jpeg.reader import read_jpeg
-from semcomp.jpeg.records import restorer_mark
-from semcomp.restoration.compact import CompactConfig, encode_compact
+from semcomp.jpeg.records import records_of, restorer_mark
+from semcomp.restoration import compact_encoder
+from semcomp.restoration.compact import encode_compact
+from semcomp.restoration.compact_encoder import CompactConfig, PictureEncoder
 from semcomp.restoration.network import Restorer, RestorerConfig
 from semcomp.restoration.rate_model import RateModel, worthwhile
 from semcomp.restoration.restorer_file import TrainedRestorer
 from tests.jpeg.files import jpeg, photo
 
-FAST = CompactConfig(iterations=3, searches=8)
+FAST = CompactConfig(iterations=3)
 
 
 @pytest.fixture(scope="module")
@@ -74,17 +76,87 @@ def test_the_gradient_makes_up_for_what_the_restorer_does(restorer: TrainedResto
     assert len(with_it.data) < 1.15 * len(without.data)
 
 
-def test_what_no_file_can_meet_is_refused_in_words(timid: TrainedRestorer) -> None:
+def test_targets_are_found_where_the_gradient_moves_files_far(restorer: TrainedRestorer) -> None:
+    image = Image.new("RGB", (64, 48), "white")
+    draw = ImageDraw.Draw(image)
+    for row, colour in enumerate(("red", "black", "blue", "green")):
+        draw.text((2, 12 * row), "Save file", fill=colour)
+    picture = from_array(np.asarray(image))
+    known = encode_compact(picture, restorer, scale=0.15, config=FAST)
+    small = encode_compact(picture, restorer, psnr=known.psnr_db - 0.01, config=FAST)
+    assert small.psnr_db >= known.psnr_db - 0.01 and len(small.data) < 1.06 * len(known.data)
+    good = encode_compact(picture, restorer, max_bytes=len(known.data) + 1, config=FAST)
+    assert len(good.data) <= len(known.data) + 1 and good.psnr_db > known.psnr_db - 0.5
+
+
+def test_what_no_file_can_meet_is_refused_with_the_best_that_was_found(timid: TrainedRestorer) -> None:
     picture = from_array(np.asarray(photo(96, 120)))
-    with pytest.raises(TargetError, match="no JPEG file of this picture meets 20 bytes"):
+    with pytest.raises(
+        TargetError, match=r"as small as 20 bytes: the smallest that was found has [1-9],?\d+ bytes; enc"
+    ):
         encode_compact(picture, timid, max_bytes=20, config=FAST)
-    with pytest.raises(TargetError, match="meets 90 dB"):
+    with pytest.raises(TargetError, match=r"as small as 0.01 bpp: .* bytes, 0\.\d+ bpp; encode"):
+        encode_compact(picture, timid, bpp=0.01, config=FAST)
+    with pytest.raises(TargetError, match=r"reaches 90 dB: the best that was found has \d\d\.\d\d dB"):
         encode_compact(picture, timid, psnr=90, config=FAST)
+    profiled = replace(picture, icc=bytes(3144))
+    with pytest.raises(TargetError, match="leave out 3,144 bytes of metadata with strip=True, or"):
+        encode_compact(profiled, timid, max_bytes=2000, config=FAST)
     with pytest.raises(TargetError, match="exactly one"):
         encode_compact(picture, timid, config=FAST)
-    transparent = from_array(np.dstack([np.asarray(photo(32, 32)), np.full((32, 32), 9, np.uint8)]))
-    with pytest.raises(ImageError, match="transparent"):
-        encode_compact(transparent, timid, psnr=30, config=FAST)
+
+
+def test_chroma_keeps_its_resolution_where_a_psnr_needs_it(timid: TrainedRestorer) -> None:
+    colours = np.random.default_rng(5).integers(0, 256, (32, 32, 3), np.uint8)
+    encoded = encode_compact(from_array(colours), timid, psnr=31, config=FAST)
+    assert encoded.psnr_db >= 31
+    assert read_jpeg(encoded.data).factors == (1, 1)
+    assert read_jpeg(encode_compact(from_array(colours), timid, psnr=12, config=FAST).data).factors == (2, 2)
+
+
+def test_what_jpeg_cannot_hold_is_refused_before_the_search(timid: TrainedRestorer) -> None:
+    picture = from_array(np.asarray(photo(32, 32)))
+    transparent = from_array(np.dstack([picture.pixels, np.full((32, 32), 9, np.uint8)]))
+    wide = from_array(np.zeros((1, 65501, 3), np.uint8))
+    for wrong, words in (
+        (transparent, "transparent"),
+        (wide, "65501x1, and jpg holds at most 65,500 pixels a side: encode it as .semc"),
+        (replace(picture, xmp=bytes(70000)), "XMP packet has 70,000 bytes, and jpg holds at most 65,502: leave it out"),
+        (replace(picture, exif=bytes(65530)), "EXIF has 65,536 bytes, and jpg holds at most 65,533: leave it out"),
+    ):
+        with pytest.raises(ImageError, match=words):
+            encode_compact(wrong, timid, psnr=30, config=FAST)
+    assert encode_compact(replace(picture, xmp=bytes(70000)), timid, psnr=30, strip=True, config=FAST).psnr_db >= 30
+
+
+def test_a_size_asks_for_quality_only_of_the_result(timid: TrainedRestorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+    original = compact_encoder.restored_pixels
+    monkeypatch.setattr(compact_encoder, "restored_pixels", lambda *a, **k: (measured.append(1), original(*a, **k))[1])
+    encode_compact(from_array(np.asarray(photo(32, 32))), timid, max_bytes=2000, config=FAST)
+    assert len(measured) == 1
+
+
+@pytest.mark.parametrize(("grey", "factors"), [(False, (2, 2)), (False, (1, 1)), (True, (1, 1))])
+def test_tiles_give_the_gradient_of_the_whole_picture(
+    grey: bool, factors: tuple[int, int], restorer: TrainedRestorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = from_array(np.asarray(photo(72, 424, grey=grey)))
+    encoder = PictureEncoder(picture, restorer, FAST, records=records_of(), factors=factors)
+    monkeypatch.setattr(restorer.network, "narrow", False)
+    numbers = [(values / 20).round() for values in encoder.coefficients]
+    steps = [torch.full((64,), 20.0) for _ in numbers]
+    error, slopes = encoder.error_of(numbers, steps)
+    seen: list[int] = []
+    hook = restorer.network.trunk.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].shape[-1]))
+    monkeypatch.setattr(compact_encoder, "TILE", 16)
+    monkeypatch.setattr(compact_encoder, "HALO", 12)
+    tiled, tiled_slopes = encoder.error_of(numbers, steps)
+    hook.remove()
+    assert len(seen) > 1 and max(seen) <= 16 + 2 * 12, "the memory of a tile bounds what a picture takes"
+    assert tiled == pytest.approx(error, rel=1e-5)
+    for one, other in zip(slopes, tiled_slopes, strict=True):
+        assert torch.allclose(one, other, atol=1e-4 * float(one.abs().max()))
 
 
 def test_costs_are_those_of_the_values_that_occur() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
 from semcomp.errors import TargetError
 from semcomp.imaging.metrics import psnr_db
+from semcomp.thumbs.text import to_text
 from semcomp.thumbs.thumb import thumb, thumb_image
 
 PHOTO = Path(__file__).parents[2] / "examples" / "photo.png"
@@ -101,6 +103,9 @@ def test_the_command_answers_in_json_and_as_a_uri(tmp_path: Path, capsys: pytest
     rows = {row["ok"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
     assert rows[True]["uri"].startswith("data:image/png;base64,") and rows[True]["bytes"] == 24
     assert rows[False]["input"] == str(missing) and rows[False]["message"]
+    assert list(rows[True]) == list(rows[False])
+    assert main(["info", str(PHOTO), "--json"]) == 3
+    assert {"width", "preview", "error", "message"} < json.loads(capsys.readouterr().out).keys()
 
 
 def test_the_command_reads_the_thumbnail_of_a_file(
@@ -108,14 +113,35 @@ def test_the_command_reads_the_thumbnail_of_a_file(
 ) -> None:
     path = tmp_path / "photo.semc"
     path.write_bytes(stored)
-    assert main(["thumb", str(path), "--bytes", "48"]) == 0
+    assert main(["thumb", str(path)]) == 0
     assert capsys.readouterr().out.strip() == info(stored).preview
+    assert main(["thumb", str(path), str(PHOTO), "--bytes", "12"]) == 0
+    assert {len(line.split()[0]) for line in capsys.readouterr().out.splitlines()} == {16}
     bare = tmp_path / "bare.semc"
     container = read(stored)
     rest = tuple(chunk for chunk in container.chunks if chunk.kind != ChunkKind.PREVIEW)
     bare.write_bytes(write(Container(container.header, rest)))
     assert main(["thumb", str(bare)]) == 3
     assert "carries no thumbnail" in capsys.readouterr().err
+
+
+def test_a_text_comes_from_stdin_with_the_lines_of_a_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = thumb(PHOTO, 60)
+    text = to_text(code)
+    mail = f"  {text[:30]}\r\n  {text[30:]}\n".encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(mail)))
+    assert main(["thumb", "--show", "-", "-o", str(tmp_path / "small.png")]) == 0
+    with Image.open(tmp_path / "small.png") as image:
+        assert image.tobytes() == thumb_image(code).tobytes()
+
+
+@pytest.mark.parametrize("command", [["thumb", "--show", "AOSL", "-o", "-"], ["desktop", "thumbnail", "x", "-", "9"]])
+def test_no_png_on_a_terminal(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert main(command) == 2
+    assert "redirect stdout" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,8 @@ def test_errors_are_sentences(small: NDArray[np.uint8]) -> None:
         thumb_image(b"", 0)
     with pytest.raises(FormatError, match="'!' at character 3"):
         thumb_image("ab!c")
+    with pytest.raises(FormatError, match="'!' at character 7"):
+        thumb_image("  a b\n!c")
     with pytest.raises(FormatError, match="begins with byte 0xbf"):
         thumb_image(b"\xbfabc")
     with pytest.raises(ModelError, match="install semcomp again"):

@@ -58,7 +58,9 @@ test("a text and its beginnings are read", () => {
   assert.deepEqual([...thumbFromText("Csj_")], [10, 200, 255]);
   assert.deepEqual([...thumbFromText("Csj_A")], [10, 200, 255]);
   assert.deepEqual([...thumbFromText("")], []);
+  assert.deepEqual([...thumbFromText("  Cs\r\nj_ = \n")], [10, 200, 255]);
   assert.throws(() => thumbFromText("ab!c"), /'!' at character 3/);
+  assert.throws(() => thumbFromText("  a b\n!c"), /'!' at character 7/);
 });
 
 test("a byte of a later version is refused in words", () => {

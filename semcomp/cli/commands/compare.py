@@ -11,6 +11,7 @@ from semcomp.cli.batch import codec_of
 from semcomp.cli.commands.encode import encode_with_target, read_picture
 from semcomp.cli.exit_codes import EXIT_OK, UsageError
 from semcomp.cli.inputs import is_pipe
+from semcomp.cli.output_formats import check_suffix
 from semcomp.cli.own_outputs import own_output
 from semcomp.cli.paths import STREAM, check_target, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
@@ -37,6 +38,9 @@ def run(options: Namespace) -> int:
     piped = options.input == STREAM or (Path(options.input).exists() and is_pipe(Path(options.input)))
     default = "stdin.compare.html" if piped else str(Path(options.input).with_suffix(".compare.html"))
     target = options.output or default
+    check_suffix(target, ".html")
+    if target != STREAM and Path(target).resolve() == Path(options.input).resolve():
+        raise UsageError(f"-o {target} is the input: choose another -o")
     check_target(target, force=options.force)
     if not piped and options.input != STREAM and (kind := own_output(options.input)):
         raise UsageError(f"{options.input}: semcomp wrote this {kind}; it is not a photo")

@@ -58,10 +58,13 @@ def run(options: Namespace) -> int:
     if options.show_synthesised and options.generator == "faithful":
         raise UsageError("--generator faithful synthesises nothing, so that there is nothing to show")
     suffix = f".synthesised.{name}" if options.show_synthesised else f".{name}"
-    plan = plan_jobs(options.inputs, output=options.output, read_suffixes=(".semc",), write_suffix=suffix)
-    if not options.format and options.output not in (None, STREAM):
-        for job in plan.jobs:
-            format_name(Path(job.target).suffix)  # an unknown suffix is wrong usage, before any work
+    plan = plan_jobs(
+        options.inputs,
+        output=options.output,
+        read_suffixes=(".semc",),
+        write_suffix=suffix,
+        suffix_decides=not options.format,
+    )
     return run_batch(decode_one, plan, options, keys=KEYS)
 
 

@@ -67,7 +67,11 @@ def _thumbnail(options: Namespace) -> int:
     from PIL import Image
 
     import semcomp.pillow  # noqa: F401 - teaches Pillow the format
-    from semcomp.cli.paths import write_target
+    from semcomp.cli.paths import STREAM, write_target
+    from semcomp.cli.terminal import check_stdout_takes_data
+
+    if target == STREAM:
+        check_stdout_takes_data()
 
     buffer = BytesIO()
     with Image.open(source, formats=("SEMC",)) as image:

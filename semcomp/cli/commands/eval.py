@@ -21,7 +21,7 @@ from semcomp.cli.inputs import is_pipe
 from semcomp.cli.own_outputs import mark
 from semcomp.cli.paths import IMAGE_SUFFIXES, STREAM, list_jobs, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
-from semcomp.cli.terminal import complain, say, say_document, say_json
+from semcomp.cli.terminal import complain, json_text, say, say_document, say_json
 from semcomp.errors import SemcompError
 from semcomp.storage.files import local_copy
 from semcomp.storage.urls import is_url
@@ -132,8 +132,6 @@ def run(options: Namespace) -> int:
 
 
 def _compare(options: Namespace) -> int:
-    import json
-
     from semcomp.eval.codecs import installed
     from semcomp.eval.run import peaks
     from semcomp.eval.run import run as measure
@@ -157,7 +155,7 @@ def _compare(options: Namespace) -> int:
         text = _report(options, plan, rows, coders, result, bars)
     if folder:
         files = {
-            "report.json": json.dumps(result, indent=1) + "\n",
+            "report.json": json_text(result, indent=1) + "\n",
             "report.html": text,
             "points.csv": to_csv(rows, result["metrics"]),
         }
@@ -277,7 +275,6 @@ def _exit_code(result: dict[str, Any]) -> int:
 
 
 def _recognise(options: Namespace) -> int:
-    import json
     from importlib.metadata import entry_points
 
     tasks = {point.name: point for point in entry_points(group=TASKS)}
@@ -289,7 +286,7 @@ def _recognise(options: Namespace) -> int:
     result, text = tasks[options.task].load()(options)
     if options.output:
         target = Path(options.output) / f"{options.task}.json"
-        write_target(str(target), json.dumps(result, indent=1).encode(), force=True)
+        write_target(str(target), json_text(result, indent=1).encode(), force=True)
     if options.json:
         say_json(result)
     elif not options.quiet:

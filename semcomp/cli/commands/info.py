@@ -6,12 +6,9 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
-from semcomp.cli.failures import explain
+from semcomp.cli.answers import Answer, answer_each
 from semcomp.cli.paths import STREAM, list_jobs
 from semcomp.cli.shared_options import NewParser, SharedOptions
-from semcomp.cli.terminal import complain, say, say_json
-from semcomp.errors import SemcompError
 
 if TYPE_CHECKING:
     from semcomp.bitstream.inspect import Info
@@ -29,37 +26,14 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 
 def run(options: Namespace) -> int:
     """Describe every file; returns the exit code."""
-    plan = list_jobs(options.inputs, read_suffixes=(".semc",))
-    for note in plan.notes:
-        complain(f"semcomp info: {note}")
-    codes = [_fail(entry.source, FileNotFoundError(entry.reason), options) for entry in plan.unusable]
-    codes += [_show(job.source, options) for job in plan.jobs]
-    failed = {code for code in codes if code != EXIT_OK}
-    return failed.pop() if len(failed) == 1 else EXIT_FAILED if failed else EXIT_OK
+    from semcomp.bitstream.inspect import Info, info
 
-
-def _show(name: str, options: Namespace) -> int:
-    """Describe one file; returns its exit code."""
-    from semcomp.bitstream.inspect import info
-
-    try:
+    def answer(name: str) -> Answer:
         facts = info(sys.stdin.buffer if name == STREAM else name)
-    except (SemcompError, OSError) as error:
-        return _fail(name, error, options)
-    if options.json:
-        say_json({"command": "info", "input": name, "ok": True, **facts.to_dict()})
-    elif not options.quiet:
-        say(describe(name, facts, verbose=options.verbose))
-    return EXIT_OK
+        return facts.to_dict(), describe(name, facts, verbose=options.verbose)
 
-
-def _fail(name: str, error: Exception, options: Namespace) -> int:
-    failure = explain(error, source=name)
-    if options.json:
-        values = {"command": "info", "input": name, "ok": False, "error": failure.kind, "message": failure.message}
-        say_json(values)
-    complain(f"semcomp info: {name}: {failure.message}")
-    return failure.exit_code
+    plan = list_jobs(options.inputs, read_suffixes=(".semc",))
+    return answer_each(answer, plan, options, keys=tuple(Info.__dataclass_fields__))
 
 
 def describe(name: str, facts: Info, *, verbose: bool) -> list[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import time
 from argparse import Namespace
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from semcomp.imaging.picture import Picture
     from semcomp.jpeg.reader import JpegFile
     from semcomp.restoration.restorer_file import TrainedRestorer
-
-    Restore = Callable[[bytes], tuple[Picture, JpegFile | None]]
 
 KEYS = ("width", "height", "input_bytes", "bytes", "format", "progressive", "damage", "made_for")
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
@@ -70,28 +68,19 @@ def run(options: Namespace) -> int:
     plan = plan_jobs(
         options.inputs,
         output=options.output,
-        read_suffixes=(*JPEG_SUFFIXES, *JPEG2000_SUFFIXES),
+        read_suffixes=READ_SUFFIXES,
         write_suffix=f".{name}",
+        suffix_decides=not options.format,
     )
-    if not options.format and options.output not in (None, STREAM):
-        for job in plan.jobs:
-            format_name(Path(job.target).suffix)  # an unknown suffix is wrong usage, before any work
     if not plan.jobs and not plan.unusable:
-        raise UsageError("give at least one JPEG file")
-    if plan.jobs:
-        with concerning(options.weights or "of this version", what="the restorer"):
-            _restore_of(options, codec_of_name(plan.jobs[0].source))
+        raise UsageError("give at least one JPEG or JPEG 2000 file")
+    if plan.jobs and not any(Path(job.source).suffix.lower() in JPEG2000_SUFFIXES for job in plan.jobs):
+        _load(options, "jpeg")  # what is missing for every file is one error; a JPEG 2000 file may need no weights
     return run_batch(restore_one, plan, options, keys=KEYS)
 
 
-def codec_of_name(source: str) -> str:
-    """What a file most likely is; its first bytes decide when it is read."""
-    return "jpeg2000" if Path(source).suffix.lower() in JPEG2000_SUFFIXES else "jpeg"
-
-
-@lru_cache(maxsize=2)
 def get_restorer(weights: str | None, threads: int | None, codec: str = "jpeg") -> TrainedRestorer:
-    """Return a restorer of this process."""
+    """Return a restorer. A process reads the weights once."""
     import torch
 
     from semcomp.restoration.restorer_file import load_restorer
@@ -101,31 +90,43 @@ def get_restorer(weights: str | None, threads: int | None, codec: str = "jpeg") 
     return load_restorer(weights, codec=codec)
 
 
-def _restore_of(options: Namespace, codec: str) -> Restore:
-    """Return the function that restores a file: the library's, or a graph's on onnxruntime.
-
-    It returns the picture, and what a JPEG file holds.
-    """
-    from semcomp.jpeg.reader import read_jpeg
-
-    strength = options.strength
-    if on_graphs(options) or (options.weights or "").endswith(".onnx"):
+def _load(options: Namespace, codec: str) -> TrainedRestorer | EdgeRestorer:
+    """Return the restorer that the options name: the library's, or a graph on onnxruntime."""
+    with concerning(options.weights or options.graphs or "of this version", what="the restorer"):
+        if not on_graphs(options) and not (options.weights or "").endswith(".onnx"):
+            return get_restorer(options.weights, options.threads, codec)
         from semcomp.edge.stand_ins import check_codec, check_device, restorer_graph
 
         check_device(options.device)
         check_codec(codec)
-        graph = _get_graph(str(restorer_graph(options.weights, graphs=options.graphs)), options.threads)
-        return lambda data: (graph.restored_picture(file := read_jpeg(data), strength=strength), file)
+        return _get_graph(str(restorer_graph(options.weights, graphs=options.graphs)), options.threads)
+
+
+def _restored(data: bytes, options: Namespace) -> tuple[Picture, JpegFile | None]:
+    """Restore a file; returns the picture, and what a JPEG file holds."""
+    from semcomp.edge.restorer import EdgeRestorer
+    from semcomp.imaging.jpeg2000 import is_jpeg2000, is_lossless
+    from semcomp.jpeg.reader import read_jpeg
+
+    if is_jpeg2000(data) and is_lossless(data):
+        from semcomp.imaging.picture import open_picture
+
+        return open_picture(io.BytesIO(data), convert=True), None
+    file = None if is_jpeg2000(data) else read_jpeg(data)
+    restorer = _load(options, "jpeg" if file else "jpeg2000")
+    if isinstance(restorer, EdgeRestorer):
+        assert file is not None
+        return restorer.restored_picture(file, strength=options.strength), file
     from semcomp.device import checked_device
 
-    restorer, device = get_restorer(options.weights, options.threads, codec), checked_device(options.device)
-    if codec == "jpeg2000":
+    device = checked_device(options.device)
+    if file is None:
         from semcomp.restoration.jpeg2000 import restored_jpeg2000
 
-        return lambda data: (restored_jpeg2000(data, restorer, strength=strength, device=device), None)
+        return restored_jpeg2000(data, restorer, strength=options.strength, device=device), None
     from semcomp.restoration.restore import restored_picture
 
-    return lambda data: (restored_picture(file := read_jpeg(data), restorer, strength=strength, device=device), file)
+    return restored_picture(file, restorer, strength=options.strength, device=device), file
 
 
 @lru_cache(maxsize=1)
@@ -138,13 +139,12 @@ def _get_graph(graph: str, threads: int | None) -> EdgeRestorer:
 def restore_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Restore one file and write it; returns the values of `KEYS` and the line to show."""
     check_target(job.target, force=options.force)
-    from semcomp.imaging.jpeg2000 import is_jpeg2000
     from semcomp.imaging.picture import to_pil
     from semcomp.jpeg.records import restorer_mark
 
     start = time.perf_counter()
     data = read_source(job.source)
-    picture, file = _restore_of(options, "jpeg2000" if is_jpeg2000(data) else "jpeg")(data)
+    picture, file = _restored(data, options)
     suffix = "png" if job.target == STREAM else Path(job.target).suffix
     name = format_name(options.format or suffix)
     output = image_bytes(to_pil(picture), name=name)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+from semcomp.cli.answers import Answer, answer_each
 from semcomp.cli.argument_types import whole_number
-from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
-from semcomp.cli.failures import explain
+from semcomp.cli.exit_codes import EXIT_OK, UsageError
 from semcomp.cli.inputs import IMAGE_SUFFIXES
 from semcomp.cli.paths import STREAM, check_target, list_jobs, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
-from semcomp.cli.terminal import complain, say, say_json
-from semcomp.errors import FormatError, SemcompError
+from semcomp.cli.terminal import check_stdout_takes_data, say_json
+from semcomp.errors import FormatError
+
+KEYS = ("thumb", "uri", "bytes")
 
 _EPILOG = """\
 examples:
@@ -36,15 +38,14 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser.add_argument(
         "--bytes",
         type=whole_number(1, 4096, "number of bytes"),
-        default=32,
         metavar="N",
-        help="bytes of a code at most (32); its text is a third longer",
+        help="bytes of a code at most (32; of a .semc file all that it carries); its text is a third longer",
     )
     parser.add_argument("--uri", action="store_true", help="print the thumbnail as a data URI instead of a text")
     parser.add_argument(
         "--show",
         metavar="TEXT",
-        help="draw a text instead of reading photos, --show=TEXT where it begins with -; needs -o",
+        help="draw a text (- reads it from stdin) and no photos, --show=TEXT where it begins with -; needs -o",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="image file for --show, or - for PNG on stdout")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite a file that exists")
@@ -67,51 +68,29 @@ def run(options: Namespace) -> int:
     if not options.inputs:
         raise UsageError("give at least one photo, or --show TEXT")
     plan = list_jobs(options.inputs, read_suffixes=(*IMAGE_SUFFIXES, ".semc"))
-    for note in plan.notes:
-        complain(f"semcomp thumb: {note}")
-    alone = len(plan.jobs) + len(plan.unusable) == 1
-    codes = [_fail(entry.source, FileNotFoundError(entry.reason), options) for entry in plan.unusable]
-    codes += [_print(job.source, options, alone=alone) for job in plan.jobs]
-    failed = {code for code in codes if code != EXIT_OK}
-    return failed.pop() if len(failed) == 1 else EXIT_FAILED if failed else EXIT_OK
-
-
-def _print(name: str, options: Namespace, *, alone: bool) -> int:
-    """Print the thumbnail of one file; returns its exit code."""
     from semcomp.thumbs.text import data_uri, to_text
     from semcomp.thumbs.thumb import thumb_image
 
-    try:
+    alone = len(plan.jobs) + len(plan.unusable) == 1
+
+    def answer(name: str) -> Answer:
         code = _code_of(read_source(name), options.bytes)
         text = data_uri(thumb_image(code, options.size)) if options.uri else to_text(code)
-    except (SemcompError, OSError) as error:
-        return _fail(name, error, options)
-    if options.json:
-        key = "uri" if options.uri else "thumb"
-        say_json({"command": "thumb", "input": name, "ok": True, key: text, "bytes": len(code)})
-    else:
-        say(text if alone else f"{text}  {name}")
-    return EXIT_OK
+        values = {"uri" if options.uri else "thumb": text, "bytes": len(code)}
+        return values, [text if alone else f"{text}  {name}"]
+
+    return answer_each(answer, plan, options, keys=KEYS)
 
 
-def _fail(name: str, error: Exception, options: Namespace) -> int:
-    failure = explain(error)
-    if options.json:
-        values = {"command": "thumb", "input": name, "ok": False, "error": failure.kind, "message": failure.message}
-        say_json(values)
-    complain(f"semcomp thumb: {name}: {failure.message}")
-    return failure.exit_code
-
-
-def _code_of(data: bytes, max_bytes: int) -> bytes:
-    """The code of a photo, or the beginning of the one that a `.semc` file carries."""
+def _code_of(data: bytes, max_bytes: int | None) -> bytes:
+    """The code of a photo, or the one that a `.semc` file carries, which `max_bytes` may cut."""
     from semcomp.bitstream.container import MAGIC
     from semcomp.bitstream.inspect import info
     from semcomp.thumbs.text import from_text
-    from semcomp.thumbs.thumb import thumb
+    from semcomp.thumbs.thumb import DEFAULT_BYTES, thumb
 
     if not data.startswith(MAGIC):
-        return thumb(data, max_bytes)
+        return thumb(data, max_bytes or DEFAULT_BYTES)
     stored = info(data).preview
     if stored is None:
         raise FormatError("the file carries no thumbnail: encode the photo with --preview, or give the photo itself")
@@ -126,9 +105,12 @@ def _show(options: Namespace) -> int:
         raise UsageError("--show draws a text: give no photos beside it")
     if options.output is None:
         raise UsageError("--show needs -o: a file such as small.png, or - for stdout")
+    if options.output == STREAM:
+        check_stdout_takes_data()
     name = "png" if options.output == STREAM else format_name(Path(options.output).suffix)
     check_target(options.output, force=options.force)
-    image = thumb_image(options.show, options.size)
+    text = read_source(STREAM).decode("utf-8", "replace") if options.show == STREAM else options.show
+    image = thumb_image(text, options.size)
     write_target(options.output, image_bytes(image, name=name), force=options.force)
     if options.json and options.output != STREAM:
         size = {"width": image.width, "height": image.height}

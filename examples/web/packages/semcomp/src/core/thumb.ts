@@ -31,13 +31,14 @@ export interface Thumb {
   hasAlpha: boolean;
 }
 
-/** Bytes of a code from its text form; incomplete characters at the end are dropped. */
+/** Bytes of a code from its text form; white space and incomplete characters at the end are dropped. */
 export function thumbFromText(text: string): Uint8Array {
-  const stripped = text.trim().replace(/=+$/, "");
+  const stripped = text.replace(/\s/g, "").replace(/=+$/, "");
   const wrong = /[^A-Za-z0-9_-]/.exec(stripped);
   if (wrong) {
+    const place = Array.from(text.matchAll(/\S/g), (match) => match.index + 1)[wrong.index];
     throw new FormatError(
-      `the thumbnail's text holds '${wrong[0]}' at character ${wrong.index + 1}: only A-Z, a-z, 0-9, - and _ belong `
+      `the thumbnail's text holds '${wrong[0]}' at character ${place}: only A-Z, a-z, 0-9, - and _ belong `
         + "there; copy the text again",
     );
   }

@@ -1,0 +1,60 @@
+"""Commands that print an answer for each input and write no file: lines, or one JSON object with the same keys."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
+from semcomp.cli.failures import Failure, explain
+from semcomp.cli.paths import JobPlan
+from semcomp.cli.terminal import complain, say, say_json
+
+Answer = tuple[Mapping[str, Any], list[str]]
+"""Values for JSON, and the lines that a person reads."""
+
+
+def answer_each(work: Callable[[str], Answer], plan: JobPlan, options: Namespace, *, keys: Sequence[str]) -> int:
+    """Run a function on every input and print what it answers.
+
+    Args:
+        work: Answers for one input. What it raises becomes a failure of that input.
+        plan: The inputs.
+        options: The options of the command.
+        keys: The keys of the JSON objects beyond those that every command has. A key without a value is null.
+
+    Returns:
+        The exit code: the failures' own if all are of one kind, else 1.
+    """
+    if not options.quiet:
+        for note in plan.notes:
+            complain(f"semcomp {options.command}: {note}")
+    failures: list[Failure] = []
+
+    def answer(name: str, failure: Failure | None, values: Mapping[str, Any], lines: list[str]) -> None:
+        if options.json:
+            head = {"command": options.command, "input": name, "ok": failure is None}
+            tail = {"error": failure and failure.kind, "message": failure and failure.message}
+            say_json({**head, **{key: values.get(key) for key in keys}, **tail})
+        elif not options.quiet:
+            say(lines)
+        if failure:
+            failures.append(failure)
+            complain(f"semcomp {options.command}: {name}: {failure.message}")
+
+    for entry in plan.unusable:
+        answer(entry.source, explain(FileNotFoundError(entry.reason), source=entry.source), {}, [])
+    for job in plan.jobs:
+        try:
+            values, lines = work(job.source)
+        except Exception as error:
+            if options.verbose:
+                say(traceback.format_exc().splitlines(), stream=sys.stderr)
+            answer(job.source, explain(error, source=job.source), {}, [])
+        else:
+            answer(job.source, None, values, lines)
+    codes = {failure.exit_code for failure in failures}
+    return codes.pop() if len(codes) == 1 else EXIT_FAILED if codes else EXIT_OK
