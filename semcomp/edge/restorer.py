@@ -12,7 +12,7 @@ from PIL import Image
 
 from semcomp.errors import ImageError, MissingExtraError, ModelError
 from semcomp.imaging.picture import Picture, to_pil
-from semcomp.jpeg.layout import Group, groups_of
+from semcomp.jpeg.layout import PLANE_RANGE, Group, groups_of
 from semcomp.jpeg.picture import picture_of, warn_of
 from semcomp.jpeg.reader import JpegFile, JpegPlane, read_jpeg
 from semcomp.pipeline.tiles import tiles
@@ -70,21 +70,20 @@ class EdgeRestorer:
         """The restored picture of a file that was read, the right way up, with its records."""
         groups = groups_of(file)
         warn_of(file, self.restorer_id)
-        channels = np.concatenate([self._planes(group, strength) for group in groups])
-        channels = channels[:, : file.height, : file.width].transpose(1, 2, 0)
-        if len(groups) == 1 and channels.shape[2] == PLANES:
-            channels = channels @ _TO_RGB
-        pixels = np.clip(np.rint(channels + 128), 0, 255).astype(np.uint8)
-        return picture_of(file, pixels)
+        pixels = np.concatenate([self._pixels(group, strength) for group in groups], 2)
+        return picture_of(file, np.ascontiguousarray(pixels[: file.height, : file.width]))
 
-    def _planes(self, group: Group, strength: float) -> Floats:
-        """Restored planes at luma's resolution, level shift removed, (1 or 3, H, W)."""
+    def _pixels(self, group: Group, strength: float) -> NDArray[np.uint8]:
+        """Restored pixels of whole blocks, (H, W, 1 or 3)."""
         rows, columns = group.planes[0].coefficients.shape[:2]
-        result = np.empty((len(group.planes), SIDE * rows, SIDE * columns), np.float32)
+        result = np.empty((SIDE * rows, SIDE * columns, len(group.planes)), np.uint8)
         for tile in tiles(rows, columns, tile=TILE, halo=self._halo):
             region = self._region(group, *tile.source, strength=strength)
             inner, target = (tuple(slice(SIDE * s.start, SIDE * s.stop) for s in part) for part in tile[1:])
-            result[:, target[0], target[1]] = region[:, inner[0], inner[1]]
+            channels = region[:, inner[0], inner[1]].transpose(1, 2, 0)
+            if len(group.planes) == PLANES:
+                channels = np.clip(channels, *PLANE_RANGE) @ _TO_RGB
+            result[target] = np.clip(np.rint(channels + 128), 0, 255)
         return result
 
     def _region(self, group: Group, rows: slice, columns: slice, *, strength: float) -> Floats:
@@ -140,6 +139,7 @@ def dct_matrix(side: int, kept: int) -> Floats:
 
 
 _MATRIX = dct_matrix(SIDE, SIDE)
+_WINDOWS = {kept: dct_matrix(WINDOW, kept) for kept in (SIDE, WINDOW)}
 _TO_RGB = np.array([[1, 1, 1], [0, -0.344136, 1.772], [1.402, -0.714136, 0]], np.float32)
 
 
@@ -160,10 +160,10 @@ def inverse_dct(blocks: Floats) -> Floats:
 
 
 def window_dct(plane: Floats, kept: int) -> Floats:
-    """Coefficients of the windows around all blocks, (H/8, W/8, kept * kept)."""
+    """Coefficients of the windows around all blocks, (H/8, W/8, kept * kept). `kept` is 8 or 16."""
     padded = np.pad(plane, (WINDOW - SIDE) // 2, mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, (WINDOW, WINDOW))[::SIDE, ::SIDE]
-    result: Floats = windows.reshape(*windows.shape[:2], -1) @ dct_matrix(WINDOW, kept).T
+    result: Floats = windows.reshape(*windows.shape[:2], -1) @ _WINDOWS[kept].T
     return result
 
 

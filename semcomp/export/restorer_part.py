@@ -41,7 +41,7 @@ def restorer_part(restorer: TrainedRestorer) -> Part:
     return Part(
         name="restorer",
         module=RestorerPart(network),
-        reach=network.config.blocks * (network.config.kernel // 2) + 2,
+        reach=network.reach,
         inputs=(
             Value(name="blocks", shape=(*grid, outputs), range=(-100, 100)),
             Value(name="windows", shape=(*grid, WINDOW * WINDOW + 2 * COEFFICIENTS), range=(-100, 100)),

@@ -8,6 +8,10 @@ from semcomp.errors import ImageError
 from semcomp.jpeg.reader import JpegFile, JpegPlane
 from semcomp.jpeg.records import is_rgb
 
+PLANE_RANGE = (-128.0, 127.5)
+"""Values that planes of YCbCr can have, level shift removed: Cb of pure blue and Cr of pure red are 127.5. They are
+clipped before they become RGB, as decoders do (T.871), because an overshoot of one plane would change the colour."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Group:

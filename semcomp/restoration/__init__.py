@@ -1,1 +1,1 @@
-"""The restorer of JPEG files: its network, its weights, and the pictures that it makes. Torch is needed."""
+"""The restorer of JPEG and JPEG 2000 files: its network, its weights, and the pictures it makes. It needs torch."""

@@ -58,7 +58,7 @@ class _Target:
             )
         size = len(nearest.data)
         wish = f"{self.max_bytes:,} bytes" if self.max_bytes is not None else f"{self.bpp:g} bpp"
-        found = f"{size:,} bytes" + (f", {8 * size / self.pixels:.3g} bpp" if self.max_bytes is None else "")
+        found = f"{size:,} bytes" + (f", {8 * size / self.pixels:,.2f} bpp" if self.max_bytes is None else "")
         hint = f"leave out {metadata:,} bytes of metadata with strip=True, or " if metadata else ""
         return TargetError(
             f"no JPEG file of this picture is as small as {wish}: the smallest that was found has {found}; {hint}"

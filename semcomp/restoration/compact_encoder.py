@@ -46,9 +46,9 @@ class CompactConfig:
     """How far the aim moves in one step of the descent, as a share of the way to the new aim."""
     plain: float = 0.35
     """Weight of what a plain viewer shows. The restored picture has the rest."""
-    quick_tries: int = 6
+    quick_tries: int = 7
     """Sizes of the tables that are tried without the gradient, before the search with it."""
-    precision: float = 0.06
+    precision: float = 0.031
     """The search ends when the logarithm of the tables' size is known this closely."""
 
 

@@ -136,6 +136,11 @@ class Restorer(nn.Module):
         luma, chroma = typical_sizes(WINDOW, WINDOW)[0], typical_sizes(WINDOW, SIDE)[1]
         self.register_buffer("windows", torch.cat([luma, chroma, chroma]), persistent=False)
 
+    @property
+    def reach(self) -> int:
+        """How far an answer sees, in 8x8 blocks: half a kernel for each block of the trunk, 1 for windows, 1 more."""
+        return self.config.blocks * (self.config.kernel // 2) + 2
+
     def forward(self, stored: StoredPlanes, *, strength: float = 1.0) -> Tensor:
         """Restore pictures.
 

@@ -9,16 +9,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semcomp.jpeg.layout import groups_of
+from semcomp.jpeg.layout import PLANE_RANGE, groups_of
 from semcomp.jpeg.reader import JpegFile, JpegPlane
 from semcomp.pipeline.tiles import Region, tiles
 from semcomp.restoration.network import Restorer, StoredPlanes
 from semcomp.restoration.transform import SIDE, planes_to_rgb
 
+ALIGNED = 4
+"""Tiles begin at multiples of this number, where a block of chroma begins, whatever the subsampling."""
 TILE = 128
 """Side of a tile in blocks of luma."""
 HALO = 16
-"""Blocks around a tile that its answer depends on, and more: the trunk sees one on each side for each of its blocks."""
+"""Fewest blocks around a tile. A network that reaches farther has more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +31,6 @@ class Layout:
     """One picture of luma and chroma, or one grey picture for each channel."""
     width: int
     height: int
-
-    @property
-    def channels(self) -> int:
-        """1 for a grey picture, 3 for colour."""
-        return 1 if len(self.pictures) == 1 and self.pictures[0].is_grey else 3
 
 
 def layout_of(file: JpegFile) -> Layout:
@@ -72,10 +69,12 @@ def _pixels(network: Restorer, stored: StoredPlanes, *, strength: float, device:
     _, rows, columns, _ = stored.coefficients[0].shape
     channels = len(stored.coefficients)
     pixels = np.empty((SIDE * rows, SIDE * columns, channels), np.uint8)
-    side = TILE if max(rows, columns) > 2 * TILE else max(rows, columns) + 4 - max(rows, columns) % 4
-    for tile in tiles(rows, columns, tile=side, halo=HALO):
+    longest = max(rows, columns)
+    side = TILE if longest > 2 * TILE else longest + ALIGNED - longest % ALIGNED
+    halo = max(HALO, -(-network.reach // ALIGNED) * ALIGNED)
+    for tile in tiles(rows, columns, tile=side, halo=halo):
         planes = network(_part(stored, *tile.source, device=device), strength=strength)
-        values = planes + 128 if channels == 1 else planes_to_rgb(planes)
+        values = planes + 128 if channels == 1 else planes_to_rgb(planes.clamp_(*PLANE_RANGE))
         inner, target = pixel_region(tile.inner), pixel_region(tile.target)
         whole = values[0].permute(1, 2, 0)[inner].round_().clamp_(0, 255).byte()
         pixels[target] = whole.cpu().numpy()
@@ -83,7 +82,7 @@ def _pixels(network: Restorer, stored: StoredPlanes, *, strength: float, device:
 
 
 def _part(stored: StoredPlanes, rows: slice, columns: slice, *, device: torch.device) -> StoredPlanes:
-    """The planes of a region of luma's blocks, whose bounds are multiples of 4 or the edge of the picture."""
+    """The planes of a region of luma's blocks, whose bounds are multiples of `ALIGNED` or the edge of the picture."""
     regions = plane_regions(rows, columns, stored.factors)[: len(stored.coefficients)]
     return StoredPlanes(
         coefficients=tuple(

@@ -34,7 +34,8 @@ def restore(
 
     Args:
         image: The file. Pixels alone are not enough, because the network reads the file's coefficients or its size.
-        strength: 0 shows what is stored, 1 the network's answer.
+        strength: 0 shows what is stored, 1 the network's answer. Subsampled chroma stays in its cells at 0 too, which
+            decoders leave where they smooth it.
         weights: A name, a file that `python -m train.restore` wrote, or a loaded restorer. None takes what comes with
             the package for the kind of file.
         device: torch's name of a device. None is the CPU.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-STEP = 0.1
+STEP = 0.06
 """First step away from the place at which the search begins. Each further one is twice as long."""
 
 
@@ -54,7 +54,7 @@ def search_from(start: float, met: Callable[[float], bool], *, low: float, high:
         >>> places = []
         >>> search_from(0.5, lambda place: not places.append(place) and place <= 2, low=0, high=8, precision=0.5)
         >>> [round(place, 2) for place in places]
-        [0.5, 0.6, 0.8, 1.2, 2.0, 3.6, 2.8, 2.4]
+        [0.5, 0.56, 0.68, 0.92, 1.4, 2.36, 1.88]
     """
     good: float | None = None
     bad: float | None = None

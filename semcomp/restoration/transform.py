@@ -15,8 +15,6 @@ from torch import Tensor
 SIDE = 8
 """Pixels on the side of a block."""
 COEFFICIENTS = SIDE * SIDE
-
-
 WINDOW = 16
 """Pixels on the side of a window: a block and half a block around it."""
 
@@ -30,6 +28,7 @@ def dct_matrix(side: int, kept: int) -> Tensor:
 
 
 _MATRIX = dct_matrix(SIDE, SIDE)
+_WINDOWS = {kept: dct_matrix(WINDOW, kept).reshape(-1, 1, WINDOW, WINDOW) for kept in (SIDE, WINDOW)}
 
 
 def to_blocks(planes: Tensor) -> Tensor:
@@ -57,11 +56,10 @@ def inverse_dct(blocks: Tensor) -> Tensor:
 
 
 def window_dct(planes: Tensor, kept: int) -> Tensor:
-    """Coefficients of the windows around all blocks: (B, H, W) -> (B, H/8, W/8, kept * kept)."""
+    """Coefficients of the windows around all blocks: (B, H, W) -> (B, H/8, W/8, kept * kept). `kept` is 8 or 16."""
     margin = (WINDOW - SIDE) // 2
     padded = F.pad(planes[:, None], (margin, margin, margin, margin), mode="replicate")
-    waves = dct_matrix(WINDOW, kept).reshape(-1, 1, WINDOW, WINDOW).to(planes.device)
-    return F.conv2d(padded, waves, stride=SIDE).permute(0, 2, 3, 1)
+    return F.conv2d(padded, _WINDOWS[kept].to(planes.device), stride=SIDE).permute(0, 2, 3, 1)
 
 
 def enlarge(planes: Tensor, factors: tuple[int, int]) -> Tensor:

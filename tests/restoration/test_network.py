@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ import torch
 from PIL import Image
 
 from semcomp.jpeg.reader import read_jpeg
+from semcomp.pipeline.tiles import Tile, tiles
+from semcomp.restoration import planes as planes_module
 from semcomp.restoration.network import Restorer, RestorerConfig, StoredPlanes, into_cell
-from semcomp.restoration.planes import layout_of
+from semcomp.restoration.planes import layout_of, restored_pixels
 from semcomp.restoration.transform import (
     enlarge,
     forward_dct,
@@ -86,6 +89,37 @@ def test_a_grey_picture_is_a_picture_without_chroma() -> None:
     luma = noise(1, 2, 3, 64).round() * 16
     stored = StoredPlanes(coefficients=(luma,), steps=torch.full((1, 1, 64), 16.0))
     assert network(stored).shape == (1, 1, 16, 24)
+
+
+@pytest.mark.parametrize(("blocks", "kernel"), [(1, 3), (3, 3), (2, 5)])
+def test_an_answer_sees_no_farther_than_the_network_reaches(blocks: int, kernel: int) -> None:
+    torch.manual_seed(1)
+    network = Restorer(RestorerConfig(channels=8, blocks=blocks, kernel=kernel, condition=4)).eval()
+    luma, middle = noise(1, 31, 31, 64), 15
+    other = luma.clone()
+    other[:, middle, middle] += 500
+    with torch.inference_mode():
+        one, two = (
+            network(StoredPlanes(coefficients=(values,), steps=torch.full((1, 1, 64), 64.0)))
+            for values in (luma, other)
+        )
+    apart = (one - two)[0, 0].reshape(31, 8, 31, 8).abs().amax((1, 3))
+    seen = (apart > 0).nonzero() - middle
+    assert blocks * (kernel // 2) < seen.abs().max() <= network.reach
+
+
+def test_tiles_overlap_by_the_reach_of_a_deep_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    halos: list[int] = []
+
+    def noted(*size: int, tile: int, halo: int) -> Iterator[Tile]:
+        halos.append(halo)
+        return tiles(*size, tile=tile, halo=halo)
+
+    monkeypatch.setattr(planes_module, "tiles", noted)
+    network = Restorer(RestorerConfig(channels=8, blocks=20, condition=4)).eval()
+    layout = layout_of(read_jpeg(jpeg(photo(24, 40, grey=True))))
+    restored_pixels(network, layout, strength=1.0, device=torch.device("cpu"))
+    assert halos[0] >= network.reach > 16 and halos[0] % 4 == 0
 
 
 @pytest.mark.parametrize("values", [{"channels": 0}, {"kernel": 2}, {"blocks": 0}])

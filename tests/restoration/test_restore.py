@@ -89,6 +89,15 @@ def test_strength_goes_from_what_is_stored_to_the_answer(restorer: TrainedRestor
     assert 0.3 * distance[1] < distance[0] < 0.7 * distance[1]
 
 
+@pytest.mark.parametrize("quality", [1, 5, 50, 100])
+def test_without_strength_a_file_looks_as_in_a_decoder(quality: int, restorer: TrainedRestorer) -> None:
+    image = photo(64, 96)
+    image.paste("blue", (3, 3, 20, 20))
+    data = jpeg(image, quality=quality, subsampling="4:4:4")
+    shown = np.asarray(Image.open(io.BytesIO(data))).astype(int)
+    assert np.abs(shown - np.asarray(semcomp.restore(data, strength=0, weights=restorer))).max() <= 2
+
+
 def test_at_high_quality_little_can_change(restorer: TrainedRestorer) -> None:
     image = photo(64, 96)
     data = jpeg(image, quality=97, subsampling="4:4:4")

@@ -25,7 +25,7 @@ from tests.web.test_web import built, exported_graphs, node
 __all__ = ["built", "exported_graphs", "restorer", "weights"]
 
 STRENGTHS = (1.0, 0.4)
-PICTURES = ("baseline", "4:4:4 progressive", "4:2:2", "RGB", "grey")
+PICTURES = ("baseline", "4:4:4 progressive", "4:2:2", "RGB", "grey", "very low quality")
 
 
 class WildNetwork:
@@ -87,8 +87,9 @@ def test_files_are_read_and_restored_as_in_python(tmp_path: Path) -> None:
         exif = Image.Exif()
         exif[0x0112] = turn
         files[f"orientation {turn}"] = jpeg(photo(40, 56), quality=50, exif=exif.tobytes())
+    files["orientation by XMP"] = jpeg(photo(40, 56), quality=50, xmp=b'<x tiff:Orientation="6"/>')
     restorer, pictures = wild_restorer(), []
-    for name in (*PICTURES, *(f"orientation {turn}" for turn in range(2, 9))):
+    for name in (*PICTURES, *(name for name in files if name.startswith("orientation"))):
         for strength in STRENGTHS if name in PICTURES else (1.0,):
             image = restorer.restore(files[name], strength=strength).convert("RGB")
             row = {"name": name, "file": text(files[name]), "strength": strength, "pixels": text(image.tobytes())}

@@ -10,6 +10,8 @@ export const ZIGZAG = Uint8Array.of(
 );
 const EOI = 0xd9;
 const MAX_SCANS = 200;
+/** Largest bit that a progressive scan may begin with. */
+const LOWEST_BIT = 13;
 /** Bits a block that a file must have, be it cut. */
 const LEAST_BITS = 0.25;
 const REFUSED = new Map([
@@ -126,8 +128,7 @@ class Reader {
     else if (REFUSED.has(marker)) {
       throw new ImageError(`the JPEG file is ${REFUSED.get(marker)}, and only Huffman-coded baseline and progressive files `
         + "can be read: convert it first");
-    } else if (marker === 0xdc) throw new ImageError("the JPEG file tells its height only at its end; rewrite it first");
-    else if (marker === 0xda) this.scan(payload);
+    } else if (marker === 0xda) this.scan(payload);
     else if (marker >= 0xe0 && marker <= 0xef) this.records.push({ marker, payload });
   }
 
@@ -205,13 +206,13 @@ class Reader {
       return { place, dc: this.codes.get(codes >> 4), ac: this.codes.get(4 + (codes & 15)) };
     });
     const [first, last, bits] = payload.subarray(1 + 2 * count, 4 + 2 * count) as unknown as [number, number, number];
-    if (!count || count > 4 || new Set(chosen.map(({ place }) => place)).size !== count || !(first <= last && last <= 63)) {
-      throw senseless(0xda, "a scan names a component twice, or an empty band");
+    if (!count || count > 4 || new Set(chosen.map(({ place }) => place)).size !== count) {
+      throw senseless(0xda, "a scan names a component twice");
     }
     const end = this.endOfData();
     const order = this.orderOf(chosen.map(({ place }) => place));
     const bands = { first, last, high: bits >> 4, low: bits & 15, progressive: frame.progressive };
-    if (frame.progressive && first > 0 && count > 1) throw senseless(0xda, "a scan of several components begins above 0");
+    if (frame.progressive) checkProgression(count, first, last, bands.high, bands.low);
     const blocks = order.map(({ kind, plane }) => ({ plane, dc: chosen[kind]!.dc, ac: chosen[kind]!.ac, kind }));
     const units = order[0]!.places.length;
     const interval = this.restart || units;
@@ -282,6 +283,13 @@ function inRows(coefficients: Int16Array): void {
     block.set(coefficients.subarray(at, at + 64));
     for (let k = 0; k < 64; k++) coefficients[at + ZIGZAG[k]!] = block[k]!;
   }
+}
+
+/** Checks the parameters of a progressive scan (T.81, G.1.1.1.1). */
+function checkProgression(count: number, first: number, last: number, high: number, low: number): void {
+  if (!(first <= last && last <= 63) || (first === 0 && last > 0)) throw senseless(0xda, `a progressive scan has the band ${first} to ${last}`);
+  if (first > 0 && count > 1) throw senseless(0xda, `a scan of AC coefficients has ${count} components`);
+  if (low > LOWEST_BIT || (high && low !== high - 1)) throw senseless(0xda, `a progressive scan goes from bit ${high} to bit ${low}`);
 }
 
 function senseless(marker: number, why: string): ImageError {

@@ -3,12 +3,27 @@ import type { JpegFile } from "./jpeg.ts";
 
 const APP1 = 0xe1;
 const ORIENTATION = 0x0112;
+const XMP = "http://ns.adobe.com/xap/1.0/\0";
 const PREFIX = [0x45, 0x78, 0x69, 0x66, 0, 0]; // Exif
 
-/** EXIF's orientation, 1 to 8; 1 where the file names none, or its record is damaged. */
-export function orientationOf({ records }: JpegFile): number {
+/** The orientation, 1 to 8, that EXIF names, else XMP; 1 where neither does. */
+export function orientationOf(file: JpegFile): number {
+  return inExif(file) ?? inXmp(file) ?? 1;
+}
+
+function inXmp({ records }: JpegFile): number | null {
+  for (const { marker, payload } of records) {
+    const text = marker === APP1 ? new TextDecoder("latin1").decode(payload) : "";
+    if (!text.startsWith(XMP)) continue;
+    const found = /tiff:Orientation(?:\s*=\s*["']|>)\s*([1-8])/.exec(text);
+    return found ? Number(found[1]) : null;
+  }
+  return null;
+}
+
+function inExif({ records }: JpegFile): number | null {
   const record = records.find(({ marker, payload }) => marker === APP1 && PREFIX.every((byte, i) => payload[i] === byte));
-  if (!record) return 1;
+  if (!record) return null;
   const tiff = record.payload.slice(PREFIX.length);
   const view = new DataView(tiff.buffer);
   try {
@@ -18,12 +33,12 @@ export function orientationOf({ records }: JpegFile): number {
       const at = directory + 2 + 12 * entry;
       if (view.getUint16(at, little) !== ORIENTATION) continue;
       const value = view.getUint16(at + 8, little);
-      return value >= 1 && value <= 8 ? value : 1;
+      return value >= 1 && value <= 8 ? value : null;
     }
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
   }
-  return 1;
+  return null;
 }
 
 /** R, G, B, A pixels turned as an orientation says. */

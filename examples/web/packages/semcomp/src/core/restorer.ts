@@ -107,9 +107,10 @@ function pixelsOf(
   const rgba = new Uint8ClampedArray(4 * width * height);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const [a, b, c] = [0, 1, 2].map((i) => (planes[i] ? planes[i]!.plane[y * planes[i]!.wide + x]! : 0)) as [number, number, number];
+      let [a, b, c] = [0, 1, 2].map((i) => (planes[i] ? planes[i]!.plane[y * planes[i]!.wide + x]! : 0)) as [number, number, number];
       const to = 4 * (y * width + x);
       const grey = planes.length === 1;
+      if (isYcc) [a, b, c] = [inRange(a), inRange(b), inRange(c)];
       rgba[to] = (grey ? a : isYcc ? a + 1.402 * c : a) + 128; // it rounds to the nearest, halves to the even, and clips
       rgba[to + 1] = (grey ? a : isYcc ? a - 0.344136 * b - 0.714136 * c : b) + 128;
       rgba[to + 2] = (grey ? a : isYcc ? a + 1.772 * b : c) + 128;
@@ -180,6 +181,11 @@ async function restoreRegion({ planes, down, across }: Group, part: Region, corr
     result.push(answer);
   }
   return result;
+}
+
+/** Clips a sample as decoders do before they make RGB: an overshoot of one plane would change the colour. */
+function inRange(value: number): number {
+  return Math.min(Math.max(value, -128), 127.5);
 }
 
 function clip(value: number, limit: number): number {
