@@ -20,7 +20,7 @@ from semcomp.jpeg.standard import CHROMA, LUMA
 from semcomp.jpeg.writer import write_jpeg
 from semcomp.pipeline.tiles import Tile, tiles
 from semcomp.restoration.network import StoredPlanes
-from semcomp.restoration.planes import HALO, layout_of, pixel_region, plane_regions, restored_pixels
+from semcomp.restoration.planes import halo_of, layout_of, pixel_region, plane_regions, restored_pixels
 from semcomp.restoration.rate_model import RateModel, worthwhile
 from semcomp.restoration.restorer_file import TrainedRestorer
 from semcomp.restoration.transform import SIDE, enlarge, forward_dct, inverse_dct, planes_to_rgb, rgb_to_planes, shrink
@@ -169,9 +169,10 @@ class PictureEncoder:
         """
         _, rows, columns, _ = numbers[0].shape
         longest = max(rows, columns)
-        side = TILE if longest > TILE + 2 * HALO else longest
+        halo = halo_of(self.restorer.network)
+        side = TILE if longest > TILE + 2 * halo else longest
         error, slopes = 0.0, [torch.zeros_like(values) for values in numbers] if gradient else []
-        for tile in tiles(rows, columns, tile=side, halo=HALO):
+        for tile in tiles(rows, columns, tile=side, halo=halo):
             regions = plane_regions(*tile.source, self.factors)[: len(numbers)]
             parts = [
                 values[:, region[0], region[1]].clone().requires_grad_(gradient)

@@ -65,14 +65,18 @@ def restored_pixels(network: Restorer, layout: Layout, *, strength: float, devic
     return np.ascontiguousarray(np.concatenate(parts, 2)[: layout.height, : layout.width])
 
 
+def halo_of(network: Restorer) -> int:
+    """Blocks of luma around a tile that the network reads."""
+    return max(HALO, -(-network.reach // ALIGNED) * ALIGNED)
+
+
 def _pixels(network: Restorer, stored: StoredPlanes, *, strength: float, device: torch.device) -> NDArray[np.uint8]:
     _, rows, columns, _ = stored.coefficients[0].shape
     channels = len(stored.coefficients)
     pixels = np.empty((SIDE * rows, SIDE * columns, channels), np.uint8)
     longest = max(rows, columns)
     side = TILE if longest > 2 * TILE else longest + ALIGNED - longest % ALIGNED
-    halo = max(HALO, -(-network.reach // ALIGNED) * ALIGNED)
-    for tile in tiles(rows, columns, tile=side, halo=halo):
+    for tile in tiles(rows, columns, tile=side, halo=halo_of(network)):
         planes = network(_part(stored, *tile.source, device=device), strength=strength)
         values = planes + 128 if channels == 1 else planes_to_rgb(planes.clamp_(*PLANE_RANGE))
         inner, target = pixel_region(tile.inner), pixel_region(tile.target)

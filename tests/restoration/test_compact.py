@@ -150,7 +150,7 @@ def test_tiles_give_the_gradient_of_the_whole_picture(
     seen: list[int] = []
     hook = restorer.network.trunk.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].shape[-1]))
     monkeypatch.setattr(compact_encoder, "TILE", 16)
-    monkeypatch.setattr(compact_encoder, "HALO", 12)
+    monkeypatch.setattr(compact_encoder, "halo_of", lambda _: 12)
     tiled, tiled_slopes = encoder.error_of(numbers, steps)
     hook.remove()
     assert len(seen) > 1 and max(seen) <= 16 + 2 * 12, "the memory of a tile bounds what a picture takes"

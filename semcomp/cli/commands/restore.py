@@ -49,7 +49,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         description="Remove the marks of compression from JPEG and JPEG 2000 files (PNG unless told otherwise).",
     )
     parser.add_argument(
-        "--strength", type=probability, default=1.0, metavar="0..1", help="how far to go, 0 changes nothing (1)"
+        "--strength", type=probability, default=1.0, metavar="0..1", help="how far to go, 0 shows what is stored (1)"
     )
     parser.add_argument("--format", metavar="FMT", help="png, webp, tiff, bmp, ppm (lossless), jpg or avif")
     parser.add_argument(
