@@ -39,8 +39,8 @@ RATES = (0.1, 0.25, 0.6)
 SIDE = 288
 """Pixels a side of a panel."""
 GAP = 4
-SHEET_LIMIT, FOLDER_LIMIT = 60_000, 1_500_000
-"""Bytes of a sheet, and of all."""
+SHEET_LIMIT, RESTORED_LIMIT, FOLDER_LIMIT = 60_000, 50_000, 1_500_000
+"""Bytes of a sheet, of one that shows a JPEG file restored, and of all."""
 GENERATED_QUALITY, KEPT_QUALITY, JPEG_QUALITY = 8, 50, 15
 VOID = 255
 LEAST_AREA = 0.01
@@ -82,8 +82,8 @@ def whole(pixels: Pixels) -> Pixels:
     return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
-def write_sheet(path: Path, panels: Sequence[Pixels]) -> None:
-    """Panels beside each other as a WebP file of at most SHEET_LIMIT bytes."""
+def write_sheet(path: Path, panels: Sequence[Pixels], most: int = SHEET_LIMIT) -> None:
+    """Panels beside each other as a WebP file of at most `most` bytes."""
     sheet = np.full((SIDE, len(panels) * (SIDE + GAP) - GAP, 3), 255, np.uint8)
     for number, panel in enumerate(panels):
         left = number * (SIDE + GAP)
@@ -91,7 +91,7 @@ def write_sheet(path: Path, panels: Sequence[Pixels]) -> None:
     for quality in range(92, 20, -4):
         file = io.BytesIO()
         Image.fromarray(sheet).save(file, "WEBP", quality=quality, method=6)
-        if len(file.getvalue()) <= SHEET_LIMIT:
+        if len(file.getvalue()) <= most:
             break
     path.write_bytes(file.getvalue())
 
@@ -178,7 +178,7 @@ def restored(photo: Photo, pixels: Pixels, folder: Path) -> dict[str, Any]:
         shown = [np.asarray(image), np.asarray(restore(data))]
     x, y = photo.near
     panels = [picture[y : y + SIDE, x : x + SIDE] for picture in (pixels, *shown)]
-    write_sheet(folder / f"{photo.name}-jpeg.webp", panels)
+    write_sheet(folder / f"{photo.name}-jpeg.webp", panels, RESTORED_LIMIT)
     values = [round(psnr_db(pixels, picture), 2) for picture in shown]
     return {"restored": {"bytes": len(data), "jpeg_db": values[0], "psnr_db": values[1]}}
 

@@ -160,7 +160,8 @@ def table_of(results: dict[str, dict[str, float]], compact: dict[str, dict[str, 
             + (f"   LPIPS {row['jpeg_lpips']:.4f}, restored {row['restored_lpips']:.4f}" if "jpeg_lpips" in row else "")
         )
     for rate, row in compact.items():
-        lines += ["", f"{rate} bpp{'':<8}{'plain dB':>10}{'restored dB':>13}{'we save':>10}"]
+        title = f"{rate} bpp, {row['photos']:.0f}"
+        lines += ["", f"{title:<16}{'plain dB':>10}{'restored dB':>13}{'we save':>10}"]
         lines.append(f"{'made for it':<16}{row['plain_psnr']:>10.2f}{row['psnr']:>13.2f}")
         for name in (key.removesuffix("_saved") for key in row if key.endswith("_saved")):
             figures = f"{row[f'{name}_psnr']:>10.2f}{row[f'{name}_restored_psnr']:>13.2f}{row[f'{name}_saved']:>8.1f} %"
@@ -234,7 +235,8 @@ def main(arguments: list[str] | None = None) -> int:
         for row in compact_rows(photo, restorer):
             made.setdefault(f"{row['bpp']:g}", []).append(row)
     results = {name: means(of_case) for name, of_case in rows.items()}
-    compact = {name: means(of_rate) for name, of_rate in made.items()}
+    by_rate = sorted(made.items(), key=lambda item: float(item[0]))
+    compact = {name: {"photos": len(of_rate), **means(of_rate)} for name, of_rate in by_rate}
     used = [options.weights or "restorer"]
     used += [options.weights_jpeg2000 or "restorer_jpeg2000"] if options.jpeg2000 else []
     return common.finish(

@@ -74,8 +74,8 @@ def compact(record: Record) -> str:
     for rate, row in record["compact"].items():
         rivals = [key.removesuffix("_saved") for key in row if key.endswith("_saved")]
         saved = ", ".join(f"{signed(row[f'{name}_saved'])} % ({name})" for name in rivals)
-        rows.append([rate, fixed(row["psnr"], 2), fixed(row["plain_psnr"], 2), saved])
-    return table(["bpp", "restored, dB", "plain viewer, dB", "bytes saved at equal PSNR"], rows)
+        rows.append([rate, str(row["photos"]), fixed(row["psnr"], 2), fixed(row["plain_psnr"], 2), saved])
+    return table(["bpp", "photos", "restored, dB", "plain viewer, dB", "bytes saved at equal PSNR"], rows)
 
 
 def summary(records: Mapping[str, Record]) -> str:
