@@ -238,8 +238,8 @@ bench-thumbs: $(VENV)/.eval
 BSDS ?= data/bsds500_test
 
 bench-restore: $(VENV)/.eval
-	$(BENCH).restore data/val/clic --jpeg2000 --compact 4 -o out/restore.json $(BENCH_ARGS)
-	$(if $(wildcard $(BSDS)),$(BENCH).restore $(BSDS) -o out/restore_bsds.json $(BENCH_ARGS))
+	$(BENCH).restore data/val/clic --jpeg2000 --compact 12 -o out/restore.json $(BENCH_ARGS)
+	$(if $(wildcard $(BSDS)),$(BENCH).restore $(BSDS) --qualities 10,20,30,40,90 -o out/restore_bsds.json $(BENCH_ARGS))
 
 # The wheel of the client in an environment of its own: sizes, times, and symbols beside the library.
 bench-wheels: $(VENV)/.eval

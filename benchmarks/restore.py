@@ -31,7 +31,8 @@ from semcomp.eval.perceptual import load_lpips
 from semcomp.imaging.metrics import psnr_db, ssim
 from semcomp.imaging.picture import from_array
 from semcomp.jpeg.reader import read_jpeg
-from semcomp.restoration.compact import CompactFile, encode_compact
+from semcomp.restoration.compact import encode_compact
+from semcomp.restoration.compact_encoder import CompactFile
 from semcomp.restoration.restore import restore
 from semcomp.restoration.restorer_file import TrainedRestorer, load_restorer
 

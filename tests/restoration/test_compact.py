@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from semcomp.restoration import compact_encoder
 from semcomp.restoration.compact import encode_compact
 from semcomp.restoration.compact_encoder import CompactConfig, PictureEncoder
 from semcomp.restoration.network import Restorer, RestorerConfig
+from semcomp.restoration.planes import restored_pixels
 from semcomp.restoration.rate_model import RateModel, worthwhile
 from semcomp.restoration.restorer_file import TrainedRestorer
 from tests.jpeg.files import jpeg, photo
@@ -130,9 +132,13 @@ def test_what_jpeg_cannot_hold_is_refused_before_the_search(timid: TrainedRestor
 
 
 def test_a_size_asks_for_quality_only_of_the_result(timid: TrainedRestorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    measured = []
-    original = compact_encoder.restored_pixels
-    monkeypatch.setattr(compact_encoder, "restored_pixels", lambda *a, **k: (measured.append(1), original(*a, **k))[1])
+    measured: list[int] = []
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        measured.append(1)
+        return restored_pixels(*arguments, **options)
+
+    monkeypatch.setattr(compact_encoder, "restored_pixels", counted)
     encode_compact(from_array(np.asarray(photo(32, 32))), timid, max_bytes=2000, config=FAST)
     assert len(measured) == 1
 
