@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
+from semcomp.cli.exit_codes import common_exit_code
 from semcomp.cli.failures import Failure, explain
 from semcomp.cli.paths import JobPlan
 from semcomp.cli.terminal import complain, say, say_json
@@ -56,5 +56,4 @@ def answer_each(work: Callable[[str], Answer], plan: JobPlan, options: Namespace
             answer(job.source, explain(error, source=job.source), {}, [])
         else:
             answer(job.source, None, values, lines)
-    codes = {failure.exit_code for failure in failures}
-    return codes.pop() if len(codes) == 1 else EXIT_FAILED if codes else EXIT_OK
+    return common_exit_code(failure.exit_code for failure in failures)

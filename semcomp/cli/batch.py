@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from semcomp.backend import has_library, open_codec
-from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK
+from semcomp.cli.exit_codes import EXIT_OK, common_exit_code
 from semcomp.cli.failures import explain, in_flags
 from semcomp.cli.paths import STREAM, Job, JobPlan
 from semcomp.cli.terminal import check_stdout_takes_data, json_line, printable, progress_bar
@@ -268,8 +268,7 @@ class _Report:
         for record in self.failures:
             where = "" if record["elsewhere"] and self.total == 1 else f"{_shown(record['input'])}: "
             self._print(f"{head}{where}{record['message']}", sys.stderr)
-        codes = {record["exit_code"] for record in self.failures}
-        return int(codes.pop()) if len(codes) == 1 else EXIT_FAILED
+        return common_exit_code(int(record["exit_code"]) for record in self.failures)
 
 
 def _shown(path: str) -> str:

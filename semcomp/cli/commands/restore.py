@@ -109,11 +109,12 @@ def _restored(data: bytes, options: Namespace) -> tuple[Picture, JpegFile | None
     from semcomp.imaging.jpeg2000 import is_jpeg2000, is_lossless
     from semcomp.jpeg.reader import read_jpeg
 
-    if is_jpeg2000(data) and is_lossless(data):
+    in_jpeg2000 = is_jpeg2000(data)
+    if in_jpeg2000 and is_lossless(data):
         from semcomp.imaging.picture import open_picture
 
         return open_picture(io.BytesIO(data), convert=True), None
-    file = None if is_jpeg2000(data) else read_jpeg(data)
+    file = None if in_jpeg2000 else read_jpeg(data)
     restorer = _load(options, "jpeg" if file else "jpeg2000")
     if isinstance(restorer, EdgeRestorer):
         assert file is not None
