@@ -120,7 +120,7 @@ def test_the_page_shows_a_jpeg_file_before_and_after(
     pytest.importorskip("onnxscript")
     graphs = tmp_path / "graphs"
     shutil.copytree(exported_graphs, graphs)
-    assert main(["export", "onnx", "-o", str(graphs), "--restorer", str(weights), "--quiet"]) == 0
+    assert main(["export", "onnx", "-o", str(graphs), "--restorer", str(weights), "--quiet", "--force"]) == 0
     data = jpeg(photo(160, 200), quality=20)
     (tmp_path / "photo.jpg").write_bytes(data)
     SHOTS.mkdir(parents=True, exist_ok=True)
