@@ -158,7 +158,7 @@ class RunFolder:
             block: Files of a block.
 
         Raises:
-            TargetError: The name of a file is no text.
+            TargetError: The name of a file is not text.
         """
         plans = self._plans()
         known: set[str] = set()
@@ -175,7 +175,7 @@ class RunFolder:
             if entry.path in known:
                 continue
             if not is_text(entry.path):
-                raise TargetError(f"the name {entry.path!r} is no text (UTF-8), as Parquet needs: rename the file")
+                raise TargetError(f"the name {entry.path!r} is not text (UTF-8), as Parquet needs: rename the file")
             known.add(entry.path)
             if mirrored and entry.reason is None and _target(entry.relative) in targets:
                 taken = f"{_target(entry.relative)}.{task.suffix} is already written from another file"

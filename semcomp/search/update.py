@@ -75,7 +75,9 @@ def update(
     began = time.perf_counter()
     if not folder.is_dir():
         raise TargetError(f"{folder} is not a folder: give the folder of the photos")
-    unnamed = {name: "its name is no text (UTF-8), as an index needs: rename it" for name in names if not is_text(name)}
+    unnamed = {
+        name: "its name is not text (UTF-8), as an index needs: rename it" for name in names if not is_text(name)
+    }
     now = {name: _state(folder / name) for name in names if name not in unnamed}
     if _open(store, now) or not _is_as_before(store, folder, task):  # else no network is loaded
         task = _agreed(store, folder, task, force=force)

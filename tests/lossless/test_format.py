@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from semcomp.bitstream.fields import pack_varint
 from semcomp.bitstream.frequency_tables import TOTAL, Tables
+from semcomp.errors import FormatError
+from semcomp.lossless.head import zigzag
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import PHASES, SCALES
 from semcomp.lossless.stream import decode_lossless, encode_lossless
+from semcomp.lossless.symbols import OUTLIER, StepReader, StepWriter
 from tests.lossless.conftest import random_model
 
 
@@ -69,3 +73,18 @@ def test_files_do_not_change(integers: LosslessModel, kind: str, near: int, expe
     data = encode_lossless(pixels, model=integers, near=near, general=False)
     assert hashlib.sha256(data).hexdigest()[:16] == expected
     assert np.abs(decode_lossless(data, model=integers).astype(int) - pixels).max() <= near
+
+
+def test_an_outlier_is_one(integers: LosslessModel) -> None:
+    tables, symbols = np.zeros(4, np.int32), np.array([0, OUTLIER, 1, 0], np.int32)
+    writer = StepWriter(integers, bits=16)
+    writer.begin(0)
+    writer.code(0, tables, symbols)
+    data, _ = writer.finish()
+    assert StepReader(integers, data, bits=16).code(0, tables, None).tolist() == symbols.tolist()
+    head = pack_varint(1) + pack_varint(zigzag(OUTLIER))
+    assert data.startswith(head)
+    for value in (OUTLIER - 1, 1 - OUTLIER, 0):
+        changed = pack_varint(1) + pack_varint(zigzag(value)) + data[len(head) :]
+        with pytest.raises(FormatError, match="outlier"):
+            StepReader(integers, changed, bits=16).code(0, tables, None)

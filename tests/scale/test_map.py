@@ -279,7 +279,7 @@ def test_a_plan_is_read_block_by_block(tmp_path: Path) -> None:
 def test_a_name_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
     folder, task = RunFolder(str(tmp_path / "run")), MapTask(verb="info")
     folder.begin(task, force=False)
-    with pytest.raises(TargetError, match="no text"):
+    with pytest.raises(TargetError, match="not text"):
         folder.add_inputs([Input("d\udcfcne.semc", "d\udcfcne.semc")], task=task)
 
 
