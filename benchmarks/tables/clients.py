@@ -74,22 +74,10 @@ def wheel_symbols(record: Record) -> str:
     )
 
 
-def wheel(record: Record) -> str:
-    """The size of the wheel, and of what it installs."""
-    return (
-        f"The wheel has {megabytes(record['wheel_bytes'])}. Installed, with what it depends on, it takes "
-        f"{record['install']['bytes'] / 1e6:.0f} MB."
-    )
-
-
 def wheel_sizes(record: Record) -> str:
     """Sizes and times of the wheel."""
     rows = [
-        [
-            "wheel with the graphs of codec, heads and restorer, and thumbnails",
-            megabytes(record["wheel_bytes"]),
-            "20 MB",
-        ],
+        ["wheel with the graphs of codec and heads, and thumbnails", megabytes(record["wheel_bytes"]), "20 MB"],
         ["installed, with what it depends on", f"{record['install']['bytes'] / 1e6:.0f} MB", ""],
         ["`pip install`, processor", f"{record['install']['processor_seconds']:.1f} s", "15 s"],
         [
@@ -157,7 +145,6 @@ BLOCKS: dict[str, Block] = {
     "edge.times": edge_times,
     "edge_int8.heads": edge_int8,
     "wheels.symbols": wheel_symbols,
-    "wheels.size": wheel,
     "wheels.sizes": wheel_sizes,
     "web.text": web,
     "web_symbols.text": browsers,
