@@ -47,7 +47,7 @@ class ExportedStem(nn.Module):
         self.rate = RateRows(stem.rate, device=matrix.device)
         self.into_blocks = _unchanged(kernel.shape[-1])
         self.stem = stem
-        stem.unfold = stem.reduce = stem.rate = nn.Identity()
+        stem.unfold = stem.reduce = nn.Identity()
 
     def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
         factor, (rows, columns) = self.factor, y_hat.shape[2:]
@@ -97,7 +97,8 @@ class ExportedUp(nn.Module):
     def __init__(self, layer: Up, norm: nn.BatchNorm2d | None = None):
         super().__init__()
         self.factor, self.conv = layer.factor, deepcopy(layer.conv)
-        weight, bias = layer.conv.weight, layer.conv.bias
+        weight: Tensor = layer.conv.weight
+        bias: Tensor = layer.conv.bias
         if norm is not None:
             scale, shift = _affine(norm)
             weight, bias = weight * scale, weight @ shift + bias
@@ -107,7 +108,7 @@ class ExportedUp(nn.Module):
         """Make the grid finer, and cut it to `rows` and `columns`."""
         height, width = value.shape[2:]
         split = self.conv(value).permute(0, 2, 3, 1).reshape(height, width, self.factor, -1)
-        fine = split.transpose(1, 2).reshape(1, height * self.factor, width * self.factor, -1)
+        fine: Tensor = split.transpose(1, 2).reshape(1, height * self.factor, width * self.factor, -1)
         return fine[:, :rows, :columns].permute(0, 3, 1, 2)
 
 
