@@ -167,15 +167,15 @@ def test_a_segmenter_alone_gives_labels_by_area(codec: Codec, photo: NDArray[np.
 
 
 def test_the_first_sixteen_labels_are_stored() -> None:
-    class Unsure(Always):
-        name, classes = "unsure", tuple(f"class {k}" for k in range(20))
+    class Unsure(Classifier):
+        name, classes, entropy_id = "unsure", tuple(f"class {k}" for k in range(20)), bytes(8)
 
         def answer(self, latents: Latents) -> Labels:
             return Labels(names=self.classes, scores=(0.05,) * 20, head=self.name)
 
-    y_hat, id_ = np.zeros((1, 1, 1, 1), np.float32), bytes(8)
-    latents = Latents(y_hat=y_hat, height=16, width=16, quality=50, entropy_id=id_, model_id=id_)
-    stored = from_heads([Unsure(id_)])(latents).labels
+    y_hat = np.zeros((1, 1, 1, 1), np.float32)
+    latents = Latents(y_hat=y_hat, height=16, width=16, quality=50, entropy_id=bytes(8), model_id=bytes(8))
+    stored = from_heads([Unsure()])(latents).labels
     assert stored is not None and stored.names == Unsure.classes[:16]
 
 
