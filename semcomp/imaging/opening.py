@@ -110,6 +110,8 @@ def _stream_of(source: ImageFile) -> Iterator[BinaryIO]:
             return
         with Path(source).open("rb") as stream:
             yield stream
+    elif isinstance(source, io.TextIOBase):
+        raise ImageError("the stream gives text instead of bytes: open the file in binary mode")
     elif hasattr(source, "read"):
         yield source if source.seekable() else io.BytesIO(source.read())
     else:
