@@ -33,8 +33,10 @@ from heads.validation import Held, HeldOut, validate
 from semcomp import config as configuration
 from semcomp.codec.codec import Codec, load
 from semcomp.errors import SemcompError, SemcompWarning
+from semcomp.storage.places import refuse_to_overwrite
 
 LENGTHS = ("optim.steps", "optim.epochs", "optim.minutes")
+_WRITTEN = ("output", "card", "log", "cache")
 
 
 def fit(
@@ -224,6 +226,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = _configure(options)
         output = options.output or Path(f"{config.name}.safetensors")
+        refuse_to_overwrite((output, options.card, options.log), vars(options), words=_WRITTEN)
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always", SemcompWarning)
             head = fit(config, cache=options.cache, log=options.log, quiet=quiet, tell=tell)
@@ -231,12 +234,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         save_head(head, output)
         if options.card:
             options.card.write_text(card(head, config, output), encoding="utf-8")
-    except (SemcompError, OSError) as error:
+    except (SemcompError, OSError, ValueError, yaml.YAMLError) as error:
         print(f"semcomp-fit-head: {error}", file=sys.stderr)
-        return getattr(error, "exit_code", 1)
-    except (ValueError, yaml.YAMLError) as error:
-        print(f"semcomp-fit-head: {error}", file=sys.stderr)
-        return 2
+        return getattr(error, "exit_code", 1 if isinstance(error, OSError) else 2)
     except KeyboardInterrupt:
         print("semcomp-fit-head: interrupted before anything was learned", file=sys.stderr)
         return 130

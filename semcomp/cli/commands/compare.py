@@ -39,9 +39,7 @@ def run(options: Namespace) -> int:
     default = "stdin.compare.html" if piped else str(Path(options.input).with_suffix(".compare.html"))
     target = options.output or default
     check_suffix(target, ".html")
-    if target != STREAM and Path(target).resolve() == Path(options.input).resolve():
-        raise UsageError(f"-o {target} is the input: choose another -o")
-    check_target(target, force=options.force)
+    check_target(target, options)
     if not piped and options.input != STREAM and (kind := own_output(options.input)):
         raise UsageError(f"{options.input}: semcomp wrote this {kind}; it is not a photo")
     picture = read_picture(read_source(options.input), options)

@@ -67,12 +67,12 @@ def _thumbnail(options: Namespace) -> int:
     from PIL import Image
 
     import semcomp.pillow  # noqa: F401 - teaches Pillow the format
-    from semcomp.cli.paths import STREAM, write_target
+    from semcomp.cli.paths import STREAM, check_target, write_target
     from semcomp.cli.terminal import check_stdout_takes_data
 
     if target == STREAM:
         check_stdout_takes_data()
-
+    check_target(target, options, sources=[source])
     buffer = BytesIO()
     with Image.open(source, formats=("SEMC",)) as image:
         image.thumbnail((int(side), int(side)))

@@ -107,7 +107,7 @@ def _export_restorer(options: Namespace) -> int:
             "--restorer exports the restorer alone: leave --parts, --heads, --generators, --int8 and --compact out"
         )
     target = str(Path(options.output) / "restorer.onnx")
-    check_target(target, force=options.force)
+    check_target(target, options)
     from semcomp.export.restorer_part import enter, restorer_graph
     from semcomp.restoration.restorer_file import load_restorer
 
