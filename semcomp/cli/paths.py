@@ -169,7 +169,7 @@ def check_target(target: str, options: Namespace, *, sources: Iterable[str] = ()
     Args:
         target: The file or URL that will be written, or `-`.
         options: The options of the command. A command without --force overwrites what exists.
-        sources: The files behind inputs that are folders or globs. `plan_jobs` has checked those of its jobs.
+        sources: The files behind inputs that are folders or globs. `plan_jobs` has checked what is behind its jobs.
 
     Raises:
         UsageError: The target is an input, or a file that another option names.

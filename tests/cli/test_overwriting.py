@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def options_of(command: str) -> list[str]:
     """Names of the options of a command that take a text of the user's."""
     (chosen,) = [action for action in build_parser([command])._actions if action.dest == "command"]
-    parser: ArgumentParser = chosen.choices[command]  # type: ignore[index, call-overload]
+    parser: ArgumentParser = chosen.choices[command]  # type: ignore[index]
     free = [action for action in parser._actions if action.nargs != 0 and action.type is None and not action.choices]
     return [action.dest for action in free if action.dest not in WRITTEN_TO]
 
