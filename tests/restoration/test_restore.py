@@ -238,6 +238,9 @@ def cmyk() -> bytes:
     [
         (cmyk(), "CMYK"),
         (b"no picture", "not a JPEG file"),
+        (b"", "is empty"),
+        (io.BytesIO(), "is empty"),
+        (io.StringIO("no picture"), "open the file in binary mode"),
         (photo(24, 40), "no JPEG file behind it"),
         (np.zeros((8, 8, 3), np.uint8), "ndarray is not a JPEG file"),
     ],
