@@ -1,4 +1,4 @@
 """Recognition heads: small networks that read a codec's latents, and the program that trains them.
 
-classify.py and segment.py hold the networks, file.py the file of a trained head, fit.py the training program.
+classifier.py and segmenter.py hold the networks, head_file.py the file of a trained head, fit.py the training program.
 """

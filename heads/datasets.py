@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from heads.score import MeanIou, Score, TopOne
 from semcomp.errors import ImageError, SemcompError
@@ -184,9 +184,9 @@ class ImagesAndMasks(Dataset):
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3)."""
+    """uint8 (H, W, 3), turned the right way up, as the codec sees a photo."""
     with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
 def pictures_in(folder: Path, *, below: bool = False) -> list[Path]:

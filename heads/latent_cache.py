@@ -134,7 +134,7 @@ class _Recipe:
             "seed": self.seed,
             "teachers": {name: teacher.digest for name, teacher in self.teachers.items()},
             "data": asdict(self.config),
-            "files": [[str(s.image.resolve()), str(s.target)] for s in self.dataset.train],
+            "files": [[_state(s.image), _state(s.target)] for s in self.dataset.train],
         }
         return json.dumps(key, sort_keys=True)
 
@@ -165,6 +165,12 @@ class _Recipe:
         }
 
 
+def _state(source: int | Path) -> int | list[str | int]:
+    """Path, size and time of a file, so that a picture or a mask that was changed is encoded again."""
+    found = None if isinstance(source, int) else source.stat()
+    return source if found is None else [str(source.resolve()), found.st_size, found.st_mtime_ns]
+
+
 def _make(recipe: _Recipe, place: Path, *, quiet: bool) -> None:
     """Make a cache in a folder of its own, which gets its name when it is complete."""
     temporary = place.parent / f".{place.name}.{os.getpid()}"
@@ -172,10 +178,10 @@ def _make(recipe: _Recipe, place: Path, *, quiet: bool) -> None:
     try:
         _fill(recipe, temporary, quiet=quiet)
         (temporary / "key.json").write_text(json.dumps(json.loads(recipe.key), indent=1))
-        temporary.rename(place)
-    except BaseException:
+        if not place.is_dir():  # else another process has made the same one meanwhile
+            temporary.rename(place)
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def _fill(recipe: _Recipe, place: Path, *, quiet: bool) -> None:

@@ -79,8 +79,12 @@ def over_pool(work: Callable[[T], R], items: Sequence[T], *, workers: int, caref
             while (waiting or running) and not broken:
                 with signals_blocked():
                     while waiting and len(running) < AHEAD * workers:
-                        item = waiting.pop()
-                        running[pool.submit(work, item)] = item
+                        try:
+                            running[pool.submit(work, waiting[-1])] = waiting[-1]
+                        except BrokenProcessPool:  # a process died since the last wait
+                            broken = True
+                            break
+                        waiting.pop()
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     if isinstance(future.exception(), BrokenProcessPool):
                         broken = True

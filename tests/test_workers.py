@@ -16,7 +16,7 @@ import pytest
 
 from semcomp.cli.batch import run_batch
 from semcomp.cli.paths import Job, JobPlan
-from semcomp.workers import share_of_threads, wait_passively, worker_pool
+from semcomp.workers import over_pool, share_of_threads, wait_passively, worker_pool
 from tests.cli.test_processes import wait_until
 
 FORKS = """
@@ -67,6 +67,22 @@ def test_only_the_job_that_kills_its_worker_fails(capsys: pytest.CaptureFixture[
     out, err = capsys.readouterr()
     assert sorted(line.split()[0] for line in out.splitlines()) == ["a", "b", "c"]
     assert err.splitlines()[1].startswith("  bad: a worker process died, perhaps because memory ran out")
+
+
+def die_of_bad(item: str) -> str:
+    if item == "bad":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_a_worker_that_dies_while_nobody_waits_for_it_loses_nothing() -> None:
+    results = over_pool(die_of_bad, ["a", "bad", "b", "c"], workers=1, carefully=lambda item: f"{item}, alone")
+    first = next(results)
+    wait_until(lambda: not multiprocessing.active_children(), seconds=60)
+    done = [first, *results]
+    assert sorted(result.partition(",")[0] for result in done) == ["a", "b", "bad", "c"]
+    assert "bad, alone" in done
 
 
 def test_the_pool_returns_results_and_ends() -> None:

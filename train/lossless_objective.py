@@ -19,7 +19,8 @@ from semcomp.lossless.geometry import KINDS, OFFSETS, PASSES
 from semcomp.lossless.known import CHANNELS, Known, Place
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.step import FIRST_SCALE, MEAN_LIMIT, PHASES, SCALES, STEPS_PER_OCTAVE
-from semcomp.networks.lossless import LosslessConfig, TrainableNetwork, straight_floor, trainable_networks
+from semcomp.networks.fused import floor_through
+from semcomp.networks.lossless import LosslessConfig, TrainableNetwork, trainable_networks
 
 SMALLEST_SIGMA = 0.09
 MAX_BOUND = 160
@@ -136,9 +137,9 @@ class LosslessObjective(nn.Module):
         self, channel: int, level: int, bits: dict[str, Tensor], distance: Tensor, output: Tensor, k: Tensor
     ) -> Tensor:
         """Add the bits of one step; returns its symbols."""
-        eighths = straight_floor((output[0] * torch.exp2(k.float()) + 4) * 2.0**-3).clamp(-MEAN_LIMIT, MEAN_LIMIT)
+        eighths = floor_through((output[0] * torch.exp2(k.float()) + 4) * 2.0**-3).clamp(-MEAN_LIMIT, MEAN_LIMIT)
         scale = (output[1] + 4 * (STEPS_PER_OCTAVE * k + FIRST_SCALE) + 2) * 0.25
-        scale = straight_floor(scale.clamp(0, SCALES - 1))
+        scale = floor_through(scale.clamp(0, SCALES - 1))
         name = KINDS[channel] + str(level)
         cost = self.mixture.bits(channel, distance - eighths / PHASES, scale).sum()
         bits[name] = bits[name] + cost if name in bits else cost

@@ -88,8 +88,13 @@ def label(folders: Sequence[Path], namer: Namer, output: Path, *, limit: int | N
     chosen = [path for folder in folders for path in drawn_pictures(folder, limit)]
     output.mkdir(parents=True, exist_ok=True)
     table = output / "labels.tsv"
-    done = {line.partition("\t")[0] for line in (read_lines(table) if table.is_file() else [])}
+    known = set(namer.names)
+    lines = [line.partition("\t") for line in (read_lines(table) if table.is_file() else [])]
+    done = {path: name for path, _, name in lines if name in known}  # a run that was killed leaves half a line
     left = [path for path in chosen if str(path.resolve()) not in done]
+    whole = table.with_suffix(".part")
+    whole.write_text("".join(f"{path}\t{name}\n" for path, name in done.items()), encoding="utf-8")
+    whole.replace(table)
     with table.open("a", encoding="utf-8") as file:
         for path in tqdm(left, desc="names", unit="picture", disable=quiet, leave=False):
             file.write(f"{path.resolve()}\t{namer.best(read_rgb(path))}\n")

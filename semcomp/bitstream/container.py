@@ -116,17 +116,29 @@ def read(data: bytes | bytearray | memoryview, *, max_pixels: int = MAX_PIXELS) 
                 f"the file is truncated at byte {len(view)}: {entry.name} takes bytes {entry.offset}.."
                 f"{entry.offset + entry.length}; {_COPY_AGAIN}"
             )
-    chunks, lost = [], []
+    chunks: list[Chunk] = []
+    lost: list[LostChunk] = []
     for entry in entries:
-        piece = view[entry.offset : entry.offset + entry.length]
-        if zlib.crc32(piece) == entry.crc:
-            chunks.append(Chunk(entry.kind, bytes(piece), entry.required))
-            continue
-        reason = f"its checksum is wrong (bytes {entry.offset}..{entry.offset + entry.length})"
-        if entry.required:
-            raise FormatError(f"{entry.name} is damaged: {reason}; {_COPY_AGAIN}")
-        lost.append(LostChunk(entry.name, reason))
+        found = checked_chunk(entry, view[entry.offset : entry.offset + entry.length])
+        if isinstance(found, Chunk):
+            chunks.append(found)
+        else:
+            lost.append(found)
     return Container(header, tuple(chunks), tuple(lost))
+
+
+def checked_chunk(entry: ChunkEntry, body: bytes | memoryview) -> Chunk | LostChunk:
+    """The chunk of a row of the table, or why it is left out.
+
+    Raises:
+        FormatError: The checksum of a required chunk is wrong.
+    """
+    if zlib.crc32(body) == entry.crc:
+        return Chunk(entry.kind, bytes(body), entry.required)
+    reason = f"its checksum is wrong (bytes {entry.offset}..{entry.offset + entry.length})"
+    if entry.required:
+        raise FormatError(f"{entry.name} is damaged: {reason}; {_COPY_AGAIN}")
+    return LostChunk(entry.name, reason)
 
 
 def read_header(

@@ -1,7 +1,7 @@
 """Which positions of y are kept: from what a user asks for to the body of a REGIONS chunk, and back.
 
 A mask lives on the grid of y, one bool for 16x16 pixels. It is stored as a few rectangles or, where that takes fewer
-bytes, as a bitmap in the words of a label map of two classes (labelmap.py). FORMAT_PAYLOADS.md specifies the bytes.
+bytes, as a bitmap in the words of a label map of two classes (label_map.py). FORMAT_PAYLOADS.md specifies the bytes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from semcomp.bitstream.adaptive_ans import Reader, Writer
 from semcomp.bitstream.label_map import code_cells
-from semcomp.bitstream.regions import MAX_BOXES, MAX_SIDE, Box, grid_of, pack_bitmap, pack_boxes, read_regions
+from semcomp.bitstream.regions import MAX_BOXES, MAX_SIDE, Box, pack_bitmap, pack_boxes, read_regions
 from semcomp.errors import FormatError
+from semcomp.types import STRIDE_Y, grid
 
 
 def rectangles(keep: NDArray[np.bool_]) -> list[Box]:
@@ -56,7 +57,7 @@ def unpack_keep(data: bytes, *, width: int, height: int, plain: bool = False) ->
     Time and memory are as for a label map with one cell for each position.
     """
     regions, offset = read_regions(data, width=width, height=height)
-    keep = np.zeros(grid_of(width, height), bool)
+    keep = np.zeros(grid(height, width, STRIDE_Y), bool)
     if regions.boxes:
         for box in regions.boxes:
             keep[box.y : box.y + box.height, box.x : box.x + box.width] = True

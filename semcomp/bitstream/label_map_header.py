@@ -17,7 +17,7 @@ VOID = 255
 MAX_CELL = 64
 MAX_CLASSES = 255
 MAX_CELLS = 1 << 22
-"""Rows x columns of a map: what writing and reading one costs is bounded, see labelmap.py."""
+"""Rows x columns of a map: what writing and reading one costs is bounded, see label_map.py."""
 MAX_CELLS_A_SIDE = 1 << 14
 """A thin map is read in steps of few cells. With cells of 64 pixels every picture stays below."""
 _COPY_AGAIN = "copy the file again"

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from semcomp.bitstream.container import ChunkKind, Container
 from semcomp.bitstream.generator_note import read_generator
-from semcomp.bitstream.regions import Box, grid_of, read_regions
+from semcomp.bitstream.regions import Box, read_regions
 from semcomp.errors import FormatError
-from semcomp.types import STRIDE_Y
+from semcomp.types import STRIDE_Y, grid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ def read_origin(container: Container) -> Origin | None:
     share, boxes = 0.0, []
     if regions is not None:
         found, _ = read_regions(regions, width=width, height=height)
-        rows, columns = grid_of(width, height)
+        rows, columns = grid(height, width, STRIDE_Y)
         share = found.kept / (rows * columns)
         for box in found.boxes:
             left, top = STRIDE_Y * box.x, STRIDE_Y * box.y

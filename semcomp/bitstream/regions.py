@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from semcomp.bitstream.fields import check_version, pack_varint, unpack_varint
 from semcomp.errors import FormatError
-from semcomp.types import STRIDE_Y
+from semcomp.types import STRIDE_Y, grid
 
 VERSION = 1
 MAX_BOXES = 64
@@ -43,11 +43,6 @@ class Regions:
     """Rectangles of positions that do not overlap; empty for a bitmap."""
 
 
-def grid_of(width: int, height: int) -> tuple[int, int]:
-    """``(rows, columns)`` of the positions of a picture."""
-    return -(-height // STRIDE_Y), -(-width // STRIDE_Y)
-
-
 def pack_boxes(boxes: Sequence[Box]) -> bytes:
     """The body of a REGIONS chunk that lists rectangles of positions, which do not overlap."""
     if not 1 <= len(boxes) <= MAX_BOXES:
@@ -68,7 +63,7 @@ def read_regions(data: bytes, *, width: int, height: int) -> tuple[Regions, int]
     FormatError if it is malformed, keeps nothing or keeps everything.
     """
     check_version(data, VERSION, "the regions")
-    rows, columns = grid_of(width, height)
+    rows, columns = grid(height, width, STRIDE_Y)
     kept, offset = unpack_varint(data, offset=1)
     if not 1 <= kept < rows * columns:
         raise FormatError(

@@ -89,8 +89,8 @@ def run(plan: EvalPlan, *, folder: Path | None = None, progress: bool = False) -
 
     Args:
         plan: What to measure.
-        folder: Each row is appended to rows.jsonl in this folder. Rows of equal picture, codec version, settings and
-            metrics that are already there are not measured again. None keeps nothing.
+        folder: Each row is appended to rows.jsonl in this folder. Rows of equal picture, codec version, settings,
+            metrics, device and threads that are already there are not measured again. None keeps nothing.
         progress: Show a bar on standard error.
 
     Returns:
@@ -124,7 +124,8 @@ def _jobs(plan: EvalPlan, coders: dict[str, Coder]) -> Iterator[Measurement]:
             if coder.speed_only and number >= SPEED_ONLY_PICTURES:
                 continue
             parts = (f"{crc:08x}", path.name, name, coder.version, repr(coder) if name != "semcomp" else "")
-            key = "|".join([*parts, repr(settings[name]), ",".join(plan.metrics), str(plan.convert)])
+            timed = f"{plan.device or 'cpu'} {plan.share}"
+            key = "|".join([*parts, repr(settings[name]), ",".join(plan.metrics), str(plan.convert), timed])
             yield Measurement(path=path, codec=name, settings=settings[name], key=key, plan=plan)
 
 

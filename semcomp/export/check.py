@@ -3,7 +3,7 @@
 torch computes in float32. A float graph has to agree with it everywhere, an int8 graph on average.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -80,18 +80,23 @@ def differences_from_torch(
         The largest difference of each kind. Some may be beyond their limits.
     """
     edge = EdgeCodec(directory)
-    largest: dict[str, Difference] = {}
     found = [d for quality in QUALITIES for d in _outputs(codec, edge, parts, quality)]
     found += [d for quality in QUALITIES for d in _labels(codec, edge, parts, heads, quality)]
     if {"analysis", "hyper", "sigma", "mean_next"} <= {part.name for part in parts}:
         coarse = any(part.name == "mean_first" and part.precision == "compact" for part in parts)
         limit = COMPACT_TOLERANCE if coarse else TOLERANCE
         found += [d for quality in QUALITIES for d in _files(codec, edge, quality, limit)]
-    for difference in found:
-        before = largest.get(difference.name)
-        if before is None or difference.value > before.value:
-            largest[difference.name] = difference
-    return list(largest.values())
+    return largest(found)
+
+
+def largest(differences: Iterable[Difference]) -> list[Difference]:
+    """The largest difference of each name. One that is not a number (a graph overflowed) is larger than all."""
+    kept: dict[str, Difference] = {}
+    for difference in differences:
+        before = kept.get(difference.name)
+        if before is None or difference.value > before.value or np.isnan(difference.value):
+            kept[difference.name] = difference
+    return list(kept.values())
 
 
 def _values(codec: Codec, quality: int) -> dict[str, Tensor]:

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semcomp.bitstream.regions import grid_of
 from semcomp.errors import ImageError, SemcompWarning
 from semcomp.imaging.picture import Picture
 from semcomp.semantics.class_names import class_numbers
 from semcomp.semantics.head import Head, Segmenter, not_a_segmenter
 from semcomp.semantics.limits import NEVER
 from semcomp.semantics.results import Segmentation
-from semcomp.types import STRIDE_Y
+from semcomp.types import STRIDE_Y, grid
 
 HEAD_QUALITY = 75
 """Quality at which a head reads the image, whatever is coded of it."""
@@ -148,7 +147,7 @@ def positions(mask: NDArray[np.bool_], *, dilate: int) -> NDArray[np.bool_]:
 def near(mask: NDArray[np.bool_], *, dilate: int) -> NDArray[np.bool_]:
     """Find what `positions` finds, also for a mask that is empty or full."""
     grown = _grow(_grow(mask, dilate).T, dilate).T
-    rows, columns = grid_of(mask.shape[1], mask.shape[0])
+    rows, columns = grid(*mask.shape, STRIDE_Y)
     padded = np.zeros((STRIDE_Y * rows, STRIDE_Y * columns), bool)
     padded[: mask.shape[0], : mask.shape[1]] = grown
     keep: NDArray[np.bool_] = padded.reshape(rows, STRIDE_Y, columns, STRIDE_Y).any(axis=(1, 3))

@@ -184,7 +184,7 @@ class Walk:
         coded = mean + step * self._symbols(channel, tables, symbols)
         if self.near:
             coded = np.clip(coded, -green, place.value_limit - green)
-        elif np.abs(coded).max() > place.value_limit:
+        elif coded.max() > place.value_limit or coded.min() < -place.value_limit:
             raise FormatError(f"a decoded value is beyond what {self.bits}-bit pixels give; copy the file again")
         values[channel, : cells.rows, : cells.existing] = xp.asarray(coded).reshape(cells.rows, -1)
         error = xp.zeros((cells.rows, cells.columns), dtype=self._kind)

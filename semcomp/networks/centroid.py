@@ -5,30 +5,21 @@ centroid, has the least squared error. How far the decoder goes there is learned
 rate-distortion optimisation thins out the lower part of each interval. Only floats change; no bit depends on this.
 """
 
-import math
 from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
 from semcomp.networks.rate_table import RateTable
-from semcomp.networks.sigma import scale_table
-
-LARGEST = 1023
-
-
-def _density(value: Tensor) -> Tensor:
-    return torch.exp(-0.5 * value.square()) / math.sqrt(2 * math.pi)
+from semcomp.networks.sigma import density, intervals
+from semcomp.pipeline.refined_tables import LARGEST
 
 
 @lru_cache(maxsize=1)
 def offset_table() -> Tensor:
     """|r| minus the centroid of its interval under each of the 64 Gaussians, float32 (64, 1024)."""
-    sigma = scale_table().double()[:, None]
-    size = torch.arange(LARGEST + 1, dtype=torch.float64)[None]
-    upper, lower = (size + 0.5) / sigma, (size - 0.5) / sigma
-    mass = 0.5 * (torch.erfc(lower / math.sqrt(2)) - torch.erfc(upper / math.sqrt(2)))
-    change = sigma * (_density(lower) - _density(upper))
+    sigma, size, lower, upper, mass = intervals(LARGEST)
+    change = sigma * (density(lower) - density(upper))
     centroid = torch.where(mass > 1e-30, change / mass.clamp_min(1e-30), size - 0.5)
     return (size - centroid).clamp(0, 0.5).masked_fill(size == 0, 0.0).float()
 

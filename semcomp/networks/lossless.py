@@ -27,6 +27,7 @@ from semcomp.lossless.network import (
     Block,
     IntegerNetwork,
 )
+from semcomp.networks.fused import floor_through
 
 _UNIT = 64
 """An int8 weight of 64 is a real weight of 1."""
@@ -163,7 +164,7 @@ class TrainableNetwork(nn.Module):
         for block in self.blocks:
             hidden = block(hidden)
         sums = self.from_hidden(hidden) + self.from_features(features)  # whose shift is smaller: it counts twice
-        return straight_floor(self.bias(sums.float()))
+        return floor_through(self.bias(sums.float()))
 
     def released(self) -> IntegerNetwork:
         """The integers. ModelError where a sum could leave what float32 holds exactly."""
@@ -181,22 +182,6 @@ def trainable_networks(config: LosslessConfig) -> nn.ModuleDict:
     """The nine networks by name."""
     windows = windows_of(config.windows)
     return nn.ModuleDict({name: TrainableNetwork(inputs_of(name, windows), OUTPUTS, config) for name in NAMES})
-
-
-class _Floor(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:
-        return value.floor()
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return gradient
-
-
-def straight_floor(value: Tensor) -> Tensor:
-    """Largest integer not above a value; the gradient passes unchanged."""
-    result: Tensor = _Floor.apply(value)  # type: ignore[no-untyped-call]
-    return result
 
 
 @torch.no_grad()

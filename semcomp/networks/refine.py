@@ -16,7 +16,6 @@ its logarithm is taken above 1, because real symbols have heavy tails.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -30,7 +29,17 @@ from torch import Tensor, nn
 from semcomp.networks.fused import wide_linear
 from semcomp.networks.rate_table import QUALITIES, RateTable
 from semcomp.networks.rounding import bound, floor, round_half_even
-from semcomp.networks.sigma import BIAS_LIMIT, LOG_STEP, SCALES, SHIFT1, SHIFT2, WEIGHT_LIMIT, index_of, scale_table
+from semcomp.networks.sigma import (
+    BIAS_LIMIT,
+    LOG_STEP,
+    SCALES,
+    SHIFT1,
+    SHIFT2,
+    WEIGHT_LIMIT,
+    density,
+    index_of,
+    intervals,
+)
 from semcomp.pipeline.passes import FOUR
 from semcomp.pipeline.refined_tables import LARGEST, SURPRISE_LIMIT
 
@@ -39,18 +48,11 @@ _UNIT1 = 1 << SHIFT1
 _UNIT2 = (1 << SHIFT2) / (32 * LOG_STEP)
 
 
-def _density(value: Tensor) -> Tensor:
-    return torch.exp(-0.5 * value.square()) / math.sqrt(2 * math.pi)
-
-
 @lru_cache(maxsize=1)
 def surprise_table() -> Tensor:
     """T, float32 integers (64, 1024). Released as data: it decides bits and is never computed again."""
-    sigma = scale_table().double()[:, None]
-    size = torch.arange(LARGEST + 1, dtype=torch.float64)[None]
-    upper, lower = (size + 0.5) / sigma, (size - 0.5) / sigma
-    mass = 0.5 * (torch.erfc(lower / math.sqrt(2)) - torch.erfc(upper / math.sqrt(2)))
-    change = lower * _density(lower) - upper * _density(upper)
+    _, _, lower, upper, mass = intervals(LARGEST)
+    change = lower * density(lower) - upper * density(upper)
     # Far out, where both vanish, the score of the density at the inner edge takes over.
     score = torch.where(mass > 1e-30, change / mass.clamp_min(1e-30), lower.square() - 1)
     score = torch.where(score > 1, 1 + score.clamp_min(1).log(), score)

@@ -15,7 +15,7 @@ the integers that are released.
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -45,6 +45,34 @@ _BIAS2 = (1 << SHIFT2) / LOG_STEP
 def scale_table() -> Tensor:
     """The standard deviation of each table number: 64 values, log-spaced from 0.11 to 256."""
     return SCALE_MIN * torch.exp(LOG_STEP * torch.arange(SCALES, dtype=torch.float64)).float()
+
+
+class Intervals(NamedTuple):
+    """The intervals that round to 0, 1, 2 and so on, under every Gaussian of the tables, float64."""
+
+    sigma: Tensor
+    """(64, 1)"""
+    size: Tensor
+    """The integers, (1, 1024)."""
+    lower: Tensor
+    """Lower ends in standard deviations, (64, 1024)."""
+    upper: Tensor
+    """Upper ends."""
+    mass: Tensor
+    """Probabilities."""
+
+
+def intervals(largest: int) -> Intervals:
+    """The intervals of 0 to `largest`."""
+    sigma, size = scale_table().double()[:, None], torch.arange(largest + 1, dtype=torch.float64)[None]
+    upper, lower = (size + 0.5) / sigma, (size - 0.5) / sigma
+    mass = 0.5 * (torch.erfc(lower / math.sqrt(2)) - torch.erfc(upper / math.sqrt(2)))
+    return Intervals(sigma, size, lower, upper, mass)
+
+
+def density(value: Tensor) -> Tensor:
+    """The standard normal density."""
+    return torch.exp(-0.5 * value.square()) / math.sqrt(2 * math.pi)
 
 
 def neighbours(z_hat: Tensor) -> Tensor:

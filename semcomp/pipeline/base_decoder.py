@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from semcomp.bitstream.alpha import unpack_alpha
-from semcomp.bitstream.container import MAX_PIXELS, ChunkKind, Container, read, write
+from semcomp.bitstream.container import MAX_PIXELS, ChunkKind, Container, read
 from semcomp.bitstream.source import SemcSource, read_source
 from semcomp.bitstream.symbol_stream import SymbolReader
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning
@@ -134,13 +134,8 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
         exact, container = self._exact(source, scale, max_pixels)
         if exact is not None:
             return exact_pil(exact)
-        self._check_tables(container)
-        self._warn_of_differences(container)
         pixels, note = self._pixels(container, generator, seed, relabel)
-        decoded = _image_of(container, pixels)
-        if note:
-            decoded.info["synthesised"] = note
-        return decoded if scale == 1 else decoded.reduce(scale)
+        return _image_of(container, pixels, note, scale)
 
     def decode_pixels(self, source: SemcSource, *, max_pixels: int = MAX_PIXELS, scale: int = 1) -> NDArray[Any]:
         """Decode a `.semc` file to an array. Exact pixels have the type and the values that were encoded.
@@ -155,10 +150,13 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
 
         Raises:
             SemcompError: As for `decode`.
+
+        Warns:
+            SemcompWarning: As for `decode`.
         """
         exact, container = self._exact(source, scale, max_pixels)
         if exact is None:
-            return np.array(self.decode(write(container), max_pixels=max_pixels, scale=scale))
+            return np.array(_image_of(container, *self._pixels(container, None, 0, None), scale))
         if exact.alpha is None:
             return exact.pixels
         pixels = exact.pixels[..., None] if exact.pixels.ndim == 2 else exact.pixels
@@ -171,15 +169,17 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
                 f"this file was made for model {model_id.hex()}, this is {self.model_id.hex()}: the picture "
                 "will differ a little from what its maker saw",
                 SemcompWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         for lost in container.lost:
-            warnings.warn(f"{lost.name} is lost: {lost.reason}", SemcompWarning, stacklevel=3)
+            warnings.warn(f"{lost.name} is lost: {lost.reason}", SemcompWarning, stacklevel=4)
 
     def _pixels(
         self, container: Container, generator: str | Path | None, seed: int, relabel: Mapping[str, str] | None
     ) -> tuple[NDArray[np.uint8], str]:
         """uint8 (height, width, 3), and a sentence on its synthetic parts, which is empty if there are none."""
+        self._check_tables(container)
+        self._warn_of_differences(container)
         latents = self._decode_latents(container)
         if generator != FAITHFUL and (generator is not None or container.get(ChunkKind.GENERATOR) is not None):
             return self.complete(container, latents, generator=generator, seed=seed, relabel=relabel)
@@ -281,8 +281,8 @@ def _verify(matches: bool, what: str) -> None:
         )
 
 
-def _image_of(container: Container, pixels: NDArray[np.uint8]) -> Image.Image:
-    """The image of decoded pixels (H, W, 3), with everything that the file holds beside them."""
+def _image_of(container: Container, pixels: NDArray[np.uint8], note: str, scale: int) -> Image.Image:
+    """The image of decoded pixels (H, W, 3), with everything that the file holds beside them, 1/scale as large."""
     header, alpha = container.header, container.get(ChunkKind.ALPHA)
     picture = Picture(
         pixels=pixels,
@@ -292,4 +292,7 @@ def _image_of(container: Container, pixels: NDArray[np.uint8]) -> Image.Image:
         exif=container.get(ChunkKind.EXIF),
         xmp=container.get(ChunkKind.XMP),
     )
-    return to_pil(picture)
+    image = to_pil(picture)
+    if note:
+        image.info["synthesised"] = note
+    return image if scale == 1 else image.reduce(scale)

@@ -6,6 +6,7 @@ any other.
 
 from __future__ import annotations
 
+import io
 import warnings
 from dataclasses import dataclass
 from os import PathLike
@@ -18,7 +19,6 @@ from PIL import Image
 
 from semcomp.bitstream.alpha import pack_alpha, unpack_alpha
 from semcomp.bitstream.container import (
-    MAX_HEADER_BYTES,
     MAX_PIXELS,
     NO_ID,
     Chunk,
@@ -27,9 +27,11 @@ from semcomp.bitstream.container import (
     ColorMode,
     Container,
     Header,
+    checked_chunk,
     padded,
     read_header,
 )
+from semcomp.bitstream.header import LostChunk
 from semcomp.bitstream.source import SemcSource
 from semcomp.errors import FormatError, ImageError, SemcompWarning, TargetError, file_error
 from semcomp.imaging.exact import ExactPicture
@@ -178,44 +180,46 @@ def read_reduced(source: SemcSource, *, scale: int, max_pixels: int) -> Containe
     Only the bytes that are needed are read from a path or a stream that can seek. The exact pixels have checksums of
     their own at each scale.
     """
+    if isinstance(source, (bytes, bytearray, memoryview)) or is_url(source):
+        return None  # it is there or is fetched as a whole
     try:
-        if isinstance(source, str) and is_url(source):
-            return None  # it is fetched as a whole
         if isinstance(source, (str, PathLike)):
             with Path(source).open("rb") as stream:
                 return _reduced(stream, scale, max_pixels)
-        if not isinstance(source, (bytes, bytearray, memoryview)) and source.seekable():
+        if hasattr(source, "seekable") and source.seekable() and not isinstance(source, io.TextIOBase):
             return _reduced(source, scale, max_pixels)
     except OSError as error:
         raise file_error(source, error) from error
+    except ValueError:  # a null byte in a path, a closed stream: `read_source` says what is wrong
+        pass
     return None
 
 
 def _reduced(stream: BinaryIO, scale: int, max_pixels: int) -> Container | None:
     start = stream.tell()
-    header, table = read_header(stream.read(MAX_HEADER_BYTES), max_pixels=max_pixels)
+    header, table = read_header(stream, max_pixels=max_pixels)
     kinds = (ChunkKind.ALPHA, ChunkKind.ICC, ChunkKind.EXIF, ChunkKind.XMP)
     entry = next((entry for entry in table if entry.kind == ChunkKind.LOSSLESS), None)
     if entry is None:
         stream.seek(start)
         return None
     chunks = [Chunk(ChunkKind.LOSSLESS, _needed(stream, start, entry, SCALES.index(scale)))]
-    for other in table:
-        if other.kind in kinds:
-            chunks.append(Chunk(other.kind, _piece(stream, start, other, other.length)))
-    return Container(header, tuple(chunks))
+    others = [checked_chunk(row, _piece(stream, start, row, row.length)) for row in table if row.kind in kinds]
+    chunks += [found for found in others if isinstance(found, Chunk)]
+    return Container(header, tuple(chunks), tuple(found for found in others if isinstance(found, LostChunk)))
 
 
 def _needed(stream: BinaryIO, start: int, entry: ChunkEntry, reduce: int) -> bytes:
     """The first bytes of the exact pixels, as many as a reader needs."""
     from semcomp.lossless.stream import bytes_needed
 
-    head = _piece(stream, start, entry, MAX_HEAD_BYTES)
-    try:
-        count = bytes_needed(head, reduce)
-    except FormatError:  # outliers of 16 bits follow the head
-        head = _piece(stream, start, entry, _FIRST_READ)
-        count = bytes_needed(head, reduce) if len(head) < entry.length else None
+    count: int | None = None
+    for first in (MAX_HEAD_BYTES, _FIRST_READ):
+        try:
+            count = bytes_needed(_piece(stream, start, entry, first), reduce)
+            break
+        except FormatError:  # outliers of 16 bits follow the head, or it is damaged, which decoding will say
+            continue
     return _piece(stream, start, entry, entry.length if count is None else count)
 
 

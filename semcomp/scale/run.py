@@ -1,10 +1,14 @@
 """Map a verb over many files: plan what is new, run what is not done, report on the way.
 
-from semcomp.scale.run import find, map_files
+from semcomp.scale.run import map_files
+from semcomp.scale.run_folder import Input
 from semcomp.scale.task import MapTask
+from semcomp.storage.listing import list_url
 
+found = list_url("s3://bucket/photos", (".jpg",)).entries
+inputs = [Input(entry.url, entry.relative) for entry in found]
 task = MapTask(verb="classify", head="imagenette")
-summary = map_files(find(["s3://bucket/photos"], task), task=task, output="labels.parquet", workers=8)
+summary = map_files(inputs, task=task, output="labels.parquet", workers=8)
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from semcomp.errors import FormatError, TargetError
 from semcomp.scale.task import BLOCK, WRITING, MapTask, arrow
 from semcomp.storage.files import exists, names_in, read_bytes, remove, write_whole
 from semcomp.storage.shards import open_stream
-from semcomp.storage.urls import archive_protocol, join
+from semcomp.storage.urls import archive_protocol, is_text, join
 
 FORMAT = "semcomp-map-1"
 _MANIFEST, _TRY = "_semcomp.json", "_try-"
@@ -156,6 +156,9 @@ class RunFolder:
             inputs: Every file that the user means now, in order.
             task: The task. Of two files that would be written to one target, the second fails.
             block: Files of a block.
+
+        Raises:
+            TargetError: The name of a file is not text.
         """
         plans = self._plans()
         known: set[str] = set()
@@ -171,6 +174,8 @@ class RunFolder:
         for entry in inputs:
             if entry.path in known:
                 continue
+            if not is_text(entry.path):
+                raise TargetError(f"the name {entry.path!r} is not text (UTF-8), as Parquet needs: rename the file")
             known.add(entry.path)
             if mirrored and entry.reason is None and _target(entry.relative) in targets:
                 taken = f"{_target(entry.relative)}.{task.suffix} is already written from another file"

@@ -73,7 +73,7 @@ class MapTask:
             raise TargetError(f"{self.verb} writes files: say where, with files=, a folder or a URL")
         if self.verb not in WRITING and (self.files is not None or self.shards):
             raise TargetError(f"{self.verb} writes rows alone: leave out files= and shards=True")
-        if self.verb in ("classify", "segment") and self.head is None and self.verb == "classify":
+        if self.verb == "classify" and self.head is None:
             raise TargetError("classify runs a head: give head=, a name or a file")
 
     @property

@@ -161,7 +161,7 @@ def encode_row(data: bytes, tools: Tools) -> Outcome:
         encoded = tools.codec.encode_to(picture, **more, **target)
         output, quality, psnr_db = encoded.data, encoded.quality, encoded.psnr_db
     else:
-        quality = task.quality or FILE_QUALITY
+        quality = FILE_QUALITY if task.quality is None else task.quality
         output = tools.codec.encode(picture, quality=quality, **more)
     row = {"width": picture.width, "height": picture.height, "quality": quality, "psnr_db": psnr_db}
     row |= {"output_bytes": len(output), "bpp": 8 * len(output) / (picture.width * picture.height)}
@@ -199,8 +199,8 @@ def latents_of(data: bytes, tools: Tools) -> Latents:
     """Entropy-decode the bytes of a `.semc` file, or encode a picture as far as its latents."""
     if data.startswith(MAGIC):
         return tools.codec.latents(data)
-    picture = _picture(data, tools.task)
-    return tools.codec.latents_of_image(picture, quality=tools.task.quality or LATENT_QUALITY)
+    picture, quality = _picture(data, tools.task), tools.task.quality
+    return tools.codec.latents_of_image(picture, quality=LATENT_QUALITY if quality is None else quality)
 
 
 def _picture(data: bytes, task: MapTask) -> Picture:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.bitstream.container import MAGIC, read
-from semcomp.errors import FormatError, ModelError, SemcompError, TargetError
+from semcomp.errors import FormatError, ModelError, TargetError
 from semcomp.search.describe import Describer, IndexTask
 from semcomp.search.store import Store
 from semcomp.search.update import Progress, Summary, found_in, update
@@ -23,6 +23,8 @@ from semcomp.storage.files import read_bytes
 
 ROWS = 1 << 15
 """Rows of a block of vectors that is compared at once."""
+_LEFT_OUT = -2.0
+"""In the place of a cosine: the photo has not the label."""
 
 
 class Hit(NamedTuple):
@@ -100,12 +102,13 @@ class PhotoIndex:
         try:
             names = found_in(Path(folder)) if files is None else sorted(files)
             return update(store, Path(folder), names, task=task, workers=workers, force=force, on_progress=on_progress)
-        except SemcompError:
-            if not store.about():
-                self.file.unlink()  # nothing was ever put into it
-            raise
         finally:
-            store.close()
+            try:
+                empty = not store.about()
+            finally:
+                store.close()
+            if empty:
+                self.file.unlink()  # nothing was ever put into it
 
     def search(self, *, like: str | Path | bytes | None = None, label: str | None = None, top: int = 10) -> list[Hit]:
         """Find photos.
@@ -119,23 +122,28 @@ class PhotoIndex:
             The best results first. The photo that was given is not among them.
 
         Raises:
-            TargetError: Neither a photo nor a label is given.
+            TargetError: Neither a photo nor a label is given, or `top` is below 1.
             SemcompError: The photo or the index cannot be read.
         """
+        if top < 1:
+            raise TargetError(f"top is the largest number of results, from 1, not {top}")
         if like is None:
             if label is None:
                 raise TargetError("give a photo that the results are like, or a label that they have")
-            query = "SELECT path, score FROM labels JOIN photos ON photo = id WHERE name = ? ORDER BY score DESC, path"
-            return [Hit(self._shown(path), score) for path, score in self._store.rows(f"{query} LIMIT ?", (label, top))]
+            query = (
+                "SELECT path, MAX(score) AS best FROM labels JOIN photos ON photo = id WHERE name = ? "
+                "GROUP BY photo ORDER BY best DESC, path LIMIT ?"
+            )
+            return [Hit(self._shown(path), score) for path, score in self._store.rows(query, (label, top))]
         vectors = self._embeddings
         cosines = vectors.cosines(self._embedding_of(like if isinstance(like, bytes) else read_bytes(str(like))))
         if label is not None:
             rows = self._store.rows("SELECT DISTINCT photo FROM labels WHERE name = ?", (label,))
-            cosines[~np.isin(vectors.numbers, [number for (number,) in rows])] = -2
+            cosines[~np.isin(vectors.numbers, [number for (number,) in rows])] = _LEFT_OUT
         own = None if isinstance(like, bytes) else os.path.realpath(like)
         order = np.argpartition(-cosines, min(top, len(cosines) - 1))[: top + 1] if len(cosines) else np.zeros(0, int)
         order = order[np.lexsort((order, -cosines[order]))]
-        order = order[cosines[order] >= -1]
+        order = order[cosines[order] > _LEFT_OUT]
         paths = [self._shown(path) for path in self._store.paths_of(vectors.numbers[order].tolist())]
         hits = [Hit(path, float(cosines[k])) for path, k in zip(paths, order.tolist(), strict=True)]
         return [hit for hit in hits if os.path.realpath(hit.path) != own][:top]
@@ -183,7 +191,7 @@ class PhotoIndex:
 
     def close(self) -> None:
         """Close the file, which is opened again when it is used."""
-        for name in ("_store", "_embeddings"):
+        for name in ("_store", "_embeddings", "_root"):
             if (found := self.__dict__.pop(name, None)) is not None and isinstance(found, Store):
                 found.close()
 

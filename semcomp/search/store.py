@@ -69,21 +69,29 @@ class Store:
             FormatError: It is not an index, or one of another version.
         """
         self.file = Path(file)
-        is_new = not self.file.exists()
+        is_new = not self.file.exists() or not self.file.stat().st_size  # empty: its making was interrupted
         if is_new and not create:
             raise MissingFileError(f"there is no index {file}: semcomp index FOLDER -o {file} makes one")
-        self.connection = sqlite3.connect(self.file)
+        with self._checked():
+            self.connection = sqlite3.connect(self.file)
+        try:
+            self._begin(is_new)
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def _begin(self, is_new: bool) -> None:
+        """Make the tables of a new file at once; check the marks of an index."""
         with self._checked():
             self.connection.execute("PRAGMA trusted_schema = OFF")
             if is_new:
-                self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                self.connection.execute(f"PRAGMA user_version = {VERSION}")
-                self.connection.executescript(_TABLES)
+                marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+                self.connection.executescript(f"BEGIN; {marks} {_TABLES} COMMIT;")
             (mark,), (version,) = (
                 self.connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
             )
             if mark != APPLICATION_ID or version != VERSION:
-                raise FormatError(f"{file} is not an index of this version: name another file, or make it again")
+                raise FormatError(f"{self.file} is not an index of this version: name another file, or make it again")
 
     @contextmanager
     def _checked(self) -> Iterator[None]:

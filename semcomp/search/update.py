@@ -15,6 +15,7 @@ from semcomp.search.describe import Describer, IndexTask
 from semcomp.search.store import Photo, Store
 from semcomp.semantics.signature import WINDOWS
 from semcomp.storage.listing import IMAGE_SUFFIXES
+from semcomp.storage.urls import is_text
 from semcomp.workers import over_pool, worker_pool
 
 BLOCK = 32
@@ -74,7 +75,10 @@ def update(
     began = time.perf_counter()
     if not folder.is_dir():
         raise TargetError(f"{folder} is not a folder: give the folder of the photos")
-    now = {name: _state(folder / name) for name in names}
+    unnamed = {
+        name: "its name is not text (UTF-8), as an index needs: rename it" for name in names if not is_text(name)
+    }
+    now = {name: _state(folder / name) for name in names if name not in unnamed}
     if _open(store, now) or not _is_as_before(store, folder, task):  # else no network is loaded
         task = _agreed(store, folder, task, force=force)
     before, open_names = store.states(), _open(store, now)
@@ -92,7 +96,7 @@ def update(
         added=done - len(failures),
         unchanged=len(now) - len(open_names),
         removed=len(before.keys() - now.keys()),
-        failures=failures,
+        failures=failures | unnamed,
         seconds=time.perf_counter() - began,
     )
 
@@ -105,13 +109,19 @@ def _open(store: Store, now: dict[str, tuple[int, int]]) -> list[str]:
 
 def _is_as_before(store: Store, folder: Path, task: IndexTask | None) -> bool:
     """Whether an index is of this folder and was made with this task."""
-    about = store.about()
+    about = _about(store)
     if not about or about["root"] != _relative(folder, store.file.parent):
         return False
     if task is None:
         return True
-    given = (task.model, task.embedder or about["embedder"], task.classify or "")
-    return given == (about["model"], about["embedder"], about["classify"])
+    given = (task.model, task.embedder or about["embedder"], task.classify or "", str(float(task.min_confidence)))
+    return given == tuple(about[key] for key in ("model", "embedder", "classify", "min_confidence"))
+
+
+def _about(store: Store) -> dict[str, str]:
+    """What the index was made with; empty for a new one."""
+    about = store.about()
+    return {"min_confidence": "0.0"} | about if about else {}
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -124,10 +134,11 @@ def _state(path: Path) -> tuple[int, int]:
 
 def _agreed(store: Store, folder: Path, task: IndexTask | None, *, force: bool) -> IndexTask:
     """Decide what the index is made with, and write that. TargetError where it was made with something else."""
-    before = store.about()
+    before = _about(store)
     if task is None:
         task = IndexTask(model=before.get("model", "base"), embedder=before.get("embedder"))
-        task = replace(task, classify=before.get("classify") or None)
+        confidence = float(before.get("min_confidence", 0))
+        task = replace(task, classify=before.get("classify") or None, min_confidence=confidence)
     if task.embedder is None and before and not force:
         task = replace(task, embedder=before["embedder"])
     describer = Describer(task)
@@ -139,6 +150,7 @@ def _agreed(store: Store, folder: Path, task: IndexTask | None, *, force: bool) 
         "embedder": task.embedder or _as_argument(describer),
         "embedding": describer.embedder.name,
         "classify": task.classify or "",
+        "min_confidence": str(float(task.min_confidence)),
         "entropy_id": describer.codec.entropy_id.hex(),
         "signature": "" if signature is None else f"{signature.projection.sum():.4f} of {len(WINDOWS)} windows",
     } | ({} if signature is None else {"threshold": str(signature.threshold)})

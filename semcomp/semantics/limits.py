@@ -46,8 +46,9 @@ class Limits:
     def __post_init__(self) -> None:
         if not 0 <= self.area < 1:
             raise ValueError(f"area is a share from 0 to 1, not {self.area}")
-        if not all(0 <= value <= 1 or value == NEVER for value in self.confidence):
-            raise ValueError(f"a confidence is 0 to 1, or {NEVER} for never, not {max(self.confidence)}")
+        wrong = [value for value in self.confidence if not (0 <= value <= 1 or value == NEVER)]
+        if wrong:
+            raise ValueError(f"a confidence is 0 to 1, or {NEVER} for never, not {wrong[0]}")
 
     def at_least(self, confidence: float, classes: Sequence[str]) -> Limits:
         """Raise the confidence of every class but the background to this one where it is lower.

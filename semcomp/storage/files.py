@@ -78,6 +78,7 @@ def write_whole(name: str, data: bytes) -> None:
         OSError: The file cannot be written.
         SemcompError: The package that writes to the URL is missing, or the storage refuses.
     """
+    name = local_name(name)
     if is_url(name):
         write_bytes(name, data)
         return

@@ -30,6 +30,20 @@ def is_url(name: object) -> bool:
     return isinstance(name, str) and _URL.match(name) is not None
 
 
+def is_text(name: str) -> bool:
+    """Return whether a name can be written as UTF-8. Names of files on Linux are any bytes.
+
+    Example:
+        >>> is_text("d\xfcne.jpg"), is_text("d\udcfcne.jpg")
+        (True, False)
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def protocol_of(url: str) -> str:
     """Return the first protocol of a URL: "zip" for a member of an archive.
 

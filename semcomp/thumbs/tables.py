@@ -5,7 +5,6 @@ The file is read with numpy alone, so that clients without torch and safetensors
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,12 +17,12 @@ from semcomp.errors import ModelError
 from semcomp.thumbs.context import ContextTables
 from semcomp.thumbs.pixels import PixelTables
 from semcomp.thumbs.walk import CodeTables
+from semcomp.weights.safetensors_reader import parse_metadata, parse_tensors
 
 FILE = Path(__file__).parents[1] / "weights" / "thumbs.safetensors"
 FORMAT = "semcomp-thumbs-1"
 WEIGHT_UNIT, LIFT_UNIT = 10_000, 256
 """Coefficient weights and gains are stored as integers in these units."""
-_TYPES = {"I16": "<i2", "I32": "<i4"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +51,10 @@ class ThumbTables:
 def parse(data: bytes, *, name: str = "the file") -> ThumbTables:
     """Build the tables from the bytes of a weights file. Raises ModelError for a damaged or foreign one."""
     try:
-        length = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + length])
-        if header.pop("__metadata__")["format"] != FORMAT:
+        if parse_metadata(data, name=name).get("format") != FORMAT:
             raise ValueError("its format is another one")
-        arrays = {}
-        for key, entry in header.items():
-            start, end = entry["data_offsets"]
-            values = np.frombuffer(data[8 + length + start : 8 + length + end], _TYPES[entry["dtype"]])
-            arrays[key] = values.reshape(entry["shape"]).astype(np.int64)
-        return _build(arrays)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return _build({key: values.astype(np.int64) for key, values in parse_tensors(data, name=name).items()})
+    except (ModelError, ValueError, KeyError) as error:
         raise ModelError(f"{name} does not hold the tables of thumbnails ({error}); install semcomp again") from error
 
 

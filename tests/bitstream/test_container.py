@@ -462,3 +462,7 @@ def test_varint_is_32_bits() -> None:
     for value in (-1, 2**32):
         with pytest.raises(ValueError):
             pack_varint(value)
+    largest = pack_varint(2**32 - 1)
+    assert unpack_varint(largest) == (2**32 - 1, 5)
+    with pytest.raises(FormatError, match="number"):
+        unpack_varint(b"\x80\x80\x80\x80\x10")  # 2**32

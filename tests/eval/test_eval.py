@@ -142,6 +142,10 @@ class TestCommand:
         assert evaluate(capsys, "-o", "out", "--worst", "0")[1]["bd_rate"] == result["bd_rate"] and not done
         evaluate(capsys, "-o", "out", "--worst", "0", "--metrics", "psnr")
         assert len(done) == 9  # other figures are other measurements
+        done.clear()
+        evaluate(capsys, "-o", "out", "--worst", "0", "--threads", "2")
+        evaluate(capsys, "-o", "out", "--worst", "0", "--threads", "1")
+        assert len(done) >= 9  # times of another number of threads are no times of this one
 
     @pytest.mark.parametrize(
         ("limits", "code"),

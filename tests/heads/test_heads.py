@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from heads import fit as program
 from heads.class_balance import epoch, pixels_of, repeats, seen_more
 from heads.classifier import ClassifierConfig, ClassifierNetwork
-from heads.datasets import DataConfig, DataError
+from heads.datasets import DataConfig, DataError, read_rgb
 from heads.depthwise import quick_depthwise
 from heads.exported_network import for_export
 from heads.find_dataset import find_dataset
@@ -334,12 +334,35 @@ def test_a_cache_is_made_once(codec: Codec, class_folders: Path, tmp_path: Path)
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_picture_that_was_changed_is_encoded_again(codec: Codec, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        for number in range(2):
+            Image.new("RGB", (64, 64), "teal").save(tmp_path / "in" / name / f"{number}.png")
+    config = DataConfig(folder=str(tmp_path / "in"), side=64, copies=1, limit=1, recolour=0.0, qualities=(90, 90))
+    dataset = find_dataset("classify", config)
+
+    def values() -> Any:
+        return open_cache(codec, dataset, config, source="originals", folder=tmp_path / "out", quiet=True).value
+
+    before = values()
+    Image.new("RGB", (64, 64), "white").save(dataset.train[0].image)
+    assert values().mean() > before.mean() + 50
+
+
+def test_pictures_are_read_the_right_way_up(tmp_path: Path) -> None:
+    image, exif = Image.new("RGB", (40, 24)), Image.Exif()
+    image.paste((255, 255, 255), (0, 0, 40, 12))
+    exif[0x0112] = 6  # to be turned a quarter, clockwise
+    image.save(tmp_path / "a.png", exif=exif)
+    pixels = read_rgb(tmp_path / "a.png")
+    assert pixels.shape == (40, 24, 3) and pixels[:, 12:].min() == 255 and pixels[:, :12].max() == 0
+
+
 def test_cached_latents_are_those_of_a_file(codec: Codec, class_folders: Path, tmp_path: Path) -> None:
     config = DataConfig(folder=str(class_folders), side=64, copies=1, limit=2, recolour=0.0)
     dataset = find_dataset("classify", config)
     cache = open_cache(codec, dataset, config, source="latents", folder=tmp_path, quiet=True)
-    from heads.datasets import read_rgb
-
     rng = np.random.default_rng((0, 0, 0))
     crop, _ = augment(read_rgb(dataset.train[0].image), None, config, rng)
     quality = int(cache.quality[0])

@@ -199,6 +199,10 @@ def test_a_folder_is_named_once(folder: Path, tmp_path: Path) -> None:
     namer, output = Dark(), tmp_path / "out"
     assert label([folder / "images"], namer, output, quiet=True) == 6
     assert label([folder / "images"], namer, output, quiet=True) == 6 and namer.asked == 6
+    table = (output / "labels.tsv").read_text()
+    (output / "labels.tsv").write_text(table[:-3])  # a run that was killed wrote half a line
+    assert label([folder / "images"], namer, output, quiet=True) == 6 and namer.asked == 7
+    assert (output / "labels.tsv").read_text() == table
     dataset = find_dataset("classify", DataConfig(folder=str(output), held_part=0.34))
     assert dataset.classes == ("dark", "light") and len(dataset.train) == 4
 

@@ -19,6 +19,10 @@ def test_psnr_of_a_known_error() -> None:
     assert psnr_db(black, black) == float("inf")
     with pytest.raises(ValueError, match="one shape"):
         psnr_db(black, black[:2])
+    tall = np.zeros((600, 2, 3), np.uint8)
+    last = tall.copy()
+    last[-1, -1, -1] = 255
+    assert psnr_db(tall, last) == pytest.approx(10 * np.log10(tall.size))
 
 
 def test_half_the_rate_is_minus_fifty_percent() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import semcomp
-from semcomp.bitstream.container import NO_ID, read, read_header
+from semcomp.bitstream.container import NO_ID, Chunk, ChunkKind, Container, read, read_header, write
 from semcomp.codec.codec import Codec
 from semcomp.errors import FormatError, ModelError, SemcompWarning, TargetError
 from semcomp.imaging.deep import deep_png
@@ -195,3 +195,52 @@ def test_large_flat_pictures_are_padded_to_the_least_size(codec: Codec) -> None:
     data = codec.encode(pixels, lossless=True)
     assert np.array_equal(codec.decode_pixels(data), pixels)
     assert {entry.name for entry in read_header(data)[1]} >= {"LOSSLESS"}
+
+
+def damaged(data: bytes, kind: str) -> bytes:
+    """A file with one changed byte in the body of a chunk."""
+    entry = next(entry for entry in read_header(data)[1] if entry.name == kind)
+    changed = bytearray(data)
+    changed[entry.offset + entry.length // 2] ^= 1
+    return bytes(changed)
+
+
+def test_checksums_of_what_is_beside_the_pixels_count_at_every_scale(codec: Codec, tmp_path: Path) -> None:
+    image = Image.fromarray(pictures()["rgba"])
+    image.info["xmp"] = b"<x/>"
+    data, path = codec.encode(image, lossless=True), tmp_path / "a.semc"
+    for scale in (1, 2):
+        path.write_bytes(damaged(data, "XMP"))
+        with pytest.warns(SemcompWarning, match="XMP is lost: its checksum"):
+            assert "xmp" not in codec.decode(path, scale=scale).info
+        path.write_bytes(damaged(data, "ALPHA"))
+        with pytest.raises(FormatError, match="ALPHA is damaged: its checksum"):
+            codec.decode(path, scale=scale)
+
+
+def test_an_array_of_a_lossy_file_needs_no_more_of_it_than_an_image(codec: Codec, photo: NDArray[np.uint8]) -> None:
+    data = codec.encode(photo, preview=40)
+    with pytest.warns(SemcompWarning, match="PREVIEW is lost"):
+        pixels = codec.decode_pixels(damaged(data, "PREVIEW"))
+    assert np.array_equal(pixels, codec.decode_pixels(data))
+    container = read(data)
+    padded = write(Container(container.header, (*container.chunks, Chunk(ChunkKind.PADDING, bytes(60)))))
+    with pytest.warns(SemcompWarning, match="PADDING is lost"):
+        assert np.array_equal(codec.decode_pixels(damaged(padded, "PADDING")), pixels)
+
+
+def test_a_stream_that_cannot_seek_is_read_whole(codec: Codec) -> None:
+    class Pipe:
+        def __init__(self, data: bytes) -> None:
+            self.read = io.BytesIO(data).read
+
+    pixels = pictures()["rgb"]
+    pipe: Any = Pipe(codec.encode(pixels, lossless=True))
+    assert np.array_equal(codec.decode_pixels(pipe, scale=2), pixels[::2, ::2])
+
+
+def test_more_outliers_than_are_read_at_first(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    jumps = (np.random.default_rng(4).integers(0, 8, (40, 31)) // 7 * 65535 ^ 1).astype(np.uint16)
+    data = codec.encode_exact(jumps)
+    monkeypatch.setattr("semcomp.pipeline.lossless._FIRST_READ", 90)
+    assert np.array_equal(codec.decode_pixels(io.BytesIO(data), scale=4), jumps[::4, ::4])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -18,8 +19,10 @@ from PIL import Image
 
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
+from semcomp.errors import TargetError
 from semcomp.scale.run_folder import Block, Input, RunFolder, in_blocks
 from semcomp.scale.task import MapTask
+from semcomp.scale.verbs import Tools, embed_row, encode_row
 from semcomp.semantics.head import load_head
 from semcomp.storage.shards import pack_shard, read_shard
 
@@ -271,3 +274,20 @@ def test_a_plan_is_read_block_by_block(tmp_path: Path) -> None:
     assert [entry.path for entry in folder.inputs(folder.blocks()[1])] == ["2.semc", "3.semc"]
     assert folder.add_inputs([Input("5.semc", "5.semc"), Input("0.semc", "0.semc")], task=task, block=2) == 1
     assert folder.blocks()[-1] == Block(3, 1, 0, 1)
+
+
+def test_a_name_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
+    folder, task = RunFolder(str(tmp_path / "run")), MapTask(verb="info")
+    folder.begin(task, force=False)
+    with pytest.raises(TargetError, match="not text"):
+        folder.add_inputs([Input("d\udcfcne.semc", "d\udcfcne.semc")], task=task)
+
+
+def test_a_quality_of_0_is_refused_and_not_replaced(codec: Codec, tmp_path: Path) -> None:
+    tools = Tools(MapTask(verb="encode", quality=0, files=str(tmp_path)))
+    tools._codec = codec
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    for row in (encode_row, embed_row):
+        with pytest.raises(TargetError, match="1 to 100"):
+            row(buffer.getvalue(), tools)

@@ -224,3 +224,44 @@ def test_a_picture_beside_its_file_and_hidden_folders_are_left_out(tmp_path: Pat
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert found_in(tmp_path) == ["a.semc", "b.JPG", "deep/a.png"]
+
+
+def test_an_update_forgets_where_the_index_was_before(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a.index", create=True)
+    store.put([Photo("x.semc", 1, 1, embedding=b"1", labels=(("dog", 0.5), ("Dog", 0.9), ("cat", 0.7)))])
+    store.set_about({"root": "one"})
+    index = PhotoIndex(tmp_path / "a.index")
+    assert index.search(label="dog") == [(str(tmp_path / "one/x.semc"), 0.9)], "one hit for one photo"
+    store.set_about({"root": "two"})
+    index.close()
+    assert index.search(label="dog") == [(str(tmp_path / "two/x.semc"), 0.9)]
+    with pytest.raises(TargetError, match="from 1, not 0"):
+        index.search(label="dog", top=0)
+
+
+def test_a_name_that_is_no_text_fails_alone(tmp_path: Path) -> None:
+    about = {"root": ".", "model": "base", "embedder": "latents", "embedding": "latents", "classify": ""}
+    Store(tmp_path / "a.index", create=True).set_about(about)
+    summary = PhotoIndex(tmp_path / "a.index").update(tmp_path, files=["d\udcfcne.jpg"])
+    assert list(summary.failures) == ["d\udcfcne.jpg"] and "rename it" in summary.failures["d\udcfcne.jpg"]
+    assert (summary.photos, summary.added, summary.unchanged) == (0, 0, 0)
+
+
+def test_labels_of_another_confidence_are_another_index(photos: Path, tmp_path: Path) -> None:
+    about = {"root": "photos", "model": "base", "embedder": "latents", "embedding": "latents", "classify": "street"}
+    file = photos.parent / "sure.index"
+    Store(file, create=True).set_about(about)
+    with pytest.raises(TargetError, match=r"min_confidence was 0\.0 and is 0\.9"):
+        PhotoIndex(file).update(photos, task=IndexTask(embedder="latents", classify="street", min_confidence=0.9))
+    assert file.is_file(), "what was made before stays"
+
+
+def test_an_index_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="cannot be used as an index"):
+        Store(tmp_path / "nowhere" / "a.index", create=True)
+    (tmp_path / "a.index").touch()  # a process was killed before it wrote anything
+    with pytest.raises(MissingFileError, match="semcomp index FOLDER"):
+        PhotoIndex(tmp_path / "a.index").search(label="x")
+    with pytest.raises(ModelError):
+        PhotoIndex(tmp_path / "a.index").update(tmp_path, files=[], task=IndexTask(model="no-such-weights"))
+    assert not (tmp_path / "a.index").exists()

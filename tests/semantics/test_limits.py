@@ -183,3 +183,8 @@ def test_no_shipped_head_says_anything_of_a_photo_that_is_not_of_its_kind(codec:
     for name in ("objects", "street", "imagenette"):
         answer: Any = load_head(name)(latents)
         assert (answer if isinstance(answer, Labels) else answer.labels()).names == ()
+
+
+def test_a_confidence_out_of_range_is_named() -> None:
+    with pytest.raises(ValueError, match=r"0 to 1, or 2\.0 for never, not -0\.5"):
+        Limits(confidence=(0.9, -0.5, NEVER))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import semcomp
 from semcomp.cli.main import main
 from semcomp.cli.own_outputs import mark
 from semcomp.errors import FileError, MissingExtraError, MissingFileError
-from semcomp.storage.files import exists, local_copy, read_bytes, write_bytes
+from semcomp.storage.files import exists, local_copy, read_bytes, write_bytes, write_whole
 from semcomp.storage.listing import list_url
 from semcomp.storage.urls import is_url, join, with_suffix
 
@@ -191,3 +192,9 @@ class TestCommands:
         assert codec.decode("memory://photo.semc").size == (131, 90)
         with pytest.raises(MissingFileError):
             codec.encode("memory://nowhere.png")
+
+
+def test_a_file_url_is_written_whole_and_without_fsspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    write_whole((tmp_path / "deep/a.bin").as_uri(), b"x")
+    assert [path.read_bytes() for path in (tmp_path / "deep").iterdir()] == [b"x"]

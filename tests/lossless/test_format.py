@@ -1,0 +1,90 @@
+"""The bytes of lossless files do not change: a file of today has to be read by every later version.
+
+The model is made of integers alone, and so are the images, so that every machine writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from semcomp.bitstream.fields import pack_varint
+from semcomp.bitstream.frequency_tables import TOTAL, Tables
+from semcomp.errors import FormatError
+from semcomp.lossless.head import zigzag
+from semcomp.lossless.model import LosslessModel
+from semcomp.lossless.step import PHASES, SCALES
+from semcomp.lossless.stream import decode_lossless, encode_lossless
+from semcomp.lossless.symbols import OUTLIER, StepReader, StepWriter
+from tests.lossless.conftest import random_model
+
+
+def integer_tables() -> Tables:
+    """Frequencies that fall with the square of the distance to the mean, without a float."""
+    bounds, rows = [], []
+    for scale in range(SCALES):
+        for phase in range(PHASES):
+            bound = 2 + scale
+            distance = np.abs(PHASES * np.arange(-bound, bound + 1) - (phase - PHASES // 2))
+            weights = np.append((1 << 20) // (16 + 64 * distance**2 // (1 + scale) ** 2), 64)
+            frequencies = 1 + weights * (TOTAL - len(weights)) // weights.sum()
+            frequencies[weights.argmax()] += TOTAL - frequencies.sum()
+            bounds.append(bound)
+            rows.append(frequencies)
+    return Tables.from_arrays(np.array(bounds), np.concatenate(rows))
+
+
+@pytest.fixture(scope="module")
+def integers() -> LosslessModel:
+    model = random_model()
+    return LosslessModel(config=model.config, networks=model.networks, banks=(integer_tables(),) * 3)
+
+
+def image(kind: str) -> NDArray[Any]:
+    """A slope with noise, (41, 35, 3) or (41, 35), of 8 or 16 bits."""
+    rows, columns, channels = np.indices((41, 35, 3))
+    noise = np.random.default_rng(6).integers(0, 9, rows.shape)
+    slope = 40 + 3 * rows + 2 * columns * (channels + 1) // 2 + noise
+    if kind == "deep":
+        return (257 * slope + 31 * noise).astype(np.uint16)
+    pixels = slope.astype(np.uint8)
+    return np.ascontiguousarray(pixels[..., 1]) if kind == "grey" else pixels
+
+
+def test_the_id_of_a_model_does_not_change(integers: LosslessModel) -> None:
+    assert integers.id.hex() == "6040001eb5f95742"
+
+
+@pytest.mark.parametrize(
+    ("kind", "near", "expected"),
+    [
+        ("rgb", 0, "8a1538c61d0b55b9"),
+        ("grey", 0, "84fc3e1b718d092a"),
+        ("rgb", 2, "c98ddb52728c016a"),
+        ("deep", 0, "a2fa3ef5a31414f3"),
+    ],
+)
+def test_files_do_not_change(integers: LosslessModel, kind: str, near: int, expected: str) -> None:
+    pixels = image(kind)
+    data = encode_lossless(pixels, model=integers, near=near, general=False)
+    assert hashlib.sha256(data).hexdigest()[:16] == expected
+    assert np.abs(decode_lossless(data, model=integers).astype(int) - pixels).max() <= near
+
+
+def test_an_outlier_is_one(integers: LosslessModel) -> None:
+    tables, symbols = np.zeros(4, np.int32), np.array([0, OUTLIER, 1, 0], np.int32)
+    writer = StepWriter(integers, bits=16)
+    writer.begin(0)
+    writer.code(0, tables, symbols)
+    data, _ = writer.finish()
+    assert StepReader(integers, data, bits=16).code(0, tables, None).tolist() == symbols.tolist()
+    head = pack_varint(1) + pack_varint(zigzag(OUTLIER))
+    assert data.startswith(head)
+    for value in (OUTLIER - 1, 1 - OUTLIER, 0):
+        changed = pack_varint(1) + pack_varint(zigzag(value)) + data[len(head) :]
+        with pytest.raises(FormatError, match="outlier"):
+            StepReader(integers, changed, bits=16).code(0, tables, None)
