@@ -148,7 +148,7 @@ def test_smooth_colours_are_halved_without_a_trial(timid: TrainedRestorer, monke
             super().__init__(*arguments, factors=factors, **options)
 
     monkeypatch.setattr(compact, "PictureEncoder", Counted)
-    tinted = np.asarray(photo(64, 64, grey=True).convert("RGB")) // np.array([1, 2, 2], np.uint8)
+    tinted = (np.asarray(photo(64, 64, grey=True).convert("RGB")) // np.array([1, 2, 2])).astype(np.uint8)
     encoded = encode_compact(from_array(tinted), timid, psnr=30, config=FAST)
     assert read_jpeg(encoded.data).factors == (2, 2) and prepared == [(2, 2)]
     prepared.clear()
