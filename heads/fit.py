@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from heads.command_line import check_writable
 from heads.confidence import NOT_NEEDED, calibrate, divide_scores, held_scores
 from heads.datasets import Dataset
 from heads.find_dataset import find_dataset
@@ -33,6 +34,7 @@ from heads.validation import Held, HeldOut, validate
 from semcomp import config as configuration
 from semcomp.codec.codec import Codec, load
 from semcomp.errors import SemcompError, SemcompWarning
+from semcomp.storage.files import write_whole
 from semcomp.storage.places import refuse_to_overwrite
 
 LENGTHS = ("optim.steps", "optim.epochs", "optim.minutes")
@@ -85,8 +87,7 @@ def fit(
     if log:
         figures = score.figures | {"steps": len(rows), "seconds": seconds, "train_loss": rows[-1]["loss"]}
         figures |= {"temperature": calibration.temperature, "calibration_error": calibration.error}
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("".join(json.dumps(row) + "\n" for row in [*rows, figures]))
+        write_whole(str(log), "".join(json.dumps(row) + "\n" for row in [*rows, figures]).encode())
     told = f"{seconds / 60:.1f} minutes; {score.figure} {score.percent} % on {len(held)} held-out pictures"
     origin = "; ".join([info.origin, told, *([str(calibration)] if dataset.classes else []), *score.doubts])
     return build_head(replace(info, origin=origin), network)
@@ -227,26 +228,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = _configure(options)
         output = options.output or Path(f"{config.name}.safetensors")
         refuse_to_overwrite((output, options.card, options.log), vars(options), words=_WRITTEN)
+        check_writable(output, options.card, options.log)
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always", SemcompWarning)
             head = fit(config, cache=options.cache, log=options.log, quiet=quiet, tell=tell)
         doubts += [str(entry.message) for entry in heard if issubclass(entry.category, SemcompWarning)]
         save_head(head, output)
         if options.card:
-            options.card.write_text(card(head, config, output), encoding="utf-8")
+            write_whole(str(options.card), card(head, config, output).encode())
     except (SemcompError, OSError, ValueError, yaml.YAMLError) as error:
         print(f"semcomp-fit-head: {error}", file=sys.stderr)
         return getattr(error, "exit_code", 1 if isinstance(error, OSError) else 2)
     except KeyboardInterrupt:
         print("semcomp-fit-head: interrupted before anything was learned", file=sys.stderr)
         return 130
-    facts = {
-        "output": str(output),
-        "bytes": output.stat().st_size,
-        "classes": list(head.classes),
-        "origin": head.info.origin,
-        "warnings": doubts,
-    }
+    facts = {"output": str(output), "bytes": output.stat().st_size, "classes": list(head.classes)}
+    facts |= {"origin": head.info.origin, "warnings": doubts}
     for doubt in doubts:
         print(f"semcomp-fit-head: warning: {doubt}", file=sys.stderr)
     if options.json:

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from heads.classifier import ClassifierConfig, ClassifierNetwork
@@ -29,7 +28,7 @@ from semcomp.semantics.head import Classifier, Head, Labels, Palette, Segmentati
 from semcomp.semantics.limits import NO_LIMITS, Limits, read_limits, write_limits
 from semcomp.semantics.upsample import full_resolution
 from semcomp.types import Latents
-from semcomp.weights.files import WEIGHTS, stored
+from semcomp.weights.files import WEIGHTS, stored, write_weights
 
 FORMAT = "semcomp-head-1"
 Network = ClassifierNetwork | SegmenterNetwork
@@ -187,7 +186,7 @@ def save_head(head: NetworkHead, path: Path) -> None:
         "info": json.dumps(asdict(head.info), ensure_ascii=False),
         "network": json.dumps(asdict(head.network.config)),
     }
-    save_file(state, path, metadata=metadata)
+    write_weights(state, path, metadata=metadata)
     if head.limits != NO_LIMITS:
         write_limits(head.limits, path, head.classes)
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.numpy import save_file
+from safetensors.numpy import save as serialized
 from tqdm import tqdm
 
 from heads.command_line import run
@@ -24,6 +24,7 @@ from heads.datasets import drawn_pictures, read_rgb
 from semcomp.codec.codec import Codec, load
 from semcomp.imaging.picture import from_array
 from semcomp.semantics.signature import FORMAT, Signature, fields_of
+from semcomp.storage.files import write_whole
 
 CHANNELS = 8
 """K"""
@@ -148,7 +149,7 @@ def save(signature: Signature, path: Path) -> None:
         "threshold": str(signature.threshold),
         "origin": signature.origin,
     }
-    save_file({"projection": signature.projection}, path, metadata=metadata)
+    write_whole(str(path), serialized({"projection": signature.projection}, metadata=metadata))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

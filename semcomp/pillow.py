@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 from PIL import Image, ImageFile
 
 from semcomp.bitstream.container import MAGIC, ChunkEntry, ChunkKind, ColorMode, read, read_header
-from semcomp.errors import FormatError
+from semcomp.errors import FormatError, TargetError
 from semcomp.imaging.exif import EXIF_PREFIX
 
 if TYPE_CHECKING:
@@ -105,7 +105,10 @@ class SemcImageFile(ImageFile.ImageFile):
         code = self._body(self._preview)
         if not code:  # it is damaged, so the picture is decoded
             return None
-        image = thumb_image(code, _LARGEST_DRAFT).convert(self._mode)
+        if self._mode == "I;16":  # Pillow reduces no picture of 16 bits, so that it has to have the size
+            image = _in_16_bits(thumb_image(code, max(size)))
+        else:
+            image = thumb_image(code, _LARGEST_DRAFT).convert(self._mode)
         self._draft, self._size = image, image.size
         return self._mode, (0, 0, *image.size)
 
@@ -135,17 +138,30 @@ class SemcImageFile(ImageFile.ImageFile):
         super().verify()
 
 
+def _in_16_bits(image: Image.Image) -> Image.Image:
+    """Convert to grey of 16 bits. Pillow's own conversion keeps the values, which would be nearly black."""
+    import numpy as np
+
+    return Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+
+
 def _accept(prefix: bytes) -> bool:
     return prefix.startswith(MAGIC)
 
 
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
+    from semcomp.pipeline.lossless_encode import refuse_changes
+
     options = image.encoderinfo
     image = _with_records(image, {key: options[key] for key, _ in _RECORDS.values() if key in options})
     flags: dict[str, Any] = {key: bool(options.get(key, False)) for key in _FLAGS}
     if options.get("preview") is not None:
         flags["preview"] = options["preview"]
     target = {key: options[key] for key in _TARGETS if options.get(key) is not None}
+    if any(options.get(key) for key in ("lossless", "near", "with_latents")):
+        refuse_changes(**target, convert=flags["convert"], convert_colour=flags["convert_colour"])
+    if target and options.get("quality") is not None:
+        raise TargetError(f"give either quality or {next(iter(target))}: the other follows from it")
     if target:
         stream.write(_codec().encode_to(image, **target, **flags).data)
     else:

@@ -7,6 +7,7 @@ The coder is generic in its array type `A`: torch tensors in semcomp.codec, nump
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Generic
 
 if TYPE_CHECKING:
@@ -81,6 +82,16 @@ def grid(height: int, width: int, stride: int) -> tuple[int, int]:
         (7, 9)
     """
     return -(-height // stride), -(-width // stride)
+
+
+def is_whole(value: object, low: int, high: int) -> bool:
+    """Return whether a value is an integer from `low` to `high`. A bool is not one, and an integer of numpy is.
+
+    Example:
+        >>> is_whole(3, 1, 9), is_whole(True, 1, 9), is_whole(2.0, 1, 9)
+        (True, False, False)
+    """
+    return isinstance(value, Integral) and not isinstance(value, bool) and low <= int(value) <= high
 
 
 def rate_node(quality: Any, nodes: int) -> Any:

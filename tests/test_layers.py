@@ -76,6 +76,7 @@ STANDARD_LIBRARY_ONLY = (
     "cli/main",
     "cli/parser",
     "cli/answers",
+    "cli/argument_order",
     "cli/argument_types",
     "cli/lossless_options",
     "cli/effort_option",

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 import semcomp.pillow
 from semcomp.codec.codec import Codec
-from semcomp.errors import FormatError, ImageError
+from semcomp.errors import FormatError, ImageError, TargetError
 from semcomp.imaging.color_space import ADOBE_RGB
 from tests.imaging.files import png
 
@@ -179,3 +179,27 @@ def test_options_of_reading(plugin: Any, photo: NDArray[np.uint8]) -> None:
     buffer = io.BytesIO()
     source.save(buffer, "SEMC", icc_profile=ADOBE_RGB.profile(grey=False), convert_colour=True)
     assert "icc_profile" not in Image.open(buffer).info
+
+
+@pytest.mark.parametrize("exact", [{"lossless": True}, {"near": 2}, {"with_latents": 30}])
+@pytest.mark.parametrize("change", [{"bpp": 1}, {"max_bytes": 900}, {"psnr": 40}, {"convert": True}])
+def test_exact_pixels_are_never_saved_with_a_loss(
+    plugin: Any, photo: NDArray[np.uint8], exact: dict[str, Any], change: dict[str, Any]
+) -> None:
+    with pytest.raises(TargetError, match=f"lossless keeps every sample, and {next(iter(change))} would change some"):
+        Image.fromarray(photo).save(io.BytesIO(), "SEMC", **exact, **change)
+
+
+def test_a_quality_and_a_target_contradict_each_other(plugin: Any, photo: NDArray[np.uint8]) -> None:
+    with pytest.raises(TargetError, match="either quality or bpp"):
+        Image.fromarray(photo).save(io.BytesIO(), "SEMC", quality=80, bpp=1)
+
+
+def test_a_stored_thumbnail_of_16_bits_is_as_bright_as_its_picture(
+    codec: Codec, embedded_lossless: Path, photo: NDArray[np.uint8]
+) -> None:
+    deep = photo[:32, :32, 0].astype(np.uint16) * np.uint16(257)
+    data = codec.encode_exact(deep, preview=48)
+    with Image.open(io.BytesIO(data)) as image:
+        image.thumbnail((8, 8))
+        assert image.mode == "I;16" and abs(float(np.mean(np.asarray(image))) - deep.mean()) < 0.1 * deep.mean()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -49,11 +49,18 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Reads what `save_state` wrote. Tensors are on the CPU."""
-    with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        state: dict[str, Any] = _fill(json.loads(file.metadata()["tree"]), tensors)
-        return state
+    """Reads what `save_state` wrote. Tensors are on the CPU.
+
+    Raises:
+        ValueError: The file cannot be read, is damaged, or is not a state.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            state: dict[str, Any] = _fill(json.loads((file.metadata() or {})["tree"]), tensors)
+            return state
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is not a state of a training, or it is damaged ({error})") from error
 
 
 def random_state() -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """The command line that every program which trains networks shares."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from semcomp import config as configuration
+from semcomp.errors import SemcompError
 from train.trainer import STATE, BaseTrainer
 
 
@@ -19,6 +21,7 @@ class Named(Protocol):
 
 
 C = TypeVar("C", bound=Named)
+K = TypeVar("K")
 T = TypeVar("T", bound=BaseTrainer)
 
 
@@ -32,11 +35,27 @@ def make_parser(name: str, doc: str | None, epilog: str) -> argparse.ArgumentPar
     )
     parser.add_argument("config", type=Path, help="YAML file of the run")
     parser.add_argument("--set", action="append", default=[], metavar="a.b=c", help="change a value of the config")
-    parser.add_argument("--max-minutes", type=float, metavar="M", help="save and stop after M minutes")
+    parser.add_argument("--max-minutes", type=positive, metavar="M", help="save and stop after M minutes")
     parser.add_argument("--resume", action="store_true", help="continue the run of this name")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder that holds all runs (default: runs)")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     return parser
+
+
+def read_config(parser: argparse.ArgumentParser, options: argparse.Namespace, kind: type[K]) -> K:
+    """Reads the configuration of a program with --set. A mistake of the user ends the program with a sentence."""
+    try:
+        return configuration.load(kind, options.config, overrides=options.set)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+
+
+def positive(text: str) -> float:
+    """A finite number above 0, as the type of an option."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return value
 
 
 def begin(
@@ -45,17 +64,32 @@ def begin(
     """Builds or resumes the run that the options describe. A mistake of the user ends the program with a sentence."""
     try:
         config = configuration.load(kind, options.config, overrides=options.set)
+        if Path(config.name).name != config.name:
+            raise ValueError(f"name is the name of a folder below {options.runs}, not {config.name!r}")
         folder = options.runs / config.name
         if not options.resume and (folder / STATE).exists():
             raise ValueError(f"{folder} holds a run already: --resume continues it, --set name=... starts another")
         folder.mkdir(parents=True, exist_ok=True)
         run = build(config, folder)
         if options.resume:
-            run.resume()
-    except (ValueError, OSError) as error:
+            _resume(run, folder)
+        (folder / "config.yaml").write_text(configuration.dump(config), encoding="utf-8")
+    except (ValueError, OSError, SemcompError) as error:
+        with contextlib.suppress(OSError, UnboundLocalError):
+            folder.rmdir()  # only if nothing was in it
         parser.error(str(error))
-    (folder / "config.yaml").write_text(configuration.dump(config))
     return run
+
+
+def _resume(run: BaseTrainer, folder: Path) -> None:
+    """Continues a run. ValueError where there is nothing to continue, or where it is of another configuration."""
+    try:
+        run.resume()
+    except (RuntimeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{folder / STATE} does not fit this configuration ({reason}): resume with {folder / 'config.yaml'}"
+        ) from error
 
 
 def say_where(run: BaseTrainer, *, done: bool) -> None:

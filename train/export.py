@@ -193,8 +193,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--notes", type=Path, help="Markdown for the model card: data, licence, figures")
     parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args(arguments)
-    config = configuration.load(RunConfig, options.run / "config.yaml")
-    state = load_state(options.run / "state.safetensors")
+    try:
+        config = configuration.load(RunConfig, options.run / "config.yaml")
+        state = load_state(options.run / "state.safetensors")
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
     network = CodecModel(config.codec)
     codec_state = {k.removeprefix("codec."): v for k, v in state["average"].items() if k.startswith("codec.")}
     network.load_state_dict(codec_state)

@@ -20,9 +20,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semcomp.config import dump, load
+from semcomp.config import dump
 from semcomp.imaging.metrics import psnr_db, ssim
 from train.checkpoint import load_state, random_state, restore_random_state, save_state
+from train.command_line import read_config
 from train.thumbs_coders import Coder, CoderConfig
 
 RATES = (0.5, 1.0, 4.0, 16.0)
@@ -135,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if options.config is None or options.output is None:
         parser.error("give a configuration and -o FOLDER, or --table FOLDER ...")
-    config = load(ThumbsConfig, options.config, overrides=options.set)
+    config = read_config(parser, options, ThumbsConfig)
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "config.yaml").write_text(dump(config), encoding="utf-8")
     coder = train(config, options.output)

@@ -19,11 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from semcomp.config import load
 from semcomp.thumbs.context import FEATURES, SHIFT, ContextTables, features
 from semcomp.thumbs.context import scales as exact
 from semcomp.thumbs.pixels import PixelTables, shape
 from semcomp.thumbs.walk import BINS, CodeTables, bins
+from train.command_line import read_config
 from train.thumbs_simulation import (
     Visit,
     chances_by_laplace,
@@ -232,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for code.npz")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the file")
     options = parser.parse_args(arguments)
-    config = load(ContextConfig, options.config, overrides=options.set)
+    config = read_config(parser, options, ContextConfig)
     weights = weights_of(chroma=config.chroma, lowest=config.lowest, alpha=config.alpha)
     pixels = np.load(Path(config.data) / "train.npy", mmap_mode="r")[:: config.take_every]
     values = coefficients(shaped(pixels, config.shaping), weights)

@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from semcomp.config import load
 from semcomp.thumbs.pixels import LEVELS, SCALE, UNIT
 from train.checkpoint import load_state, save_state
+from train.command_line import read_config
 from train.thumbs_context import read_code
 from train.thumbs_softcode import LEVELS as TRAINED
 from train.thumbs_softcode import SoftCode, draw_level
@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for state and result")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the file")
     options = parser.parse_args(arguments)
-    config = load(PixelsConfig, options.config, overrides=options.set)
+    config = read_config(parser, options, PixelsConfig)
     options.output.mkdir(parents=True, exist_ok=True)
     train(config, options.output)
 

@@ -19,11 +19,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semcomp.config import load
 from semcomp.thumbs.pixels import LEVELS
 from semcomp.thumbs.tables import ThumbTables, parse
 from semcomp.thumbs.thumb import code_canvas, decode_planes
 from train.checkpoint import load_state
+from train.command_line import read_config
 from train.thumbs_pixels import Blocks, similarity
 from train.thumbs_softcode import LEVELS as TRAINED
 
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the result")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the file")
     options = parser.parse_args(arguments)
-    config = load(RepairConfig, options.config, overrides=options.set)
+    config = read_config(parser, options, RepairConfig)
     options.output.mkdir(parents=True, exist_ok=True)
     np.savez(options.output / "pixels.npz", **fitted(config))
 

@@ -46,7 +46,7 @@ def answer_each(work: Callable[[str], Answer], plan: JobPlan, options: Namespace
             complain(f"semcomp {options.command}: {name}: {failure.message}")
 
     for entry in plan.unusable:
-        answer(entry.source, explain(FileNotFoundError(entry.reason), source=entry.source), {}, [])
+        answer(entry.source, explain(entry.error, source=entry.source), {}, [])
     for job in plan.jobs:
         try:
             values, lines = work(job.source)

@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 from math import isfinite
 
+_LARGEST = 10**12
+"""Bytes that no file has"""
 SEMANTICS = ("labels", "map")
 """Kinds of semantics that `encode --semantics` stores unless told otherwise."""
 EVERY_SEMANTICS = (*SEMANTICS, "embed")
@@ -22,8 +24,8 @@ def size_in_bytes(text: str) -> int:
         size = float(number.removesuffix(suffix)) * factors.get(suffix, 1)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size: write 20000, 20k or 20Ki") from None
-    if not 1 <= size < 2**40:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size that a file can have: give at least 1 byte")
+    if not 1 <= size < _LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the size of a file: give 1 byte to 1,000,000M")
     return int(size)
 
 
@@ -67,18 +69,23 @@ def job_count(text: str) -> int:
     return int(text) or os.cpu_count() or 1
 
 
-def whole_number(low: int, high: int, what: str) -> Callable[[str], int]:
-    """Return a type that parses a whole number from `low` to `high`; `what` names it in the error."""
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Return a type that parses a whole number from `low` to `high`.
+
+    Example:
+        >>> whole_number(1, 9)("7")
+        7
+    """
 
     def parse(text: str) -> int:
         if not _is_digits(text) or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a {what}: give a whole number from {low} to {high}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
         return int(text)
 
     return parse
 
 
-void_number = whole_number(0, 2**16 - 1, "number of a mask")
+void_number = whole_number(0, 2**16 - 1)
 """Parses the number in masks that means: nothing is known."""
 
 
@@ -126,7 +133,7 @@ def number_range(text: str) -> tuple[float, float]:
 def box(text: str) -> tuple[int, int, int, int]:
     """Parse a rectangle in pixels: "10,20,30,40" is x 10, y 20, width 30, height 40."""
     numbers = [number.strip() for number in text.split(",")]
-    if len(numbers) != 4 or not all(map(_is_digits, numbers)) or "0" in (numbers[2], numbers[3]):
+    if len(numbers) != 4 or not all(map(_is_digits, numbers)) or 0 in map(int, numbers[2:]):
         raise argparse.ArgumentTypeError(f"{text!r} is not a box: write x,y,w,h in pixels, such as 0,120,64,32")
     x, y, width, height = map(int, numbers)
     return x, y, width, height
@@ -141,4 +148,4 @@ def renaming(text: str) -> tuple[str, str]:
 
 
 def _is_digits(text: str) -> bool:
-    return text.isascii() and text.isdecimal()
+    return text.isascii() and text.isdecimal() and len(text) < 20

@@ -87,7 +87,7 @@ def run_batch(
     for note in plan.notes:
         report.note(note)
     for entry in plan.unusable:
-        report.add(_failure(Job(entry.source, ""), FileNotFoundError(entry.reason)))
+        report.add(_failure(Job(entry.source, ""), entry.error))
     results = (
         _in_processes(work, jobs, options, prepare)
         if min(options.jobs, len(jobs)) > 1
@@ -103,7 +103,7 @@ def run_batch(
 
 
 def _check_model(options: Namespace) -> None:
-    """Raise an error once for missing weights, graphs or devices, rather than for every file."""
+    """Raise an error once for missing weights, graphs or devices, rather than for every file, or for none."""
     model = getattr(options, "model", None)
     if model is not None and (model != "base" or on_graphs(options)):
         codec_of(options)
@@ -111,6 +111,10 @@ def _check_model(options: Namespace) -> None:
         from semcomp.device import checked_device
 
         checked_device(options.device)
+    if getattr(options, "lossless_weights", None) is not None:
+        from semcomp.lossless.weights import load_weights
+
+        load_weights(options.lossless_weights)
 
 
 def _one_by_one(work: Work, jobs: Sequence[Job], options: Namespace, prepare: Prepare | None) -> Records:

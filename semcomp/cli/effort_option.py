@@ -20,7 +20,7 @@ def add(parser: ArgumentParser) -> None:
     """Add --effort."""
     parser.add_argument(
         "--effort",
-        type=whole_number(1, 9, "effort"),
+        type=whole_number(1, 9),
         default=DEFAULT,
         metavar="1..9",
         help=f"6 to 9 fit the file to its picture, in seconds; 1 does not even weigh bits against error ({DEFAULT})",
@@ -29,16 +29,16 @@ def add(parser: ArgumentParser) -> None:
 
 def check(options: Namespace) -> None:
     """UsageError where something else than the faithful decoder will read the file, or nothing is left to fit."""
+    if options.effort != DEFAULT and lossless_options.is_lossless(options):
+        raise UsageError(
+            f"--effort {options.effort} is spent on lossy files, and --lossless and --near keep pixels: leave one out"
+        )
     if options.effort <= DEFAULT:
         return
     if generative_options.is_generative(options):
         raise UsageError(
             f"--effort {options.effort} fits the file to the faithful decoder, and generators have learned other "
             "latents: leave --effort out, or do without --mode generative and --drop"
-        )
-    if lossless_options.is_lossless(options):
-        raise UsageError(
-            f"--effort {options.effort} fits lossy files, and --lossless and --near keep the pixels: leave one out"
         )
     if options.graphs is not None:
         raise UsageError(f"--effort {options.effort} computes gradients, which graphs do not: leave out --graphs")

@@ -56,6 +56,8 @@ class Failure(NamedTuple):
     """The name of the exception's type, for JSON"""
     elsewhere: bool = False
     """Whether another file than the input is at fault"""
+    place: str = ""
+    """The file that the system's error names"""
 
 
 class Fault(Exception):
@@ -122,10 +124,13 @@ def explain(error: BaseException, *, source: str = "") -> Failure:
 
     Args:
         error: The error.
-        source: The name of the input. The caller shows it before the message, which does not repeat it.
+        source: The name of the input. The caller shows it before the message, which does not repeat it. Without one
+            the message begins with the file that the system's error names.
     """
     failure = _explain(error)
-    if source and failure.message.startswith(f"{source} "):
+    if not source and failure.place and failure.place not in failure.message:
+        return failure._replace(message=f"{failure.place}: {failure.message}")
+    if source and not failure.elsewhere and failure.message.startswith(f"{source} "):
         failure = failure._replace(message=failure.message.removeprefix(f"{source} "))
     return failure
 
@@ -139,7 +144,7 @@ def _explain(error: BaseException) -> Failure:
     if isinstance(error, SemcompError):
         return Failure(in_flags(str(error)), error.exit_code, kind)
     if isinstance(error, OSError):
-        return Failure(in_flags(_reason(error)), EXIT_FAILED, kind)
+        return Failure(in_flags(_reason(error)), EXIT_FAILED, kind, place=_place_of(error))
     if isinstance(error, ImportError):
         return Failure(_about_import(error), EXIT_FAILED, kind)
     text = str(error)
@@ -161,6 +166,11 @@ def in_flags(text: str) -> str:
 def _reason(error: OSError) -> str:
     """The reason of the system, without numbers and without the file's name; the text of an error of our own."""
     return error.strerror or str(error) or type(error).__name__
+
+
+def _place_of(error: OSError) -> str:
+    name = error.filename
+    return os.fsdecode(name) if isinstance(name, (str, bytes, os.PathLike)) else ""
 
 
 def _about_import(error: ImportError) -> str:

@@ -9,17 +9,20 @@ from typing import Any
 from semcomp.cli.argument_types import box, renaming, whole_number
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import check_readable, concerning
+from semcomp.cli.shared_options import first_given
 
 LARGEST_QUALITY = 15
 """Largest quality of --mode generative. Above it the faithful decoder is the better choice."""
 QUALITY = 10
 """Default quality of --mode generative."""
+KEEP_DILATE = 16
+"""Pixels by which what is kept grows, which is the library's default."""
 REST_QUALITY = 15
 """Default quality of what --keep leaves over, which is the library's."""
 OWN_GENERATOR = {"street": "street"}
 """Maps a head to the generator that was trained for its label maps. Other heads use the default generator."""
 
-_whole = whole_number(0, 1 << 31, "whole number")
+_whole = whole_number(0, 1 << 31)
 
 
 def add_encode_options(parser: ArgumentParser) -> None:
@@ -42,14 +45,14 @@ def add_encode_options(parser: ArgumentParser) -> None:
     group.add_argument("--keep-box", action="append", type=box, metavar="X,Y,W,H", help="keep this box (repeatable)")
     group.add_argument(
         "--rest-quality",
-        type=whole_number(1, 100, "quality"),
+        type=whole_number(1, 100),
         metavar="1..100",
         help=f"quality of what is not kept ({REST_QUALITY})",
     )
     group.add_argument(
         "--drop", action="store_true", help="store nothing of what is not kept; the decoder synthesises it"
     )
-    group.add_argument("--keep-dilate", type=_whole, default=16, metavar="N", help="grow what is kept by N pixels (16)")
+    group.add_argument("--keep-dilate", type=_whole, metavar="N", help=f"grow what is kept by N pixels ({KEEP_DILATE})")
     group.add_argument("--generator", metavar="NAME", help="generator to make the file for: a name or a file")
 
 
@@ -96,14 +99,15 @@ def check(options: Namespace, inputs: int) -> None:
         UsageError: The options contradict each other.
         Fault: A file that they name cannot be read.
         ModelError: The generator is missing.
+        ImageError: The head knows no class of that name.
     """
     generative = getattr(options, "mode", "faithful") == "generative"
     if generative and is_selective(options):
         raise UsageError("--mode generative synthesises the whole picture, --keep all but a part: give one of the two")
     if options.map and not generative:
         raise UsageError("--map belongs to --mode generative; with --keep the label map is stored anyway")
-    if not is_selective(options) and (options.drop or options.rest_quality is not None):
-        raise UsageError("--drop and --rest-quality concern what is not kept: give --keep, --keep-mask or --keep-box")
+    if not is_selective(options) and (flag := first_given(options, ("drop", "rest_quality", "keep_dilate"))):
+        raise UsageError(f"{flag} goes with what is kept: give --keep, --keep-mask or --keep-box too")
     if options.drop and options.rest_quality is not None:
         raise UsageError("--drop stores nothing of the rest, --rest-quality codes it: give one of the two")
     check_readable(options.keep_mask, what="the mask")
@@ -112,10 +116,16 @@ def check(options: Namespace, inputs: int) -> None:
     if options.keep and not _words(options):
         raise UsageError("--keep names no class: write --keep people,car")
     if (head := head_of(options)) is not None:
+        from semcomp.semantics.class_names import class_numbers
         from semcomp.semantics.head import Segmenter
 
         if not isinstance(head, Segmenter):
             raise UsageError(f"the head {head.name} gives no label map: choose a --head that segments")
+        class_numbers(_words(options), head.classes)
+    elif options.head and not (options.semantics or is_generative(options)):
+        raise UsageError(
+            "--head makes a label map, and none is asked of it: give --keep or --semantics, or leave it out"
+        )
     if not is_generative(options):
         if options.generator:
             raise UsageError("--generator says who completes the picture: give --mode generative, or --keep and --drop")
@@ -135,6 +145,8 @@ def head_of(options: Namespace) -> Any:
         return None
     if not options.head:
         raise UsageError(f"a label map is needed: {heads_in_words(options)}; or give a --label-map")
+    if len(options.head) > 1 and not options.semantics:
+        raise UsageError("one head makes the label map, and --head is given twice: leave one out")
     return get_head(options.head[0], options)
 
 
@@ -174,7 +186,7 @@ def part_arguments(options: Namespace, on_found: Callable[[float], None]) -> dic
         "keep": _words(options),
         "mask": mask,
         "boxes": tuple(options.keep_box or ()),
-        "dilate": options.keep_dilate,
+        "dilate": KEEP_DILATE if options.keep_dilate is None else options.keep_dilate,
         "on_found": on_found,
     }
     if not is_generative(options):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from semcomp.cli.own_outputs import own_output
+from semcomp.errors import FormatError, ImageError
 from semcomp.storage.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from semcomp.storage.urls import archive_protocol, is_url, local_name
 
@@ -37,6 +38,13 @@ class Unusable(NamedTuple):
 
     source: str
     reason: str
+    kind: type[Exception] = FileNotFoundError
+    """The error that stands for it in JSON and in the exit code"""
+
+    @property
+    def error(self) -> Exception:
+        """The reason as an error."""
+        return self.kind(self.reason)
 
 
 class Expansion(NamedTuple):
@@ -69,7 +77,7 @@ def expand(names: Iterable[str], suffixes: Collection[str]) -> Expansion:
         try:
             entries, is_tree = _expand_one(name, suffixes, unusable)
         except OSError as error:
-            unusable.append(Unusable(name, error.strerror or str(error)))
+            unusable.append(Unusable(name, error.strerror or str(error), type(error)))
             continue
         many = many or is_tree
         if not entries and not any(entry.source.startswith(name) for entry in unusable):
@@ -77,7 +85,7 @@ def expand(names: Iterable[str], suffixes: Collection[str]) -> Expansion:
             unusable.append(Unusable(name, f"{what} found here" if is_tree else "no such file or folder"))
         for entry in entries:
             if not entry.piped and not is_url(entry.source) and (kind := own_output(entry.source)):
-                own.append(Unusable(entry.source, f"semcomp wrote this {kind}; it is not a photo"))
+                own.append(Unusable(entry.source, f"semcomp wrote this {kind}; it is not a photo", ImageError))
                 continue
             key = _key(entry.source)
             files.setdefault(key, entry)
@@ -160,7 +168,9 @@ def _behind_url(name: str, suffixes: Collection[str], unusable: list[Unusable]) 
 
     listing = list_url(name, suffixes)
     for member in listing.refused:
-        unusable.append(Unusable(member, "the name of this member leads out of the folder: left where it is"))
+        unusable.append(
+            Unusable(member, "the name of this member leads out of the folder: left where it is", FormatError)
+        )
     return [Found(entry.url, Path(entry.relative)) for entry in listing.entries], listing.is_tree
 
 
@@ -190,7 +200,7 @@ def _folders_below(folder: Path, unusable: list[Unusable]) -> Iterator[Path]:
             try:
                 found = inner.stat()
             except OSError as error:
-                unusable.append(Unusable(str(inner), f"the folder cannot be read: {error.strerror or error}"))
+                unusable.append(_unreadable(str(inner), error))
                 continue
             if (found.st_dev, found.st_ino) in seen:
                 continue
@@ -207,8 +217,12 @@ def _listed(folder: Path, unusable: list[Unusable], *, once: bool = False) -> li
             return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
     except OSError as error:
         if not once and all(entry.source != str(folder) for entry in unusable):
-            unusable.append(Unusable(str(folder), f"the folder cannot be read: {error.strerror or error}"))
+            unusable.append(_unreadable(str(folder), error))
         return []
+
+
+def _unreadable(folder: str, error: OSError) -> Unusable:
+    return Unusable(folder, f"the folder cannot be read: {error.strerror or error}", type(error))
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
@@ -253,5 +267,5 @@ def _with_hidden(folder: Path, unusable: list[Unusable]) -> list[os.DirEntry[str
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        unusable.append(Unusable(str(folder), f"the folder cannot be read: {error.strerror or error}"))
+        unusable.append(_unreadable(str(folder), error))
         return []

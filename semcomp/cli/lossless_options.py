@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from semcomp.cli.argument_types import whole_number
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.paths import STREAM, read_source
+from semcomp.cli.shared_options import first_given
 from semcomp.errors import ImageError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 SCALES = {"1": 1, "1/1": 1, "1/2": 2, "1/4": 4, "1/8": 8}
 _QUALITY = 50
-_CHANGES = ("convert", "convert_colour", "bpp", "max_bytes", "psnr", "keep", "map")
+_CHANGES = ("convert", "convert_colour", "bpp", "max_bytes", "psnr", "keep", "keep_mask", "keep_box", "mode", "map")
 
 
 def add_encode_options(parser: ArgumentParser) -> None:
@@ -31,13 +32,13 @@ def add_encode_options(parser: ArgumentParser) -> None:
         help="keep every sample exactly; auto: where the codec would spoil a drawing or make it larger",
     )
     group.add_argument(
-        "--near", type=whole_number(1, 8, "near"), metavar="1..8", help="keep every sample but for errors up to this"
+        "--near", type=whole_number(1, 8), metavar="1..8", help="keep every sample but for errors up to this"
     )
     group.add_argument(
         "--with-latents",
         nargs="?",
         const=_QUALITY,
-        type=whole_number(1, 100, "with-latents"),
+        type=whole_number(1, 100),
         metavar="1..100",
         help="store latents of this quality beside exact pixels, so that heads read the file (50)",
     )
@@ -57,7 +58,7 @@ def add_decode_options(parser: ArgumentParser) -> None:
 def lossless(text: str) -> str:
     """The word "auto", which may follow --lossless."""
     if text != "auto":
-        raise ArgumentTypeError(f"only auto may follow it, not {text}: write the files first, or --lossless last")
+        raise ArgumentTypeError(f"{text!r} is not auto, the one word that it takes")
     return text
 
 
@@ -84,18 +85,18 @@ def check(options: Namespace) -> None:
         if options.with_latents:
             raise UsageError("--with-latents stores latents beside exact pixels: give --lossless or --near too")
         return
-    given = [name for name in _CHANGES if getattr(options, name, None)]
-    if getattr(options, "mode", None) == "generative":
-        given.append("mode generative")
-    if given:
-        flag = given[0].replace("_", "-")
-        raise UsageError(
-            f"--lossless and --near keep the pixels, and --{flag} would change some: leave one of them out"
-        )
+    if flag := first_given(options, _CHANGES):
+        raise UsageError(f"--lossless and --near keep the pixels, and {flag} would change some: leave one of them out")
+    if options.lossless is True and options.near:
+        raise UsageError("--lossless keeps every sample, and --near allows errors: give one of the two")
     if options.lossless == "auto" and (options.near or options.with_latents):
         raise UsageError("--lossless auto decides by itself: leave out --near and --with-latents, or leave out auto")
     if options.quality and options.lossless != "auto":
         raise UsageError("--quality does not change exact pixels: leave it out, or store latents with --with-latents")
+    if options.semantics and options.lossless == "auto":
+        raise UsageError(
+            "--semantics runs a head on latents, and --lossless auto may store none: leave one of them out"
+        )
     if options.semantics and not options.with_latents:
         raise UsageError("--semantics runs a head on latents: give --with-latents too")
 

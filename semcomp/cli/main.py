@@ -9,7 +9,6 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from semcomp.backend import require_library
-from semcomp.cli.argument_types import EVERY_SEMANTICS, SEMANTICS
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 from semcomp.cli.failures import explain
 from semcomp.cli.parser import OF_THE_LIBRARY, build_parser
@@ -33,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if argv is None:
             _own_this_process()
         parser = build_parser(arguments)
-        options = parser.parse_args(_separate_semantics(arguments))
+        options = parser.parse_args(arguments)
         if options.version:
             import semcomp
 
@@ -61,15 +60,6 @@ def _own_this_process() -> None:
     raise_on_termination()
     wait_passively()
     for_one_command()
-
-
-def _separate_semantics(arguments: Sequence[str]) -> list[str]:
-    """Give `--semantics` its default value where the next argument is not a value of it but an input file."""
-    separated = list(arguments)
-    for place, argument in enumerate(separated[:-1]):
-        if argument == "--semantics" and not set(separated[place + 1].split(",")) <= set(EVERY_SEMANTICS):
-            separated[place] = f"--semantics={','.join(SEMANTICS)}"
-    return separated
 
 
 def _explained(options: Namespace) -> int:

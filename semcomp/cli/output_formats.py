@@ -19,7 +19,8 @@ def format_name(text: str) -> str:
     """Return the key of `FORMATS` for a format's name or a file's suffix. Raises UsageError for an unknown one."""
     name = _name_of(text)
     if name not in FORMATS:
-        raise UsageError(f"cannot write {text or 'a file without a suffix'!r}: choose one of {', '.join(FORMATS)}")
+        what = repr(text) if text else "a file without a suffix"
+        raise UsageError(f"cannot write {what}: choose one of {', '.join(FORMATS)}")
     return name
 
 

@@ -17,7 +17,7 @@ from semcomp.cli.inputs import STREAM as STREAM
 from semcomp.cli.inputs import Expansion, Found, Unusable, expand, is_pipe
 from semcomp.cli.output_formats import check_suffix
 from semcomp.cli.own_outputs import mark_in
-from semcomp.errors import ImageError
+from semcomp.errors import FormatError, ImageError
 from semcomp.storage.files import exists, is_folder, read_bytes, write_bytes
 from semcomp.storage.places import option_that_names, place_of
 from semcomp.storage.urls import can_be_written, is_url, join, local_name, protocol_of
@@ -89,24 +89,27 @@ def plan_jobs(
     for entry in expansion.found:
         target = target_of(entry)
         if target != STREAM and target in writer_of:
-            unusable.append(Unusable(entry.source, f"{target} is already written from {writer_of[target]}"))
+            reason = f"{target} is the target of {writer_of[target]} too: run it alone, with another -o"
+            unusable.append(Unusable(entry.source, reason, FileExistsError))
         elif target != STREAM and (lost := sources.get(place_of(target))) is not None:
-            unusable.append(Unusable(entry.source, _overwritten(entry.source, lost, read_suffixes)))
+            unusable.append(_overwriting(entry.source, lost, read_suffixes))
         else:
             writer_of[target] = entry.source
             jobs.append(Job(entry.source, target))
     return JobPlan(jobs, unusable, expansion.notes)
 
 
-def _overwritten(source: str, lost: str, read_suffixes: Collection[str]) -> str:
-    """Say why a job is refused whose result would replace `lost`, an input of the same run."""
+def _overwriting(source: str, lost: str, read_suffixes: Collection[str]) -> Unusable:
+    """Refuse an input whose result would replace `lost`, an input of the same run."""
     if lost != source:
-        return f"its result would overwrite {lost}, which is an input too: choose another -o"
+        reason = f"its result would overwrite {lost}, which is an input too: choose another -o"
+        return Unusable(source, reason, FileExistsError)
     if tuple(read_suffixes) == (".semc",) and Path(source).suffix.lower() != ".semc":
-        return "this is not a .semc file: decode takes what semcomp encode wrote"
+        return Unusable(source, "this is not a .semc file: decode takes what semcomp encode wrote", FormatError)
     if Path(source).suffix.lower() not in read_suffixes:
-        return "this does not look like a file to read, and its own result would overwrite it: choose another file or -o"
-    return "would be overwritten by its own result: choose another -o"
+        reason = "this does not look like a file to read, and its own result would overwrite it: choose another one"
+        return Unusable(source, reason, FileExistsError)
+    return Unusable(source, "would be overwritten by its own result: choose another -o", FileExistsError)
 
 
 def list_expanded(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> Expansion:
@@ -134,8 +137,7 @@ def _target_rule(
         if expansion.many and any(entry.piped for entry in expansion.found):
             raise UsageError("a pipe has no folder that its result could go to: give -o a folder")
         for entry in expansion.found:
-            if is_url(entry.source) and not can_be_written(entry.source):
-                raise UsageError(f"nothing can be written beside {entry.source}: give -o a folder")
+            beside(entry.source, write_suffix)
         return lambda entry: STREAM if entry.piped else with_suffix(entry.source, write_suffix)
     if not expansion.many and not is_folder(output) and not output.endswith(("/", os.sep)):
         check_suffix(output, write_suffix, decides=suffix_decides)
@@ -149,6 +151,23 @@ def _target_rule(
         return join(output, entry.mirrored.with_suffix(write_suffix).as_posix())
 
     return below
+
+
+def local_output(output: str) -> str:
+    """Return the local path that -o means. UsageError where it means stdout, or a place that is not on this machine."""
+    path = local_name(output)
+    if path == STREAM:
+        raise UsageError("-o - is stdout, which this command does not write to: give a local path")
+    if is_url(path):
+        raise UsageError(f"-o {output} is a URL, and this command writes to this machine alone: give a local path")
+    return path
+
+
+def beside(source: str, suffix: str) -> str:
+    """Return the name of a result beside its source, with another suffix. UsageError where none can be written."""
+    if is_url(source) and not can_be_written(source):
+        raise UsageError(f"nothing can be written beside {source}: give -o")
+    return with_suffix(source, suffix)
 
 
 def read_source(source: str) -> bytes:

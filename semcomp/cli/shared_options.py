@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from argparse import ArgumentParser
-from collections.abc import Callable
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from semcomp.cli.argument_types import job_count, positive_number, size_in_bytes, whole_number
@@ -23,6 +23,8 @@ class SharedOptions(NamedTuple):
 
     output: ArgumentParser
     """--json, --quiet, --verbose"""
+    network: ArgumentParser
+    """--model, --device, --threads"""
     model: ArgumentParser
     """--model, --graphs, --lossless-weights, --device, --threads"""
     parallel: ArgumentParser
@@ -41,7 +43,7 @@ class SharedOptions(NamedTuple):
 
 def shared_options() -> SharedOptions:
     """Build the parent parsers."""
-    parallel, written, convert = _parallel(), written_options(), _convert()
+    parallel, written, convert, network = _parallel(), written_options(), _convert(), _network()
     batch = ArgumentParser(add_help=False, parents=[written, parallel])
     batch.add_argument("inputs", nargs="+", metavar="IN", help="files, folders, globs, or - for stdin")
     reading = ArgumentParser(add_help=False, parents=[parallel, convert])
@@ -51,7 +53,8 @@ def shared_options() -> SharedOptions:
     add_quality(reading, "quality at which pictures are encoded first (75)")
     return SharedOptions(
         output=_output(),
-        model=_model(),
+        network=network,
+        model=_model(network),
         parallel=parallel,
         written=written,
         convert=convert,
@@ -61,9 +64,21 @@ def shared_options() -> SharedOptions:
     )
 
 
+def first_given(options: Namespace, names: Iterable[str]) -> str | None:
+    """Return the first of some options whose value is not its default, as the user writes it; None if there is none.
+
+    Args:
+        options: The options of a command.
+        names: Names of options, with underscores.
+    """
+    defaults = getattr(options, "defaults", {})
+    given = (name for name in names if getattr(options, name, None) != defaults.get(name))
+    return next((f"--{name.replace('_', '-')}" for name in given), None)
+
+
 def add_quality(parser: argparse._ActionsContainer, explanation: str) -> None:
     """Add --quality, which takes a whole number from 1 to 100."""
-    parser.add_argument("-q", "--quality", type=whole_number(1, 100, "quality"), metavar="1..100", help=explanation)
+    parser.add_argument("-q", "--quality", type=whole_number(1, 100), metavar="1..100", help=explanation)
 
 
 def add_graphs(parser: ArgumentParser) -> None:
@@ -91,13 +106,18 @@ def _output() -> ArgumentParser:
     return parent
 
 
-def _model() -> ArgumentParser:
+def _network() -> ArgumentParser:
     parent = ArgumentParser(add_help=False)
     parent.add_argument("--model", default="base", metavar="NAME", help="weights: a name or a .safetensors path (base)")
-    add_graphs(parent)
-    parent.add_argument("--lossless-weights", metavar="FILE", help="weights of lossless coding (those inside semcomp)")
     parent.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (cpu)")
     parent.add_argument("--threads", type=job_count, metavar="N", help="CPU threads in total (every core)")
+    return parent
+
+
+def _model(network: ArgumentParser) -> ArgumentParser:
+    parent = ArgumentParser(add_help=False, parents=[network])
+    add_graphs(parent)
+    parent.add_argument("--lossless-weights", metavar="FILE", help="weights of lossless coding (those inside semcomp)")
     return parent
 
 

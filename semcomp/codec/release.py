@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from semcomp.bitstream.frequency_tables import Tables
@@ -23,7 +22,7 @@ from semcomp.networks.model import CodecConfig, CodecModel
 from semcomp.networks.refine import IntegerRefiner
 from semcomp.networks.sigma import SCALES, IntegerSigma
 from semcomp.pipeline.passes import FOUR
-from semcomp.weights.files import WEIGHTS, format_of, stored
+from semcomp.weights.files import WEIGHTS, format_of, stored, write_weights
 from semcomp.weights.hub import located
 
 FORMAT = "semcomp-codec-1"
@@ -142,7 +141,7 @@ def save_release(release: Release, path: Path) -> None:
         "skip_below": str(release.skip_below),
         "origin": release.origin,
     }
-    save_file(release.tensors, path, metadata=metadata)
+    write_weights(release.tensors, path, metadata=metadata)
 
 
 def released_names() -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from semcomp.desktop.entries import DELEGATES, WRITTEN_BY, mime_package, thumbnailer, with_delegate, without_delegate
 from semcomp.errors import FileError, file_error
+from semcomp.storage.files import write_whole
 
 COMPLETIONS = {
     "bash": "bash-completion/completions/semcomp",
@@ -152,8 +153,7 @@ def _text_of(path: Path) -> str:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", errors="surrogateescape")
+        write_whole(str(path.resolve()), text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise file_error(path, error, verb="written") from error
 

@@ -120,6 +120,8 @@ def export_onnx(
 def _check_request(folder: Path, parts: Sequence[str], force: bool) -> None:
     if unknown := [name for name in parts if name not in ALL_PARTS]:
         raise TargetError(f"there is no part {unknown[0]}; parts are {', '.join(ALL_PARTS)}")
+    if folder.exists() and not folder.is_dir():
+        raise FileError(f"{folder} is a file, and an export is a folder: write to another one")
     if (folder / MANIFEST).exists() and not force:
         raise FileError(f"{folder} holds an export: overwrite it with force, or write to another folder")
 

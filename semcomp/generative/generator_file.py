@@ -14,7 +14,6 @@ from pathlib import Path
 from threading import Lock
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from semcomp.bitstream.regions import ID_BYTES
@@ -23,7 +22,7 @@ from semcomp.generative.guide import guide_of
 from semcomp.generative.network import Generator, GeneratorConfig
 from semcomp.pipeline.completion import DEFAULT_GENERATOR
 from semcomp.semantics.head import Palette, Segmentation
-from semcomp.weights.files import WEIGHTS, stored
+from semcomp.weights.files import WEIGHTS, stored, write_weights
 from semcomp.weights.hub import located
 
 FORMAT = "semcomp-generator-1"
@@ -109,7 +108,7 @@ def save_generator(generator: TrainedGenerator, path: Path) -> None:
         "info": json.dumps(asdict(generator.info), ensure_ascii=False),
         "network": json.dumps(asdict(generator.network.config)),
     }
-    save_file(generator.state, path, metadata=metadata)
+    write_weights(generator.state, path, metadata=metadata)
 
 
 def read_generator_file(path: str | Path) -> TrainedGenerator:

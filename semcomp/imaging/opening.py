@@ -110,6 +110,8 @@ def _stream_of(source: ImageFile) -> Iterator[BinaryIO]:
             return
         with Path(source).open("rb") as stream:
             yield stream
+    elif isinstance(source, io.TextIOBase):
+        raise ImageError("the stream gives text instead of bytes: open the file in binary mode")
     elif hasattr(source, "read"):
         yield source if source.seekable() else io.BytesIO(source.read())
     else:
@@ -188,7 +190,7 @@ def _check_kind(image: Image.Image, facts: FileFacts, convert: bool, *, deep: bo
         raise ImageError(f"the image has {frames} frames and one can be encoded: {HOW_TO_CONVERT} take the first")
     depth = bits_per_channel(image, facts)
     if depth > 8 and not deep:
-        raise ImageError(f"the image has {depth} bits a channel and 8 can be encoded: {HOW_TO_CONVERT} scale it to 8 bits")
+        raise ImageError(f"the image has {depth} bits a channel and 8 can be encoded: {HOW_TO_CONVERT} scale it")
 
 
 def _check_channels(image: Image.Image, facts: FileFacts) -> None:

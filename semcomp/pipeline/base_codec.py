@@ -26,7 +26,7 @@ from semcomp.pipeline.loss_check import may_be_unsuited, warn_of_loss
 from semcomp.pipeline.lossless_encode import ExactEncoder, Lossless, refuse_changes
 from semcomp.pipeline.rate_control import Encoded, Target, search, search_refined
 from semcomp.pipeline.reading import read_within_limits
-from semcomp.types import QUALITIES, A, Latents, Symbols
+from semcomp.types import QUALITIES, A, Latents, Symbols, is_whole
 
 if TYPE_CHECKING:
     from semcomp.pipeline.completion import GenerativeLike, GenerativePlan, PriorityLike
@@ -113,7 +113,7 @@ class BaseCodec(ExactEncoder[A]):
         """
         _check_quality(quality)
         if lossless:
-            changes = {"convert": convert, "convert_colour": convert_colour, "effort": effort > DEFAULT_EFFORT}
+            changes = {"convert": convert, "convert_colour": convert_colour, "effort": effort != DEFAULT_EFFORT}
             refuse_changes(**changes, generative=generative, priority=priority)
             return self._exactly(image, lossless, quality, {"strip": strip, "semantics": semantics, "preview": preview})
         picture = self._picture(image, convert, convert_colour, keep_hidden_colour)
@@ -266,7 +266,7 @@ class BaseCodec(ExactEncoder[A]):
         )
 
     def _exactly(self, image: ImageLike, lossless: Lossless, quality: int, options: dict[str, Any]) -> bytes:
-        if lossless not in (True, "auto"):
+        if lossless is not True and lossless != "auto":
             raise TargetError(f'lossless is True, False or "auto", not {lossless!r}')
         return (
             self.encode_exact(image, **options)
@@ -443,7 +443,7 @@ class BaseCodec(ExactEncoder[A]):
 
 
 def _check_quality(quality: int) -> None:
-    if isinstance(quality, bool) or not isinstance(quality, int | np.integer) or not 1 <= quality <= QUALITIES:
+    if not is_whole(quality, 1, QUALITIES):
         raise TargetError(f"quality is an integer from 1 to {QUALITIES}, not {quality!r}")
 
 

@@ -24,7 +24,7 @@ from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning
 from semcomp.imaging.picture import Picture, to_pil
 from semcomp.pipeline.checks import Z_CHECK, header_crc, keep_of
 from semcomp.pipeline.completion import FAITHFUL, made_for
-from semcomp.pipeline.exact_decoder import ExactDecoder
+from semcomp.pipeline.exact_decoder import ExactDecoder, refuse_synthesis
 from semcomp.pipeline.latent_coder import SymbolCoder
 from semcomp.pipeline.lossless import exact_pil
 from semcomp.types import A, Latents, Symbols
@@ -133,6 +133,7 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
         """
         exact, container = self._exact(source, scale, max_pixels)
         if exact is not None:
+            refuse_synthesis(generator, relabel)
             return exact_pil(exact)
         pixels, note = self._pixels(container, generator, seed, relabel)
         return _image_of(container, pixels, note, scale)

@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from semcomp.errors import TargetError
+from semcomp.types import is_whole
 
 DEFAULT_EFFORT = 5
 Progress = Callable[[int, int], None]
@@ -55,6 +54,6 @@ def effort_of(level: int) -> Effort:
         >>> effort_of(5).steps, effort_of(9).steps
         (0, 200)
     """
-    if isinstance(level, bool) or not isinstance(level, int | np.integer) or level not in EFFORTS:
+    if not is_whole(level, min(EFFORTS), max(EFFORTS)):
         raise TargetError(f"effort is an integer from 1 to {max(EFFORTS)}, not {level!r}")
     return EFFORTS[int(level)]

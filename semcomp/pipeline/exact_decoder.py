@@ -7,9 +7,16 @@ from pathlib import Path
 
 from semcomp.bitstream.container import MAX_PIXELS, ChunkKind, Container, read
 from semcomp.bitstream.source import SemcSource, read_source
-from semcomp.errors import SemcompWarning
+from semcomp.errors import ImageError, SemcompWarning
 from semcomp.imaging.exact import ExactPicture
 from semcomp.pipeline.lossless import LosslessCoder, check_scale, read_reduced
+
+
+def refuse_synthesis(generator: object, relabel: object) -> None:
+    """ImageError where a generator is asked to change exact pixels."""
+    given = "relabel" if relabel else "generator" if generator not in (None, "faithful") else None
+    if given is not None:
+        raise ImageError(f"the file holds exact pixels, and nothing of them is synthesised: decode it without {given}")
 
 
 class ExactDecoder:

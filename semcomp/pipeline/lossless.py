@@ -39,6 +39,7 @@ from semcomp.imaging.picture import with_metadata
 from semcomp.lossless.head import MAX_HEAD_BYTES
 from semcomp.lossless.step import MAX_NEAR, Networks
 from semcomp.storage.urls import is_url
+from semcomp.types import is_whole
 
 if TYPE_CHECKING:
     from semcomp.lossless.model import LosslessModel
@@ -98,7 +99,7 @@ class LosslessCoder:
 
 def check_near(near: int, picture: ExactPicture) -> None:
     """TargetError unless the picture can be coded with errors of at most ``near``."""
-    if isinstance(near, bool) or not isinstance(near, int | np.integer) or not 0 <= near <= MAX_NEAR:
+    if not is_whole(near, 0, MAX_NEAR):
         raise TargetError(f"near is an integer from 0 to {MAX_NEAR}, not {near!r}")
     if near and picture.pixels.dtype == np.uint16:
         raise TargetError(f"near is {near}, and pictures of 16 bits are coded exactly: leave it out")

@@ -15,12 +15,11 @@ from pathlib import Path
 from threading import Lock
 
 import torch
-from safetensors.torch import save_file
 
 from semcomp.errors import ModelError
 from semcomp.networks.precision import multiplies_bfloat16, stored_fast
 from semcomp.restoration.network import Restorer, RestorerConfig
-from semcomp.weights.files import WEIGHTS, stored
+from semcomp.weights.files import WEIGHTS, stored, write_weights
 
 FORMAT = "semcomp-restorer-1"
 DEFAULTS = {"jpeg": "restorer", "jpeg2000": "restorer_jpeg2000"}
@@ -72,7 +71,7 @@ class TrainedRestorer:
 def save_restorer(restorer: TrainedRestorer, path: Path) -> None:
     """Write the file."""
     metadata = {"format": FORMAT, "network": json.dumps(asdict(restorer.network.config)), "origin": restorer.origin}
-    save_file(restorer.state, path, metadata={**metadata, "codec": restorer.codec})
+    write_weights(restorer.state, path, metadata={**metadata, "codec": restorer.codec})
 
 
 def read_restorer_file(path: str | Path) -> TrainedRestorer:

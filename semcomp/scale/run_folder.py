@@ -156,9 +156,6 @@ class RunFolder:
             inputs: Every file that the user means now, in order.
             task: The task. Of two files that would be written to one target, the second fails.
             block: Files of a block.
-
-        Raises:
-            TargetError: The name of a file is not text.
         """
         plans = self._plans()
         known: set[str] = set()
@@ -171,11 +168,10 @@ class RunFolder:
             if mirrored:
                 targets.update(_target(relative) for relative in table["relative"].to_pylist())
         new: list[Input] = []
-        for entry in inputs:
+        for given in inputs:
+            entry = _in_utf8(given)
             if entry.path in known:
                 continue
-            if not is_text(entry.path):
-                raise TargetError(f"the name {entry.path!r} is not text (UTF-8), as Parquet needs: rename the file")
             known.add(entry.path)
             if mirrored and entry.reason is None and _target(entry.relative) in targets:
                 taken = f"{_target(entry.relative)}.{task.suffix} is already written from another file"
@@ -221,6 +217,14 @@ def in_blocks(inputs: Sequence[Input], size: int) -> list[list[Input]]:
 
 def _target(relative: str) -> str:
     return str(PurePosixPath(relative).with_suffix(""))
+
+
+def _in_utf8(entry: Input) -> Input:
+    """Escape a name that is not UTF-8, which Parquet cannot hold. The file gets a row that says so."""
+    if is_text(entry.path) and is_text(entry.relative):
+        return entry
+    path, relative = (name.encode("utf-8", "backslashreplace").decode() for name in entry[:2])
+    return Input(path, relative, entry.reason or "its name is not text (UTF-8), as Parquet needs: rename the file")
 
 
 def _packed(blocks: Iterable[list[Input]]) -> bytes:

@@ -29,6 +29,8 @@ class MapTask:
     """Weights of the codec: a name or a path."""
     graphs: str | None = None
     """Folder of exported graphs to compute with. None takes the library, or else the graphs that are installed."""
+    lossless_weights: str | None = None
+    """File of the lossless networks. None takes those that are installed."""
     device: str = "cpu"
     """Device of the networks."""
     head: str | None = None
@@ -84,8 +86,9 @@ class MapTask:
     def to_json(self) -> str:
         """What decides the rows, as JSON with sorted keys. The device and the threads are left out."""
         values = {key: value for key, value in asdict(self).items() if key not in ("device", "threads")}
-        if self.graphs is None:
-            del values["graphs"]
+        for name in ("graphs", "lossless_weights"):
+            if values[name] is None:
+                del values[name]
         return json.dumps(values, sort_keys=True)
 
 

@@ -53,7 +53,13 @@ class Tools:
         """The codec of the task."""
         if self._codec is None:
             task = self.task
-            self._codec = open_codec(task.model, device=task.device, threads=task.threads, graphs=task.graphs)
+            self._codec = open_codec(
+                task.model,
+                device=task.device,
+                threads=task.threads,
+                lossless_weights=task.lossless_weights,
+                graphs=task.graphs,
+            )
         return self._codec
 
     @property

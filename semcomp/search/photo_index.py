@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.bitstream.container import MAGIC, read
-from semcomp.errors import FormatError, ModelError, TargetError
+from semcomp.bitstream.source import read_source
+from semcomp.errors import FormatError, ImageError, ModelError, TargetError
 from semcomp.search.describe import Describer, IndexTask
 from semcomp.search.store import Store
 from semcomp.search.update import Progress, Summary, found_in, update
 from semcomp.semantics.signature import WINDOWS, best_cosines, unit_rows
 from semcomp.semantics.stored import read_embedding
-from semcomp.storage.files import read_bytes
 
 ROWS = 1 << 15
 """Rows of a block of vectors that is compared at once."""
@@ -136,7 +136,7 @@ class PhotoIndex:
             )
             return [Hit(self._shown(path), score) for path, score in self._store.rows(query, (label, top))]
         vectors = self._embeddings
-        cosines = vectors.cosines(self._embedding_of(like if isinstance(like, bytes) else read_bytes(str(like))))
+        cosines = vectors.cosines(self._embedding_of(like))
         if label is not None:
             rows = self._store.rows("SELECT DISTINCT photo FROM labels WHERE name = ?", (label,))
             cosines[~np.isin(vectors.numbers, [number for (number,) in rows])] = _LEFT_OUT
@@ -202,9 +202,9 @@ class PhotoIndex:
         lengths = np.sqrt(np.concatenate(squares)) if squares else np.zeros(0, np.float32)
         return _Vectors(numbers, values, lengths)
 
-    def _embedding_of(self, data: bytes) -> NDArray[np.int8]:
+    def _embedding_of(self, like: str | Path | bytes) -> NDArray[np.int8]:
         """Embed a photo as the index did. No network runs where its file holds the embedding."""
-        about = self._store.about()
+        data, about = read_source(like), self._store.about()
         if "embedding" not in about:
             raise FormatError(f"{self.file} holds nothing yet: semcomp index FOLDER -o {self.file} fills it")
         if data.startswith(MAGIC):
@@ -220,7 +220,11 @@ class PhotoIndex:
             ):
                 return stored.vector
         describer = Describer(IndexTask(model=about["model"], embedder=about["embedder"]))
-        return np.frombuffer(describer.describe(data).embedding, np.int8)
+        try:
+            described = describer.describe(data)
+        except (FormatError, ImageError) as error:
+            raise type(error)(str(error) if isinstance(like, bytes) else f"{like}: {error}") from error
+        return np.frombuffer(described.embedding, np.int8)
 
     def _shown(self, path: str) -> str:
         return os.path.normpath(self.file.parent / self._root / path)

@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from semcomp.errors import FormatError, MissingFileError, SemcompError
+from semcomp.errors import FileError, FormatError, MissingFileError, SemcompError, file_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 APPLICATION_ID, VERSION = 0x534D4358, 1
+_OF_THE_SYSTEM = ("unable to open", "disk is full", "readonly", "disk I/O")
+"""What SQLite says where the file is not at fault"""
 _TABLES = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE photos (
@@ -67,17 +69,25 @@ class Store:
         Raises:
             MissingFileError: The file is missing.
             FormatError: It is not an index, or one of another version.
+            FileError: The file cannot be opened or written.
         """
         self.file = Path(file)
         is_new = not self.file.exists() or not self.file.stat().st_size  # empty: its making was interrupted
         if is_new and not create:
             raise MissingFileError(f"there is no index {file}: semcomp index FOLDER -o {file} makes one")
+        if is_new:
+            try:
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise file_error(file, error, verb="written") from error
         with self._checked():
             self.connection = sqlite3.connect(self.file)
         try:
             self._begin(is_new)
         except BaseException:
             self.connection.close()
+            if is_new:
+                self.file.unlink(missing_ok=True)
             raise
 
     def _begin(self, is_new: bool) -> None:
@@ -98,6 +108,8 @@ class Store:
         try:
             yield
         except sqlite3.OperationalError as error:
+            if any(words in str(error) for words in _OF_THE_SYSTEM):
+                raise FileError(f"{self.file} cannot be used ({error}): name another file") from error
             if "locked" not in str(error) and "busy" not in str(error):
                 raise FormatError(f"{self.file} cannot be used as an index ({error}): name another file") from error
             raise SemcompError(f"another process writes {self.file}: wait until it has ended") from error

@@ -18,6 +18,8 @@ from semcomp.storage.listing import IMAGE_SUFFIXES
 from semcomp.storage.urls import is_text
 from semcomp.workers import over_pool, worker_pool
 
+_WORDS = {"classify": "head"}
+"""Maps what an index notes to the word for it"""
 BLOCK = 32
 """Photos that a process describes at once, and that are written in one transaction."""
 
@@ -156,7 +158,8 @@ def _agreed(store: Store, folder: Path, task: IndexTask | None, *, force: bool) 
     } | ({} if signature is None else {"threshold": str(signature.threshold)})
     different = [key for key in about if before and before.get(key) != about[key]]
     if different and not force:
-        shown = ", ".join(f"{key} was {before.get(key)} and is {about[key]}" for key in different)
+        words = ((_WORDS.get(key, key), before.get(key) or "none", about[key] or "none") for key in different)
+        shown = ", ".join(f"{word} was {earlier} and is {now}" for word, earlier, now in words)
         raise TargetError(f"{store.file} was made otherwise ({shown}): name another file, or overwrite it with force")
     if different:
         store.clear()

@@ -45,7 +45,7 @@ def read_numbers_and_palette(path: str | Path) -> tuple[NDArray[np.int64], list[
     """Read what `read_numbers` reads, and the palette: red, green and blue of number 0, 1 and so on, or None."""
     image, layout = _load(path)
     if not _is_one_number(image):
-        raise ImageError(f"{path} is a {image.mode} image; expected a grey or palette PNG with one number a pixel")
+        raise ImageError(f"{path} has {image.mode} pixels; expected a grey or palette PNG with one number a pixel")
     return _numbers(image, layout, path), image.getpalette() if image.mode == "P" else None
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 
 from semcomp.errors import TargetError
-from semcomp.storage.urls import is_url
+from semcomp.storage.urls import is_url, local_name
 
 
 def place_of(name: str | os.PathLike[str]) -> str:
@@ -16,7 +16,7 @@ def place_of(name: str | os.PathLike[str]) -> str:
         >>> place_of("/photos/../photos/a.png"), place_of("s3://bucket/a.png")
         ('/photos/a.png', 's3://bucket/a.png')
     """
-    text = os.fspath(name)
+    text = local_name(os.fspath(name))
     return text if is_url(text) else os.path.realpath(text)
 
 

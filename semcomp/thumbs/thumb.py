@@ -24,6 +24,7 @@ from semcomp.thumbs.tables import ThumbTables, released
 from semcomp.thumbs.text import from_text
 from semcomp.thumbs.transform import SIDE, forward, inverse
 from semcomp.thumbs.walk import Walk
+from semcomp.types import is_whole
 
 DEFAULT_BYTES = 32
 LARGEST = 4096
@@ -55,8 +56,8 @@ def thumb(image: ImageLike, max_bytes: int = DEFAULT_BYTES) -> bytes:
         >>> len(code), thumb_image(code, 96).size
         (12, (96, 64))
     """
-    if max_bytes < 1:
-        raise TargetError(f"a thumbnail's code needs at least 1 byte, not {max_bytes}: raise max_bytes")
+    if not is_whole(max_bytes, 1, 1 << 31):
+        raise TargetError(f"a thumbnail's code needs at least 1 byte, not {max_bytes!r}: raise max_bytes")
     picture = as_picture(image, convert=True)
     pixels, alpha = canvas(picture)
     return code_canvas(pixels, alpha, max_bytes, (picture.width, picture.height))
@@ -80,8 +81,8 @@ def thumb_image(code: bytes | str, size: int = SIDE) -> Image.Image:
         >>> thumb_image(b"", 16).size
         (16, 16)
     """
-    if not 1 <= size <= LARGEST:
-        raise TargetError(f"a thumbnail's longer side is 1 to {LARGEST:,} pixels, not {size}")
+    if not is_whole(size, 1, LARGEST):
+        raise TargetError(f"a thumbnail's longer side is 1 to {LARGEST:,} pixels, not {size!r}")
     data = from_text(code) if isinstance(code, str) else bytes(code)
     pixels, ratio = decode_canvas(data)
     target = header.size_within(ratio, size)

@@ -1,23 +1,42 @@
-"""The folder of released weights, and the reader of files of weights."""
+"""The folder of released weights, and the reader and the writer of files of weights."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
-from semcomp.errors import ModelError
+from semcomp.errors import ModelError, file_error
+from semcomp.storage.files import write_whole
 
 WEIGHTS = Path(__file__).parent
 
 
+def write_weights(tensors: Mapping[str, Tensor], path: str | Path, *, metadata: Mapping[str, str]) -> None:
+    """Write a file of weights so that it is whole or absent, with the permissions of every new file.
+
+    The writer of safetensors itself lets nobody but the owner read a file.
+
+    Raises:
+        FileError: The file cannot be written.
+    """
+    try:
+        write_whole(str(path), save(dict(tensors), metadata=dict(metadata)))
+    except OSError as error:
+        raise file_error(path, error, verb="written") from error
+
+
 def format_of(path: Path) -> str | None:
-    """The format that the metadata of a safetensors file names."""
-    with safe_open(path, "numpy") as file:
-        return (file.metadata() or {}).get("format")
+    """The format that the metadata of a safetensors file names. ModelError where it is another kind of file."""
+    try:
+        with safe_open(path, "numpy") as file:
+            return (file.metadata() or {}).get("format")
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is not a file of weights ({error}): give a .safetensors file") from error
 
 
 @contextmanager
@@ -43,6 +62,9 @@ def stored(path: str | Path, *, kind: str, form: str, again: str) -> Iterator[tu
         if metadata.get("format") != form:
             raise ModelError(f"{path} is not a {kind}: its format is {metadata.get('format')}, not {form}")
         yield metadata, tensors
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ModelError(f"{path} cannot be read ({reason}): check the path and its permissions") from error
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0].rstrip(":")
         raise ModelError(f"{path} is damaged or of another version ({reason}); {again} again") from error

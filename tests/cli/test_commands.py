@@ -166,8 +166,10 @@ class TestEncode:
 
     def test_two_sources_of_one_target(self, folder: Path, stand_in: Any, capsys: pytest.CaptureFixture[str]) -> None:
         (folder / "photos/a.bmp").write_bytes(b"")
-        assert main(["encode", "photos", "-o", "out"]) == 1
-        assert "out/a.semc is already written from photos/a.bmp" in capsys.readouterr().err
+        assert main(["encode", "photos", "-o", "out", "--json"]) == 1
+        out, err = capsys.readouterr()
+        assert "photos/a.png: out/a.semc is the target of photos/a.bmp too: run it alone, with another -o" in err
+        assert next(record for record in records(out) if not record["ok"])["error"] == "FileExistsError"
 
     def test_a_crash_while_writing_leaves_no_half_file(
         self, folder: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatch
@@ -269,6 +271,10 @@ class TestUsage:
             ["encode", "a.png", "-q", "5", "--bpp", "1"],
             ["encode", "a.png", "--bpp", "-1"],
             ["encode", "a.png", "--max-bytes", "lots"],
+            ["encode", "a.png", "--max-bytes", "nan"],
+            ["encode", "a.png", "--max-bytes", "1e99"],
+            ["encode", "a.png", "-q", "9" * 9999],
+            ["encode", "a.png", "--keep-box", "0,0,00,4"],
             ["encode", "a.png", "-j", "-2"],
             ["index", "photos", "-o", "photos.index", "--threads", "-3"],
             ["eval", "photos", "--limit", "-3"],
@@ -291,6 +297,11 @@ class TestUsage:
             ["encode", "-", "-o", "photos"],
             ["decode", "photos/a.png", "-o", "a.xyz"],
             ["decode", "photos/a.png", "--format", "xyz"],
+            ["encode", "photos/a.png", "--grid", "8"],
+            ["eval", "photos/a.png", "--head", "street"],
+            ["eval", "photos", "--task", "classify", "--csv"],
+            ["export", "onnx", "-o", "edge", "--restorer", "r.safetensors", "--int8-parts", "mean"],
+            ["search", "photos.index", "--duplicates", "--top", "3"],
             [],
         ],
     )

@@ -165,6 +165,21 @@ class TestTargets:
         assert main(["compare", "page", "-o", "./page", "--force"]) == 2
         assert "is an input" in capsys.readouterr().err
 
+    def test_compare_takes_urls(self, folder: Path, stand_in: Any) -> None:
+        file = (folder / "t/a.png").resolve().as_uri()
+        assert main(["compare", file]) == 0 and Path("t/a.compare.html").is_file()
+        assert main(["compare", "t/a.png", "-o", (folder / "b.html").resolve().as_uri()]) == 0
+        assert Path("b.html").is_file() and not Path("file:").exists()
+        assert main(["compare", "https://example.org/a.png"]) == 2, "nothing can be written there"
+
+    @pytest.mark.parametrize("output", ["s3://bucket/out", "-"])
+    def test_what_is_written_to_this_machine_alone(self, folder: Path, output: str, capsys: Any) -> None:
+        before = set(Path().iterdir())
+        for command in (["eval", "t"], ["index", "t"], ["export", "onnx"]):
+            assert main([*command, "-o", output]) == 2
+            assert f"-o {output} is " in capsys.readouterr().err
+        assert set(Path().iterdir()) == before
+
     def test_a_name_of_255_bytes(self, folder: Path, stand_in: Any) -> None:
         name = "写" * 79 + ".png"
         Image.new("RGB", (8, 8)).save(name)

@@ -74,7 +74,12 @@ def test_16_bits_become_a_png_of_16_bits(tmp_path: Path, capsys: pytest.CaptureF
         (["--lossless", "-q", "30"], "--with-latents"),
         (["--with-latents"], "--lossless or --near"),
         (["--lossless", "auto", "--near", "1"], "auto decides"),
-        (["--lossless", "lossy"], "only auto"),
+        (["--lossless", "lossy"], "'lossy' is not auto"),
+        (["--lossless", "--near", "2"], "give one of the two"),
+        (["--lossless", "--keep-box", "0,0,8,8"], "--keep-box would change"),
+        (["--near", "2", "--keep-mask", "mask.png"], "--keep-mask would change"),
+        (["--near", "2", "--effort", "1"], "--effort 1 is spent on lossy files"),
+        (["--lossless", "auto", "--semantics", "--head", "street"], "leave one of them out"),
         (["--near", "9"], "8"),
     ],
 )
@@ -92,6 +97,18 @@ def test_contradictions_are_wrong_usage(
 def test_a_missing_file_of_weights_is_named(png: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["encode", str(png), "--lossless", "--lossless-weights", "gone.safetensors"]) == 4
     assert "gone.safetensors" in capsys.readouterr().err
+
+
+def test_weights_that_no_file_needs_are_checked_too(png: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encode", str(png), "--lossless-weights", "gone.safetensors"]) == 4
+    assert "gone.safetensors" in capsys.readouterr().err and not png.with_suffix(".semc").exists()
+
+
+def test_exact_pixels_are_not_synthesised(png: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encode", str(png), "--lossless"]) == 0
+    for wrong in (["--relabel", "a=b"], ["--generator", "photos"]):
+        assert main(["decode", str(png.with_suffix(".semc")), "-o", str(png.with_name("b.png")), *wrong]) == 1
+        assert f"decode it without {wrong[0][2:]}" in capsys.readouterr().err
 
 
 def test_pillow_opens_and_saves_exact_pixels(png: Path) -> None:

@@ -149,3 +149,21 @@ def test_imagemagick_reads_the_format(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     with Image.open(target) as picture, Image.open(GOLDEN / "middle.png") as expected:
         assert picture.convert("RGB").tobytes() == expected.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"), [("a.png", 3, "not a .semc file"), ("gone.semc", 1, "gone.semc: No")]
+)
+def test_a_thumbnail_of_something_else(name: str, code: int, said: str, tmp_path: Path, capsys: Any) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    assert main(["desktop", "thumbnail", str(tmp_path / name), str(tmp_path / "b.png"), "64"]) == code
+    assert said in capsys.readouterr().err and not (tmp_path / "b.png").exists()
+
+
+def test_a_linked_list_of_delegates_stays_a_link(home: Path) -> None:
+    dotfiles, link = home / "dotfiles.xml", home / "config/ImageMagick/delegates.xml"
+    dotfiles.write_text("<delegatemap>\n</delegatemap>\n")
+    link.parent.mkdir(parents=True)
+    link.symlink_to(dotfiles)
+    assert main(["desktop", "install", "--quiet"]) == EXIT_OK
+    assert link.is_symlink() and "semc" in dotfiles.read_text()

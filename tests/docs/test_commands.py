@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from semcomp.cli.main import _separate_semantics
 from semcomp.cli.parser import build_parser
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +38,7 @@ def commands(text: str) -> list[list[str]]:
 def problem_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """What the parser says against a command, or nothing."""
     try:
-        build_parser(arguments).parse_args(_separate_semantics(arguments))
+        build_parser(arguments).parse_args(arguments)
     except SystemExit as stopped:
         return "" if stopped.code == 0 else capsys.readouterr().err.strip().splitlines()[-1]
     return ""

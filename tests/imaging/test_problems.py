@@ -168,3 +168,11 @@ def test_a_stream_is_read_from_its_beginning_wherever_it_is() -> None:
     stream = io.BytesIO(PNG)
     stream.seek(0, 2)
     np.testing.assert_array_equal(as_picture(stream).pixels, np.asarray(PHOTO))
+
+
+def test_a_stream_of_text_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    with (tmp_path / "a.png").open(encoding="utf-8") as stream:
+        for source in (stream, io.StringIO("a")):
+            with pytest.raises(ImageError, match="open the file in binary mode"):
+                open_picture(source)  # type: ignore[arg-type]

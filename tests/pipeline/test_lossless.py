@@ -14,7 +14,7 @@ from PIL import Image
 import semcomp
 from semcomp.bitstream.container import NO_ID, Chunk, ChunkKind, Container, read, read_header, write
 from semcomp.codec.codec import Codec
-from semcomp.errors import FormatError, ModelError, SemcompWarning, TargetError
+from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning, TargetError
 from semcomp.imaging.deep import deep_png
 from tests.lossless.conftest import photo as small_photo
 
@@ -167,6 +167,22 @@ def test_requests_that_make_no_sense_are_refused_in_words(codec: Codec) -> None:
         codec.encode(pixels, lossless=True, convert=True)
     with pytest.raises(TargetError, match="auto"):
         codec.encode(pixels, lossless="yes")  # type: ignore[arg-type]
+    with pytest.raises(TargetError, match="not 1"):
+        codec.encode(pixels, lossless=1)  # type: ignore[arg-type]
+    with pytest.raises(TargetError, match="effort would change"):
+        codec.encode(pixels, lossless=True, effort=1)
+    for preview in (2.5, True, 0, 4097):
+        with pytest.raises(TargetError, match="1 to 4,096 bytes"):
+            codec.encode(pixels, preview=preview)  # type: ignore[arg-type]
+
+
+def test_exact_pixels_are_not_given_to_a_generator(codec: Codec) -> None:
+    data = codec.encode(pictures()["rgb"], lossless=True)
+    assert codec.decode(data, generator="faithful").mode == "RGB"
+    with pytest.raises(ImageError, match="decode it without generator"):
+        codec.decode(data, generator="photos")
+    with pytest.raises(ImageError, match="decode it without relabel"):
+        codec.decode(data, relabel={"car": "tree"})
 
 
 def test_without_weights_a_sentence_says_what_to_do(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:

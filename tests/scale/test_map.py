@@ -241,10 +241,18 @@ class TestVerbs:
             (["classify"], "give --head NAME"),
             (["encode"], "give --files"),
             (["info", "--shards"], "leave out --files"),
-            (["info", "--head", "street"], "runs no head"),
-            (["embed", "--head", "street", "--min-confidence", "0.5"], "leave out --min-confidence"),
-            (["info", "--bpp", "1"], "belong to map encode"),
+            (
+                ["info", "--head", "street"],
+                "--head belongs to map classify and map segment and map embed and map encode",
+            ),
+            (
+                ["embed", "--head", "street", "--min-confidence", "0.5"],
+                "--min-confidence belongs to map classify and map segment and map encode",
+            ),
+            (["info", "--bpp", "1"], "--bpp belongs to map encode"),
             (["info", "--address", "auto"], "give --engine ray"),
+            (["info", "--format", "jpg"], "--format belongs to map decode"),
+            (["embed", "--top", "3"], "--top belongs to map classify and map encode"),
         ],
     )
     def test_wrong_usage_is_said(
@@ -252,6 +260,29 @@ class TestVerbs:
     ) -> None:
         assert main(["map", *arguments, str(photos), "-o", str(tmp_path / "x")]) == 2
         assert message in capsys.readouterr().err and not (tmp_path / "x").exists()
+
+
+def test_a_name_that_is_not_utf8_fails_alone(files: Path, tmp_path: Path) -> None:
+    named = b"a\xff.semc".decode("utf-8", "surrogateescape")
+    shutil.copy(files / "0/000.semc", files / "0" / named)
+    for code in (1, 0):  # the second run finds nothing new
+        assert main(["map", "info", str(files / "0"), "-o", str(tmp_path / "out"), "--quiet"]) == code
+        failed = [row for row in rows_of(tmp_path / "out") if row["error"]]
+        assert (
+            len(failed) == 1 and failed[0]["path"].endswith("a\\udcff.semc") and "rename the file" in failed[0]["error"]
+        )
+
+
+def test_map_decodes_exact_pixels_with_weights_of_ones_own(
+    lossless_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save("a.png")
+    given = ["--lossless-weights", str(lossless_file), "--quiet"]
+    assert main(["encode", "a.png", "-o", "semc/a.semc", "--lossless", *given]) == 0
+    assert main(["map", "decode", "semc", "-o", "rows", "--files", "back", *given]) == 0
+    assert np.array_equal(np.asarray(Image.open("back/a.png")), pixels)
 
 
 def test_a_shard_is_a_block_of_its_own() -> None:
@@ -274,13 +305,6 @@ def test_a_plan_is_read_block_by_block(tmp_path: Path) -> None:
     assert [entry.path for entry in folder.inputs(folder.blocks()[1])] == ["2.semc", "3.semc"]
     assert folder.add_inputs([Input("5.semc", "5.semc"), Input("0.semc", "0.semc")], task=task, block=2) == 1
     assert folder.blocks()[-1] == Block(3, 1, 0, 1)
-
-
-def test_a_name_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
-    folder, task = RunFolder(str(tmp_path / "run")), MapTask(verb="info")
-    folder.begin(task, force=False)
-    with pytest.raises(TargetError, match="not text"):
-        folder.add_inputs([Input("d\udcfcne.semc", "d\udcfcne.semc")], task=task)
 
 
 def test_a_quality_of_0_is_refused_and_not_replaced(codec: Codec, tmp_path: Path) -> None:

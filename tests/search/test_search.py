@@ -16,7 +16,7 @@ from PIL import Image
 from semcomp.bitstream.container import read
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
-from semcomp.errors import FormatError, MissingFileError, ModelError, TargetError
+from semcomp.errors import FileError, FormatError, MissingFileError, ModelError, TargetError
 from semcomp.search.describe import IndexTask
 from semcomp.search.photo_index import PhotoIndex
 from semcomp.search.store import Photo, Store
@@ -257,11 +257,42 @@ def test_labels_of_another_confidence_are_another_index(photos: Path, tmp_path: 
 
 
 def test_an_index_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="cannot be used as an index"):
-        Store(tmp_path / "nowhere" / "a.index", create=True)
+    with pytest.raises(FileError, match="unable to open database file"):
+        Store(tmp_path, create=True)
     (tmp_path / "a.index").touch()  # a process was killed before it wrote anything
     with pytest.raises(MissingFileError, match="semcomp index FOLDER"):
         PhotoIndex(tmp_path / "a.index").search(label="x")
     with pytest.raises(ModelError):
         PhotoIndex(tmp_path / "a.index").update(tmp_path, files=[], task=IndexTask(model="no-such-weights"))
     assert not (tmp_path / "a.index").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--like", "gone.png"], "gone.png cannot be read: no such file"),
+        (["--like", "text.png"], "text.png: the file is not an image, but text"),
+    ],
+)
+def test_the_photo_is_named_that_cannot_be_read(
+    index: Path, tmp_path: Path, arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text.png").write_text("hello")
+    assert main(["search", str(index), *arguments]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_an_index_that_cannot_be_opened_or_was_made_otherwise(photos: Path, index: Path, capsys: Any) -> None:
+    assert main(["index", str(photos), "-o", str(photos)]) == 1
+    assert "cannot be used (unable to open database file)" in capsys.readouterr().err
+    assert main(["index", str(photos), "-o", "-"]) == 2 and not Path("-").exists()
+    assert main(["index", str(photos), "-o", str(index), "--head", "imagenette"]) == 1
+    assert "head was none and is imagenette" in capsys.readouterr().err
+
+
+def test_a_new_index_that_cannot_be_filled_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semcomp.search.store._TABLES", "SELECT no_such_function();")
+    with pytest.raises(FormatError, match="cannot be used as an index"):
+        Store(tmp_path / "a.index", create=True)
+    assert not list(tmp_path.iterdir())

@@ -32,9 +32,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         "read the latents: no pixel is decoded.",
     )
     parser.add_argument("--head", metavar="NAME", help=HEAD_HELP)
-    parser.add_argument(
-        "--top", type=whole_number(1, 1000, "count"), default=5, metavar="N", help="labels for each file (5)"
-    )
+    parser.add_argument("--top", type=whole_number(1, 1000), default=5, metavar="N", help="labels for each file (5)")
     add_confidence(parser)
     parser.set_defaults(run=run)
 

@@ -7,23 +7,26 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
-from semcomp.cli.batch import codec_of
+from semcomp.cli.batch import get_codec
 from semcomp.cli.commands.encode import encode_with_target, read_picture
-from semcomp.cli.exit_codes import EXIT_OK, UsageError
+from semcomp.cli.exit_codes import EXIT_OK
 from semcomp.cli.inputs import is_pipe
 from semcomp.cli.output_formats import check_suffix
 from semcomp.cli.own_outputs import own_output
-from semcomp.cli.paths import STREAM, check_target, read_source, write_target
-from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.paths import STREAM, beside, check_target, read_source, write_target
+from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
 from semcomp.cli.terminal import say, say_json
+from semcomp.errors import ImageError
+from semcomp.storage.urls import is_url, local_name
 
 
 def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     """Add the command and its options."""
     parser = new_parser(
-        parents=[shared.target, shared.model, shared.output],
+        parents=[shared.target, shared.network, shared.output],
         description="Write one self-contained page: slider, zoomed crops, bytes and PSNR at equal bytes.",
     )
+    add_graphs(parser)
     parser.add_argument("input", metavar="IN", help="an image, or - for stdin")
     parser.add_argument("-o", "--output", metavar="PAGE", help="the page (IN with the suffix .compare.html)")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite a page that exists")
@@ -35,18 +38,19 @@ def run(options: Namespace) -> int:
     from semcomp.eval.compare import at_equal_bytes, comparison_page
 
     start = time.perf_counter()
-    piped = options.input == STREAM or (Path(options.input).exists() and is_pipe(Path(options.input)))
-    default = "stdin.compare.html" if piped else str(Path(options.input).with_suffix(".compare.html"))
-    target = options.output or default
+    source = local_name(options.input)
+    piped = source == STREAM or (not is_url(source) and Path(source).exists() and is_pipe(Path(source)))
+    default = "stdin.compare.html" if piped else beside(source, ".compare.html")
+    target = local_name(options.output) if options.output else default
     check_suffix(target, ".html")
-    check_target(target, options)
-    if not piped and options.input != STREAM and (kind := own_output(options.input)):
-        raise UsageError(f"{options.input}: semcomp wrote this {kind}; it is not a photo")
-    picture = read_picture(read_source(options.input), options)
-    codec = codec_of(options)
+    check_target(target, options, sources=[source])
+    if not piped and (kind := own_output(source)):
+        raise ImageError(f"{source}: semcomp wrote this {kind}; it is not a photo")
+    picture = read_picture(read_source(source), options)
+    codec = get_codec(options.model, options.device, options.threads, graphs=options.graphs)
     data, quality, _ = encode_with_target(codec, picture, options)
     comparison = at_equal_bytes(picture, data, codec.decode(data), quality=quality)
-    name = Path(options.input).name if options.input != STREAM else "stdin"
+    name = Path(source).name if source != STREAM else "stdin"
     write_target(target, comparison_page(comparison, title=name).encode(), force=options.force)
     seconds = time.perf_counter() - start
 

@@ -105,8 +105,10 @@ def decode_one(job: Job, options: Namespace) -> dict[str, Any]:
 def _image(codec: BaseCodec[Any], source: bytes | Path, exact: ExactPicture | None, options: Namespace) -> Image.Image:
     """The image to write: exact pixels as they are, everything else as the options say."""
     if exact is not None:
+        from semcomp.pipeline.exact_decoder import refuse_synthesis
         from semcomp.pipeline.lossless import exact_pil
 
+        refuse_synthesis(options.generator, options.relabel)
         return exact_pil(exact)
     scale = {"scale": options.scale} if options.scale > 1 else {}
     image = codec.decode(source, **scale, **decode_arguments(options))

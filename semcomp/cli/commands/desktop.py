@@ -63,10 +63,12 @@ def _thumbnail(options: Namespace) -> int:
         raise UsageError("thumbnail takes a .semc file, the PNG to write, and its longest side from 1 to 4096")
     source, target, side = options.values
     from io import BytesIO
+    from pathlib import Path
 
     from PIL import Image
 
     import semcomp.pillow  # noqa: F401 - teaches Pillow the format
+    from semcomp.bitstream.container import read_header
     from semcomp.cli.paths import STREAM, check_target, write_target
     from semcomp.cli.terminal import check_stdout_takes_data
 
@@ -74,8 +76,11 @@ def _thumbnail(options: Namespace) -> int:
         check_stdout_takes_data()
     check_target(target, options, sources=[source])
     buffer = BytesIO()
-    with Image.open(source, formats=("SEMC",)) as image:
-        image.thumbnail((int(side), int(side)))
-        image.save(buffer, "PNG")
+    with Path(source).open("rb") as stream:
+        read_header(stream)  # which says more than Pillow does of a file of another kind
+        stream.seek(0)
+        with Image.open(stream, formats=("SEMC",)) as image:
+            image.thumbnail((int(side), int(side)))
+            image.save(buffer, "PNG")
     write_target(target, buffer.getvalue(), force=True)
     return EXIT_OK

@@ -69,7 +69,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         "--preview",
         nargs="?",
         const=48,
-        type=whole_number(1, 4096, "preview"),
+        type=whole_number(1, 4096),
         metavar="BYTES",
         help="store a thumbnail of at most this many bytes, shown while the file loads (48)",
     )
@@ -95,7 +95,7 @@ def _add_semantics_options(parser: ArgumentParser) -> None:
     group.add_argument("--head", action="append", metavar="NAME", help=f"{HEAD_HELP}; may be repeated")
     group.add_argument(
         "--grid",
-        type=whole_number(1, 64, "grid"),
+        type=whole_number(1, 64),
         metavar="N",
         help="one cell of the map for N x N pixels (4; 8 where the map guides a generator)",
     )
@@ -118,10 +118,10 @@ def run(options: Namespace) -> int:
     if jpeg_output.is_asked_for(options):
         return jpeg_output.run(options)
     plan = plan_jobs(options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc")
-    check_semantics(options, len(plan.jobs) + len(plan.unusable))
-    generative_options.check(options, len(plan.jobs) + len(plan.unusable))
     lossless_options.check(options)
     effort_option.check(options)
+    check_semantics(options, len(plan.jobs) + len(plan.unusable))
+    generative_options.check(options, len(plan.jobs) + len(plan.unusable))
     return run_batch(encode_one, plan, options, keys=KEYS)
 
 
@@ -232,6 +232,10 @@ def check_semantics(options: Namespace, inputs: int) -> None:
         raise UsageError("--embedder says who makes the embedding: give --semantics embed too")
     if options.head and not (options.semantics or options.map or generative_options.is_selective(options)):
         raise UsageError("--head says who makes the semantics: give --semantics too")
+    if options.grid and not (
+        options.label_map or "map" in (options.semantics or ()) or generative_options.is_generative(options)
+    ):
+        raise UsageError("--grid is the grid of a label map, and none is stored: give --semantics map or --label-map")
     check_readable(options.label_map, what="the label map")
     check_readable(options.classes, what="the list of classes")
     if options.semantics:

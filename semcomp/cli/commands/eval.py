@@ -19,16 +19,21 @@ from semcomp.cli.argument_types import (
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
 from semcomp.cli.inputs import is_pipe
 from semcomp.cli.own_outputs import mark
-from semcomp.cli.paths import IMAGE_SUFFIXES, STREAM, check_target, list_jobs, write_target
-from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.paths import IMAGE_SUFFIXES, STREAM, check_target, list_jobs, local_output, write_target
+from semcomp.cli.shared_options import NewParser, SharedOptions, first_given
 from semcomp.cli.terminal import complain, json_text, say, say_document, say_json
 from semcomp.errors import SemcompError
 from semcomp.storage.files import local_copy
 from semcomp.storage.urls import is_url
 
 EXIT_LIMIT = 5
+LIMITS = ("min_psnr", "max_bpp", "max_bd_rate")
 TASKS = "semcomp.tasks"
 """Group of entry points. Each maps a task to a callable that takes the options and returns (result, text)."""
+
+_OF_TASKS = ("void", "head", "pixels", "bpp")
+_OF_CODECS = (*("metrics", "qualities", "anchor", "range", "worst", "csv", "html", "jobs", "convert"), *LIMITS)
+"""Options that only --task has, and those that it lacks"""
 
 _EPILOG = """\
 examples:
@@ -50,7 +55,7 @@ jpeg+restore=FILE with weights from a file.
 def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     """Add the command and its options."""
     parser = new_parser(
-        parents=[shared.parallel, shared.convert, shared.model, shared.output],
+        parents=[shared.parallel, shared.convert, shared.network, shared.output],
         epilog=_EPILOG,
         description="Measure codecs on pictures, or recognition on labelled ones, from real files.",
     )
@@ -75,15 +80,9 @@ def _add_codec_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--anchor", default="jpeg", metavar="NAME", help="codec that BD-rates refer to (jpeg)")
     parser.add_argument("--range", type=number_range, metavar="LOW,HIGH", help="PSNR that BD-rates span, in dB (26,38)")
+    parser.add_argument("--limit", type=whole_number(1, 10**6), metavar="N", help="take only N pictures, evenly spaced")
     parser.add_argument(
-        "--limit", type=whole_number(1, 10**6, "count"), metavar="N", help="take only N pictures, evenly spaced"
-    )
-    parser.add_argument(
-        "--worst",
-        type=whole_number(0, 10**6, "count"),
-        default=10,
-        metavar="N",
-        help="pictures shown of each codec (10)",
+        "--worst", type=whole_number(0, 10**6), default=10, metavar="N", help="pictures shown of each codec (10)"
     )
     parser.add_argument("--csv", action="store_true", help="print a line for each picture and setting on stdout")
     parser.add_argument("--html", action="store_true", help="print the report on stdout")
@@ -126,8 +125,11 @@ def run(options: Namespace) -> int:
     """Measure and report; returns the exit code."""
     if sum((options.json, options.csv, options.html)) > 1:
         raise UsageError("give one of --json, --csv and --html; -o DIR writes all of them")
+    options.output = options.output and local_output(options.output)
     if options.output and Path(options.output).is_file():
         raise UsageError(f"-o {options.output} is a file; eval writes a folder")
+    if flag := first_given(options, _OF_CODECS if options.task else _OF_TASKS):
+        raise UsageError(f"{flag} {'does not go with' if options.task else 'belongs to'} --task: leave it out")
     return _recognise(options) if options.task else _compare(options)
 
 
@@ -139,7 +141,7 @@ def _compare(options: Namespace) -> int:
 
     names = options.codecs or tuple(installed())
     subject = "semcomp" if "semcomp" in names else names[0]
-    limited = {key: getattr(options, key) for key in ("min_psnr", "max_bpp", "max_bd_rate")}
+    limited = {key: getattr(options, key) for key in LIMITS}
     _check_options(options, names, subject)
     plan = _plan(options, names)
     folder = Path(options.output) if options.output else None

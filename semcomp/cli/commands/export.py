@@ -7,8 +7,8 @@ from pathlib import Path
 
 from semcomp.cli.argument_types import name_list
 from semcomp.cli.exit_codes import EXIT_OK, UsageError
-from semcomp.cli.paths import check_target, write_target
-from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.paths import check_target, local_output, write_target
+from semcomp.cli.shared_options import NewParser, SharedOptions, first_given
 from semcomp.cli.terminal import complain, say, say_json
 
 _EPILOG = """\
@@ -65,6 +65,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 
 def run(options: Namespace) -> int:
     """Write the folder and show how far onnxruntime is from torch; returns the exit code."""
+    options.output = local_output(options.output)
     if options.restorer is not None:
         return _export_restorer(options)
     from semcomp.export.folder import export_onnx
@@ -102,10 +103,19 @@ def run(options: Namespace) -> int:
 
 def _export_restorer(options: Namespace) -> int:
     """Write restorer.onnx; returns the exit code."""
-    if options.int8 or options.compact or options.parts != ("all",) or options.heads or options.generators:
-        raise UsageError(
-            "--restorer exports the restorer alone: leave --parts, --heads, --generators, --int8 and --compact out"
-        )
+    others = (
+        "parts",
+        "model",
+        "heads",
+        "generators",
+        "int8",
+        "compact",
+        "int8_parts",
+        "lossless_weights",
+        "calibration",
+    )
+    if flag := first_given(options, others):
+        raise UsageError(f"--restorer exports the restorer alone: leave out {flag}")
     target = str(Path(options.output) / "restorer.onnx")
     check_target(target, options)
     from semcomp.export.restorer_part import enter, restorer_graph

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from semcomp.cli.argument_types import job_count
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
 from semcomp.cli.latents_input import HEAD_HELP, add_confidence
-from semcomp.cli.paths import IMAGE_SUFFIXES, list_expanded
+from semcomp.cli.paths import IMAGE_SUFFIXES, list_expanded, local_output
 from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
 from semcomp.cli.terminal import LongRun, complain, say_json
 
@@ -57,6 +57,7 @@ def run(options: Namespace) -> int:
 
     if options.head is None and options.min_confidence is not None:
         raise UsageError("--min-confidence says how sure a head has to be: give --head too")
+    options.output = local_output(options.output)
     if not Path(options.folder).is_dir():
         raise UsageError(f"{options.folder} is not a folder: give the folder of the photos")
     expansion = list_expanded([options.folder], read_suffixes=(".semc", *IMAGE_SUFFIXES))

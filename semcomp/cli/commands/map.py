@@ -11,7 +11,7 @@ from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
 from semcomp.cli.latents_input import HEAD_HELP, add_confidence, heads_in_words
 from semcomp.cli.output_formats import format_name
 from semcomp.cli.paths import IMAGE_SUFFIXES, list_expanded
-from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
+from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions, first_given
 from semcomp.cli.terminal import LongRun, complain, say_json
 
 if TYPE_CHECKING:
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 VERBS = ("info", "classify", "segment", "embed", "encode", "decode")
 _SEMC_ALONE = ("info", "decode")
 """Verbs that read no pictures"""
+
+_READING = ("classify", "segment", "embed", "encode")
+_BELONG = {
+    ("quality", "convert", "convert_colour", "keep_hidden_colour", "head"): _READING,
+    ("bpp", "max_bytes", "psnr", "strip", "preview"): ("encode",),
+    ("min_confidence",): ("classify", "segment", "encode"),
+    ("top",): ("classify", "encode"),
+    ("maps",): ("segment",),
+    ("format",): ("decode",),
+}
+"""Maps options to the verbs that they concern"""
 
 _EPILOG = """\
 examples:
@@ -56,9 +67,7 @@ def _add_run_options(parser: ArgumentParser) -> None:
         "--engine", choices=("processes", "ray"), default="processes", help="processes: this machine; ray: a cluster"
     )
     group.add_argument("--address", metavar="ADDRESS", help="Ray cluster: auto, or ray://HOST:10001 (this machine)")
-    group.add_argument(
-        "--block", type=whole_number(1, 10**6, "block"), metavar="N", help="files of a block (1000, or fewer)"
-    )
+    group.add_argument("--block", type=whole_number(1, 10**6), metavar="N", help="files of a block (1000, or fewer)")
     group.add_argument("--retry", action="store_true", help="do blocks again in which a file failed")
     group.add_argument("-f", "--force", action="store_true", help="remove the rows that are there, and begin again")
 
@@ -69,7 +78,7 @@ def _add_verb_options(parser: ArgumentParser) -> None:
         "--head", metavar="NAME", help=f"{HEAD_HELP}; encode stores its labels and its map, embed gives its features"
     )
     add_confidence(group)
-    group.add_argument("--top", type=whole_number(1, 1000, "count"), default=5, metavar="N", help="labels of a row (5)")
+    group.add_argument("--top", type=whole_number(1, 1000), default=5, metavar="N", help="labels of a row (5)")
     group.add_argument("--maps", action="store_true", help="segment: put the label map into the row, as a PNG")
     group.add_argument("--files", metavar="DIR", help="encode, decode: folder or URL for the files (mirrors the tree)")
     group.add_argument("--shards", action="store_true", help="write them as WebDataset shards, one tar for each block")
@@ -78,7 +87,7 @@ def _add_verb_options(parser: ArgumentParser) -> None:
         "--preview",
         nargs="?",
         const=48,
-        type=whole_number(1, 4096, "preview"),
+        type=whole_number(1, 4096),
         metavar="BYTES",
         help="encode: store a thumbnail of at most this many bytes (48)",
     )
@@ -123,20 +132,18 @@ def _task(options: Namespace) -> MapTask:
     if verb not in WRITING and (options.files is not None or options.shards):
         raise UsageError(f"map {verb} writes rows alone: leave out --files and --shards")
     targets = {name: getattr(options, name) for name in TARGETS}
-    if verb != "encode" and any(value is not None for value in targets.values()):
-        raise UsageError("--bpp, --max-bytes and --psnr belong to map encode")
+    for names, verbs in _BELONG.items():
+        if verb not in verbs and (flag := first_given(options, names)):
+            raise UsageError(f"{flag} belongs to map {' and map '.join(verbs)}: leave it out")
     if verb == "classify" and options.head is None:
         raise UsageError(f"no head is asked by itself: {heads_in_words(options)}")
-    if verb in ("info", "decode") and options.head is not None:
-        raise UsageError(f"map {verb} runs no head: leave out --head")
-    if verb == "embed" and options.min_confidence is not None:
-        raise UsageError("map embed gives features, which have no confidence: leave out --min-confidence")
     if options.head is None and options.min_confidence is not None:
         raise UsageError("--min-confidence says how sure a head has to be: give --head too")
     return MapTask(
         verb=verb,
         model=options.model,
         graphs=options.graphs,
+        lossless_weights=options.lossless_weights,
         device=options.device or "cpu",
         head=options.head,
         quality=options.quality,

@@ -6,7 +6,8 @@ from argparse import Namespace
 
 from semcomp.cli.argument_types import probability, whole_number
 from semcomp.cli.exit_codes import EXIT_OK, UsageError
-from semcomp.cli.shared_options import NewParser, SharedOptions
+from semcomp.cli.paths import STREAM, read_source
+from semcomp.cli.shared_options import NewParser, SharedOptions, first_given
 from semcomp.cli.terminal import complain, say, say_json
 
 _EPILOG = """\
@@ -26,9 +27,11 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         description="Search an index that semcomp index has made. Nothing found is an answer and no failure.",
     )
     parser.add_argument("index", metavar="INDEX", help="file of the index")
-    parser.add_argument("--like", metavar="FILE", help="a .semc file or a picture to which the results are similar")
+    parser.add_argument(
+        "--like", metavar="FILE", help="a .semc file or a picture to which the results are similar, or - for stdin"
+    )
     parser.add_argument("--label", metavar="NAME", help="a label that the results have, in any case")
-    parser.add_argument("--top", type=whole_number(1, 10**6, "count"), default=10, metavar="N", help="results (10)")
+    parser.add_argument("--top", type=whole_number(1, 10**6), default=10, metavar="N", help="results (10)")
     parser.add_argument("--duplicates", action="store_true", help="near-duplicates in the folder, a group a line")
     parser.add_argument(
         "--threshold", type=probability, metavar="X", help="least similarity of near-duplicates (as measured)"
@@ -43,13 +46,16 @@ def run(options: Namespace) -> int:
     asked = options.like is not None or options.label is not None
     if asked == options.duplicates:
         raise UsageError("give --like, --label or both; or --duplicates alone")
+    if options.duplicates and (flag := first_given(options, ("top",))):
+        raise UsageError(f"--duplicates shows every group: leave out {flag}")
     if options.threshold is not None and not options.duplicates:
         raise UsageError("--threshold belongs to --duplicates")
     index = PhotoIndex(options.index)
     if options.duplicates:
         _show_groups(index.duplicates(threshold=options.threshold), options)
         return EXIT_OK
-    hits = index.search(like=options.like, label=options.label, top=options.top)
+    like = read_source(STREAM) if options.like == STREAM else options.like
+    hits = index.search(like=like, label=options.label, top=options.top)
     for rank, hit in enumerate(hits, start=1):
         if options.json:
             say_json({"command": "search", "rank": rank, "path": hit.path, "score": round(hit.score, 4)})

@@ -37,7 +37,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser.add_argument("inputs", nargs="*", metavar="IN", help="photos, .semc files, folders, globs, or - for stdin")
     parser.add_argument(
         "--bytes",
-        type=whole_number(1, 4096, "number of bytes"),
+        type=whole_number(1, 4096),
         metavar="N",
         help="bytes of a code at most (32; of a .semc file all that it carries); its text is a third longer",
     )
@@ -51,7 +51,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser.add_argument("-f", "--force", action="store_true", help="overwrite a file that exists")
     parser.add_argument(
         "--size",
-        type=whole_number(1, 4096, "size"),
+        type=whole_number(1, 4096),
         default=32,
         metavar="PIXELS",
         help="longer side of what --show and --uri draw (32)",
