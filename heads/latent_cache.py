@@ -167,8 +167,7 @@ class _Recipe:
 
 def _state(source: int | Path) -> int | list[str | int]:
     """Path, size and time of a file, so that a picture or a mask that was changed is encoded again."""
-    found = None if isinstance(source, int) else source.stat()
-    return source if found is None else [str(source.resolve()), found.st_size, found.st_mtime_ns]
+    return source if isinstance(source, int) else [str(source.resolve()), (at := source.stat()).st_size, at.st_mtime_ns]
 
 
 def _make(recipe: _Recipe, place: Path, *, quiet: bool) -> None:

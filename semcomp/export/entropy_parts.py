@@ -25,13 +25,13 @@ from semcomp.codec.codec import Codec
 from semcomp.export.byte_graphs import refine_model, sigma_model
 from semcomp.export.part import QUALITY, Part, Value, latents
 from semcomp.networks.blocks import activation
-from semcomp.networks.centroid import LARGEST, Centroid, offset_table
+from semcomp.networks.centroid import Centroid, offset_table
 from semcomp.networks.model import CodecModel
 from semcomp.networks.refine import IntegerRefiner
 from semcomp.networks.sigma import SCALES, SHIFT1, Z_LIMIT, IntegerSigma, index_of, table_sums
 from semcomp.networks.synthesis import compand
 from semcomp.pipeline.passes import FOUR
-from semcomp.pipeline.refined_tables import SURPRISE_LIMIT
+from semcomp.pipeline.refined_tables import LARGEST, SURPRISE_LIMIT
 
 _Z_SIZES = {"z_rows": 3, "z_columns": 5}
 _SIZES = {"rows": 12, "columns": 20}

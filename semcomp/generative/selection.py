@@ -147,7 +147,7 @@ def positions(mask: NDArray[np.bool_], *, dilate: int) -> NDArray[np.bool_]:
 def near(mask: NDArray[np.bool_], *, dilate: int) -> NDArray[np.bool_]:
     """Find what `positions` finds, also for a mask that is empty or full."""
     grown = _grow(_grow(mask, dilate).T, dilate).T
-    rows, columns = grid(*mask.shape, STRIDE_Y)
+    rows, columns = grid(mask.shape[0], mask.shape[1], STRIDE_Y)
     padded = np.zeros((STRIDE_Y * rows, STRIDE_Y * columns), bool)
     padded[: mask.shape[0], : mask.shape[1]] = grown
     keep: NDArray[np.bool_] = padded.reshape(rows, STRIDE_Y, columns, STRIDE_Y).any(axis=(1, 3))

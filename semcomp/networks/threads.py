@@ -1,17 +1,9 @@
 """One thread for small pictures.
 
 torch wakes its threads for every layer. A layer of a small picture takes about as long as waking them, and on a busy
-machine much less. On two busy cores two threads need this many times as long as one for a step, and this many times the
-processor time:
-
-                 96x96         160x160       320x256
-    latents      1.1   1.1     2.3   1.6     2.2   1.6
-    a head       37    4.2     13    2.1     4.0   2.3
-    synthesis    2.9   2.0     3.5   1.7     2.1   1.6
-
-On two idle cores it depends on how threads wait. If they spin, as they do by default, two threads are 1.0 to 1.4 times
-as fast at these sizes. If they sleep (OMP_WAIT_POLICY=PASSIVE, which the command sets), two are slower than one:
-latents 0.57, 0.56 and 0.76, decoding 0.51, 0.65 and 0.83 times as fast. Decoding 480x360 pixels is 1.18 times as fast.
+machine much less: two threads took up to 37 times as long as one there. On idle cores it depends on how threads wait.
+Where they sleep (OMP_WAIT_POLICY=PASSIVE, which the command sets), two are slower than one up to 320x320 pixels; where
+they spin, as they do by default, they are a little faster. "Small pictures" in docs/results/speed.md has the figures.
 """
 
 from __future__ import annotations

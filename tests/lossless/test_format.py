@@ -49,8 +49,9 @@ def image(kind: str) -> NDArray[Any]:
     rows, columns, channels = np.indices((41, 35, 3))
     noise = np.random.default_rng(6).integers(0, 9, rows.shape)
     slope = 40 + 3 * rows + 2 * columns * (channels + 1) // 2 + noise
+    deep: NDArray[np.uint16] = (257 * slope + 31 * noise).astype(np.uint16)
     if kind == "deep":
-        return (257 * slope + 31 * noise).astype(np.uint16)
+        return deep
     pixels = slope.astype(np.uint8)
     return np.ascontiguousarray(pixels[..., 1]) if kind == "grey" else pixels
 

@@ -57,6 +57,15 @@ def test_a_single_quality_that_reaches_the_target_is_found(pixels: int) -> None:
     assert best.quality == 96
 
 
+@pytest.mark.parametrize("first", [83, 86])
+def test_a_large_picture_is_searched_on_both_sides_of_the_best_coarse_quality(first: int) -> None:
+    db = [20 + 0.1 * quality if quality < first else 22.0 for quality in range(1, 101)]
+    db[first - 1 : first + 3] = [41.0] * 4  # 86 is the one coarse quality among them
+    for sizes, best in ((range(100, 200), first), (range(200, 100, -1), first + 3)):
+        target = Target(psnr_db=40.0)
+        assert search(attempts(list(sizes), db), target, pixels=SCANNED_PIXELS + 1).quality == best
+
+
 def test_a_miss_names_the_nearest_file() -> None:
     sizes = [70, 60, *range(80, 178)]
     with pytest.raises(TargetError, match=r"no quality reaches 55 bytes: quality 2 gives 60 bytes"):

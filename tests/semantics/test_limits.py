@@ -71,10 +71,24 @@ def test_positions_beyond_the_image_do_not_count() -> None:
     assert energy == pytest.approx(np.log(2)) and confidence.tolist() == [0.5, 0.0]
 
 
+def test_a_limit_itself_is_enough() -> None:
+    logits = logits_of({1: (60, 2.0)})
+    energy, confidence = evidence(logits, area=0.0, height=64, width=64)
+    reached = float(confidence[1])
+    assert 1 in quiet(Limits(energy=energy, confidence=(0.0, reached, 0.0)), logits)
+    assert 1 not in quiet(Limits(confidence=(0.0, float(np.nextafter(confidence[1], np.float32(1))), 0.0)), logits)
+
+
+@pytest.mark.parametrize(("positions", "said"), [(5, False), (6, True)])
+def test_an_area_is_reached_by_whole_positions(positions: int, said: bool) -> None:
+    _, confidence = evidence(logits_of({1: (positions, 9)}), area=0.021, height=64, width=64)  # 5.4 of 256
+    assert (confidence[1] > 0) == said
+
+
 def test_labels_of_another_kind_are_an_empty_list() -> None:
     labels = Labels(names=("tench", "church"), scores=(0.7, 0.3), head="imagenette")
     limits = Limits(energy=3.0)
-    assert limits.quiet_labels(labels, 3.1) == labels
+    assert limits.quiet_labels(labels, 3.0) == limits.quiet_labels(labels, 3.1) == labels
     assert limits.quiet_labels(labels, 2.9) == Labels(names=(), scores=(), head="imagenette")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -47,6 +48,16 @@ def test_every_id_but_zero_is_marked(tmp_path: Path, dtype: Any, suffix: str, fa
     path = saved((IDS * factor).astype(dtype), tmp_path / f"ids.{suffix}")
     assert np.array_equal(read_mask(path), IDS != 0)
     assert np.array_equal(read_numbers(path), IDS * factor)
+
+
+@pytest.mark.parametrize("read", [read_mask, read_numbers])
+def test_a_tiff_in_which_0_is_white_is_refused(tmp_path: Path, read: Any) -> None:
+    path = saved(IDS.astype(np.uint8), tmp_path / "ids.tif")
+    black_is_0, white_is_0 = (struct.pack("<HHIHH", 262, 3, 1, value, 0) for value in (1, 0))
+    assert path.read_bytes().count(black_is_0) == 1
+    path.write_bytes(path.read_bytes().replace(black_is_0, white_is_0))
+    with pytest.raises(ImageError, match="0 is white"):
+        read(path)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
@@ -105,7 +116,6 @@ def test_a_pipe_is_read_once(tmp_path: Path) -> None:
 
 def grey_png(numbers: NDArray[np.integer[Any]], bits: int) -> bytes:
     """A grey PNG of 1, 2 or 4 bits, which Pillow does not write."""
-    import struct
     import zlib
 
     def chunk(kind: bytes, body: bytes) -> bytes:

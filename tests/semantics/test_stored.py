@@ -87,6 +87,7 @@ def test_areas_become_labels() -> None:
     background = replace(halves(40, 10), classes=("background", "car", "sky"))
     assert background.labels().names == ("sky",)
     assert halves(40, 10).labels(least=0.5).names == ("road",)
+    assert halves(40, 10).labels(least=0.25).names == ("road", "sky")
 
 
 def test_the_palette_is_that_of_pascal_voc() -> None:
@@ -163,6 +164,19 @@ def test_a_segmenter_alone_gives_labels_by_area(codec: Codec, photo: NDArray[np.
     assert read_semantics(codec.encode(photo, semantics=only_map))[0] is None
     only_labels = from_heads([Halves(codec.entropy_id)], label_map=False)
     assert read_semantics(codec.encode(photo, semantics=only_labels))[1] is None
+
+
+def test_the_first_sixteen_labels_are_stored() -> None:
+    class Unsure(Classifier):
+        name, classes, entropy_id = "unsure", tuple(f"class {k}" for k in range(20)), bytes(8)
+
+        def answer(self, latents: Latents) -> Labels:
+            return Labels(names=self.classes, scores=(0.05,) * 20, head=self.name)
+
+    y_hat = np.zeros((1, 1, 1, 1), np.float32)
+    latents = Latents(y_hat=y_hat, height=16, width=16, quality=50, entropy_id=bytes(8), model_id=bytes(8))
+    stored = from_heads([Unsure()])(latents).labels
+    assert stored is not None and stored.names == Unsure.classes[:16]
 
 
 def test_targets_count_the_semantics(codec: Codec, photo: NDArray[np.uint8]) -> None:

@@ -19,6 +19,8 @@ from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
 from semcomp.errors import TargetError
 from semcomp.imaging.metrics import psnr_db
+from semcomp.imaging.picture import as_picture
+from semcomp.thumbs.stored import preview_chunk
 from semcomp.thumbs.text import to_text
 from semcomp.thumbs.thumb import thumb, thumb_image
 
@@ -53,6 +55,16 @@ def test_a_size_limit_counts_the_thumbnail(codec: Codec) -> None:
     assert len(made.data) <= 1500 and info(made.data).chunks[0].bytes == 200
     with pytest.raises(TargetError, match="1 to 4,096 bytes, not 5000"):
         codec.encode(small, preview=5000)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(0, False), (1, True), (4096, True), (4097, False)])
+def test_the_sizes_of_a_thumbnail(size: int, fits: bool) -> None:
+    picture = as_picture(np.zeros((8, 8, 3), np.uint8))
+    if fits:
+        assert preview_chunk(picture, size).kind == ChunkKind.PREVIEW
+    else:
+        with pytest.raises(TargetError, match=f"1 to 4,096 bytes, not {size}"):
+            preview_chunk(picture, size)
 
 
 def test_a_thumbnail_that_is_too_long_is_left_out(stored: bytes) -> None:

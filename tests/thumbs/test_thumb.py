@@ -148,6 +148,8 @@ def test_errors_are_sentences(small: NDArray[np.uint8]) -> None:
         thumb(small, 0)
     with pytest.raises(TargetError, match="1 to 4,096 pixels, not 0"):
         thumb_image(b"", 0)
+    with pytest.raises(TargetError, match="1 to 4,096 pixels, not 4097"):
+        thumb_image(b"", 4097)
     with pytest.raises(FormatError, match="'!' at character 3"):
         thumb_image("ab!c")
     with pytest.raises(FormatError, match="'!' at character 7"):
@@ -158,6 +160,16 @@ def test_errors_are_sentences(small: NDArray[np.uint8]) -> None:
         parse(b"junk")
     with pytest.raises(ModelError, match="its format is another one"):
         parse(FILE.read_bytes().replace(b"semcomp-thumbs-1", b"semcomp-thumbs-7"))
+
+
+def test_the_shorter_side_is_rounded() -> None:
+    assert [header.size_within(ratio, 100) for ratio in ((3, 2), (2, 3), (7, 5), (8, 1))] == [
+        (100, 67),
+        (67, 100),
+        (100, 71),
+        (100, 12),
+    ]
+    assert header.size_within((8, 1), 1) == (1, 1)
 
 
 def test_every_header_byte_is_a_shape_or_refused() -> None:
