@@ -79,7 +79,7 @@ def facts_of_file(name: str | Path) -> dict[str, Any]:
     from semcomp.generative.generator_file import FORMAT as GENERATOR
     from semcomp.generative.generator_file import load_generator
     from semcomp.restoration.restorer_file import FORMAT as RESTORER
-    from semcomp.restoration.restorer_file import load_restorer
+    from semcomp.restoration.restorer_file import read_restorer_file
     from semcomp.semantics.head import load_head
     from semcomp.weights.files import format_of
 
@@ -89,7 +89,7 @@ def facts_of_file(name: str | Path) -> dict[str, Any]:
     if form == GENERATOR:
         return generator_facts(load_generator(name))
     if form == RESTORER:
-        return restorer_facts(load_restorer(name), name=Path(name).stem)
+        return restorer_facts(read_restorer_file(name), name=Path(name).stem)
     return head_facts(load_head(name))
 
 
