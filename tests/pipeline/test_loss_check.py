@@ -74,6 +74,13 @@ def test_a_loss_counts_where_it_is_unusual_and_visible(quality: int, levels: int
     assert lost == [False, True]
 
 
+def test_hard_edges_are_noticed_in_many_colours() -> None:
+    colours = np.random.default_rng(3).integers(0, 90, (64, 64, 3), np.uint8)
+    assert not may_be_unsuited(from_array(colours // 2))
+    colours[:, ::2] += 160
+    assert may_be_unsuited(from_array(colours))
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 200), (200, 1), (2, 2)])
 def test_tiny_pictures_are_looked_at_without_trouble(shape: tuple[int, int]) -> None:
     assert may_be_unsuited(from_array(np.zeros((*shape, 3), np.uint8)))
