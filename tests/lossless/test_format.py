@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from semcomp.bitstream.fields import pack_varint
 from semcomp.bitstream.frequency_tables import TOTAL, Tables
 from semcomp.errors import FormatError
-from semcomp.lossless.head import MAX_NEAR, Form, unpack_head, zigzag
+from semcomp.lossless.head import Form, unpack_head, zigzag
 from semcomp.lossless.model import LosslessModel
-from semcomp.lossless.step import PHASES, SCALES
+from semcomp.lossless.step import MAX_NEAR, PHASES, SCALES
 from semcomp.lossless.stream import decode_lossless, encode_lossless
 from semcomp.lossless.symbols import OUTLIER, StepReader, StepWriter
 from tests.lossless.conftest import random_model
