@@ -9,14 +9,13 @@ from pathlib import Path
 
 from semcomp.cli.batch import get_codec
 from semcomp.cli.commands.encode import encode_with_target, read_picture
-from semcomp.cli.exit_codes import EXIT_OK
+from semcomp.cli.exit_codes import EXIT_OK, UsageError
 from semcomp.cli.inputs import is_pipe
 from semcomp.cli.output_formats import check_suffix
 from semcomp.cli.own_outputs import own_output
 from semcomp.cli.paths import STREAM, beside, check_target, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
 from semcomp.cli.terminal import say, say_json
-from semcomp.errors import ImageError
 from semcomp.storage.urls import is_url, local_name
 
 
@@ -45,7 +44,7 @@ def run(options: Namespace) -> int:
     check_suffix(target, ".html")
     check_target(target, options, sources=[source])
     if not piped and (kind := own_output(source)):
-        raise ImageError(f"{source}: semcomp wrote this {kind}; it is not a photo")
+        raise UsageError(f"{source}: semcomp wrote this {kind}; it is not a photo")
     picture = read_picture(read_source(source), options)
     codec = get_codec(options.model, options.device, options.threads, graphs=options.graphs)
     data, quality, _ = encode_with_target(codec, picture, options)
