@@ -35,8 +35,10 @@ from semcomp import config as configuration
 from semcomp.codec.codec import Codec, load
 from semcomp.errors import SemcompError, SemcompWarning
 from semcomp.storage.files import write_whole
+from semcomp.storage.places import refuse_to_overwrite
 
 LENGTHS = ("optim.steps", "optim.epochs", "optim.minutes")
+_WRITTEN = ("output", "card", "log", "cache")
 
 
 def fit(
@@ -225,6 +227,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = _configure(options)
         output = options.output or Path(f"{config.name}.safetensors")
+        refuse_to_overwrite((output, options.card, options.log), vars(options), words=_WRITTEN)
         check_writable(output, options.card, options.log)
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always", SemcompWarning)
@@ -233,12 +236,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         save_head(head, output)
         if options.card:
             write_whole(str(options.card), card(head, config, output).encode())
-    except (SemcompError, OSError) as error:
+    except (SemcompError, OSError, ValueError, yaml.YAMLError) as error:
         print(f"semcomp-fit-head: {error}", file=sys.stderr)
-        return getattr(error, "exit_code", 1)
-    except (ValueError, yaml.YAMLError) as error:
-        print(f"semcomp-fit-head: {error}", file=sys.stderr)
-        return 2
+        return getattr(error, "exit_code", 1 if isinstance(error, OSError) else 2)
     except KeyboardInterrupt:
         print("semcomp-fit-head: interrupted before anything was learned", file=sys.stderr)
         return 130

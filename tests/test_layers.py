@@ -53,6 +53,7 @@ STANDARD_LIBRARY_ONLY = (
     "storage/urls",
     "storage/files",
     "storage/listing",
+    "storage/places",
     "storage/shards",
     "imaging/__init__",
     "imaging/saving",

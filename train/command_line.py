@@ -35,7 +35,7 @@ def make_parser(name: str, doc: str | None, epilog: str) -> argparse.ArgumentPar
     )
     parser.add_argument("config", type=Path, help="YAML file of the run")
     parser.add_argument("--set", action="append", default=[], metavar="a.b=c", help="change a value of the config")
-    parser.add_argument("--max-minutes", type=positive, metavar="M", help="save and stop after M minutes")
+    parser.add_argument("--max-minutes", type=minutes, metavar="M", help="save and stop after M minutes")
     parser.add_argument("--resume", action="store_true", help="continue the run of this name")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder that holds all runs (default: runs)")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
@@ -50,11 +50,11 @@ def read_config(parser: argparse.ArgumentParser, options: argparse.Namespace, ki
         parser.error(str(error))
 
 
-def positive(text: str) -> float:
-    """A finite number above 0, as the type of an option."""
+def minutes(text: str) -> float:
+    """A finite number from 0, as the type of an option. 0 stops after one step."""
     value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of minutes from 0")
     return value
 
 

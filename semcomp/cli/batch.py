@@ -30,6 +30,8 @@ Records = Generator[Record, None, None]
 Work = Callable[..., Record]
 """(job, options) -> record; a command with a `Prepare` also gets what that returned."""
 Prepare = Callable[[Job, Namespace], Any]
+_NAMED = 3
+"""Inputs that are named where one reason is behind the failure of several."""
 
 
 @lru_cache(maxsize=1)
@@ -269,10 +271,26 @@ class _Report:
         if self.total > 1:
             self._print(f"{head}{len(self.failures)} of {self.total} failed:", sys.stderr)
             head = "  "
-        for record in self.failures:
-            where = "" if record["elsewhere"] and self.total == 1 else f"{_shown(record['input'])}: "
-            self._print(f"{head}{where}{record['message']}", sys.stderr)
+        for message, records in self._by_reason():
+            where = "" if records[0]["elsewhere"] else f"{_shown(records[0]['input'])}: "
+            behind = f" ({_named(records)})" if not where and self.total > 1 else ""
+            self._print(f"{head}{where}{message}{behind}", sys.stderr)
         return common_exit_code(int(record["exit_code"]) for record in self.failures)
+
+    def _by_reason(self) -> list[tuple[str, list[Record]]]:
+        """Messages and their failures. A fault of another file than the inputs is one message for all of them."""
+        found: dict[tuple[str, int], list[Record]] = {}
+        for number, record in enumerate(self.failures):
+            key = (record["message"], 0 if record["elsewhere"] else number + 1)
+            found.setdefault(key, []).append(record)
+        return [(message, records) for (message, _), records in found.items()]
+
+
+def _named(records: Sequence[Record]) -> str:
+    """The first inputs of several failures, and how many more there are."""
+    names = [_shown(record["input"]) for record in records[:_NAMED]]
+    more = len(records) - len(names)
+    return ", ".join(names) + (f" and {more:,} more" if more else "")
 
 
 def _shown(path: str) -> str:

@@ -31,7 +31,7 @@ def check(options: Namespace) -> None:
     """UsageError where something else than the faithful decoder will read the file, or nothing is left to fit."""
     if options.effort != DEFAULT and lossless_options.is_lossless(options):
         raise UsageError(
-            f"--effort {options.effort} is spent on lossy files, and --lossless and --near keep pixels: leave one out"
+            f"--effort {options.effort} is for lossy files, and --lossless and --near keep the pixels: leave one out"
         )
     if options.effort <= DEFAULT:
         return

@@ -76,7 +76,7 @@ def _check(options: Namespace) -> None:
 
 def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Encode one file and write it; returns the values of `KEYS` and the line to show."""
-    check_target(job.target, force=options.force)
+    check_target(job.target, options)
     from semcomp.cli.commands.restore import get_restorer
     from semcomp.imaging.picture import open_picture
     from semcomp.restoration.compact import encode_compact

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,12 +19,19 @@ from semcomp.cli.output_formats import check_suffix
 from semcomp.cli.own_outputs import mark_in
 from semcomp.errors import FormatError, ImageError
 from semcomp.storage.files import exists, is_folder, read_bytes, write_bytes
+from semcomp.storage.places import option_that_names, place_of
 from semcomp.storage.urls import can_be_written, is_url, join, local_name, protocol_of
 from semcomp.storage.urls import with_suffix as with_suffix
 from semcomp.workers import temporary_beside
 
 _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 """Names of stdout, which must not get lines of text beside the data"""
+
+
+_SOURCES = ""
+_POSITIONAL = (_SOURCES, "input", "inputs")
+_NO_INPUTS = ("output", "values", "command", "device", "form", "format", "mode")
+"""Names of options whose values are no inputs. The value of any other option may be a file that is read."""
 
 
 class Job(NamedTuple):
@@ -74,7 +82,7 @@ def plan_jobs(
     if streams and len(expansion.found) > 1 and output != STREAM:
         raise UsageError("stdin (-) cannot be mixed with other inputs")
     target_of = _target_rule(output, expansion, write_suffix, suffix_decides)
-    sources = {place(entry.source): entry.source for entry in expansion.found if entry.source != STREAM}
+    sources = {place_of(entry.source): entry.source for entry in expansion.found if entry.source != STREAM}
     jobs: list[Job] = []
     unusable = expansion.unusable
     writer_of: dict[str, str] = {}
@@ -83,17 +91,12 @@ def plan_jobs(
         if target != STREAM and target in writer_of:
             reason = f"{target} is the target of {writer_of[target]} too: run it alone, with another -o"
             unusable.append(Unusable(entry.source, reason, FileExistsError))
-        elif target != STREAM and (lost := sources.get(place(target))) is not None:
+        elif target != STREAM and (lost := sources.get(place_of(target))) is not None:
             unusable.append(_overwriting(entry.source, lost, read_suffixes))
         else:
             writer_of[target] = entry.source
             jobs.append(Job(entry.source, target))
     return JobPlan(jobs, unusable, expansion.notes)
-
-
-def place(name: str) -> str:
-    """Return the URL or the real path of a file, equal for every way that leads to it."""
-    return name if is_url(name) else os.path.realpath(name)
 
 
 def _overwriting(source: str, lost: str, read_suffixes: Collection[str]) -> Unusable:
@@ -103,6 +106,9 @@ def _overwriting(source: str, lost: str, read_suffixes: Collection[str]) -> Unus
         return Unusable(source, reason, FileExistsError)
     if tuple(read_suffixes) == (".semc",) and Path(source).suffix.lower() != ".semc":
         return Unusable(source, "this is not a .semc file: decode takes what semcomp encode wrote", FormatError)
+    if Path(source).suffix.lower() not in read_suffixes:
+        reason = "this does not look like a file to read, and its own result would overwrite it: choose another one"
+        return Unusable(source, reason, FileExistsError)
     return Unusable(source, "would be overwritten by its own result: choose another -o", FileExistsError)
 
 
@@ -178,15 +184,23 @@ def read_source(source: str) -> bytes:
     return data
 
 
-def check_target(target: str, *, force: bool) -> None:
-    """Check before the work, rather than after it, that a target can be written.
+def check_target(target: str, options: Namespace, *, sources: Iterable[str] = ()) -> None:
+    """Check before the work, rather than after it, that a target can be written and that no input is lost.
+
+    Args:
+        target: The file or URL that will be written, or `-`.
+        options: The options of the command. A command without --force overwrites what exists.
+        sources: The files behind inputs that are folders or globs. `plan_jobs` has checked what is behind its jobs.
 
     Raises:
+        UsageError: The target is an input, or a file that another option names.
         Fault: The target cannot be written.
-        FileExistsError: The target exists, without `force`.
+        FileExistsError: The target exists, without --force.
     """
     if target == STREAM:
         return
+    force = getattr(options, "force", True)
+    _refuse_inputs(target, options, sources)
     if is_url(target):
         if not force and exists(target):
             raise FileExistsError(f"{target} exists: pass --force to overwrite it")
@@ -198,6 +212,15 @@ def check_target(target: str, *, force: bool) -> None:
         elif path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     _refuse_existing(path, force=force)
+
+
+def _refuse_inputs(target: str, options: Namespace, sources: Iterable[str]) -> None:
+    """Raise UsageError for a target that the command reads, whichever option names it."""
+    given = {name: value for name, value in vars(options).items() if (name, value) != ("model", "base")}
+    name = option_that_names(target, {_SOURCES: tuple(sources), **given}, words=_NO_INPUTS)
+    if name is not None:
+        where = "is an input" if name in _POSITIONAL else f"is what --{name.replace('_', '-')} names"
+        raise UsageError(f"{target} {where}, and would be overwritten: choose another -o")
 
 
 def _check_folder(path: Path) -> None:

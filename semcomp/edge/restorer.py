@@ -12,17 +12,16 @@ from PIL import Image
 
 from semcomp.errors import ImageError, MissingExtraError, ModelError
 from semcomp.imaging.picture import Picture, to_pil
-from semcomp.jpeg.layout import PLANE_RANGE, Group, groups_of
+from semcomp.imaging.transforms import TO_RGB, square_dct
+from semcomp.jpeg.layout import MARGIN, PLANE_RANGE, Group, bounded_steps, dequantised, groups_of
 from semcomp.jpeg.picture import picture_of, warn_of
-from semcomp.jpeg.reader import JpegFile, JpegPlane, read_jpeg
+from semcomp.jpeg.reader import JpegFile, read_jpeg
 from semcomp.pipeline.tiles import tiles
 
 Floats = NDArray[np.float32]
 SIDE, WINDOW, COEFFICIENTS, PLANES = 8, 16, 64, 3
 TILE = 96
 """Side of a tile in blocks."""
-MARGIN = 0.5
-"""Distance of an answer from the edge of its cell, at most an eighth of a step, as in semcomp.restoration.network."""
 _ROUNDED_REACH = 4
 """Tiles begin where a block of chroma begins, whatever the subsampling."""
 
@@ -90,9 +89,9 @@ class EdgeRestorer:
         down, across = group.factors
         coarse = slice(rows.start // down, rows.stop // down), slice(columns.start // across, columns.stop // across)
         stored = [
-            _dequantised(plane, *(coarse if number else (rows, columns))) for number, plane in enumerate(group.planes)
+            dequantised(plane, *(coarse if number else (rows, columns))) for number, plane in enumerate(group.planes)
         ]
-        steps = [plane.steps.astype(np.float32) for plane in group.planes]
+        steps = [bounded_steps(plane) for plane in group.planes]
         start = [inverse_dct(stored[0]), *(enlarge(inverse_dct(blocks), group.factors) for blocks in stored[1:])]
         corrections = self._corrections(stored[0], start, steps, group.factors)
         limits = [step / 2 - np.minimum(step / 8, MARGIN) for step in steps]
@@ -130,17 +129,9 @@ class EdgeRestorer:
         return corrections
 
 
-def dct_matrix(side: int, kept: int) -> Floats:
-    """The lowest coefficients of the orthonormal DCT of a square, (kept * kept, side * side pixels)."""
-    place = np.arange(side)
-    waves = np.cos((2 * place + 1) * place[:, None] * (math.pi / (2 * side))) * math.sqrt(2 / side)
-    waves[0] /= math.sqrt(2)
-    return np.kron(waves[:kept], waves[:kept]).astype(np.float32)
-
-
-_MATRIX = dct_matrix(SIDE, SIDE)
-_WINDOWS = {kept: dct_matrix(WINDOW, kept) for kept in (SIDE, WINDOW)}
-_TO_RGB = np.array([[1, 1, 1], [0, -0.344136, 1.772], [1.402, -0.714136, 0]], np.float32)
+_MATRIX = square_dct(SIDE, SIDE)
+_WINDOWS = {kept: square_dct(WINDOW, kept) for kept in (SIDE, WINDOW)}
+_TO_RGB = TO_RGB.T.astype(np.float32)
 
 
 def forward_dct(plane: Floats) -> Floats:
@@ -189,7 +180,3 @@ def into_cell(plane: Floats, stored: Floats, limits: Floats, factors: tuple[int,
     off = forward_dct(means) - stored
     moved = inverse_dct(np.clip(off, -limits, limits) - off)
     return plane + moved.repeat(down, 0).repeat(across, 1)
-
-
-def _dequantised(plane: JpegPlane, rows: slice, columns: slice) -> Floats:
-    return plane.coefficients[rows, columns].astype(np.float32) * plane.steps.astype(np.float32)

@@ -84,7 +84,7 @@ def plain_mode(image: Image.Image, *, convert: bool, transparency: bool = True) 
         return image.convert("RGBA" if transparent else "RGB")
     if not convert:
         kind = {"I": "32-bit integer", "F": "floating-point"}.get(mode, "16-bit" if mode.startswith("I;") else mode)
-        raise ImageError(f"the image is {kind} and .semc holds 8-bit RGB or grey: {HOW_TO_CONVERT} convert it")
+        raise ImageError(f"the image is {kind} and 8-bit RGB or grey can be encoded: {HOW_TO_CONVERT} convert it")
     return _OTHER_MODES[mode](image) if mode in _OTHER_MODES else image.convert("RGB")
 
 

@@ -81,8 +81,8 @@ def from_codes(primaries: int, transfer: int, *, full_range: bool = True, of_rgb
     """
     if transfer in _HDR:
         raise ImageError(
-            f"the image has high dynamic range ({_HDR[transfer]}, transfer code {transfer}) and .semc holds standard "
-            "range: tone-map it to sRGB first"
+            f"the image has high dynamic range ({_HDR[transfer]}, transfer code {transfer}) and standard range "
+            "can be encoded: tone-map it to sRGB first"
         )
     if of_rgb and not full_range:
         raise ImageError("the image has video range (cICP with the full-range flag 0): convert it to full range first")

@@ -187,10 +187,10 @@ def _check_kind(image: Image.Image, facts: FileFacts, convert: bool, *, deep: bo
         return
     if getattr(image, "is_animated", False) and image.format not in _STILL_WITH_FRAMES:
         frames = getattr(image, "n_frames", 2)
-        raise ImageError(f"the image has {frames} frames and .semc holds one: {HOW_TO_CONVERT} take the first")
+        raise ImageError(f"the image has {frames} frames and one can be encoded: {HOW_TO_CONVERT} take the first")
     depth = bits_per_channel(image, facts)
     if depth > 8 and not deep:
-        raise ImageError(f"the image has {depth} bits a channel and .semc holds 8: {HOW_TO_CONVERT} scale it to 8 bits")
+        raise ImageError(f"the image has {depth} bits a channel and 8 can be encoded: {HOW_TO_CONVERT} scale it")
 
 
 def _check_channels(image: Image.Image, facts: FileFacts) -> None:

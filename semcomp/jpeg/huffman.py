@@ -21,6 +21,8 @@ END = 128
 """Added to a step over coefficients: the block ends here. For a run of blocks the number of its extra bits is added."""
 INVALID = 1024
 """A step over coefficients that tells that no code begins here."""
+_LARGEST_DC = 15
+"""Bits of the largest difference of DC that a code may name, as in libjpeg."""
 PADDING = 320
 """Zero bytes behind the data. A block of 64 symbols takes at most 31 bits for each."""
 
@@ -39,7 +41,7 @@ def dc_steps(code: HuffmanCode) -> list[int]:
     """Bits of a DC symbol and its value, by the next 16 bits; a number beyond any file where no code begins."""
     table = lookup(code)
     size = table & 255
-    steps = np.where((table > 0) & (size <= 16), (table >> 8) + size, 1 << 40)
+    steps = np.where((table > 0) & (size <= _LARGEST_DC), (table >> 8) + size, 1 << 40)
     return [int(step) for step in steps]
 
 

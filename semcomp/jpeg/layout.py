@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from semcomp.errors import ImageError
 from semcomp.jpeg.reader import JpegFile, JpegPlane
 from semcomp.jpeg.records import is_rgb
@@ -11,6 +14,15 @@ from semcomp.jpeg.records import is_rgb
 PLANE_RANGE = (-128.0, 127.5)
 """Values that planes of YCbCr can have, level shift removed: Cb of pure blue and Cr of pure red are 127.5. They are
 clipped before they become RGB, as decoders do (T.871), because an overshoot of one plane would change the colour."""
+
+MARGIN = 0.5
+"""Distance of a restored coefficient from the edge of its cell, at most an eighth of a step: rounding pixels to whole
+numbers moves coefficients by about 0.3."""
+LARGEST = 2048.0
+"""Largest magnitude of a coefficient of 8-bit samples: 1024, and no step rounds that to more than its double. Larger
+ones are damage or malice. They are clipped, because the network would carry them to the blocks around."""
+COARSEST = 255
+"""Largest step of 8 bits. No network has learned the coarser ones that some encoders write, which count as this one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,3 +71,14 @@ def _alone(plane: JpegPlane, file: JpegFile) -> Group:
     """One plane. Its own blocks are enough: units of one component are single blocks."""
     rows, columns = -(-file.height // 8), -(-file.width // 8)
     return Group(planes=(replace(plane, coefficients=plane.coefficients[:rows, :columns]),))
+
+
+def dequantised(plane: JpegPlane, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.float32]:
+    """The coefficients of a plane times their steps, (rows, columns, 64), at most `LARGEST` in magnitude."""
+    values = plane.coefficients[rows, columns].astype(np.float32) * plane.steps.astype(np.float32)
+    return values.clip(-LARGEST, LARGEST, out=values)
+
+
+def bounded_steps(plane: JpegPlane) -> NDArray[np.float32]:
+    """The steps of a plane, (64,), at most `COARSEST`. A narrower cell around the stored value is inside of its own."""
+    return plane.steps.astype(np.float32).clip(max=COARSEST)

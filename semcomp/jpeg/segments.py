@@ -248,6 +248,8 @@ def read_segments(data: bytes) -> Segments:
     Raises:
         ImageError: The data is not a JPEG file, is of a kind that cannot be read, or a segment makes no sense.
     """
+    if not data:
+        raise ImageError("the file or the stream is empty, and is not a JPEG file")
     if data[:2] != b"\xff\xd8":
         raise ImageError("the file is not a JPEG file: it does not begin with ff d8")
     return _Reader(data).run()

@@ -38,7 +38,10 @@ def jpeg_bytes(source: JpegSource) -> bytes:
         except OSError as error:
             raise file_error(source, error) from error
     if hasattr(source, "read"):
-        return bytes(source.read())
+        data = source.read()
+        if isinstance(data, str):
+            raise ImageError("the stream gives text instead of bytes: open the file in binary mode")
+        return bytes(data)
     raise ImageError(f"{type(source).__name__} is not a JPEG file: pass its path, its bytes or a stream")
 
 

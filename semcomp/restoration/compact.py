@@ -8,7 +8,9 @@ shows, so that the file is good in both.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from semcomp.bitstream.container import ColorMode
 from semcomp.errors import ImageError, TargetError
@@ -24,6 +26,12 @@ _FINEST, _COARSEST = 0.02, 12.0
 """Factors on the tables of quality 50 between which the search stays."""
 _HALVED, _FULL = (2, 2), (1, 1)
 """How many (rows, columns) of luma share one value of chroma: 4:2:0 and 4:4:4."""
+_CHROMA_SHARE = 0.15
+"""Share of the whole error that halving chroma has to make before 4:4:4 is tried. Below it 4:4:4 never wins by much."""
+_ADVANTAGE_DB = 0.5
+"""PSNR by which 4:4:4 has to lead without the gradient, which gains more for 4:2:0."""
+_DB_PER_DOUBLING = 5.0
+"""PSNR that twice the bytes are worth, where two files are compared whose sizes differ a little."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +87,8 @@ def encode_compact(
 ) -> CompactFile:
     """Encode a picture as a JPEG file that was made for a restorer.
 
-    Chroma is halved in both directions (4:2:0). It keeps its resolution (4:4:4) where a PSNR cannot be met otherwise.
+    Chroma is halved in both directions (4:2:0). It keeps its resolution (4:4:4) where that is better at the target, as
+    for text and line art in colour.
 
     Args:
         picture: The picture, without alpha.
@@ -87,7 +96,7 @@ def encode_compact(
         psnr: Smallest PSNR of the restored picture in dB.
         max_bytes: Largest size of the file.
         bpp: Largest size of the file in bits a pixel.
-        scale: Factor on the tables of quality 50, instead of a target.
+        scale: Factor on the tables of quality 50, instead of a target. Chroma is halved then.
         strip: Leave ICC profile, EXIF and XMP out.
         config: How to search.
 
@@ -103,17 +112,38 @@ def encode_compact(
     kept = {} if strip else _checked_metadata(picture)
     records = records_of(**kept, mark=restorer.restorer_id)
     target = _Target(psnr=psnr, max_bytes=max_bytes, bpp=bpp, pixels=picture.width * picture.height)
-    layouts = [_FULL] if picture.mode == ColorMode.L else [_HALVED] if psnr is None else [_HALVED, _FULL]
+
+    def prepared(factors: tuple[int, int]) -> PictureEncoder:
+        return PictureEncoder(picture, restorer, config or CompactConfig(), records=records, factors=factors)
+
+    first = prepared(_FULL if picture.mode == ColorMode.L else _HALVED)
+    if scale is not None:
+        return first.encode(scale).finished()
     missed: list[Attempt] = []
-    for factors in layouts:
-        encoder = PictureEncoder(picture, restorer, config or CompactConfig(), records=records, factors=factors)
-        if scale is not None:
-            return encoder.encode(scale).finished()
-        found = _searched(encoder, target)
+    for search in _in_order(_Search(first, target), prepared):
+        found = search.best()
         if target.met_by(found):
             return found.finished()
         missed.append(found)
     raise target.missed(min(missed, key=target.excess), metadata=sum(map(len, kept.values())))
+
+
+def _in_order(first: _Search, prepared: Callable[[tuple[int, int]], PictureEncoder]) -> Iterator[_Search]:
+    """The searches with chroma of both resolutions, the one that promises more first.
+
+    The second one is for a target that the first one misses. Only halved chroma can meet a size that full chroma
+    misses, and only full chroma a PSNR that halved chroma misses.
+    """
+    target, second = first.target, None
+    if first.encoder.factors == _HALVED and first.chroma_share() >= _CHROMA_SHARE:
+        second = _Search(prepared(_FULL), target)
+        if second.promise() > first.promise() + _ADVANTAGE_DB:
+            yield second
+            yield from () if target.psnr is not None else (first,)
+            return
+    yield first
+    if first.encoder.factors == _HALVED and target.psnr is not None:
+        yield second or _Search(prepared(_FULL), target)
 
 
 def _checked_metadata(picture: Picture) -> dict[str, bytes]:
@@ -128,33 +158,59 @@ def _checked_metadata(picture: Picture) -> dict[str, bytes]:
     return kept
 
 
-def _searched(encoder: PictureEncoder, target: _Target) -> Attempt:
-    """The best file that meets a target, else the one that misses it least.
+class _Search:
+    """The search for the best file with chroma of one resolution.
 
-    The search without the gradient is quick and tells where to begin. The gradient then changes size and quality, of
+    A search without the gradient is quick and tells where to begin. The gradient then changes size and quality, of
     drawings by much.
     """
-    sign = 1 if target.psnr is not None else -1
-    low, high = sorted((sign * math.log(_FINEST), sign * math.log(_COARSEST)))
-    best: Attempt | None = None
-    nearest: Attempt | None = None
 
-    def met_quickly(place: float) -> bool:
-        return target.met_by(encoder.encode(math.exp(sign * place), quick=True))
+    def __init__(self, encoder: PictureEncoder, target: _Target):
+        self.encoder, self.target = encoder, target
+        self._sign = 1 if target.psnr is not None else -1
+        self._low, self._high = sorted((self._sign * math.log(_FINEST), self._sign * math.log(_COARSEST)))
 
-    def met(place: float) -> bool:
-        nonlocal best, nearest
-        attempt = encoder.encode(math.exp(sign * place))
-        if target.met_by(attempt):
-            if best is None or target.psnr is None or len(attempt.data) <= len(best.data):
-                best = attempt
-            return True
-        if nearest is None or target.excess(attempt) < target.excess(nearest):
-            nearest = attempt
-        return False
+    def _encoded(self, place: float, *, quick: bool = False) -> Attempt:
+        return self.encoder.encode(math.exp(self._sign * place), quick=quick)
 
-    start = bisect(met_quickly, low=low, high=high, tries=encoder.config.quick_tries)
-    search_from(start, met, low=low, high=high, precision=encoder.config.precision)
-    found = best or nearest
-    assert found is not None
-    return found
+    @cached_property
+    def _start(self) -> float:
+        def met(place: float) -> bool:
+            return self.target.met_by(self._encoded(place, quick=True))
+
+        return bisect(met, low=self._low, high=self._high, tries=self.encoder.config.quick_tries)
+
+    @cached_property
+    def _probe(self) -> Attempt:
+        """A file without the gradient, close to the target."""
+        return self._encoded(self._start, quick=True)
+
+    def chroma_share(self) -> float:
+        """The error of halved chroma as a share of the whole error at the target."""
+        return self.encoder.chroma_error / max(255**2 * 10 ** (-self._probe.psnr_db / 10), 1e-9)
+
+    def promise(self) -> float:
+        """PSNR at the target, in which a small difference of bytes is counted."""
+        return self._probe.psnr_db - _DB_PER_DOUBLING * math.log2(len(self._probe.data))
+
+    def best(self) -> Attempt:
+        """The best file that meets the target, else the one that misses it least."""
+        target = self.target
+        best: Attempt | None = None
+        nearest: Attempt | None = None
+
+        def met(place: float) -> bool:
+            nonlocal best, nearest
+            attempt = self._encoded(place)
+            if target.met_by(attempt):
+                if best is None or target.psnr is None or len(attempt.data) <= len(best.data):
+                    best = attempt
+                return True
+            if nearest is None or target.excess(attempt) < target.excess(nearest):
+                nearest = attempt
+            return False
+
+        search_from(self._start, met, low=self._low, high=self._high, precision=self.encoder.config.precision)
+        found = best or nearest
+        assert found is not None
+        return found

@@ -115,6 +115,11 @@ class PictureEncoder:
         kept = 1 if self.grey else 3
         self.coefficients = [forward_dct(part) for part in parts[:kept]]
         self.weights = weights[:kept]
+        self.chroma_error = 0.0
+        """Mean squared error of RGB that the smaller resolution of chroma makes, if nothing is quantised."""
+        for number in (1, 2) if area > 1 else ():
+            lost = enlarge(parts[number], self.factors) - planes[:, number]
+            self.chroma_error += _COLOUR_WEIGHTS[number] * float(lost.square().mean())
 
     def encode(self, scale: float, *, quick: bool = False) -> Attempt:
         """Encode with the tables of quality 50 times `scale`. `quick` leaves the gradient out."""

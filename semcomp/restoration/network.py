@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from semcomp.jpeg.layout import MARGIN
 from semcomp.networks.blocks import Block, Pointwise, activation, activation_
 from semcomp.restoration.transform import (
     COEFFICIENTS,
@@ -37,9 +38,6 @@ FEATURES = PLANES * COEFFICIENTS + WINDOW * WINDOW + 2 * COEFFICIENTS + 2
 where in its chroma block a luma block is."""
 CONDITIONS = PLANES * COEFFICIENTS + 3
 """Conditions: the logarithm of every step, the logarithms of the subsampling factors, and whether there is colour."""
-MARGIN = 0.5
-"""Distance of the answer from the edge of a cell, at most an eighth of a step: rounding pixels to whole numbers moves
-coefficients by about 0.3."""
 
 
 @dataclass(frozen=True, kw_only=True)

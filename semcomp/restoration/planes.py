@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from semcomp.jpeg.layout import PLANE_RANGE, groups_of
-from semcomp.jpeg.reader import JpegFile, JpegPlane
+from semcomp.jpeg.layout import PLANE_RANGE, bounded_steps, dequantised, groups_of
+from semcomp.jpeg.reader import JpegFile
 from semcomp.pipeline.tiles import Region, tiles
 from semcomp.restoration.network import Restorer, StoredPlanes
 from semcomp.restoration.transform import SIDE, planes_to_rgb
@@ -37,15 +36,10 @@ def layout_of(file: JpegFile) -> Layout:
     """Read a file's planes. `groups_of` describes the errors."""
     pictures = []
     for group in groups_of(file):
-        steps = torch.stack([torch.from_numpy(plane.steps).float() for plane in group.planes])
-        coefficients = tuple(_coefficients(plane) for plane in group.planes)
+        steps = torch.stack([torch.from_numpy(bounded_steps(plane)) for plane in group.planes])
+        coefficients = tuple(torch.from_numpy(dequantised(plane))[None] for plane in group.planes)
         pictures.append(StoredPlanes(coefficients=coefficients, steps=steps[None], factors=group.factors))
     return Layout(pictures=tuple(pictures), width=file.width, height=file.height)
-
-
-def _coefficients(plane: JpegPlane) -> Tensor:
-    values = plane.coefficients.astype(np.float32) * plane.steps.astype(np.float32)
-    return torch.from_numpy(values)[None]
 
 
 @torch.inference_mode()

@@ -6,11 +6,11 @@ Planes are (B, H, W) with level shift removed, -128..127. Blocks are (B, rows, c
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from semcomp.imaging.transforms import TO_RGB, TO_YCC, square_dct
 
 SIDE = 8
 """Pixels on the side of a block."""
@@ -19,16 +19,9 @@ WINDOW = 16
 """Pixels on the side of a window: a block and half a block around it."""
 
 
-def dct_matrix(side: int, kept: int) -> Tensor:
-    """The lowest coefficients of the orthonormal DCT of a square as one matrix, (kept * kept, side * side pixels)."""
-    place = torch.arange(side, dtype=torch.float64)
-    waves = torch.cos((2 * place + 1) * place[:, None] * (math.pi / (2 * side))) * math.sqrt(2 / side)
-    waves[0] /= math.sqrt(2)
-    return torch.kron(waves[:kept], waves[:kept]).float()
-
-
-_MATRIX = dct_matrix(SIDE, SIDE)
-_WINDOWS = {kept: dct_matrix(WINDOW, kept).reshape(-1, 1, WINDOW, WINDOW) for kept in (SIDE, WINDOW)}
+_MATRIX = torch.from_numpy(square_dct(SIDE, SIDE))
+_WINDOWS = {kept: torch.from_numpy(square_dct(WINDOW, kept)).view(-1, 1, WINDOW, WINDOW) for kept in (SIDE, WINDOW)}
+_TO_YCC, _TO_RGB = torch.from_numpy(TO_YCC).float(), torch.from_numpy(TO_RGB).float()
 
 
 def to_blocks(planes: Tensor) -> Tensor:
@@ -81,10 +74,6 @@ def repeat(planes: Tensor, factors: tuple[int, int]) -> Tensor:
         if factor > 1:
             planes = planes.repeat_interleave(factor, axis)
     return planes
-
-
-_TO_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
-_TO_RGB = torch.tensor([[1.0, 0.0, 1.402], [1.0, -0.344136, -0.714136], [1.0, 1.772, 0.0]])
 
 
 def rgb_to_planes(rgb: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ summary = map_files(inputs, task=task, output="labels.parquet", workers=8)
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -23,7 +24,9 @@ from semcomp.errors import TargetError
 from semcomp.scale.engines import ENGINES
 from semcomp.scale.run_folder import Input, RunFolder
 from semcomp.scale.task import BLOCK, MapTask
-from semcomp.scale.worker import Done
+from semcomp.scale.worker import SHARD_NAME, Done
+from semcomp.storage.places import place_of
+from semcomp.storage.urls import join
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,14 +99,15 @@ def map_files(
         What this run did.
 
     Raises:
-        TargetError: The engine is unknown, or the folder holds the rows of another task.
+        TargetError: The engine is unknown, the folder holds the rows of another task, or a shard that is written may
+            replace one that is read.
         MissingExtraError: pyarrow or Ray is not installed.
     """
     if engine not in ENGINES:
         raise TargetError(f"{engine!r} is not an engine: choose one of {', '.join(ENGINES)}")
-    began, folder = time.perf_counter(), RunFolder(output)
+    began, folder, found = time.perf_counter(), RunFolder(output), list(inputs)
+    _check_shards(task, found)
     folder.begin(task, force=force)
-    found = list(inputs)
     folder.add_inputs(found, task=task, block=block or usual_block(len(found), workers))
     blocks, finished = folder.blocks(), folder.finished()
     if retry:
@@ -121,3 +125,16 @@ def map_files(
                 inputs_done += size[done.number]
                 on_progress(Progress(done=done, inputs=inputs_done, total=total))
     return Summary(files=files, failed=failed, skipped=skipped, seconds=time.perf_counter() - began, peak_mib=peak)
+
+
+def _check_shards(task: MapTask, inputs: Iterable[Input]) -> None:
+    """Raise TargetError where a shard that is written may replace one that is read."""
+    if not task.shards or task.files is None:
+        return
+    for entry in inputs:
+        name = entry.path.rpartition("/")[2]
+        is_own = re.fullmatch(SHARD_NAME.replace("{:06}", r"\d{6,}"), name) is not None
+        if is_own and place_of(join(task.files, name)) == place_of(entry.path):
+            raise TargetError(
+                f"shards are written to {task.files}, and one may replace {entry.path}: name another folder"
+            )

@@ -17,7 +17,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import semcomp
@@ -25,7 +25,7 @@ from semcomp.errors import FormatError, TargetError
 from semcomp.scale.task import BLOCK, WRITING, MapTask, arrow
 from semcomp.storage.files import exists, names_in, read_bytes, remove, write_whole
 from semcomp.storage.shards import open_stream
-from semcomp.storage.urls import archive_protocol, is_text, join
+from semcomp.storage.urls import archive_protocol, is_text, is_url, join
 
 FORMAT = "semcomp-map-1"
 _MANIFEST, _TRY = "_semcomp.json", "_try-"
@@ -72,6 +72,8 @@ class RunFolder:
             TargetError: The folder holds the rows of another task, or of no run at all.
             FormatError: The manifest is damaged.
         """
+        if not is_url(self.place) and Path(self.place).is_file():
+            raise TargetError(f"{self.place} is a file, and the rows go into a folder: name another output")
         names = names_in(self.place)
         if force:
             for name in [

@@ -20,6 +20,8 @@ from semcomp.storage.urls import join
 
 PICTURES = ("semc", "avif", "bmp", "gif", "heic", "jp2", "jpeg", "jpg", "jxl", "png", "ppm", "tif", "tiff", "webp")
 """Extensions of the member of a sample that a shard is mapped over, the first one that is there."""
+SHARD_NAME = "part-{:06}.tar"
+"""Name of the shard of a block, by the block's number."""
 
 
 class Done(NamedTuple):
@@ -133,7 +135,7 @@ class Worker:
     def shard_name(self, number: int) -> str:
         """Return the path or URL of the shard of a block."""
         assert self.task.files is not None
-        return join(self.task.files, f"part-{number:06}.tar")
+        return join(self.task.files, SHARD_NAME.format(number))
 
     def write(self, number: int, rows: list[Row]) -> int:
         """Write the shard and then the part of a block. Returns the number of files that failed."""

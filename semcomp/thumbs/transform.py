@@ -9,23 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semcomp.imaging.transforms import dct_matrix
+
 SIDE = 32
 """Side of the canvas in pixels."""
 COLOUR = np.array(
     [[3**-0.5, 3**-0.5, 3**-0.5], [2**-0.5, 0.0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]], dtype=np.float64
 )
 """Rows are luma and two chroma directions, orthonormal."""
-
-
-def dct_matrix(size: int = SIDE) -> NDArray[Any]:
-    """Orthonormal DCT-II, shape (size, size): row = frequency."""
-    k, n = np.arange(size)[:, None], np.arange(size)[None]
-    matrix: NDArray[Any] = np.cos(np.pi * k * (2 * n + 1) / (2 * size)) * np.sqrt(2 / size)
-    matrix[0] /= np.sqrt(2)
-    return matrix
-
-
-DCT = dct_matrix()
+DCT = dct_matrix(SIDE)
 _LIFTED = np.add.outer(np.arange(SIDE) ** 2, np.arange(SIDE) ** 2) > 2
 
 

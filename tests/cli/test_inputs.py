@@ -163,7 +163,7 @@ class TestTargets:
     def test_compare_keeps_its_input(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         Path("page").write_bytes(Path("t/a.png").read_bytes())
         assert main(["compare", "page", "-o", "./page", "--force"]) == 2
-        assert "is the input" in capsys.readouterr().err
+        assert "is an input" in capsys.readouterr().err
 
     def test_compare_takes_urls(self, folder: Path, stand_in: Any) -> None:
         file = (folder / "t/a.png").resolve().as_uri()

@@ -78,7 +78,7 @@ def test_16_bits_become_a_png_of_16_bits(tmp_path: Path, capsys: pytest.CaptureF
         (["--lossless", "--near", "2"], "give one of the two"),
         (["--lossless", "--keep-box", "0,0,8,8"], "--keep-box would change"),
         (["--near", "2", "--keep-mask", "mask.png"], "--keep-mask would change"),
-        (["--near", "2", "--effort", "1"], "--effort 1 is spent on lossy files"),
+        (["--near", "2", "--effort", "1"], "--effort 1 is for lossy files"),
         (["--lossless", "auto", "--semantics", "--head", "street"], "leave one of them out"),
         (["--near", "9"], "8"),
     ],

@@ -22,6 +22,7 @@ from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
 from semcomp.semantics.results import VOID, Labels, Segmentation
 from semcomp.semantics.stored import read_semantics
+from semcomp.weights.files import WEIGHTS
 
 NAMES = ("road", "car", "sky")
 PALETTE = ((10, 20, 30), (200, 0, 0), (0, 0, 250))
@@ -335,3 +336,17 @@ def test_embedded_heads_fit_the_embedded_codec(codec: Codec, name: str) -> None:
         )
     else:
         assert isinstance(answer, Labels) and len(answer.names) in (0, 10) and len(head.classes) == 10
+
+
+def test_models_takes_every_name_that_it_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "street", "restorer", "--json"]) == 0
+    assert [record["kind"] for record in records(capsys.readouterr().out)] == ["head", "generator", "restorer"]
+    for name in ("imagenette", "generator_photos", "restorer_jpeg2000"):
+        file = tmp_path / f"my_{name}.safetensors"
+        file.write_bytes((WEIGHTS / f"{name}.safetensors").read_bytes())
+        assert main(["models", str(file)]) == 0
+    capsys.readouterr()
+    assert main(["models", "nowhere", "street"]) == 4
+    assert "semcomp models: nowhere: no codec called nowhere" in capsys.readouterr().err
+    assert main(["push", str(tmp_path / "my_restorer_jpeg2000.safetensors"), "org/a", "--show-card"]) == 4
+    assert "is a restorer" in capsys.readouterr().err

@@ -78,6 +78,8 @@ def test_damaged_and_foreign_files(folder: Path, weights: Path, capsys: pytest.C
     assert main(["restore", str(cut), "--weights", str(weights)]) == 0
     assert "warning: the file is damaged" in capsys.readouterr().err
     assert pixels_of(cut.with_suffix(".png")).shape == (160, 160, 3)
+    assert main(["restore", str(png), "--weights", str(weights)]) == 1
+    assert "does not look like a file to read" in capsys.readouterr().err
     assert main(["restore", str(png), str(cmyk), "-o", str(folder / "out"), "--weights", str(weights)]) == 1
     error = capsys.readouterr().err
     assert "not a JPEG file" in error and "CMYK" in error
@@ -174,6 +176,18 @@ def test_a_file_without_its_weights_stops_no_other(
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["ok"] for row in rows] == [False, True, True] and "not JPEG 2000 files" in rows[0]["message"]
     assert np.array_equal(pixels_of(folder / "out" / "2.png"), np.asarray(photo(16, 16)))
+
+
+def test_weights_that_many_files_lack_are_one_sentence(
+    folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(5):
+        photo(16, 16).save(folder / "in" / f"{number}.jp2", irreversible=True, quality_layers=[30])
+    assert main(["restore", str(folder / "in"), "-o", str(folder / "out"), "--weights", str(weights), "--quiet"]) == 4
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("5 of 7 failed:") and second.count("not JPEG 2000 files") == 1
+    names = ", ".join(str(folder / "in" / f"{number}.jp2") for number in range(3))
+    assert second.endswith(f"({names} and 2 more)")
 
 
 def test_a_folder_without_the_graph_is_named_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -217,6 +217,12 @@ def test_both_forms_are_used() -> None:
     assert len(pack_keep(disc)) < 60
 
 
+def test_boxes_may_touch() -> None:
+    boxes = (Box(1, 1, 1, 1), Box(0, 1, 1, 1), Box(2, 1, 1, 1), Box(1, 0, 1, 1))
+    for order in (boxes, boxes[::-1]):
+        assert read_regions(pack_boxes(order), width=48, height=48)[0].boxes == order
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -226,6 +232,7 @@ def test_both_forms_are_used() -> None:
         (b"\1\6\1", "keep 6 of 6"),
         (b"\1\1\7", "form 7"),
         (b"\1\1\0\0", "claim 0 boxes"),
+        (b"\1\1\0\x41" + b"\0\0\1\1" * 65, "claim 65 boxes"),
         (b"\1\1\0\1\3\0\1\1", "empty or outside"),
         (b"\1\1\0\1\0\0\0\1", "empty or outside"),
         (b"\1\2\0\2\0\0\1\1\0\0\1\1", "overlaps"),

@@ -141,17 +141,23 @@ def test_the_recipes_of_the_heads_keep_to_their_budgets(name: str, classes: int)
     assert size["parameters_m"] <= BUDGETS[name][0] and size["kmac_per_px"] <= BUDGETS[name][1]
 
 
-@pytest.mark.parametrize("task", ["classify", "segment"])
-def test_a_network_as_it_runs_answers_as_it_was_trained(task: str) -> None:
-    config: Any = ClassifierConfig(classes=5, rank=48) if task == "classify" else SegmenterConfig(classes=5)
-    network: Any = build_network(config)
-    y_hat, quality = 3 * torch.randn(1, 320, 9, 7, generator=torch.Generator().manual_seed(0)), torch.tensor([40])
+def _as_if_learned(network: torch.nn.Module) -> None:
+    """Give a new network norms and rates that do something."""
     for norm in (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)):
         assert norm.running_mean is not None and norm.running_var is not None
         torch.nn.init.uniform_(norm.running_mean, -0.2, 0.2)
         torch.nn.init.uniform_(norm.running_var, 0.5, 2)
         torch.nn.init.uniform_(norm.weight, 0.5, 2)
-    torch.nn.init.uniform_(network.stem.rate.weight, -0.5, 0.5)
+        torch.nn.init.uniform_(norm.bias, -0.2, 0.2)
+    torch.nn.init.uniform_(network.get_parameter("stem.rate.weight"), -0.5, 0.5)
+
+
+@pytest.mark.parametrize("task", ["classify", "segment"])
+def test_a_network_as_it_runs_answers_as_it_was_trained(task: str) -> None:
+    config: Any = ClassifierConfig(classes=5, rank=48) if task == "classify" else SegmenterConfig(classes=5)
+    network: Any = build_network(config)
+    y_hat, quality = 3 * torch.randn(1, 320, 9, 7, generator=torch.Generator().manual_seed(0)), torch.tensor([40])
+    _as_if_learned(network)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     running = for_inference(network, torch.device("cpu"))
     assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in running.modules()) <= 2
@@ -170,9 +176,11 @@ def test_a_network_as_it_runs_answers_as_it_was_trained(task: str) -> None:
 
 @pytest.mark.parametrize("task", ["classify", "segment"])
 def test_a_network_as_it_is_exported_answers_the_same(task: str) -> None:
-    config: Any = ClassifierConfig(classes=5, rank=48) if task == "classify" else SegmenterConfig(classes=5)
+    config: Any = SegmenterConfig(classes=5)
+    if task == "classify":
+        config = ClassifierConfig(classes=5, rank=48, context=1)
     network: Any = build_network(config).eval()
-    torch.nn.init.uniform_(network.stem.rate.weight, -0.5, 0.5)
+    _as_if_learned(network)
     torch.nn.init.uniform_(network.stem.unfold.conv.bias, -0.5, 0.5)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     exported: Any = for_export(network)

@@ -287,6 +287,16 @@ def test_damaged_alpha_is_a_format_error() -> None:
             assert "encode the picture again" in str(error)
 
 
+def test_alpha_holds_pixels_and_nothing_else() -> None:
+    data = pack_alpha(ALPHA)
+    end = data.index(b"IEND") - 4
+    text = struct.pack(">I", 3) + b"tEXta\0b" + struct.pack(">I", zlib.crc32(b"tEXta\0b"))
+    long = struct.pack(">I", 1 << 30) + data[end + 4 :]
+    for changed in (data[:end] + text + data[end:], data[:end] + long, data + data[8:33]):
+        with pytest.raises(FormatError, match="the alpha chunk is damaged at its byte"):
+            unpack_alpha(changed, width=9, height=6)
+
+
 def test_a_read_only_array_is_copied_and_nothing_is_aliased_by_accident() -> None:
     frozen = RGB.copy()
     frozen.flags.writeable = False

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from semcomp.jpeg.reader import JpegFile, JpegPlane
+from semcomp.jpeg.writer import write_jpeg
 
 KINDS: dict[str, dict[str, Any]] = {
     "baseline": {"quality": 60},
@@ -49,3 +53,22 @@ def pixels_of(data: bytes) -> NDArray[np.uint8]:
         if image.mode == "RGB" and image.info.get("adobe_transform") != 0:
             image.draft("YCbCr", image.size)
         return np.array(image)
+
+
+def beyond_16_bits(*, progressive: bool) -> tuple[bytes, NDArray[np.int64]]:
+    """A grey file of 64x64 whose sums of DC differences leave 16 bits, and those sums."""
+    sums = np.cumsum(np.repeat([2000, -1999], [40, 24]))
+    blocks = np.zeros((8, 8, 64), np.int64)
+    blocks[..., 0], blocks[..., 5] = sums.reshape(8, 8), 3
+    plane = JpegPlane(coefficients=blocks, steps=np.ones(64, np.int64), horizontal=1, vertical=1)  # type: ignore[arg-type]
+    with patch("semcomp.jpeg.writer._check"):
+        return write_jpeg(JpegFile(width=64, height=64, planes=(plane,)), progressive=progressive), sums
+
+
+def without(data: bytes, marker: int) -> bytes:
+    """The file without its segments of a kind."""
+    at = 2
+    while data[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        data, at = (data[:at] + data[end:], at) if data[at + 1] == marker else (data, end)
+    return data

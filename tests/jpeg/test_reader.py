@@ -13,7 +13,7 @@ from PIL import Image
 
 from semcomp.errors import ImageError
 from semcomp.jpeg.reader import JpegPlane, read_jpeg
-from tests.jpeg.files import KINDS, jpeg, photo, pixels_of
+from tests.jpeg.files import KINDS, beyond_16_bits, jpeg, photo, pixels_of, without
 
 SIZES = [(64, 96), (83, 61), (8, 8), (1, 1), (17, 200)]
 
@@ -107,15 +107,6 @@ def test_a_progressive_file_cut_between_its_scans_is_blurred() -> None:
     assert "all of its blocks" in read_jpeg(data[:second]).damage and "blurred" in read_jpeg(data[:second]).damage
 
 
-def without(data: bytes, marker: int) -> bytes:
-    """The file without its segments of a kind."""
-    at = 2
-    while data[at + 1] != 0xDA:
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        data, at = (data[:at] + data[end:], at) if data[at + 1] == marker else (data, end)
-    return data
-
-
 @pytest.mark.parametrize("grey", [False, True])
 def test_files_without_codes_have_those_of_the_standard(grey: bool) -> None:
     data = jpeg(photo(83, 61, grey=grey), quality=60)
@@ -179,6 +170,27 @@ def test_a_lost_restart_marker_loses_its_interval_alone() -> None:
     whole, shorter = read_jpeg(data), read_jpeg(data[: marks[2]] + data[marks[3] :])
     assert shorter.damage
     assert np.array_equal(whole.planes[0].coefficients[10:], shorter.planes[0].coefficients[10:])
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_coefficients_keep_their_lowest_16_bits_as_in_libjpeg(progressive: bool) -> None:
+    data, sums = beyond_16_bits(progressive=progressive)
+    (plane,) = read_jpeg(data).planes
+    assert np.array_equal(plane.coefficients[..., 0].ravel(), sums.astype(np.int16)) and sums.max() > 60000
+    with Image.open(io.BytesIO(data)) as image:
+        image.draft("L", (8, 8))  # libjpeg takes DC alone, and looks its pixel up by the lowest 10 bits
+        shown = np.asarray(image).ravel()
+    index = (sums.astype(np.int16).astype(int) + 4 >> 3) & 1023
+    expected = np.select([index < 128, index < 512, index < 896], [index + 128, 255, 0], index - 896)
+    assert np.array_equal(shown, expected)
+
+
+def test_a_code_of_dc_names_at_most_15_bits() -> None:
+    data = jpeg(photo(16, 16, grey=True), quality=60)
+    at = data.index(b"\xff\xc4\x00\x1f\x00") + 21
+    wide = data[:at] + bytes(16 if symbol < 12 else symbol for symbol in data[at : at + 12]) + data[at + 12 :]
+    with pytest.raises(ImageError, match="no block of it can be read"):
+        read_jpeg(wide)
 
 
 @pytest.mark.parametrize("seed", range(30))

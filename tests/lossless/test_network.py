@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from semcomp.errors import ModelError
 from semcomp.lossless.model import LosslessModel, load_model, save_model
-from semcomp.lossless.network import IntegerNetwork
+from semcomp.lossless.network import Block, IntegerNetwork
 from tests.lossless.conftest import random_network
 
 
@@ -40,6 +40,30 @@ def test_sums_that_float32_cannot_hold_are_refused() -> None:
     network = random_network(40, 2, np.random.default_rng(0))
     with pytest.raises(ModelError, match="exact below 16777216"):
         IntegerNetwork(**{**vars(network), "entry_bias": np.full(24, 1 << 24, np.int32)})
+
+
+def test_the_largest_sum_counts_every_product_of_every_layer() -> None:
+    network = random_network(40, 2, np.random.default_rng(0))
+    (block,), large = network.blocks, 1 << 22
+
+    def reach(*products: tuple[NDArray[np.int8], int]) -> int:
+        rows = sum(np.abs(weight.astype(np.int64)).sum(1) * limit for weight, limit in products)
+        return large + int(np.max(rows))
+
+    def with_large(owner: Any, bias: str) -> dict[str, Any]:
+        return {**vars(owner), bias: np.full_like(getattr(owner, bias), -large)}
+
+    for bias, expected in (
+        ("entry_bias", reach((network.entry, 127))),
+        ("bias", reach((network.from_hidden, 255), (network.from_features, 2 * 127))),
+    ):
+        assert IntegerNetwork(**with_large(network, bias)).largest_sum() == expected
+    for bias, expected in (
+        ("inner_bias", reach((block.inner, 255))),
+        ("bias", reach((block.direct, 255), (block.outer, 255))),
+    ):
+        changed = {**vars(network), "blocks": (Block(**with_large(block, bias)),)}
+        assert IntegerNetwork(**changed).largest_sum() == expected
 
 
 def test_a_model_file_holds_everything_that_decides_bits(model: LosslessModel, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from semcomp import SemcompWarning
 from semcomp.codec.codec import Codec
 from semcomp.imaging.picture import from_array, open_picture
-from semcomp.pipeline.loss_check import may_be_unsuited
+from semcomp.pipeline.loss_check import lost_a_lot, may_be_unsuited
 
 PHOTO = Path(__file__).parents[2] / "examples" / "photo.png"
 
@@ -62,6 +62,23 @@ def test_flat_colours_that_come_back_well_are_not_warned_of(codec: Codec, colour
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         codec.encode(np.full((64, 64, 3), colour, np.uint8), quality=50)
+
+
+@pytest.mark.parametrize(
+    ("quality", "levels"),
+    [(1, 18), (25, 12), (100, 4)],  # 23.03, 26.55 and 36.09 dB; a level more is 22.56, 25.85 and 34.15 dB
+)
+def test_a_loss_counts_where_it_is_unusual_and_visible(quality: int, levels: int) -> None:
+    picture = from_array(np.full((8, 8, 3), 100, np.uint8))
+    lost = [lost_a_lot(picture, picture.pixels + np.uint8(more), quality=quality) for more in (levels, levels + 1)]
+    assert lost == [False, True]
+
+
+def test_hard_edges_are_noticed_in_many_colours() -> None:
+    colours = np.random.default_rng(3).integers(0, 90, (64, 64, 3), np.uint8)
+    assert not may_be_unsuited(from_array(colours // 2))
+    colours[:, ::2] += 160
+    assert may_be_unsuited(from_array(colours))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 200), (200, 1), (2, 2)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 import semcomp
 from semcomp.bitstream.container import NO_ID, Chunk, ChunkKind, Container, read, read_header, write
+from semcomp.bitstream.header import ColorMode
 from semcomp.codec.codec import Codec
 from semcomp.errors import FormatError, ImageError, ModelError, SemcompWarning, TargetError
 from semcomp.imaging.deep import deep_png
@@ -136,6 +138,23 @@ def test_auto_keeps_photos_lossy_and_drawings_exact(codec: Codec, photo: NDArray
     data = codec.encode(drawing, lossless="auto")
     assert np.array_equal(codec.decode_pixels(data), drawing)
     assert semcomp.info(codec.encode(pictures()["grey 16"], lossless="auto")).lossless is not None
+
+
+def test_auto_takes_the_smaller_file_where_neither_loses_much(codec: Codec) -> None:
+    flat = np.full((64, 64, 3), 128, np.uint8)
+    lines = flat.copy()
+    lines[::8], lines[:, ::16] = 100, 150
+    for pixels, quality, exact_is_smaller in ((flat, 50, False), (lines, 100, True)):
+        lossy, exact = codec.encode(pixels, quality=quality), codec.encode(pixels, lossless=True)
+        assert (len(exact) < len(lossy)) is exact_is_smaller
+        assert codec.encode(pixels, quality=quality, lossless="auto") == (exact if exact_is_smaller else lossy)
+
+
+def test_exact_pixels_of_another_mode_than_the_header_says_are_refused(codec: Codec) -> None:
+    container = read(codec.encode(pictures()["rgb"], lossless=True))
+    grey = write(Container(replace(container.header, mode=ColorMode.L), container.chunks))
+    with pytest.raises(FormatError, match="the header asks for L"):
+        codec.decode(grey)
 
 
 def test_a_jpeg_is_taken_with_a_warning(codec: Codec) -> None:

@@ -47,6 +47,7 @@ def test_growing_curves_are_bisected() -> None:
         assert search(attempt, Target(psnr_db=35.0), pixels=pixels).quality == 51
         assert attempt.call_count <= 7
         assert search(attempts(sizes, db), Target(max_bytes=199.5), pixels=pixels).quality == 50
+        assert search(attempts(sizes, db), Target(max_bytes=205), pixels=pixels).quality == 53
 
 
 @pytest.mark.parametrize("pixels", [64, SCANNED_PIXELS + 1])

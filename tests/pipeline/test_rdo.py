@@ -26,3 +26,9 @@ def test_equal_costs_change_nothing_and_far_symbols_are_left() -> None:
     bits = bits_of([3.0] * 5)
     value = torch.tensor([0.51, 1.9, -40.6])
     assert choose_symbols(value, torch.zeros(3), torch.ones(3, dtype=torch.bool), bits).tolist() == [1, 2, -41]
+
+
+def test_the_largest_symbol_of_a_table_may_give_way_too() -> None:
+    bits = bits_of([20.0, 1.0, 0.0, 1.0, 20.0])
+    value = torch.tensor([1.6, -1.6, 2.6])
+    assert choose_symbols(value, torch.zeros(3), torch.ones(3, dtype=torch.bool), bits).tolist() == [1, -1, 3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
 from semcomp.jpeg.reader import read_jpeg
 from semcomp.jpeg.records import records_of, restorer_mark
-from semcomp.restoration import compact_encoder
+from semcomp.restoration import compact, compact_encoder
 from semcomp.restoration.compact import encode_compact
 from semcomp.restoration.compact_encoder import CompactConfig, PictureEncoder
 from semcomp.restoration.network import Restorer, RestorerConfig
@@ -113,7 +114,47 @@ def test_chroma_keeps_its_resolution_where_a_psnr_needs_it(timid: TrainedRestore
     encoded = encode_compact(from_array(colours), timid, psnr=31, config=FAST)
     assert encoded.psnr_db >= 31
     assert read_jpeg(encoded.data).factors == (1, 1)
-    assert read_jpeg(encode_compact(from_array(colours), timid, psnr=12, config=FAST).data).factors == (2, 2)
+
+
+def coloured_text() -> Image.Image:
+    """Red and blue words on grey, whose colours 4:2:0 smears."""
+    image = Image.new("RGB", (96, 64), (200, 200, 200))
+    draw = ImageDraw.Draw(image)
+    for row, colour in enumerate(("red", "blue", "red", "blue", "red")):
+        draw.text((2, 12 * row), "Save the file", fill=colour)
+    return image
+
+
+@pytest.mark.parametrize("target", [{"psnr": 21.0}, {"max_bytes": 4000}, {"bpp": 5.0}])
+def test_chroma_keeps_its_resolution_where_that_is_better(
+    target: dict[str, Any], timid: TrainedRestorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = from_array(np.asarray(coloured_text()))
+    free = encode_compact(picture, timid, **target, config=FAST)
+    assert read_jpeg(free.data).factors == (1, 1)
+    monkeypatch.setattr(compact, "_CHROMA_SHARE", math.inf)
+    halved = encode_compact(picture, timid, **target, config=FAST)
+    assert read_jpeg(halved.data).factors == (2, 2)
+    ahead = free.psnr_db - halved.psnr_db - 5 * math.log2(len(free.data) / len(halved.data))
+    assert ahead > 1
+
+
+def test_smooth_colours_are_halved_without_a_trial(timid: TrainedRestorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[tuple[int, int]] = []
+
+    class Counted(PictureEncoder):
+        def __init__(self, *arguments: Any, factors: tuple[int, int], **options: Any) -> None:
+            prepared.append(factors)
+            super().__init__(*arguments, factors=factors, **options)
+
+    monkeypatch.setattr(compact, "PictureEncoder", Counted)
+    tinted = (np.asarray(photo(64, 64, grey=True).convert("RGB")) // np.array([1, 2, 2])).astype(np.uint8)
+    encoded = encode_compact(from_array(tinted), timid, psnr=30, config=FAST)
+    assert read_jpeg(encoded.data).factors == (2, 2) and prepared == [(2, 2)]
+    prepared.clear()
+    with pytest.raises(TargetError, match="as small as 300 bytes"):
+        encode_compact(from_array(np.asarray(coloured_text())), timid, max_bytes=300, config=FAST)
+    assert prepared[0] == (2, 2) and prepared.count((2, 2)) == 1
 
 
 def test_what_jpeg_cannot_hold_is_refused_before_the_search(timid: TrainedRestorer) -> None:
@@ -139,8 +180,10 @@ def test_a_size_asks_for_quality_only_of_the_result(timid: TrainedRestorer, monk
         return restored_pixels(*arguments, **options)
 
     monkeypatch.setattr(compact_encoder, "restored_pixels", counted)
-    encode_compact(from_array(np.asarray(photo(32, 32))), timid, max_bytes=2000, config=FAST)
+    encode_compact(from_array(np.asarray(photo(32, 32, grey=True))), timid, max_bytes=2000, config=FAST)
     assert len(measured) == 1
+    encode_compact(from_array(np.asarray(photo(32, 32))), timid, max_bytes=2000, config=FAST)
+    assert len(measured) <= 4, "one more for each resolution of chroma"
 
 
 @pytest.mark.parametrize(("grey", "factors"), [(False, (2, 2)), (False, (1, 1)), (True, (1, 1))])

@@ -182,6 +182,45 @@ def test_a_cut_file_gives_its_beginning_and_a_warning(restorer: TrainedRestorer)
     assert np.array_equal(cut[:16], whole[:16]) and (cut[150:].std((0, 1)) < 3).all()
 
 
+def test_coefficients_that_no_picture_has_reach_no_farther_than_others() -> None:
+    """The released network is run: such values would grow in it until they are no numbers."""
+    released = load_restorer()
+    file = read_jpeg(jpeg(photo(160, 160), quality=50))
+    luma = file.planes[0]
+    blocks = luma.coefficients.copy()
+    blocks[0, 0] = -32768
+    hostile = replace(file, planes=(replace(luma, coefficients=blocks), *file.planes[1:]))
+    before, after = (
+        restored_pixels(released.fast_on(CPU), layout_of(one), strength=1.0, device=CPU) for one in (file, hostile)
+    )
+    reach = 8 * (released.network.reach + 1)
+    assert np.array_equal(before[reach:, reach:], after[reach:, reach:])
+    coarse = tuple(replace(plane, steps=np.full(64, 65535)) for plane in hostile.planes)
+    with torch.inference_mode():
+        answer = released.fast_on(CPU)(layout_of(replace(hostile, planes=coarse)).pictures[0])
+    assert torch.isfinite(answer).all()
+
+
+@pytest.mark.parametrize("step", [400, 3000])
+def test_steps_that_no_network_has_learned_spoil_nothing(step: int) -> None:
+    """Encoders that are not bound to baseline files write such steps at their lowest qualities."""
+    file = read_jpeg(jpeg(photo(96, 96), quality=90))
+    planes = tuple(
+        replace(
+            plane,
+            coefficients=np.rint(plane.coefficients * plane.steps / step).astype(np.int16),
+            steps=np.full(64, step),
+        )
+        for plane in file.planes
+    )
+    layout = layout_of(replace(file, planes=planes))
+    network = load_restorer().fast_on(CPU)
+    stored, restored = (
+        restored_pixels(network, layout, strength=value, device=CPU).astype(int) for value in (0.0, 1.0)
+    )
+    assert np.abs(restored - stored).mean() < 40 and np.abs(restored - stored).max() > 0
+
+
 def test_a_mark_of_another_restorer_is_a_warning(restorer: TrainedRestorer) -> None:
     file = read_jpeg(jpeg(photo(24, 40), quality=60))
     with pytest.warns(SemcompWarning, match=f"made for the restorer {b'another!'.hex()}"):
@@ -199,6 +238,9 @@ def cmyk() -> bytes:
     [
         (cmyk(), "CMYK"),
         (b"no picture", "not a JPEG file"),
+        (b"", "is empty"),
+        (io.BytesIO(), "is empty"),
+        (io.StringIO("no picture"), "open the file in binary mode"),
         (photo(24, 40), "no JPEG file behind it"),
         (np.zeros((8, 8, 3), np.uint8), "ndarray is not a JPEG file"),
     ],

@@ -16,7 +16,7 @@ from PIL import Image
 from semcomp.bitstream.container import read
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
-from semcomp.errors import FileError, FormatError, MissingFileError, ModelError, TargetError
+from semcomp.errors import FileError, FormatError, MissingFileError, ModelError, SemcompError, TargetError
 from semcomp.search.describe import IndexTask
 from semcomp.search.photo_index import PhotoIndex
 from semcomp.search.store import Photo, Store
@@ -296,3 +296,23 @@ def test_a_new_index_that_cannot_be_filled_is_removed(tmp_path: Path, monkeypatc
     with pytest.raises(FormatError, match="cannot be used as an index"):
         Store(tmp_path / "a.index", create=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_labels_go_with_their_photo(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a.index", create=True)
+    store.put([Photo("a.semc", 1, 1, labels=(("dog", 0.5),))])
+    store.remove(["a.semc"])
+    store.put([Photo("b.semc", 1, 1)])  # may get the number that was free
+    assert store.rows("SELECT path FROM photos") == [("b.semc",)] and not store.rows("SELECT * FROM labels")
+    store.put([Photo("b.semc", 2, 2, labels=(("cat", 0.5),))])
+    store.put([Photo("b.semc", 3, 3, labels=(("fox", 0.5),))])
+    assert store.rows("SELECT name FROM labels") == [("fox",)]
+
+
+def test_an_index_that_another_process_writes_says_so(tmp_path: Path) -> None:
+    one, two = (Store(tmp_path / "a.index", create=True) for _ in range(2))
+    two.connection.execute("PRAGMA busy_timeout = 1")
+    one.connection.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(SemcompError, match=r"another process writes .*a.index: wait until it has ended") as raised:
+        two.about()
+    assert not isinstance(raised.value, FormatError)

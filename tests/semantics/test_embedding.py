@@ -9,8 +9,9 @@ import semcomp
 from semcomp.bitstream.container import Chunk, ChunkKind, Container, read, write
 from semcomp.codec.codec import Codec
 from semcomp.errors import FormatError
-from semcomp.semantics.embedding import MAX_VALUES, Embedding, pack_embedding, unpack_embedding
+from semcomp.semantics.embedding import MAX_VALUES, Embedding, pack_embedding, pooled, unpack_embedding
 from semcomp.semantics.stored import Semantics, read_embedding
+from semcomp.types import Latents
 
 
 def test_an_embedding_comes_back() -> None:
@@ -18,6 +19,12 @@ def test_an_embedding_comes_back() -> None:
     again = unpack_embedding(pack_embedding(embedding))
     assert again.head == "embed" and np.array_equal(again.vector, embedding.vector)
     assert len(pack_embedding(embedding)) == 1 + 6 + 2 + 128
+
+
+def test_pooled_latents_are_means_and_deviations() -> None:
+    y_hat = np.array([[[[0, 8], [0, 8]], [[3, 3], [3, 3]]]], np.float32)
+    latents = Latents(y_hat=y_hat, height=32, width=32, quality=50, entropy_id=bytes(8), model_id=bytes(8))
+    assert pooled(latents).tolist() == [4, 3, 4, 0]
 
 
 @pytest.mark.parametrize("length", [0, MAX_VALUES + 1])

@@ -32,6 +32,12 @@ def test_fields_average_the_image_whatever_its_size(width: int, height: int) -> 
     assert fields_of(constant, width=width, height=height).shape == (2, 3, 3)
 
 
+def test_fields_of_a_part_are_its_own_means() -> None:
+    z = np.array([[[0, 0, 3, 3, 6, 6, 9, 9]]], np.int16)
+    fields = fields_of(z, width=512, height=64, window=(0.0, 0.0, 0.75, 1.0))  # means 0, 3 and 6
+    assert np.allclose(fields[0, 0], np.array([-3, 0, 3]) / (np.sqrt(6) + 0.5), atol=1e-5)
+
+
 def test_a_field_sees_its_third_alone() -> None:
     z = np.zeros((1, 3, 3), np.int16)
     z[0, 0, 2] = 9

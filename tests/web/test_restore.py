@@ -16,8 +16,10 @@ from PIL import Image
 
 from semcomp.cli.main import main
 from semcomp.edge.restorer import EdgeRestorer
+from semcomp.errors import ImageError
 from semcomp.jpeg.reader import read_jpeg
-from tests.jpeg.files import KINDS, jpeg, photo
+from semcomp.jpeg.segments import DHT
+from tests.jpeg.files import KINDS, beyond_16_bits, jpeg, photo, without
 from tests.restoration.conftest import restorer, weights
 from tests.web.test_package import BROWSERS, SHOTS, needs
 from tests.web.test_web import built, exported_graphs, node
@@ -25,7 +27,8 @@ from tests.web.test_web import built, exported_graphs, node
 __all__ = ["built", "exported_graphs", "restorer", "weights"]
 
 STRENGTHS = (1.0, 0.4)
-PICTURES = ("baseline", "4:4:4 progressive", "4:2:2", "RGB", "grey", "very low quality")
+FORMS = ("baseline", "progressive")
+PICTURES = ("baseline", "4:4:4 progressive", "4:2:2", "RGB", "grey", "very low quality", "beyond 16 bits, baseline")
 
 
 class WildNetwork:
@@ -63,13 +66,18 @@ def described(name: str, data: bytes) -> dict[str, Any]:
     return {"name": name, "file": text(data), "width": file.width, "height": file.height, "planes": planes}
 
 
-def damaged(data: bytes) -> list[str]:
+def damaged(data: bytes) -> list[dict[str, str | None]]:
+    """Cut and changed files, and what the Python reader says of each. None where it refuses one."""
     rng, found = np.random.default_rng(4), []
     for number in range(80):
         changed = bytearray(data)
         at = int(rng.integers(2, len(data)))
         changed[at:] = b"" if number % 3 == 0 else bytes([changed[at] ^ (1 << number % 8)]) + changed[at + 1 :]
-        found.append(text(changed))
+        try:
+            damage: str | None = read_jpeg(bytes(changed)).damage
+        except ImageError:
+            damage = None
+        found.append({"file": text(changed), "damage": damage})
     return found
 
 
@@ -83,6 +91,8 @@ def encoded(image: Image.Image, form: str) -> bytes:
 def test_files_are_read_and_restored_as_in_python(tmp_path: Path) -> None:
     files = {name: jpeg(photo(83, 130), **options) for name, options in KINDS.items()}
     files |= {"grey": jpeg(photo(83, 130, grey=True)), "one pixel": jpeg(photo(1, 1)), "thin": jpeg(photo(200, 5))}
+    files |= {"without codes": without(files["baseline"], DHT), "grey without codes": without(files["grey"], DHT)}
+    files |= {f"beyond 16 bits, {form}": beyond_16_bits(progressive=form == "progressive")[0] for form in FORMS}
     for turn in range(2, 9):
         exif = Image.Exif()
         exif[0x0112] = turn
@@ -98,6 +108,7 @@ def test_files_are_read_and_restored_as_in_python(tmp_path: Path) -> None:
         "files": [described(name, data) for name, data in files.items()],
         "pictures": pictures,
         "damaged": damaged(files["baseline"]) + damaged(files["4:2:2 progressive"]),
+        "refused": text(without(files["progressive"], DHT)),
         "cmyk": text(encoded(Image.new("CMYK", (20, 20)), "JPEG")),
         "png": text(encoded(Image.new("RGB", (2, 2)), "PNG")),
     }

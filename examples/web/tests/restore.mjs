@@ -23,18 +23,22 @@ for (const { name, file, width, height, planes } of fixture.files) {
   });
 }
 
-test("cut and changed files are read in part, or refused in words", { skip }, () => {
+test("of cut and changed files is said what Python says, or they are refused in words", { skip }, () => {
   assert.ok(fixture.damaged.length > 100);
-  let refused = 0;
-  for (const file of fixture.damaged) {
+  const said = new Set();
+  for (const { file, damage } of fixture.damaged) {
+    let found = null;
     try {
-      core.readJpeg(bytes(file));
+      found = core.readJpeg(bytes(file)).damage;
     } catch (error) {
       assert.ok(error instanceof core.ImageError, String(error.stack));
-      refused++;
     }
+    assert.equal(found, damage);
+    said.add(found);
   }
-  assert.ok(refused > 5 && refused < fixture.damaged.length);
+  const all = [...said].join("\n");
+  for (const words of ["can be read", "ends early", "is grey", "is blurred"]) assert.ok(all.includes(words), all);
+  assert.ok(said.has(null) && said.has(""));
 });
 
 /** The network of tests/web/test_restore.py: far too large corrections, so that the cells decide. */
@@ -72,7 +76,7 @@ for (const { name, file, strength, pixels, width, height } of fixture.pictures) 
 }
 
 test("every answer stays in the cells of the file", { skip }, async () => {
-  for (const { file } of fixture.pictures) {
+  for (const { file } of fixture.pictures.filter(({ name }) => !name.startsWith("beyond"))) {
     const read = core.readJpeg(bytes(file));
     for (const group of core.groupsOf(read)) {
       const [luma] = await core.restorePlanes(group, wild, 9, 1, quiet);
@@ -92,6 +96,7 @@ test("what the restorer does not know is refused in words", { skip }, async () =
   const cmyk = core.readJpeg(bytes(fixture.cmyk));
   assert.throws(() => core.groupsOf(cmyk), /4 colour planes/);
   assert.throws(() => core.readJpeg(bytes(fixture.png)), /not a JPEG file/);
+  assert.throws(() => core.readJpeg(bytes(fixture.refused)), /Huffman code 0 is missing/);
   const read = core.readJpeg(bytes(fixture.pictures[0].file));
   await assert.rejects(core.restoreJpeg(read, wild, 9, 2, quiet), /0 to 1/);
 });

@@ -13,10 +13,9 @@ from semcomp.cli.exit_codes import EXIT_OK, UsageError
 from semcomp.cli.inputs import is_pipe
 from semcomp.cli.output_formats import check_suffix
 from semcomp.cli.own_outputs import own_output
-from semcomp.cli.paths import STREAM, beside, check_target, place, read_source, write_target
+from semcomp.cli.paths import STREAM, beside, check_target, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
 from semcomp.cli.terminal import say, say_json
-from semcomp.errors import ImageError
 from semcomp.storage.urls import is_url, local_name
 
 
@@ -43,11 +42,9 @@ def run(options: Namespace) -> int:
     default = "stdin.compare.html" if piped else beside(source, ".compare.html")
     target = local_name(options.output) if options.output else default
     check_suffix(target, ".html")
-    if target != STREAM and place(target) == place(source):
-        raise UsageError(f"-o {target} is the input: choose another -o")
-    check_target(target, force=options.force)
+    check_target(target, options, sources=[source])
     if not piped and (kind := own_output(source)):
-        raise ImageError(f"{source}: semcomp wrote this {kind}; it is not a photo")
+        raise UsageError(f"{source}: semcomp wrote this {kind}; it is not a photo")
     picture = read_picture(read_source(source), options)
     codec = get_codec(options.model, options.device, options.threads, graphs=options.graphs)
     data, quality, _ = encode_with_target(codec, picture, options)

@@ -70,7 +70,7 @@ def run(options: Namespace) -> int:
 
 def decode_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Decode one file and write it; returns the values of `KEYS` and the line to show."""
-    check_target(job.target, force=options.force)
+    check_target(job.target, options)
     codec = codec_of(options)
     start = time.perf_counter()  # the time of loading the weights does not count for the first file
     source = lossless_options.source_of(job.source, options)

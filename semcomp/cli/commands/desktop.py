@@ -69,12 +69,12 @@ def _thumbnail(options: Namespace) -> int:
 
     import semcomp.pillow  # noqa: F401 - teaches Pillow the format
     from semcomp.bitstream.container import read_header
-    from semcomp.cli.paths import STREAM, write_target
+    from semcomp.cli.paths import STREAM, check_target, write_target
     from semcomp.cli.terminal import check_stdout_takes_data
 
     if target == STREAM:
         check_stdout_takes_data()
-
+    check_target(target, options, sources=[source])
     buffer = BytesIO()
     with Path(source).open("rb") as stream:
         read_header(stream)  # which says more than Pillow does of a file of another kind

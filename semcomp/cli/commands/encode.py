@@ -127,7 +127,7 @@ def run(options: Namespace) -> int:
 
 def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Encode one file and write it; returns the values of `KEYS` and the line to show."""
-    check_target(job.target, force=options.force)
+    check_target(job.target, options)
     codec = codec_of(options)
     start = time.perf_counter()  # the time of loading the weights does not count for the first file
     source = read_source(job.source)

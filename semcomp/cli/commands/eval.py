@@ -19,7 +19,7 @@ from semcomp.cli.argument_types import (
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
 from semcomp.cli.inputs import is_pipe
 from semcomp.cli.own_outputs import mark
-from semcomp.cli.paths import IMAGE_SUFFIXES, STREAM, list_jobs, local_output, write_target
+from semcomp.cli.paths import IMAGE_SUFFIXES, STREAM, check_target, list_jobs, local_output, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions, first_given
 from semcomp.cli.terminal import complain, json_text, say, say_document, say_json
 from semcomp.errors import SemcompError
@@ -206,6 +206,11 @@ def _plan(options: Namespace, names: tuple[str, ...]) -> Any:
     for note in notes:
         complain(f"semcomp eval: {note}")
     sources = [job.source for job in jobs]
+    if options.output:
+        from semcomp.eval.measure import METRICS
+
+        for metric in options.metrics:
+            check_target(str(Path(options.output) / f"{METRICS[metric]}.png"), options, sources=sources)
     if options.limit:
         sources = list(evenly(sources, options.limit))
     paths = [Path(local_copy(source)) for source in sources]

@@ -117,7 +117,7 @@ def _export_restorer(options: Namespace) -> int:
     if flag := first_given(options, others):
         raise UsageError(f"--restorer exports the restorer alone: leave out {flag}")
     target = str(Path(options.output) / "restorer.onnx")
-    check_target(target, force=options.force)
+    check_target(target, options)
     from semcomp.export.restorer_part import enter, restorer_graph
     from semcomp.restoration.restorer_file import load_restorer
 

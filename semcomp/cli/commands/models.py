@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semcomp.cli.batch import on_graphs
-from semcomp.cli.exit_codes import EXIT_OK, UsageError
+from semcomp.cli.exit_codes import EXIT_OK, UsageError, common_exit_code
+from semcomp.cli.failures import explain
 from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
 from semcomp.cli.terminal import complain, say, say_json
 from semcomp.errors import ModelError, SemcompError
@@ -40,30 +42,55 @@ def run(options: Namespace) -> int:
     from semcomp.semantics.head import head_names, load_head
     from semcomp.weights.files import WEIGHTS
 
-    names = options.names or released_names()
-    if not names:
+    if not released_names():
         raise ModelError(f"no weights in {WEIGHTS}: install semcomp again")
-
+    codec_of = {name: codec for codec, name in DEFAULTS.items()}
     groups: list[tuple[Sequence[str], Callable[[str], dict[str, Any]]]] = [
-        (names, lambda name: {"kind": "codec", **load(name).describe()})
+        (released_names(), lambda name: {"kind": "codec", **load(name).describe()}),
+        (head_names(), lambda name: head_facts(load_head(name))),
+        (generator_names(), lambda name: generator_facts(load_generator(name))),
+        (tuple(codec_of), lambda name: restorer_facts(load_restorer(None, codec=codec_of[name]))),
     ]
-    if not options.names:
-        groups += [
-            (head_names(), lambda name: head_facts(load_head(name))),
-            (generator_names(), lambda name: generator_facts(load_generator(name))),
-            (tuple(DEFAULTS), lambda codec: restorer_facts(load_restorer(None, codec=codec))),
-        ]
-    code = EXIT_OK
-    for group, facts_of in groups:
-        for name in group:
-            try:
-                facts = facts_of(name)
-            except SemcompError as error:
-                code = error.exit_code
-                complain(f"semcomp models: {name}: {error}")
-                continue
-            _show(facts, options)
-    return code
+    found = [(name, facts) for group, facts in groups for name in group]
+    if options.names:  # one name may mean several: "street" is a head and a generator
+        known = {name for name, _ in found}
+        found = [(name, facts) for name, facts in found if name in options.names]
+        found += [(name, facts_of_file) for name in options.names if name not in known]
+    failures = []
+    for name, facts_of in found:
+        try:
+            facts = facts_of(name)
+        except SemcompError as error:
+            failures.append(explain(error, source=name))
+            complain(f"semcomp models: {name}: {failures[-1].message}")
+            continue
+        _show(facts, options)
+    return common_exit_code(failure.exit_code for failure in failures)
+
+
+def facts_of_file(name: str | Path) -> dict[str, Any]:
+    """Load weights from a file, which checks them, and return what they know about themselves.
+
+    Args:
+        name: The file. What is not a file is taken for the name of a codec, perhaps on a hub.
+    """
+    from semcomp.codec.codec import load
+    from semcomp.codec.release import FORMAT as CODEC
+    from semcomp.generative.generator_file import FORMAT as GENERATOR
+    from semcomp.generative.generator_file import load_generator
+    from semcomp.restoration.restorer_file import FORMAT as RESTORER
+    from semcomp.restoration.restorer_file import read_restorer_file
+    from semcomp.semantics.head import load_head
+    from semcomp.weights.files import format_of
+
+    form = format_of(Path(name)) if Path(name).is_file() else CODEC
+    if form == CODEC:
+        return {"kind": "codec", **load(name).describe()}
+    if form == GENERATOR:
+        return generator_facts(load_generator(name))
+    if form == RESTORER:
+        return restorer_facts(read_restorer_file(name), name=Path(name).stem)
+    return head_facts(load_head(name))
 
 
 def _list_graphs(options: Namespace) -> int:
@@ -111,13 +138,13 @@ def generator_facts(made: TrainedGenerator) -> dict[str, Any]:
     }
 
 
-def restorer_facts(restorer: TrainedRestorer) -> dict[str, Any]:
-    """What a restorer of the package knows about itself."""
+def restorer_facts(restorer: TrainedRestorer, *, name: str | None = None) -> dict[str, Any]:
+    """What a restorer knows about itself. Without a name it is the one of the package."""
     from semcomp.restoration.restorer_file import DEFAULTS
 
     return {
         "kind": "restorer",
-        "name": DEFAULTS[restorer.codec],
+        "name": name or DEFAULTS[restorer.codec],
         "restores": restorer.codec,
         "restorer_id": restorer.restorer_id.hex(),
         "parameters": sum(value.numel() for value in restorer.state.values()),

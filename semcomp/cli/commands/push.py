@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 from semcomp.cli.exit_codes import EXIT_OK, UsageError
 from semcomp.cli.failures import check_readable
 from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.cli.terminal import say, say_json
+from semcomp.errors import ModelError
 
 _EPILOG = """\
 examples:
@@ -40,6 +40,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 
 def run(options: Namespace) -> int:
     """Upload the weights; returns the exit code."""
+    from semcomp.cli.commands.models import facts_of_file
     from semcomp.weights.card import card_of
     from semcomp.weights.hub import hub_name, push
 
@@ -48,7 +49,9 @@ def run(options: Namespace) -> int:
     if wanted is None or wanted.revision is not None:
         raise UsageError(f"{options.repository!r} is not a repository: write org/name")
     path = _file_of(options.weights)
-    facts = facts_of(path)
+    facts = facts_of_file(path)
+    if facts["kind"] == "restorer":
+        raise ModelError(f"{path} is a restorer, which is not loaded from a hub: push a codec, a head or a generator")
     about = Path(options.about) if options.about else path.with_suffix(".md")
     more = about.read_text(encoding="utf-8") if about.is_file() else ""
     card = card_of(facts, repository=options.repository, licence=options.license, more=more)
@@ -73,28 +76,9 @@ def run(options: Namespace) -> int:
 
 
 def _file_of(name: str) -> Path:
-    from semcomp.errors import ModelError
     from semcomp.weights.files import WEIGHTS
 
     found = [path for path in (Path(name), WEIGHTS / f"{name}.safetensors") if path.is_file()]
     if not found:
         raise ModelError(f"no weights called {name}: give a .safetensors file")
     return found[0]
-
-
-def facts_of(path: Path) -> dict[str, Any]:
-    """Load weights, which checks them, and return what they know about themselves."""
-    from semcomp.cli.commands.models import generator_facts, head_facts
-    from semcomp.codec.codec import load
-    from semcomp.codec.release import FORMAT as CODEC
-    from semcomp.generative.generator_file import FORMAT as GENERATOR
-    from semcomp.generative.generator_file import load_generator
-    from semcomp.semantics.head import load_head
-    from semcomp.weights.files import format_of
-
-    form = format_of(path)
-    if form == CODEC:
-        return {"kind": "codec", **load(path).describe()}
-    if form == GENERATOR:
-        return generator_facts(load_generator(path))
-    return head_facts(load_head(path))

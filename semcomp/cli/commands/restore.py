@@ -140,7 +140,7 @@ def _get_graph(graph: str, threads: int | None) -> EdgeRestorer:
 
 def restore_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Restore one file and write it; returns the values of `KEYS` and the line to show."""
-    check_target(job.target, force=options.force)
+    check_target(job.target, options)
     from semcomp.imaging.picture import to_pil
     from semcomp.jpeg.records import restorer_mark
 

@@ -65,7 +65,7 @@ def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
     from semcomp.bitstream.container import MAGIC
 
     note = ""
-    check_target(job.target, force=options.force)
+    check_target(job.target, options)
     data = read_source(job.source)
     if data[: len(MAGIC)] == MAGIC and not options.fresh and options.min_confidence is None:
         from semcomp.bitstream.container import read

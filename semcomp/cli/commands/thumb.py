@@ -108,7 +108,7 @@ def _show(options: Namespace) -> int:
     if options.output == STREAM:
         check_stdout_takes_data()
     name = "png" if options.output == STREAM else format_name(Path(options.output).suffix)
-    check_target(options.output, force=options.force)
+    check_target(options.output, options)
     text = read_source(STREAM).decode("utf-8", "replace") if options.show == STREAM else options.show
     image = thumb_image(text, options.size)
     write_target(options.output, image_bytes(image, name=name), force=options.force)

@@ -2,12 +2,10 @@
 // Python package semcomp.jpeg reads, this reads, coefficient by coefficient. Every byte is treated as hostile.
 import { MAX_PIXELS } from "./container.ts";
 import { ImageError } from "./errors.ts";
-import { BitReader, type Huffman, huffmanOf, readBlocks } from "./jpegscan.ts";
+import { damageOf, type ScanFacts } from "./jpegdamage.ts";
+import { type Bands, BitReader, type Huffman, huffmanOf, intervals, readBlocks, type ScanBlock } from "./jpegscan.ts";
+import { presetCode, ZIGZAG } from "./jpegstandard.ts";
 
-export const ZIGZAG = Uint8Array.of(
-  0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35,
-  42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
-);
 const EOI = 0xd9;
 const MAX_SCANS = 200;
 /** Largest bit that a progressive scan may begin with. */
@@ -73,12 +71,9 @@ class Reader {
   private planes: JpegPlane[] = [];
   private readonly steps = new Map<number, Float32Array>();
   private readonly codes = new Map<number, Huffman>();
-  private readonly seen = new Set<number>();
   private readonly records: JpegFile["records"] = [];
   private restart = 0;
-  private scans = 0;
-  private read = 0;
-  private expected = 0;
+  private readonly scans: ScanFacts[] = [];
   private damage = "";
 
   constructor(private readonly data: Uint8Array) {}
@@ -99,12 +94,12 @@ class Reader {
       this.segment(marker, payload);
     }
     const { frame, planes } = this;
-    if (!frame || !this.scans) throw new ImageError(`the JPEG file holds no picture: ${this.damage || "it has no scan"}`);
-    if (!this.read) throw new ImageError("the JPEG file is damaged: no block of it can be read");
-    if (this.read < this.expected) this.damage ||= `${Math.round((100 * this.read) / this.expected)} % of its blocks can be read`;
-    if (this.seen.size < planes.length) this.damage ||= "a colour plane is missing";
+    if (!frame || !this.scans.length) throw new ImageError(`the JPEG file holds no picture: ${this.damage || "it has no scan"}`);
+    if (!this.scans.some(({ read }) => read)) throw new ImageError("the JPEG file is damaged: no block of it can be read");
+    const blocks = planes.map((_, place) => this.orderOf([place])[0]!.places.length);
+    const damage = damageOf(this.damage, frame.progressive, this.scans, blocks);
     for (const plane of planes) inRows(plane.coefficients);
-    return { width: frame.width, height: frame.height, planes, records: this.records, damage: this.damage };
+    return { width: frame.width, height: frame.height, planes, records: this.records, damage };
   }
 
   private nextMarker(): number | null {
@@ -193,7 +188,7 @@ class Reader {
   private scan(payload: Uint8Array): void {
     const { frame } = this;
     if (!frame) throw senseless(0xda, "a scan comes before the frame");
-    if (++this.scans > MAX_SCANS) throw new ImageError(`the JPEG file has more than ${MAX_SCANS} scans; rewrite it first`);
+    if (this.scans.length >= MAX_SCANS) throw new ImageError(`the JPEG file has more than ${MAX_SCANS} scans; rewrite it first`);
     const count = payload[0]!;
     const chosen = Array.from({ length: count }, (_, i) => {
       const place = frame.components.findIndex(({ identifier }) => identifier === payload[1 + 2 * i]);
@@ -201,9 +196,8 @@ class Reader {
       if (place < 0) throw senseless(0xda, "a scan names a component that the frame does not have");
       const steps = this.steps.get(frame.components[place]!.table);
       if (!steps) throw senseless(0xda, "a quantisation table is missing");
-      if (!this.seen.has(place)) this.planes[place]!.steps = steps;
-      this.seen.add(place);
-      return { place, dc: this.codes.get(codes >> 4), ac: this.codes.get(4 + (codes & 15)) };
+      if (!this.scans.some(({ places }) => places.includes(place))) this.planes[place]!.steps = steps;
+      return { place, dc: codes >> 4, ac: codes & 15 };
     });
     const [first, last, bits] = payload.subarray(1 + 2 * count, 4 + 2 * count) as unknown as [number, number, number];
     if (!count || count > 4 || new Set(chosen.map(({ place }) => place)).size !== count) {
@@ -213,16 +207,31 @@ class Reader {
     const order = this.orderOf(chosen.map(({ place }) => place));
     const bands = { first, last, high: bits >> 4, low: bits & 15, progressive: frame.progressive };
     if (frame.progressive) checkProgression(count, first, last, bands.high, bands.low);
-    const blocks = order.map(({ kind, plane }) => ({ plane, dc: chosen[kind]!.dc, ac: chosen[kind]!.ac, kind }));
+    const blocks = order.map(({ kind, plane }) => ({ plane, ...this.codesOf(chosen[kind]!, bands), kind }));
     const units = order[0]!.places.length;
     const interval = this.restart || units;
-    this.expected += units * order.length;
+    let read = 0;
     for (const { number, start, stop } of intervals(this.data, this.at, end, Math.ceil(units / interval))) {
       const bitReader = new BitReader(this.data.subarray(start, stop));
       const [low, high] = [number * interval, Math.min((number + 1) * interval, units)];
-      this.read += readBlocks(bitReader, blocks, (unit, block) => order[block]!.places[unit]!, low, high, bands);
+      read += readBlocks(bitReader, blocks, (unit, block) => order[block]!.places[unit]!, low, high, bands);
     }
+    this.scans.push({ places: chosen.map(({ place }) => place), ...bands, read, expected: units * order.length });
     this.at = end;
+  }
+
+  /** The codes that a component needs in a scan. ImageError for one that is missing. */
+  private codesOf(numbers: { dc: number; ac: number }, { first, high, progressive }: Bands): Pick<ScanBlock, "dc" | "ac"> {
+    const found = (kind: "dc" | "ac") => {
+      const own = this.codes.get((kind === "ac" ? 4 : 0) + numbers[kind]);
+      const code = own ?? (progressive ? undefined : presetCode(kind, numbers[kind]));
+      if (!code) throw new ImageError(`the JPEG file is damaged: its Huffman code ${numbers[kind]} is missing`);
+      return code;
+    };
+    return {
+      dc: progressive && (first || high) ? undefined : found("dc"),
+      ac: progressive && !first ? undefined : found("ac"),
+    };
   }
 
   /** For each block of a unit: which of the scan's components it belongs to, and its place for every unit. */
@@ -258,22 +267,6 @@ class Reader {
     }
     return this.data.length;
   }
-}
-
-/** The restart intervals of a scan. A marker out of order tells that intervals before it were lost. */
-function* intervals(data: Uint8Array, from: number, end: number, limit: number): Generator<{ number: number; start: number; stop: number }> {
-  let [number, start] = [0, from];
-  for (let at = data.indexOf(0xff, from); at >= 0 && at < end - 1 && number < limit; ) {
-    const value = data[at + 1]!;
-    if (value >= 0xd0 && value <= 0xd7) {
-      yield { number, start, stop: at };
-      const lost = (((value - 0xd0 - number) % 8) + 8) % 8;
-      number += 1 + (lost < 4 ? lost : 0);
-      start = at + 2;
-    }
-    at = data.indexOf(0xff, value === 0xff ? at + 1 : at + 2);
-  }
-  if (number < limit) yield { number, start, stop: end };
 }
 
 /** Coefficients from the order of files to that of rows, in place. */

@@ -137,8 +137,9 @@ function sequential(bits: BitReader, values: Int16Array, block: ScanBlock, befor
   values.set(found);
 }
 
+/** Bits of a difference of DC. libjpeg refuses codes that name more. */
 function checked(size: number): number {
-  if (size > 16) throw new Damaged();
+  if (size > 15) throw new Damaged();
   return size;
 }
 
@@ -202,4 +203,22 @@ function moreAc(bits: BitReader, values: Int16Array, code: Huffman | undefined, 
 
 function refine(bits: BitReader, values: Int16Array, k: number, bit: number): void {
   if (bits.bits(1)) values[k]! += values[k]! > 0 ? bit : -bit;
+}
+
+/** The restart intervals of a scan. A marker out of order tells that intervals before it were lost. */
+export function* intervals(
+  data: Uint8Array, from: number, end: number, limit: number,
+): Generator<{ number: number; start: number; stop: number }> {
+  let [number, start] = [0, from];
+  for (let at = data.indexOf(0xff, from); at >= 0 && at < end - 1 && number < limit; ) {
+    const value = data[at + 1]!;
+    if (value >= 0xd0 && value <= 0xd7) {
+      yield { number, start, stop: at };
+      const lost = (((value - 0xd0 - number) % 8) + 8) % 8;
+      number += 1 + (lost < 4 ? lost : 0);
+      start = at + 2;
+    }
+    at = data.indexOf(0xff, value === 0xff ? at + 1 : at + 2);
+  }
+  if (number < limit) yield { number, start, stop: end };
 }

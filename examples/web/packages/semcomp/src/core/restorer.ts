@@ -12,6 +12,10 @@ const TILE = 96;
 const ROUNDED = 4;
 /** Distance of an answer from the edge of its cell, at most an eighth of a step. */
 const MARGIN = 0.5;
+/** Largest magnitude of a coefficient of 8-bit samples. Larger ones are damage, which would spread to the blocks around. */
+const LARGEST = 2048;
+/** Largest step of 8 bits. No network has learned coarser ones: their cells count as this wide. */
+const COARSEST = 255;
 
 /** What the network reads of a tile of rows x columns blocks. */
 export interface RestorerInputs {
@@ -155,7 +159,7 @@ async function restoreRegion({ planes, down, across }: Group, part: Region, corr
     return i ? enlarge(pixels, SIDE * sizes[i]!.rows, SIDE * sizes[i]!.columns, down, across) : pixels;
   });
   const corrections = await correct(inputsOf(planes, stored[0]!, start, { rows, columns, down, across }));
-  const limits = planes.map(({ steps }) => steps.map((step) => step / 2 - Math.min(step / 8, MARGIN)));
+  const limits = planes.map((plane) => boundedSteps(plane).map((step) => step / 2 - Math.min(step / 8, MARGIN)));
   const own = (plane: number) => {
     const found = new Float32Array(rows * columns * AREA);
     for (let block = 0; block < rows * columns; block++) {
@@ -188,6 +192,10 @@ function inRange(value: number): number {
   return Math.min(Math.max(value, -128), 127.5);
 }
 
+function boundedSteps({ steps }: JpegPlane): Float32Array {
+  return steps.map((step) => Math.min(step, COARSEST));
+}
+
 function clip(value: number, limit: number): number {
   return Math.min(Math.max(value, -limit), limit);
 }
@@ -196,7 +204,7 @@ function dequantised({ coefficients, columns: all, steps }: JpegPlane, top: numb
   const out = new Float32Array(rows * columns * AREA);
   for (let row = 0; row < rows; row++) {
     for (let i = 0; i < columns * AREA; i++) {
-      out[row * columns * AREA + i] = coefficients[((top + row) * all + left) * AREA + i]! * steps[i % AREA]!;
+      out[row * columns * AREA + i] = clip(coefficients[((top + row) * all + left) * AREA + i]! * steps[i % AREA]!, LARGEST);
     }
   }
   return out;
@@ -216,7 +224,7 @@ function inputsOf(
       blocks.set(own.subarray(block * AREA, block * AREA + AREA), (block * PLANES + i) * AREA);
     }
     windowDct(plane, rows, columns, i ? SIDE : WINDOW, windows, WINDOWS, i ? WINDOW * WINDOW + (i - 1) * AREA : 0);
-    steps.set(planes[i]!.steps, i * AREA);
+    steps.set(boundedSteps(planes[i]!), i * AREA);
   });
   const places = Float32Array.from({ length: 2 * count }, (_, i) => {
     const block = i >> 1;
