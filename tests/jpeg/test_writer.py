@@ -61,6 +61,10 @@ def test_records_are_kept() -> None:
     assert restorer_mark(again) == b"12345678" and not is_rgb(again)
     image = Image.open(io.BytesIO(write_jpeg(file)))
     assert image.info["icc_profile"] == icc
+    pieces = [record for record in again.records if record[1].startswith(b"ICC_PROFILE")]
+    assert len(pieces) == 3
+    for piece in pieces:
+        assert icc_profile(replace(again, records=tuple(r for r in again.records if r != piece))) is None
 
 
 def test_rgb_files_are_known_by_adobes_record() -> None:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from semcomp.bitstream.fields import pack_varint
 from semcomp.bitstream.frequency_tables import TOTAL, Tables
 from semcomp.errors import FormatError
-from semcomp.lossless.head import zigzag
+from semcomp.lossless.head import Form, unpack_head, zigzag
 from semcomp.lossless.model import LosslessModel
-from semcomp.lossless.step import PHASES, SCALES
+from semcomp.lossless.step import MAX_NEAR, PHASES, SCALES
 from semcomp.lossless.stream import decode_lossless, encode_lossless
 from semcomp.lossless.symbols import OUTLIER, StepReader, StepWriter
 from tests.lossless.conftest import random_model
@@ -89,3 +89,17 @@ def test_an_outlier_is_one(integers: LosslessModel) -> None:
         changed = pack_varint(1) + pack_varint(zigzag(value)) + data[len(head) :]
         with pytest.raises(FormatError, match="outlier"):
             StepReader(integers, changed, bits=16).code(0, tables, None)
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        (bytes([1, Form.GREY, MAX_NEAR, 8, 0, 0]), "claims 0x0"),
+        (bytes([1, Form.GREY, MAX_NEAR + 1, 8, 0, 0]), r"cannot be 9 off \(byte 2\)"),
+        (bytes([1, Form.GENERAL, 1, 8, 0, 0]), r"cannot be 1 off \(byte 2\)"),
+        (bytes([1, Form.GREY, 1, 16, 0, 0]), r"cannot have depth 16 \(byte 3\)"),
+    ],
+)
+def test_heads_that_nothing_writes_are_refused(head: bytes, message: str) -> None:
+    with pytest.raises(FormatError, match=message):
+        unpack_head(head)

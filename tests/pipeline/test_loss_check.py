@@ -76,7 +76,7 @@ def test_a_loss_counts_where_it_is_unusual_and_visible(quality: int, levels: int
 
 def test_hard_edges_are_noticed_in_many_colours() -> None:
     colours = np.random.default_rng(3).integers(0, 90, (64, 64, 3), np.uint8)
-    assert not may_be_unsuited(from_array(colours // 2))
+    assert not may_be_unsuited(from_array((colours // 2).astype(np.uint8)))
     colours[:, ::2] += 160
     assert may_be_unsuited(from_array(colours))
 

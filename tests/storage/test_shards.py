@@ -52,7 +52,10 @@ def test_a_cut_shard_says_so(cut: int) -> None:
 
 
 def test_a_sample_without_end_is_refused() -> None:
-    members = {str(number): b"" for number in range(300)}
+    members = {str(number): b"" for number in range(256)}
+    (sample,) = samples_of(io.BytesIO(pack_shard([("a", members)])), name="s")
+    assert len(sample.members) == 256
+    members["more"] = b""
     with pytest.raises(FormatError, match="the sample a has more than 256 members"):
         list(samples_of(io.BytesIO(pack_shard([("a", members)])), name="s"))
 
