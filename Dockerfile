@@ -8,7 +8,7 @@
 FROM debian:bookworm-slim AS base
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3 \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 
 FROM base AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends python3-venv
