@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,27 @@ class RestoreRunConfig:
     seed: int = 0
     save_minutes: float = 5.0
     start_from: str | None = None
-    """The state.safetensors of another run whose network has the same sizes."""
+    """The state.safetensors of another run whose network has the same sizes, or fewer blocks."""
+
+
+def start_from(network: Restorer, weights: Mapping[str, Tensor]) -> None:
+    """Takes over the weights of a network that may have fewer blocks. Blocks that it lacks add nothing at first.
+
+    Args:
+        network: The network that is going to learn.
+        weights: The state of one that has learned.
+
+    Raises:
+        RuntimeError: The networks differ in more than the number of blocks.
+    """
+    merged = dict(weights)
+    for name, value in network.state_dict().items():
+        if name.startswith("step_scales."):
+            merged[name] = torch.cat([weights[name], torch.zeros_like(value[len(weights[name]) :])])
+        elif name not in weights:
+            # The last layers of a block's two branches are merge and project.
+            merged[name] = torch.zeros_like(value) if name.split(".")[-2] in ("merge", "project") else value
+    network.load_state_dict(merged)
 
 
 class RestoreTrainer(BaseTrainer):
@@ -75,7 +95,7 @@ class RestoreTrainer(BaseTrainer):
         self.network = Restorer(config.network)
         self.network.narrow = config.bfloat16
         if config.start_from:
-            self.network.load_state_dict(load_state(Path(config.start_from))["average"])
+            start_from(self.network, load_state(Path(config.start_from))["average"])
         self.average = moving_average(self.network, config.optim)
         self.optimizers = build_optimizers(self.network, config.optim)
         self.processor_seconds, self.validated = 0.0, 0

@@ -166,7 +166,7 @@ def local_output(output: str) -> str:
 def beside(source: str, suffix: str) -> str:
     """Return the name of a result beside its source, with another suffix. UsageError where none can be written."""
     if is_url(source) and not can_be_written(source):
-        raise UsageError(f"nothing can be written beside {source}: give -o")
+        raise UsageError(f"nothing can be written beside {source}: give -o a file or a folder")
     return with_suffix(source, suffix)
 
 

@@ -91,15 +91,16 @@ def test_new_files_are_added_and_failed_ones_are_tried_again(files: Path, tmp_pa
 
 
 def test_another_task_is_refused_unless_forced(files: Path, tmp_path: Path, capsys: Any) -> None:
-    first = ["map", "info", str(files), "-o", str(tmp_path / "out.parquet"), "--quiet"]
-    other = [*first, "--top", "3"]
+    place = ["-o", str(tmp_path / "out.parquet"), "--files", str(tmp_path / "pictures")]
+    first = ["map", "decode", str(files), *place, "--quiet"]
+    other = [*first, "--format", "webp"]
     main(first)
     assert main(other) == 1
-    assert "top was 5 and is 3): name another output, or overwrite it with --force" in capsys.readouterr().err
+    assert "format was 'png' and is 'webp'): name another output" in capsys.readouterr().err
     assert main([*other, "--force"]) == 1 and len(rows_of(tmp_path / "out.parquet")) == 40
     (tmp_path / "foreign").mkdir()
     shutil.copy(tmp_path / "out.parquet/part-000000.parquet", tmp_path / "foreign")
-    assert main([*first[:4], str(tmp_path / "foreign")]) == 1
+    assert main([*first[:4], str(tmp_path / "foreign"), *first[5:]]) == 1
     assert "other Parquet files" in capsys.readouterr().err
 
 

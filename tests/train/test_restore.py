@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 
@@ -11,11 +12,11 @@ import torch
 from PIL import Image
 
 from semcomp.imaging.metrics import psnr_db
-from semcomp.restoration.network import RestorerConfig
+from semcomp.restoration.network import Restorer, RestorerConfig
 from semcomp.restoration.restorer_file import load_restorer
 from tests.train.conftest import goes_on
 from train.optim import OptimConfig
-from train.restore import RestoreRunConfig, RestoreTrainer
+from train.restore import RestoreRunConfig, RestoreTrainer, start_from
 from train.restore_photos import RestoreDataConfig, decompress, draw_quality, draw_tables, through_jpeg2000
 
 SMALL = RestorerConfig(channels=16, blocks=1, condition=8)
@@ -96,3 +97,17 @@ def test_tables_are_ones_that_files_can_hold() -> None:
 def test_a_crop_of_a_size_that_blocks_do_not_fill() -> None:
     with pytest.raises(ValueError, match="multiple of 16"):
         RestoreDataConfig(crop=100)
+
+
+def test_a_deeper_network_starts_as_the_shallower_one_and_its_blocks_learn() -> None:
+    shallower, deeper = Restorer(SMALL), Restorer(replace(SMALL, blocks=3))
+    torch.nn.init.normal_(shallower.step_scales.weight, std=0.1)
+    start_from(deeper, shallower.state_dict())
+    parts = [torch.randn(1, 4, 4, count) * 20 for count in (192, 384, 2)]
+    parts += [torch.rand(1, 3, 64) * 30 + 1, torch.ones(1, 3)]
+    torch.testing.assert_close(deeper.corrections(*parts), shallower.corrections(*parts))
+    deeper.corrections(*parts).sum().backward()
+    moved = {name for name, value in deeper.named_parameters() if value.grad is not None and value.grad.any()}
+    assert {f"trunk.blocks.{number}.merge.weight" for number in range(3)} <= moved
+    with pytest.raises(RuntimeError, match="blocks"):
+        start_from(shallower, deeper.state_dict())

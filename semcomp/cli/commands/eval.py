@@ -152,9 +152,8 @@ def _compare(options: Namespace) -> int:
     result = summarise(plan, rows, coders, anchor=options.anchor, memory=memory, **limits)
     if any(value is not None for value in limited.values()):
         result["thresholds"] = thresholds(result, subject=subject, **limited)
-    text = ""
-    if result["pictures"] and (options.html or folder):
-        text = _report(options, plan, rows, coders, result, bars)
+    told = result["pictures"] and (options.html or folder)
+    text = _report(options, plan, rows, coders, result, bars) if told else ""
     if folder:
         files = {
             "report.json": json_text(result, indent=1) + "\n",
