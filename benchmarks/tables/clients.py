@@ -2,7 +2,9 @@
 
 from benchmarks.tables.markdown import Block, Record, fixed, megabytes, plural, signed, table
 
-NAMES = {"latents": "latents of a file"}
+NAMES = {"latents": "latents of a file", "chromium": "Chromium", "firefox": "Firefox"}
+WHOLE = 1000
+"""No photo of data/val has a side of so many pixels."""
 
 
 def edge_symbols(record: Record) -> str:
@@ -121,12 +123,12 @@ def browsers(record: Record) -> str:
     pairs = {(row["writer"], row["reader"]) for row in record["rows"]}
     symbols = max(row["symbols"] for row in record["rows"])
     missing = f" Left out: {', '.join(record['left_out'])}." if record["left_out"] else ""
+    side, photos = record["side"], max(row["files"] for row in record["rows"]) // 5
+    part = f" (the middle {side}x{side} pixels)" if side < WHOLE else ""
     return (
-        f"The library and the browsers wrote photos of `data/val` (the middle {record['side']}x{record['side']} "
-        "pixels) at 5 "
-        f"qualities.\n**{wrong} of {symbols / 1e6:.1f} million symbols differ** in each of the {len(pairs)} pairs of "
-        "writer "
-        f"and reader: {', '.join(sorted({reader for _, reader in pairs}))}.{missing}"
+        f"The library and the browsers wrote {plural(photos, 'photo')} of `data/val`{part} at 5 qualities.\n"
+        f"**{wrong} of {symbols / 1e6:.1f} million symbols differ** in each of the {len(pairs)} pairs of writer "
+        f"and reader: {', '.join(sorted({NAMES.get(reader, reader) for _, reader in pairs}))}.{missing}"
     )
 
 
