@@ -4,7 +4,7 @@ from benchmarks.tables.markdown import Block, Record, fixed, megabytes, plural, 
 
 NAMES = {"latents": "latents of a file", "chromium": "Chromium", "firefox": "Firefox"}
 WHOLE = 1000
-"""No photo of data/val has a side of so many pixels."""
+"""Every side of a photo in data/val has fewer pixels."""
 
 
 def edge_symbols(record: Record) -> str:
