@@ -46,7 +46,7 @@ def read_config(parser: argparse.ArgumentParser, options: argparse.Namespace, ki
     """Reads the configuration of a program with --set. A mistake of the user ends the program with a sentence."""
     try:
         return configuration.load(kind, options.config, overrides=options.set)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, SemcompError) as error:
         parser.error(str(error))
 
 
@@ -62,11 +62,11 @@ def begin(
     parser: argparse.ArgumentParser, options: argparse.Namespace, kind: type[C], build: Callable[[C, Path], T]
 ) -> T:
     """Builds or resumes the run that the options describe. A mistake of the user ends the program with a sentence."""
+    config = read_config(parser, options, kind)
+    if Path(config.name).name != config.name:
+        parser.error(f"name is the name of a folder below {options.runs}, not {config.name!r}")
+    folder = options.runs / config.name
     try:
-        config = configuration.load(kind, options.config, overrides=options.set)
-        if Path(config.name).name != config.name:
-            raise ValueError(f"name is the name of a folder below {options.runs}, not {config.name!r}")
-        folder = options.runs / config.name
         if not options.resume and (folder / STATE).exists():
             raise ValueError(f"{folder} holds a run already: --resume continues it, --set name=... starts another")
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def begin(
             _resume(run, folder)
         (folder / "config.yaml").write_text(configuration.dump(config), encoding="utf-8")
     except (ValueError, OSError, SemcompError) as error:
-        with contextlib.suppress(OSError, UnboundLocalError):
+        with contextlib.suppress(OSError):
             folder.rmdir()  # only if nothing was in it
         parser.error(str(error))
     return run

@@ -18,17 +18,15 @@ from semcomp.cli.inputs import Expansion, Found, Unusable, expand, is_pipe
 from semcomp.cli.output_formats import check_suffix
 from semcomp.cli.own_outputs import mark_in
 from semcomp.errors import FormatError, ImageError
-from semcomp.storage.files import exists, is_folder, read_bytes, write_bytes
+from semcomp.storage.files import exists, is_folder, read_bytes, replacing, write_bytes
 from semcomp.storage.places import option_that_names, place_of
 from semcomp.storage.urls import can_be_written, is_url, join, local_name, protocol_of
 from semcomp.storage.urls import with_suffix as with_suffix
-from semcomp.workers import temporary_beside
 
 _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 """Names of stdout, which must not get lines of text beside the data"""
-
-
 _SOURCES = ""
+"""Stands for the files behind folders and globs where options are searched for a target"""
 _POSITIONAL = (_SOURCES, "input", "inputs")
 _NO_INPUTS = ("output", "values", "command", "device", "form", "format", "mode")
 """Names of options whose values are no inputs. The value of any other option may be a file that is read."""
@@ -262,19 +260,10 @@ def write_target(target: str, data: bytes, *, force: bool) -> None:
             return
         path = path.resolve() if path.is_symlink() else path
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, data, force=force)
-
-
-def _write_whole(path: Path, data: bytes, *, force: bool) -> None:
-    temporary = temporary_beside(path)
-    try:
-        with temporary.open("xb") as stream:
-            stream.write(data)
-        _refuse_existing(path, force=force)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        with replacing(path) as temporary:
+            with temporary.open("xb") as stream:
+                stream.write(data)
+            _refuse_existing(path, force=force)
 
 
 def _is_open_ended(path: Path) -> bool:

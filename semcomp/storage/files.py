@@ -84,9 +84,16 @@ def write_whole(name: str, data: bytes) -> None:
         return
     path = Path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary file that takes the place of `path` at the end of the block. After an error nothing is left."""
     temporary = temporary_beside(path)
     try:
-        temporary.write_bytes(data)
+        yield temporary
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
