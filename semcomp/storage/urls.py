@@ -31,7 +31,7 @@ def is_url(name: object) -> bool:
 
 
 def is_text(name: str) -> bool:
-    """Return whether a name can be written as UTF-8. Names of files on Linux are any bytes.
+    r"""Return whether a name can be written as UTF-8. Names of files on Linux are any bytes.
 
     Example:
         >>> is_text("d\xfcne.jpg"), is_text("d\udcfcne.jpg")

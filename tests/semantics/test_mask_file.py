@@ -184,7 +184,7 @@ def test_what_holds_no_numbers_is_one_sentence(tmp_path: Path, make: Any, messag
 
 def test_a_colour_image_is_no_label_map(tmp_path: Path) -> None:
     path = saved(np.zeros((3, 3, 3), np.uint8), tmp_path / "photo.png")
-    with pytest.raises(ImageError, match="RGB image; expected a grey or palette PNG"):
+    with pytest.raises(ImageError, match="RGB pixels; expected a grey or palette PNG"):
         read_numbers(path)
 
 
