@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from heads.classifier import ClassifierNetwork
 from heads.layers import Context, LatentStem, pad_to
 from heads.segmenter import SegmenterNetwork
-from semcomp.networks.blocks import Pointwise, Up, activation
+from semcomp.networks.blocks import Pointwise, Up, activation, for_loaded_weights
 from semcomp.networks.fused import shuffle_order
 from semcomp.networks.rate_table import RateRows
 
@@ -171,6 +171,11 @@ def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 def for_export(network: nn.Module) -> nn.Module:
     """A copy that computes the same for one image."""
     copy = deepcopy(network).eval()
+    with for_loaded_weights():
+        return _exported(copy)
+
+
+def _exported(copy: nn.Module) -> nn.Module:
     for name, module in list(copy.named_modules()):
         if isinstance(module, LatentStem):
             copy.set_submodule(name, ExportedStem(module))

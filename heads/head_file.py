@@ -21,6 +21,7 @@ from heads.exported_network import for_export
 from heads.inference import for_inference
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from semcomp.config import build
+from semcomp.networks.blocks import for_loaded_weights
 from semcomp.networks.precision import fast_pixels
 from semcomp.networks.threads import threads_for
 from semcomp.semantics.embedding import Embedding
@@ -197,7 +198,8 @@ def read_head(path: str | Path) -> TrainedHead:
         values = json.loads(metadata["info"])
         values["palette"] = tuple(tuple(colour) for colour in values["palette"])
         info = HeadInfo(**{**values, "classes": tuple(values["classes"])})
-        network = build_network(build(TASKS[info.task].sizes, json.loads(metadata["network"])))
+        with for_loaded_weights():
+            network = build_network(build(TASKS[info.task].sizes, json.loads(metadata["network"])))
         missing, unexpected = network.load_state_dict(state, strict=False)
         if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
             raise ValueError(f"weights {[*unexpected, *missing][:3]} do not fit the network")

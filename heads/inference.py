@@ -41,8 +41,7 @@ class FoldedStem(nn.Module):
 
     def _fold(self, quality: Tensor) -> nn.Module:
         scale, shift = self.stem.rate(quality)[0, :, 0, 0].repeat_interleave(self.factor**2).chunk(2)
-        layer = Pointwise(self.weight.shape[1], len(self.bias))
-        layer.weight.data, layer.bias.data = self.weight * (1 + scale)[:, None], self.bias * (1 + scale) + shift
+        layer = Pointwise.of(self.weight * (1 + scale)[:, None], self.bias * (1 + scale) + shift)
         folded = stored_fast(nn.Sequential(layer), self.weight.device)
         self._folded = dict([*self._folded.items(), (int(quality), folded)][-FOLDED_QUALITIES:])
         return folded

@@ -167,7 +167,7 @@ class _Run:
 
     def _learning_rate(self) -> float:
         cosine = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress))
-        return self.o.lr * (cosine * min(1.0, (len(self.rows) + 1) / self.o.warmup_steps))
+        return self.o.lr * (cosine * min(1.0, (len(self.rows) + 1) / max(1, self.o.warmup_steps)))
 
 
 def _optimizer(objective: Objective, o: OptimConfig, *, trunk_lr: float) -> torch.optim.Optimizer:

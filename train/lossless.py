@@ -27,7 +27,7 @@ from train.command_line import begin, make_parser, say_where
 from train.log import Log
 from train.lossless_objective import LosslessObjective
 from train.lossless_photos import Crops, LosslessDataConfig
-from train.optim import OptimConfig, moving_average
+from train.optim import OptimConfig, falling_rate, moving_average
 from train.photos import find_photos
 from train.trainer import BaseTrainer, averaged, clip_gradient
 
@@ -44,7 +44,7 @@ class LosslessOptimConfig:
     """Largest norm of the gradient."""
     warmup_steps: int = 100
     second_stage: float = 0.7
-    """The learning rate falls from this share of the run on."""
+    """The learning rate falls from this share of the run on. 1 keeps it."""
     last: float = 0.01
     """The last learning rate, as a share of the first."""
     ema: float = 0.998
@@ -121,9 +121,13 @@ class LosslessTrainer(BaseTrainer):
     def rate_factor(self) -> float:
         """Factor on the learning rate: a warm-up, a constant, and a half cosine in the second stage."""
         optim = self.config.optim
-        warmup = min(1.0, (self.step + 1) / optim.warmup_steps)
-        falling = max(0.0, (self.progress - optim.second_stage) / (1 - optim.second_stage))
-        return warmup * (optim.last + (1 - optim.last) * 0.5 * (1 + math.cos(math.pi * min(1.0, falling))))
+        return falling_rate(
+            step=self.step,
+            warmup_steps=optim.warmup_steps,
+            progress=self.progress,
+            hold=optim.second_stage,
+            last=optim.last,
+        )
 
     def train_step(self) -> dict[str, float]:
         """One batch. Returns the figures of the log."""

@@ -32,7 +32,7 @@ class OptimConfig:
     """Largest norm of the gradient."""
     warmup_steps: int = 300
     hold: float = 0.3
-    """Share of the run at the full rate, before the cosine begins."""
+    """Share of the run at the full rate, before the cosine begins. 1 keeps it."""
     last: float = 0.01
     """Final rate / full rate."""
     ema: float = 0.999
@@ -41,11 +41,21 @@ class OptimConfig:
 
 def rate_factor(config: OptimConfig, *, step: int, progress: float) -> float:
     """The factor on the learning rates when the share `progress` of the run is done."""
-    warmup = min(1.0, (step + 1) / config.warmup_steps)
-    if progress <= config.hold:
+    return falling_rate(
+        step=step, warmup_steps=config.warmup_steps, progress=progress, hold=config.hold, last=config.last
+    )
+
+
+def falling_rate(*, step: int, warmup_steps: int, progress: float, hold: float, last: float) -> float:
+    """A warm-up, a constant up to the share `hold` of the run, and a half cosine down to `last`.
+
+    Without warm-up steps the rate is full at once, and with a `hold` of 1 it never falls.
+    """
+    warmup = min(1.0, (step + 1) / max(1, warmup_steps))
+    if progress <= hold or hold >= 1:
         return warmup
-    angle = math.pi * min(1.0, (progress - config.hold) / (1 - config.hold))
-    return warmup * (config.last + (1 - config.last) * 0.5 * (1 + math.cos(angle)))
+    angle = math.pi * min(1.0, (progress - hold) / (1 - hold))
+    return warmup * (last + (1 - last) * 0.5 * (1 + math.cos(angle)))
 
 
 def build_optimizers(module: nn.Module, config: OptimConfig) -> list[torch.optim.Optimizer]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from heads.latent_cache import to_network
 from heads.teachers.efficientnet import NAME, load_published, normalized
 from semcomp.errors import MissingExtraError, ModelError
+from semcomp.networks.blocks import for_loaded_weights
 from semcomp.networks.precision import fast_pixels
 from semcomp.torchvision_compat import declare_missing_operators
 
@@ -141,6 +142,7 @@ def read_teacher(path: str | Path) -> SegmentingTeacher:
         metadata = file.metadata()
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     info = TeacherInfo(classes=tuple(json.loads(metadata["classes"])), origin=metadata["origin"])
-    network = DeepLab(len(info.classes))
+    with for_loaded_weights():
+        network = DeepLab(len(info.classes))
     network.load_state_dict({name: v.float() if v.is_floating_point() else v for name, v in state.items()})
     return SegmentingTeacher(network, info)

@@ -79,7 +79,7 @@ class Training:
     def learn(self) -> float:
         """Learn from one batch. Returns the loss."""
         c = self.config
-        warm = min(1.0, (self.step + 1) / c.warmup_steps)
+        warm = min(1.0, (self.step + 1) / max(1, c.warmup_steps))
         factor = warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.step / c.steps)))
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor

@@ -17,6 +17,14 @@ Answer = tuple[Mapping[str, Any], list[str]]
 """Values for JSON, and the lines that a person reads."""
 
 
+def say_failure(source: str, failure: Failure, options: Namespace) -> None:
+    """Say that an input failed: one line on stderr, and with --json the keys that every failure has on stdout."""
+    if options.json:
+        told = {"error": failure.kind, "message": failure.message}
+        say_json({"command": options.command, "input": source, "ok": False, **told})
+    complain(f"semcomp {options.command}: {source}: {failure.message}")
+
+
 def answer_each(work: Callable[[str], Answer], plan: JobPlan, options: Namespace, *, keys: Sequence[str]) -> int:
     """Run a function on every input and print what it answers.
 

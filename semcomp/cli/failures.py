@@ -34,6 +34,8 @@ FLAGS = (
     ("give weights=FILE", "give --weights FILE"),
     ("give a folder that semcomp export onnx wrote", "give --graphs DIR, a folder that semcomp export onnx wrote"),
     ("leave out model=", "leave out --model "),
+    ("give head=NAME", "give --head NAME"),
+    ("give graphs=DIR", "give --graphs DIR"),
     (
         "choose another head, or give a label map, a mask or a box",
         "choose another --head, or give --label-map, --keep-mask or --keep-box",

@@ -10,7 +10,6 @@ from semcomp.cli.argument_types import whole_number
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.paths import STREAM, read_source
 from semcomp.cli.shared_options import first_given
-from semcomp.errors import ImageError
 
 if TYPE_CHECKING:
     from semcomp.imaging.exact import ExactPicture
@@ -149,16 +148,3 @@ def source_of(name: str, options: Namespace) -> bytes | Path:
 def size_of(source: bytes | Path) -> int:
     """Bytes of the whole file."""
     return source.stat().st_size if isinstance(source, Path) else len(source)
-
-
-def deep_bytes(picture: ExactPicture, *, name: str) -> bytes:
-    """Write pixels of 16 bits with their metadata.
-
-    Raises:
-        ImageError: The format is not PNG.
-    """
-    from semcomp.imaging.deep import deep_png
-
-    if name != "png":
-        raise ImageError(f"the picture has 16 bits a channel, and {name} is written with 8: choose --format png")
-    return deep_png(picture.pixels, icc=picture.icc, exif=picture.exif, xmp=picture.xmp)

@@ -90,6 +90,11 @@ def add_graphs(parser: ArgumentParser) -> None:
     )
 
 
+def add_lossless_weights(parser: ArgumentParser) -> None:
+    """Add --lossless-weights."""
+    parser.add_argument("--lossless-weights", metavar="FILE", help="weights of lossless coding (those inside semcomp)")
+
+
 def written_options() -> ArgumentParser:
     """Return a parent parser with --output and --force."""
     parent = ArgumentParser(add_help=False)
@@ -117,7 +122,7 @@ def _network() -> ArgumentParser:
 def _model(network: ArgumentParser) -> ArgumentParser:
     parent = ArgumentParser(add_help=False, parents=[network])
     add_graphs(parent)
-    parent.add_argument("--lossless-weights", metavar="FILE", help="weights of lossless coding (those inside semcomp)")
+    add_lossless_weights(parent)
     return parent
 
 

@@ -62,6 +62,7 @@ def read_sample(data: bytes, *, key: str, fields: Sequence[str], model: str = "b
     Raises:
         FormatError: The file is damaged.
         ModelError: The file needs the tables of another codec.
+        ImageError: Latents are asked for, and the file holds exact pixels alone.
     """
     container = read(data)
     header = container.header

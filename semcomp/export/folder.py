@@ -30,6 +30,7 @@ from semcomp.export.int8 import INT8_PARTS, MEAN, Calibration, becomes_int8, qua
 from semcomp.export.lossless_parts import PREFIX, entry_of, lossless_graphs
 from semcomp.export.lossless_parts import WEIGHTS as LOSSLESS
 from semcomp.export.part import Part
+from semcomp.export.restorer_part import entries_beside
 from semcomp.generative.generator_file import TrainedGenerator, generator_names, load_generator
 from semcomp.lossless.model import LosslessModel, model_bytes
 from semcomp.lossless.weights import EMBEDDED, load_weights
@@ -93,13 +94,14 @@ def export_onnx(
         FileError: The folder holds an export and `force` is not set, or cannot be written. The error is also an
             OSError.
         TargetError: There is no such part, or it cannot be int8.
-        ModelError: A head or generator is missing or made for another codec, there is no photo to calibrate with, or a
-            graph differs too much from torch. In the last case no manifest is left.
+        ModelError: A head or generator is missing or made for another codec, a restorer.onnx is damaged, there is no
+            photo to calibrate with, or a graph differs too much from torch. Then no manifest is left.
         MissingExtraError: onnx, onnxscript or onnxruntime is not installed.
     """
     require_onnx()
     folder = Path(directory)
     _check_request(folder, parts, force)
+    beside = entries_beside(folder)
     codec = load(model)
     chosen = _heads(codec, heads) if "heads" in parts else []
     makers = _generators(codec, generators)
@@ -108,13 +110,12 @@ def export_onnx(
     graphs = _as_int8(graphs, int8_parts) if int8 else graphs
     calibrated = Calibration(codec, calibration) if int8 else None
     graphs = as_compact(graphs) if compact else graphs
-    files = _files(codec, graphs, chosen, makers, calibrated, progress, exact)
+    files = _files(codec, graphs, chosen, makers, calibrated, progress, exact, beside)
     _write(folder, files)
     progress("comparison")
     _check(differences := differences_from_torch(codec, graphs, chosen, folder), folder)
     int8_files = tuple(f"{part.name}.onnx" for part in graphs if part.precision == "int8")
-    sizes = {name: len(data) for name, data in files.items()}
-    return Exported(sizes=sizes, differences=tuple(differences), int8=int8_files)
+    return Exported(sizes={name: len(files[name]) for name in files}, differences=tuple(differences), int8=int8_files)
 
 
 def _check_request(folder: Path, parts: Sequence[str], force: bool) -> None:
@@ -152,20 +153,19 @@ def _files(
     calibrated: Calibration | None,
     progress: Callable[[str], None],
     exact: LosslessModel | None,
+    beside: dict[str, Any],
 ) -> dict[str, bytes]:
-    """All files by name. The manifest is the last."""
+    """All files by name. The manifest is the last, and has `beside` as it is."""
     ids = {"entropy_id": codec.entropy_id.hex(), "model_id": codec.model_id.hex()}
     files = {TABLES: _tables(codec)}
     entries = {}
     for part in graphs:
         progress(part.name)
         file = f"{part.name}.onnx"
+        change: Callable[[Any], Any] = compacted if part.precision == "compact" else lambda model: model
         if calibrated and part.precision == "int8":
-            files[file] = onnx_bytes(part, properties=ids, change=partial(quantised, inputs=calibrated.inputs(part)))
-        elif part.precision == "compact":
-            files[file] = onnx_bytes(part, properties=ids, change=compacted)
-        else:
-            files[file] = onnx_bytes(part, properties=ids)
+            change = partial(quantised, inputs=calibrated.inputs(part))
+        files[file] = onnx_bytes(part, properties=ids, change=change)
         entries[part.name] = _entry(part, file, files[file])
     if exact is not None:
         progress("lossless")
@@ -175,14 +175,14 @@ def _files(
             entries[name] = {**_stored(f"{name}.onnx", data), **entry_of(network)}
         files[LOSSLESS] = model_bytes(exact)
     manifest = {
-        **_described(codec),
-        **ids,
+        **(_described(codec) | ids),
         "tables": _stored(TABLES, files[TABLES]),
         "graphs": entries,
         PROBES: products(codec.release),
         "heads": {head.name: _head_entry(head) for head in heads},
         "generators": {maker.name: _generator_entry(maker) for maker in makers},
         "lossless": None if exact is None else {**_stored(LOSSLESS, files[LOSSLESS]), "id": exact.id.hex()},
+        **beside,
     }
     files[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
     return files

@@ -10,16 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from semcomp.edge.bundle import FORMAT, MANIFEST
 from semcomp.errors import ModelError
-from semcomp.export.graph import onnx_bytes
+from semcomp.export.graph import onnx_bytes, require_onnx
 from semcomp.export.part import Part, Value
 from semcomp.restoration.network import PLANES, Restorer
 from semcomp.restoration.restorer_file import TrainedRestorer
 from semcomp.restoration.transform import COEFFICIENTS, WINDOW
+from semcomp.storage.files import write_whole
+
+FILE = "restorer.onnx"
 
 
 class RestorerPart(nn.Module):
@@ -60,13 +64,27 @@ def restorer_graph(restorer: TrainedRestorer) -> bytes:
     return onnx_bytes(part, properties={"restorer_id": restorer.restorer_id.hex(), "reach": str(part.reach)})
 
 
-def enter(folder: Path, restorer: TrainedRestorer, graph: bytes) -> bool:
+def entry_of(graph: bytes) -> dict[str, Any]:
+    """What a manifest says of restorer.onnx. ModelError where the bytes are another file."""
+    try:
+        found = {entry.key: entry.value for entry in require_onnx().load_model_from_string(graph).metadata_props}
+        more = {"id": found["restorer_id"], "reach": int(found["reach"])}
+    except Exception as error:  # a parser raises whatever it likes
+        raise ModelError(f"{FILE} is not the graph of a restorer: export the restorer again") from error
+    return {"file": FILE, "bytes": len(graph), "sha256": hashlib.sha256(graph).hexdigest(), **more}
+
+
+def entries_beside(folder: Path) -> dict[str, Any]:
+    """The entries of a manifest for graphs that are exported one by one and are in the folder already."""
+    path = folder / FILE
+    return {"restorer": entry_of(path.read_bytes())} if path.is_file() else {}
+
+
+def enter(folder: Path) -> bool:
     """Enter restorer.onnx into the manifest of a folder of graphs, where web pages look for it.
 
     Args:
         folder: The folder that holds restorer.onnx.
-        restorer: The restorer.
-        graph: The bytes of restorer.onnx.
 
     Returns:
         Whether the folder has a manifest.
@@ -83,7 +101,6 @@ def enter(folder: Path, restorer: TrainedRestorer, graph: bytes) -> bool:
         raise ModelError(f"{path} is damaged ({error}): export the folder again") from error
     if manifest.get("format") != FORMAT:
         raise ModelError(f"{path} has the format {manifest.get('format')}, not {FORMAT}: export the folder again")
-    stored = {"file": "restorer.onnx", "bytes": len(graph), "sha256": hashlib.sha256(graph).hexdigest()}
-    manifest["restorer"] = {**stored, "id": restorer.restorer_id.hex(), "reach": restorer_part(restorer).reach}
-    path.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps({**manifest, **entries_beside(folder)}, indent=1, ensure_ascii=False) + "\n"
+    write_whole(str(path), text.encode())
     return True

@@ -20,6 +20,7 @@ from semcomp.bitstream.regions import ID_BYTES
 from semcomp.errors import ModelError
 from semcomp.generative.guide import guide_of
 from semcomp.generative.network import Generator, GeneratorConfig
+from semcomp.networks.blocks import for_loaded_weights
 from semcomp.pipeline.completion import DEFAULT_GENERATOR
 from semcomp.semantics.head import Palette, Segmentation
 from semcomp.weights.files import WEIGHTS, stored, write_weights
@@ -117,7 +118,7 @@ def read_generator_file(path: str | Path) -> TrainedGenerator:
         values = json.loads(metadata["info"])
         palette = tuple((int(red), int(green), int(blue)) for red, green, blue in values.pop("palette"))
         info = GeneratorInfo(**{**values, "classes": tuple(values["classes"]), "palette": palette})
-        with torch.random.fork_rng(devices=[]):
+        with for_loaded_weights():
             network = Generator(GeneratorConfig(**json.loads(metadata["network"])))
         network.load_state_dict(state)
         return TrainedGenerator(info, network)

@@ -26,6 +26,8 @@ _LONGEST = 0xFFFF
 """Largest side in pixels, and largest segment in bytes with the two bytes of its length."""
 _LONGEST_RUN = 0x7FFF
 _LONGEST_CODE = 16
+_LARGEST_DC = 11
+"""Bits of the largest difference of DC that samples of 8 bits may have (T.81, table F.1)."""
 _ORDER = 512
 """Keys of a block's symbols are below this number."""
 _AT_ONCE = 1 << 14
@@ -147,6 +149,9 @@ def scan_symbols(blocks: Ints, owners: Ints, band: tuple[int, int], *, runs: boo
         band: First and last coefficient.
         runs: Whether finished blocks are counted, as in progressive files.
 
+    Raises:
+        ImageError: A difference of DC is beyond what the format holds.
+
     Returns:
         The symbols. Codes are numbered 2 for each pair of luma (0, 1) and chroma (2, 3), DC even and AC odd.
     """
@@ -160,6 +165,11 @@ def scan_symbols(blocks: Ints, owners: Ints, band: tuple[int, int], *, runs: boo
             values[own] = np.diff(blocks[own, 0], prepend=0)
         keys.append(np.arange(len(blocks)) * _ORDER)
         sizes = _sizes(values)
+        if sizes.max(initial=0) > _LARGEST_DC:
+            raise ImageError(
+                f"DC coefficients of neighbouring blocks differ by {np.abs(values).max():,}, and a JPEG file of 8 bits "
+                f"holds differences of at most {(1 << _LARGEST_DC) - 1:,}: keep them from -1024 to 1023"
+            )
         rows.append((chroma, sizes, sizes, _extra(values, sizes)))
     if last > 0:
         low = max(first, 1)

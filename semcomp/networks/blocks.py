@@ -3,6 +3,12 @@
 Tensors are B C H W, channels-last in memory. `Block` keeps the shape of its input; `Down` and `Up` change the grid.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -24,6 +30,17 @@ def sum_(value: Tensor, fresh: Tensor) -> Tensor:
     return fresh.add_(value) if fresh.dtype == value.dtype else value + fresh
 
 
+@contextmanager
+def for_loaded_weights() -> Iterator[None]:
+    """Build networks in this context where other weights take the place of their first ones.
+
+    The first weights are random, and torch draws them from the numbers that the user's own program draws from. Those
+    go on as if nothing had been drawn. The meta device would draw none, but it imports torch._dynamo for 1.5 s.
+    """
+    with torch.random.fork_rng(devices=[]):
+        yield
+
+
 class Pointwise(nn.Module):
     """1x1 convolution. Its weight is a plain matrix (out, in), because matrix optimizers need one."""
 
@@ -32,6 +49,14 @@ class Pointwise(nn.Module):
         template = nn.Linear(inputs, outputs)
         self.weight = nn.Parameter(template.weight.detach() * scale)
         self.bias = nn.Parameter(template.bias.detach() * scale)
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor) -> Pointwise:
+        """Make a layer that learns no more of a weight (out, in) and a bias (out,). Nothing random is drawn."""
+        layer = cls.__new__(cls)
+        nn.Module.__init__(layer)
+        layer.weight, layer.bias = (nn.Parameter(value, requires_grad=False) for value in (weight, bias))
+        return layer
 
     def forward(self, value: Tensor) -> Tensor:
         return F.conv2d(value, self.weight[:, :, None, None], self.bias)

@@ -208,6 +208,7 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
             FileError: The file cannot be read. A missing one is a MissingFileError, which is also a FileNotFoundError.
             FormatError: The file is damaged, or its picture is larger than `max_pixels`.
             ModelError: The file needs the tables of another codec.
+            ImageError: The file holds exact pixels and no latents.
 
         Example:
             >>> import semcomp
@@ -235,9 +236,9 @@ class BaseDecoder(ExactDecoder, ABC, Generic[A]):
         return container
 
     def _check_tables(self, container: Container) -> None:
-        """ModelError where the file has no latents, or latents of other tables."""
+        """ImageError where the file has no latents, and ModelError where it has latents of other tables."""
         if container.get(ChunkKind.SYMBOLS) is None:
-            raise ModelError(
+            raise ImageError(
                 "the file holds exact pixels and no latents: decode it, or encode it with latents beside the pixels, "
                 "with_latents=50"
             )

@@ -34,8 +34,10 @@ from semcomp.bitstream.container import (
 from semcomp.bitstream.header import LostChunk
 from semcomp.bitstream.source import SemcSource
 from semcomp.errors import FormatError, ImageError, SemcompWarning, TargetError, file_error
+from semcomp.imaging.deep import deep_png
 from semcomp.imaging.exact import ExactPicture
 from semcomp.imaging.picture import with_metadata
+from semcomp.imaging.saving import image_bytes
 from semcomp.lossless.head import MAX_HEAD_BYTES
 from semcomp.lossless.step import MAX_NEAR, Networks
 from semcomp.storage.urls import is_url
@@ -172,6 +174,23 @@ def exact_pil(picture: ExactPicture) -> Image.Image:
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(np.ascontiguousarray(picture.alpha)))
     return with_metadata(image, picture)
+
+
+def exact_bytes(picture: ExactPicture, *, name: str) -> bytes:
+    """Write exact pixels into the bytes of an image file, with their metadata.
+
+    Args:
+        picture: The picture.
+        name: A key of `imaging.saving.FORMATS`.
+
+    Raises:
+        ImageError: The format cannot hold the picture.
+    """
+    if picture.pixels.dtype == np.uint8:
+        return image_bytes(exact_pil(picture), name=name)
+    if name != "png":
+        raise ImageError(f"the picture has 16 bits a channel, and {name} is written with 8: choose the format png")
+    return deep_png(picture.pixels, icc=picture.icc, exif=picture.exif, xmp=picture.xmp)
 
 
 def read_reduced(source: SemcSource, *, scale: int, max_pixels: int) -> Container | None:

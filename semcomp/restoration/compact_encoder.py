@@ -218,12 +218,12 @@ class PictureEncoder:
     def _file(self, numbers: list[Tensor], steps: list[Tensor]) -> JpegFile:
         planes = []
         for number, (values, step) in enumerate(zip(numbers, steps, strict=True)):
-            low, high = torch.full((64,), 1023.0), torch.full((64,), 1023.0)
-            low[0] = high[0] = 2047
+            low, high = torch.full((64,), -1023.0), torch.full((64,), 1023.0)
+            low[0] = -1024  # differences of DC have at most 11 bits then, the most that the format holds
             down, across = self.factors if number == 0 else (1, 1)
             planes.append(
                 JpegPlane(
-                    coefficients=values[0].clamp(-low, high).numpy().astype(np.int16),
+                    coefficients=values[0].clamp(low, high).numpy().astype(np.int16),
                     steps=step.numpy().astype(np.int64),
                     horizontal=across,
                     vertical=down,

@@ -17,6 +17,7 @@ from threading import Lock
 import torch
 
 from semcomp.errors import ModelError
+from semcomp.networks.blocks import for_loaded_weights
 from semcomp.networks.precision import multiplies_bfloat16, stored_fast
 from semcomp.restoration.network import Restorer, RestorerConfig
 from semcomp.weights.files import WEIGHTS, stored, write_weights
@@ -77,7 +78,7 @@ def save_restorer(restorer: TrainedRestorer, path: Path) -> None:
 def read_restorer_file(path: str | Path) -> TrainedRestorer:
     """The restorer of a file. ModelError where it is damaged or of another version."""
     with stored(path, kind="restorer", form=FORMAT, again="train the restorer") as (metadata, state):
-        with torch.random.fork_rng(devices=[]):
+        with for_loaded_weights():
             network = Restorer(RestorerConfig(**json.loads(metadata["network"])))
         network.load_state_dict(state)
         return TrainedRestorer(network, origin=metadata.get("origin", ""), codec=metadata.get("codec", "jpeg"))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semcomp.backend import open_codec, open_embedder, open_head
 from semcomp.bitstream.container import MAGIC, read_header
-from semcomp.errors import SemcompError
+from semcomp.errors import SemcompError, SemcompWarning
 from semcomp.scale.task import MapTask
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Tools:
         """The head of the task."""
         if self._head is None:
             if self.task.head is None:
-                raise SemcompError("no label map is stored here, and no head is given: give head=")
+                raise SemcompError("no label map is stored here, and no head is given: give head=NAME to make one")
             self._head = open_head(self.task.head, self.codec, min_confidence=self.task.min_confidence or 0.0)
         return self._head
 
@@ -125,11 +126,15 @@ def segment_row(data: bytes, tools: Tools) -> Outcome:
     from semcomp.semantics.head import not_a_segmenter
     from semcomp.semantics.label_png import palette_png
     from semcomp.semantics.results import Segmentation
-    from semcomp.semantics.stored import read_segmentation
+    from semcomp.semantics.stored import stored_map
 
     ask = tools.task.min_confidence is not None  # a stored map has no probabilities
-    segmentation = read_segmentation(read(data)) if data.startswith(MAGIC) and not ask else None
-    stored = segmentation is not None and tools.task.head in (None, segmentation.head)
+    segmentation = None
+    if data.startswith(MAGIC) and not ask:
+        segmentation, note = stored_map(read(data), head=tools.task.head)
+        if note:
+            warnings.warn(note, SemcompWarning, stacklevel=2)
+    stored = segmentation is not None
     if not stored:
         answer = tools.head(latents_of(data, tools))
         segmentation = answer if isinstance(answer, Segmentation) else not_a_segmenter(tools.head)
@@ -181,13 +186,18 @@ def encode_row(data: bytes, tools: Tools) -> Outcome:
 
 def decode_row(data: bytes, tools: Tools) -> Outcome:
     """Decode a `.semc` file to an image file."""
-    from semcomp.imaging.saving import image_bytes
+    from semcomp.imaging.saving import SYNTHESISED, image_bytes
+    from semcomp.pipeline.lossless import exact_bytes
 
-    image = tools.codec.decode(data)
-    output = image_bytes(image, name=tools.task.format)
-    row: Row = {"width": image.width, "height": image.height, "output_bytes": len(output)}
-    row |= {"bpp": 8 * len(data) / (image.width * image.height), "synthesised": image.info.get("synthesised")}
-    return Outcome(row, output)
+    exact, synthesised = tools.codec.decode_exact(data), None
+    if exact is not None:
+        output, width, height = exact_bytes(exact, name=tools.task.format), exact.width, exact.height
+    else:
+        image = tools.codec.decode(data)
+        output, (width, height) = image_bytes(image, name=tools.task.format), image.size
+        synthesised = image.info.get(SYNTHESISED)
+    row: Row = {"width": width, "height": height, "output_bytes": len(output)}
+    return Outcome(row | {"bpp": 8 * len(data) / (width * height), "synthesised": synthesised}, output)
 
 
 FUNCTIONS: dict[str, Callable[[bytes, Tools], Outcome]] = {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from semcomp.backend import open_codec, open_embedder, open_head
@@ -34,6 +35,8 @@ class IndexTask:
     """Weights of the codec: a name or a path."""
     graphs: str | None = None
     """Folder of exported graphs to compute with, as for `MapTask`."""
+    lossless_weights: str | None = None
+    """File of the lossless networks, which files of exact pixels without latents need."""
     embedder: str | None = None
     """The head whose features are the embeddings; see `load_embedder`."""
     classify: str | None = None
@@ -42,6 +45,16 @@ class IndexTask:
     """Least probability of these labels."""
     threads: int = 1
     """CPU threads of a process."""
+
+
+PLACES = ("graphs", "lossless_weights")
+"""Fields of IndexTask that say where networks are. An index notes them, and stays the same where they move."""
+
+
+def at_noted_places(task: IndexTask, about: Mapping[str, str]) -> IndexTask:
+    """Fill in the places that a task does not name with those that an index notes, where something is there."""
+    noted = {name: about.get(name) or "" for name in PLACES if getattr(task, name) is None}
+    return replace(task, **{name: place for name, place in noted.items() if place and Path(place).exists()})
 
 
 class Described(NamedTuple):
@@ -63,7 +76,8 @@ class Describer:
     @cached_property
     def codec(self) -> BaseCodec[Any]:
         """The codec."""
-        return open_codec(self.task.model, threads=self.task.threads, graphs=self.task.graphs)
+        task = self.task
+        return open_codec(task.model, threads=task.threads, lossless_weights=task.lossless_weights, graphs=task.graphs)
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -112,9 +126,9 @@ class Describer:
     def _of_file(self, data: bytes, container: Container) -> Described:
         header = container.header
         if container.get(ChunkKind.SYMBOLS) is None:  # exact pixels without latents
-            from semcomp.imaging.picture import as_picture
-
-            return self._of_picture(as_picture(self.codec.decode(data), convert=True))
+            exact = self.codec.decode_exact(data)
+            assert exact is not None
+            return self._of_picture(exact.picture())
         size = {"height": header.height, "width": header.width}
         embedding, labels = _or_none(read_embedding, container), _or_none(read_labels, container)
         if embedding is not None and (embedding.head != self.embedder.name or not self._knows(container)):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from semcomp.bitstream.container import MAGIC, read
 from semcomp.bitstream.source import read_source
 from semcomp.errors import FormatError, ImageError, ModelError, TargetError
-from semcomp.search.describe import Describer, IndexTask
+from semcomp.search.describe import Describer, IndexTask, at_noted_places
 from semcomp.search.store import Store
 from semcomp.search.update import Progress, Summary, found_in, update
 from semcomp.semantics.signature import WINDOWS, best_cosines, unit_rows
@@ -110,19 +110,31 @@ class PhotoIndex:
             if empty:
                 self.file.unlink()  # nothing was ever put into it
 
-    def search(self, *, like: str | Path | bytes | None = None, label: str | None = None, top: int = 10) -> list[Hit]:
+    def search(
+        self,
+        *,
+        like: str | Path | bytes | None = None,
+        label: str | None = None,
+        top: int = 10,
+        graphs: str | None = None,
+        lossless_weights: str | None = None,
+    ) -> list[Hit]:
         """Find photos.
 
         Args:
             like: A photo to which the results are similar: the path or the bytes of a `.semc` file or a picture.
             label: A label that the results have, in any case.
             top: Largest number of results.
+            graphs: Folder of exported graphs to compute with. None takes the one that the index was made with.
+            lossless_weights: File of the lossless networks, for a photo of exact pixels. None takes the one that the
+                index was made with.
 
         Returns:
             The best results first. The photo that was given is not among them.
 
         Raises:
             TargetError: Neither a photo nor a label is given, or `top` is below 1.
+            ModelError: The codec here is not the one that made the index.
             SemcompError: The photo or the index cannot be read.
         """
         if top < 1:
@@ -136,7 +148,7 @@ class PhotoIndex:
             )
             return [Hit(self._shown(path), score) for path, score in self._store.rows(query, (label, top))]
         vectors = self._embeddings
-        cosines = vectors.cosines(self._embedding_of(like))
+        cosines = vectors.cosines(self._embedding_of(like, graphs, lossless_weights))
         if label is not None:
             rows = self._store.rows("SELECT DISTINCT photo FROM labels WHERE name = ?", (label,))
             cosines[~np.isin(vectors.numbers, [number for (number,) in rows])] = _LEFT_OUT
@@ -202,7 +214,9 @@ class PhotoIndex:
         lengths = np.sqrt(np.concatenate(squares)) if squares else np.zeros(0, np.float32)
         return _Vectors(numbers, values, lengths)
 
-    def _embedding_of(self, like: str | Path | bytes) -> NDArray[np.int8]:
+    def _embedding_of(
+        self, like: str | Path | bytes, graphs: str | None, lossless_weights: str | None
+    ) -> NDArray[np.int8]:
         """Embed a photo as the index did. No network runs where its file holds the embedding."""
         data, about = read_source(like), self._store.about()
         if "embedding" not in about:
@@ -219,12 +233,25 @@ class PhotoIndex:
                 and container.header.entropy_id.hex() == about["entropy_id"]
             ):
                 return stored.vector
-        describer = Describer(IndexTask(model=about["model"], embedder=about["embedder"]))
         try:
-            described = describer.describe(data)
+            described = self._describer(about, graphs, lossless_weights).describe(data)
         except (FormatError, ImageError) as error:
             raise type(error)(str(error) if isinstance(like, bytes) else f"{like}: {error}") from error
         return np.frombuffer(described.embedding, np.int8)
+
+    def _describer(self, about: dict[str, str], graphs: str | None, lossless_weights: str | None) -> Describer:
+        """What describes photos as the index did. ModelError where another codec is here."""
+        named = {"model": about["model"], "embedder": about["embedder"]}
+        task = IndexTask(**named, graphs=graphs, lossless_weights=lossless_weights)
+        describer = Describer(at_noted_places(task, about))
+        found = describer.codec.entropy_id.hex()
+        if found != about.get("entropy_id", found):
+            where = f", from {about['graphs']}" if about.get("graphs") else ""
+            raise ModelError(
+                f"{self.file} was made with a codec with entropy id {about['entropy_id']}{where}, and this one has "
+                f"{found}: give graphs=DIR, a folder of its graphs, or make the index again"
+            )
+        return describer
 
     def _shown(self, path: str) -> str:
         return os.path.normpath(self.file.parent / self._root / path)

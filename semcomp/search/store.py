@@ -54,6 +54,8 @@ class Photo(NamedTuple):
     signature: bytes | None = None
     labels: tuple[tuple[str, float], ...] = ()
     error: str | None = None
+    error_kind: str = ""
+    """Name of the type of the error, which is not stored"""
 
 
 class Store:

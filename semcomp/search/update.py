@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from semcomp.errors import SemcompError, TargetError
-from semcomp.search.describe import Describer, IndexTask
+from semcomp.search.describe import PLACES, Describer, IndexTask, at_noted_places
 from semcomp.search.store import Photo, Store
 from semcomp.semantics.signature import WINDOWS
 from semcomp.storage.listing import IMAGE_SUFFIXES
@@ -47,6 +47,8 @@ class Summary:
     removed: int
     failures: dict[str, str] = field(default_factory=dict)
     """Reason for each photo that failed, by its path below the folder."""
+    kinds: dict[str, str] = field(default_factory=dict)
+    """Name of the error's type for each photo that failed, such as "FormatError"."""
     seconds: float
 
 
@@ -85,13 +87,14 @@ def update(
         task = _agreed(store, folder, task, force=force)
     before, open_names = store.states(), _open(store, now)
     store.remove(before.keys() - now.keys())
-    done, failures = 0, dict[str, str]()
+    done, failures, kinds = 0, dict[str, str](), dict.fromkeys(unnamed, UnicodeEncodeError.__name__)
     blocks = [open_names[k : k + BLOCK] for k in range(0, len(open_names), BLOCK)]
     with closing(_described(task or IndexTask(), folder, blocks, workers=min(workers, len(blocks)))) as results:
         for photos in results:
             store.put(photos)
             done += len(photos)
             failures |= {photo.path: photo.error for photo in photos if photo.error is not None}
+            kinds |= {photo.path: photo.error_kind for photo in photos if photo.error is not None}
             on_progress(Progress(done=done, total=len(open_names), failed=len(failures)))
     return Summary(
         photos=len(now) - len(failures),
@@ -99,6 +102,7 @@ def update(
         unchanged=len(now) - len(open_names),
         removed=len(before.keys() - now.keys()),
         failures=failures | unnamed,
+        kinds=kinds,
         seconds=time.perf_counter() - began,
     )
 
@@ -116,8 +120,16 @@ def _is_as_before(store: Store, folder: Path, task: IndexTask | None) -> bool:
         return False
     if task is None:
         return True
+    if any(place and place != about.get(name) for name, place in _places(task).items()):
+        return False
     given = (task.model, task.embedder or about["embedder"], task.classify or "", str(float(task.min_confidence)))
     return given == tuple(about[key] for key in ("model", "embedder", "classify", "min_confidence"))
+
+
+def _places(task: IndexTask) -> dict[str, str]:
+    """Where the networks of a task are, as whole paths; "" for those that are installed."""
+    given = {name: getattr(task, name) for name in PLACES}
+    return {name: "" if place is None else str(Path(place).absolute()) for name, place in given.items()}
 
 
 def _about(store: Store) -> dict[str, str]:
@@ -143,6 +155,7 @@ def _agreed(store: Store, folder: Path, task: IndexTask | None, *, force: bool) 
         task = replace(task, classify=before.get("classify") or None, min_confidence=confidence)
     if task.embedder is None and before and not force:
         task = replace(task, embedder=before["embedder"])
+    task = task if force else at_noted_places(task, before)
     describer = Describer(task)
     describer.load()
     signature = describer.signature
@@ -163,7 +176,7 @@ def _agreed(store: Store, folder: Path, task: IndexTask | None, *, force: bool) 
         raise TargetError(f"{store.file} was made otherwise ({shown}): name another file, or overwrite it with force")
     if different:
         store.clear()
-    store.set_about(about)
+    store.set_about(about | _places(task))
     return replace(task, embedder=about["embedder"])
 
 
@@ -196,7 +209,7 @@ def _block(task: IndexTask, folder: Path, names: Iterable[str]) -> list[Photo]:
         try:
             photos.append(_photo(name, state, describer.describe((folder / name).read_bytes())))
         except Exception as error:  # whatever goes wrong with a photo is its own affair
-            photos.append(Photo(name, *state, error=_reason(error)))
+            photos.append(Photo(name, *state, error=_reason(error), error_kind=type(error).__name__))
     return photos
 
 
@@ -235,4 +248,4 @@ def _alone(task: IndexTask, folder: Path, name: str) -> Photo:
             return pool.submit(_block, task, folder, [name]).result()[0]
     except BrokenProcessPool:
         reason = "a worker process died at this photo, perhaps because memory ran out"
-        return Photo(name, *_state(folder / name), error=reason)
+        return Photo(name, *_state(folder / name), error=reason, error_kind=MemoryError.__name__)

@@ -160,6 +160,30 @@ def read_segmentation(container: Container) -> Segmentation | None:
     )
 
 
+def stored_map(container: Container, *, head: str | None) -> tuple[Segmentation | None, str]:
+    """Look for a stored label map that spares the run of a head.
+
+    Args:
+        container: The file.
+        head: Name of the head that would run. None takes the map of any head.
+
+    Returns:
+        The map, or None where the file has none of this head; and a warning, which is empty unless a damaged map was
+        passed over.
+
+    Raises:
+        FormatError: The map is damaged, and there is no head that could make another one.
+    """
+    try:
+        found = read_segmentation(container)
+    except FormatError as error:
+        damage = f"the stored label map is damaged ({str(error).partition('; copy the file')[0]})"
+        if head is None:
+            raise FormatError(f"{damage}: copy the file again, or give head=NAME to make another map") from error
+        return None, f"{damage}; the head runs instead"
+    return (found if found is not None and head in (None, found.head) else None), ""
+
+
 def _body(container: Container, kind: ChunkKind) -> bytes | None:
     for lost in container.lost:
         if lost.name == kind.name:

@@ -5,16 +5,21 @@
     memory://a.jpg                           the memory of this process
     file:///photos/a.jpg                     a local path
 
-A name without a protocol is a local path. Only text is handled here; semcomp.storage.files reads and writes.
+A name without a protocol is a local path. So is a name like ab::c.png: only what opens archives and caches may stand in
+front of "::" without "://", and not where a file of this whole name exists. ./zip::a.png is local in any case.
+Only text is handled here; semcomp.storage.files reads and writes.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePosixPath
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]+(://|::)", re.IGNORECASE)
+_URL = re.compile(r"([a-z][a-z0-9+.-]+)(://|::)", re.IGNORECASE)
 """A protocol has two letters or more: C:\\ is a drive."""
+_IN_CHAINS = ("zip", "tar", "libarchive", "simplecache", "filecache", "blockcache", "cached")
+"""Protocols that need no path of their own in front of another URL."""
 ARCHIVES = {".zip": "zip", ".tar": "tar", ".tgz": "tar", ".tar.gz": "tar"}
 """Maps the suffix of an archive to the protocol that reads its members."""
 _READ_ONLY = ("http", "https", "zip", "tar", "github", "libarchive")
@@ -26,8 +31,13 @@ def is_url(name: object) -> bool:
     Example:
         >>> is_url("s3://bucket/a.semc"), is_url("zip://a.png::photos.zip"), is_url("C:/photos/a.png"), is_url("a.png")
         (True, True, False, False)
+        >>> is_url("zip::photos.zip"), is_url("ab::c.png")
+        (True, False)
     """
-    return isinstance(name, str) and _URL.match(name) is not None
+    found = _URL.match(name) if isinstance(name, str) else None
+    if found is None or found[2] == "://":
+        return found is not None
+    return found[1].lower() in _IN_CHAINS and not os.path.lexists(found.string)
 
 
 def is_text(name: str) -> bool:

@@ -122,3 +122,29 @@ def test_pillow_opens_and_saves_exact_pixels(png: Path) -> None:
     deep.save(other, "SEMC", lossless=True)
     assert Image.open(other).mode == "I;16"
     assert np.array_equal(np.asarray(Image.open(other)), np.asarray(deep))
+
+
+@pytest.mark.parametrize("verb", ["classify", "segment", "map classify", "map segment"])
+def test_no_command_takes_a_file_without_latents_for_missing_weights(png: Path, verb: str, tmp_path: Path) -> None:
+    assert main(["encode", str(png), "--lossless", "--quiet"]) == 0
+    more = ["-o", str(tmp_path / "out")] if verb != "classify" else []
+    assert main([*verb.split(), str(png.with_suffix(".semc")), "--head", "imagenette", *more, "--quiet"]) == 1
+
+
+def test_an_overlay_of_exact_pixels_of_16_bits_shows_the_picture(tmp_path: Path) -> None:
+    pixels: Any = np.full((48, 64, 3), 40_000, np.uint16)
+    Image.fromarray(np.zeros((48, 64), np.uint8)).save(tmp_path / "map.png")
+    (tmp_path / "classes.txt").write_text("wall\n")
+    (tmp_path / "a.png").write_bytes(deep_png(pixels))
+    stored = ["--label-map", str(tmp_path / "map.png"), "--classes", str(tmp_path / "classes.txt")]
+    assert main(["encode", str(tmp_path / "a.png"), "--lossless", *stored, "--quiet"]) == 0
+    assert main(["segment", str(tmp_path / "a.semc"), "--overlay", "--quiet"]) == 0
+    with Image.open(tmp_path / "a.overlay.png") as overlay:
+        assert overlay.width == 64
+
+
+def test_exact_pixels_of_16_bits_are_not_synthesised_either(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.png").write_bytes(deep_png(np.zeros((8, 9, 3), np.uint16)))
+    assert main(["encode", str(tmp_path / "a.png"), "--lossless", "--quiet"]) == 0
+    assert main(["decode", str(tmp_path / "a.semc"), "-o", str(tmp_path / "b.png"), "--generator", "photos"]) == 1
+    assert "decode it without generator" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,12 +14,16 @@ from heads.head_file import read_head
 from heads.layers import LatentStem, PixelStem
 from heads.stem_unfolding import Unfolding
 from heads.warp import draw
-from semcomp.codec.codec import Codec
+from semcomp.codec.codec import Codec, load
+from semcomp.generative.generator_file import load_generator
 from semcomp.imaging.picture import open_picture
+from semcomp.restoration.restorer_file import load_restorer
+from semcomp.semantics.head import load_head
 from semcomp.types import Latents
 from semcomp.weights.files import WEIGHTS
 
 PHOTO = Path(__file__).parents[2] / "examples" / "photo.png"
+GOLDEN = PHOTO.parents[1] / "tests" / "golden" / "middle.semc"
 THREADS = 4
 
 
@@ -67,3 +72,20 @@ def test_threads_that_share_a_learning_stem_see_their_own_places(source: str) ->
     with ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(answer, jobs * 4))
     assert found == expected * 4
+
+
+def test_loading_and_running_leave_the_random_numbers_alone(generator_file: Path) -> None:
+    latents = load().latents(GOLDEN)
+    state = torch.get_rng_state()
+    steps: dict[str, Callable[[], object]] = {
+        "codec": load,
+        "generator": lambda: load_generator(generator_file),
+        "restorer": load_restorer,
+        "segmenter": lambda: load_head("street")(latents),
+        "classifier": lambda: load_head("imagenette")(latents),
+        "exported segmenter": lambda: load_head("street").exported(),
+        "exported classifier": lambda: load_head("imagenette").exported(),
+    }
+    for name, step in steps.items():
+        step()
+        assert torch.equal(torch.get_rng_state(), state), f"{name} has drawn random numbers"

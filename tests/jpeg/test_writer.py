@@ -93,6 +93,17 @@ def test_what_the_format_cannot_hold_is_refused() -> None:
     plane = replace(file.planes[0], coefficients=np.full_like(file.planes[0].coefficients, 1500))
     with pytest.raises(ImageError, match="1023"):
         write_jpeg(replace(file, planes=(plane, *file.planes[1:])))
+    for first, refused in ((-1024, False), (-1025, True)):  # from 1023, differences of 2047 and 2048
+        coefficients = np.zeros_like(file.planes[0].coefficients)
+        coefficients[..., 0] = np.where(np.arange(coefficients.shape[1]) % 2, 1023, first)
+        wide = replace(file, planes=(replace(file.planes[0], coefficients=coefficients), *file.planes[1:]))
+        for progressive in (False, True):
+            if refused:
+                with pytest.raises(ImageError, match="differ by 2,048"):
+                    write_jpeg(wide, progressive=progressive)
+            else:
+                again = read_jpeg(write_jpeg(wide, progressive=progressive))
+                assert np.array_equal(again.planes[0].coefficients, coefficients)
     for steps in (0, 256):
         plane = replace(file.planes[0], steps=np.full(64, steps))
         with pytest.raises(ImageError, match="1 to 255"):

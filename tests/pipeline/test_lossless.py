@@ -81,7 +81,7 @@ def test_latents_beside_the_pixels_are_those_of_a_lossy_file(codec: Codec) -> No
 def test_a_file_without_latents_says_so_to_heads(codec: Codec) -> None:
     data = codec.encode(pictures()["rgb"], lossless=True)
     assert read(data).header.entropy_id == NO_ID
-    with pytest.raises(ModelError, match="no latents"):
+    with pytest.raises(ImageError, match="no latents"):
         codec.latents(data)
 
 

@@ -18,6 +18,7 @@ from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
 from semcomp.jpeg.reader import read_jpeg
 from semcomp.jpeg.records import records_of, restorer_mark
+from semcomp.jpeg.writer import write_jpeg
 from semcomp.restoration import compact, compact_encoder
 from semcomp.restoration.compact import encode_compact
 from semcomp.restoration.compact_encoder import CompactConfig, PictureEncoder
@@ -227,3 +228,14 @@ def test_values_are_only_moved_towards_0_and_only_where_it_pays() -> None:
     assert (dear.abs() <= free.abs()).all() and (dear * values >= 0).all()
     assert (dear == 0).float().mean() > (free == 0).float().mean() + 0.02
     assert torch.equal(dear[:, 0], free[:, 0])
+
+
+def test_what_the_descent_overshoots_is_cut_to_what_the_format_holds(timid: TrainedRestorer) -> None:
+    picture = from_array(np.asarray(photo(16, 64, grey=True)))
+    encoder = PictureEncoder(picture, timid, FAST, records=(), factors=(1, 1))
+    values = torch.zeros_like(encoder.coefficients[0])
+    values[..., 0], values[..., 1] = torch.tensor([5000.0, -5000.0]).repeat(4), -5000
+    file = encoder._file([values], [torch.ones(64)])
+    again = read_jpeg(write_jpeg(file))
+    assert np.array_equal(again.planes[0].coefficients, file.planes[0].coefficients)
+    assert again.planes[0].coefficients[0, :2, :2].tolist() == [[1023, -1023], [-1024, -1023]]

@@ -17,14 +17,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from semcomp.bitstream.container import ChunkKind, read_header
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
-from semcomp.errors import TargetError
+from semcomp.errors import FormatError, SemcompWarning, TargetError
+from semcomp.imaging.exact import exact_picture
 from semcomp.scale.run_folder import Block, Input, RunFolder, in_blocks
 from semcomp.scale.task import MapTask
-from semcomp.scale.verbs import Tools, embed_row, encode_row
-from semcomp.semantics.head import load_head
+from semcomp.scale.verbs import Tools, decode_row, embed_row, encode_row, segment_row
+from semcomp.semantics.head import Segmentation, default_palette, load_head
+from semcomp.semantics.stored import Semantics
 from semcomp.storage.shards import pack_shard, read_shard
+from tests.conftest import texture
 
 pq = pytest.importorskip("pyarrow.parquet", reason="needs pip install 'semcomp[scale]'", exc_type=ImportError)
 
@@ -322,3 +326,27 @@ def test_a_quality_of_0_is_refused_and_not_replaced(codec: Codec, tmp_path: Path
     for row in (encode_row, embed_row):
         with pytest.raises(TargetError, match="1 to 100"):
             row(buffer.getvalue(), tools)
+
+
+def test_map_decodes_exact_pixels_of_16_bits(lossless_file: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 65536, (12, 16, 3), dtype=np.uint16)
+    tools = Tools(MapTask(verb="decode", lossless_weights=str(lossless_file), files=str(tmp_path)))
+    outcome = decode_row(tools.codec.encode_exact(pixels), tools)
+    assert outcome.output is not None
+    (tmp_path / "a.png").write_bytes(outcome.output)
+    assert np.array_equal(exact_picture(tmp_path / "a.png").pixels, pixels)
+
+
+def test_a_head_takes_the_place_of_a_damaged_map(codec: Codec, tmp_path: Path) -> None:
+    picture = texture(0, 64, 64, np.random.default_rng(0))
+    label_map = (np.arange(64 * 64) // 999 % 2).astype(np.uint8).reshape(64, 64)
+    made = Segmentation(label_map=label_map, classes=("a", "b"), palette=default_palette(2), head="street")
+    data = bytearray(codec.encode(picture, semantics=Semantics(segmentation=made)))
+    entry = next(entry for entry in read_header(io.BytesIO(data))[1] if entry.kind == ChunkKind.LABEL_MAP)
+    data[entry.offset + entry.length - 1] ^= 1
+    with pytest.raises(FormatError, match=r"label map is damaged \(.*\): copy the file again, or give head="):
+        segment_row(bytes(data), Tools(MapTask(verb="segment")))
+    tools = Tools(MapTask(verb="segment", head="street"))
+    with pytest.warns(SemcompWarning, match="damaged .*; the head runs instead"):
+        row = segment_row(bytes(data), tools).row
+    assert row["stored"] is False and row["head"] == "street"

@@ -95,6 +95,7 @@ def test_the_index_follows_the_folder(photos: Path, tmp_path: Path, capsys: pyte
     out, err = capsys.readouterr()
     *failed, summary = rows(out)
     assert [row["input"] for row in failed] == ["bad.semc"] and "bad.semc: " in err
+    assert failed[0].keys() == {"command", "input", "ok", "error", "message"} and failed[0]["error"] == "FormatError"
     assert (summary["photos"], summary["added"], summary["failed"]) == (9, 9, 1) and summary["ok"] is False
     (folder / "bad.semc").unlink()
     (folder / "along0.semc").unlink()
@@ -316,3 +317,48 @@ def test_an_index_that_another_process_writes_says_so(tmp_path: Path) -> None:
     with pytest.raises(SemcompError, match=r"another process writes .*a.index: wait until it has ended") as raised:
         two.about()
     assert not isinstance(raised.value, FormatError)
+
+
+def test_exact_pixels_of_16_bits_are_indexed(
+    codec: Codec, lossless_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, file = tmp_path / "in", tmp_path / "a.index"
+    folder.mkdir()
+    picture = texture(1, 96, 128, np.random.default_rng(4))
+    exact = Codec(codec.release)
+    exact.lossless_weights = lossless_file
+    (folder / "deep.semc").write_bytes(exact.encode_exact(picture.astype(np.uint16) * 257))
+    arguments = ["index", str(folder), "-o", str(file), "--embedder", "latents", "--json"]
+    assert main(arguments) == 1
+    failed = rows(capsys.readouterr().out)[0]
+    assert failed["error"] == "ModelError" and "pass --lossless-weights FILE" in failed["message"]
+    assert main([*arguments, "--lossless-weights", str(lossless_file)]) == 0
+    assert main([*arguments]) == 0, "the index knows where the weights are"
+    (hit,) = PhotoIndex(file).search(like=codec.encode(picture, quality=75))
+    assert Path(hit.path).name == "deep.semc" and hit.score > 0.99
+    copy = tmp_path / "copy.semc"
+    shutil.copy(folder / "deep.semc", copy)
+    assert PhotoIndex(file).search(like=copy)[0].score > 0.999
+
+
+def test_search_takes_the_graphs_of_the_index(
+    refined_export: tuple[Codec, Path, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, graphs, _ = refined_export
+    here, moved, photos = tmp_path / "edge", tmp_path / "moved", tmp_path / "in"
+    shutil.copytree(graphs, here)
+    photos.mkdir()
+    for kind, name in enumerate(("across", "along")):
+        Image.fromarray(texture(kind, 96, 128, np.random.default_rng(kind))).save(photos / f"{name}.png")
+    like, file = str(photos / "along.png"), str(tmp_path / "a.index")
+    arguments = ["index", str(photos), "-o", file, "--embedder", "latents", "--quiet"]
+    assert main([*arguments, "--graphs", str(here)]) == 0
+    assert main(["search", file, "--like", like, "--json"]) == 0
+    assert [Path(row["path"]).name for row in rows(capsys.readouterr().out)] == ["across.png"]
+    here.rename(moved)
+    assert main(["search", file, "--like", like]) == 4, "the released codec made other latents"
+    assert "give --graphs DIR" in capsys.readouterr().err
+    assert main(["search", file, "--like", like, "--graphs", str(moved)]) == 0
+    assert main(["search", file, "--label", "x", "--graphs", str(moved)]) == 2
+    assert main([*arguments, "--graphs", str(moved)]) == 0
+    assert main(["search", file, "--like", like]) == 0, "the index notes where the graphs are now"

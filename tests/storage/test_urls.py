@@ -78,6 +78,17 @@ def test_names_are_taken_apart_and_joined() -> None:
     assert not is_url(r"C:\photos\a.png") and not is_url(Path("a.png"))
 
 
+def test_colons_in_the_name_of_a_local_file_make_no_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert is_url("zip::photos.zip") and not is_url("./zip::photos.zip")
+    for name in ("ab::c.png", "zip::photos.zip"):
+        Path(name).write_bytes(png())
+        assert not is_url(name) and read_bytes(name) == png()
+    assert with_suffix("ab::c.png", ".semc") == "ab::c.semc"
+    assert main(["thumb", "ab::c.png", "--quiet"]) == 0
+    assert is_url("s4://bucket/a.png"), "a protocol that is misspelt is said to be unknown"
+
+
 def test_a_folder_and_a_glob_are_listed_with_their_trees() -> None:
     for name in ("memory://in/a.png", "memory://in/deep/b.PNG", "memory://in/deep/c.txt", "memory://in/.d/e.png"):
         write_bytes(name, b"x")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from semcomp.thumbs import header
 from semcomp.thumbs.pixels import PixelTables
 from semcomp.thumbs.tables import released
 from semcomp.thumbs.thumb import decode_canvas, thumb
@@ -56,6 +57,16 @@ def made_up_network() -> PixelTables:
     return PixelTables(layers=tuple(layers))
 
 
+def sizes() -> list[list[int]]:
+    """Sizes of pictures: width and height of the ratio, the longer side, and the size. Half of them round halves."""
+    shapes = [(wide, tall, longest) for longest in (1, 4, 20, 50, 60, 100) for wide, tall in header.RATIOS]
+    halves = [(wide, tall, side) for wide, tall, side in shapes if 2 * side * tall % (2 * wide) == wide]
+    others = [shape for shape in shapes if shape not in halves][:: len(shapes) // len(halves)]
+    chosen = [*halves, *others]
+    chosen += [(tall, wide, longest) for wide, tall, longest in chosen]
+    return [[wide, tall, longest, *header.size_within((wide, tall), longest)] for wide, tall, longest in chosen]
+
+
 def main() -> None:
     rng = np.random.default_rng(8)
     photo = Image.open(ROOT / "examples" / "photo.png").convert("RGB")
@@ -72,7 +83,8 @@ def main() -> None:
     tables = replace(released(), short=replace(released().short, repair=made_up_network()))
     repaired = [text(decode_canvas(thumb(whole, size), tables)[0].tobytes()) for size in SIZES]
     body = json.dumps(
-        {"repaired": repaired, "pictures": [png(picture) for picture in pictures], "rows": rows}, indent=0
+        {"repaired": repaired, "pictures": [png(picture) for picture in pictures], "rows": rows, "sizes": sizes()},
+        indent=0,
     )
     (ROOT / "tests" / "golden" / "thumbs.json").write_text(body + "\n", encoding="utf-8")
 

@@ -170,6 +170,8 @@ def test_the_shorter_side_is_rounded() -> None:
         (100, 12),
     ]
     assert header.size_within((8, 1), 1) == (1, 1)
+    for wide, tall, longest, *size in json.loads(GOLDEN.read_text(encoding="utf-8"))["sizes"]:
+        assert header.size_within((wide, tall), longest) == tuple(size), "the browser draws this size too"
 
 
 def test_every_header_byte_is_a_shape_or_refused() -> None:

@@ -227,6 +227,8 @@ def test_the_schedule_warms_up_holds_and_falls() -> None:
     assert rate_factor(config, step=50, progress=0.5) == 1
     assert rate_factor(config, step=50, progress=0.75) == pytest.approx(0.55)
     assert rate_factor(config, step=50, progress=1) == pytest.approx(0.1)
+    kept = OptimConfig(warmup_steps=0, hold=1)
+    assert [rate_factor(kept, step=step, progress=done) for step, done in ((0, 0), (9, 1), (9, 1.1))] == [1, 1, 1]
 
 
 def test_configs_of_the_repository_are_valid() -> None:

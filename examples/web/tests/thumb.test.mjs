@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { decodeThumb, readThumbTables, thumbFromText } from "../packages/semcomp/build/core.mjs";
+import { decodeThumb, readThumbTables, sizeWithin, thumbFromText } from "../packages/semcomp/build/core.mjs";
 
 const file = (path) => readFileSync(new URL(path, import.meta.url));
 const weights = new Uint8Array(file("../../../semcomp/weights/thumbs.safetensors"));
 const tables = readThumbTables(weights);
-const { rows, repaired } = JSON.parse(file("../../../tests/golden/thumbs.json"));
+const { rows, repaired, sizes } = JSON.parse(file("../../../tests/golden/thumbs.json"));
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
 
 test("golden codes show the pixels of the library", () => {
@@ -45,6 +45,13 @@ test("a network repairs the same pixels as in the library", () => {
     const shown = decodeThumb(bytes(code), others).rgba.filter((_, i) => i % 4 < 3);
     assert.deepEqual([...shown], [...bytes(repaired[number])]);
   });
+});
+
+test("a picture has the size that it has in the library", () => {
+  assert.ok(sizes.length > 20);
+  for (const [wide, tall, longest, width, height] of sizes) {
+    assert.deepEqual(sizeWithin([wide, tall], longest), [width, height]);
+  }
 });
 
 test("every beginning of a code decodes", () => {

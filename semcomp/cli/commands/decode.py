@@ -19,7 +19,6 @@ from semcomp.cli.shared_options import NewParser, SharedOptions
 if TYPE_CHECKING:
     from PIL import Image
 
-    from semcomp.imaging.exact import ExactPicture
     from semcomp.pipeline.base_codec import BaseCodec
 
 KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "format", "synthesised")
@@ -77,13 +76,17 @@ def decode_one(job: Job, options: Namespace) -> dict[str, Any]:
     suffix = "png" if job.target == STREAM else Path(job.target).suffix
     name = format_name(options.format or suffix)
     scale = {"scale": options.scale} if options.scale > 1 else {}
-    exact = codec.decode_exact(source, **scale)
-    image = None if exact is not None and exact.pixels.itemsize > 1 else _image(codec, source, exact, options)
-    if image is None:
-        assert exact is not None
-        output, width, height = lossless_options.deep_bytes(exact, name=name), exact.width, exact.height
+    exact, synthesised = codec.decode_exact(source, **scale), None
+    if exact is not None:
+        from semcomp.pipeline.exact_decoder import refuse_synthesis
+        from semcomp.pipeline.lossless import exact_bytes
+
+        refuse_synthesis(options.generator, options.relabel)
+        output, width, height = exact_bytes(exact, name=name), exact.width, exact.height
     else:
+        image = _image(codec, source, options)
         output, (width, height) = image_bytes(image, name=name), image.size
+        synthesised = image.info.get(SYNTHESISED)
     if options.show_synthesised and name == "png":
         output = mark(output, "overlay")
     write_target(job.target, output, force=options.force)
@@ -96,20 +99,14 @@ def decode_one(job: Job, options: Namespace) -> dict[str, Any]:
         "bytes": len(output),
         "bpp": round(bpp, 6),
         "format": name,
-        "synthesised": None if image is None else image.info.get(SYNTHESISED),
+        "synthesised": synthesised,
         "seconds": time.perf_counter() - start,
         "line": f"{width}x{height}  {bpp:.2f} bpp  {len(output):,} B  {{seconds}}",
     }
 
 
-def _image(codec: BaseCodec[Any], source: bytes | Path, exact: ExactPicture | None, options: Namespace) -> Image.Image:
-    """The image to write: exact pixels as they are, everything else as the options say."""
-    if exact is not None:
-        from semcomp.pipeline.exact_decoder import refuse_synthesis
-        from semcomp.pipeline.lossless import exact_pil
-
-        refuse_synthesis(options.generator, options.relabel)
-        return exact_pil(exact)
+def _image(codec: BaseCodec[Any], source: bytes | Path, options: Namespace) -> Image.Image:
+    """The image to write of a file without exact pixels."""
     scale = {"scale": options.scale} if options.scale > 1 else {}
     image = codec.decode(source, **scale, **decode_arguments(options))
     if options.show_synthesised:

@@ -124,7 +124,7 @@ def _export_restorer(options: Namespace) -> int:
     restorer = load_restorer(options.restorer)
     graph = restorer_graph(restorer)
     write_target(target, graph, force=options.force)
-    enter(Path(options.output), restorer, graph)
+    enter(Path(options.output))
     if options.json:
         values = {"command": "export", "output": options.output, "bytes": {"restorer.onnx": len(graph)}}
         say_json({**values, "restorer": restorer.restorer_id.hex()})

@@ -6,11 +6,13 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semcomp.cli.answers import say_failure
 from semcomp.cli.argument_types import job_count
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
+from semcomp.cli.failures import Failure, in_flags
 from semcomp.cli.latents_input import HEAD_HELP, add_confidence
 from semcomp.cli.paths import IMAGE_SUFFIXES, list_expanded, local_output
-from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
+from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs, add_lossless_weights
 from semcomp.cli.terminal import LongRun, complain, say_json
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser.add_argument("-f", "--force", action="store_true", help="make an index again that was made otherwise")
     parser.add_argument("--model", default="base", metavar="NAME", help="weights: a name or a .safetensors path (base)")
     add_graphs(parser)
+    add_lossless_weights(parser)
     parser.add_argument("--threads", type=job_count, metavar="N", help="CPU threads in total (every core)")
     parser.add_argument(
         "--embedder", metavar="NAME", help="head whose features are compared, or latents (embed, else objects)"
@@ -67,6 +70,7 @@ def run(options: Namespace) -> int:
     task = IndexTask(
         model=options.model,
         graphs=options.graphs,
+        lossless_weights=options.lossless_weights,
         embedder=options.embedder,
         classify=options.head,
         min_confidence=options.min_confidence or 0.0,
@@ -106,9 +110,7 @@ class _Report(LongRun):
         """Say what was done, and what failed."""
         options = self.options
         for path, reason in summary.failures.items():
-            if options.json:
-                say_json({"command": "index", "input": path, "ok": False, "message": reason})
-            complain(f"semcomp index: {path}: {reason}")
+            say_failure(path, Failure(in_flags(reason), EXIT_FAILED, summary.kinds[path]), options)
         facts = {
             "photos": summary.photos,
             "added": summary.added,

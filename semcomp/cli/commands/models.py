@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semcomp.cli.answers import say_failure
 from semcomp.cli.batch import on_graphs
 from semcomp.cli.exit_codes import EXIT_OK, UsageError, common_exit_code
 from semcomp.cli.failures import explain
 from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
-from semcomp.cli.terminal import complain, say, say_json
+from semcomp.cli.terminal import say, say_json
 from semcomp.errors import ModelError, SemcompError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def run(options: Namespace) -> int:
             facts = facts_of(name)
         except SemcompError as error:
             failures.append(explain(error, source=name))
-            complain(f"semcomp models: {name}: {failures[-1].message}")
+            say_failure(name, failures[-1], options)
             continue
         _show(facts, options)
     return common_exit_code(failure.exit_code for failure in failures)

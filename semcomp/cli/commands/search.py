@@ -7,7 +7,7 @@ from argparse import Namespace
 from semcomp.cli.argument_types import probability, whole_number
 from semcomp.cli.exit_codes import EXIT_OK, UsageError
 from semcomp.cli.paths import STREAM, read_source
-from semcomp.cli.shared_options import NewParser, SharedOptions, first_given
+from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs, add_lossless_weights, first_given
 from semcomp.cli.terminal import complain, say, say_json
 
 _EPILOG = """\
@@ -36,6 +36,8 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     parser.add_argument(
         "--threshold", type=probability, metavar="X", help="least similarity of near-duplicates (as measured)"
     )
+    add_graphs(parser)
+    add_lossless_weights(parser)
     parser.set_defaults(run=run)
 
 
@@ -50,12 +52,15 @@ def run(options: Namespace) -> int:
         raise UsageError(f"--duplicates shows every group: leave out {flag}")
     if options.threshold is not None and not options.duplicates:
         raise UsageError("--threshold belongs to --duplicates")
+    if options.like is None and (flag := first_given(options, ("graphs", "lossless_weights"))):
+        raise UsageError(f"{flag} is for the photo of --like: leave it out")
     index = PhotoIndex(options.index)
     if options.duplicates:
         _show_groups(index.duplicates(threshold=options.threshold), options)
         return EXIT_OK
     like = read_source(STREAM) if options.like == STREAM else options.like
-    hits = index.search(like=like, label=options.label, top=options.top)
+    places = {"graphs": options.graphs, "lossless_weights": options.lossless_weights}
+    hits = index.search(like=like, label=options.label, top=options.top, **places)
     for rank, hit in enumerate(hits, start=1):
         if options.json:
             say_json({"command": "search", "rank": rank, "path": hit.path, "score": round(hit.score, 4)})

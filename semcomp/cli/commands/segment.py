@@ -14,7 +14,7 @@ from semcomp.cli.output_formats import image_bytes
 from semcomp.cli.own_outputs import mark
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
-from semcomp.errors import FormatError, SemcompError, SemcompWarning
+from semcomp.errors import SemcompError, SemcompWarning
 
 KEYS = ("width", "height", "head", "stored", "known", "classes", "unknown", "bytes")
 
@@ -69,16 +69,10 @@ def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
     data = read_source(job.source)
     if data[: len(MAGIC)] == MAGIC and not options.fresh and options.min_confidence is None:
         from semcomp.bitstream.container import read
-        from semcomp.semantics.stored import read_segmentation
+        from semcomp.semantics.stored import stored_map
 
-        container = read(data)
-        try:
-            stored = read_segmentation(container)
-        except FormatError as error:
-            if options.head is None:
-                raise
-            stored, note = None, f"{error}; the head runs instead"
-        if stored is not None and options.head in (None, stored.head):
+        stored, note = stored_map(read(data), head=options.head)
+        if stored is not None:
             return stored, Input(data, None, None), note
     if options.head is None:
         raise SemcompError(f"no label map is stored here: {heads_in_words(options)}")
@@ -135,4 +129,7 @@ def _pixels(source: Input, options: Namespace) -> Any:
     if source.pixels is not None:
         return source.pixels
     codec = codec_of(options)
-    return codec.render(source.latents) if source.latents else np.asarray(codec.decode(source.data).convert("RGB"))
+    if source.latents:
+        return codec.render(source.latents)
+    exact = codec.decode_exact(source.data)
+    return exact.picture().pixels if exact else np.asarray(codec.decode(source.data).convert("RGB"))

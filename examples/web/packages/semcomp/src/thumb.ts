@@ -3,7 +3,7 @@
 //
 //     drawThumb(canvas, "AOSLCChfBoK0oLwiCjdYs7DaoI-Ca-RdpHGnpmsSWc", await loadThumbTables())   // of `semcomp thumb`
 import { chunkOf, Kind, readContainer } from "./core/container.ts";
-import { decodeThumb, thumbFromText } from "./core/thumb.ts";
+import { decodeThumb, sizeWithin, thumbFromText } from "./core/thumb.ts";
 import { readThumbTables, type ThumbTables } from "./core/thumbtables.ts";
 
 export { decodeThumb, thumbFromText, type Thumb } from "./core/thumb.ts";
@@ -49,15 +49,13 @@ export function drawThumb(
 
 /** Draws a small picture smoothly on a canvas of the given ratio, whose longer side has `longest` pixels. */
 export function drawStretched(
-  canvas: HTMLCanvasElement, picture: ImageData, [wide, tall]: readonly [number, number], longest: number,
+  canvas: HTMLCanvasElement, picture: ImageData, ratio: readonly [number, number], longest: number,
 ): void {
   const small = document.createElement("canvas");
   small.width = picture.width;
   small.height = picture.height;
   small.getContext("2d")?.putImageData(picture, 0, 0);
-  const scale = longest / Math.max(wide, tall);
-  canvas.width = Math.max(1, Math.round(wide * scale));
-  canvas.height = Math.max(1, Math.round(tall * scale));
+  [canvas.width, canvas.height] = sizeWithin(ratio, longest);
   const context = canvas.getContext("2d");
   if (!context) return;
   context.imageSmoothingQuality = "high";

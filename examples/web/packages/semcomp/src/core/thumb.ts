@@ -1,5 +1,6 @@
 // Shows the code of a thumbnail: `decodeThumb(code, tables)`. Any prefix of a code is a coarser thumbnail.
 import { FormatError } from "./errors.ts";
+import { roundHalfEven } from "./notes.ts";
 import { AREA } from "./thumbcontext.ts";
 import type { Layer, ThumbTables } from "./thumbtables.ts";
 import { Walk } from "./thumbwalk.ts";
@@ -65,6 +66,12 @@ function unpackHeader(first: number): Header {
   return { ratio, hasAlpha: (first & 0x40) !== 0, short: (first & 0x80) === 0 };
 }
 
+/** Width and height in pixels of a ratio whose longer side is `longest`; halves go to the even number, as in Python. */
+export function sizeWithin([width, height]: readonly [number, number], longest: number): [number, number] {
+  const shorter = (short: number, long: number) => Math.max(1, roundHalfEven((longest * short) / long));
+  return width >= height ? [longest, shorter(height, width)] : [shorter(width, height), longest];
+}
+
 /** The picture of a code, or of the beginning of one; an empty code is a grey square. */
 export function decodeThumb(code: Uint8Array, tables: ThumbTables): Thumb {
   const { ratio, hasAlpha, short } = unpackHeader(code[0] ?? EMPTY);
@@ -115,17 +122,10 @@ function toColours(planes: Float64Array): Float64Array {
     for (let c = 0; c < 3; c++) {
       let sum = 0;
       for (let k = 0; k < 3; k++) sum += planes[k * AREA + i]! * COLOUR[k]![c]!;
-      out[3 * i + c] = Math.min(Math.max(nearest(sum * UNIT), -4096), 4095);
+      out[3 * i + c] = Math.min(Math.max(roundHalfEven(sum * UNIT), -4096), 4095);
     }
   }
   return out;
-}
-
-/** Rounds halves to the even neighbour, as numpy does. */
-function nearest(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
 }
 
 /** Position of a canvas element in the network's blocks (16, 16, 12). */

@@ -308,7 +308,7 @@ export class Workspace {
 
   private readable(): Readable {
     const { read } = this.needed();
-    if (!read) throw new FormatError("the file holds exact pixels and no latents: heads read latents");
+    if (!read) throw new ImageError("the file holds exact pixels and no latents, which heads read: encode it with latents too");
     return read;
   }
 
