@@ -52,6 +52,7 @@ SOURCES = {
     "speed": Source(file="speed", target="bench-speed"),
     "throughput": Source(file="throughput", target="bench-throughput", needs="street"),
     "contention": Source(file="contention", target="bench-contention"),
+    "small_pictures": Source(file="scaling", target="bench-scaling", needs="imagenette", only=("small",)),
     "memory": Source(file="memory", target="bench-memory"),
     "exactness": Source(file="exactness", target="bench-exactness"),
     "fuzz": Source(file="fuzz", target="bench-fuzz"),
