@@ -4,6 +4,7 @@
     threads    encode and decode of the size in the middle
     coder      symbols of that file to bytes and back, with constriction and in pure Python
     opening    `semcomp.info` of the bytes, and `Image.open` of them with semcomp.pillow; no network runs
+    processes  `semcomp info` and `semcomp doctor` as processes, imports included: the least processor time
     small      two threads beside one for small pictures: latents of a file, a head, decode and encode
 
 Everything is run in turn within a round, after a warm-up; figures are medians with quartiles.
@@ -17,6 +18,7 @@ import argparse
 import io
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -32,6 +34,7 @@ from PIL import Image
 from benchmarks import common
 from benchmarks.common import Check, at_most
 from benchmarks.speed import quartiles
+from benchmarks.structure import cpu_seconds
 from benchmarks.weights_ids import weights_ids
 from semcomp.bitstream.container import ChunkKind, read
 from semcomp.networks import threads as rule
@@ -39,7 +42,7 @@ from semcomp.semantics.head import load_head
 from semcomp.types import STRIDE_Y, grid
 from semcomp.workers import WAIT_POLICY, worker_pool
 
-PARTS = ("sizes", "threads", "coder", "opening", "small")
+PARTS = ("sizes", "threads", "coder", "opening", "processes", "small")
 MEGAPIXELS = (0.1, 0.4, 1.5, 6.0, 24.0, 50.0)
 SIDES = (3, 2)
 """Width to height."""
@@ -95,6 +98,15 @@ def opening(data: bytes) -> Work:
             _ = image.size
 
     return {"semcomp.info": lambda: semcomp.info(data), "Image.open": header_only}
+
+
+def processes(data: bytes, repeats: int) -> dict[str, float]:
+    """Processor seconds of commands as processes, imports included: the least of some runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "photo.semc"
+        file.write_bytes(data)
+        commands = {"semcomp info": ["info", str(file)], "semcomp doctor": ["doctor"]}
+        return {name: cpu_seconds(common.ROOT, ["-m", "semcomp", *words], repeats) for name, words in commands.items()}
 
 
 def small_pictures(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -171,6 +183,8 @@ def table_of(result: dict[str, Any]) -> str:
         lines.append(f"{one['threads']:3d} thread(s)  encode {encode:9.1f}  decode {decode:9.1f}")
     for name, value in {**result.get("coder", {}), **result.get("opening", {})}.items():
         lines.append(f"{name:<42}{value['median']:9.3f}  ({value['low']:.3f} .. {value['high']:.3f})")
+    for name, seconds in result.get("processes", {}).items():
+        lines.append(f"{name + ', seconds of the processor':<42}{seconds:9.3f}")
     for one in result.get("small", ()):
         lines += ["", f"threads that are {one['waiting']}: times as fast on two threads as on one"]
         for row in one["sizes"]:
@@ -214,7 +228,7 @@ def in_this_process(codec: Any, options: argparse.Namespace) -> dict[str, Any]:
             width, height = size_of(megapixels)
             ms = timed(ways(megapixels)[0], f"{megapixels:g} Mpx")
             found["sizes"].append({"megapixels": round(width * height / 1e6, 3), "ms": ms})
-    if not {"threads", "coder", "opening"} & set(options.only):
+    if not {"threads", "coder", "opening", "processes"} & set(options.only):
         return found
     work, data = ways(middle)
     found |= {"middle_megapixels": middle, "symbol_bytes": len(read(data).get(ChunkKind.SYMBOLS) or b"")}
@@ -227,6 +241,8 @@ def in_this_process(codec: Any, options: argparse.Namespace) -> dict[str, Any]:
         found["coder"] = timed(coder_of(codec, data), "coder")
     if "opening" in options.only:
         found["opening"] = timed(opening(data), "opening", max(20, options.repeats))
+    if "processes" in options.only:
+        found["processes"] = processes(data, options.repeats)
     return found
 
 

@@ -106,6 +106,12 @@ def small_pictures(record: Record) -> str:
     return table(["", *sizes], rows)
 
 
+def processes(record: Record) -> str:
+    """Processor time of commands."""
+    times = [f"`{name}` takes {seconds:.2f} s" for name, seconds in record["processes"].items()]
+    return f"As a process, {' and '.join(times)} of the processor, the import of torch included where it is needed."
+
+
 def memory(record: Record) -> str:
     """Peaks of encoding and decoding."""
     encode, decode = record["encode"], record["decode"]
@@ -183,6 +189,7 @@ BLOCKS: dict[str, Block] = {
     "throughput.table": throughput,
     "contention.table": contention,
     "small_pictures.table": small_pictures,
+    "processes.text": processes,
     "memory.peaks": memory,
     "exactness.symbols": exactness,
     "fuzz.damage": damage,

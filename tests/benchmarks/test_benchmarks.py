@@ -171,6 +171,12 @@ def test_scaling(run: Run, photos: Path) -> None:
     assert len(result["coder"]) == 3 and result["symbol_bytes"] > 50 and "small" not in result
 
 
+def test_commands_are_timed_as_processes(run: Run, photos: Path) -> None:
+    result = run(scaling.main, str(photos / "a.png"), "--only", "processes", "--megapixels", "0.01", "--repeats", "1")
+    assert 0 < result["processes"]["semcomp info"] < result["processes"]["semcomp doctor"] < 60
+    assert "`semcomp info` takes 0." in shown(result)["processes.text"] and "sizes" not in result
+
+
 def test_two_threads_are_measured_beside_one(
     run: Run, photos: Path, codec: Codec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -442,7 +448,14 @@ def test_search(run: Run, tmp_path: Path) -> None:
         search.NEAREST = monkeyed
     assert 0 <= result["classes"]["latents"] <= 100 and result["copies"]["photos"] == 8
     assert result["copies"]["latents"]["jpeg 30"] >= 50 and "duplicates" not in result["copies"]
-    assert result["speed"]["rows"] == 500
+    assert result["speed"]["rows"] == 500 and "pairs" not in result, "there is no signature"
+
+
+def test_a_search_for_copies_is_timed_alone(run: Run, photos: Path) -> None:
+    result = run(search.main, str(photos), "--classes", str(photos), "--only", "pairs", "--pairs", "40")
+    assert result["pairs"]["rows"] == 40 and 0 <= result["pairs"]["cpu_seconds"] < 60 and "speed" not in result
+    assert "compares 40 photos with each other" in shown(result)["search_pairs.text"]
+    assert set(result["weights"]) == {"base", "signature"}
 
 
 def test_fit_head(run: Run, tmp_path: Path) -> None:
