@@ -213,9 +213,10 @@ bench-compact: $(VENV)/.eval out/edge/manifest.json out/webgraphs/manifest.json
 	$(BENCH).compact $(PHOTOS) -o out/compact.json $(BENCH_ARGS)
 
 # What a page downloads to show its first file; more than 6 MB with brotli is an error.
-bench-web-size: out/webgraphs/manifest.json $(WEB)/node_modules/.installed
+bench-web-size: out/webgraphs/manifest.json out/edge/manifest.json $(WEB)/node_modules/.installed
 	node $(WEB)/packages/semcomp/graphs.mjs out/webgraphs --heads "$(NPM_HEADS)"
-	cd $(WEB) && node build.mjs && node packages/semcomp/sizes.mjs
+	cd $(WEB) && node build.mjs
+	node $(WEB)/packages/semcomp/sizes.mjs --plain out/edge -o out/web_size.json
 
 # Needs the rivals in out/: make rivals.
 bench-recognition: $(VENV)/.eval

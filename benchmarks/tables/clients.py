@@ -1,6 +1,6 @@
 """Blocks about clients without torch: exported graphs, the wheel, browsers."""
 
-from benchmarks.tables.markdown import Block, Record, fixed, megabytes, plural, signed, table
+from benchmarks.tables.markdown import Block, Record, check_value, fixed, megabytes, plural, signed, table
 
 NAMES = {"latents": "latents of a file", "chromium": "Chromium", "firefox": "Firefox"}
 WHOLE = 1000
@@ -17,6 +17,16 @@ def edge_symbols(record: Record) -> str:
         f"{readers} readers read all {files} files: torch, numpy, and onnxruntime on 1 and 2\nthreads at every "
         "optimisation "
         f"level, with and without constriction. **{wrong} symbols differ.**"
+    )
+
+
+def edge_sizes(record: Record) -> str:
+    """Bytes of the graphs that a client needs."""
+    small = check_value(record, "analysis, entropy and the smallest head") or 0
+    synthesis = check_value(record, "synthesis") or 0
+    return (
+        f"Analysis, entropy path and the smallest head take {megabytes(small)} (limit 12). "
+        f"The synthesis takes {megabytes(synthesis)} (limit 6)."
     )
 
 
@@ -132,6 +142,26 @@ def browsers(record: Record) -> str:
     )
 
 
+def web_size(record: Record) -> str:
+    """What a page downloads to show its first file."""
+    ways = list(record["sum"])
+    rows = [[name, *(f"{sizes[way] / 1e6:.2f} MB" for way in ways)] for name, sizes in record["first"].items()]
+    rows.append(["**sum**", *(f"**{record['sum'][way] / 1e6:.2f} MB**" for way in ways)])
+    return table(["to show its first file", *ways], rows)
+
+
+def web_size_more(record: Record) -> str:
+    """What else a page downloads."""
+    (first, size), *rest = ((name, f"{sizes['brotli'] / 1e6:.2f} MB") for name, sizes in record["more"].items())
+    added = [f"{first} adds {size}", *(f"{name} {more}" for name, more in rest)]
+    text = f"With brotli, {', '.join(added[:-1])} and {added[-1]}."
+    if "plain" in record:
+        graphs = next(sizes for name, sizes in record["first"].items() if name.startswith("graphs"))
+        saved = record["plain"]["brotli"] - graphs["brotli"]
+        text += f" Graphs in float16 would take {megabytes(saved)} more."
+    return text
+
+
 def compact(record: Record) -> str:
     """PSNR that coarser weights lose."""
     lost = [f"{row['plain_db'] - row['compact_db']:.3f} dB at quality {row['quality']}" for row in record["rows"]]
@@ -144,11 +174,14 @@ def compact(record: Record) -> str:
 
 BLOCKS: dict[str, Block] = {
     "edge.symbols": edge_symbols,
+    "edge.sizes": edge_sizes,
     "edge.times": edge_times,
     "edge_int8.heads": edge_int8,
     "wheels.symbols": wheel_symbols,
-    "wheels.sizes": wheel_sizes,
+    "wheel_sizes.table": wheel_sizes,
     "web.text": web,
+    "web_size.table": web_size,
+    "web_size.more": web_size_more,
     "web_symbols.text": browsers,
     "compact.text": compact,
 }

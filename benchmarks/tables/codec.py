@@ -95,6 +95,23 @@ def contention(record: Record) -> str:
     return table(["setting", "target", "alone", "beside", "ratio"], rows)
 
 
+def small_pictures(record: Record) -> str:
+    """Two threads beside one, by size and way of waiting."""
+    sizes = ["x".join(map(str, row["size"])) for row in record["small"][0]["sizes"]]
+    rows = [
+        [f"{one['waiting']}: {name}", *(fixed(row["times_as_fast"][name], 2) for row in one["sizes"])]
+        for one in record["small"]
+        for name in one["sizes"][0]["times_as_fast"]
+    ]
+    return table(["", *sizes], rows)
+
+
+def processes(record: Record) -> str:
+    """Processor time of commands."""
+    times = [f"`{name}` takes {seconds:.2f} s" for name, seconds in record["processes"].items()]
+    return f"As a process, {' and '.join(times)} of the processor, the import of torch included where it is needed."
+
+
 def memory(record: Record) -> str:
     """Peaks of encoding and decoding."""
     encode, decode = record["encode"], record["decode"]
@@ -171,6 +188,8 @@ BLOCKS: dict[str, Block] = {
     "speed.stages": stages,
     "throughput.table": throughput,
     "contention.table": contention,
+    "small_pictures.table": small_pictures,
+    "processes.text": processes,
     "memory.peaks": memory,
     "exactness.symbols": exactness,
     "fuzz.damage": damage,

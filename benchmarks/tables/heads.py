@@ -100,6 +100,12 @@ def search_speed(record: Record) -> str:
     )
 
 
+def search_pairs(record: Record) -> str:
+    """Time of a search for near-duplicates."""
+    rows, seconds = record["pairs"]["rows"], record["pairs"]["cpu_seconds"]
+    return f"`--duplicates` compares {rows:,} photos with each other in {seconds:.1f} s of one core."
+
+
 def own_head(record: Record) -> str:
     """A head of a user's own beside a probe."""
     return (
@@ -124,5 +130,6 @@ BLOCKS: dict[str, Block] = {
     "search_classes.table": embeddings,
     "search.copies": copies,
     "search.speed": search_speed,
+    "search_pairs.text": search_pairs,
     "fit_head.text": own_head,
 }

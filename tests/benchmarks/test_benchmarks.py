@@ -1,6 +1,7 @@
 """Every benchmark runs on small input through its main and says what it should; no figure is judged."""
 
 import json
+import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -164,10 +165,53 @@ def test_speed(run: Run, codec: Codec) -> None:
 
 def test_scaling(run: Run, photos: Path) -> None:
     arguments = ["--megapixels", "0.01", "0.02", "--threads", "1", "--repeats", "1"]
-    result = run(scaling.main, str(photos / "a.png"), *arguments)
+    result = run(scaling.main, str(photos / "a.png"), "--only", "sizes", "threads", "coder", "opening", *arguments)
     assert [one["megapixels"] for one in result["sizes"]] == pytest.approx([0.01, 0.02], rel=0.05)
     assert result["threads"][0]["threads"] == 1 and set(result["opening"]) == {"semcomp.info", "Image.open"}
-    assert len(result["coder"]) == 3 and result["symbol_bytes"] > 50
+    assert len(result["coder"]) == 3 and result["symbol_bytes"] > 50 and "small" not in result
+
+
+def test_commands_are_timed_as_processes(run: Run, photos: Path) -> None:
+    result = run(scaling.main, str(photos / "a.png"), "--only", "processes", "--megapixels", "0.01", "--repeats", "1")
+    assert 0 < result["processes"]["semcomp info"] < result["processes"]["semcomp doctor"] < 60
+    assert "`semcomp info` takes 0." in shown(result)["processes.text"] and "sizes" not in result
+
+
+def test_two_threads_are_measured_beside_one(
+    run: Run, photos: Path, codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    positions: list[int] = []
+    monkeypatch.setattr(scaling, "load_head", lambda name: lambda latents: positions.append(scaling.rule.small()))
+    monkeypatch.setattr(scaling, "small_pictures", lambda options: [in_this_process(options)])
+    result = run(scaling.main, str(photos / "a.png"), "--only", "small", "--small", "40x24", "64x48", "--repeats", "1")
+    sizes = result["small"][0]["sizes"]
+    assert [one["size"] for one in sizes] == [[40, 24], [64, 48]] and len(result["checks"]) == 2
+    assert positions == [0] * (2 * 4 * 2), "the rule has to be off, on either number of threads"
+    for one in sizes:
+        assert set(one["ms"]) == {"latents of a file", "head imagenette", "encode", "decode"}
+        assert all(set(ms) == {"1", "2"} and one["times_as_fast"][name] > 0 for name, ms in one["ms"].items())
+    table = shown(result)["small_pictures.table"]
+    assert "40x24 | 64x48" in table and "sleeping: head imagenette" in table
+
+
+def in_this_process(options: Any) -> dict[str, Any]:
+    return {"waiting": "sleeping", "environment": {}, "sizes": scaling.two_threads(options)}
+
+
+def test_each_way_of_waiting_has_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(scaling, "two_threads", os.getenv)
+    for name, policies in (("OMP_WAIT_POLICY", ["PASSIVE", None]), ("OMP_NUM_THREADS", [None, None])):
+        assert [one["sizes"] for one in scaling.small_pictures(name)] == policies  # type: ignore[arg-type]
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+
+
+def test_a_rule_that_costs_time_is_noticed() -> None:
+    def checks(ratio: float) -> list[bool]:
+        sizes = [{"size": [w, 320], "times_as_fast": {"decode": ratio, "encode": 2.0}} for w in (320, 336)]
+        return [check.passed for check in scaling.small_checks([{"waiting": "sleeping", "sizes": sizes}])]
+
+    assert checks(0.9) == [True] and checks(1.1) == [False]
 
 
 @pytest.mark.slow
@@ -404,7 +448,14 @@ def test_search(run: Run, tmp_path: Path) -> None:
         search.NEAREST = monkeyed
     assert 0 <= result["classes"]["latents"] <= 100 and result["copies"]["photos"] == 8
     assert result["copies"]["latents"]["jpeg 30"] >= 50 and "duplicates" not in result["copies"]
-    assert result["speed"]["rows"] == 500
+    assert result["speed"]["rows"] == 500 and "pairs" not in result, "there is no signature"
+
+
+def test_a_search_for_copies_is_timed_alone(run: Run, photos: Path) -> None:
+    result = run(search.main, str(photos), "--classes", str(photos), "--only", "pairs", "--pairs", "40")
+    assert result["pairs"]["rows"] == 40 and 0 <= result["pairs"]["cpu_seconds"] < 60 and "speed" not in result
+    assert "compares 40 photos with each other" in shown(result)["search_pairs.text"]
+    assert set(result["weights"]) == {"base", "signature"}
 
 
 def test_fit_head(run: Run, tmp_path: Path) -> None:

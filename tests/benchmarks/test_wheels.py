@@ -60,3 +60,14 @@ def test_limits_can_fail() -> None:
     result = {"wheel_bytes": 21_000_000, "install": {**times, "bytes": 5}, "start": times, "symbols": counts}
     assert [check.passed for check in checks_of(result)] == [False] * 4
     assert "+0.00 %" in table_of({**result, "photos": 1, "qualities": [5]})
+
+
+def test_parts_are_judged_and_shown_alone() -> None:
+    times = {"seconds": 1.0, "processor_seconds": 2.0, "least_seconds": 0.5}
+    wheel = {"wheel_bytes": 19_000_000, "install": {**times, "bytes": 5}, "start": {**times, "seconds": 0.5}}
+    counts = {"files": 4, "elements": 9, "differing": 0, "chosen_differently": 0, "library_bytes": 9, "client_bytes": 9}
+    symbols = {"symbols": counts, "photos": 1, "qualities": [5]}
+    assert [check.passed for check in checks_of(wheel)] == [True] * 3
+    assert [check.passed for check in checks_of(symbols)] == [True]
+    assert "19,000,000 bytes" in table_of(wheel) and "written and read" not in table_of(wheel)
+    assert "written and read" in table_of(symbols) and "wheel" not in table_of(symbols)
