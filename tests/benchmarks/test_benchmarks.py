@@ -37,6 +37,7 @@ from semcomp.bitstream.container import read
 from semcomp.codec.codec import Codec
 from semcomp.codec.self_test import numbers_by_arrangement
 from semcomp.errors import FormatError, MissingExtraError, SemcompError
+from semcomp.networks import threads as rule
 from tests.benchmarks.shown import shown
 from tests.conftest import stripes_in_folders
 
@@ -181,7 +182,7 @@ def test_two_threads_are_measured_beside_one(
     run: Run, photos: Path, codec: Codec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     positions: list[int] = []
-    monkeypatch.setattr(scaling, "load_head", lambda name: lambda latents: positions.append(scaling.rule.small()))
+    monkeypatch.setattr(scaling, "load_head", lambda name: lambda latents: positions.append(rule.small()))
     monkeypatch.setattr(scaling, "small_pictures", lambda options: [in_this_process(options)])
     result = run(scaling.main, str(photos / "a.png"), "--only", "small", "--small", "40x24", "64x48", "--repeats", "1")
     sizes = result["small"][0]["sizes"]
