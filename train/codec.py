@@ -13,12 +13,13 @@ import torch
 
 from semcomp.networks.model import CodecConfig, CodecModel
 from semcomp.networks.rate_table import QUALITIES
+from semcomp.types import STRIDE_Z
 from train import ranks
 from train.command_line import begin, make_parser, say_where
 from train.log import Log
 from train.objective import Objective
 from train.optim import OptimConfig, build_optimizers, keep_layout, moving_average, rate_factor, set_rates
-from train.photos import Mix, Photos, find_photos
+from train.photos import Mix, Photos, find_photos, tiles
 from train.trainer import BaseTrainer, averaged, channels_last, clip_gradient
 from train.validate import Validation
 from train.warm_start import start_from
@@ -38,6 +39,8 @@ class DataConfig:
     """Crops a step and device."""
     mix: Mix = field(default_factory=Mix)
     """What crops show."""
+    small: float = 0.0
+    """Share of the steps whose crops are cut into tiles of 64x64. Their z has one position, and no neighbours."""
 
     def __post_init__(self) -> None:
         if self.crop % 64:
@@ -172,7 +175,9 @@ class Trainer(BaseTrainer):
         factor = rate_factor(config.optim, step=self.step, progress=self.progress)
         set_rates(self.optimizers, factor)
         x = self.photos.batch(config.data.batch, config.data.crop, mix=config.data.mix, generator=self.sampler)
-        quality = torch.randint(1, QUALITIES + 1, (config.data.batch,), generator=self.sampler).to(self.device)
+        if config.data.small and torch.rand((), generator=self.sampler) < config.data.small:
+            x = tiles(x, STRIDE_Z)
+        quality = torch.randint(1, QUALITIES + 1, (len(x),), generator=self.sampler).to(self.device)
         self.objective.quantizer.progress = self.progress
         measured = self.wrapped(x, quality, self.progress >= config.rounded_from)
         loss = self.objective.loss(measured, quality)

@@ -124,6 +124,12 @@ class Photos:
         return torch.stack(crops).permute(0, 3, 1, 2).float().div_(255)
 
 
+def tiles(crops: Tensor, side: int) -> Tensor:
+    """(B, 3, H, W) -> (B * H/side * W/side, 3, side, side), channels-last as the crops are."""
+    cut = crops.permute(0, 2, 3, 1).unflatten(2, (-1, side)).unflatten(1, (-1, side))  # B, rows, side, columns, side, 3
+    return cut.transpose(2, 3).flatten(0, 2).contiguous().permute(0, 3, 1, 2)
+
+
 def area_resized(crop: Tensor, side: int) -> Tensor:
     """uint8 (H, W, 3) -> uint8 (side, side, 3), each value the mean of the area that it covers."""
     image = Image.fromarray(crop.cpu().numpy()).resize((side, side), Image.Resampling.BOX)

@@ -110,13 +110,13 @@ class LatentCoder(SymbolCoder[Tensor]):
         if self.refines:
             z = z_hat[0].to("cpu", torch.int16).numpy()
             tables = self.refined_tables(z, height=height, width=width, quality=quality, keep=keep)
-            residual = self._refined_residual(tables, scaled, chosen, bits, q)
+            residual = self._refined_residual(tables, scaled, chosen, bits, quality)
         else:
             index = self._sigma.index(z_hat, quality)
             coded = self.usable(scaled.shape, rows, columns, kept) & (index >= self.release.skip_below)
 
             def residual(mean: Tensor, mask: Tensor) -> Tensor:
-                part: Tensor = choose_symbols(scaled - mean, index, coded & mask, bits)
+                part: Tensor = choose_symbols(scaled - mean, index, coded & mask, bits, quality=quality)
                 chosen.add_(part.clamp_(-MAX_VALUE, MAX_VALUE))
                 return self._points(part, index, q)
 
@@ -136,7 +136,7 @@ class LatentCoder(SymbolCoder[Tensor]):
         return usable if kept is None else usable & kept
 
     def _refined_residual(
-        self, tables: RefinedTables, scaled: Tensor, chosen: Tensor, bits: Tensor | None, quality: Tensor
+        self, tables: RefinedTables, scaled: Tensor, chosen: Tensor, bits: Tensor | None, quality: int
     ) -> Callable[[Tensor, Tensor], Tensor]:
         """Chooses the symbols of one pass after the other, into `chosen`, where the passes refine the tables."""
         numbers, decoded = iter(range(FOUR)), torch.zeros_like(chosen)
@@ -149,9 +149,9 @@ class LatentCoder(SymbolCoder[Tensor]):
                 channels, rows, columns = turn
                 here = (0, channels, rows, columns)
                 value[channels] = (scaled[here] - mean[here])[:, :tall, :wide]
-            part = choose_symbols(value, index, index >= 0, bits).clamp_(-MAX_VALUE, MAX_VALUE)
+            part = choose_symbols(value, index, index >= 0, bits, quality=quality).clamp_(-MAX_VALUE, MAX_VALUE)
             tables.add(part.to("cpu", torch.int16).numpy())
-            points = self._points(part[None], index[None], quality)[0]
+            points = self._points(part[None], index[None], self._tensor(quality))[0]
             for turn in groups:
                 channels, rows, columns = turn
                 chosen[0, channels, rows, columns][:, :tall, :wide] = part[channels]

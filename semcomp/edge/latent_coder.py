@@ -100,7 +100,8 @@ class EdgeCoder(SymbolCoder[Plane]):
             for turn in turns(self.passes, number):
                 here = (slice(0, 1), *turn)
                 value, numbers = scaled[here] - mean[here], index[here]
-                chosen[here] = np.clip(choose_symbols(value, numbers, numbers >= 0, bits), -MAX_VALUE, MAX_VALUE)
+                nearest = choose_symbols(value, numbers, numbers >= 0, bits, quality=quality)
+                chosen[here] = np.clip(nearest, -MAX_VALUE, MAX_VALUE)
             if tables is not None:
                 tables.add(quarter(chosen[0, :, :rows, :columns], number))
             return self._points(chosen, index, quality)

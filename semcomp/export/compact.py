@@ -54,17 +54,18 @@ def coarse(value: NDArray[np.float32], levels: int) -> tuple[NDArray[np.float32]
     """Split a weight into levels and steps.
 
     Args:
-        value: The weight. Its first axis holds the output channels.
+        value: The weight. Its first axis holds the output channels, or its first two where it has three: a stack of matrices.
         levels: The largest level.
 
     Returns:
         Integers from -levels to levels in the shape of the weight, and the step of each channel, which float16 holds
         exactly.
     """
-    largest = np.abs(value).reshape(len(value), -1).max(1)
+    channels = value.shape[: 2 if value.ndim == 3 else 1]
+    largest = np.abs(value).reshape(*channels, -1).max(-1)
     steps = (largest / levels).astype(np.float16).astype(np.float32)
     steps = np.where(steps * levels < largest, np.nextafter(steps.astype(np.float16), np.float16(np.inf)), steps)
-    steps = np.where(steps > 0, steps, 1).astype(np.float32).reshape(-1, *[1] * (value.ndim - 1))
+    steps = np.where(steps > 0, steps, 1).astype(np.float32).reshape(*channels, *[1] * (value.ndim - len(channels)))
     return np.rint(value / steps).clip(-levels, levels).astype(np.float32), steps
 
 

@@ -26,6 +26,7 @@ from semcomp.export.byte_graphs import refine_model, sigma_model
 from semcomp.export.part import QUALITY, Part, Value, latents
 from semcomp.networks.blocks import activation
 from semcomp.networks.centroid import Centroid, offset_table
+from semcomp.networks.hyperprior import MeanPath
 from semcomp.networks.model import CodecModel
 from semcomp.networks.refine import IntegerRefiner
 from semcomp.networks.sigma import SCALES, SHIFT1, Z_LIMIT, IntegerSigma, index_of, table_sums
@@ -125,25 +126,36 @@ class MeanSecondPart(nn.Module):
 class MeanNextPart(nn.Module):
     """features, known, number -> mean of pass 1, 2 or 3 with the gain applied: `MeanPath.nth` for any number."""
 
-    step: Tensor
-    weight: Tensor
-    bias: Tensor
-
     def __init__(self, model: CodecModel):
         super().__init__()
-        path = model.mean_path
-        assert path.step is not None
-        self.log_gain, self.context, self.block = model.log_gain, path.context, path.block2
-        heads = [path.head2, *path.later]
-        self.register_buffer("step", F.pad(path.step.detach(), (0, 0, 1, 0)))
-        self.register_buffer("weight", torch.stack([head.weight.detach() for head in heads]))
-        self.register_buffer("bias", torch.stack([head.bias.detach() for head in heads]))
+        self.log_gain, self.mean_path = model.log_gain, StackedMeanPath(model.mean_path)
 
     def forward(self, features: Tensor, known: Tensor, number: Tensor, quality: Tensor) -> tuple[Tensor]:
-        context = features + self.context(compand(known)) + self.step[number - 1][:, :, None, None]
-        hidden = activation(self.block(context))
-        mean = torch.matmul(self.weight[number - 1], hidden.flatten(2)).view_as(known)
-        return ((mean + self.bias[number - 1][:, :, None, None]) * torch.exp(self.log_gain(quality)),)
+        return (self.mean_path(features, known, number) * torch.exp(self.log_gain(quality)),)
+
+
+class StackedMeanPath(nn.Module):
+    """What `MeanPath.nth` computes after the first pass, with the heads of all passes in one tensor."""
+
+    step: Tensor
+    heads: Tensor
+    bias: Tensor
+
+    def __init__(self, path: MeanPath):
+        super().__init__()
+        assert path.step is not None
+        heads = [path.head2, *path.later]
+        self.context, self.block2 = path.context, path.block2
+        self.register_buffer("step", F.pad(path.step.detach(), (0, 0, 1, 0)))
+        self.register_buffer("heads", torch.stack([head.weight.detach() for head in heads]))
+        self.register_buffer("bias", torch.stack([head.bias.detach() for head in heads]))
+
+    def forward(self, features: Tensor, known: Tensor, number: Tensor) -> Tensor:
+        """features (1, F, h, w), known (1, M, h, w) and the pass, int64 (1,) -> mean before the gain (1, M, h, w)."""
+        step, head, bias = (value.index_select(0, number - 1) for value in (self.step, self.heads, self.bias))
+        context = features + self.context(compand(known)) + step[:, :, None, None]
+        hidden = activation(self.block2(context))
+        return torch.matmul(head, hidden.flatten(2)).view_as(known) + bias[:, :, None, None]
 
 
 class PointsPart(nn.Module):

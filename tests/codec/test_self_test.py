@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,6 +24,16 @@ def test_everything_passes_here(codec: Codec) -> None:
     found = {name for name, _, _ in checks}
     assert found - {"refined tables"} == {"table numbers", "sums stay exact", "control", "coder"}
     assert ("refined tables" in found) == codec.coder.refines
+
+
+def test_most_tables_are_among_the_numbers_that_are_compared(codec: Codec) -> None:
+    """Latents of photos name them. Random integers over the whole range of z name hardly any."""
+    numbers = [
+        codec.release.sigma.index_numpy(self_test.likely_z(codec.release, quality=quality), quality)
+        for quality in self_test.QUALITIES
+    ]
+    assert len(np.unique(numbers)) > 48
+    assert np.mean(np.stack(numbers[2:]) > 0) > 0.2
 
 
 def test_a_backend_that_rounds_is_noticed(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:

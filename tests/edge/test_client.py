@@ -432,11 +432,11 @@ def test_the_encoder_rounds_as_torch_does() -> None:
     value = rng.normal(0, 3, (4, 500)).astype(np.float32)
     index, coded = rng.integers(0, 5, value.shape).astype(np.int8), rng.random(value.shape) < 0.8
     bits = rng.random((5, 9)).astype(np.float32) * 12
-    for costs in (bits, None):
-        chosen = choose_symbols(value, index, coded, costs)
+    for costs, quality in ((bits, 20), (bits, 87), (None, 50)):
+        chosen = choose_symbols(value, index, coded, costs, quality=quality)
         tensors = (torch.from_numpy(a) if a is not None else None for a in (value, index, coded, costs))
         assert chosen.dtype == np.float32
-        np.testing.assert_array_equal(chosen, choose_symbols(*tensors).numpy())
+        np.testing.assert_array_equal(chosen, choose_symbols(*tensors, quality=quality).numpy())
 
 
 def test_the_benchmark(

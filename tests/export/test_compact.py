@@ -13,14 +13,20 @@ from benchmarks.compact import main as benchmark
 from semcomp.cli.exit_codes import EXIT_USAGE
 from semcomp.cli.main import main as command
 from semcomp.codec.codec import Codec
-from semcomp.export.compact import GRAPHS, coarse, levels_of
+from semcomp.export.compact import GRAPHS, SMALLEST, coarse, compacted, levels_of
+from semcomp.export.entropy_parts import mean
+from semcomp.export.graph import traced
 from semcomp.imaging.metrics import psnr_db
+from tests.releases import untrained
 
 for name in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(name)
 
 from semcomp.edge import EdgeCodec  # noqa: E402
 from semcomp.export.folder import export_onnx  # noqa: E402
+
+
+LAYERS = tuple(f"block2.{layer}.weight" for layer in ("mix", "merge", "expand", "project"))
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +60,17 @@ def test_the_folder_is_smaller(folder: Path, exported: tuple[Path, Any]) -> None
         assert small[name]["bytes"] < 0.72 * plain[name]["bytes"]
     for name in ("analysis", "hyper", "sigma"):
         assert small[name]["sha256"] == plain[name]["sha256"], "what decides symbols is exact"
+
+
+def test_every_large_weight_of_four_passes_has_levels() -> None:
+    """The heads of the passes lie in one tensor, and each of its channels keeps a step of its own."""
+    codec = Codec(untrained(latents=64, entropy_width=96))
+    (following,) = (part for part in mean(codec) if part.name == "mean_next")
+    model = compacted(traced(following))
+    sizes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    matrices = {name for name, size in sizes.items() if len(size) in (2, 3) and np.prod(size) >= SMALLEST}
+    assert matrices == {f"mean_path.{name}.levels" for name in ("heads", *LAYERS)}
+    assert sizes["mean_path.heads.steps"] == (3, 64, 1)
 
 
 @pytest.mark.parametrize(("quality", "most"), [(1, 0.05), (50, 0.1), (100, 0.3)])

@@ -24,7 +24,7 @@ from train.export import export, fit_tables_y, fit_tables_z
 from train.export import main as export_main
 from train.objective import Objective, PriorBank
 from train.optim import OptimConfig, rate_factor
-from train.photos import Mix, Photos, find_photos
+from train.photos import Mix, Photos, find_photos, tiles
 from train.quantizers import KINDS, Quantizer, soft_round
 from train.queue import read_queue
 
@@ -219,6 +219,28 @@ def test_crops_come_from_the_photos_and_repeat_with_the_seed(photos: Path) -> No
     assert 0 <= draws[0].min() < draws[0].max() <= 1
     with pytest.raises(ValueError, match="no photo has 500"):
         Photos(find_photos([str(photos)]), smallest=500, device=torch.device("cpu"), quiet=True)
+
+
+def test_tiles_cut_a_batch_into_whole_squares() -> None:
+    batch = torch.randn(2, 3, 128, 192).contiguous(memory_format=torch.channels_last)
+    cut = tiles(batch, 64)
+    assert cut.shape == (12, 3, 64, 64) and cut.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(cut[4], batch[0, :, 64:, 64:128]) and torch.equal(cut[7], batch[1, :, :64, 64:128])
+
+
+def test_small_pictures_are_learned_from_too(photos: Path, tmp_path: Path) -> None:
+    seen: list[int] = []
+    forward = Objective.forward
+
+    def counted(self: Objective, x: torch.Tensor, *others: Any) -> Any:
+        seen.append(x.shape[0] if x.shape[2:] == (64, 64) else 0)
+        return forward(self, x, *others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Objective, "forward", counted)
+        changes = {"data.crop": "128", "data.small": "0.5", "steps": "12"}
+        train(tmp_path, settings(photos, "small", **changes))
+    assert 2 < seen.count(8) < 10 and seen.count(8) + seen.count(0) == 12
 
 
 def test_the_schedule_warms_up_holds_and_falls() -> None:

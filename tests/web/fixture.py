@@ -150,8 +150,10 @@ def choice(rng: np.random.Generator, tables: Tables) -> dict[str, Any]:
     value = (rng.normal(0, 1, count) * np.exp(rng.uniform(-2, 7, count))).astype(np.float32)
     value[:200] = np.arange(-100, 100) + np.float32(0.5)
     index = rng.integers(0, len(tables), count).astype(np.int8)
-    chosen = choose_symbols(value, index, np.ones(count, bool), bits)
+    quality = 77
+    chosen = choose_symbols(value, index, np.ones(count, bool), bits, quality=quality)
     return {
+        "quality": quality,
         "widest": bits.shape[1] // 2,
         "bits": text(bits, "<f4"),
         "value": text(value, "<f4"),

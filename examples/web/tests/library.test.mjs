@@ -56,12 +56,13 @@ compare("what the codec's tables charge, to the last bit", () => {
 });
 
 compare("the choice of symbols", () => {
-  const { widest, bits, value, index, chosen } = fixture.choice;
+  const { quality, widest, bits, value, index, chosen } = fixture.choice;
   const costs = { bits: array(Float32Array, bits), widest };
+  const toll = core.toll(quality);
   const tables = array(Int16Array, index);
   const expected = array(Int16Array, chosen);
   const values = array(Float32Array, value);
-  const found = Int16Array.from(values, (each, i) => core.chooseSymbol(each, tables[i], costs));
+  const found = Int16Array.from(values, (each, i) => core.chooseSymbol(each, tables[i], costs, toll));
   assert.deepEqual(found, expected);
   assert.ok(expected.some((each, i) => each !== core.roundHalfEven(values[i])), "none was moved towards zero");
 });

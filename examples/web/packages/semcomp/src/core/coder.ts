@@ -10,7 +10,7 @@ import { FormatError } from "./errors.ts";
 import { roundHalfEven } from "./notes.ts";
 import { FOUR, type Grid, eachLine, putQuarter, quarter } from "./passes.ts";
 import { type Refine, RefinedTables } from "./refinedtables.ts";
-import { type Costs, chooseSymbol } from "./rounding.ts";
+import { type Costs, chooseSymbol, toll } from "./rounding.ts";
 import { SymbolReader, encodeSymbols } from "./symbolstream.ts";
 import { MAX_VALUE, type Tables, parseVectors, surpriseOf, tablesOf } from "./tables.ts";
 
@@ -90,10 +90,11 @@ export class Coder {
     const grid = this.gridOf(shape);
     const yHat = await this.passes(zHat, shape, quality, keep, async (mean, number) => {
       if (tables) putQuarter(index, grid, number, await tables.index(), shape);
+      const more = toll(quality);
       eachLine(passes, number, grid, (first, end) => {
         for (let i = first; i < end; i += 2) {
           if (index[i]! < 0) continue;
-          const chosen = chooseSymbol(Math.fround(scaled[i]! - mean[i]!), index[i]!, this.costs);
+          const chosen = chooseSymbol(Math.fround(scaled[i]! - mean[i]!), index[i]!, this.costs, more);
           residual[i] = Math.max(-MAX_VALUE, Math.min(MAX_VALUE, chosen));
         }
       });

@@ -1,4 +1,4 @@
-// The encoder's choice of symbols: nearest integer, or one step nearer to zero where that costs less (rounding.py).
+// The encoder's choice of symbols: nearest integer, or one step nearer to zero where that costs less (rdo.py).
 // Every step is rounded to float32, as numpy does it.
 import { roundHalfEven } from "./notes.ts";
 
@@ -10,8 +10,11 @@ export interface Costs {
   widest: number;
 }
 
-/** The symbol of a value (float32) under a table. */
-export function chooseSymbol(value: number, table: number, { bits, widest }: Costs): number {
+/** Bits that a step towards zero costs besides the error that it adds. */
+export const toll = (quality: number): number => Math.fround(3 - Math.max(0, quality - 50) / 25);
+
+/** The symbol of a value (float32) under a table, where a step towards zero costs a toll. */
+export function chooseSymbol(value: number, table: number, { bits, widest }: Costs, more: number): number {
   const nearest = roundHalfEven(value);
   if (nearest === 0) return 0;
   if (Math.abs(nearest) > widest) return nearest;
@@ -21,7 +24,7 @@ export function chooseSymbol(value: number, table: number, { bits, widest }: Cos
   const saved = Math.fround(bits[column]! - bits[column - sign]!);
   const far = Math.fround(value - smaller);
   const near = Math.fround(value - nearest);
-  const more = Math.fround(Math.fround(far * far) - Math.fround(near * near));
-  const lost = Math.fround(BITS_PER_SQUARED_STEP * more);
-  return saved > lost ? smaller : nearest;
+  const error = Math.fround(Math.fround(far * far) - Math.fround(near * near));
+  const lost = Math.fround(BITS_PER_SQUARED_STEP * error);
+  return saved > Math.fround(lost + more) ? smaller : nearest;
 }
