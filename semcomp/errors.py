@@ -109,5 +109,23 @@ def file_error(path: object, error: OSError, *, verb: str = "read") -> FileError
     return kind(f"{path} cannot be {verb}: {reason[:1].lower()}{reason[1:]}", error)
 
 
+def reason_of(error: BaseException) -> str:
+    """Say in a sentence why one file of many failed.
+
+    Example:
+        >>> reason_of(FileNotFoundError(2, "No such file or directory", "a.semc"))
+        'No such file or directory'
+        >>> reason_of(KeyError("y"))
+        "internal error, please report it: KeyError('y')"
+    """
+    if isinstance(error, SemcompError):
+        return str(error)
+    if isinstance(error, OSError):
+        return error.strerror or str(error) or type(error).__name__
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory: {error}".rstrip(": ")
+    return f"internal error, please report it: {error!r}"
+
+
 class SemcompWarning(UserWarning):
     """Something was read or written, but not quite as asked for."""

@@ -65,7 +65,7 @@ def _head(result: Result, title: str, command: str) -> Iterable[str]:
     for note in result["notes"]:
         yield f'<p class="soft">{escape(note)}.</p>'
     for failure in result["failures"]:
-        text = f"{failure['picture']}, {failure['codec']}: {failure['error']}"
+        text = f"{failure['picture']}, {failure['codec']}: {failure['message']}"
         yield f'<p class="bad">{escape(text)}</p>'
     for check in result.get("thresholds", ()):
         verdict = "holds" if check["passed"] else "does not hold"

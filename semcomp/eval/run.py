@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from semcomp.errors import SemcompError
+from semcomp.errors import SemcompError, reason_of
 from semcomp.eval.codecs import Coder, choose_settings, find
 from semcomp.eval.memory import peak_of_one
 from semcomp.eval.peers import ARCHITECTURES
@@ -80,7 +80,7 @@ def measured_row(job: Measurement) -> Row:
         coder = coder_of(job.codec, job.plan.model, job.plan.device, job.plan.share)
         points = measure(coder, pixels, settings=job.settings, metrics=job.plan.metrics)
     except (SemcompError, OSError, ValueError, RuntimeError, MemoryError) as error:
-        return {**row, "error": f"{type(error).__name__}: {error}"}
+        return {**row, "error": type(error).__name__, "message": reason_of(error)}
     return {**row, "width": pixels.shape[1], "height": pixels.shape[0], "points": points}
 
 

@@ -70,7 +70,9 @@ def summarise(
         "codecs": codecs,
         "bd_rate": bd,
         "notes": notes,
-        "failures": [{key: row[key] for key in ("picture", "codec", "error")} for row in rows if "error" in row],
+        "failures": [
+            {key: row[key] for key in ("picture", "codec", "error", "message")} for row in rows if "error" in row
+        ],
     }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semcomp.backend import open_codec, open_embedder, open_head
 from semcomp.bitstream.container import MAGIC, read_header
-from semcomp.errors import SemcompError, SemcompWarning
+from semcomp.errors import SemcompError, SemcompWarning, reason_of
 from semcomp.scale.task import MapTask
 
 if TYPE_CHECKING:
@@ -248,12 +248,4 @@ def size_in(data: bytes) -> Row:
 
 def error_row(error: BaseException) -> Row:
     """The columns that say why a file failed."""
-    if isinstance(error, OSError) and not isinstance(error, SemcompError):
-        message = error.strerror or str(error) or type(error).__name__
-    elif isinstance(error, SemcompError):
-        message = str(error)
-    elif isinstance(error, MemoryError):
-        message = f"there is not enough memory: {error}".rstrip(": ")
-    else:
-        message = f"internal error, please report it: {error!r}"
-    return {"error_kind": type(error).__name__, "error": json.loads(json.dumps(message))}
+    return {"error_kind": type(error).__name__, "error": json.loads(json.dumps(reason_of(error)))}

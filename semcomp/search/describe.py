@@ -53,8 +53,13 @@ PLACES = ("graphs", "lossless_weights")
 
 def at_noted_places(task: IndexTask, about: Mapping[str, str]) -> IndexTask:
     """Fill in the places that a task does not name with those that an index notes, where something is there."""
-    noted = {name: about.get(name) or "" for name in PLACES if getattr(task, name) is None}
-    return replace(task, **{name: place for name, place in noted.items() if place and Path(place).exists()})
+
+    def at(name: str, given: str | None) -> str | None:
+        noted = about.get(name)
+        return noted if given is None and noted and Path(noted).exists() else given
+
+    graphs, weights = at("graphs", task.graphs), at("lossless_weights", task.lossless_weights)
+    return replace(task, graphs=graphs, lossless_weights=weights)
 
 
 class Described(NamedTuple):

@@ -241,8 +241,8 @@ class PhotoIndex:
 
     def _describer(self, about: dict[str, str], graphs: str | None, lossless_weights: str | None) -> Describer:
         """What describes photos as the index did. ModelError where another codec is here."""
-        named = {"model": about["model"], "embedder": about["embedder"]}
-        task = IndexTask(**named, graphs=graphs, lossless_weights=lossless_weights)
+        model, embedder = about["model"], about["embedder"]
+        task = IndexTask(model=model, embedder=embedder, graphs=graphs, lossless_weights=lossless_weights)
         describer = Describer(at_noted_places(task, about))
         found = describer.codec.entropy_id.hex()
         if found != about.get("entropy_id", found):

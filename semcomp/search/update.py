@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
-from semcomp.errors import SemcompError, TargetError
+from semcomp.errors import TargetError, reason_of
 from semcomp.search.describe import PLACES, Describer, IndexTask, at_noted_places
 from semcomp.search.store import Photo, Store
 from semcomp.semantics.signature import WINDOWS
@@ -209,19 +209,13 @@ def _block(task: IndexTask, folder: Path, names: Iterable[str]) -> list[Photo]:
         try:
             photos.append(_photo(name, state, describer.describe((folder / name).read_bytes())))
         except Exception as error:  # whatever goes wrong with a photo is its own affair
-            photos.append(Photo(name, *state, error=_reason(error), error_kind=type(error).__name__))
+            photos.append(Photo(name, *state, error=reason_of(error), error_kind=type(error).__name__))
     return photos
 
 
 def _photo(name: str, state: tuple[int, int], found: tuple[object, ...]) -> Photo:
     width, height, embedding, signature, labels = found
     return Photo(name, *state, width, height, embedding, signature, labels)  # type: ignore[arg-type]
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and not isinstance(error, SemcompError):
-        return error.strerror or str(error) or type(error).__name__
-    return str(error) if isinstance(error, SemcompError) else f"internal error, please report it: {error!r}"
 
 
 def _described(

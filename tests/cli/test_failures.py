@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import re
 import warnings
 from pathlib import Path
@@ -211,3 +212,10 @@ def test_errors_of_the_library_name_no_option_of_the_command_line() -> None:
                 named = [word for word in words if isinstance(word, str) and re.search(r"(^|\s)--[a-z]", word)]
                 allowed = [word for word in named if "semcomp export onnx" in word]  # a whole command
                 assert named == allowed, f"{name}:{node.lineno}"
+
+
+def test_weights_that_cannot_be_read_have_a_line_of_json(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "a.safetensors").write_bytes(b"no weights")
+    assert main(["models", str(tmp_path / "a.safetensors"), "--json"]) == 4
+    row = json.loads(capsys.readouterr().out)
+    assert (row["command"], row["ok"], row["error"]) == ("models", False, "ModelError") and row["message"]

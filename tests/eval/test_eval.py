@@ -173,6 +173,8 @@ class TestCommand:
         code, result = evaluate(capsys)
         assert code == 1 and result["pictures"] == 3
         assert {failure["picture"] for failure in result["failures"]} == {str(Path("photos/d.png"))}
+        assert {failure["error"] for failure in result["failures"]} == {"ImageError"}
+        assert all(failure["message"] and "Error" not in failure["message"] for failure in result["failures"])
 
     def test_small_pictures_have_no_ms_ssim(self, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
         Image.new("RGB", (50, 40), "red").save(photos / "small.png")

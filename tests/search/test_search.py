@@ -327,7 +327,8 @@ def test_exact_pixels_of_16_bits_are_indexed(
     picture = texture(1, 96, 128, np.random.default_rng(4))
     exact = Codec(codec.release)
     exact.lossless_weights = lossless_file
-    (folder / "deep.semc").write_bytes(exact.encode_exact(picture.astype(np.uint16) * 257))
+    deep: Any = picture.astype(np.uint16) * 257
+    (folder / "deep.semc").write_bytes(exact.encode_exact(deep))
     arguments = ["index", str(folder), "-o", str(file), "--embedder", "latents", "--json"]
     assert main(arguments) == 1
     failed = rows(capsys.readouterr().out)[0]

@@ -272,7 +272,7 @@ def _command(options: Namespace) -> str:
 
 def _exit_code(result: dict[str, Any]) -> int:
     for failure in result["failures"]:
-        complain(f"semcomp eval: {failure['picture']}: {failure['codec']}: {failure['error']}")
+        complain(f"semcomp eval: {failure['picture']}: {failure['codec']}: {failure['message']}")
     broken = [check for check in result.get("thresholds", ()) if not check["passed"]]
     for check in broken:
         value = "not measured" if check["value"] is None else f"{check['value']:g}"
