@@ -35,7 +35,7 @@ from semcomp.pipeline.effort import Progress, no_progress
 from semcomp.pipeline.tiles import Region, tile_side, tiles
 from semcomp.types import STRIDE_Y
 
-THRIFT = 0.55
+THRIFT = 0.8
 """Part of the quality's lmbda at which bits are weighed against the error. At lmbda itself the gain would go into PSNR,
 and the file would grow; here PSNR stays about what it is, and the file shrinks."""
 HALO = 8

@@ -54,7 +54,7 @@ def coarse(value: NDArray[np.float32], levels: int) -> tuple[NDArray[np.float32]
     """Split a weight into levels and steps.
 
     Args:
-        value: The weight. Its first axis holds the output channels, or its first two where it has three: a stack of matrices.
+        value: The weight. Its first axis holds the output channels. A stack of matrices holds them on its first two.
         levels: The largest level.
 
     Returns:

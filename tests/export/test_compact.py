@@ -25,7 +25,6 @@ for name in ("onnx", "onnxscript", "onnxruntime"):
 from semcomp.edge import EdgeCodec  # noqa: E402
 from semcomp.export.folder import export_onnx  # noqa: E402
 
-
 LAYERS = tuple(f"block2.{layer}.weight" for layer in ("mix", "merge", "expand", "project"))
 
 
