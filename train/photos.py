@@ -126,7 +126,7 @@ class Photos:
 
 def tiles(crops: Tensor, side: int) -> Tensor:
     """(B, 3, H, W) -> (B * H/side * W/side, 3, side, side), channels-last as the crops are."""
-    cut = crops.permute(0, 2, 3, 1).unflatten(2, (-1, side)).unflatten(1, (-1, side))  # B, rows, side, columns, side, 3
+    cut: Tensor = crops.permute(0, 2, 3, 1).unflatten(2, (-1, side)).unflatten(1, (-1, side))  # B R S C S 3
     return cut.transpose(2, 3).flatten(0, 2).contiguous().permute(0, 3, 1, 2)
 
 
