@@ -270,4 +270,4 @@ def test_latents_for_heads_lie_near_those_that_are_rendered(codec: Codec, photo:
     error = ((quick.y_hat - precise.y_hat) * gain).abs()  # in rounding steps
     assert error.mean() < 0.01 and error.max() < 1
     same = codec.latents_of_image(photo, quality=80, precise=True)
-    assert torch.equal(same.y_hat, precise.y_hat)
+    torch.testing.assert_close(same.y_hat, precise.y_hat, atol=1e-4, rtol=1e-4)  # threads sum in their own order

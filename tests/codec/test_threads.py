@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from semcomp.codec.codec import Codec
@@ -14,6 +16,15 @@ from semcomp.imaging.picture import open_picture
 
 PHOTO = Path(__file__).parents[2] / "examples" / "photo.png"
 THREADS = 4
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """One thread of torch for everybody, as the main thread has for small pictures. Two sum in another order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
