@@ -16,7 +16,7 @@ from semcomp.lossless.features import WindowConfig
 from semcomp.lossless.model import LosslessModel, load_model
 from semcomp.lossless.stream import decode_lossless, encode_lossless
 from semcomp.lossless.walk import Walk
-from semcomp.networks.lossless import DenseResidualBlock, LosslessConfig, activated
+from semcomp.networks.lossless import LosslessConfig
 from tests.lossless.conftest import photo
 from tests.train.conftest import goes_on
 from train.lossless import LosslessRunConfig, LosslessTrainer
@@ -98,22 +98,3 @@ def test_windows_of_another_size_train_too() -> None:
     model = LosslessObjective(config).released()
     pixels = photo(20, 30)
     assert np.array_equal(decode_lossless(encode_lossless(pixels, model=model), model=model), pixels)
-
-
-def test_a_hidden_value_of_zero_wakes_where_more_of_it_helps() -> None:
-    sums = torch.tensor([[-3.0, -3.0, 7.5, 7.5, 300.0]], requires_grad=True)
-    hidden = activated(sums)
-    assert hidden.tolist() == [[0, 0, 7, 7, 255]]
-    hidden.backward(torch.tensor([[2.0, -2.0, 2.0, -2.0, 2.0]]))
-    assert sums.grad is not None
-    torch.testing.assert_close(sums.grad, torch.tensor([[0, -0.2, 2.0, -2.0, 0]]))
-
-
-def test_no_hidden_value_sleeps_at_the_start() -> None:
-    """A block passes on what it gets, so that a network of any depth begins awake."""
-    torch.manual_seed(0)
-    block = DenseResidualBlock(32, 16)
-    hidden = torch.randint(0, 160, (32, 500)).float()
-    for _ in range(3):
-        hidden = block(hidden)
-    assert (hidden > 0).float().mean() > 0.5 and not (hidden.amax(1) == 0).any()
