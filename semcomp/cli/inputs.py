@@ -46,6 +46,11 @@ class Unusable(NamedTuple):
         """The reason as an error."""
         return self.kind(self.reason)
 
+    @property
+    def named_error(self) -> Exception:
+        """The reason as an error that ends a whole command, and so names the input."""
+        return self.kind(f"{self.source}: {self.reason}")
+
 
 class Expansion(NamedTuple):
     """Everything behind the arguments of a command."""
@@ -81,8 +86,7 @@ def expand(names: Iterable[str], suffixes: Collection[str]) -> Expansion:
             continue
         many = many or is_tree
         if not entries and not any(entry.source.startswith(name) for entry in unusable):
-            what = "no picture" if Path(name).is_dir() and len(suffixes) > 1 else "nothing"
-            unusable.append(Unusable(name, f"{what} found here" if is_tree else "no such file or folder"))
+            unusable.append(Unusable(name, _nothing_here(suffixes) if is_tree else "no such file or folder"))
         for entry in entries:
             if not entry.piped and not is_url(entry.source) and (kind := own_output(entry.source)):
                 own.append(Unusable(entry.source, f"semcomp wrote this {kind}; it is not a photo", ImageError))
@@ -117,6 +121,13 @@ def _without_pictures_that_were_encoded(files: dict[tuple[str, str], Found], tre
     for key in twice:
         del files[key]
     return [f"read the .semc file instead of the picture beside it {_count(len(twice), 'time')}"] if twice else []
+
+
+def _nothing_here(suffixes: Collection[str]) -> str:
+    pictures = set(suffixes) >= set(IMAGE_SUFFIXES)
+    others = ", ".join(suffix for suffix in suffixes if not (pictures and suffix in IMAGE_SUFFIXES))
+    kinds = ["picture"] * pictures + [f"{others} file"] * bool(others)
+    return f"no {' or '.join(kinds)} found here: give another place, or name the files themselves"
 
 
 def _count(number: int, noun: str) -> str:
