@@ -17,7 +17,7 @@ from typing import NamedTuple
 from semcomp.cli.own_outputs import own_output
 from semcomp.errors import FormatError, ImageError
 from semcomp.storage.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
-from semcomp.storage.urls import archive_protocol, is_url, local_name
+from semcomp.storage.urls import LEADS_OUT, archive_protocol, is_url, local_name, split_chain
 
 STREAM = "-"
 
@@ -109,8 +109,9 @@ def expand(names: Iterable[str], suffixes: Collection[str]) -> Expansion:
 def _key(source: str) -> tuple[str, str]:
     """Return the folder and the name of a file, equal for every way that leads to it."""
     if is_url(source):
-        folder, _, name = source.partition("::")[0].rpartition("/")
-        return f"{folder}{source.partition('::')[2]}", name
+        first, rest = split_chain(source)
+        folder, _, name = first.rpartition("/")
+        return f"{folder}{rest}", name
     return os.path.realpath(Path(source).parent), Path(source).name
 
 
@@ -179,9 +180,7 @@ def _behind_url(name: str, suffixes: Collection[str], unusable: list[Unusable]) 
 
     listing = list_url(name, suffixes)
     for member in listing.refused:
-        unusable.append(
-            Unusable(member, "the name of this member leads out of the folder: left where it is", FormatError)
-        )
+        unusable.append(Unusable(member, LEADS_OUT, FormatError))
     return [Found(entry.url, Path(entry.relative)) for entry in listing.entries], listing.is_tree
 
 
