@@ -36,8 +36,8 @@ def test_a_head_learns_at_the_rate_of_the_schedule(
     crops = Cache(
         value=zeros[..., None].repeat(3, 3), quality=np.full(2, 50, np.uint8), target=zeros, teacher=None, features=None
     )
-    sizes = {"width16": 16, "width32": 16, "width4": 8}
-    network = SegmenterNetwork(SegmenterConfig(classes=2, fine=(8, 8), source="pixels", **sizes))
+    config = SegmenterConfig(classes=2, fine=(8, 8), width16=16, width32=16, width4=8, source="pixels")
+    network = SegmenterNetwork(config)
     options = training.OptimConfig(steps=2, lr=1e-3, warmup_steps=steps)
     training.learn(network, crops, options, classes=2, seed=0, quiet=True)
     assert seen == pytest.approx([1e-3 * rate for rate in rates])
