@@ -19,6 +19,7 @@ from torch import Tensor
 
 from semcomp.bitstream.container import Container
 from semcomp.codec.descent import Descent
+from semcomp.codec.informed import Informed
 from semcomp.codec.latent_coder import LatentCoder
 from semcomp.codec.refinement import Refinement
 from semcomp.codec.release import Release, load_release, parameters
@@ -31,7 +32,7 @@ from semcomp.networks.precision import fast_pixels
 from semcomp.networks.threads import threads_for
 from semcomp.networks.tiled import run_tiled
 from semcomp.pipeline.base_codec import BaseCodec, Chosen
-from semcomp.pipeline.effort import Progress
+from semcomp.pipeline.effort import Effort, Progress
 from semcomp.pipeline.lossless import LosslessCoder
 from semcomp.pipeline.tiles import tile_side
 from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, Symbols, grid
@@ -150,7 +151,13 @@ class Codec(BaseCodec[Tensor]):
         return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
 
     def refine(
-        self, chosen: Chosen[Tensor], plain: tuple[Symbols, Tensor], *, quality: int, steps: int, on_progress: Progress
+        self,
+        chosen: Chosen[Tensor],
+        plain: tuple[Symbols, Tensor],
+        *,
+        quality: int,
+        effort: Effort,
+        on_progress: Progress,
     ) -> tuple[Symbols, Tensor]:
         picture, free = chosen.picture, None
         if chosen.whole is not None:
@@ -158,17 +165,23 @@ class Codec(BaseCodec[Tensor]):
             free = (chosen.whole == chosen.y).all(1)[0, :rows, :columns].cpu().numpy()
         refinement = Refinement(
             coder=self.coder,
+            informed=self.informed,
             descent=self.descent,
             pixels=picture.pixels,
             quality=quality,
             decode=lambda y_hat: self._decoded(picture, y_hat, quality),
             free=free,
         )
-        return refinement.better(chosen.y, plain, steps=steps, on_progress=on_progress)
+        return refinement.better(chosen.y, plain, effort=effort, on_progress=on_progress)
+
+    @cached_property
+    def informed(self) -> Informed:
+        """The search of efforts 6 and 7."""
+        return Informed(self.network, device=self.device)
 
     @cached_property
     def descent(self) -> Descent:
-        """The search for better latents, made when a high effort first needs it."""
+        """The search of efforts 8 and 9."""
         return Descent(self.release, self.network, device=self.device)
 
     def lossless_coder(self) -> LosslessCoder:

@@ -21,25 +21,23 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semcomp.codec.annealing import anneal, logistic
 from semcomp.codec.release import Release
 from semcomp.codec.tables_in_use import Coding, TablesInUse
+from semcomp.codec.task import Target, Task
 from semcomp.networks.blocks import Pointwise
 from semcomp.networks.fused import fixed_linear
 from semcomp.networks.model import CodecModel
 from semcomp.networks.precision import fast_pixels, multiplies_bfloat16
 from semcomp.pipeline.effort import Progress, no_progress
-from semcomp.pipeline.tiles import Region, tile_side, tiles
+from semcomp.pipeline.tiles import Region
 from semcomp.types import STRIDE_Y
 
 THRIFT = 0.8
 """Part of the quality's lmbda at which bits are weighed against the error. At lmbda itself the gain would go into PSNR,
 and the file would grow; here PSNR stays about what it is, and the file shrinks."""
-HALO = 8
-"""Positions around a tile that are descended with it and thrown away. Features of z reach 6, the synthesis 4."""
 SEED = 20200604
 
 
@@ -65,26 +63,10 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """A picture, and where its descent begins. Planes of positions are (1, C, 4a, 4b)."""
-
-    pixels: Tensor
-    """uint8 (H, W, 3)."""
-    quality: int
-    scaled: Tensor
-    """y after the gain."""
-    z_hat: Tensor
-    """(1, Z, a, b)."""
-    usable: Tensor
-    """bool: elements that may be coded."""
-    free: Tensor | None = None
-    """bool (1, 1, 4a, 4b): positions that may change, and whose pixels count. None for all."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Field:
     """The part of a task that is descended at once."""
 
+    target: Target
     value: Tensor
     features: Tensor
     """What the mean path takes from z_hat."""
@@ -92,10 +74,6 @@ class _Field:
     """What the sigma path takes from it."""
     usable: Tensor
     free: Tensor | None
-    pixels: Tensor
-    """float32 (1, 3, 16 rows, 16 columns) in [0, 1]: the positions inside the picture."""
-    weight: Tensor
-    """(1, 1, 16 rows, 16 columns): 1 for pixels that count."""
 
 
 class _Adam:
@@ -144,11 +122,7 @@ class Descent:
         value, z_hat = task.scaled.clone(memory_format=torch.channels_last), task.z_hat.clone()
         features = self.mean_path.features(z_hat, quality).float()
         sums = self.sigma.sums(z_hat, task.quality)
-        height, width = task.pixels.shape[:2]
-        side = -(-tile_side(height, width) // STRIDE_Y)
-        side += -side % 4  # passes alternate with a period of 2 or 4
-        rows, columns = value.shape[-2:]
-        parts = list(tiles(rows, columns, tile=side, halo=HALO))
+        parts = list(task.tiles(*value.shape[-2:]))
         generator = torch.Generator().manual_seed(SEED)
         for number, part in enumerate(parts):
             field = self._field(task, part.source, value, features, sums)
@@ -161,25 +135,14 @@ class Descent:
         return value
 
     def _field(self, task: Task, region: Region, value: Tensor, features: Tensor, sums: Tensor) -> _Field:
-        height, width = task.pixels.shape[:2]
         rows, columns = region
-        bottom, right = 16 * min(rows.stop, -(-height // 16)), 16 * min(columns.stop, -(-width // 16))
-        top, left = 16 * rows.start, 16 * columns.start
-        crop = task.pixels[top:bottom, left:right].to(self.device).permute(2, 0, 1)[None].float() / 255
-        weight = torch.ones_like(crop[:, :1])
-        missing = (0, right - left - crop.shape[3], 0, bottom - top - crop.shape[2])
-        free = None if task.free is None else task.free[..., rows, columns]
-        if free is not None:
-            shown = free.float().repeat_interleave(16, 2).repeat_interleave(16, 3)
-            weight = weight * shown[..., : crop.shape[2], : crop.shape[3]]
         return _Field(
+            target=task.target(region, self.device),
             value=value[..., rows, columns].clone(memory_format=torch.channels_last),
             features=features[..., rows, columns],
             sums=sums[..., rows, columns],
             usable=task.usable[..., rows, columns],
-            free=free,
-            pixels=F.pad(crop, missing).contiguous(memory_format=torch.channels_last),
-            weight=F.pad(weight, missing),
+            free=None if task.free is None else task.free[..., rows, columns],
         )
 
     def _descend(
@@ -228,10 +191,10 @@ class Descent:
         y_hat = self.network.two_passes(
             z_hat, quality, residual, mean_path=self.mean_path, gains=gains, features=field.features
         )
-        height, width = (side // STRIDE_Y for side in field.pixels.shape[-2:])
+        height, width = (side // STRIDE_Y for side in field.target.pixels.shape[-2:])
         with fast_pixels(self.device):
             x_hat = self.synthesis(y_hat[..., :height, :width].contiguous(memory_format=torch.channels_last), quality)
-        error = ((x_hat - field.pixels) * field.weight).square().sum() * (255**2 / 3)
+        error = field.target.error(x_hat)
         cost: Tensor = torch.stack(bits).sum() + THRIFT * self.network.lmbda(quality) * error
         return cost
 

@@ -29,7 +29,7 @@ from semcomp.networks.sigma import clip_z
 from semcomp.networks.sigma_bytes import fastest
 from semcomp.pipeline.latent_coder import SymbolCoder
 from semcomp.pipeline.passes import FOUR, turns
-from semcomp.pipeline.rdo import choose_symbols
+from semcomp.pipeline.rdo import Price, choose_symbols, price_at
 from semcomp.pipeline.refined_tables import RefinedTables, surprise_lines
 from semcomp.types import STRIDE_Y, Symbols, grid
 
@@ -101,22 +101,23 @@ class LatentCoder(SymbolCoder[Tensor]):
         optimise: bool = True,
         precise: bool = True,
         keep: NDArray[np.bool_] | None = None,
+        price: Price | None = None,
     ) -> tuple[Symbols, Tensor]:
-        """The second half of `quantize`: the symbols of what `scaled` returns."""
-        q = self._tensor(quality)
+        """The second half of `quantize`: the symbols of what `scaled` returns, at the quality's price or another."""
+        q, price = self._tensor(quality), price or price_at(quality)
         kept = self.kept(keep, scaled.shape)
         rows, columns = grid(height, width, STRIDE_Y)
         chosen, bits = torch.zeros_like(scaled), self._bits if optimise else None
         if self.refines:
             z = z_hat[0].to("cpu", torch.int16).numpy()
             tables = self.refined_tables(z, height=height, width=width, quality=quality, keep=keep)
-            residual = self._refined_residual(tables, scaled, chosen, bits, quality)
+            residual = self._refined_residual(tables, scaled, chosen, bits, quality, price)
         else:
             index = self._sigma.index(z_hat, quality)
             coded = self.usable(scaled.shape, rows, columns, kept) & (index >= self.release.skip_below)
 
             def residual(mean: Tensor, mask: Tensor) -> Tensor:
-                part: Tensor = choose_symbols(scaled - mean, index, coded & mask, bits, quality=quality)
+                part: Tensor = choose_symbols(scaled - mean, index, coded & mask, bits, price=price)
                 chosen.add_(part.clamp_(-MAX_VALUE, MAX_VALUE))
                 return self._points(part, index, q)
 
@@ -136,7 +137,7 @@ class LatentCoder(SymbolCoder[Tensor]):
         return usable if kept is None else usable & kept
 
     def _refined_residual(
-        self, tables: RefinedTables, scaled: Tensor, chosen: Tensor, bits: Tensor | None, quality: int
+        self, tables: RefinedTables, scaled: Tensor, chosen: Tensor, bits: Tensor | None, quality: int, price: Price
     ) -> Callable[[Tensor, Tensor], Tensor]:
         """Chooses the symbols of one pass after the other, into `chosen`, where the passes refine the tables."""
         numbers, decoded = iter(range(FOUR)), torch.zeros_like(chosen)
@@ -149,7 +150,7 @@ class LatentCoder(SymbolCoder[Tensor]):
                 channels, rows, columns = turn
                 here = (0, channels, rows, columns)
                 value[channels] = (scaled[here] - mean[here])[:, :tall, :wide]
-            part = choose_symbols(value, index, index >= 0, bits, quality=quality).clamp_(-MAX_VALUE, MAX_VALUE)
+            part = choose_symbols(value, index, index >= 0, bits, price=price).clamp_(-MAX_VALUE, MAX_VALUE)
             tables.add(part.to("cpu", torch.int16).numpy())
             points = self._points(part[None], index[None], self._tensor(quality))[0]
             for turn in groups:

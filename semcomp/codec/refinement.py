@@ -1,9 +1,9 @@
-"""Symbols of high effort: what the descent finds, if it is better than what rounding gives.
+"""Symbols of high effort: what a search finds, if it is better than what rounding gives.
 
-The ordinary encoder chooses the symbols of effort 5 first. The descent then moves the latents, and the ordinary encoder
-rounds them once more. Both are decoded, and the new symbols are kept if bits + lmbda * squared error is lower, at the
-quality's lmbda and at the smaller one that the descent used. The coded stream gives the bits, and the decoded pixels
-give the error, so high effort is never worse than effort 5.
+The ordinary encoder chooses the symbols of effort 5 first. A search (informed.py or descent.py) then moves the
+latents, and the ordinary encoder rounds them once more. Both are decoded, and the new symbols are kept if bits + lmbda
+* squared error is lower, at the quality's lmbda and at the smaller one that the descent uses. The coded stream gives
+the bits, and the decoded pixels give the error, so high effort is never worse than effort 5.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semcomp.codec.descent import THRIFT, Descent, Schedule, Task
+from semcomp.codec.descent import THRIFT, Descent, Schedule
+from semcomp.codec.informed import Informed, strengths
 from semcomp.codec.latent_coder import LatentCoder
-from semcomp.pipeline.effort import Progress
+from semcomp.codec.task import Task
+from semcomp.pipeline.effort import Effort, Progress
+from semcomp.pipeline.rdo import INFORMED
 from semcomp.types import STRIDE_Y, Symbols
 
 Quantized = tuple[Symbols, Tensor]
@@ -32,6 +35,7 @@ class Refinement:
     """One picture at one quality."""
 
     coder: LatentCoder
+    informed: Informed
     descent: Descent
     pixels: Pixels
     quality: int
@@ -41,20 +45,18 @@ class Refinement:
     """bool (rows, columns) of y: positions that may change, and whose pixels count. None for all."""
 
     @torch.inference_mode()
-    def better(self, y: Tensor, plain: Quantized, *, steps: int, on_progress: Progress) -> Quantized:
+    def better(self, y: Tensor, plain: Quantized, *, effort: Effort, on_progress: Progress) -> Quantized:
         """Fit the latents.
 
         Args:
             y: The analysis (1, M, 4a, 4b).
             plain: What effort 5 gives for it.
-            steps: Steps of the descent.
+            effort: How far to go.
             on_progress: Hears of every step.
 
         Returns:
             The symbols and their y_hat, or `plain` where nothing better was found.
         """
-        height, width = self.pixels.shape[:2]
-        rows, columns = plain[1].shape[-2:]
         scaled, z_hat = self.coder.scaled(y, quality=self.quality)
         movable = self.coder.kept(self.free, scaled.shape)
         if movable is not None:
@@ -65,13 +67,30 @@ class Refinement:
             quality=self.quality,
             scaled=scaled,
             z_hat=z_hat,
-            usable=self.coder.usable(scaled.shape, rows, columns, None),
+            usable=self.coder.usable(scaled.shape, *plain[1].shape[-2:], None),
             free=movable,
         )
-        found = self.descent.run(task, Schedule(steps=steps), on_progress)
-        candidate = self.coder.choose(found, z_hat, height=height, width=width, quality=self.quality, optimise=False)
+        candidate = self._informed(task, plain, effort.rounds, on_progress)
+        if effort.steps:
+            found = self.descent.run(task, Schedule(steps=effort.steps), on_progress)
+            candidate = self._rounded(task, found, optimise=False)
         pairs = zip(self.costs(candidate), self.costs(plain), strict=True)
         return candidate if all(new < old for new, old in pairs) else plain
+
+    def _informed(self, task: Task, plain: Quantized, rounds: int, on_progress: Progress) -> Quantized:
+        found, quantized = task.scaled, plain
+        for number, strength in enumerate(strengths(rounds)):
+            found = self.informed.moved(task, found, quantized, strength=strength)
+            # Where a part of the picture keeps its symbols, no step towards zero may be taken there.
+            quantized = self._rounded(task, found, optimise=task.free is None)
+            on_progress(number + 1, rounds)
+        return quantized
+
+    def _rounded(self, task: Task, value: Tensor, *, optimise: bool) -> Quantized:
+        height, width = self.pixels.shape[:2]
+        return self.coder.choose(
+            value, task.z_hat, height=height, width=width, quality=self.quality, optimise=optimise, price=INFORMED
+        )
 
     def costs(self, quantized: Quantized) -> tuple[float, float]:
         """Bits of the stream + lmbda * squared error, at the quality's lmbda and at the part of it that is THRIFT.

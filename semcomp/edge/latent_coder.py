@@ -15,7 +15,7 @@ from semcomp.edge.bundle import Bundle
 from semcomp.edge.products import check_products
 from semcomp.pipeline.latent_coder import SymbolCoder
 from semcomp.pipeline.passes import put_quarter, quarter, turns
-from semcomp.pipeline.rdo import choose_symbols
+from semcomp.pipeline.rdo import choose_symbols, price_at
 from semcomp.pipeline.refined_tables import RefinedTables, surprise_lines
 from semcomp.types import STRIDE_Y, Z_LIMIT, Symbols, grid
 
@@ -100,7 +100,7 @@ class EdgeCoder(SymbolCoder[Plane]):
             for turn in turns(self.passes, number):
                 here = (slice(0, 1), *turn)
                 value, numbers = scaled[here] - mean[here], index[here]
-                nearest = choose_symbols(value, numbers, numbers >= 0, bits, quality=quality)
+                nearest = choose_symbols(value, numbers, numbers >= 0, bits, price=price_at(quality))
                 chosen[here] = np.clip(nearest, -MAX_VALUE, MAX_VALUE)
             if tables is not None:
                 tables.add(quarter(chosen[0, :, :rows, :columns], number))

@@ -21,7 +21,7 @@ from semcomp.errors import ModelError, TargetError
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import ImageLike, Picture, as_picture, to_pil
 from semcomp.pipeline.checks import with_checks
-from semcomp.pipeline.effort import DEFAULT_EFFORT, Progress, effort_of, no_progress
+from semcomp.pipeline.effort import DEFAULT_EFFORT, Effort, Progress, effort_of, no_progress
 from semcomp.pipeline.loss_check import may_be_unsuited, warn_of_loss
 from semcomp.pipeline.lossless_encode import ExactEncoder, Lossless, refuse_changes
 from semcomp.pipeline.rate_control import Encoded, Target, search, search_refined
@@ -194,7 +194,7 @@ class BaseCodec(ExactEncoder[A]):
         """The best file of a picture for a target."""
         picture = chosen.picture
         pixels = picture.height * picture.width
-        refines = effort_of(effort).steps > 0
+        refines = effort_of(effort).fits
 
         def attempt(quality: int, effort: int = min(effort, DEFAULT_EFFORT)) -> Encoded:
             symbols, y_hat = self._quantized(chosen, quality, effort, on_progress)
@@ -218,7 +218,7 @@ class BaseCodec(ExactEncoder[A]):
         """The analysis that is coded, and what the file holds for a generator."""
         if generative is not None and priority is not None:
             raise TargetError("give either generative or priority: one drops the rest, the other codes it")
-        if effort_of(effort).steps and generative is not None:
+        if effort_of(effort).fits and generative is not None:
             raise TargetError(
                 f"an effort of {effort} fits latents to the faithful decoder, and generators have learned the latents "
                 f"of the others: give an effort of at most {DEFAULT_EFFORT} beside generative"
@@ -241,12 +241,12 @@ class BaseCodec(ExactEncoder[A]):
             optimise=meaning.optimise,
             keep=chosen.keep,
         )
-        if not meaning.steps:
+        if not meaning.fits:
             return plain
-        return self.refine(chosen, plain, quality=quality, steps=meaning.steps, on_progress=on_progress)
+        return self.refine(chosen, plain, quality=quality, effort=meaning, on_progress=on_progress)
 
     def refine(
-        self, chosen: Chosen[A], plain: tuple[Symbols, A], *, quality: int, steps: int, on_progress: Progress
+        self, chosen: Chosen[A], plain: tuple[Symbols, A], *, quality: int, effort: Effort, on_progress: Progress
     ) -> tuple[Symbols, A]:
         """Fit the symbols to the picture. A client without gradients always raises ModelError.
 
@@ -254,7 +254,7 @@ class BaseCodec(ExactEncoder[A]):
             chosen: The picture and its analysis. Nothing of it is dropped for a generator.
             plain: Symbols of effort 5, and their y_hat.
             quality: 1..100.
-            steps: Steps of the search.
+            effort: How far to go.
             on_progress: Hears of every step.
 
         Returns:

@@ -4,7 +4,8 @@
 |---|---|
 | 1 | rounds to the nearest integers |
 | 2 to 5 | weighs bits against error when it rounds (rdo.py), which takes a few milliseconds |
-| 6 to 9 | fits the latents to this picture, in more and more steps of a descent through the decoder |
+| 6, 7 | rounds again, 2 or 8 times, where the decoder says that this picture's error is smallest (codec/informed.py) |
+| 8, 9 | fits the latents to this picture, in 100 or 200 steps of a descent through the decoder (codec/descent.py) |
 """
 
 from __future__ import annotations
@@ -30,15 +31,22 @@ class Effort:
 
     optimise: bool = True
     """Weigh bits against error when rounding."""
+    rounds: int = 0
+    """Times that the latents are rounded again, with the gradient of the picture's error."""
     steps: int = 0
-    """Steps of the descent; 0 for none."""
+    """Steps of the descent."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the latents are fitted to the picture, which takes gradients."""
+        return self.rounds + self.steps > 0
 
 
 EFFORTS = {
     1: Effort(optimise=False),
     **dict.fromkeys(range(2, 6), Effort()),
-    6: Effort(steps=25),
-    7: Effort(steps=50),
+    6: Effort(rounds=2),
+    7: Effort(rounds=8),
     8: Effort(steps=100),
     9: Effort(steps=200),
 }
@@ -51,8 +59,8 @@ def effort_of(level: int) -> Effort:
         TargetError: It is not an integer from 1 to 9.
 
     Example:
-        >>> effort_of(5).steps, effort_of(9).steps
-        (0, 200)
+        >>> effort_of(5).fits, effort_of(6).rounds, effort_of(9).steps
+        (False, 2, 200)
     """
     if not is_whole(level, min(EFFORTS), max(EFFORTS)):
         raise TargetError(f"effort is an integer from 1 to {max(EFFORTS)}, not {level!r}")

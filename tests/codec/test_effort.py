@@ -14,6 +14,7 @@ from PIL import Image
 from semcomp.bitstream.container import ChunkKind, read
 from semcomp.codec.annealing import Costs, anneal, logistic
 from semcomp.codec.codec import Codec
+from semcomp.codec.task import Task
 from semcomp.errors import ModelError, TargetError
 from semcomp.generative.priority import Priority
 from semcomp.imaging.picture import from_array
@@ -73,12 +74,21 @@ def test_a_high_effort_lowers_rate_and_distortion_together(
     assert codec.encode(photo, quality=quality, effort=9) == fitted, "equal inputs give equal files"
 
 
+@pytest.mark.parametrize("quality", [10, 50, 90])
+def test_a_round_with_the_gradient_lowers_them_and_more_rounds_lower_them_further(
+    codec: Codec, photo: NDArray[np.uint8], quality: int
+) -> None:
+    plain, twice, often = (cost(codec, photo, codec.encode(photo, quality=quality, effort=e)) for e in (5, 6, 7))
+    assert often < twice < 0.995 * plain
+
+
 @pytest.mark.filterwarnings("ignore::semcomp.errors.SemcompWarning")
 @pytest.mark.parametrize("name", sorted(pictures()))
-def test_a_high_effort_is_never_worse(codec: Codec, name: str) -> None:
+@pytest.mark.parametrize("level", [6, 7, 9])
+def test_a_high_effort_is_never_worse(codec: Codec, name: str, level: int) -> None:
     pixels = pictures()[name]
     for quality in (5, 95):
-        plain, fitted = (codec.encode(pixels, quality=quality, effort=level) for level in (5, 9))
+        plain, fitted = (codec.encode(pixels, quality=quality, effort=effort) for effort in (5, level))
         assert cost(codec, pixels, fitted) <= cost(codec, pixels, plain)
 
 
@@ -118,6 +128,28 @@ def test_tiles_are_descended_one_after_the_other(
     assert cost(codec, photo, fitted) < cost(codec, photo, codec.encode(photo))
 
 
+def test_gradients_of_tiles_are_those_of_the_whole(
+    codec: Codec, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = from_array(np.tile(photo, (3, 3, 1)))
+    height, width = picture.height, picture.width
+    quantized = codec.coder.quantize(codec.analyse(picture), height=height, width=width, quality=50)
+    scaled, z_hat = codec.coder.scaled(codec.analyse(picture), quality=50)
+    task = Task(
+        pixels=torch.from_numpy(picture.pixels),
+        quality=50,
+        scaled=scaled,
+        z_hat=z_hat,
+        usable=torch.ones_like(scaled, dtype=torch.bool),
+    )
+    whole = codec.informed.moved(task, scaled, quantized, strength=1.0)
+    monkeypatch.setattr(tiles, "TILE", 64)
+    assert len(list(task.tiles(*quantized[1].shape[-2:]))) > 1
+    in_tiles = codec.informed.moved(task, scaled, quantized, strength=1.0)
+    assert not torch.equal(whole, scaled)
+    torch.testing.assert_close(in_tiles, whole, atol=2e-2, rtol=2e-2)
+
+
 def test_what_progress_raises_ends_the_encoding(codec: Codec, photo: NDArray[np.uint8]) -> None:
     def stop(done: int, total: int) -> None:
         raise InterruptedError
@@ -126,9 +158,10 @@ def test_what_progress_raises_ends_the_encoding(codec: Codec, photo: NDArray[np.
         codec.encode(photo, effort=9, on_progress=stop)
 
 
-def test_a_priority_leaves_the_rest_as_it_is(codec: Codec, photo: NDArray[np.uint8]) -> None:
+@pytest.mark.parametrize("level", [7, 9])
+def test_a_priority_leaves_the_rest_as_it_is(codec: Codec, photo: NDArray[np.uint8], level: int) -> None:
     part = Priority(boxes=((0, 0, 48, 40),), dilate=0)
-    plain, fitted = (codec.encode(photo, quality=60, priority=part, effort=level) for level in (5, 9))
+    plain, fitted = (codec.encode(photo, quality=60, priority=part, effort=effort) for effort in (5, level))
     symbols = [codec.read_symbols(data).y for data in (plain, fitted)]
     moved = (symbols[0] != symbols[1]).any(0)
     assert moved[:3, :3].any()
@@ -158,7 +191,7 @@ def test_files_for_generators_are_not_fitted(codec: Codec, photo: NDArray[np.uin
 
 def test_a_client_without_gradients_says_so(codec: Codec) -> None:
     with pytest.raises(ModelError, match="computes no gradients and encodes with an effort of at most 5"):
-        BaseCodec.refine(codec, Mock(), Mock(), quality=50, steps=1, on_progress=no_progress)
+        BaseCodec.refine(codec, Mock(), Mock(), quality=50, effort=Effort(steps=1), on_progress=no_progress)
 
 
 @pytest.mark.parametrize("shifted", [False, True])

@@ -27,7 +27,7 @@ from semcomp.generative.request import Request
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
 from semcomp.pipeline.completion import GenerativePlan, GeneratorChoice
-from semcomp.pipeline.rdo import choose_symbols
+from semcomp.pipeline.rdo import choose_symbols, price_at
 from semcomp.semantics.head import Segmentation, default_palette
 from semcomp.workers import worker_pool
 
@@ -433,10 +433,10 @@ def test_the_encoder_rounds_as_torch_does() -> None:
     index, coded = rng.integers(0, 5, value.shape).astype(np.int8), rng.random(value.shape) < 0.8
     bits = rng.random((5, 9)).astype(np.float32) * 12
     for costs, quality in ((bits, 20), (bits, 87), (None, 50)):
-        chosen = choose_symbols(value, index, coded, costs, quality=quality)
+        chosen = choose_symbols(value, index, coded, costs, price=price_at(quality))
         tensors = (torch.from_numpy(a) if a is not None else None for a in (value, index, coded, costs))
         assert chosen.dtype == np.float32
-        np.testing.assert_array_equal(chosen, choose_symbols(*tensors, quality=quality).numpy())
+        np.testing.assert_array_equal(chosen, choose_symbols(*tensors, price=price_at(quality)).numpy())
 
 
 def test_the_benchmark(

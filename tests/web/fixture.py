@@ -30,7 +30,7 @@ from semcomp.errors import FormatError
 from semcomp.generative.guide import guide_of
 from semcomp.generative.noise import noise_at, noise_tile
 from semcomp.imaging.picture import from_array
-from semcomp.pipeline.rdo import choose_symbols
+from semcomp.pipeline.rdo import choose_symbols, price_at
 from semcomp.semantics.limits import NEVER, Limits
 from semcomp.semantics.results import Labels, Segmentation
 from semcomp.types import rate_node
@@ -151,7 +151,7 @@ def choice(rng: np.random.Generator, tables: Tables) -> dict[str, Any]:
     value[:200] = np.arange(-100, 100) + np.float32(0.5)
     index = rng.integers(0, len(tables), count).astype(np.int8)
     quality = 77
-    chosen = choose_symbols(value, index, np.ones(count, bool), bits, quality=quality)
+    chosen = choose_symbols(value, index, np.ones(count, bool), bits, price=price_at(quality))
     return {
         "quality": quality,
         "widest": bits.shape[1] // 2,
