@@ -69,6 +69,7 @@ SOURCES = {
     "fit_head": Source(file="fit_head", target="bench-fit-head"),
     "edge": Source(file="edge", target="bench-edge"),
     "edge_int8": Source(file="edge", target="bench-edge", only=("int8",)),
+    "edge_answers": Source(file="edge_int8", target="bench-answers", needs="imagenette", only=("int8",)),
     "wheels": Source(file="wheels", target="bench-wheels", only=("symbols", "photos", "qualities")),
     "wheel_sizes": Source(file="wheels", target="bench-wheels", only=("wheel_bytes", "install", "start")),
     "web_size": Source(file="web_size", target="bench-web-size"),

@@ -71,6 +71,20 @@ def edge_int8(record: Record) -> str:
     return f"{text}\n\nAll graphs take {megabytes(sizes['int8'])} instead of {megabytes(sizes['float'])}."
 
 
+def edge_answers(record: Record) -> str:
+    """Answers of graphs in 8 bits beside the library's."""
+    rows = []
+    for name, head in record["int8"]["heads"].items():
+        apart = f"{head['apart']:.3f}, at most {head['most_apart']:.3f}" if "apart" in head else ""
+        same = f"{head['same']:.1f} % of {'first labels' if apart else 'pixels'}"
+        rows.append([f"`{name}`", same, apart, plural(head["pictures"], "image")])
+    return (
+        "The wheel's graphs compute analysis, heads and their latents in 8 bits. Their answers are near the library's, "
+        "and\nnot equal to them. Both read the same files of quality 50:\n\n"
+        f"{table(['head', 'the same answer', 'a score differs by (median)', 'measured on'], rows)}"
+    )
+
+
 def wheel_symbols(record: Record) -> str:
     """Symbols of the installed client and the library."""
     found = record["symbols"]
@@ -177,6 +191,7 @@ BLOCKS: dict[str, Block] = {
     "edge.sizes": edge_sizes,
     "edge.times": edge_times,
     "edge_int8.heads": edge_int8,
+    "edge_answers.table": edge_answers,
     "wheels.symbols": wheel_symbols,
     "wheel_sizes.table": wheel_sizes,
     "web.text": web,
