@@ -79,12 +79,12 @@ def probe_of(parts: Parts, see: Callable[[Path], torch.Tensor]) -> float:
 def trunks_of(codec: Any, parts: Parts, names: list[str]) -> dict[str, float]:
     """Right answers in percent of a linear probe on the features of each head."""
     embedders = {name: load_embedder(name) for name in names}
-    vectors = dict[tuple[str, Path], torch.Tensor]()
+    vectors: dict[str, dict[Path, torch.Tensor]] = {name: {} for name in names}
     for path in (path for pair in parts.values() for half in pair for path in half):
         latents = codec.latents(codec.encode(read_rgb(path)))
         for name, embedder in embedders.items():
-            vectors[name, path] = torch.from_numpy(embedder(latents).vector.astype(np.float32))
-    return {name: probe_of(parts, lambda path, name=name: vectors[name, path]) for name in names}
+            vectors[name][path] = torch.from_numpy(embedder(latents).vector.astype(np.float32))
+    return {name: probe_of(parts, seen.__getitem__) for name, seen in vectors.items()}
 
 
 def head_of(codec: Any, parts: Parts, more: list[str]) -> tuple[float, float, float, str]:
