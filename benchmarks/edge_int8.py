@@ -3,6 +3,7 @@
 Every photo is written by both encoders, and each file is decoded by both decoders: this separates the loss
 of the analysis from the loss of the synthesis. The library reads each file too; no symbol may differ. BD-rate compares
 mean curves over QUALITIES, where they overlap. Heads answer for validation pictures that their own client has encoded.
+The answers of the library and of the int8 client about one file are compared too.
 
 As a program it measures this alone, for graphs of which only some are int8 too.
 """
@@ -27,6 +28,8 @@ from semcomp.edge import EdgeCodec
 from semcomp.eval.curves import mean_curve, saving
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
+from semcomp.semantics.head import load_head
+from semcomp.semantics.results import Labels, Segmentation
 
 QUALITIES = (10, 30, 50, 70, 90)
 HEAD_QUALITY = 50
@@ -68,8 +71,40 @@ def rates(codec: Any, clients: Mapping[str, EdgeCodec], photos: Sequence[Path], 
     return {"photos": len(photos), "differing": differing, "curves": curves, "bd_rate": bd}
 
 
-def recognition(clients: Mapping[str, EdgeCodec], pictures: int | None, options: Any) -> dict[str, dict[str, Any]]:
-    """Mean IoU or top-1 of every head that has a configuration and data here, in percent."""
+class Agreement:
+    """How far the answers of a client are from the library's, about the same files."""
+
+    def __init__(self) -> None:
+        self.same: list[float] = []
+        """1 or 0 for an image with the same first label; for a segmented one the share of equal pixels"""
+        self.apart: list[float] = []
+        """Largest difference of a label's score in each image"""
+
+    def add(self, expected: Labels | Segmentation, found: Labels | Segmentation) -> None:
+        """Compare two answers about one file."""
+        if isinstance(expected, Segmentation) and isinstance(found, Segmentation):
+            self.same.append(float(np.mean(expected.label_map == found.label_map)))
+            return
+        assert isinstance(expected, Labels) and isinstance(found, Labels)
+        self.same.append(float(expected.names[:1] == found.names[:1]))
+        scores = dict(zip(found.names, found.scores, strict=True))
+        both = [
+            (score, scores[name]) for name, score in zip(expected.names, expected.scores, strict=True) if name in scores
+        ]
+        self.apart.append(max((abs(one - other) for one, other in both), default=0.0))
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the agreement in percent, and the median and the largest of `apart`."""
+        found = {"same": round(100 * float(np.mean(self.same)), 2)}
+        if self.apart:
+            found |= {"apart": round(float(np.median(self.apart)), 4), "most_apart": round(max(self.apart), 4)}
+        return found
+
+
+def recognition(
+    codec: Any, clients: Mapping[str, EdgeCodec], pictures: int | None, options: Any
+) -> dict[str, dict[str, Any]]:
+    """Mean IoU or top-1 of every head that has a configuration and data here, and `Agreement`, all in percent."""
     found = {}
     for name in clients["int8"].heads:
         path = common.ROOT / "configs" / f"head_{name}.yaml"
@@ -82,15 +117,20 @@ def recognition(clients: Mapping[str, EdgeCodec], pictures: int | None, options:
             continue
         samples = common.spread(dataset.val, pictures or len(dataset.val))
         scores = {precision: dataset.new_score() for precision in clients}
+        agreement, head = Agreement(), load_head(name)
         for sample in common.progress(samples, total=len(samples), label=name, options=options):
             pixels = read_rgb(sample.image)
             for precision, client in clients.items():
                 data = client.encode(pixels, quality=HEAD_QUALITY)
-                scores[precision].add(client.heads[name](client.latents(data)), dataset.truth(sample))
+                answer = client.heads[name](client.latents(data))
+                scores[precision].add(answer, dataset.truth(sample))
+                if precision == "int8":
+                    agreement.add(head(codec.latents(data)), answer)
         found[name] = {
             "figure": dataset.score.figure,
             "pictures": len(samples),
             **{precision: score.percent for precision, score in scores.items()},
+            **agreement.to_dict(),
         }
     return found
 
@@ -111,7 +151,7 @@ def compare(
     graphs = {name: [each[name] for each in sizes.values()] for name in shared}
     return {
         **rates(codec, clients, photos, options),
-        "heads": recognition(clients, pictures, options),
+        "heads": recognition(codec, clients, pictures, options),
         "bytes": total,
         "graphs": graphs,
     }
@@ -142,6 +182,8 @@ def table_of(found: dict[str, Any]) -> str:
     for name, head in found["heads"].items():
         what = f"{name}: {head['figure']}, {head['pictures']} pictures"
         rows.append(line(what, f"{head['float']:.2f}", f"{head['int8']:.2f}"))
+        apart = f"; scores differ by {head['apart']:.3f}, at most {head['most_apart']:.3f}" if "apart" in head else ""
+        rows.append(f"  answers as the library's: {head['same']:.2f} %{apart}")
     rows += ["", "  BD-rate against float, %: " + ", ".join(f"{k} {v:+.2f}" for k, v in found["bd_rate"].items())]
     return "\n".join(rows)
 

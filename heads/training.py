@@ -1,6 +1,5 @@
 """How a head learns: AdamW, warm-up and cosine, for a number of epochs or of minutes."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from heads.depthwise import quick_depthwise
 from heads.head_file import Network
 from heads.latent_cache import Cache
 from heads.losses import LossConfig, Objective, objective_of
+from heads.schedule import falling_rate
 
 USUAL_STEPS = 2000
 MARKS = (0.05, 0.15, 0.3, 0.5, 0.75)
@@ -135,7 +135,7 @@ class _Run:
     def step(self) -> None:
         """Learn from one batch."""
         chosen = self._next_crops()
-        rate = self._learning_rate()
+        rate = self.o.lr * falling_rate(step=len(self.rows), warmup_steps=self.o.warmup_steps, progress=self.progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         self._choose_layers()
@@ -164,10 +164,6 @@ class _Run:
             self.order = np.concatenate([self.order, epoch(self.objective.balance.often, self.rng)])
         chosen, self.order = np.sort(self.order[: self.batch]), self.order[self.batch :]
         return chosen
-
-    def _learning_rate(self) -> float:
-        cosine = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress))
-        return self.o.lr * (cosine * min(1.0, (len(self.rows) + 1) / max(1, self.o.warmup_steps)))
 
 
 def _optimizer(objective: Objective, o: OptimConfig, *, trunk_lr: float) -> torch.optim.Optimizer:

@@ -86,7 +86,8 @@ def cli_page() -> str:
         sections.append(command_section(name, commands.choices[name]))
     rows = [(f"[{name}](#semcomp-{name})", cell(line)) for name, line in COMMANDS.items()]
     intro = "# Command line\n\nData goes to stdout, progress and warnings go to stderr. `-` is stdin or stdout.\n"
-    intro += "`--json` prints one object a line, with stable keys.\n\n"
+    intro += "`--json` prints one object a line, with stable keys. "
+    intro += "Where a whole command fails, it has `error`, `message` and `exit_code`, and its `input` is null.\n\n"
     return GENERATED + intro + table(("command", "what it does"), rows) + "\n" + "\n".join(sections)
 
 

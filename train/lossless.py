@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from heads.schedule import falling_rate
 from semcomp.lossless.model import LosslessModel, save_model
 from semcomp.lossless.stream import encode_lossless
 from semcomp.networks.lossless import LosslessConfig
@@ -27,7 +28,7 @@ from train.command_line import begin, make_parser, say_where
 from train.log import Log
 from train.lossless_objective import LosslessObjective
 from train.lossless_photos import Crops, LosslessDataConfig
-from train.optim import OptimConfig, falling_rate, moving_average
+from train.optim import OptimConfig, moving_average
 from train.photos import find_photos
 from train.trainer import BaseTrainer, averaged, clip_gradient
 

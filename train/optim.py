@@ -1,11 +1,12 @@
 """Optimizers, the schedule of their learning rate, and the moving average of the weights."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
+
+from heads.schedule import falling_rate
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -44,18 +45,6 @@ def rate_factor(config: OptimConfig, *, step: int, progress: float) -> float:
     return falling_rate(
         step=step, warmup_steps=config.warmup_steps, progress=progress, hold=config.hold, last=config.last
     )
-
-
-def falling_rate(*, step: int, warmup_steps: int, progress: float, hold: float, last: float) -> float:
-    """A warm-up, a constant up to the share `hold` of the run, and a half cosine down to `last`.
-
-    Without warm-up steps the rate is full at once, and with a `hold` of 1 it never falls.
-    """
-    warmup = min(1.0, (step + 1) / max(1, warmup_steps))
-    if progress <= hold or hold >= 1:
-        return warmup
-    angle = math.pi * min(1.0, (progress - hold) / (1 - hold))
-    return warmup * (last + (1 - last) * 0.5 * (1 + math.cos(angle)))
 
 
 def build_optimizers(module: nn.Module, config: OptimConfig) -> list[torch.optim.Optimizer]:

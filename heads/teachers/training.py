@@ -5,7 +5,6 @@ keep ImageNet's statistics.
 """
 
 import json
-import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from heads.datasets import DataConfig, Dataset, read_rgb
 from heads.depthwise import quick_depthwise
 from heads.find_dataset import find_dataset
+from heads.schedule import falling_rate
 from heads.score import confusion, iou
 from heads.teachers.crops import Crops, CropSource
 from heads.teachers.deeplab import DeepLab, SegmentingTeacher, TeacherInfo, save_teacher
@@ -79,8 +79,7 @@ class Training:
     def learn(self) -> float:
         """Learn from one batch. Returns the loss."""
         c = self.config
-        warm = min(1.0, (self.step + 1) / max(1, c.warmup_steps))
-        factor = warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.step / c.steps)))
+        factor = falling_rate(step=self.step, warmup_steps=c.warmup_steps, progress=self.step / c.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
         torch.manual_seed(c.seed + self.step)  # of dropout, so that a stop changes nothing

@@ -10,7 +10,7 @@ from typing import Any
 
 from semcomp.cli.exit_codes import common_exit_code
 from semcomp.cli.failures import Failure, explain
-from semcomp.cli.paths import JobPlan
+from semcomp.cli.paths import JobPlan, is_data_on_stdout
 from semcomp.cli.terminal import complain, say, say_json
 
 Answer = tuple[Mapping[str, Any], list[str]]
@@ -23,6 +23,13 @@ def say_failure(source: str, failure: Failure, options: Namespace) -> None:
         told = {"error": failure.kind, "message": failure.message}
         say_json({"command": options.command, "input": source, "ok": False, **told})
     complain(f"semcomp {options.command}: {source}: {failure.message}")
+
+
+def say_json_failure(failure: Failure, options: Namespace, *, command: str | None) -> None:
+    """Print the object that --json gives where a whole command failed. Its input is null, and it has the exit code."""
+    told = {"error": failure.kind, "message": failure.message, "exit_code": failure.exit_code}
+    stream = sys.stderr if is_data_on_stdout(options) else sys.stdout
+    say_json({"command": command, "input": None, "ok": False, **told}, stream=stream)
 
 
 def answer_each(work: Callable[[str], Answer], plan: JobPlan, options: Namespace, *, keys: Sequence[str]) -> int:

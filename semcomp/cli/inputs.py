@@ -17,7 +17,7 @@ from typing import NamedTuple
 from semcomp.cli.own_outputs import own_output
 from semcomp.errors import FormatError, ImageError
 from semcomp.storage.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
-from semcomp.storage.urls import archive_protocol, is_url, local_name
+from semcomp.storage.urls import LEADS_OUT, archive_protocol, is_url, local_name, split_chain
 
 STREAM = "-"
 
@@ -45,6 +45,11 @@ class Unusable(NamedTuple):
     def error(self) -> Exception:
         """The reason as an error."""
         return self.kind(self.reason)
+
+    @property
+    def named_error(self) -> Exception:
+        """The reason as an error that ends a whole command, and so names the input."""
+        return self.kind(f"{self.source}: {self.reason}")
 
 
 class Expansion(NamedTuple):
@@ -81,8 +86,7 @@ def expand(names: Iterable[str], suffixes: Collection[str]) -> Expansion:
             continue
         many = many or is_tree
         if not entries and not any(entry.source.startswith(name) for entry in unusable):
-            what = "no picture" if Path(name).is_dir() and len(suffixes) > 1 else "nothing"
-            unusable.append(Unusable(name, f"{what} found here" if is_tree else "no such file or folder"))
+            unusable.append(Unusable(name, _nothing_here(suffixes) if is_tree else "no such file or folder"))
         for entry in entries:
             if not entry.piped and not is_url(entry.source) and (kind := own_output(entry.source)):
                 own.append(Unusable(entry.source, f"semcomp wrote this {kind}; it is not a photo", ImageError))
@@ -105,8 +109,9 @@ def expand(names: Iterable[str], suffixes: Collection[str]) -> Expansion:
 def _key(source: str) -> tuple[str, str]:
     """Return the folder and the name of a file, equal for every way that leads to it."""
     if is_url(source):
-        folder, _, name = source.partition("::")[0].rpartition("/")
-        return f"{folder}{source.partition('::')[2]}", name
+        first, rest = split_chain(source)
+        folder, _, name = first.rpartition("/")
+        return f"{folder}{rest}", name
     return os.path.realpath(Path(source).parent), Path(source).name
 
 
@@ -117,6 +122,13 @@ def _without_pictures_that_were_encoded(files: dict[tuple[str, str], Found], tre
     for key in twice:
         del files[key]
     return [f"read the .semc file instead of the picture beside it {_count(len(twice), 'time')}"] if twice else []
+
+
+def _nothing_here(suffixes: Collection[str]) -> str:
+    pictures = set(suffixes) >= set(IMAGE_SUFFIXES)
+    others = ", ".join(suffix for suffix in suffixes if not (pictures and suffix in IMAGE_SUFFIXES))
+    kinds = ["picture"] * pictures + [f"{others} file"] * bool(others)
+    return f"no {' or '.join(kinds)} found here: give another place, or name the files themselves"
 
 
 def _count(number: int, noun: str) -> str:
@@ -168,9 +180,7 @@ def _behind_url(name: str, suffixes: Collection[str], unusable: list[Unusable]) 
 
     listing = list_url(name, suffixes)
     for member in listing.refused:
-        unusable.append(
-            Unusable(member, "the name of this member leads out of the folder: left where it is", FormatError)
-        )
+        unusable.append(Unusable(member, LEADS_OUT, FormatError))
     return [Found(entry.url, Path(entry.relative)) for entry in listing.entries], listing.is_tree
 
 

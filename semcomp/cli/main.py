@@ -9,6 +9,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from semcomp.backend import require_library
+from semcomp.cli.answers import say_json_failure
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 from semcomp.cli.failures import explain
 from semcomp.cli.parser import OF_THE_LIBRARY, build_parser
@@ -74,6 +75,8 @@ def _explained(options: Namespace) -> int:
             import traceback
 
             say(traceback.format_exc().splitlines(), stream=sys.stderr)
+        if options.json:
+            say_json_failure(failure, options, command=options.command)
         complain(f"semcomp {options.command}: {failure.message}")
         return failure.exit_code
 

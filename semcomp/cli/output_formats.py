@@ -6,7 +6,6 @@ from pathlib import Path
 
 from semcomp.cli.exit_codes import UsageError
 from semcomp.imaging.saving import FORMATS as FORMATS
-from semcomp.imaging.saving import SYNTHESISED as SYNTHESISED
 from semcomp.imaging.saving import image_bytes as image_bytes
 from semcomp.storage.listing import IMAGE_SUFFIXES
 

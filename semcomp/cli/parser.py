@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
+from itertools import pairwise
+from typing import NoReturn
 
+from semcomp.cli.answers import say_json_failure
+from semcomp.cli.argument_order import options_first, unknown_in_words
+from semcomp.cli.exit_codes import EXIT_USAGE, UsageError
+from semcomp.cli.failures import Failure
 from semcomp.cli.shared_options import shared_options
-from semcomp.cli.terminal import Parser
+from semcomp.cli.terminal import printable
 
 COMMANDS = {
     "encode": "images -> .semc",
@@ -54,6 +61,42 @@ exit codes:
   3 damaged file   4 model missing, or not the one that wrote the file
   5 a limit that eval was given does not hold
 """
+
+
+class Parser(ArgumentParser):
+    """An ArgumentParser that takes options and inputs in any order, and whose errors show hostile arguments escaped."""
+
+    _given: Sequence[str] = ()
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Namespace | None = None
+    ) -> tuple[Namespace, list[str]]:
+        """Parse arguments. The parser of a command refuses unknown ones itself, and notes the defaults of its options.
+
+        Args:
+            args: The arguments; None reads the command line.
+            namespace: Takes the values.
+        """
+        self._given = list(args or ())
+        if self._subparsers is not None or args is None:
+            return super().parse_known_args(args, namespace)
+        ordered = options_first(self, args)
+        found, unknown = super().parse_known_args(ordered.arguments, namespace)
+        if unknown:
+            self.error(unknown_in_words(self, unknown))
+        for action in ordered.bare:
+            setattr(found, action.dest, action.const)
+        found.defaults = {action.dest: action.default for action in self._actions}
+        return found, []
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the escaped message, and exit with code 2. With --json it prints an object too."""
+        if "--json" in self._given:
+            outputs = [value for flag, value in pairwise(self._given) if flag in ("-o", "--output")]
+            given = Namespace(inputs=self._given, output=next(iter(outputs), None), piped=self.get_default("piped"))
+            failure = Failure(message, EXIT_USAGE, UsageError.__name__)
+            say_json_failure(failure, given, command=self.prog.partition(" ")[2] or None)
+        super().error(printable(message, sys.stderr))
 
 
 def build_parser(arguments: Sequence[str]) -> ArgumentParser:

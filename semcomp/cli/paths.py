@@ -111,8 +111,15 @@ def _overwriting(source: str, lost: str, read_suffixes: Collection[str]) -> Unus
 
 
 def list_expanded(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> Expansion:
-    """Find the files behind the arguments of a command, with their places in the trees that the arguments name."""
+    """Find the files behind the arguments of a command, with their places in the trees that the arguments name.
+
+    Raises:
+        UsageError: An argument is a pipe.
+        Exception: There is no file at all. The error is the first argument's own.
+    """
     expansion = expand(inputs, read_suffixes)
+    if not expansion.found:
+        raise expansion.unusable[0].named_error
     if any(entry.piped for entry in expansion.found):
         raise UsageError("a pipe can be read once, and a run may be resumed: save it to a file")
     return expansion
@@ -149,6 +156,17 @@ def _target_rule(
         return join(output, entry.mirrored.with_suffix(write_suffix).as_posix())
 
     return below
+
+
+def is_data_on_stdout(options: Namespace) -> bool:
+    """Return whether a command writes its result to stdout, so that its lines go to stderr."""
+    output = getattr(options, "output", None)
+    if output is not None or not getattr(options, "piped", False):
+        return output in (STREAM, *_STDOUT)
+    return any(
+        name == STREAM or (os.path.exists(name) and is_pipe(Path(name)))  # noqa: PTH110 - the name may be too long
+        for name in options.inputs
+    )
 
 
 def local_output(output: str) -> str:

@@ -96,8 +96,9 @@ def add_lossless_weights(parser: ArgumentParser) -> None:
 
 
 def written_options() -> ArgumentParser:
-    """Return a parent parser with --output and --force."""
+    """Return a parent parser with --output and --force, for results that follow a pipe to stdout without --output."""
     parent = ArgumentParser(add_help=False)
+    parent.set_defaults(piped=True)
     parent.add_argument("-o", "--output", metavar="OUT", help="a file, a folder (mirrors the tree), or - for stdout")
     parent.add_argument("-f", "--force", action="store_true", help="overwrite files that exist")
     return parent

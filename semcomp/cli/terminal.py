@@ -10,12 +10,10 @@ import os
 import re
 import sys
 import time
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
-from typing import Any, NoReturn, TextIO
+from typing import Any, TextIO
 
-from semcomp.cli.argument_order import options_first, unknown_in_words
 from semcomp.cli.exit_codes import UsageError
 
 _UNSAFE = re.compile(
@@ -213,31 +211,3 @@ def say_document(text: str) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
     sys.stdout.buffer.flush()
-
-
-class Parser(ArgumentParser):
-    """An ArgumentParser that takes options and inputs in any order, and whose errors show hostile arguments escaped."""
-
-    def parse_known_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, namespace: Namespace | None = None
-    ) -> tuple[Namespace, list[str]]:
-        """Parse arguments. The parser of a command refuses unknown ones itself, and notes the defaults of its options.
-
-        Args:
-            args: The arguments; None reads the command line.
-            namespace: Takes the values.
-        """
-        if self._subparsers is not None or args is None:
-            return super().parse_known_args(args, namespace)
-        ordered = options_first(self, args)
-        found, unknown = super().parse_known_args(ordered.arguments, namespace)
-        if unknown:
-            self.error(unknown_in_words(self, unknown))
-        for action in ordered.bare:
-            setattr(found, action.dest, action.const)
-        found.defaults = {action.dest: action.default for action in self._actions}
-        return found, []
-
-    def error(self, message: str) -> NoReturn:
-        """Print the usage and the escaped message, and exit with code 2."""
-        super().error(printable(message, sys.stderr))

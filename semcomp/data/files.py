@@ -13,6 +13,7 @@ from semcomp.data.sample import Transform, checked_fields, read_sample
 from semcomp.errors import TargetError
 from semcomp.storage.files import read_bytes
 from semcomp.storage.listing import list_files
+from semcomp.storage.urls import is_member, is_url, split_chain, unquoted
 from semcomp.workers import survive_forks
 
 Sources = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -84,4 +85,5 @@ def folder_name(path: str) -> str:
         >>> folder_name("train/dog/0001.semc")
         'dog'
     """
-    return Path(path.partition("::")[0]).parent.name
+    first = split_chain(path)[0] if is_url(path) else path
+    return Path(unquoted(first) if is_member(path) else first).parent.name

@@ -91,7 +91,7 @@ class SemcStream(IterableDataset[Any]):
     def _members(self, units: Sequence[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
         for unit in units:
             if archive_protocol(unit) == "tar":
-                yield from read_shard(unit)
+                yield from ((sample.key, sample.members) for sample in read_shard(unit))
             else:
                 name = unit if is_url(unit) else split_member(unit)[0]
                 yield name, {"semc": read_bytes(unit)}

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from semcomp.bitstream.frequency_tables import MAX_VALUE
 from semcomp.codec.codec import Codec
-from semcomp.codec.self_test import random_z
+from semcomp.codec.release import Release
+from semcomp.codec.self_test import likely_z, random_z
 from semcomp.edge.client import EdgeCodec
 from semcomp.export.codec_parts import LabelMapPart
 from semcomp.export.part import Part
@@ -165,12 +166,17 @@ def _outputs(codec: Codec, edge: EdgeCodec, parts: Sequence[Part], quality: int)
         else:
             cases = [{**values, **_conditions(part, values)}]
         if part.name == "sigma":
-            hyper = codec.release.config.hyper
-            cases += [{**values, "z_hat": random_z(hyper, seed=seed, height=2 + seed, width=5)} for seed in range(3)]
+            cases += [{**values, "z_hat": z_hat} for z_hat in more_z(codec.release, quality)]
         if part.name.startswith("head_"):
             cases += [{**values, "y_hat": values["y_hat"][..., 1:]}, {**values, "y_hat": values["y_hat"][..., 1:, 1:]}]
         for case in cases:
             yield from _of_graph(edge, part, [case[value.name] for value in part.inputs])
+
+
+def more_z(release: Release, quality: int) -> list[Tensor]:
+    """Return z_hat of several sizes for the graph of the tables: likely ones, which name most tables, and extremes."""
+    likely = [likely_z(release, quality=quality, height=height, width=5) for height in (2, 3)]
+    return [*(torch.from_numpy(z).float()[None] for z in likely), random_z(release.config.hyper, seed=quality)]
 
 
 def _conditions(part: Part, values: dict[str, Tensor]) -> dict[str, Tensor]:

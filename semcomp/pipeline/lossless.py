@@ -11,7 +11,7 @@ import warnings
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ from semcomp.errors import FormatError, ImageError, SemcompWarning, TargetError,
 from semcomp.imaging.deep import deep_png
 from semcomp.imaging.exact import ExactPicture
 from semcomp.imaging.picture import with_metadata
-from semcomp.imaging.saving import image_bytes
+from semcomp.imaging.saving import SYNTHESISED, image_bytes
 from semcomp.lossless.head import MAX_HEAD_BYTES
 from semcomp.lossless.step import MAX_NEAR, Networks
 from semcomp.storage.urls import is_url
@@ -176,8 +176,18 @@ def exact_pil(picture: ExactPicture) -> Image.Image:
     return with_metadata(image, picture)
 
 
-def exact_bytes(picture: ExactPicture, *, name: str) -> bytes:
-    """Write exact pixels into the bytes of an image file, with their metadata.
+class ImageFile(NamedTuple):
+    """A decoded picture as an image file."""
+
+    data: bytes
+    width: int
+    height: int
+    synthesised: str | None = None
+    """A sentence that says what is synthesised"""
+
+
+def image_file(picture: ExactPicture | Image.Image, *, name: str) -> ImageFile:
+    """Write a picture, exact or rendered, into the bytes of an image file, with its metadata.
 
     Args:
         picture: The picture.
@@ -186,6 +196,12 @@ def exact_bytes(picture: ExactPicture, *, name: str) -> bytes:
     Raises:
         ImageError: The format cannot hold the picture.
     """
+    if isinstance(picture, ExactPicture):
+        return ImageFile(_exact_bytes(picture, name), picture.width, picture.height)
+    return ImageFile(image_bytes(picture, name=name), *picture.size, picture.info.get(SYNTHESISED))
+
+
+def _exact_bytes(picture: ExactPicture, name: str) -> bytes:
     if picture.pixels.dtype == np.uint8:
         return image_bytes(exact_pil(picture), name=name)
     if name != "png":

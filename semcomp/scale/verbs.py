@@ -186,16 +186,11 @@ def encode_row(data: bytes, tools: Tools) -> Outcome:
 
 def decode_row(data: bytes, tools: Tools) -> Outcome:
     """Decode a `.semc` file to an image file."""
-    from semcomp.imaging.saving import SYNTHESISED, image_bytes
-    from semcomp.pipeline.lossless import exact_bytes
+    from semcomp.pipeline.lossless import image_file
 
-    exact, synthesised = tools.codec.decode_exact(data), None
-    if exact is not None:
-        output, width, height = exact_bytes(exact, name=tools.task.format), exact.width, exact.height
-    else:
-        image = tools.codec.decode(data)
-        output, (width, height) = image_bytes(image, name=tools.task.format), image.size
-        synthesised = image.info.get(SYNTHESISED)
+    exact = tools.codec.decode_exact(data)
+    picture = tools.codec.decode(data) if exact is None else exact
+    output, width, height, synthesised = image_file(picture, name=tools.task.format)
     row: Row = {"width": width, "height": height, "output_bytes": len(output)}
     return Outcome(row | {"bpp": 8 * len(data) / (width * height), "synthesised": synthesised}, output)
 

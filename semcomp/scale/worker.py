@@ -10,13 +10,13 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from semcomp.errors import SemcompError, SemcompWarning
+from semcomp.errors import FormatError, SemcompError, SemcompWarning
 from semcomp.scale.run_folder import Block, Input, RunFolder, is_shard
 from semcomp.scale.task import MapTask, arrow, schema_of
 from semcomp.scale.verbs import FUNCTIONS, Row, Tools, error_row, size_in
 from semcomp.storage.files import read_bytes, write_whole
-from semcomp.storage.shards import ShardSample, pack_shard, read_shard
-from semcomp.storage.urls import join
+from semcomp.storage.shards import pack_shard, read_shard
+from semcomp.storage.urls import LEADS_OUT, join, leads_out, member_url
 
 PICTURES = ("semc", "avif", "bmp", "gif", "heic", "jp2", "jpeg", "jpg", "jxl", "png", "ppm", "tif", "tiff", "webp")
 """Extensions of the member of a sample that a shard is mapped over, the first one that is there."""
@@ -79,11 +79,12 @@ class Worker:
         try:
             for sample in read_shard(entry.path):
                 extension = next((name for name in PICTURES if name in sample.members), None)
-                if extension is None:
-                    yield Item(_member(entry.path, sample, ""), sample.key, None, SemcompError("no picture in it"))
+                path = member_url("tar", sample.key if extension is None else sample.names[extension], entry.path)
+                if extension is None or leads_out(sample.key):
+                    reason = SemcompError("no picture in it") if extension is None else FormatError(LEADS_OUT)
+                    yield Item(path, sample.key, None, reason)
                     continue
                 beside = {name: data for name, data in sample.members.items() if name != extension}
-                path = _member(entry.path, sample, extension)
                 relative = f"{PurePosixPath(entry.relative).with_suffix('')}/{sample.key}.{extension}"
                 yield Item(path, relative, sample.members[extension], beside=beside)
         except (SemcompError, OSError) as error:
@@ -121,7 +122,7 @@ class Worker:
             return where
         key = target.removesuffix(f".{self.task.suffix}").replace(".", "_")
         self._shard.append((key, {self.task.suffix: output, **(item.beside or {})}))
-        return f"tar://{key}.{self.task.suffix}::{self.shard_name(number)}"
+        return member_url("tar", f"{key}.{self.task.suffix}", self.shard_name(number))
 
     def take_shard(self) -> list[tuple[str, dict[str, bytes]]]:
         """Return what was collected for the shard, and forget it."""
@@ -153,10 +154,6 @@ class Worker:
         table = pa.Table.from_pylist(rows, schema=schema_of(self.task, embedding=width))
         pa.parquet.write_table(table, buffer, compression="zstd")
         return buffer.getvalue()
-
-
-def _member(shard: str, sample: ShardSample, extension: str) -> str:
-    return f"tar://{sample.key}.{extension}".rstrip(".") + f"::{shard}"
 
 
 def peak_mib() -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semcomp.errors import FileError, MissingExtraError, SemcompError
-from semcomp.storage.urls import can_be_written, is_member, is_url, local_name, protocol_of, split_chain
+from semcomp.storage.urls import can_be_written, is_member, is_url, local_name, protocol_of, split_chain, unquoted
 from semcomp.workers import temporary_beside
 
 if TYPE_CHECKING:
@@ -173,11 +173,15 @@ def _copies() -> TemporaryDirectory[str]:
 def opened(url: str) -> FileSystem:
     """Return the file system of a URL and the path in it. Call it inside `explained`."""
     try:
+        from fsspec import get_filesystem_class
         from fsspec.core import url_to_fs
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"Reading {protocol_of(url)}:// URLs", "scale") from error
+    if "::" in url and not split_chain(url)[1]:  # fsspec would take the name for a chain
+        kind = get_filesystem_class(protocol_of(url))
+        return FileSystem(kind(**kind._get_kwargs_from_urls(url)), kind._strip_protocol(url))
     system, path = url_to_fs(url)
-    return FileSystem(system, path)
+    return FileSystem(system, unquoted(path) if is_member(url) else path)
 
 
 @contextmanager

@@ -9,7 +9,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from semcomp.storage.files import explained, opened
-from semcomp.storage.urls import archive_protocol, is_url, local_name, protocol_of, split_chain
+from semcomp.storage.urls import (
+    archive_protocol,
+    is_member,
+    is_url,
+    leads_out,
+    local_name,
+    member_url,
+    protocol_of,
+    split_chain,
+)
 
 IMAGE_SUFFIXES = (
     *(".apng", ".avif", ".avifs", ".bmp", ".bw", ".dds", ".dib", ".gif", ".heic", ".heics", ".heif", ".heifs", ".hif"),
@@ -108,9 +117,10 @@ def _listed(system: Any, base: str, paths: list[str], rest: str, suffixes: Colle
         relative = PurePosixPath(path).relative_to(base) if base and path.startswith(base) else PurePosixPath(path)
         if relative.suffix.lower() not in suffixes or any(p.startswith(".") and p != ".." for p in relative.parts):
             continue
-        name = f"{protocol}://{path}{rest}" if rest else str(system.unstrip_protocol(path))
-        parts = relative.parts
-        if ".." in parts or (rest and (relative.is_absolute() or any("\\" in p or ":" in p for p in parts))):
+        name = str(system.unstrip_protocol(path))
+        if rest:
+            name = member_url(protocol, path, rest[2:]) if is_member(url) else f"{protocol}://{path}{rest}"
+        if ".." in relative.parts or (rest and leads_out(str(relative))):
             refused.append(name)
             continue
         entries.append(Entry(name, relative.as_posix().lstrip("/")))

@@ -38,6 +38,8 @@ class ShardSample(NamedTuple):
     """Their name up to the first dot of its last part"""
     members: dict[str, bytes]
     """Maps the rest of the name, in lower case, to the contents: "semc", "json", "seg.png" """
+    names: dict[str, str]
+    """Maps the rest of the name, in lower case, to the whole name"""
 
 
 def split_member(name: str) -> tuple[str, str]:
@@ -72,7 +74,7 @@ def read_shard(name: str, *, max_member: int = MAX_MEMBER) -> Iterator[ShardSamp
 
 def samples_of(stream: BinaryIO, *, name: str, max_member: int = MAX_MEMBER) -> Iterator[ShardSample]:
     """Read the samples of a shard from a stream; `name` is what errors call it. Raises what `read_shard` raises."""
-    key, members = "", dict[str, bytes]()
+    key, members, names = "", dict[str, bytes](), dict[str, str]()
     try:
         with tarfile.open(fileobj=stream, mode="r|*", tarinfo=_CheckedMember) as tar:
             for member in tar:
@@ -86,15 +88,15 @@ def samples_of(stream: BinaryIO, *, name: str, max_member: int = MAX_MEMBER) -> 
                 if following == key and len(members) >= MAX_MEMBERS:
                     raise FormatError(f"{name}: the sample {key} has more than {MAX_MEMBERS} members")
                 if members and following != key:
-                    yield ShardSample(key, members)
-                    members = {}
+                    yield ShardSample(key, members, names)
+                    members, names = {}, {}
                 file = tar.extractfile(member)
                 assert file is not None
-                key, members[extension] = following, file.read()
+                key, members[extension], names[extension] = following, file.read(), member.name
     except (tarfile.TarError, EOFError) as error:
         raise FormatError(f"{name} is not a whole tar file ({error}): copy it again") from error
     if members:
-        yield ShardSample(key, members)
+        yield ShardSample(key, members, names)
 
 
 def pack_shard(samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> bytes:

@@ -7,6 +7,7 @@
 
 A name without a protocol is a local path. So is a name like ab::c.png: only what opens archives and caches may stand in
 front of "::" without "://", and not where a file of this whole name exists. ./zip::a.png is local in any case.
+In the name of a member a colon is written %3A, so that the first "::" ends it: zip://12%3A30.png::photos.zip.
 Only text is handled here; semcomp.storage.files reads and writes.
 """
 
@@ -23,6 +24,8 @@ _IN_CHAINS = ("zip", "tar", "libarchive", "simplecache", "filecache", "blockcach
 ARCHIVES = {".zip": "zip", ".tar": "tar", ".tgz": "tar", ".tar.gz": "tar"}
 """Maps the suffix of an archive to the protocol that reads its members."""
 _READ_ONLY = ("http", "https", "zip", "tar", "github", "libarchive")
+LEADS_OUT = "the name of this member leads out of the folder: left where it is"
+"""Why a member is not read."""
 
 
 def is_url(name: object) -> bool:
@@ -84,6 +87,38 @@ def is_member(url: str) -> bool:
     return is_url(url) and protocol_of(url) in ("zip", "tar", "libarchive")
 
 
+def member_url(protocol: str, name: str, archive: str) -> str:
+    """Return the URL of a member of an archive.
+
+    Example:
+        >>> member_url("zip", "a::b.png", "photos.zip"), member_url("tar", "100%25.png", "s3://bucket/a.tar")
+        ('zip://a%3A%3Ab.png::photos.zip', 'tar://100%2525.png::s3://bucket/a.tar')
+    """
+    quoted = re.sub("%(?=25|3A)", "%25", name, flags=re.IGNORECASE).replace(":", "%3A")
+    return f"{protocol}://{quoted}::{archive}"
+
+
+def unquoted(member: str) -> str:
+    """Return the name of a member as the archive has it.
+
+    Example:
+        >>> unquoted("a%3A%3Ab.png"), unquoted("100%2525.png"), unquoted("50%.png")
+        ('a::b.png', '100%25.png', '50%.png')
+    """
+    return re.sub("%(25|3A)", lambda found: chr(int(found[1], 16)), member, flags=re.IGNORECASE)
+
+
+def leads_out(member: str) -> bool:
+    """Return whether the name of a member leads out of the folder that the archive is unpacked to.
+
+    Example:
+        >>> leads_out("../a.png"), leads_out("/etc/a.png"), leads_out("a/b.png")
+        (True, True, False)
+    """
+    path = PurePosixPath(member)
+    return ".." in path.parts or path.is_absolute() or "\\" in member or (os.name == "nt" and ":" in member)
+
+
 def can_be_written(url: str) -> bool:
     """Return whether files can be written at a URL. Archives and web pages are read-only."""
     return protocol_of(url) not in _READ_ONLY
@@ -93,11 +128,12 @@ def split_chain(url: str) -> tuple[str, str]:
     """Split a URL into its first link and the rest, which begins with "::" or is empty.
 
     Example:
-        >>> split_chain("zip://a.png::s3://bucket/photos.zip")
-        ('zip://a.png', '::s3://bucket/photos.zip')
+        >>> split_chain("zip://a.png::s3://bucket/photos.zip"), split_chain("s3://bucket/a::b.png")
+        (('zip://a.png', '::s3://bucket/photos.zip'), ('s3://bucket/a::b.png', ''))
     """
     first, double, rest = url.partition("::")
-    return first, double + rest
+    is_chain = protocol_of(url) in _IN_CHAINS or "://" in rest
+    return (first, double + rest) if is_chain else (url, "")
 
 
 def join(folder: str, relative: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import io
 import json
+import os
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ import semcomp
 from semcomp.cli.failures import FLAGS, Fault, check_readable, concerning, explain, in_flags
 from semcomp.cli.main import main
 from semcomp.cli.output_formats import FORMATS, image_bytes
+from semcomp.cli.parser import COMMANDS
+from semcomp.codec.codec import Codec
 from semcomp.errors import FormatError, ImageError, MissingExtraError, ModelError, SemcompWarning
 
 SOURCES = Path(semcomp.__file__).parent
@@ -219,3 +223,105 @@ def test_weights_that_cannot_be_read_have_a_line_of_json(tmp_path: Path, capsys:
     assert main(["models", str(tmp_path / "a.safetensors"), "--json"]) == 4
     row = json.loads(capsys.readouterr().out)
     assert (row["command"], row["ok"], row["error"]) == ("models", False, "ModelError") and row["message"]
+
+
+class TestJsonWhereAWholeCommandFails:
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_an_argument_that_is_refused(self, command: str, capsys: Any) -> None:
+        with pytest.raises(SystemExit):
+            main([command, "--json", "--no-such-option"])
+        told = capsys.readouterr()
+        row = json.loads(told.out)
+        assert (row["command"], row["input"], row["ok"], row["error"]) == (command, None, False, "UsageError")
+        assert row["exit_code"] == 2 and told.err.rstrip().endswith(row["message"])
+
+    @pytest.mark.parametrize(
+        ("arguments", "error", "code"),
+        [
+            (["encode", "a.png", "--grid", "8"], "UsageError", 2),
+            (["encode", "a.png", "--model", "nothing"], "ModelError", 4),
+            (["classify", "-"], "UsageError", 2),
+            (["encode", "a.png", "-o", "out/", "--label-map", "missing.png"], "FileNotFoundError", 1),
+            (["eval", "missing"], "FileNotFoundError", 1),
+            (["search", "missing.index", "--label", "dog"], "MissingFileError", 1),
+            (["index", "missing", "-o", "i.index"], "UsageError", 2),
+            (["map", "encode", "a.png", "-o", "rows"], "UsageError", 2),
+            (["compare", "missing.png"], "FileNotFoundError", 1),
+            (["thumb"], "UsageError", 2),
+        ],
+    )
+    def test_an_error_of_the_command(
+        self, folder: Path, capsys: Any, arguments: list[str], error: str, code: int
+    ) -> None:
+        assert main([*arguments, "--json"]) == code
+        told = capsys.readouterr()
+        row = json.loads(told.out)
+        assert (row["command"], row["input"], row["ok"], row["error"]) == (arguments[0], None, False, error)
+        assert row["exit_code"] == code and told.err == f"semcomp {arguments[0]}: {row['message']}\n"
+        assert main([*arguments, "--quiet"]) == code and not capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        "arguments", [["decode", "-"], ["encode", "a.png", "-o", "-"], ["restore", "a.jpg", "-o", "/dev/stdout"]]
+    )
+    def test_stdout_is_left_to_the_data(self, folder: Path, capsys: Any, arguments: list[str]) -> None:
+        assert main([*arguments, "--json", "--device", "cuda:77"]) == 4
+        told = capsys.readouterr()
+        assert not told.out and json.loads(told.err.splitlines()[0])["error"] == "ModelError"
+        with pytest.raises(SystemExit):
+            main([*arguments, "--json", "--no-such-option"])
+        told = capsys.readouterr()
+        assert not told.out and json.loads(told.err.splitlines()[0])["error"] == "UsageError"
+
+
+class TestNothingToRead:
+    @pytest.mark.parametrize(
+        ("arguments", "missing"),
+        [
+            (["encode"], "picture"),
+            (["decode"], ".semc file"),
+            (["classify", "--head", "imagenette"], "picture or .semc file"),
+            (["segment"], "picture or .semc file"),
+            (["info"], ".semc file"),
+            (["thumb"], "picture or .semc file"),
+            (["restore"], ".jpg, .jpeg, "),
+            (["eval"], "picture"),
+            (["map", "info", "-o", "rows"], ".semc, .tar file"),
+            (["index", "-o", "photos.index"], "picture or .semc file"),
+        ],
+    )
+    @pytest.mark.parametrize("place", ["empty", "empty.zip"])
+    def test_every_command_fails_and_says_what_to_do(
+        self, folder: Path, capsys: Any, arguments: list[str], missing: str, place: str
+    ) -> None:
+        if place == "empty":
+            Path(place).mkdir()
+            Path(place, "note.txt").write_text("not a picture")
+        elif arguments[0] == "index":
+            return  # takes a folder alone
+        else:
+            pytest.importorskip("fsspec")
+            with zipfile.ZipFile(place, "w") as file:
+                file.writestr("note.txt", "not a picture")
+        before = sorted(folder.rglob("*"))
+        assert main([*arguments, place, "--json"]) == 1
+        told = capsys.readouterr()
+        assert told.err.startswith(f"semcomp {arguments[0]}: {place}: no {missing}")
+        assert told.err.endswith("found here: give another place, or name the files themselves\n")
+        assert json.loads(told.out)["error"] == "FileNotFoundError" and sorted(folder.rglob("*")) == before
+
+    def test_a_folder_that_cannot_be_read_is_a_failure_of_index_too(
+        self, folder: Path, codec: Codec, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    ) -> None:
+        scandir = os.scandir
+
+        def locked(path: Any) -> Any:
+            if Path(path).name == "closed":
+                raise PermissionError(13, "Permission denied", str(path))
+            return scandir(path)
+
+        Path("closed").mkdir()
+        monkeypatch.setattr(os, "scandir", locked)
+        assert main(["index", ".", "-o", "photos.index", "--quiet", "--json"]) == 1
+        failure, result = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+        assert (failure["input"], failure["error"]) == ("closed", "PermissionError") and not failure["ok"]
+        assert (result["photos"], result["failed"], result["ok"]) == (2, 1, False)

@@ -27,6 +27,7 @@ from semcomp.scale.task import MapTask
 from semcomp.scale.verbs import Tools, decode_row, embed_row, encode_row, segment_row
 from semcomp.semantics.head import Segmentation, default_palette, load_head
 from semcomp.semantics.stored import Semantics
+from semcomp.storage.files import read_bytes
 from semcomp.storage.shards import pack_shard, read_shard
 from tests.conftest import texture
 
@@ -201,6 +202,30 @@ class TestVerbs:
         assert main(["info", rows[1]["output"], "--quiet"]) == 0
         more = ["map", "info", str(tmp_path / "s/part-000000.tar"), "-o", str(tmp_path / "i.parquet")]
         assert main(more) == 0 and len(rows_of(tmp_path / "i.parquet")) == 3
+
+    @pytest.mark.skipif(os.name == "nt", reason="no file of Windows has a colon in its name")
+    @pytest.mark.parametrize("shards", [[], ["--shards"]])
+    def test_paths_of_rows_are_urls_whatever_members_are_called(
+        self, photos: Path, stand_in: Any, tmp_path: Path, shards: list[str]
+    ) -> None:
+        png = (photos / "a.png").read_bytes()
+        (tmp_path / "in.tar").write_bytes(pack_shard((key, {"PNG": png}) for key in ("a::b", "deep/12:30", "50%25")))
+        given = ["--files", str(tmp_path / "s"), *shards]
+        assert main(["map", "encode", str(tmp_path / "in.tar"), "-o", str(tmp_path / "e.parquet"), *given]) == 0
+        for row in rows_of(tmp_path / "e.parquet"):
+            assert read_bytes(row["path"]) == png and len(read_bytes(row["output"])) == row["output_bytes"]
+
+    def test_a_member_of_a_shard_never_leaves_the_folder(self, photos: Path, stand_in: Any, tmp_path: Path) -> None:
+        png = (photos / "a.png").read_bytes()
+        keys = ("../../out", str(tmp_path / "out"), "good")
+        (tmp_path / "in.tar").write_bytes(pack_shard((key, {"png": png}) for key in keys))
+        given = ["-o", str(tmp_path / "e.parquet"), "--files", str(tmp_path / "deep/files")]
+        assert main(["map", "encode", str(tmp_path / "in.tar"), *given]) == 1
+        assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.semc")] == [
+            "deep/files/in/good.semc"
+        ]
+        kinds = [row["error_kind"] for row in rows_of(tmp_path / "e.parquet")]
+        assert kinds == ["FormatError", "FormatError", None]
 
     def test_a_cut_shard_keeps_the_samples_before(self, photos: Path, tmp_path: Path) -> None:
         semc = (GOLDEN / "ramp.semc").read_bytes()

@@ -16,7 +16,7 @@ SAMPLES = [("photos/0001", {"semc": b"one", "cls": b"3", "seg.png": b"mask"}), (
 
 def test_what_is_packed_is_read(tmp_path: Path) -> None:
     (tmp_path / "s.tar").write_bytes(pack_shard(SAMPLES))
-    assert [tuple(sample) for sample in read_shard(str(tmp_path / "s.tar"))] == SAMPLES
+    assert [(sample.key, sample.members) for sample in read_shard(str(tmp_path / "s.tar"))] == SAMPLES
     assert pack_shard(SAMPLES) == pack_shard(SAMPLES)
 
 

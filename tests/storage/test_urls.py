@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import tarfile
 import zipfile
@@ -16,6 +17,7 @@ from PIL import Image
 import semcomp
 from semcomp.cli.main import main
 from semcomp.cli.own_outputs import mark
+from semcomp.data.files import folder_name
 from semcomp.errors import FileError, MissingExtraError, MissingFileError
 from semcomp.storage.files import exists, local_copy, read_bytes, write_bytes, write_whole
 from semcomp.storage.listing import list_url
@@ -46,17 +48,22 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Three photos in folders, and a file that is none."""
     members = {"a.png": png(), "deep/b.png": png(), "deep/er/c.png": png(), "deep/notes.txt": b"hello"}
     path = tmp_path / f"photos.{request.param}"
-    if request.param == "zip":
+    pack(path, members)
+    return path
+
+
+def pack(path: Path, members: dict[str, bytes]) -> None:
+    """Write an archive."""
+    if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w") as file:
             for name, data in members.items():
                 file.writestr(name, data)
-    else:
-        with tarfile.open(path, "w") as tar:
-            for name, data in members.items():
-                entry = tarfile.TarInfo(name)
-                entry.size = len(data)
-                tar.addfile(entry, io.BytesIO(data))
-    return path
+        return
+    with tarfile.open(path, "w") as tar:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
 
 
 def test_what_is_written_is_read_back() -> None:
@@ -103,6 +110,39 @@ def test_members_of_an_archive_are_listed_and_read(archive: Path) -> None:
     listing = list_url(str(archive), (".png",))
     assert [entry.relative for entry in listing.entries] == ["a.png", "deep/b.png", "deep/er/c.png"]
     assert {read_bytes(entry.url) for entry in listing.entries} == {png()}
+
+
+ODD = (
+    "a::b.png",
+    "12:30.png",
+    "a%3A%3Ab.png",
+    "100%25.png",
+    "d::e/f [1]*?#.png",
+    "end:.png",
+    "s3://x.png",
+    "a:::b.png",
+)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no file of Windows has a colon in its name")
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_member_of_any_name_is_listed_and_read_by_its_url(
+    kind: str, stand_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pictures = {name: png((number, 0, 0)) for number, name in enumerate(ODD)}
+    pack(Path(f"odd.{kind}"), pictures)
+    listing = list_url(f"odd.{kind}", (".png",))
+    assert not listing.refused and len(listing.entries) == len(ODD)
+    found = {entry.relative: read_bytes(entry.url) for entry in listing.entries}
+    assert found == {name.replace("//", "/"): data for name, data in pictures.items()}
+    for output in ("out", "memory://out"):
+        assert main(["encode", f"odd.{kind}", "-o", output, "--quiet"]) == 0
+        for name in found:
+            assert semcomp.info(join(output, with_suffix(name, ".semc"))).width == 40
+    assert main(["encode", f"{kind}://a%3a%3ab.png::odd.{kind}", "-o", "one.semc"]) == 0
+    assert main(["info", "memory://out", "--quiet"]) == 0
+    assert folder_name(f"{kind}://d%3A%3Ae/a.png::odd.{kind}") == "d::e" == folder_name("memory://out/d::e/a.semc")
 
 
 def test_a_member_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from semcomp.cli import lossless_options
 from semcomp.cli.batch import codec_of, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.generative_options import add_decode_options, decode_arguments
-from semcomp.cli.output_formats import SYNTHESISED, format_name, image_bytes
+from semcomp.cli.output_formats import format_name
 from semcomp.cli.own_outputs import mark
 from semcomp.cli.paths import STREAM, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
@@ -69,6 +69,9 @@ def run(options: Namespace) -> int:
 
 def decode_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Decode one file and write it; returns the values of `KEYS` and the line to show."""
+    from semcomp.pipeline.exact_decoder import refuse_synthesis
+    from semcomp.pipeline.lossless import image_file
+
     check_target(job.target, options)
     codec = codec_of(options)
     start = time.perf_counter()  # the time of loading the weights does not count for the first file
@@ -76,17 +79,11 @@ def decode_one(job: Job, options: Namespace) -> dict[str, Any]:
     suffix = "png" if job.target == STREAM else Path(job.target).suffix
     name = format_name(options.format or suffix)
     scale = {"scale": options.scale} if options.scale > 1 else {}
-    exact, synthesised = codec.decode_exact(source, **scale), None
+    exact = codec.decode_exact(source, **scale)
     if exact is not None:
-        from semcomp.pipeline.exact_decoder import refuse_synthesis
-        from semcomp.pipeline.lossless import exact_bytes
-
         refuse_synthesis(options.generator, options.relabel)
-        output, width, height = exact_bytes(exact, name=name), exact.width, exact.height
-    else:
-        image = _image(codec, source, options)
-        output, (width, height) = image_bytes(image, name=name), image.size
-        synthesised = image.info.get(SYNTHESISED)
+    picture = _image(codec, source, options) if exact is None else exact
+    output, width, height, synthesised = image_file(picture, name=name)
     if options.show_synthesised and name == "png":
         output = mark(output, "overlay")
     write_target(job.target, output, force=options.force)

@@ -22,7 +22,6 @@ from semcomp.cli.own_outputs import mark
 from semcomp.cli.paths import IMAGE_SUFFIXES, STREAM, check_target, list_jobs, local_output, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions, first_given
 from semcomp.cli.terminal import complain, json_text, say, say_document, say_json
-from semcomp.errors import SemcompError
 from semcomp.storage.files import local_copy
 from semcomp.storage.urls import is_url
 
@@ -198,8 +197,8 @@ def _plan(options: Namespace, names: tuple[str, ...]) -> Any:
     from semcomp.eval.run import EvalPlan
 
     jobs, unusable, notes = list_jobs(options.inputs, read_suffixes=IMAGE_SUFFIXES)
-    if unusable or not jobs:
-        raise SemcompError(f"{unusable[0].source}: {unusable[0].reason}" if unusable else "no picture found")
+    if unusable:
+        raise unusable[0].named_error
     if any(job.source == STREAM or (not is_url(job.source) and is_pipe(Path(job.source))) for job in jobs):
         raise UsageError("eval reads every picture several times, and a pipe can be read once: save it to a file")
     for note in notes:

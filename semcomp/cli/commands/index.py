@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,9 +65,8 @@ def run(options: Namespace) -> int:
     if not Path(options.folder).is_dir():
         raise UsageError(f"{options.folder} is not a folder: give the folder of the photos")
     expansion = list_expanded([options.folder], read_suffixes=(".semc", *IMAGE_SUFFIXES))
-    for note in [*expansion.notes, *(f"{entry.source}: {entry.reason}" for entry in expansion.unusable)]:
-        if not options.quiet:
-            complain(f"semcomp index: {note}")
+    for note in expansion.notes if not options.quiet else ():
+        complain(f"semcomp index: {note}")
     task = IndexTask(
         model=options.model,
         graphs=options.graphs,
@@ -88,6 +88,12 @@ def run(options: Namespace) -> int:
         )
     finally:
         report.close()
+    unusable = {entry.source: entry for entry in expansion.unusable}
+    summary = replace(
+        summary,
+        failures={name: entry.reason for name, entry in unusable.items()} | summary.failures,
+        kinds={name: entry.kind.__name__ for name, entry in unusable.items()} | summary.kinds,
+    )
     report.finish(summary)
     return EXIT_FAILED if summary.failures else EXIT_OK
 
