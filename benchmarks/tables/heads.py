@@ -104,12 +104,13 @@ def kept(record: Record) -> str:
 
 def behind_avif(record: Record) -> str:
     """What a network finds in generated pictures, beside AVIF at twice the bytes."""
-    found = record["global"]
-    lost = {name: found["AVIF, twice the bytes"]["miou"] - row["miou"] for name, row in found.items() if "miou" in row}
-    return (
-        f"A network finds {lost['generator']:.1f} points less mIoU in images of `street` than in AVIF at twice the "
-        f"bytes, and {lost['generator, map']:.1f} points less with a map."
-    )
+    score = {name: row["miou"] for name, row in record["global"].items() if "miou" in row}
+    ways = {"the generator": "generator", "the generator and a map": "generator, map"}
+    twice = score.get("AVIF, twice the bytes")
+    if twice is None:
+        return "The run of this record had no network that judges."
+    lost = [f"{signed(score[name] - twice)} with {way}" for way, name in ways.items() if name in score]
+    return f"Beside AVIF at twice the bytes, the network's mIoU changes by {' and '.join(lost)}, in points."
 
 
 def embeddings(record: Record) -> str:
