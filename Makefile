@@ -8,7 +8,7 @@ EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve dist release-check clean heads signature rivals generators figures benchmarks bench-rate bench-speed bench-arithmetic bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
+.PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve dist release-check clean heads signature rivals generators figures benchmarks bench-rate bench-speed bench-arithmetic bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge bench-answers \
   bench-web bench-web-symbols bench-web-size bench-compact bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort bench-search bench-wheels bench-throughput bench-service bench-lossless bench-fit-head results measure gallery
 
 demo: $(VENV)/.core
@@ -205,6 +205,10 @@ bench-labelmap: $(VENV)/.eval
 
 bench-edge: $(VENV)/.eval out/edge/manifest.json out/edge8/manifest.json
 	$(BENCH).edge $(PHOTOS) --int8 out/edge8 -o out/edge.json $(BENCH_ARGS)
+
+# How far answers of the wheel's graphs, which compute in 8 bits, are from the library's.
+bench-answers: $(VENV)/.eval out/edge/manifest.json out/graphs/manifest.json
+	$(BENCH).edge_int8 data/val --int8 out/graphs --limit 1 --pictures 400 -o out/edge_int8.json $(BENCH_ARGS)
 
 bench-web: $(VENV)/.eval out/edge/manifest.json $(WEB)/node_modules/.installed
 	$(BENCH).web $(PHOTOS) -o out/web.json $(BENCH_ARGS)

@@ -78,6 +78,7 @@ SOURCES = {
     "fit_trunks": Source(file="fit_head", target="bench-fit-head", only=(*LEARNED, "trunks")),
     "edge": Source(file="edge", target="bench-edge"),
     "edge_int8": Source(file="edge", target="bench-edge", only=("int8",)),
+    "edge_answers": Source(file="edge_int8", target="bench-answers", needs="imagenette", only=("int8",)),
     "wheels": Source(file="wheels", target="bench-wheels", only=("symbols", "photos", "qualities")),
     "wheel_sizes": Source(file="wheels", target="bench-wheels", only=("wheel_bytes", "graphs", "install", "start")),
     "web_size": Source(file="web_size", target="bench-web-size"),

@@ -97,6 +97,20 @@ def wheel_graphs(record: Record) -> str:
     return table(["graph in the wheel", "bytes, compressed"], [row for row in rows if row[1] != "0.0 MB"])
 
 
+def edge_answers(record: Record) -> str:
+    """Answers of graphs in 8 bits beside the library's."""
+    rows = []
+    for name, head in record["int8"]["heads"].items():
+        apart = f"{head['apart']:.3f}, at most {head['most_apart']:.3f}" if "apart" in head else ""
+        same = f"{head['same']:.1f} % of {'first labels' if apart else 'pixels'}"
+        rows.append([f"`{name}`", same, apart, plural(head["pictures"], "image")])
+    return (
+        "The wheel's graphs compute analysis, heads and their latents in 8 bits. Their answers are near the library's, "
+        "and\nnot equal to them. Both read the same files of quality 50:\n\n"
+        f"{table(['head', 'the same answer', 'a score differs by (median)', 'measured on'], rows)}"
+    )
+
+
 def wheel_symbols(record: Record) -> str:
     """Symbols of the installed client and the library."""
     found = record["symbols"]
@@ -205,6 +219,7 @@ BLOCKS: dict[str, Block] = {
     "edge.times": edge_times,
     "edge_int8.heads": edge_int8,
     "edge_int8.graphs": edge_graphs,
+    "edge_answers.table": edge_answers,
     "wheels.symbols": wheel_symbols,
     "wheel_sizes.table": wheel_sizes,
     "wheel_sizes.graphs": wheel_graphs,
