@@ -8,7 +8,7 @@ EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve dist release-check clean heads signature rivals generators figures benchmarks bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge \
+.PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve dist release-check clean heads signature rivals generators figures benchmarks bench-rate bench-speed bench-arithmetic bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge bench-answers \
   bench-web bench-web-symbols bench-web-size bench-compact bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort bench-search bench-wheels bench-throughput bench-service bench-lossless bench-fit-head results measure gallery
 
 demo: $(VENV)/.core
@@ -161,7 +161,7 @@ out/street_watching.safetensors: $(VENV)/.core
 BENCH := $(BIN)/python -m benchmarks
 PHOTOS ?= data/val
 
-benchmarks: bench-rate bench-speed bench-scaling bench-memory bench-exactness bench-fuzz
+benchmarks: bench-rate bench-speed bench-arithmetic bench-scaling bench-memory bench-exactness bench-fuzz
 
 bench-rate: $(VENV)/.eval
 	$(BENCH).rate $(PHOTOS) --monotone 3 -o out/rate.json --plot out/rate.png $(BENCH_ARGS)
@@ -171,12 +171,17 @@ bench-search: $(VENV)/.eval
 
 bench-effort: $(VENV)/.eval
 	$(BENCH).effort data/val/clic data/val/gb82 --limit 4 --side 384 --efforts 5 7 9 -o out/effort.json $(BENCH_ARGS)
+	$(BENCH).effort_costs -o out/effort_costs.json
 
 bench-throughput: $(VENV)/.eval
 	$(BENCH).throughput data/camvid -o out/throughput.json $(BENCH_ARGS)
 
 bench-speed: $(VENV)/.eval
 	$(BENCH).speed -o out/speed.json $(BENCH_ARGS)
+
+# What networks compute, and the integer path in bytes beside float32.
+bench-arithmetic: $(VENV)/.eval
+	$(BENCH).arithmetic -o out/arithmetic.json $(BENCH_ARGS)
 
 bench-scaling: $(VENV)/.eval
 	$(BENCH).scaling -o out/scaling.json $(BENCH_ARGS)
@@ -201,6 +206,10 @@ bench-labelmap: $(VENV)/.eval
 bench-edge: $(VENV)/.eval out/edge/manifest.json out/edge8/manifest.json
 	$(BENCH).edge $(PHOTOS) --int8 out/edge8 -o out/edge.json $(BENCH_ARGS)
 
+# How far answers of the wheel's graphs, which compute in 8 bits, are from the library's.
+bench-answers: $(VENV)/.eval out/edge/manifest.json out/graphs/manifest.json
+	$(BENCH).edge_int8 data/val --int8 out/graphs --limit 1 --pictures 400 -o out/edge_int8.json $(BENCH_ARGS)
+
 bench-web: $(VENV)/.eval out/edge/manifest.json $(WEB)/node_modules/.installed
 	$(BENCH).web $(PHOTOS) -o out/web.json $(BENCH_ARGS)
 
@@ -218,11 +227,13 @@ bench-web-size: out/webgraphs/manifest.json out/edge/manifest.json $(WEB)/node_m
 	cd $(WEB) && node build.mjs
 	node $(WEB)/packages/semcomp/sizes.mjs --plain out/edge -o out/web_size.json
 
-# Needs the rivals in out/: make rivals.
+# Needs the rivals in out/: make rivals. CODECS are those whose pixels the rival of `street` sees too.
+CODECS ?= jpeg webp avif
+
 bench-recognition: $(VENV)/.eval
 	for name in $(HEADS); do \
 	  $(BENCH).recognition configs/head_$$name.yaml -o out/$$name.json --decoded out/$${name}_decoded.safetensors \
-	    --originals out/$${name}_originals.safetensors $(BENCH_ARGS); \
+	    --originals out/$${name}_originals.safetensors $$([ $$name != street ] || echo --codecs $(CODECS)) $(BENCH_ARGS); \
 	done
 
 # Needs the network that judges, trained by heads.fit with source=originals, in out/: make rivals HEADS=street
@@ -243,12 +254,13 @@ bench-restore: $(VENV)/.eval
 	$(if $(wildcard $(BSDS)),$(BENCH).restore $(BSDS) --qualities 10,20,30,40,90 -o out/restore_bsds.json $(BENCH_ARGS))
 
 # The wheel of the client in an environment of its own: sizes, times, and symbols beside the library.
-bench-wheels: $(VENV)/.eval
-	test -d dist || $(MAKE) dist
+bench-wheels: $(VENV)/.eval out/graphs/manifest.json
+	test dist -nt out/graphs/manifest.json || $(MAKE) dist
 	$(BENCH).wheels $(PHOTOS) -o out/wheels.json $(BENCH_ARGS)
 
-# Many files: what a file costs, runs that are killed and resumed, and both engines beside each other, which wants two idle cores.
+# Many files: what a plan and a file cost, runs that are killed and resumed, and both engines beside each other, which wants two idle cores.
 bench-scale: $(VENV)/.dev
+	$(BENCH).plan -o out/plan.json
 	$(BENCH).scale $(PHOTOS) --only verbs --verb-files 30 -o out/scale_verbs.json $(BENCH_ARGS)
 	$(BENCH).scale $(PHOTOS) --only killed engines --files 100000 -o out/scale_killed.json $(BENCH_ARGS)
 	$(BENCH).scale $(PHOTOS) --only engines workers --files 12000 -o out/scale_engines.json $(BENCH_ARGS)

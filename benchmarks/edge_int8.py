@@ -20,6 +20,7 @@ from PIL import Image
 
 from benchmarks import common
 from benchmarks.common import Check, at_least, at_most
+from benchmarks.weights_ids import weights_ids
 from heads.datasets import DataError, read_rgb
 from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
@@ -205,7 +206,9 @@ def main(arguments: list[str] | None = None) -> int:
     photos = common.spread(common.find_photos(options.photos), options.limit)
     found = compare(codec, clients, photos, pictures=options.pictures, options=options)
     result = {"model_id": codec.model_id.hex(), "int8": found}
-    return common.finish("edge_int8", options, result=result, checks=checks_of(found, {}), table=table_of(found))
+    weights = weights_ids([options.model, *found["heads"]])
+    table, checks = table_of(found), checks_of(found, {})
+    return common.finish("edge_int8", options, result=result, checks=checks, table=table, weights=weights)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,16 @@
 The probe is logistic regression on the features of EfficientNet-Lite2 (extra `teach`), a network of 6 M parameters that
 has seen ImageNet, of the original pictures. Both learn from the same pictures of each class, and are asked about other
 pictures; the head reads them from files of quality 50. Seconds include everything that semcomp-fit-head does.
+
+    head      what semcomp-fit-head makes, and the probe
+    trunks    a linear probe on the features of each head that comes with semcomp, from the same files
 """
 
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +21,8 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks import common
-from benchmarks.common import at_least, at_most
+from benchmarks.common import Check, at_least, at_most
+from benchmarks.weights_ids import is_released, weights_ids
 from heads.datasets import pictures_in, read_rgb
 from heads.fit import main as fit_head
 from heads.latent_cache import to_network
@@ -24,14 +30,17 @@ from heads.probe import logistic_regression
 from heads.teachers.efficientnet import SIDE, Names
 from semcomp.errors import SemcompError
 from semcomp.networks.precision import fast_pixels
-from semcomp.semantics.head import Labels, load_head
+from semcomp.semantics.head import EMBED, Labels, head_names, load_embedder, load_head
 
 GOAL = 90
 """Least share in percent of the probe's right answers that the head must give."""
 MINUTES = 5
+Parts = dict[str, tuple[list[Path], list[Path]]]
+"""Pictures to learn from and others to be asked about, by class."""
+MEASURED = ("head", "trunks")
 
 
-def parts_of(folder: Path, names: list[str], *, train: int, test: int) -> dict[str, tuple[list[Path], list[Path]]]:
+def parts_of(folder: Path, names: list[str], *, train: int, test: int) -> Parts:
     """Draw the pictures of each class. SemcompError where a class has too few."""
     found = {}
     for name in names:
@@ -53,12 +62,10 @@ def features(network: Names, path: Path) -> torch.Tensor:
         return network.features(x)[0].float()
 
 
-def probe_of(parts: dict[str, tuple[list[Path], list[Path]]]) -> float:
-    """Right answers in percent of a linear probe."""
-    network = Names()
+def probe_of(parts: Parts, see: Callable[[Path], torch.Tensor]) -> float:
+    """Right answers in percent of a linear probe on what `see` makes of a picture."""
     rows = [
-        [(number, features(network, path)) for number, pair in enumerate(parts.values()) for path in pair[which]]
-        for which in (0, 1)
+        [(number, see(path)) for number, pair in enumerate(parts.values()) for path in pair[which]] for which in (0, 1)
     ]
     (x, target), (asked, truth) = (
         (torch.stack([f for _, f in part]), torch.tensor([number for number, _ in part])) for part in rows
@@ -69,9 +76,18 @@ def probe_of(parts: dict[str, tuple[list[Path], list[Path]]]) -> float:
     return round(100 * float((answers == truth).float().mean()), 2)
 
 
-def head_of(
-    codec: Any, parts: dict[str, tuple[list[Path], list[Path]]], more: list[str]
-) -> tuple[float, float, float, str]:
+def trunks_of(codec: Any, parts: Parts, names: list[str]) -> dict[str, float]:
+    """Right answers in percent of a linear probe on the features of each head."""
+    embedders = {name: load_embedder(name) for name in names}
+    vectors: dict[str, dict[Path, torch.Tensor]] = {name: {} for name in names}
+    for path in (path for pair in parts.values() for half in pair for path in half):
+        latents = codec.latents(codec.encode(read_rgb(path)))
+        for name, embedder in embedders.items():
+            vectors[name][path] = torch.from_numpy(embedder(latents).vector.astype(np.float32))
+    return {name: probe_of(parts, seen.__getitem__) for name, seen in vectors.items()}
+
+
+def head_of(codec: Any, parts: Parts, more: list[str]) -> tuple[float, float, float, str]:
     """Right answers in percent of a head, the seconds and processor seconds that it took, and its origin in words."""
     with tempfile.TemporaryDirectory() as place:
         folder, file = Path(place) / "pictures", Path(place) / "own.safetensors"
@@ -101,27 +117,38 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--classes", nargs="+", required=True, metavar="NAME", help="folders of the classes")
     parser.add_argument("--train", type=int, default=60, metavar="N", help="pictures of a class to learn from (60)")
     parser.add_argument("--test", type=int, default=40, metavar="N", help="pictures of a class to be asked about (40)")
+    parser.add_argument("--only", nargs="+", choices=MEASURED, default=MEASURED, metavar="PART", help="head or trunks")
     parser.add_argument("--fit", nargs="*", default=[], metavar="ARG", help="more of semcomp-fit-head, without dashes")
     options = parser.parse_args(arguments)
     codec = common.load_codec(options, threads=1)
     parts = parts_of(options.folder, options.classes, train=options.train, test=options.test)
-    more = [part if index % 2 else f"--{part}" for index, part in enumerate(options.fit)]
-    head, seconds, used, origin = head_of(codec, parts, more)
-    probe = probe_of(parts)
-    share = round(100 * head / max(probe, 1e-9), 1)
     asked = sum(len(test) for _, test in parts.values())
-    result = {"classes": options.classes, "train": options.train, "asked": asked, "head": head, "probe": probe}
-    result |= {"share": share, "seconds": seconds, "cpu_seconds": used, "origin": origin}
-    table = (
-        f"{len(parts)} x {options.train} pictures, {asked} others asked\n"
-        f"semcomp-fit-head {head:8.2f} %  {seconds:.0f} s, {used:.0f} of the processor\n"
-        f"linear probe     {probe:8.2f} %\n{origin}"
+    result: dict[str, Any] = {"classes": options.classes, "train": options.train, "asked": asked}
+    lines, checks = [f"{len(parts)} x {options.train} pictures, {asked} others asked"], list[Check]()
+    if "head" in options.only:
+        more = [part if index % 2 else f"--{part}" for index, part in enumerate(options.fit)]
+        head, seconds, used, origin = head_of(codec, parts, more)
+        probe = probe_of(parts, partial(features, Names()))
+        share = round(100 * head / max(probe, 1e-9), 1)
+        result |= {"head": head, "probe": probe, "share": share, "seconds": seconds, "cpu_seconds": used}
+        result["origin"] = origin
+        lines += [f"semcomp-fit-head {head:8.2f} %  {seconds:.0f} s, {used:.0f} of the processor"]
+        lines += [f"linear probe     {probe:8.2f} %", origin]
+        checks.append(at_least("right answers, of those of the probe", share, GOAL, " %"))
+        checks.append(at_most("minutes to make the head", seconds / 60, MINUTES, ""))
+    names = [name for name in (*head_names(), EMBED.stem) if is_released(name)]
+    if "trunks" in options.only:
+        result["trunks"] = trunks_of(codec, parts, names)
+        lines += [f"probe on {name:<11}{right:5.2f} %" for name, right in result["trunks"].items()]
+    seen = names if "trunks" in options.only else [name for name in names if f"trunk of {name}" in result["origin"]]
+    return common.finish(
+        "fit_head",
+        options,
+        result=result,
+        checks=checks,
+        table="\n".join(lines),
+        weights=weights_ids([options.model, *seen]),
     )
-    checks = [
-        at_least("right answers, of those of the probe", share, GOAL, " %"),
-        at_most("minutes to make the head", seconds / 60, MINUTES, ""),
-    ]
-    return common.finish("fit_head", options, result=result, checks=checks, table=table)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks import common
 from benchmarks.common import at_most
 from semcomp.eval.memory import peak_bytes
+from semcomp.pipeline.effort import DEFAULT_EFFORT
 
 GIB = 1 << 30
 
@@ -43,6 +44,7 @@ def work(job: str, source: str, target: str, options: argparse.Namespace) -> dic
     before, start = peak_bytes(), time.perf_counter()
     if job == "encode":
         how: dict[str, Any] = {"lossless": True} if options.lossless else {"quality": options.quality}
+        how |= {} if options.effort == DEFAULT_EFFORT else {"effort": options.effort}
         Path(target).write_bytes(codec.encode(Path(source), **how))
     else:
         codec.decode(Path(source).read_bytes())
@@ -72,6 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = common.make_parser("memory", __doc__, "python -m benchmarks.memory --size 6000 4000 -o out/memory.json")
     parser.add_argument("photo", nargs="?", type=Path, default=common.PHOTO, help="default: examples/photo.png")
     parser.add_argument("-q", "--quality", type=int, default=75, help="default: 75")
+    parser.add_argument("--effort", type=int, default=DEFAULT_EFFORT, help=f"default: {DEFAULT_EFFORT}")
     parser.add_argument(
         "--lossless", type=Path, metavar="WEIGHTS", help="keep exact pixels, with the networks of a file"
     )

@@ -1,7 +1,8 @@
 """A head on latents, beside networks of equal size on decoded pictures and on originals: how right, and how fast.
 
 The ways of heads/evaluate.py are measured in one run, and held against limits. The networks to compare with are
-trained by heads.fit with `source: decoded` and `source: originals`.
+trained by heads.fit with `source: decoded` and `source: originals`. With --codecs, the network on decoded pictures also
+sees what those codecs decode from files of equal bytes.
 """
 
 import sys
@@ -18,8 +19,10 @@ from heads.datasets import read_rgb
 from heads.evaluate import measure, on_originals, quality_for
 from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
-from heads.head_file import read_head
+from heads.head_file import NetworkHead, read_head
+from heads.layers import count
 from semcomp import config as configuration
+from semcomp.eval.codecs import find
 from semcomp.semantics.head import load_head
 
 
@@ -44,6 +47,16 @@ def checks_of(rows: list[dict[str, Any]], originals: float | None, task: str) ->
     return checks
 
 
+def costs_of(head: Any, network: Any) -> dict[str, float]:
+    """Thousands of multiply-adds a pixel: the head from latents to its answer, the network from pixels."""
+    known: dict[str, tuple[Any, str]] = {"head": (head, "latents"), "network": (network, "pixels")}
+    return {
+        name: round(count(one.network, source=source, latents=one.network.config.latents)["kmac_per_px"], 2)
+        for name, (one, source) in known.items()
+        if isinstance(one, NetworkHead)
+    }
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The program."""
     parser = common.make_parser(
@@ -55,6 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--head", metavar="NAME_OR_PATH", help="head to measure (default: the configuration's name)")
     parser.add_argument("--decoded", type=Path, metavar="FILE", help="network trained on decoded pictures")
     parser.add_argument("--originals", type=Path, metavar="FILE", help="network trained on originals")
+    parser.add_argument("--codecs", nargs="*", default=[], metavar="NAME", help="other codecs for that network (none)")
     parser.add_argument("--bpp", type=float, nargs="+", default=[0.15, 0.3, 0.6], help="rates (0.15 0.3 0.6)")
     parser.add_argument("--threads", type=int, default=2, help="threads of every network (2)")
     parser.add_argument("--limit", type=int, metavar="N", help="take only N pictures")
@@ -66,16 +80,16 @@ def main(arguments: list[str] | None = None) -> int:
     decoded, reference = (read_head(file) if file else None for file in (options.decoded, options.originals))
     samples = common.spread(dataset.val, options.limit or len(dataset.val))
     some = [read_rgb(sample.image) for sample in common.spread(dataset.val, 24)]
-    quiet = options.quiet or not sys.stderr.isatty()
+    more: dict[str, Any] = {"network": decoded, "rivals": [find(name) for name in options.codecs]}
+    more["quiet"] = options.quiet or not sys.stderr.isatty()
     with torch.inference_mode():
         head(codec.latents(codec.encode(some[0])))  # the first run of a network is a slow one
         rows = [
-            measure(codec, head, dataset, samples, quality=quality_for(codec, some, bpp), network=decoded, quiet=quiet)
-            for bpp in options.bpp
+            measure(codec, head, dataset, samples, quality=quality_for(codec, some, bpp), **more) for bpp in options.bpp
         ]
         originals = on_originals(reference, dataset, samples) if reference else None
     figure = "top-1" if config.task == "classify" else "mIoU"
-    lines = [f"{len(dataset.val)} pictures; {figure} in %, ms from bytes to answer on {options.threads} threads", ""]
+    lines = [f"{len(samples)} pictures; {figure} in %, ms from bytes to answer on {options.threads} threads", ""]
     lines.append(f"{'bpp':>6}{'quality':>9}{'latents':>9}{'decoded':>9}{'ms':>9}{'decoded':>9}{'decoding':>10}")
     for row in rows:
         ms = row["ms"]
@@ -85,7 +99,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
     if originals is not None:
         lines.append(f"originals: {originals:.2f}")
-    result = {"head": head.name, "pictures": len(dataset.val), "figure": figure, "rows": rows, "originals": originals}
+    result = {"head": head.name, "pictures": len(samples), "figure": figure, "rows": rows, "originals": originals}
+    result |= {"threads": options.threads, "kmac_per_px": costs_of(head, decoded)}
     return common.finish(
         "recognition",
         options,

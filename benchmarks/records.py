@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import common
-from benchmarks.tables import clients, codec, gallery, heads, other, scale
+from benchmarks.tables import clients, codec, costs, gallery, heads, other, scale
 from benchmarks.tables.markdown import Block
 from benchmarks.weights_ids import is_released, weights_id
 
@@ -20,6 +20,7 @@ RECORDS_DIR = common.ROOT / "docs" / "results" / "records"
 Record = dict[str, Any]
 BLOCKS: dict[str, Block] = {
     **codec.BLOCKS,
+    **costs.BLOCKS,
     **heads.BLOCKS,
     **clients.BLOCKS,
     **scale.BLOCKS,
@@ -47,9 +48,13 @@ class Source:
     """Keys of the result that the record takes; empty means all."""
 
 
+LEARNED = ("classes", "train", "asked")
+"""What a head of one's own learned from."""
+
 SOURCES = {
     "rate": Source(file="rate", target="bench-rate"),
     "speed": Source(file="speed", target="bench-speed"),
+    "arithmetic": Source(file="arithmetic", target="bench-arithmetic"),
     "throughput": Source(file="throughput", target="bench-throughput", needs="street"),
     "contention": Source(file="contention", target="bench-contention"),
     "small_pictures": Source(file="scaling", target="bench-scaling", needs="imagenette", only=("small",)),
@@ -58,24 +63,30 @@ SOURCES = {
     "exactness": Source(file="exactness", target="bench-exactness"),
     "fuzz": Source(file="fuzz", target="bench-fuzz"),
     "effort": Source(file="effort", target="bench-effort"),
+    "effort_costs": Source(file="effort_costs", target="bench-effort"),
     "recognition_street": Source(file="street", target="bench-recognition", needs="street"),
     "recognition_imagenette": Source(file="imagenette", target="bench-recognition", needs="imagenette"),
     "labelmap": Source(file="labelmap", target="bench-labelmap"),
     "generative": Source(file="generative", target="bench-generative", needs="generator_street"),
     "photos": Source(file="photos", target="bench-photos", needs="generator_photos"),
-    "search": Source(file="search", target="bench-search", needs="objects", only=("classes", "copies", "speed")),
+    "search": Source(file="search", target="bench-search", needs="objects", only=("classes", "copies")),
+    "search_speed": Source(file="search", target="bench-search", only=("speed",)),
     "search_pairs": Source(file="search", target="bench-search", needs="signature", only=("pairs",)),
-    "search_classes": Source(file="search", target="bench-search", needs="objects", only=("classes",)),
-    "fit_head": Source(file="fit_head", target="bench-fit-head"),
+    "search_classes": Source(file="search", target="bench-search", needs="objects", only=("classes", "asked")),
+    "search_strangers": Source(file="search", target="bench-search", needs="signature", only=("strangers",)),
+    "fit_head": Source(file="fit_head", target="bench-fit-head", only=(*LEARNED, "head", "probe", "cpu_seconds")),
+    "fit_trunks": Source(file="fit_head", target="bench-fit-head", only=(*LEARNED, "trunks")),
     "edge": Source(file="edge", target="bench-edge"),
     "edge_int8": Source(file="edge", target="bench-edge", only=("int8",)),
+    "edge_answers": Source(file="edge_int8", target="bench-answers", needs="imagenette", only=("int8",)),
     "wheels": Source(file="wheels", target="bench-wheels", only=("symbols", "photos", "qualities")),
-    "wheel_sizes": Source(file="wheels", target="bench-wheels", only=("wheel_bytes", "install", "start")),
+    "wheel_sizes": Source(file="wheels", target="bench-wheels", only=("wheel_bytes", "graphs", "install", "start")),
     "web_size": Source(file="web_size", target="bench-web-size"),
     "web": Source(file="web", target="bench-web"),
     "web_symbols": Source(file="web_symbols", target="bench-web-symbols"),
     "compact": Source(file="compact", target="bench-compact"),
     "scale_verbs": Source(file="scale_verbs", target="bench-scale", needs="street"),
+    "plan": Source(file="plan", target="bench-scale"),
     "scale_killed": Source(file="scale_killed", target="bench-scale", needs="imagenette"),
     "scale_engines": Source(file="scale_engines", target="bench-scale", needs="imagenette"),
     "scale_workers": Source(file="scale_engines", target="bench-scale", needs="imagenette", only=("workers",)),

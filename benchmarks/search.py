@@ -1,12 +1,14 @@
 """What `semcomp search` finds: photos of the same class, copies of a photo, and how fast an index is searched.
 
     classes      share of the ten nearest photos that have the same class, by embedding, from folders of classes
+    strangers    pairs of these photos, which are different ones, that the signature of z takes for near-duplicates
     copies       share of changed copies whose nearest photo by embedding is the one they were made from
     duplicates   share of changed copies that the signature of z finds; pairs of different photos that it takes for one
     speed        milliseconds of a search in an index of --rows photos
     pairs        processor seconds in which --pairs photos are compared with each other for near-duplicates
 
-Copies are recompressed by JPEG, halved, and cropped to 90 and 75 % of the sides.
+Copies are recompressed by JPEG, halved, and cropped to 90 and 75 % of the sides; the last kind is cropped to 90 %,
+halved and recompressed.
 """
 
 import argparse
@@ -45,6 +47,11 @@ def recompressed(image: Image.Image, quality: int) -> Image.Image:
     return Image.open(io.BytesIO(buffer.getvalue())).convert("RGB")
 
 
+def halved(image: Image.Image) -> Image.Image:
+    """Reduce an image to half of its sides."""
+    return image.resize((image.width // 2, image.height // 2), Image.Resampling.BICUBIC)
+
+
 def cropped(image: Image.Image, share: float) -> Image.Image:
     """Cut an image to a share of its sides, a little off the middle."""
     width, height = round(image.width * share), round(image.height * share)
@@ -54,9 +61,10 @@ def cropped(image: Image.Image, share: float) -> Image.Image:
 
 COPIES: dict[str, Change] = {
     "jpeg 30": lambda image: recompressed(image, 30),
-    "half": lambda image: image.resize((image.width // 2, image.height // 2), Image.Resampling.BICUBIC),
+    "half": halved,
     "crop 90 %": lambda image: cropped(image, 0.9),
     "crop 75 %": lambda image: cropped(image, 0.75),
+    "all": lambda image: recompressed(halved(cropped(image, 0.9)), 30),
 }
 
 
@@ -93,8 +101,8 @@ def same_class(vectors: NDArray[np.float32], classes: NDArray[np.int_]) -> float
     return round(100 * float((classes[nearest] == classes[:, None]).mean()), 1)
 
 
-def of_classes(describe: Vectors, options: Any) -> dict[str, float]:
-    """Precision by embedding over folders of classes."""
+def of_classes(describe: Vectors, options: Any) -> dict[str, Any]:
+    """Precision by embedding over folders of classes, and pairs of their photos that the signature takes for one."""
     paths = sorted(path for path in options.classes.glob("*/*") if path.is_file())
     paths = common.spread(paths, options.limit or len(paths))
     names = sorted({path.parent.name for path in paths})
@@ -103,7 +111,13 @@ def of_classes(describe: Vectors, options: Any) -> dict[str, float]:
         for number, path in enumerate(common.progress(paths, total=len(paths), label="classes", options=options))
     ]
     classes = np.array([names.index(path.parent.name) for path in paths])
-    return {name: same_class(np.stack([row[name] for row in rows]), classes) for name in rows[0] if name != "signature"}
+    found = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    result: dict[str, Any] = {"asked": {"photos": len(paths), "classes": len(names), "qualities": list(QUALITIES)}}
+    if describe.signature is not None:
+        cosines = best_cosines(own := found.pop("signature"), own)[np.triu_indices(len(paths), 1)]
+        taken = int((cosines >= describe.signature.threshold).sum())
+        result["strangers"] = {"photos": len(paths), "pairs": len(cosines), "taken": taken}
+    return {"classes": {name: same_class(vectors, classes) for name, vectors in found.items()}, **result}
 
 
 def of_copies(describe: Vectors, options: Any) -> dict[str, Any]:
@@ -192,6 +206,9 @@ def table_of(result: dict[str, Any]) -> str:
         for name, found in result["copies"].items():
             if isinstance(found, dict):
                 lines.append(f"{name:<18}" + "".join(f"{found[copy]:>10.1f} %" for copy in COPIES))
+    if "strangers" in result:
+        found = result["strangers"]
+        lines.append(f"{found['taken']} wrong pairs of {found['pairs']:,} pairs of photos of the classes")
     if "wrong_pairs" in result.get("copies", {}):
         lines.append(f"{result['copies']['wrong_pairs']} wrong pairs of {result['copies']['photos']} photos")
     if "speed" in result:
@@ -213,7 +230,7 @@ def measure(options: argparse.Namespace, signature: Signature | None) -> dict[st
         embedders = [load_embedder(name) for name in options.embedders]
         describe = Vectors(common.load_codec(options, threads=1), embedders, signature)
         if "classes" in options.only:
-            result["classes"] = of_classes(describe, options)
+            result |= of_classes(describe, options)
         if "copies" in options.only:
             result["copies"] = of_copies(describe, options)
     if "speed" in options.only:

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,13 @@ def installed(wheel: Path, folder: Path) -> tuple[Path, dict[str, Any]]:
     pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     seconds, processor = run(*pip, "-c", common.ROOT / "constraints.txt", wheel)
     return python, {"seconds": seconds, "processor_seconds": processor, "bytes": size_of(folder) - before}
+
+
+def graphs_of(wheel: Path) -> dict[str, int]:
+    """Bytes of each graph inside the wheel, as it is stored there, by name."""
+    with zipfile.ZipFile(wheel) as archive:
+        found = (entry for entry in archive.infolist() if entry.filename.endswith(".onnx"))
+        return {Path(entry.filename).stem: entry.compress_size for entry in found}
 
 
 def size_of(folder: Path) -> int:
@@ -169,7 +177,7 @@ def measure(wheel: Path, options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         python, install = installed(wheel, Path(name) / "environment")
         if "wheel" in options.only:
-            result |= {"wheel_bytes": wheel.stat().st_size, "install": install}
+            result |= {"wheel_bytes": wheel.stat().st_size, "graphs": graphs_of(wheel), "install": install}
             result["start"] = start(python, Path(name), options.repeats)
         if "symbols" in options.only:
             photos = common.spread(common.find_photos(options.photos), options.limit)

@@ -71,6 +71,46 @@ def edge_int8(record: Record) -> str:
     return f"{text}\n\nAll graphs take {megabytes(sizes['int8'])} instead of {megabytes(sizes['float'])}."
 
 
+def edge_graphs(record: Record) -> str:
+    """Bytes of the graphs in float16 and in 8 bits, and what 8 bits change."""
+    int8 = record["int8"]
+    bd = {"analysis": "int8 encoder", "synthesis": "int8 decoder"}
+    rows = []
+    for name, sizes in int8["graphs"].items():
+        if sizes[0] == sizes[1]:
+            continue
+        changed = f"BD-rate {signed(int8['bd_rate'][bd[name]], 2)} %" if name in bd else ""
+        if head := int8["heads"].get(name.removeprefix("head_")):
+            changed = f"{head['figure']} {head['int8']:.1f} % instead of {head['float']:.1f} %"
+        rows.append([f"`{name}`", *(f"{size / 1e6:.2f} MB" for size in sizes), changed])
+    measured = sorted({head["pictures"] for head in int8["heads"].values()})
+    asked = f", and heads were asked about {measured[-1]:,} images or fewer" if measured else ""
+    return (
+        f"{table(['graph', 'float16', 'int8', 'what int8 changes'], rows)}\n\n"
+        f"BD-rate was measured on {plural(int8['photos'], 'photo')}{asked}."
+    )
+
+
+def wheel_graphs(record: Record) -> str:
+    """The largest graphs inside the wheel."""
+    rows = [[f"`{name}`", megabytes(size)] for name, size in sorted(record["graphs"].items(), key=lambda one: -one[1])]
+    return table(["graph in the wheel", "bytes, compressed"], [row for row in rows if row[1] != "0.0 MB"])
+
+
+def edge_answers(record: Record) -> str:
+    """Answers of graphs in 8 bits beside the library's."""
+    rows = []
+    for name, head in record["int8"]["heads"].items():
+        apart = f"{head['apart']:.3f}, at most {head['most_apart']:.3f}" if "apart" in head else ""
+        same = f"{head['same']:.1f} % of {'first labels' if apart else 'pixels'}"
+        rows.append([f"`{name}`", same, apart, plural(head["pictures"], "image")])
+    return (
+        "The wheel's graphs compute analysis, heads and their latents in 8 bits. Their answers are near the library's, "
+        "and\nnot equal to them. Both read the same files of quality 50:\n\n"
+        f"{table(['head', 'the same answer', 'a score differs by (median)', 'measured on'], rows)}"
+    )
+
+
 def wheel_symbols(record: Record) -> str:
     """Symbols of the installed client and the library."""
     found = record["symbols"]
@@ -159,7 +199,8 @@ def web_size_more(record: Record) -> str:
         graphs = next(sizes for name, sizes in record["first"].items() if name.startswith("graphs"))
         saved = record["plain"]["brotli"] - graphs["brotli"]
         text += f" Graphs in float16 would take {megabytes(saved)} more."
-    return text
+    plain = record["sum"]["stored"] / record["sum"]["brotli"]
+    return f"{text} Without compression the first file costs {plain:.1f} times as much."
 
 
 def compact(record: Record) -> str:
@@ -177,8 +218,11 @@ BLOCKS: dict[str, Block] = {
     "edge.sizes": edge_sizes,
     "edge.times": edge_times,
     "edge_int8.heads": edge_int8,
+    "edge_int8.graphs": edge_graphs,
+    "edge_answers.table": edge_answers,
     "wheels.symbols": wheel_symbols,
     "wheel_sizes.table": wheel_sizes,
+    "wheel_sizes.graphs": wheel_graphs,
     "web.text": web,
     "web_size.table": web_size,
     "web_size.more": web_size_more,

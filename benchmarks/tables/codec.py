@@ -15,7 +15,7 @@ def bd_rates(record: Record) -> str:
         [name, *("" if against.get(rival) is None else signed(against[rival]) for rival in rivals)]
         for name, against in rates.items()
     ]
-    return table(["", *(f"vs {rival}" for rival in rivals)], rows)
+    return f"{plural(record['photos'], 'photo')}:\n\n" + table(["", *(f"vs {rival}" for rival in rivals)], rows)
 
 
 def qualities(record: Record) -> str:
@@ -77,7 +77,8 @@ def stages(record: Record) -> str:
 
 def throughput(record: Record) -> str:
     """Files a second by way of running the command."""
-    return table(["", "files a second"], [[way, fixed(n, 1)] for way, n in record["files_per_second"].items()])
+    head = f"{plural(record['count'], 'file')}:\n\n"
+    return head + table(["", "files a second"], [[way, fixed(n, 1)] for way, n in record["files_per_second"].items()])
 
 
 def contention(record: Record) -> str:

@@ -16,7 +16,8 @@ def thumbs(record: Record) -> str:
     for size, row in ours.items():
         cells = [row, *(peers[name].get(size) for name in shown)]
         rows.append([size, *(f"{fixed(c['ssim'], 3)}, {fixed(c['psnr_db'], 1)} dB" if c else "" for c in cells)])
-    return table(["bytes", "semcomp thumb", *(PEERS[name] for name in shown)], rows)
+    head = f"{plural(record['thumbnails'], 'thumbnail')}:\n\n"
+    return head + table(["bytes", "semcomp thumb", *(PEERS[name] for name in shown)], rows)
 
 
 def tiny(record: Record) -> str:

@@ -16,6 +16,8 @@ VERBS = {
 CORE_HOUR, GB_MONTH, READ, WRITE = 0.04, 0.023, 0.0004 / 1000, 0.005 / 1000
 """Prices in dollars."""
 LARGE_MPX = 12
+CORES, CLUSTER = 8, 1000
+"""Cores of one machine, and of a cluster, in what is computed on paper."""
 SHARD = 1000
 
 
@@ -66,9 +68,46 @@ def costs(record: Record) -> str:
     rows.append(["writes of single files", *(_dollars(count * WRITE) for count, _ in cases)])
     shards = [_dollars(count / SHARD * (READ + WRITE)) for count, _ in cases]
     rows.append([f"reads and writes of shards of {SHARD:,}", *shards])
+    prices = (
+        f"A core-hour is taken as ${CORE_HOUR:.2f}, a gigabyte in an object store as ${GB_MONTH} a month, 1,000 reads "
+        f"as ${1000 * READ:.4f} and 1,000 writes as\n${1000 * WRITE:.3f}. Work grows with the pixels: photos of "
+        f"{LARGE_MPX} megapixels cost {scale:.0f} times as much."
+    )
     mpx = next(iter(found.values()))["megapixels"]
     columns = (f"10^6 of {mpx:.1f} Mpx", f"10^9 of {mpx:.1f} Mpx", f"10^9 of {LARGE_MPX} Mpx")
-    return table(["", *columns], rows)
+    return f"{prices}\n\n{table(['', *columns], rows)}"
+
+
+def bounds(record: Record) -> str:
+    """What bounds runs of a million to a billion photos."""
+    found = record["verbs"]
+    ms = {verb: row["cpu_ms_per_file"] for verb, row in found.items()}
+    hours = {verb: 1e6 * ms[verb] / 3.6e6 / CORES for verb in ("encode", "classify")}
+    # Megabytes a second that one core reads.
+    read = {verb: found[verb]["read_bytes_per_file"] / ms[verb] / 1000 for verb in ("encode", "classify", "info")}
+    many = 1e8 * ms["encode"] / 3.6e6 / CLUSTER
+    photos = 1e9
+    singles = (_dollars(photos * READ), _dollars(photos * WRITE))
+    return (
+        f"- **10^6.** The networks. {CORES} cores encode in {hours['encode']:.1f} hours and classify in "
+        f"{hours['classify']:.1f}. One machine and the pool are enough.\n"
+        f"- **10^7 to 10^8.** Still the networks, on a Ray cluster: a core that classifies reads "
+        f"{read['classify']:.2f} MB a second, one that encodes {read['encode']:.1f} MB. {CLUSTER:,} cores encode 10^8 "
+        f"in {many:.1f} hours\n  and read {read['encode'] * CLUSTER / 1000:.1f} GB a second, which one bucket serves "
+        "from many prefixes. Start one run for each million files, each with a folder of its own, because a plan is "
+        "held in memory.\n"
+        f"- **10^9.** Requests cost as much as the work: 10^9 small files are {singles[0]} to read once and "
+        f"{singles[1]} to write. Keep `.semc` files in shards of {SHARD:,} (`--shards`), and requests cost\n"
+        f"  {_dollars(photos / SHARD * (READ + WRITE))}. Ask stored labels first (`info`): that is bound by reading, "
+        f"{read['info']:.0f} MB a second and core.\n"
+        f"- **Entropy decoding** is what `embed` does beside a mean: {ms['embed']:.0f} ms, {_share(ms)} of what "
+        "`classify` takes. A head that learns on vectors instead of latents costs no\n  network at all once the "
+        "vectors are stored."
+    )
+
+
+def _share(ms: Mapping[str, float]) -> str:
+    return f"{100 * ms['embed'] / ms['classify']:.0f} %"
 
 
 def _three(value: float) -> str:
@@ -95,7 +134,8 @@ def killed(record: Record) -> str:
         ["rows that came twice", *(f"{run['doubled']:,}" for run in runs.values())],
         ["files that were left for the last run", *(f"{run['done_in_the_last_run']:,}" for run in runs.values())],
     ]
-    return table(["", *(_engine(name) for name in runs)], rows)
+    head = f"{record['files']:,} files, `{record['verb']}`, blocks of {record['block']:,}:\n\n"
+    return head + table(["", *(_engine(name) for name in runs)], rows)
 
 
 def _engine(name: str) -> str:
@@ -123,7 +163,22 @@ def engines(record: Record) -> str:
                 text += f" ({signed(100 * (run[key] / pool[key] - 1))} %)"
             cells.append(text)
         rows.append([label, *cells])
-    return table(["", *(_engine(name) for name in runs)], rows)
+    head = f"{record['files']:,} files, `{record['verb']}`, blocks of {record['block']:,}, one run each:\n\n"
+    return head + table(["", *(_engine(name) for name in runs)], rows)
+
+
+def growth(record: Record) -> str:
+    """How much a worker grows in a run, and what starting Ray costs."""
+    runs: Mapping[str, Mapping[str, Any]] = record["engines"]
+    grown = [
+        f"{run['worker_mib_last'] - run['worker_mib_first']:.0f} MiB ({_engine(name)})" for name, run in runs.items()
+    ]
+    text = f"- Over {record['files']:,} files, a worker grows by {' and '.join(grown)}."
+    if "ray" in runs:
+        more = runs["ray"]["cpu_seconds_to_first_block"] - runs["processes"]["cpu_seconds_to_first_block"]
+        word = "more" if more > 0 else "less"
+        text += f"\n- Starting Ray takes {abs(more):.0f} CPU seconds {word} than starting the pool."
+    return text
 
 
 def workers(record: Record) -> str:
@@ -152,8 +207,10 @@ def service(record: Record) -> str:
 BLOCKS: dict[str, Block] = {
     "scale_verbs.table": verbs,
     "scale_verbs.costs": costs,
+    "scale_verbs.bounds": bounds,
     "scale_killed.table": killed,
     "scale_killed.engines": engines,
+    "scale_killed.growth": growth,
     "scale_engines.engines": engines,
     "scale_workers.text": workers,
     "service.text": service,

@@ -78,7 +78,7 @@ def export_onnx(
         model: Name or file of the codec.
         parts: Names of ALL_PARTS.
         heads: Names or files of heads. None takes all that are installed.
-        generators: Names or files of generators, or ["all"] for those inside the package. Each adds 4 MB.
+        generators: Names or files of generators, or ["all"] for those inside the package.
         int8: Quantize graphs.
         int8_parts: What `int8` quantizes, of INT8_PARTS, or a head's graph. "mean" adds mean_fast, for heads.
         compact: Store the weights of the mean path and of the synthesis more coarsely, for pages that download them.

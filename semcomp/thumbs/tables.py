@@ -1,4 +1,4 @@
-"""Reads the constants of thumbnail codes from semcomp/weights/thumbs.safetensors: integers, 120 KB.
+"""Reads the constants of thumbnail codes from semcomp/weights/thumbs.safetensors: integers.
 
 The file is read with numpy alone, so that clients without torch and safetensors decode thumbnails too.
 """

@@ -25,7 +25,6 @@ def shown(result: dict[str, Any]) -> dict[str, str]:
 def needed(block: str, record: dict[str, Any]) -> bool:
     """Whether a run of one part of a benchmark holds what a block shows."""
     part = {"scale_verbs": "verbs", "scale_workers": "workers"}.get(block.partition(".")[0])
-    part = {"scale_killed.table": "killed", "scale_killed.engines": "engines", "scale_engines.engines": "engines"}.get(
-        block, part
-    )
+    engines = ("scale_killed.engines", "scale_killed.growth", "scale_engines.engines")
+    part = {"scale_killed.table": "killed", **dict.fromkeys(engines, "engines")}.get(block, part)
     return part is None or bool(record.get(part))

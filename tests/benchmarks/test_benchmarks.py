@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import zlib
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
@@ -16,14 +17,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import (
+    arithmetic,
     common,
     effort,
+    effort_costs,
     exactness,
     fit_head,
     fuzz,
     generative,
     labelmap,
     memory,
+    plan,
     rate,
     realism,
     recognition,
@@ -31,6 +35,7 @@ from benchmarks import (
     search,
     speed,
 )
+from benchmarks.records import BLOCKS
 from benchmarks.scenes import find_scenes
 from benchmarks.sheets import HEADING
 from semcomp.bitstream.container import read
@@ -90,6 +95,44 @@ def test_effort(run: Run, photos: Path) -> None:
     assert five["bd_rate"] == 0 and five["worst_cost"] == 0
     assert six["worst_cost"] <= 0 and six["seconds"] > five["seconds"] > 0
     assert result["curves"]["6"]["setting"] == [30, 60]
+
+
+def test_arithmetic(run: Run, codec: Codec) -> None:
+    result = run(arithmetic.main, "--size", "128", "64", "--repeats", "3")
+    assert result["codec"]["encode"] == codec.describe()["kmac_per_px_encode"]
+    assert result["largest_sum"] == codec.release.sigma.bound_of_sums() < arithmetic.EXACT
+    assert result["heads"]["street"] > 1 and set(result["weights"]) == {"base", *result["heads"]}
+    assert all(value["median"] > 0 for value in result["sigma_ms"].values()) and "float32" in result["sigma_ms"]
+    assert "million exactly" in shown(result)["arithmetic.sums"]
+
+
+def test_a_processor_without_products_of_bytes_is_said(monkeypatch: pytest.MonkeyPatch, codec: Codec) -> None:
+    monkeypatch.setattr(arithmetic, "fastest", lambda sigma, device: sigma)
+    record = {"sigma_ms": {"float32": {"median": 2.0}}}
+    options = Namespace(photo=common.PHOTO, size=(64, 64), quality=50, repeats=1, quiet=True)
+    assert set(arithmetic.sigma_times(codec, options)) == {"float32"}
+    assert "has no products of bytes" in BLOCKS["arithmetic.sigma"](record)
+
+
+def test_efforts_are_timed_by_what_they_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def child(job: list[str], arguments: list[str]) -> dict[str, Any]:
+        return {"peak_bytes": 2**30 * int(arguments[-1])} if job[0] == "encode" else {}
+
+    monkeypatch.setattr(effort_costs, "run_child", child)
+    arguments = ("--efforts", "1", "4", "5", "6", "--size", "64", "64", "--repeats", "1", "--memory", "96x70")
+    result = run(effort_costs.main, *arguments)
+    assert [row["efforts"] for row in result["times"]] == [[1], [4, 5], [6]]
+    assert result["times"][2]["steps"] == 25 and result["times"][2]["seconds"] > result["times"][0]["seconds"] > 0
+    assert result["memory"][0]["peak_bytes"] == {"5": 5 * 2**30, "6": 6 * 2**30} and len(failed(result)) == 2
+    assert "| 4 to 5 | It weighs" in shown(result)["effort_costs.table"]
+    assert "has at most 6.0 GiB at effort 6 and above" in shown(result)["effort_costs.memory"]
+
+
+def test_a_plan_is_made_in_a_process_of_its_own(run: Run) -> None:
+    pytest.importorskip("pyarrow.parquet", exc_type=ImportError)
+    result = run(plan.main, "--files", "2500")
+    assert (result["files"], result["blocks"]) == (2500, 3)
+    assert result["cpu_seconds"] > 0 and result["peak_bytes"] > 10e6 and result["plan_bytes"] > 1000
 
 
 def test_rate(run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +349,32 @@ def test_recognition(run: Run, codec: Codec, tmp_path: Path) -> None:
         assert 0 <= row["latents"] <= 100 and 0 <= row["decoded"] <= 100
         assert set(row["ms"]) == {"latents", "decoded", "decoding"} and min(row["ms"].values()) > 0
     assert 0 <= result["originals"] <= 100
-    assert len(result["checks"]) == 6
+    assert len(result["checks"]) == 6 and min(result["kmac_per_px"].values()) > 0
+
+
+def test_a_network_sees_other_codecs(run: Run, codec: Codec, tmp_path: Path) -> None:
+    from heads import fit
+
+    for name, value in (("dark", 40), ("light", 200)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(4):
+            Image.fromarray(np.full((64, 64, 3), value + number, np.uint8)).save(
+                tmp_path / "data" / name / f"{number}.png"
+            )
+    config = tmp_path / "head.yaml"
+    config.write_text(
+        f"task: classify\ndata: {{folder: {tmp_path / 'data'}, side: 64, copies: 1}}\n"
+        "optim: {minutes: null, epochs: 1, batch: 4}\n"
+    )
+    for source in ("latents", "decoded"):
+        arguments = [str(config), "--set", f"source={source}", "--cache", str(tmp_path), "--quiet"]
+        assert fit.main([*arguments, "-o", str(tmp_path / f"{source}.safetensors")]) == 0
+    head, network = (str(tmp_path / f"{source}.safetensors") for source in ("latents", "decoded"))
+    result = run(
+        recognition.main, str(config), "--head", head, "--decoded", network, "--bpp", "1.0", "--codecs", "jpeg"
+    )
+    assert set(result["rows"][0]["ms"]) == {"latents", "decoded", "decoding", "jpeg"}
+    assert "network on JPEG" in shown(result)["recognition_street.codecs"]
 
 
 class PatchMeans:
@@ -449,7 +517,22 @@ def test_search(run: Run, tmp_path: Path) -> None:
         search.NEAREST = monkeyed
     assert 0 <= result["classes"]["latents"] <= 100 and result["copies"]["photos"] == 8
     assert result["copies"]["latents"]["jpeg 30"] >= 50 and "duplicates" not in result["copies"]
-    assert result["speed"]["rows"] == 500 and "pairs" not in result, "there is no signature"
+    assert result["asked"] == {"photos": 8, "classes": 2, "qualities": [25, 50, 75]}
+    assert result["speed"]["rows"] == 500 and not {"pairs", "strangers"} & set(result), "there is no signature"
+
+
+def test_strangers_that_look_alike_are_counted(run: Run, photos: Path, photo: NDArray[np.uint8]) -> None:
+    for name, pixels in (("a", photo), ("b", photo), ("c", photo[::-1, ::-1])):
+        (photos / "classes" / name).mkdir(parents=True)
+        Image.fromarray(pixels).save(photos / "classes" / name / "1.png")
+    search.NEAREST, before = 1, search.NEAREST
+    try:
+        only = ("--only", "classes", "--embedders", "latents")
+        result = run(search.main, str(photos), "--classes", str(photos / "classes"), *only)
+    finally:
+        search.NEAREST = before
+    assert result["strangers"] == {"photos": 3, "pairs": 3, "taken": 1}
+    assert "1 of them is taken for copies" in shown(result)["search_strangers.text"]
 
 
 def test_a_search_for_copies_is_timed_alone(run: Run, photos: Path) -> None:
@@ -469,3 +552,5 @@ def test_fit_head(run: Run, tmp_path: Path) -> None:
     result = run(fit_head.main, str(folder), *arguments, *more)
     assert result["asked"] == 6 and 0 <= result["head"] <= 100 and result["probe"] >= 50
     assert result["seconds"] > 0 and "starts from the trunk of objects" in result["origin"]
+    assert {"objects", "imagenette", "street"} <= set(result["trunks"]) <= set(result["weights"])
+    assert all(0 <= share <= 100 for share in result["trunks"].values())

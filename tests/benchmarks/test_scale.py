@@ -27,7 +27,8 @@ def test_kills_are_survived(photo: NDArray[np.uint8], tmp_path: Path, capsys: py
     result: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert result["killed"]["processes"]["lost"] == result["killed"]["processes"]["doubled"] == 0
     assert result["engines"]["processes"]["cpu_seconds"] > 0
-    assert set(shown(result)) == {"scale_killed.table", "scale_killed.engines", "scale_engines.engines"}
+    blocks = {"scale_killed.table", "scale_killed.engines", "scale_killed.growth", "scale_engines.engines"}
+    assert set(shown(result)) == blocks
 
 
 def test_lost_and_doubled_rows_are_counted(tmp_path: Path) -> None:

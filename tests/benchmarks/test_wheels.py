@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zipfile
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.wheels import CLIENT, PARTS, checks_of, differing, run, start, symbols, table_of
+from benchmarks.wheels import CLIENT, PARTS, checks_of, differing, graphs_of, run, start, symbols, table_of
 from semcomp.codec.codec import Codec
 from semcomp.errors import SemcompError
 
@@ -52,6 +53,14 @@ def test_the_start_is_measured(tmp_path: Path) -> None:
     command.chmod(0o755)
     found = start(command.with_name("python"), tmp_path, 3)
     assert 0 < found["least_seconds"] <= found["seconds"] < 60
+
+
+def test_graphs_are_counted_as_the_wheel_stores_them(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.whl", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("semcomp/graphs/sigma.onnx", bytes(10_000))
+        archive.writestr("semcomp/graphs/manifest.json", "{}")
+    found = graphs_of(tmp_path / "a.whl")
+    assert set(found) == {"sigma"} and 0 < found["sigma"] < 1000
 
 
 def test_limits_can_fail() -> None:

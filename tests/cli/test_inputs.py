@@ -125,6 +125,20 @@ class TestOwnOutputs:
         assert plan.notes == ["read the .semc file instead of the picture beside it 2 times"] and not plan.unusable
         assert sources("t/a.semc", "t/a.png", suffixes=both) == ["t/a.semc", "t/a.png"]  # as the user named them
 
+    @pytest.mark.parametrize("quiet", [True, False])
+    def test_quiet_leaves_out_what_was_left_out(self, folder: Path, stand_in: Any, capsys: Any, quiet: bool) -> None:
+        Image.open("t/a.png").save("t/marked.png")
+        Path("t/marked.png").write_bytes(mark(Path("t/marked.png").read_bytes(), "overlay"))
+        assert main(["encode", "t", *["--quiet"] * quiet]) == 0
+        assert ("left out 1 picture that semcomp wrote" in capsys.readouterr().err) == (not quiet)
+
+    def test_a_result_that_exists_is_known_before_the_work(
+        self, folder: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert main(["encode", "t/a.png"]) == 0
+        monkeypatch.setattr(stand_in, "encode", lambda *given, **options: pytest.fail("the work was done in vain"))
+        assert main(["encode", "t/a.png"]) == 1
+
 
 class TestTargets:
     @pytest.mark.parametrize("way", ["t", "t/deep/../", "linked"])

@@ -47,6 +47,16 @@ def test_a_scale_reads_a_cut_file_too(png: Path) -> None:
     assert main(["decode", str(file), "-f", "-o", str(small), "--quiet"]) == 3
 
 
+def test_bits_of_a_pixel_count_the_pixels_of_the_file(png: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encode", str(png), "--lossless", "--quiet"]) == 0
+    found = []
+    for scale in ("1", "1/2"):
+        file, target = str(png.with_suffix(".semc")), str(png.with_name("b.png"))
+        assert main(["decode", file, "-o", target, "-f", "--json", "--scale", scale]) == 0
+        found.append(json.loads(capsys.readouterr().out)["bpp"])
+    assert found[0] == pytest.approx(found[1], rel=0.05)
+
+
 def test_json_names_the_error_and_the_quality_of_latents(png: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["encode", str(png), "--near", "2", "--with-latents", "30", "--json"]) == 0
     row: dict[str, Any] = json.loads(capsys.readouterr().out)
