@@ -21,9 +21,6 @@ def random_network(inputs: int, outputs: int, rng: np.random.Generator) -> Integ
     def weights(rows: int, columns: int, size: int) -> NDArray[Any]:
         return rng.integers(-size, size + 1, (rows, columns)).astype(np.int8)
 
-    def last(rows: int, columns: int) -> NDArray[Any]:
-        return rng.integers(-300, 301, (rows, columns)).astype(np.int16)  # several bytes wide
-
     def biases(rows: int) -> NDArray[Any]:
         return rng.integers(-500, 500, rows).astype(np.int32)
 
@@ -38,8 +35,8 @@ def random_network(inputs: int, outputs: int, rng: np.random.Generator) -> Integ
         entry=weights(WIDTH, inputs, 20),
         entry_bias=biases(WIDTH),
         blocks=(block,),
-        from_hidden=last(outputs, WIDTH),
-        from_features=last(outputs, inputs),
+        from_hidden=weights(outputs, WIDTH, 16).astype(np.int16),
+        from_features=weights(outputs, inputs, 32).astype(np.int16),
         bias=biases(outputs),
     )
 
