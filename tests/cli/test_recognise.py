@@ -20,8 +20,9 @@ from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from semcomp.cli.batch import get_codec
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
+from semcomp.semantics.head import Segmenter, load_head
 from semcomp.semantics.results import VOID, Labels, Segmentation
-from semcomp.semantics.stored import read_semantics
+from semcomp.semantics.stored import Semantics, read_semantics
 from semcomp.weights.files import WEIGHTS
 
 NAMES = ("road", "car", "sky")
@@ -214,6 +215,20 @@ class TestStored:
         assert stored and np.array_equal(label_map, segmentation.label_map)
         fresh, again = segment("--fresh", "--head", "s.safetensors")
         assert not fresh and np.array_equal(again, label_map)
+
+    def test_fresh_runs_the_head_whose_map_is_stored(
+        self, codec: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        street = load_head("street")
+        assert isinstance(street, Segmenter)
+        made = Segmentation(
+            label_map=np.zeros((70, 90), np.uint8), classes=street.classes, palette=street.palette, head="street"
+        )
+        (tmp_path / "x.semc").write_bytes(codec.encode("a.png", semantics=Semantics(segmentation=made)))
+        for more, stored in (([], True), (["--fresh"], False)):
+            arguments = ["segment", str(tmp_path / "x.semc"), "--head", "street", "--force", "--json", *more]
+            assert main(arguments) == 0
+            assert records(capsys.readouterr().out)[0]["stored"] == stored
 
     def test_tags_and_maps_of_ones_own(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file = tmp_path / "x.semc"

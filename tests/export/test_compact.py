@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 
 from benchmarks.compact import main as benchmark
 from semcomp.cli.exit_codes import EXIT_USAGE
 from semcomp.cli.main import main as command
 from semcomp.codec.codec import Codec
-from semcomp.export.compact import GRAPHS, SMALLEST, coarse, compacted, levels_of
+from semcomp.export.compact import GRAPHS, SMALLEST, as_compact, coarse, compacted, levels_of
 from semcomp.export.entropy_parts import mean
 from semcomp.export.graph import traced
+from semcomp.export.part import Part
 from semcomp.imaging.metrics import psnr_db
 from tests.releases import untrained
 
@@ -50,6 +52,15 @@ def test_the_layers_that_cost_most_have_the_most_levels() -> None:
         levels_of("mean_path.entry.weight") > levels_of("mean_path.block1.mix.weight") > levels_of("mean_path.up.conv")
     )
     assert levels_of("synthesis.linear.weight") > levels_of("synthesis.blocks16.0.mix.weight")
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [("synthesis", "float", "compact"), ("synthesis", "int8", "int8"), ("sigma", "float", "float")],
+)
+def test_what_is_int8_or_decides_symbols_stays(name: str, before: str, after: str) -> None:
+    part = Part(name=name, module=nn.Identity(), inputs=(), outputs=(), sizes={}, precision=before)
+    assert [each.precision for each in as_compact([part])] == [after]
 
 
 def test_the_folder_is_smaller(folder: Path, exported: tuple[Path, Any]) -> None:

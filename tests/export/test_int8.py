@@ -196,6 +196,9 @@ def test_calibration_takes_what_there_is(codec: Codec, photo: NDArray[np.uint8],
     Image.fromarray(np.tile(photo, (8, 8, 1))).save(tmp_path / "large.png")
     crops = Calibration(codec, tmp_path).crops
     assert {crop.shape for crop in crops} == {(CROP, CROP, 3), (64, 128, 3)} and len(crops) <= CROPS + 4
+    (tmp_path / "deep").mkdir()
+    Image.fromarray(np.tile(photo[..., 0].astype(np.uint16) * 257, (2, 2))).save(tmp_path / "deep/16_bits.png")
+    assert Calibration(codec, tmp_path / "deep").crops, "16 bits are converted"
     sample = Calibration(codec, None)
     assert 1 < len(sample.crops) <= CROPS and len({crop.tobytes() for crop in sample.crops}) == len(sample.crops)
 
