@@ -49,7 +49,7 @@ class Builder:
         """Add a float32 array; returns its name."""
         return self.constant(value, np.float32)
 
-    def product(self, matrix: NDArray[np.int8], values: str) -> str:
+    def product(self, matrix: NDArray[np.int8] | NDArray[np.int16], values: str) -> str:
         """matrix @ values in float32."""
         return self.add("MatMul", self.weight(matrix), values)
 

@@ -62,8 +62,7 @@ def _graph(name: str, network: IntegerNetwork) -> bytes:
         inner = built.activated(built.product(block.inner, hidden), block.inner_bias, BLOCK_SHIFT)
         sums = built.add("Add", built.product(block.direct, hidden), built.product(block.outer, inner))
         hidden = built.activated(sums, block.bias, BLOCK_SHIFT)
-    doubled = built.add("Mul", built.product(network.from_features, x), built.weight(2))
-    sums = built.add("Add", built.product(network.from_hidden, hidden), doubled)
+    sums = built.add("Add", built.product(network.from_hidden, hidden), built.product(network.from_features, x))
     last = built.shifted(sums, network.bias, OUTPUT_SHIFT)
     built.cast(last, "INT32", output="outputs")
     features = network.entry.shape[1]

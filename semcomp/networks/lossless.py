@@ -1,7 +1,7 @@
 """The lossless networks in training: real-valued parameters, rounded on every use to the integers of a release.
 
-semcomp/lossless/network.py has the integer form. The forward pass multiplies in bfloat16 where asked to: weights and
-hidden values are integers that bfloat16 holds exactly, only sums lose their low bits. Gradients pass rounding straight
+semcomp/lossless/network.py has the integer form. The forward pass multiplies in bfloat16 where asked to. Hidden values
+and int8 weights are exact in bfloat16; sums and the last weights lose their low bits. Gradients pass rounding straight
 through from the first step.
 """
 
@@ -23,6 +23,7 @@ from semcomp.lossless.network import (
     HIDDEN_LIMIT,
     INPUT_SHIFT,
     OUTPUT_SHIFT,
+    OUTPUT_WEIGHT_LIMIT,
     WEIGHT_LIMIT,
     Block,
     IntegerNetwork,
@@ -31,6 +32,8 @@ from semcomp.networks.fused import floor_through
 
 _UNIT = 64
 """An int8 weight of 64 is a real weight of 1."""
+_LAST_UNIT = 256
+"""A weight of 256 of the last matrices is a real weight of 1, so that a step of the optimizer is small there."""
 _HIDDEN_UNIT = 32
 """A hidden value of 32 is a real value of 1, and so is a feature of 16."""
 _OUTPUT_UNIT = 8
@@ -88,16 +91,18 @@ def _activated(sums: Tensor) -> Tensor:
 
 
 class IntegerLinear(nn.Module):
-    """A weight matrix (O, I) that is used as int8, and the shift of the sums that it goes into."""
+    """A weight matrix (O, I) that is used as integers, and the shift of the sums that it goes into."""
 
-    def __init__(self, inputs: int, outputs: int, *, gain: float, shift: int):
+    def __init__(
+        self, inputs: int, outputs: int, *, gain: float, shift: int, unit: float = _UNIT, limit: int = WEIGHT_LIMIT
+    ):
         super().__init__()
-        self.shift = shift
+        self.shift, self.unit, self.limit = shift, unit, limit
         self.weight = nn.Parameter(torch.randn(outputs, inputs) * gain / math.sqrt(inputs))
 
     def integers(self) -> Tensor:
-        """The int8 weights as floats, with straight-through gradients."""
-        return _rounded(self.weight, _UNIT, WEIGHT_LIMIT)
+        """The integer weights as floats, with straight-through gradients."""
+        return _rounded(self.weight, self.unit, self.limit)
 
     def forward(self, values: Tensor) -> Tensor:
         weight = (self.integers() * 2.0**-self.shift).to(values.dtype)
@@ -155,15 +160,17 @@ class TrainableNetwork(nn.Module):
         self.entry = IntegerLinear(inputs, config.width, gain=1.4, shift=INPUT_SHIFT)
         self.entry_bias = IntegerBias(config.width, unit=_HIDDEN_UNIT, shift=INPUT_SHIFT, initial=1.0)
         self.blocks = nn.ModuleList(DenseResidualBlock(config.width, config.inner) for _ in range(config.blocks))
-        self.from_hidden = IntegerLinear(config.width, outputs, gain=0.02, shift=OUTPUT_SHIFT)
-        self.from_features = IntegerLinear(inputs, outputs, gain=0.02, shift=OUTPUT_SHIFT - 1)
+        self.from_hidden, self.from_features = (
+            IntegerLinear(size, outputs, gain=0.08, shift=OUTPUT_SHIFT, unit=_LAST_UNIT, limit=OUTPUT_WEIGHT_LIMIT)
+            for size in (config.width, inputs)
+        )
         self.bias = IntegerBias(outputs, unit=_OUTPUT_UNIT, shift=OUTPUT_SHIFT, initial=0.0)
 
     def forward(self, features: Tensor) -> Tensor:
         hidden = _activated(self.entry_bias(self.entry(features)))
         for block in self.blocks:
             hidden = block(hidden)
-        sums = self.from_hidden(hidden) + self.from_features(features)  # whose shift is smaller: it counts twice
+        sums = self.from_hidden(hidden) + self.from_features(features)
         return floor_through(self.bias(sums.float()))
 
     def released(self) -> IntegerNetwork:
@@ -172,8 +179,8 @@ class TrainableNetwork(nn.Module):
             entry=_int8(self.entry),
             entry_bias=_int32(self.entry_bias),
             blocks=tuple(block.released() for block in self.blocks if isinstance(block, DenseResidualBlock)),
-            from_hidden=_int8(self.from_hidden),
-            from_features=_int8(self.from_features),
+            from_hidden=_integers(self.from_hidden).astype(np.int16),
+            from_features=_integers(self.from_features).astype(np.int16),
             bias=_int32(self.bias),
         )
 
@@ -185,8 +192,13 @@ def trainable_networks(config: LosslessConfig) -> nn.ModuleDict:
 
 
 @torch.no_grad()
+def _integers(layer: IntegerLinear) -> NDArray[np.float32]:
+    integers: NDArray[np.float32] = layer.integers().numpy()
+    return integers
+
+
 def _int8(layer: IntegerLinear) -> NDArray[np.int8]:
-    return layer.integers().numpy().astype(np.int8)
+    return _integers(layer).astype(np.int8)
 
 
 @torch.no_grad()

@@ -17,11 +17,21 @@ from torch import Tensor
 
 from semcomp.lossless.features import Windows
 from semcomp.lossless.model import LosslessModel
-from semcomp.lossless.network import BLOCK_SHIFT, HIDDEN_LIMIT, INPUT_SHIFT, OUTPUT_SHIFT, Int8, Int32, IntegerNetwork
+from semcomp.lossless.network import (
+    BLOCK_SHIFT,
+    HIDDEN_LIMIT,
+    INPUT_SHIFT,
+    OUTPUT_SHIFT,
+    Int8,
+    Int16,
+    Int32,
+    IntegerNetwork,
+)
 from semcomp.networks.precision import sums_products_of_bytes
 
 _MIDDLE = 128
 """Taken off a hidden value of 0..255, so that it is a byte with a sign."""
+_RADIX = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,17 +68,22 @@ class _ByteNetwork:
         ]
         missing = _MIDDLE * network.from_hidden.astype(np.int64).sum(1)
         self.bias = torch.from_numpy((network.bias + missing).astype(np.int32))[:, None]
-        self.from_hidden, self.from_features = (
-            torch.from_numpy(weight) for weight in (network.from_hidden, network.from_features)
-        )
+        self.from_hidden, self.from_features = map(_bytes_of, (network.from_hidden, network.from_features))
 
     def __call__(self, features: Tensor) -> Tensor:
         x = features.to(torch.int8)
         hidden = self.entry(x)
         for inner, joint in self.blocks:
             hidden = joint(torch.cat([hidden, inner(hidden)]))
-        sums = torch._int_mm(self.from_hidden, hidden).add_(torch._int_mm(self.from_features, x), alpha=2)
-        return sums.add_(self.bias).bitwise_right_shift_(OUTPUT_SHIFT)
+        sums = torch._int_mm(self.from_hidden, hidden).add_(torch._int_mm(self.from_features, x))
+        high, low = sums.chunk(2)
+        return low.add_(high, alpha=_RADIX).add_(self.bias).bitwise_right_shift_(OUTPUT_SHIFT)
+
+
+def _bytes_of(weight: Int16) -> Tensor:
+    """int8 (2 O, I) of a weight (O, I): rows of its higher part, which counts _RADIX times, and rows of its lower."""
+    high, low = np.divmod(weight, _RADIX)
+    return torch.from_numpy(np.concatenate([high, low]).astype(np.int8))
 
 
 class _FloatNetwork:
@@ -93,7 +108,7 @@ class _FloatNetwork:
         for direct, inner, inner_bias, outer, bias in self.blocks:
             between = _activated((inner @ hidden).add_(inner_bias), BLOCK_SHIFT)
             hidden = _activated((direct @ hidden).add_(outer @ between).add_(bias), BLOCK_SHIFT)
-        sums = (self.from_hidden @ hidden).add_(self.from_features @ x, alpha=2).add_(self.bias)
+        sums = (self.from_hidden @ hidden).add_(self.from_features @ x).add_(self.bias)
         return sums.int().bitwise_right_shift_(OUTPUT_SHIFT)
 
 
@@ -123,9 +138,11 @@ class TorchNetworks:
 
 def _exact(network: IntegerNetwork) -> bool:
     """Whether products of bytes are right here at both ends of what bytes hold, where 16 bits do not suffice."""
-    matrices = [network.entry, network.from_hidden, network.from_features]
-    matrices += [matrix for block in network.blocks for matrix in (block.direct, block.inner, block.outer)]
-    for matrix in map(torch.from_numpy, matrices):
+    arrays = [network.entry]
+    arrays += [array for block in network.blocks for array in (block.direct, block.inner, block.outer)]
+    matrices = [torch.from_numpy(array) for array in arrays]
+    matrices += [_bytes_of(network.from_hidden), _bytes_of(network.from_features)]
+    for matrix in matrices:
         columns = torch.full((matrix.shape[1], 16), -_MIDDLE, dtype=torch.int8)
         columns[:, ::2] = _MIDDLE - 1
         columns[::2, 8:] = -_MIDDLE

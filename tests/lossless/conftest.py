@@ -35,8 +35,8 @@ def random_network(inputs: int, outputs: int, rng: np.random.Generator) -> Integ
         entry=weights(WIDTH, inputs, 20),
         entry_bias=biases(WIDTH),
         blocks=(block,),
-        from_hidden=weights(outputs, WIDTH, 1),
-        from_features=weights(outputs, inputs, 1),
+        from_hidden=weights(outputs, WIDTH, 16).astype(np.int16),
+        from_features=weights(outputs, inputs, 32).astype(np.int16),
         bias=biases(outputs),
     )
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from semcomp.errors import ModelError
 from semcomp.lossless.model import LosslessModel, load_model, save_model
-from semcomp.lossless.network import Block, IntegerNetwork
+from semcomp.lossless.network import OUTPUT_SHIFT, Block, IntegerNetwork
 from tests.lossless.conftest import random_network
 
 
@@ -31,7 +31,7 @@ def test_float32_computes_the_integers(model: LosslessModel) -> None:
 def test_the_comparison_notices_a_weight_that_is_off_by_one(model: LosslessModel) -> None:
     network = model.networks["second10"]
     bias = network.bias.copy()
-    bias[0] += 32
+    bias[0] += 1 << OUTPUT_SHIFT
     other = IntegerNetwork(**{**vars(network), "bias": bias})
     assert not np.array_equal(other.run(features(network)), network.run_in_int64(features(network)))
 
@@ -42,11 +42,19 @@ def test_sums_that_float32_cannot_hold_are_refused() -> None:
         IntegerNetwork(**{**vars(network), "entry_bias": np.full(24, 1 << 24, np.int32)})
 
 
+def test_last_weights_that_two_bytes_cannot_hold_are_refused() -> None:
+    network = random_network(40, 2, np.random.default_rng(0))
+    last = network.from_features.copy()
+    last[1, 3] = 1 << 13
+    with pytest.raises(ModelError, match=r"the last weights of the lossless networks leave -8191\.\.8191"):
+        IntegerNetwork(**{**vars(network), "from_features": last})
+
+
 def test_the_largest_sum_counts_every_product_of_every_layer() -> None:
     network = random_network(40, 2, np.random.default_rng(0))
     (block,), large = network.blocks, 1 << 22
 
-    def reach(*products: tuple[NDArray[np.int8], int]) -> int:
+    def reach(*products: tuple[NDArray[Any], int]) -> int:
         rows = sum(np.abs(weight.astype(np.int64)).sum(1) * limit for weight, limit in products)
         return large + int(np.max(rows))
 
@@ -55,7 +63,7 @@ def test_the_largest_sum_counts_every_product_of_every_layer() -> None:
 
     for bias, expected in (
         ("entry_bias", reach((network.entry, 127))),
-        ("bias", reach((network.from_hidden, 255), (network.from_features, 2 * 127))),
+        ("bias", reach((network.from_hidden, 255), (network.from_features, 127))),
     ):
         assert IntegerNetwork(**with_large(network, bias)).largest_sum() == expected
     for bias, expected in (

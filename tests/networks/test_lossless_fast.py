@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from semcomp.errors import FormatError
 from semcomp.lossless.model import LosslessModel
+from semcomp.lossless.network import IntegerNetwork
 from semcomp.lossless.stream import decode_lossless, encode_lossless
 from semcomp.networks.lossless_fast import TorchNetworks
 from semcomp.networks.precision import sums_products_of_bytes
@@ -25,6 +28,24 @@ def test_torch_writes_and_reads_what_numpy_does(model: LosslessModel, by_bytes: 
     data = encode_lossless(pixels, model=model)
     assert encode_lossless(pixels, model=model, networks=networks) == data
     assert np.array_equal(decode_lossless(data, model=model, networks=networks), pixels)
+
+
+@pytest.mark.parametrize("by_bytes", WAYS)
+def test_last_weights_of_two_bytes_are_exact(model: LosslessModel, by_bytes: bool) -> None:
+    rng, network = np.random.default_rng(4), model.networks["first01"]
+    wide = {
+        part: rng.integers(-8191, 8192, getattr(network, part).shape).astype(np.int16)
+        for part in ("from_hidden", "from_features")
+    }
+    for last in wide.values():
+        last[:, 6:] = 0  # all sums stay below 2^24
+        last[0, :2], last[1, :2] = (8191, -8191), (-128, 127)
+    changed = IntegerNetwork(**{**vars(network), **wide})
+    networks = TorchNetworks(replace(model, networks={**model.networks, "first01": changed}), by_bytes=by_bytes)
+    features = rng.integers(-127, 128, (network.entry.shape[1], 300)).astype(np.int16)
+    outputs = networks.run("first01", torch.from_numpy(features)).numpy()
+    assert np.array_equal(outputs, changed.run_in_int64(features))
+    assert np.abs(outputs).max() > 1000
 
 
 def test_a_backend_that_is_off_by_one_is_noticed(model: LosslessModel) -> None:

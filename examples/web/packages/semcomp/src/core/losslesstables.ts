@@ -8,7 +8,7 @@ const PRIOR_WEIGHT = 400;
 const REBUILD = 2048;
 const INPUT_SHIFT = 5;
 const BLOCK_SHIFT = 6;
-const OUTPUT_SHIFT = 5;
+const OUTPUT_SHIFT = 9;
 const HIDDEN_LIMIT = 255;
 const TYPES = { I8: Int8Array, I16: Int16Array, I32: Int32Array, U32: Uint32Array } as const;
 type Vector = Int8Array | Int16Array | Int32Array | Uint32Array;
@@ -85,7 +85,7 @@ export class PlainNetworks implements Networks {
     const sums = product(tensor("from_hidden"), hidden, cells);
     const bias = tensor("bias").data;
     return product(tensor("from_features"), x, cells).map(
-      (value, i) => (sums[i]! + 2 * value + bias[Math.floor(i / cells)]!) >> OUTPUT_SHIFT);
+      (value, i) => (sums[i]! + value + bias[Math.floor(i / cells)]!) >> OUTPUT_SHIFT);
   }
 }
 
