@@ -129,7 +129,8 @@ def main(arguments: list[str] | None = None) -> int:
     results, qualities = Results(options.output), sorted(set(options.qualities))
     measured = {}
     for effort in sorted({DEFAULT_EFFORT, *options.efforts}):
-        meaning = f"{EFFORTS[effort].steps} steps"
+        rounds, steps = EFFORTS[effort].rounds, EFFORTS[effort].steps
+        meaning = f"{rounds} rounds" if rounds else f"{steps} steps"
         series = f"effort {effort}, {meaning}, {codec.model_id.hex()}, {qualities}, side {options.side}"
         rows = results.measure(series, named, partial(rows_of, codec, effort, qualities, options.side), options)
         measured[str(effort)] = [(int(next(iter(by_quality.values()))[4]), by_quality) for _, by_quality in rows]

@@ -1,8 +1,8 @@
 """What every effort costs: processor time of encoding one photo on one thread, and memory by size.
 
 Efforts of the same meaning are measured once. Memory is the largest resident set of a process that encodes one photo,
-torch and the photo included. It does not grow with the steps of an effort, so the lowest effort that descends is
-measured beside the default one.
+torch and the photo included. It does not grow with the rounds and steps of an effort, so the lowest effort that rounds
+again and the lowest that descends are measured beside the default one.
 """
 
 import argparse
@@ -39,14 +39,17 @@ def times(codec: Any, options: argparse.Namespace) -> list[dict[str, Any]]:
             began = time.thread_time()
             codec.encode(pixels, quality=options.quality, effort=levels[-1])
             seconds.append(time.thread_time() - began)
-        row = {"efforts": levels, "weighs": effort.optimise, "steps": effort.steps}
+        row = {"efforts": levels, "weighs": effort.optimise, "rounds": effort.rounds, "steps": effort.steps}
         rows.append({**row, "seconds": round(min(seconds), 3)})
     return rows
 
 
 def peaks(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The largest resident set of encoding each size, with the default effort and with a descent."""
-    descending = min(level for level, effort in EFFORTS.items() if effort.steps)
+    """The largest resident set of encoding each size: with the default effort, with rounds and with a descent."""
+    fitting = (
+        next(level for level, effort in EFFORTS.items() if getattr(effort, part)) for part in ("rounds", "steps")
+    )
+    levels = (DEFAULT_EFFORT, *fitting)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         photo, file = str(Path(folder) / "photo.png"), str(Path(folder) / "photo.semc")
@@ -55,7 +58,7 @@ def peaks(options: argparse.Namespace) -> list[dict[str, Any]]:
             common_words = ["--size", str(width), str(height), "--threads", "1", "--model", options.model]
             run_child(["photo", str(options.photo.resolve()), photo], common_words)
             row: dict[str, Any] = {"size": [width, height], "peak_bytes": {}}
-            for level in (DEFAULT_EFFORT, descending):
+            for level in levels:
                 found = run_child(["encode", photo, file], [*common_words, "--effort", str(level)])
                 row["peak_bytes"][str(level)] = found["peak_bytes"]
             rows.append(row)
@@ -68,7 +71,7 @@ def table_of(result: dict[str, Any]) -> str:
     lines = [f"seconds of one thread for {width}x{height}"]
     for row in result["times"]:
         levels = " ".join(map(str, row["efforts"]))
-        lines.append(f"  effort {levels:<10}{row['steps']:>5} steps{row['seconds']:>9.2f} s")
+        lines.append(f"  effort {levels:<10}{row['rounds']:>5} rounds{row['steps']:>5} steps{row['seconds']:>9.2f} s")
     for row in result["memory"]:
         peak = ", ".join(f"effort {level} {size / GIB:.2f} GiB" for level, size in row["peak_bytes"].items())
         lines.append(f"{'x'.join(map(str, row['size']))}: {peak}")

@@ -41,7 +41,9 @@ def efforts(record: Record) -> str:
     rows = []
     for row in record["times"]:
         first, last = row["efforts"][0], row["efforts"][-1]
-        if row["steps"]:
+        if row["rounds"]:
+            what = f"It rounds again {row['rounds']} times, with the gradient of the error."
+        elif row["steps"]:
             what = f"It fits the latents to the picture in {row['steps']} steps."
         elif row["weighs"]:
             what = "It weighs bits against error when it rounds. 5 is the default."
@@ -66,10 +68,11 @@ def effort_memory(record: Record) -> str:
 
 def _peaks(row: dict[str, Any]) -> str:
     megapixels = row["size"][0] * row["size"][1] / 1e6
-    (default, least), (fitted, most) = row["peak_bytes"].items()
+    (default, least), *others = row["peak_bytes"].items()
+    more = " and ".join(f"{peak / GIB:.1f} GiB at effort {level}" for level, peak in others)
     return (
-        f"A process that encodes {megapixels:.1f} megapixels has at most {most / GIB:.1f} GiB at effort {fitted} and "
-        f"above, and {least / GIB:.1f} GiB at effort {default}."
+        f"A process that encodes {megapixels:.1f} megapixels has at most {least / GIB:.1f} GiB at effort {default}, "
+        f"{more}."
     )
 
 

@@ -2,7 +2,7 @@
 
     symbols ──► y_hat ──► synthesis ──► squared error ──► its gradient g by y_hat, in one backward pass
     v  ◄──  v + strength * (y_hat - g / curvature - v)      in steps of the quantizer
-    the ordinary encoder rounds v again, and weighs bits against error at the price INFORMED
+    the ordinary encoder rounds v again, and weighs bits against error at `informed_price`
 
 One element alone would have its smallest error at y_hat - g / curvature. All of them move at once and their steps add
 up, so each goes a part of the way only, and less from round to round. Elements that are not coded keep the symbol 0 and

@@ -21,7 +21,7 @@ from semcomp.codec.informed import Informed, strengths
 from semcomp.codec.latent_coder import LatentCoder
 from semcomp.codec.task import Task
 from semcomp.pipeline.effort import Effort, Progress
-from semcomp.pipeline.rdo import INFORMED
+from semcomp.pipeline.rdo import Price, informed_price
 from semcomp.types import STRIDE_Y, Symbols
 
 Quantized = tuple[Symbols, Tensor]
@@ -73,7 +73,7 @@ class Refinement:
         candidate = self._informed(task, plain, effort.rounds, on_progress)
         if effort.steps:
             found = self.descent.run(task, Schedule(steps=effort.steps), on_progress)
-            candidate = self._rounded(task, found, optimise=False)
+            candidate = self._rounded(task, found, None)
         pairs = zip(self.costs(candidate), self.costs(plain), strict=True)
         return candidate if all(new < old for new, old in pairs) else plain
 
@@ -82,14 +82,15 @@ class Refinement:
         for number, strength in enumerate(strengths(rounds)):
             found = self.informed.moved(task, found, quantized, strength=strength)
             # Where a part of the picture keeps its symbols, no step towards zero may be taken there.
-            quantized = self._rounded(task, found, optimise=task.free is None)
+            quantized = self._rounded(task, found, informed_price(rounds) if task.free is None else None)
             on_progress(number + 1, rounds)
         return quantized
 
-    def _rounded(self, task: Task, value: Tensor, *, optimise: bool) -> Quantized:
+    def _rounded(self, task: Task, value: Tensor, price: Price | None) -> Quantized:
+        """What the ordinary encoder makes of latents. Without a price it takes the nearest integers."""
         height, width = self.pixels.shape[:2]
         return self.coder.choose(
-            value, task.z_hat, height=height, width=width, quality=self.quality, optimise=optimise, price=INFORMED
+            value, task.z_hat, height=height, width=width, quality=self.quality, optimise=price is not None, price=price
         )
 
     def costs(self, quantized: Quantized) -> tuple[float, float]:

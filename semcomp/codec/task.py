@@ -48,7 +48,7 @@ class Task:
     """bool (1, 1, 4a, 4b): positions that may change, and whose pixels count. None for all."""
 
     def tiles(self, rows: int, columns: int) -> Iterator[Tile]:
-        """Cut a plane of positions into tiles with their surroundings; one tile is enough for up to 2,048 pixels a side."""
+        """Cut a plane of positions into tiles with their surroundings. One is enough for up to 2,048 pixels a side."""
         height, width = self.pixels.shape[:2]
         side = -(-tile_side(height, width) // STRIDE_Y)
         side += -side % 4  # passes alternate with a period of 2 or 4

@@ -33,8 +33,12 @@ class Price:
     """Cost besides, whatever the value is."""
 
 
-INFORMED = Price(squared_step=12.0, toll=0.5)
-"""Where the value is where the picture's own error is smallest (semcomp/codec/informed.py)."""
+def informed_price(rounds: int) -> Price:
+    """The price for values that lie where the picture's own error is smallest (semcomp/codec/informed.py).
+
+    Values that moved in more rounds are nearer to that place, and a step towards zero costs less besides.
+    """
+    return Price(squared_step=12.0, toll=1.2 / rounds)
 
 
 def price_at(quality: int) -> Price:
