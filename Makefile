@@ -170,7 +170,7 @@ bench-search: $(VENV)/.eval
 	$(BENCH).search data/val --classes data/imagenette/val -o out/search.json $(BENCH_ARGS)
 
 bench-effort: $(VENV)/.eval
-	$(BENCH).effort data/val/clic data/val/gb82 --limit 4 --side 384 --efforts 5 7 9 -o out/effort.json $(BENCH_ARGS)
+	$(BENCH).effort data/val/clic data/val/gb82 --limit 4 --side 384 --efforts 5 6 7 8 9 -o out/effort.json $(BENCH_ARGS)
 	$(BENCH).effort_costs -o out/effort_costs.json
 
 bench-throughput: $(VENV)/.eval

@@ -112,7 +112,7 @@ def checks_of(figures: dict[str, dict[str, float]]) -> list[Check]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; the exit status."""
-    example = "python -m benchmarks.effort data/val/clic --side 512 --limit 4 --efforts 5 7 9 -o out/effort.json"
+    example = "python -m benchmarks.effort data/val/clic --side 512 --limit 4 --efforts 5 6 9 -o out/effort.json"
     parser = common.make_parser("effort", __doc__, example)
     parser.add_argument("photos", nargs="+", help="folders or files of lossless photos")
     parser.add_argument("--efforts", type=int, nargs="+", default=sorted(EFFORTS), help="default: all")

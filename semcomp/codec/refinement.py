@@ -57,6 +57,7 @@ class Refinement:
         Returns:
             The symbols and their y_hat, or `plain` where nothing better was found.
         """
+        rows, columns = plain[1].shape[-2:]
         scaled, z_hat = self.coder.scaled(y, quality=self.quality)
         movable = self.coder.kept(self.free, scaled.shape)
         if movable is not None:
@@ -67,7 +68,7 @@ class Refinement:
             quality=self.quality,
             scaled=scaled,
             z_hat=z_hat,
-            usable=self.coder.usable(scaled.shape, *plain[1].shape[-2:], None),
+            usable=self.coder.usable(scaled.shape, rows, columns, None),
             free=movable,
         )
         candidate = self._informed(task, plain, effort.rounds, on_progress)
