@@ -165,8 +165,7 @@ class Codec(BaseCodec[Tensor]):
             free = (chosen.whole == chosen.y).all(1)[0, :rows, :columns].cpu().numpy()
         refinement = Refinement(
             coder=self.coder,
-            informed=self.informed,
-            descent=self.descent,
+            search=self.descent if effort.steps else self.informed,
             pixels=picture.pixels,
             quality=quality,
             decode=lambda y_hat: self._decoded(picture, y_hat, quality),

@@ -35,8 +35,8 @@ class Refinement:
     """One picture at one quality."""
 
     coder: LatentCoder
-    informed: Informed
-    descent: Descent
+    search: Informed | Descent
+    """What moves the latents: the one that the effort asks for."""
     pixels: Pixels
     quality: int
     decode: Callable[[Tensor], Pixels]
@@ -71,17 +71,20 @@ class Refinement:
             usable=self.coder.usable(scaled.shape, rows, columns, None),
             free=movable,
         )
-        candidate = self._informed(task, plain, effort.rounds, on_progress)
-        if effort.steps:
-            found = self.descent.run(task, Schedule(steps=effort.steps), on_progress)
+        if isinstance(self.search, Informed):
+            candidate = self._informed(self.search, task, plain, effort.rounds, on_progress)
+        else:
+            found = self.search.run(task, Schedule(steps=effort.steps), on_progress)
             candidate = self._rounded(task, found, None)
         pairs = zip(self.costs(candidate), self.costs(plain), strict=True)
         return candidate if all(new < old for new, old in pairs) else plain
 
-    def _informed(self, task: Task, plain: Quantized, rounds: int, on_progress: Progress) -> Quantized:
+    def _informed(
+        self, search: Informed, task: Task, plain: Quantized, rounds: int, on_progress: Progress
+    ) -> Quantized:
         found, quantized = task.scaled, plain
         for number, strength in enumerate(strengths(rounds)):
-            found = self.informed.moved(task, found, quantized, strength=strength)
+            found = search.moved(task, found, quantized, strength=strength)
             # Where a part of the picture keeps its symbols, no step towards zero may be taken there.
             quantized = self._rounded(task, found, informed_price(rounds) if task.free is None else None)
             on_progress(number + 1, rounds)

@@ -67,10 +67,8 @@ class IntegerNetwork:
     """(O,)"""
 
     def __post_init__(self) -> None:
-        if (
-            max(np.abs(part.astype(np.int64)).max() for part in (self.from_hidden, self.from_features))
-            > OUTPUT_WEIGHT_LIMIT
-        ):
+        last = np.concatenate([self.from_hidden, self.from_features], 1).astype(np.int64)
+        if np.abs(last).max() > OUTPUT_WEIGHT_LIMIT:
             raise ModelError(
                 f"the last weights of the lossless networks leave -{OUTPUT_WEIGHT_LIMIT}..{OUTPUT_WEIGHT_LIMIT}; "
                 "install the weights again"

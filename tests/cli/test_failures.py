@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import io
 import json
-import os
 import re
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -310,17 +310,10 @@ class TestNothingToRead:
         assert json.loads(told.out)["error"] == "FileNotFoundError" and sorted(folder.rglob("*")) == before
 
     def test_a_folder_that_cannot_be_read_is_a_failure_of_index_too(
-        self, folder: Path, codec: Codec, monkeypatch: pytest.MonkeyPatch, capsys: Any
+        self, folder: Path, codec: Codec, lock: Callable[[str], None], capsys: Any
     ) -> None:
-        scandir = os.scandir
-
-        def locked(path: Any) -> Any:
-            if Path(path).name == "closed":
-                raise PermissionError(13, "Permission denied", str(path))
-            return scandir(path)
-
         Path("closed").mkdir()
-        monkeypatch.setattr(os, "scandir", locked)
+        lock("closed")
         assert main(["index", ".", "-o", "photos.index", "--quiet", "--json"]) == 1
         failure, result = (json.loads(line) for line in capsys.readouterr().out.splitlines())
         assert (failure["input"], failure["error"]) == ("closed", "PermissionError") and not failure["ok"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,16 +71,9 @@ class TestTrees:
 
     @pytest.mark.parametrize("name", ["t", "t/**/*.*"])
     def test_a_folder_that_cannot_be_read_is_a_failure(
-        self, folder: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any, name: str
+        self, folder: Path, stand_in: Any, lock: Callable[[str], None], capsys: Any, name: str
     ) -> None:
-        scandir = os.scandir
-
-        def locked(path: Any) -> Any:
-            if Path(path).name == "deep":
-                raise PermissionError(13, "Permission denied", str(path))
-            return scandir(path)
-
-        monkeypatch.setattr(os, "scandir", locked)
+        lock("deep")
         assert main(["encode", name, "-o", "out"]) == 1
         assert "t/deep: the folder cannot be read: Permission denied" in capsys.readouterr().err
         assert (folder / "out/a.semc").exists()
