@@ -5,8 +5,9 @@ A subclass builds its networks in `__init__`, defines one step in `train_step`, 
 """
 
 import abc
+import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -95,7 +96,7 @@ class BaseTrainer(abc.ABC):
         began, last_save, stopped = time.monotonic(), 0.0, False
         before = self.seconds
         log = Log(self.folder, quiet=self.quiet, every=self.log_every, figures=self.figures, keep=self.is_main)
-        with stop_signals() as stop, log:
+        with stop_signals() as stop, log, tiny_numbers_are_zero():
             while self.progress < 1 and not stopped:
                 row = self.train_step()
                 now, stopped = self.agreed(time.monotonic() - began, bool(stop))
@@ -109,6 +110,19 @@ class BaseTrainer(abc.ABC):
                     break
             self.save()
         return self.progress >= 1
+
+
+@contextlib.contextmanager
+def tiny_numbers_are_zero() -> Iterator[None]:
+    """Lets the processor count denormal numbers, below 1e-38, as 0.
+
+    It computes with them many times more slowly, and the tails of a batch's likelihoods and gradients are full of them.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def clip_gradient(parameters: Iterable[Tensor], limit: float, *, step: int) -> Tensor:
