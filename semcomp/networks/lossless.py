@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -104,9 +105,13 @@ class IntegerLinear(nn.Module):
         """The integer weights as floats, with straight-through gradients."""
         return _rounded(self.weight, self.unit, self.limit)
 
-    def forward(self, values: Tensor) -> Tensor:
-        weight = (self.integers() * 2.0**-self.shift).to(values.dtype)
-        return weight @ values
+    def scaled(self, dtype: torch.dtype) -> Tensor:
+        """The integers over the power of two that the sums are divided by."""
+        return (self.integers() * 2.0**-self.shift).to(dtype)
+
+    def forward(self, values: Tensor, bias: IntegerBias | None = None) -> Tensor:
+        """(N, I) to (N, O)."""
+        return F.linear(values, self.scaled(values.dtype), None if bias is None else bias.scaled(values.dtype))
 
 
 class IntegerBias(nn.Module):
@@ -121,8 +126,9 @@ class IntegerBias(nn.Module):
         """The int32 biases as floats, with straight-through gradients."""
         return _rounded(self.bias, self.unit, 1 << 22)
 
-    def forward(self, values: Tensor) -> Tensor:
-        return values + (self.integers() * 2.0**-self.shift).to(values.dtype)
+    def scaled(self, dtype: torch.dtype) -> Tensor:
+        """The integers over the power of two that the sums are divided by, (O,)."""
+        return (self.integers() * 2.0**-self.shift).to(dtype)[:, 0]
 
 
 class DenseResidualBlock(nn.Module):
@@ -137,9 +143,9 @@ class DenseResidualBlock(nn.Module):
         self.bias = IntegerBias(width, unit=_HIDDEN_UNIT, shift=BLOCK_SHIFT, initial=0.0)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        inner = _activated(self.inner_bias(self.inner(hidden)))
-        sums: Tensor = self.bias(self.direct(hidden) + self.outer(inner))
-        return _activated(sums)
+        """Hidden values (N, W), one row for each position: products of long columns take twice as long."""
+        inner = _activated(self.inner(hidden, self.inner_bias))
+        return _activated(torch.addmm(self.direct(hidden, self.bias), inner, self.outer.scaled(hidden.dtype).T))
 
     def released(self) -> Block:
         """The integers."""
@@ -167,11 +173,12 @@ class TrainableNetwork(nn.Module):
         self.bias = IntegerBias(outputs, unit=_OUTPUT_UNIT, shift=OUTPUT_SHIFT, initial=0.0)
 
     def forward(self, features: Tensor) -> Tensor:
-        hidden = _activated(self.entry_bias(self.entry(features)))
+        rows = features.T.contiguous()
+        hidden = _activated(self.entry(rows, self.entry_bias))
         for block in self.blocks:
             hidden = block(hidden)
-        sums = self.from_hidden(hidden) + self.from_features(features)
-        return floor_through(self.bias(sums.float()))
+        sums = self.from_hidden(hidden).float() + self.from_features(rows) + self.bias.scaled(torch.float32)
+        return floor_through(sums.T)
 
     def released(self) -> IntegerNetwork:
         """The integers. ModelError where a sum could leave what float32 holds exactly."""
