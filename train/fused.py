@@ -19,38 +19,42 @@ def _below(value: Tensor) -> Tensor:
 
 class _GaussianBits(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, residual: Tensor, index: Tensor) -> Tensor:
+    def forward(ctx: Any, residual: Tensor, index: Tensor, batch: int) -> Tensor:
         inverse = torch.mul(index, -LOG_STEP).exp_().mul_(1 / SCALE_MIN)
         size = residual.abs()
         upper, lower = torch.rsub(size, 0.5).mul_(inverse), size.add_(0.5).neg_().mul_(inverse)
         likelihood = _below(upper).sub_(_below(lower))
         ctx.save_for_backward(residual, inverse, upper, lower, likelihood)
-        bits: Tensor = likelihood.clamp_min(FLOOR).log2_().sum((1, 2, 3)).neg_()
+        ctx.batch = batch
+        others = [axis for axis in range(residual.ndim) if axis != batch]
+        bits: Tensor = likelihood.clamp_min(FLOOR).log2_().sum(others).neg_()
         return bits
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         residual, inverse, upper, lower, likelihood = ctx.saved_tensors
-        scale = gradient[:, None, None, None] * (-1 / (math.log(2) * math.sqrt(2 * math.pi)))
+        shape = [-1 if axis == ctx.batch else 1 for axis in range(residual.ndim)]
+        scale = gradient.view(shape) * (-1 / (math.log(2) * math.sqrt(2 * math.pi)))
         per = likelihood.clamp_min(FLOOR).reciprocal_().mul_(likelihood >= FLOOR).mul_(scale)
         density_upper = torch.mul(upper, upper).mul_(-0.5).exp_().mul_(per)
         density_lower = torch.mul(lower, lower).mul_(-0.5).exp_().mul_(per)
         to_index = torch.mul(upper, density_upper).sub_(lower * density_lower).mul_(-LOG_STEP)
         to_residual = density_lower.sub_(density_upper).mul_(inverse).mul_(residual.sign())
-        return to_residual, to_index
+        return to_residual, to_index, None
 
 
-def gaussian_bits(residual: Tensor, index: Tensor) -> Tensor:
+def gaussian_bits(residual: Tensor, index: Tensor, *, batch: int = 0) -> Tensor:
     """Bits of each sample, (B,), under a discretised zero-mean Gaussian.
 
     Args:
-        residual: (B, M, h, w), noisy or rounded.
-        index: (B, M, h, w), table numbers as floats; table number i stands for SCALE_MIN * exp(i * LOG_STEP).
+        residual: (B, M, h, w), noisy or rounded, or any shape that has the batch on another axis.
+        index: Of the same shape, table numbers as floats; table number i stands for SCALE_MIN * exp(i * LOG_STEP).
+        batch: The axis of the samples.
 
     Returns:
         Sums of -log2 of the likelihoods, which are at least 1e-9.
     """
-    result: Tensor = _GaussianBits.apply(residual, index)  # type: ignore[no-untyped-call]
+    result: Tensor = _GaussianBits.apply(residual, index, batch)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -15,8 +15,10 @@ from semcomp.networks.rate_table import prior_node
 from semcomp.networks.refine import surprise
 from semcomp.networks.rounding import round_half_even
 from semcomp.networks.sigma import clip_z, index_of
+from semcomp.pipeline.passes import FOUR
 from train.fused import gaussian_bits, squared_error
 from train.quantizers import Quantizer
+from train.quarters import encode_quarters
 
 LIKELIHOOD_FLOOR = 1e-9
 
@@ -84,6 +86,9 @@ class Objective(nn.Module):
         self.codec = codec
         self.quantizer = Quantizer(quantizer)
         self.prior = PriorBank(codec.config.hyper, codec.config.nodes)
+        c = codec.config
+        plain = not (c.latents_low or c.width or c.centroid or c.latents % FOUR) and quantizer == "mixed"
+        self._in_quarters = c.passes == FOUR and codec.refiner is not None and plain
         self.skip_below = skip_below
 
     def forward(self, x: Tensor, quality: Tensor, rounded: bool = False) -> Measured:
@@ -95,12 +100,7 @@ class Objective(nn.Module):
         codec = self.codec
         exists = codec.exists(quality)
         keep = exists if keep is None else keep if exists is None else keep & exists
-        y_scaled = self._analyse(x, quality) * codec.gain(quality)
-        if keep is not None:
-            y_scaled = torch.where(keep, y_scaled, 0.0)
-        z = codec.hyper_analysis(y_scaled, quality).float()
-        z_hat = clip_z(z)
-        sums = codec.sigma_path.sums(z_hat, quality)
+        y_scaled, z, z_hat, sums = self._begin(x, quality, keep)
         index = index_of(sums)
         gains, features = (codec.gain(quality), codec.inverse_gain(quality)), None
         if codec.config.width:
@@ -128,6 +128,15 @@ class Objective(nn.Module):
         y_hat = codec.two_passes(z_hat, quality, residual, keep, gains=gains, features=features)
         return Coded(y_scaled, mean, index, z, y_hat, keep)
 
+    def _begin(self, x: Tensor, quality: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """y after the gain, z, z_hat, and the sums of the sigma path."""
+        y_scaled = self._analyse(x, quality) * self.codec.gain(quality)
+        if keep is not None:
+            y_scaled = torch.where(keep, y_scaled, 0.0)
+        z = self.codec.hyper_analysis(y_scaled, quality).float()
+        z_hat = clip_z(z)
+        return y_scaled, z, z_hat, self.codec.sigma_path.sums(z_hat, quality)
+
     def _analyse(self, x: Tensor, quality: Tensor) -> Tensor:
         y: Tensor = self.codec.analysis(x, quality if self.codec.config.analysis_rate else None)
         return y
@@ -146,17 +155,24 @@ class Objective(nn.Module):
         counts only what is kept.
         """
         codec = self.codec
-        y_scaled, mean, index, z, y_hat, alive = self.encode(x, quality, keep)
+        if keep is None and self._in_quarters:
+            y_scaled, z, z_hat, sums = self._begin(x, quality, None)
+            y_hat, residuals, indices = encode_quarters(self, y_scaled, z_hat, sums, quality)
+            alive, batch = None, 1
+        else:
+            y_scaled, mean, index, z, y_hat, alive = self.encode(x, quality, keep)
+            residuals, indices, batch = [y_scaled - mean], [index], 0
         x_hat = codec.synthesis(y_hat, quality)
 
         with torch.autocast(x.device.type, enabled=False):
             rounded = self.quantizer.rounds_rate(rounded)
-            y_rate = self._for_rate(y_scaled - mean, rounded)
+            y_rates = [self._for_rate(residual, rounded) for residual in residuals]
             likelihood_z = self.prior(self._for_rate(z, rounded), prior_node(quality, codec.config.nodes))
             if alive is not None:
                 # Where nothing is kept, the residual of zero costs nothing in the narrowest table.
-                y_rate, index = torch.where(alive, y_rate, 0.0), torch.where(alive, index, 0.0)
-            bits, share = gaussian_bits(y_rate, index), torch.ones_like(quality)
+                y_rates, indices = ([torch.where(alive, one, 0.0) for one in many] for many in (y_rates, indices))
+            bits = sum(gaussian_bits(*pair, batch=batch) for pair in zip(y_rates, indices, strict=True))
+            share = torch.ones_like(quality)
             if keep is not None:
                 shown = keep.float().repeat_interleave(16, 2).repeat_interleave(16, 3)
                 share = shown.mean((1, 2, 3)).clamp_min(1 / shown[0].numel())
