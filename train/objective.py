@@ -171,7 +171,8 @@ class Objective(nn.Module):
             if alive is not None:
                 # Where nothing is kept, the residual of zero costs nothing in the narrowest table.
                 y_rates, indices = ([torch.where(alive, one, 0.0) for one in many] for many in (y_rates, indices))
-            bits = sum(gaussian_bits(*pair, batch=batch) for pair in zip(y_rates, indices, strict=True))
+            parts = [gaussian_bits(*pair, batch=batch) for pair in zip(y_rates, indices, strict=True)]
+            bits = torch.stack(parts).sum(0)
             share = torch.ones_like(quality)
             if keep is not None:
                 shown = keep.float().repeat_interleave(16, 2).repeat_interleave(16, 3)

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from semcomp.networks.blocks import Pointwise, activation
 from semcomp.networks.fused import wide_linear
-from semcomp.networks.refine import SURPRISE_LIMIT, ScaleRefiner, surprise_table
+from semcomp.networks.refine import ScaleRefiner, surprise_table
 from semcomp.networks.rounding import floor
 from semcomp.networks.sigma import SHIFT1, index_of
 from semcomp.networks.synthesis import compand
 from semcomp.pipeline.passes import FOUR, PLACES, turns
-from semcomp.pipeline.refined_tables import LARGEST
+from semcomp.pipeline.refined_tables import LARGEST, SURPRISE_LIMIT
 
 if TYPE_CHECKING:
     from train.objective import Objective
@@ -34,7 +34,7 @@ class Quarters(NamedTuple):
     """(B, M, h, w), after the inverse gain."""
     residual: list[Tensor]
     """y after the gain, minus its mean; not rounded."""
-    index: list[Tensor]
+    tables: list[Tensor]
     """Table numbers."""
 
 
@@ -73,7 +73,7 @@ def encode_quarters(objective: Objective, y_scaled: Tensor, z_hat: Tensor, sums:
         symbols = objective.quantizer(values[number], mean, coded)
         part = (mean + symbols) * inverse_gain[number]
         found.residual.append(values[number] - mean)
-        found.index.append(index)
+        found.tables.append(index)
         parts.append(part)
         if number < FOUR - 1:
             seen = compand(part).flatten(1, 3)
@@ -87,7 +87,8 @@ def encode_quarters(objective: Objective, y_scaled: Tensor, z_hat: Tensor, sums:
 def by_pass(table: Tensor) -> Tensor:
     """A value for every channel, (B, M, 1, 1), as the passes need it: (pass, place, B, 1, 1, M/4)."""
     channels = table.flatten(1).unflatten(1, (-1, FOUR)).permute(2, 0, 1)
-    return channels[_residues()][:, :, :, None, None]
+    rows: Tensor = channels[_residues()][:, :, :, None, None]
+    return rows
 
 
 @lru_cache(maxsize=1)
@@ -99,7 +100,8 @@ def _residues() -> Tensor:
 
 def _by_place(rows: Tensor, number: int) -> Tensor:
     """Rows of a matrix (M, ...), one for each channel, at the places of a pass: (4, M/4, ...)."""
-    return rows.unflatten(0, (-1, FOUR)).transpose(0, 1)[_residues()[number]]
+    chosen: Tensor = rows.unflatten(0, (-1, FOUR)).transpose(0, 1)[_residues()[number]]
+    return chosen
 
 
 def _refine(refiner: ScaleRefiner, sums: Tensor, seen: Tensor, quality: Tensor, number: int) -> Tensor:
@@ -146,7 +148,7 @@ def _put(plane: Tensor, number: int, part: Tensor) -> None:
 
 def _places(plane: Tensor, number: int) -> list[Tensor]:
     """Views (B, M/4, h/2, w/2) of the elements of a pass at the four places."""
-    return [plane[(slice(None), *here)] for here in turns(FOUR, number)]
+    return [plane[:, channels, rows, columns] for channels, rows, columns in turns(FOUR, number)]
 
 
 class _ToPasses(torch.autograd.Function):
@@ -198,5 +200,5 @@ def _from_places(rows: Tensor, like: Tensor) -> Tensor:
     """The inverse of `_to_places`, in the shape of `like`."""
     batch, _, height, width = like.shape
     blocks = rows.view(FOUR, batch, height // 2, width // 2, -1)[[0, 2, 3, 1]]  # row, then column of the 2x2 block
-    plane = blocks.unflatten(0, (2, 2)).permute(2, 3, 0, 4, 1, 5).reshape(batch, height, width, -1)
+    plane: Tensor = blocks.unflatten(0, (2, 2)).permute(2, 3, 0, 4, 1, 5).reshape(batch, height, width, -1)
     return plane.permute(0, 3, 1, 2)
