@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 .PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve dist release-check clean heads signature rivals generators figures benchmarks bench-rate bench-speed bench-arithmetic bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge bench-answers \
-  bench-web bench-web-symbols bench-web-size bench-compact bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort bench-search bench-wheels bench-throughput bench-service bench-lossless bench-fit-head results measure gallery
+  bench-web bench-web-symbols bench-web-size bench-compact bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort bench-search bench-wheels bench-throughput bench-service bench-lossless bench-lossless-exactness bench-fit-head results measure gallery
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py
@@ -268,9 +268,22 @@ bench-scale: $(VENV)/.dev
 bench-service: $(VENV)/.dev
 	$(BENCH).service --requests 120 -o out/service.json $(BENCH_ARGS)
 
-# Exact pixels beside PNG, WebP, JPEG-LS and JPEG XL, with the weights inside the package or others: BENCH_ARGS='--model FILE'
+# Exact pixels beside PNG, WebP, JPEG-LS and JPEG XL, the memory that they take, and damaged files. MEDICAL names checkouts of
+# github.com/pydicom/pydicom-data and github.com/imageio/test_images, whose pictures of more than 8 bits go into DEEP.
+DEEP ?= out/deep
+MEDICAL ?=
+
 bench-lossless: $(VENV)/.eval
+	$(if $(MEDICAL),$(BENCH).deep_samples $(MEDICAL) -o $(DEEP))
 	$(BENCH).lossless data/val/gb82 data/val/cid22 -o out/lossless.json $(BENCH_ARGS)
+	$(BENCH).lossless data/val/clic -o out/lossless_clic.json $(BENCH_ARGS)
+	test ! -d $(DEEP) || $(BENCH).lossless $(DEEP) --deep -o out/lossless_deep.json $(BENCH_ARGS)
+	$(BENCH).memory --lossless --limit 2 -o out/lossless_memory.json
+	$(BENCH).lossless_fuzz -o out/lossless_fuzz.json
+
+# The same bytes and pixels on torch, numpy, onnxruntime and in Chromium.
+bench-lossless-exactness: $(VENV)/.eval out/edge/manifest.json $(WEB)/node_modules/.installed
+	$(BENCH).lossless_exactness $(PHOTOS) -o out/lossless_exactness.json $(BENCH_ARGS)
 
 # A head of a user's own. CALTECH is a folder of Caltech-101, with a folder for each class.
 CALTECH ?= data/caltech101

@@ -18,7 +18,6 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,12 +25,14 @@ from numpy.typing import NDArray
 
 from benchmarks import common
 from benchmarks.common import at_most
+from benchmarks.weights_ids import weights_id
 from semcomp.bitstream.container import Chunk, ChunkKind, Container, read, write
 from semcomp.errors import FormatError, ModelError, SemcompError
 from semcomp.imaging.exact import ExactPicture
 from semcomp.lossless.head import MARKS, unpack_head
 from semcomp.lossless.model import LosslessModel, load_model
 from semcomp.lossless.stream import decode_lossless, encode_lossless
+from semcomp.lossless.weights import EMBEDDED
 from semcomp.pipeline.lossless import file_of
 
 TIME_FACTOR, TIME_SLACK, TIME_PER_PIXEL = 4.0, 0.02, 4e-5
@@ -162,8 +163,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=10_000, metavar="N", help="number of changed files (10,000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the changes (0)")
     parser.add_argument("--only", type=int, metavar="NUMBER", help="repeat one file")
+    parser.set_defaults(model=str(EMBEDDED))
     options = parser.parse_args(arguments)
-    options.model = Path(options.model)
     outcomes, violations = run(options)
     lines = violations + [f"{count:>7}  {what}" for what, count in sorted(outcomes.items())]
     return common.finish(
@@ -172,6 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
         result={"count": options.count, "seed": options.seed, "outcomes": dict(sorted(outcomes.items()))},
         checks=[at_most("violations", len(violations), 0, "")],
         table="\n".join(lines),
+        weights={"lossless": weights_id(str(options.model))},
     )
 
 

@@ -16,7 +16,9 @@ from typing import Any
 
 from benchmarks import common
 from benchmarks.common import at_most
+from benchmarks.weights_ids import weights_id
 from semcomp.eval.memory import peak_bytes
+from semcomp.lossless.weights import EMBEDDED
 from semcomp.pipeline.effort import DEFAULT_EFFORT
 
 GIB = 1 << 30
@@ -76,7 +78,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-q", "--quality", type=int, default=75, help="default: 75")
     parser.add_argument("--effort", type=int, default=DEFAULT_EFFORT, help=f"default: {DEFAULT_EFFORT}")
     parser.add_argument(
-        "--lossless", type=Path, metavar="WEIGHTS", help="keep exact pixels, with the networks of a file"
+        "--lossless",
+        nargs="?",
+        type=Path,
+        const=EMBEDDED,
+        metavar="WEIGHTS",
+        help="keep exact pixels, with the networks of a file (those inside semcomp)",
     )
     parser.add_argument("--size", type=int, nargs=2, default=(6000, 4000), metavar=("W", "H"))
     parser.add_argument("--threads", type=int, default=2, help="of torch (default: 2)")
@@ -116,7 +123,10 @@ def main(arguments: list[str] | None = None) -> int:
         checks.append(at_most(f"peak of {job}", round(peak, 3), options.limit, " GiB"))
     quality = None if options.lossless else options.quality
     result = {"model": options.model, "width": width, "height": height, "quality": quality, **measured}
-    return common.finish("memory", options, result=result, checks=checks, table="\n".join(lines))
+    measured_weights = {"lossless": weights_id(str(options.lossless))} if options.lossless else None
+    return common.finish(
+        "memory", options, result=result, checks=checks, table="\n".join(lines), weights=measured_weights
+    )
 
 
 if __name__ == "__main__":

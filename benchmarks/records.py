@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import common
-from benchmarks.tables import clients, codec, costs, gallery, heads, other, scale
+from benchmarks.tables import clients, codec, costs, gallery, heads, lossless, other, scale
 from benchmarks.tables.markdown import Block
 from benchmarks.weights_ids import is_released, weights_id
 
@@ -24,6 +24,7 @@ BLOCKS: dict[str, Block] = {
     **heads.BLOCKS,
     **clients.BLOCKS,
     **scale.BLOCKS,
+    **lossless.BLOCKS,
     **other.BLOCKS,
     **gallery.BLOCKS,
 }
@@ -93,7 +94,13 @@ SOURCES = {
     "service": Source(file="service", target="bench-service"),
     "gallery": Source(file="gallery", target="gallery", needs="generator_photos"),
     "thumbs": Source(file="thumbs", target="bench-thumbs", needs="thumbs"),
-    "lossless": Source(file="lossless", target="bench-lossless", needs="lossless"),
+    **{
+        name: Source(file=name, target="bench-lossless", needs="lossless")
+        for name in ("lossless", "lossless_clic", "lossless_deep", "lossless_memory", "lossless_fuzz")
+    },
+    "lossless_exactness": Source(
+        file="lossless_exactness", target="bench-lossless-exactness", needs="lossless", only=("backends",)
+    ),
     "restore": Source(file="restore", target="bench-restore", needs="restorer"),
     "restore_bsds": Source(file="restore_bsds", target="bench-restore", needs="restorer"),
 }

@@ -1,4 +1,4 @@
-"""Blocks about thumbnails, exact pixels and restored files, and the table of the README."""
+"""Blocks about thumbnails and restored files, and the table of the README."""
 
 from collections.abc import Mapping
 
@@ -41,18 +41,6 @@ def cut(record: Record) -> str:
         f"{row['encode_ms']:.1f} / {row['decode_ms']:.1f} ms ({size} bytes)" for size, row in times.items()
     )
     return f"{table(['first bytes of a long code', 'SSIM, PSNR'], rows)}\n\nEncoding / decoding takes {slow}."
-
-
-def lossless(record: Record) -> str:
-    """Bits a sample and speed of every codec."""
-    rows = [
-        [name, fixed(row["bpsp"], 3), fixed(row["encode_mpx_s"], 2), fixed(row["decode_mpx_s"], 2)]
-        for name, row in record["codecs"].items()
-    ]
-    head = (
-        f"{plural(record['photos'], 'photo')}; bits a sample of real files, megapixels a second of processor time:\n\n"
-    )
-    return head + table(["", "bits a sample", "encode, Mpx/s", "decode, Mpx/s"], rows)
 
 
 def restored(record: Record) -> str:
@@ -121,7 +109,6 @@ BLOCKS: dict[str, Block] = {
     "thumbs.table": thumbs,
     "thumbs.tiny": tiny,
     "thumbs.cut": cut,
-    "lossless.table": lossless,
     "restore.table": restored,
     "restore_bsds.table": restored,
     "restore.compact": compact,

@@ -76,6 +76,17 @@ class LosslessModel:
             digest.update(np.ascontiguousarray(tensor).astype(tensor.dtype.newbyteorder("<")).tobytes())
         return digest.digest()[:ID_BYTES]
 
+    @property
+    def parameters(self) -> int:
+        """Weights and biases of all networks."""
+        return sum(array.size for name, array in self.arrays().items() if not name.startswith("banks."))
+
+    @property
+    def kmac_per_pixel(self) -> float:
+        """Thousands of products for a pixel in colour. A level computes a quarter of its pixels with each network."""
+        products = sum(a.size for name, a in self.arrays().items() if a.ndim == 2 and not name.startswith("banks."))
+        return products / 4 / (1 - 1 / 4) / 1000
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What the file stores, by name."""
         arrays: dict[str, NDArray[Any]] = {}

@@ -9,7 +9,8 @@ import semcomp.weights
 from semcomp.errors import ModelError
 from semcomp.lossless.model import LosslessModel, load_model
 
-EMBEDDED = Path(semcomp.weights.__file__).parent / "lossless.safetensors"
+NAME = "lossless"
+EMBEDDED = Path(semcomp.weights.__file__).parent / f"{NAME}.safetensors"
 
 
 def load_weights(file: str | Path | None = None) -> LosslessModel:

@@ -14,6 +14,7 @@ from PIL import Image
 from semcomp.cli.main import main
 from semcomp.imaging.deep import deep_png
 from semcomp.imaging.exact import exact_picture
+from semcomp.lossless.model import load_model
 from tests.lossless.conftest import photo
 
 pytestmark = pytest.mark.usefixtures("embedded_lossless")
@@ -112,6 +113,22 @@ def test_a_missing_file_of_weights_is_named(png: Path, capsys: pytest.CaptureFix
 def test_weights_that_no_file_needs_are_checked_too(png: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["encode", str(png), "--lossless-weights", "gone.safetensors"]) == 4
     assert "gone.safetensors" in capsys.readouterr().err and not png.with_suffix(".semc").exists()
+
+
+def test_models_knows_the_networks_and_no_hub_takes_them(
+    tmp_path: Path, embedded_lossless: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.safetensors"
+    file.write_bytes(embedded_lossless.read_bytes())
+    assert main(["models", "lossless", str(file), "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    model = load_model(file)
+    assert [row["name"] for row in rows] == ["lossless", "mine"]
+    for row in rows:
+        assert (row["kind"], row["lossless_id"]) == ("lossless", model.id.hex())
+        assert 0 < 3 * row["kmac_per_px"] < row["parameters"] / 1000 < 4 * row["kmac_per_px"]
+    assert main(["push", str(file), "org/mine", "--show-card"]) == 4
+    assert "has lossless networks, which are not loaded from a hub" in capsys.readouterr().err
 
 
 def test_exact_pixels_are_not_synthesised(png: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -263,7 +263,7 @@ def test_heads_of_an_earlier_export_have_no_features(ran: Ran, codec: Codec) -> 
 def test_a_client_lists_and_tests_itself(ran: Ran) -> None:
     listed = [(row["kind"], row["name"]) for row in rows(ran.alone["models"][1])]
     heads = [("head", "street"), ("head", "imagenette")]
-    assert listed == [("codec", "base"), *heads, ("generator", "untrained")]
+    assert listed == [("codec", "base"), *heads, ("generator", "untrained"), ("lossless", "lossless")]
     report = rows(ran.alone["doctor"][1])[0]
     assert report["ok"] and report["versions"]["onnxruntime"] and "torch" not in report["versions"]
     assert [check["name"] for check in report["checks"]] == ["symbols", "coder"]

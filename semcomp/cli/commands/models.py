@@ -1,4 +1,4 @@
-"""`semcomp models`: the codecs, heads, generators and restorers at hand."""
+"""`semcomp models`: the codecs, heads, generators, restorers and lossless networks at hand."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from semcomp.errors import ModelError, SemcompError
 
 if TYPE_CHECKING:
     from semcomp.generative.generator_file import TrainedGenerator
+    from semcomp.lossless.model import LosslessModel
     from semcomp.restoration.restorer_file import TrainedRestorer
     from semcomp.semantics.head import Head
 
@@ -25,7 +26,8 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     """Add the command and its options."""
     parser = new_parser(
         parents=[shared.output],
-        description="List codecs with parameters, kMAC a pixel and ids, heads and generators with classes, restorers.",
+        description="List codecs with parameters, kMAC a pixel and ids, heads and generators with classes, restorers, "
+        "lossless networks.",
     )
     add_graphs(parser)
     parser.add_argument("names", nargs="*", metavar="NAME", help="names or .safetensors paths (all inside the package)")
@@ -33,12 +35,13 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 
 
 def run(options: Namespace) -> int:
-    """List the codecs, heads, generators and restorers; returns the exit code."""
+    """List what is inside the package, or the weights of some names; returns the exit code."""
     if on_graphs(options):
         return _list_graphs(options)
     from semcomp.codec.codec import load
     from semcomp.codec.release import released_names
     from semcomp.generative.generator_file import generator_names, load_generator
+    from semcomp.lossless import weights as lossless
     from semcomp.restoration.restorer_file import DEFAULTS, load_restorer
     from semcomp.semantics.head import head_names, load_head
     from semcomp.weights.files import WEIGHTS
@@ -51,6 +54,7 @@ def run(options: Namespace) -> int:
         (head_names(), lambda name: head_facts(load_head(name))),
         (generator_names(), lambda name: generator_facts(load_generator(name))),
         (tuple(codec_of), lambda name: restorer_facts(load_restorer(None, codec=codec_of[name]))),
+        ([lossless.NAME] * lossless.EMBEDDED.exists(), lambda name: lossless_facts(lossless.load_weights(), name=name)),
     ]
     found = [(name, facts) for group, facts in groups for name in group]
     if options.names:  # one name may mean several: "street" is a head and a generator
@@ -79,6 +83,8 @@ def facts_of_file(name: str | Path) -> dict[str, Any]:
     from semcomp.codec.release import FORMAT as CODEC
     from semcomp.generative.generator_file import FORMAT as GENERATOR
     from semcomp.generative.generator_file import load_generator
+    from semcomp.lossless.model import FORMAT as LOSSLESS
+    from semcomp.lossless.weights import load_weights
     from semcomp.restoration.restorer_file import FORMAT as RESTORER
     from semcomp.restoration.restorer_file import read_restorer_file
     from semcomp.semantics.head import load_head
@@ -91,12 +97,15 @@ def facts_of_file(name: str | Path) -> dict[str, Any]:
         return generator_facts(load_generator(name))
     if form == RESTORER:
         return restorer_facts(read_restorer_file(name), name=Path(name).stem)
+    if form == LOSSLESS:
+        return lossless_facts(load_weights(name), name=Path(name).stem)
     return head_facts(load_head(name))
 
 
 def _list_graphs(options: Namespace) -> int:
     """List what a folder of graphs holds; returns the exit code."""
     from semcomp.edge.client import EdgeCodec
+    from semcomp.lossless import weights as lossless
 
     if options.names:
         raise UsageError("graphs are one codec: leave out the names, or do without --graphs where torch is installed")
@@ -107,6 +116,8 @@ def _list_graphs(options: Namespace) -> int:
     for made in codec.generators.values():
         ids = {"generator_id": made.generator_id.hex(), "entropy_id": made.entropy_id.hex()}
         _show({"kind": "generator", "name": made.name, **ids, "classes": list(made.classes)}, options)
+    if exact := codec.bundle.manifest.get("lossless"):
+        _show({"kind": "lossless", "name": lossless.NAME, "lossless_id": exact["id"]}, options)
     return EXIT_OK
 
 
@@ -150,6 +161,18 @@ def restorer_facts(restorer: TrainedRestorer, *, name: str | None = None) -> dic
         "restorer_id": restorer.restorer_id.hex(),
         "parameters": sum(value.numel() for value in restorer.state.values()),
         "origin": restorer.origin,
+    }
+
+
+def lossless_facts(model: LosslessModel, *, name: str) -> dict[str, Any]:
+    """What the lossless networks know about themselves."""
+    return {
+        "kind": "lossless",
+        "name": name,
+        "lossless_id": model.id.hex(),
+        "parameters": model.parameters,
+        "kmac_per_px": round(model.kmac_per_pixel, 2),
+        "origin": model.origin,
     }
 
 

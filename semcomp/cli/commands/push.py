@@ -19,6 +19,8 @@ examples:
 The token comes from HF_TOKEN or from `hf auth login`. Others then load the weights by name and commit:
   semcomp.load_head("org/dogs@COMMIT")    semcomp classify photos/ --head org/dogs@COMMIT
 """
+_NOT_ON_HUBS = {"restorer": "is a restorer, which is", "lossless": "has lossless networks, which are"}
+"""What a file is, by its kind, if no command loads it from a hub."""
 
 
 def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
@@ -50,8 +52,8 @@ def run(options: Namespace) -> int:
         raise UsageError(f"{options.repository!r} is not a repository: write org/name")
     path = _file_of(options.weights)
     facts = facts_of_file(path)
-    if facts["kind"] == "restorer":
-        raise ModelError(f"{path} is a restorer, which is not loaded from a hub: push a codec, a head or a generator")
+    if what := _NOT_ON_HUBS.get(facts["kind"]):
+        raise ModelError(f"{path} {what}, not loaded from a hub: push a codec, a head or a generator")
     about = Path(options.about) if options.about else path.with_suffix(".md")
     more = about.read_text(encoding="utf-8") if about.is_file() else ""
     card = card_of(facts, repository=options.repository, licence=options.license, more=more)
