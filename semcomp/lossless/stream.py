@@ -144,7 +144,8 @@ def decode_lossless(
         return _reduced(image, reduce)
     if head.model_id != model.id:
         raise ModelError(
-            f"model {head.model_id.hex()} wrote the lossless pixels, this one is {model.id.hex()}; load that model"
+            f"lossless weights {head.model_id.hex()} wrote the pixels, and these are {model.id.hex()}: "
+            "pass lossless_weights=FILE with the former"
         )
     level = min(reduce, len(head.marks))
     end = _end(data, head, at, level) if level else len(data)
