@@ -1,8 +1,8 @@
 // `node sizes.mjs [-o FILE] [--plain FOLDER]`: what a page downloads to show a .semc file with <semc-img>, in bytes as
 // stored, with gzip and with brotli.
 //
-// It counts the modules and the WebAssembly, the tables, and the graphs that decoding runs. What encoding, a head and
-// thumbnails add is shown apart. Source maps and declarations are not downloaded. --plain names a folder of graphs
+// It counts the modules and the WebAssembly, the tables, and the graphs that decoding runs. What encoding, exact pixels,
+// a head and thumbnails add is shown apart. Source maps and declarations are not downloaded. --plain names a folder of graphs
 // that were exported without --compact, and shows what these would take instead. -o writes a record as JSON, from which
 // `python -m tools.results` writes the page. The exit status is 1 where the sum with brotli is above 6 MB.
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
@@ -58,8 +58,12 @@ function first(folder) {
 
 /** What else adds, by what it is for. */
 function more(folder) {
-  const { heads } = manifestOf(folder);
+  const { graphs, heads, lossless } = manifestOf(folder);
   const found = { encoding: sizesOf(graphsOf(folder, ["analysis", "hyper"])) };
+  if (lossless) {
+    const names = Object.keys(graphs).filter((name) => name.startsWith("lossless_"));
+    found["a file of exact pixels"] = sizesOf([join(folder, lossless.file), ...graphsOf(folder, names)]);
+  }
   for (const [name, head] of Object.entries(heads)) {
     const names = head.task === "segment" ? [head.graph, "label_map"] : [head.graph];
     found[`the head ${name}`] = sizesOf(graphsOf(folder, names));
