@@ -16,6 +16,7 @@ from benchmarks.weights_ids import weights_id
 PACKAGE = Path(__file__).parents[2] / "examples" / "web" / "packages" / "semcomp"
 NODE = shutil.which("node")
 GRAPHS = {"analysis": 3000, "hyper": 1000, "sigma": 500, "mean_first": 700, "synthesis": 900, "head_a": 4000}
+EXACT = {"lossless_luma11": 200, "lossless_first11": 100}
 
 pytestmark = pytest.mark.skipif(NODE is None, reason="node is missing")
 
@@ -27,14 +28,17 @@ def write(path: Path, size: int) -> None:
 
 def write_graphs(folder: Path, model: str, *, scale: int = 1) -> None:
     """Graphs of zeros with their manifest."""
-    for name, size in GRAPHS.items():
+    graphs = GRAPHS | EXACT
+    for name, size in graphs.items():
         write(folder / f"{name}.onnx", size * scale)
     write(folder / "tables.safetensors", 50)
+    write(folder / "lossless.safetensors", 70)
     manifest = {
         "name": "base",
         "model_id": model,
         "tables": {"file": "tables.safetensors"},
-        "graphs": {name: {"file": f"{name}.onnx"} for name in GRAPHS},
+        "graphs": {name: {"file": f"{name}.onnx"} for name in graphs},
+        "lossless": {"file": "lossless.safetensors"},
         "heads": {"a": {"graph": "head_a", "task": "classify"}},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -70,13 +74,14 @@ def test_a_record_becomes_the_tables_of_the_page(package: Path, tmp_path: Path) 
     assert result["sum"]["stored"] == 8000 + manifest + 2150 + 100 and result["passed"]
     assert {name: part["stored"] for name, part in result["more"].items()} == {
         "encoding": 4000,
+        "a file of exact pixels": 370,
         "the head a": 4000,
         "thumbnails": 65,
     }
     assert all(0 < part["brotli"] < part["stored"] for part in result["first"].values())
     record = taken("web_size", result)
     assert "| **sum** | **0.01 MB**" in BLOCKS["web_size.table"](record)
-    assert "encoding adds 0.00 MB, the head a 0.00 MB and thumbnails" in BLOCKS["web_size.more"](record)
+    assert "encoding adds 0.00 MB, a file of exact pixels 0.00 MB, the head a 0.00 MB and thumbnails" in BLOCKS["web_size.more"](record)
     assert about(record).startswith("*`node package/sizes.mjs --plain plain -o out/web_size.json`; 20")
 
 
