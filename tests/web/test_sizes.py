@@ -81,7 +81,9 @@ def test_a_record_becomes_the_tables_of_the_page(package: Path, tmp_path: Path) 
     assert all(0 < part["brotli"] < part["stored"] for part in result["first"].values())
     record = taken("web_size", result)
     assert "| **sum** | **0.01 MB**" in BLOCKS["web_size.table"](record)
-    assert "encoding adds 0.00 MB, a file of exact pixels 0.00 MB, the head a 0.00 MB and thumbnails" in BLOCKS["web_size.more"](record)
+    assert "encoding adds 0.00 MB, a file of exact pixels 0.00 MB, the head a 0.00 MB and thumbnails" in BLOCKS[
+        "web_size.more"
+    ](record)
     assert about(record).startswith("*`node package/sizes.mjs --plain plain -o out/web_size.json`; 20")
 
 
