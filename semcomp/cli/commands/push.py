@@ -53,7 +53,7 @@ def run(options: Namespace) -> int:
     path = _file_of(options.weights)
     facts = facts_of_file(path)
     if what := _NOT_ON_HUBS.get(facts["kind"]):
-        raise ModelError(f"{path} {what}, not loaded from a hub: push a codec, a head or a generator")
+        raise ModelError(f"{path} {what} not loaded from a hub: push a codec, a head or a generator")
     about = Path(options.about) if options.about else path.with_suffix(".md")
     more = about.read_text(encoding="utf-8") if about.is_file() else ""
     card = card_of(facts, repository=options.repository, licence=options.license, more=more)
