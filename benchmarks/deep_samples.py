@@ -42,7 +42,8 @@ def samples_of(path: Path) -> NDArray[np.uint16] | None:
     frame = values[0] if file.get("NumberOfFrames", 1) > 1 else values
     if frame.ndim != 2 or min(frame.shape) < SMALLEST or frame.dtype.itemsize != 2:
         return None
-    return frame.astype(np.uint16) ^ (1 << 15) if frame.dtype.kind == "i" else frame.astype(np.uint16)
+    samples: NDArray[np.uint16] = frame.astype(np.uint16)
+    return samples ^ np.uint16(1 << 15) if frame.dtype.kind == "i" else samples
 
 
 def main(arguments: list[str] | None = None) -> int:

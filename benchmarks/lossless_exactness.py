@@ -160,7 +160,7 @@ def compare(options: argparse.Namespace, model: LosslessModel) -> dict[str, Tall
     first, others = TorchNetworks(model), backends(model, graphs)
     tallies = {name: Tally() for name in ["torch, 1 thread", *(backend.name for backend in others)]}
     files: dict[str, tuple[bytes, NDArray[Any]]] = {}
-    for number, case in enumerate(common.progress(cases(options), total=None, label="pictures", options=options)):
+    for number, case in enumerate(cases(options)):
         data = encode_lossless(case.pixels, model=model, networks=first, **case.options)
         pixels = decode_lossless(data, model=model, networks=first)
         exact = np.abs(pixels.astype(np.int64) - case.pixels).max() <= case.options.get("near", 0)

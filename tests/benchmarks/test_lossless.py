@@ -17,6 +17,7 @@ from benchmarks import deep_samples, lossless_exactness, lossless_fuzz
 from benchmarks.records import BLOCKS
 from semcomp.export.folder import export_onnx
 from semcomp.imaging.exact import exact_picture
+from semcomp.lossless.stream import decode_lossless
 from semcomp.networks.lossless_fast import TorchNetworks
 from tests.lossless.conftest import photo
 
@@ -50,7 +51,7 @@ def test_a_backend_that_differs_is_counted(
             pixels[0, 0] ^= 1
         return pixels
 
-    decode = lossless_exactness.decode_lossless
+    decode = decode_lossless
     monkeypatch.setattr(lossless_exactness, "decode_lossless", smudged)
     monkeypatch.setattr(lossless_exactness, "modes", lambda pixels: iter(()))
     assert lossless_exactness.main(arguments) == 1
