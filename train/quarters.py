@@ -2,7 +2,7 @@
 
 `Objective.encode` runs every pass over whole planes and masks three quarters of it away. Here the elements of a pass
 stand together, (place, B, h/2, w/2, M/4): place p of a 2x2 block has the channels c with (p + c) mod 4 = pass
-(semcomp/pipeline/passes.py). Values and gradients are those of the planes, except for the order of sums in float.
+(semcomp/pipeline/passes.py). Values and gradients equal what the planes give, except for the order of float sums.
 """
 
 from __future__ import annotations
