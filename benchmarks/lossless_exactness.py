@@ -1,7 +1,7 @@
 """Does every backend write the same lossless bytes, and read the same pixels?
 
 Every photo, and pictures of every other mode, are written by torch on one thread. Each other backend writes them again
-and reads the file: torch on two threads and in float32, numpy with the plain coder, and exported graphs in onnxruntime
+and reads the file: torch on two threads and in float32, numpy, and exported graphs in onnxruntime
 on one and two threads. Chromium reads the files of 8 bits, where it is installed. Every file that is not written alike
 and every wrong sample is counted; there must be none.
 
@@ -50,7 +50,6 @@ class Backend:
     name: str
     networks: Networks | None
     threads: int = 1
-    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def backends(model: LosslessModel, graphs: Path) -> list[Backend]:
     return [
         Backend("torch, 2 threads", TorchNetworks(model), threads=2),
         Backend("torch in float32", TorchNetworks(model, by_bytes=False)),
-        Backend("numpy, plain coder", None, plain=True),
+        Backend("numpy", None),
         Backend("onnxruntime, 1 thread", client(1)),
         Backend("onnxruntime, 2 threads", client(2)),
     ]
@@ -114,7 +113,7 @@ def backends(model: LosslessModel, graphs: Path) -> list[Backend]:
 def check(case: Case, data: bytes, pixels: NDArray[Any], backend: Backend, tally: Tally, model: LosslessModel) -> None:
     """Write a case again, and read its file."""
     torch.set_num_threads(backend.threads)
-    how: dict[str, Any] = {"model": model, "networks": backend.networks, "plain": backend.plain}
+    how: dict[str, Any] = {"model": model, "networks": backend.networks}
     tally.bytes += encode_lossless(case.pixels, **how, **case.options) != data
     count(tally, decode_lossless(data, **how), pixels)
     torch.set_num_threads(1)
