@@ -58,7 +58,7 @@ class LosslessModel:
         if [len(bank) for bank in self.banks] != [TABLES] * CHANNELS:
             raise ModelError(f"the lossless model has banks of {[len(bank) for bank in self.banks]} tables")
 
-    @property
+    @cached_property
     def windows(self) -> dict[str, Windows]:
         """The windows of every pass."""
         return windows_of(self.config)

@@ -1,12 +1,15 @@
-"""The lossless networks on torch: the same integers as semcomp.lossless computes with numpy, several times as fast.
+"""The lossless networks on torch: the same integers as semcomp.lossless computes with numpy, many times as fast.
 
-Where the processor sums products of bytes in 32 bits, features and hidden values are bytes and matrix products are
-`torch._int_mm`. Elsewhere they are float32, whose sums are exact because a model with larger ones is refused.
+Where the processor sums products of bytes in 32 bits, a layer is one call of oneDNN: product, bias, shift and limits.
+Elsewhere the integers are held in float32, whose sums are exact because a model with larger ones is refused.
+
+    features  (F, N)   int16 or int32, -127..127
+    cells     (M, I)   uint8: a cell's features plus 128, or its hidden values; M >= N and I are rounded up
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -30,60 +33,90 @@ from semcomp.lossless.network import (
 from semcomp.networks.precision import sums_products_of_bytes
 
 _MIDDLE = 128
-"""Taken off a hidden value of 0..255, so that it is a byte with a sign."""
+"""Added to a feature, so that it is a byte without a sign."""
 _RADIX = 128
+_UNIT = 32
+"""Features are filled up to a multiple of it."""
+_FEW = 2048
+"""Numbers of cells are rounded up to a power of two, and above this one to a multiple of it: oneDNN compiles code for
+every size."""
+_APART = 48
+"""Rows whose distance is a power of two would share few lines of the cache."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Layer:
-    """A matrix, and a bias that has _MIDDLE taken off the result and given back to the values."""
+    """A matrix of bytes, a bias and a shift."""
 
-    weight: Tensor
-    bias: Tensor
-    shift: int
+    def __init__(self, weight: Int8, bias: NDArray[np.integer[Any]], shift: int = 0):
+        rows = len(weight)
+        self._weight = torch.ops.onednn.qlinear_prepack(torch.from_numpy(np.ascontiguousarray(weight)), None)
+        self._scales, self._zeros = torch.ones(rows), torch.zeros(rows, dtype=torch.int64)
+        self._unit = float(1 << shift)
+        # (sum + bias) >> shift is the nearest integer to (sum + bias - (2^shift - 1) / 2) / 2^shift.
+        self._bias = torch.from_numpy((bias - (self._unit - 1) / 2).astype(np.float32))
 
-    @classmethod
-    def of(cls, weight: Int8, bias: Int32, shift: int, *, hidden: bool) -> _Layer:
-        """``hidden``: the values that the layer sees are hidden ones, with _MIDDLE taken off."""
-        missing = _MIDDLE * weight.astype(np.int64).sum(1) if hidden else 0
-        total = torch.from_numpy((bias + missing - (_MIDDLE << shift)).astype(np.int32))
-        return cls(weight=torch.from_numpy(weight), bias=total[:, None], shift=shift)
-
-    def __call__(self, values: Tensor) -> Tensor:
-        sums = torch._int_mm(self.weight, values).add_(self.bias)
-        return sums.bitwise_right_shift_(self.shift).clamp_(-_MIDDLE, HIDDEN_LIMIT - _MIDDLE).to(torch.int8)
+    def __call__(self, cells: Tensor, kind: torch.dtype = torch.uint8) -> Tensor:
+        """clip((weight cells + bias) >> shift, 0, 255) as bytes (M, O), or the sums themselves as float32."""
+        result: Tensor = torch.ops.onednn.qlinear_pointwise(
+            cells, 1.0, 0, self._weight, self._scales, self._zeros, self._bias, self._unit, 0, kind, "none", [], ""
+        )
+        return result
 
 
 class _ByteNetwork:
     """One network in products of bytes."""
 
     def __init__(self, network: IntegerNetwork):
-        self.entry = _Layer.of(network.entry, network.entry_bias, INPUT_SHIFT, hidden=False)
-        self.blocks = [
-            (
-                _Layer.of(block.inner, block.inner_bias, BLOCK_SHIFT, hidden=True),
-                _Layer.of(np.concatenate([block.direct, block.outer], 1), block.bias, BLOCK_SHIFT, hidden=True),
-            )
-            for block in network.blocks
-        ]
-        missing = _MIDDLE * network.from_hidden.astype(np.int64).sum(1)
-        self.bias = torch.from_numpy((network.bias + missing).astype(np.int32))[:, None]
-        self.from_hidden, self.from_features = map(_bytes_of, (network.from_hidden, network.from_features))
+        missing = _MIDDLE * network.entry.astype(np.int64).sum(1)
+        self._entry = _Layer(_filled(network.entry), network.entry_bias - missing, INPUT_SHIFT)
+        self._blocks = []
+        for block in network.blocks:
+            width = len(block.direct)
+            same = np.eye(width, dtype=np.int8) << BLOCK_SHIFT  # what a block is given comes out beside the inner layer
+            inner = np.concatenate([same, block.inner]), np.pad(block.inner_bias, (width, 0))
+            joint = np.concatenate([block.direct, block.outer], 1), block.bias
+            self._blocks.append((_Layer(*inner, BLOCK_SHIFT), _Layer(*joint, BLOCK_SHIFT)))
+        missing = _MIDDLE * network.from_features.astype(np.int64).sum(1)
+        self._bias = torch.from_numpy((network.bias - missing).astype(np.int32))[:, None]
+        self._from_hidden = _Layer(_bytes_of(network.from_hidden), np.zeros(2 * len(missing)))
+        self._from_features = _Layer(_filled(_bytes_of(network.from_features)), np.zeros(2 * len(missing)))
 
     def __call__(self, features: Tensor) -> Tensor:
-        x = features.to(torch.int8)
-        hidden = self.entry(x)
-        for inner, joint in self.blocks:
-            hidden = joint(torch.cat([hidden, inner(hidden)]))
-        sums = torch._int_mm(self.from_hidden, hidden).add_(torch._int_mm(self.from_features, x))
-        high, low = sums.chunk(2)
-        return low.add_(high, alpha=_RADIX).add_(self.bias).bitwise_right_shift_(OUTPUT_SHIFT)
+        cells = _cells_of(features)
+        hidden = self._entry(cells)
+        for inner, joint in self._blocks:
+            hidden = joint(inner(hidden))
+        sums = self._from_hidden(hidden, torch.float32).add_(self._from_features(cells, torch.float32))
+        high, low = sums[: features.shape[1]].t().to(torch.int32, memory_format=torch.contiguous_format).chunk(2)
+        return low.add_(high, alpha=_RADIX).add_(self._bias).bitwise_right_shift_(OUTPUT_SHIFT)
 
 
-def _bytes_of(weight: Int16) -> Tensor:
+def _filled(weight: Int8) -> Int8:
+    """A weight (O, F) in the order of the bytes of a cell, with zeros for the bytes that no feature fills."""
+    outputs, features = weight.shape
+    half = (features + 1) // 2
+    cells = np.zeros((outputs, -(-features // _UNIT) * _UNIT), np.int8)
+    cells[:, : 2 * half : 2] = weight[:, :half]
+    cells[:, 1 + 2 * (features % 2) : 2 * half : 2] = weight[:, half:]  # of an odd number, one feature is there twice
+    return cells
+
+
+def _cells_of(features: Tensor) -> Tensor:
+    """uint8 (M, I): bytes of cells, the first half of the features in even places and the second half in odd ones."""
+    count, cells = features.shape
+    half, values = (count + 1) // 2, features.to(torch.int16)
+    pairs = torch.empty((half, cells + _APART), dtype=torch.int16)[:, :cells]
+    torch.add(values[:half], _MIDDLE * 257 - (1 << 16), out=pairs)
+    pairs.add_(values[count - half :], alpha=256)
+    rows = -(-cells // _FEW) * _FEW if cells > _FEW else max(16, 1 << (cells - 1).bit_length())
+    result = torch.empty((rows, -(-count // _UNIT) * _UNIT // 2), dtype=torch.int16)
+    result[:cells, :half] = pairs.t()
+    return result.view(torch.uint8)
+
+
+def _bytes_of(weight: Int16) -> Int8:
     """int8 (2 O, I) of a weight (O, I): rows of its higher part, which counts _RADIX times, and rows of its lower."""
-    high, low = np.divmod(weight, _RADIX)
-    return torch.from_numpy(np.concatenate([high, low]).astype(np.int8))
+    return np.concatenate(np.divmod(weight, _RADIX)).astype(np.int8)
 
 
 class _FloatNetwork:
@@ -124,7 +157,7 @@ class TorchNetworks:
     def __init__(self, model: LosslessModel, *, by_bytes: bool | None = None):
         """`by_bytes` chooses how to multiply; None takes bytes where they are exact on this processor."""
         if by_bytes is None:
-            by_bytes = sums_products_of_bytes() and all(_exact(network) for network in model.networks.values())
+            by_bytes = sums_products_of_bytes() and all(map(_exact, model.networks.values()))
         self.windows: dict[str, Windows] = model.windows
         self.by_bytes = by_bytes
         kind = _ByteNetwork if by_bytes else _FloatNetwork
@@ -137,19 +170,30 @@ class TorchNetworks:
 
 
 def _exact(network: IntegerNetwork) -> bool:
-    """Whether products of bytes are right here at both ends of what bytes hold, where 16 bits do not suffice."""
-    arrays = [network.entry]
-    arrays += [array for block in network.blocks for array in (block.direct, block.inner, block.outer)]
-    matrices = [torch.from_numpy(array) for array in arrays]
-    matrices += [_bytes_of(network.from_hidden), _bytes_of(network.from_features)]
-    for matrix in matrices:
-        columns = torch.full((matrix.shape[1], 16), -_MIDDLE, dtype=torch.int8)
-        columns[:, ::2] = _MIDDLE - 1
-        columns[::2, 8:] = -_MIDDLE
-        try:
-            sums = torch._int_mm(matrix, columns)
-        except RuntimeError:  # a torch that multiplies bytes elsewhere, or other shapes of them
-            return False
-        if not torch.equal(sums.long(), matrix.long() @ columns.long()):
-            return False
-    return True
+    """Whether layers of the sizes of a network are right here, and its biases are exact in float32."""
+    width, features = network.entry.shape
+    shapes = {(width, -(-features // _UNIT) * _UNIT), (2 * len(network.bias), width)}
+    shapes |= {(2 * len(network.bias), -(-features // _UNIT) * _UNIT)}
+    for block in network.blocks:
+        shapes |= {(width + len(block.inner), width), (width, width + len(block.inner))}
+    small = network.largest_sum() < 1 << 22
+    return small and all(_right(rows, columns) for rows, columns in sorted(shapes))
+
+
+@lru_cache(maxsize=64)
+def _right(rows: int, columns: int) -> bool:
+    """Whether a layer is right at both ends of what bytes hold, where 16 bits do not suffice, and between them."""
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-128, 128, (rows, columns)).astype(np.int8)
+    weight[0], weight[-1] = 127, -128
+    cells = rng.integers(0, 256, (64, columns)).astype(np.uint8)
+    cells[:8], cells[8:16, ::2] = 255, 0
+    sums = cells.astype(np.int64) @ weight.T.astype(np.int64)
+    bias = -sums[20]
+    try:
+        exact = _Layer(weight, np.zeros(rows, np.int64))(torch.from_numpy(cells), torch.float32)
+        limited = _Layer(weight, bias, BLOCK_SHIFT)(torch.from_numpy(cells))
+    except (AttributeError, RuntimeError):  # a torch that has no such operation, or another one of this name
+        return False
+    expected = np.clip((sums + bias) >> BLOCK_SHIFT, 0, HIDDEN_LIMIT)
+    return np.array_equal(exact.numpy(), sums) and np.array_equal(limited.numpy(), expected)
