@@ -19,6 +19,7 @@ from semcomp.lossless.fits import (
     PIXELS,
     WIDE,
     LumaFit,
+    Moments,
     line,
     misses,
     offset,
@@ -171,13 +172,12 @@ def luma_step(known: Known, windows: Windows, fit: LumaFit, *, place: Place, row
     """What the luma network sees for the cells of ``rows``."""
     xp = known.xp
     table = Rows(xp, windows.features(0), known.cells(rows), known.kind)
-    values = table.gather(known.planes, 0, windows.luma, rows)
+    (values,) = table.gather(known.planes, slice(1), windows.luma, rows)
     mean = mean_of_four(values)
     values -= mean
     k = activity(xp, total(xp.abs(values[:8])), place.bits)
     means = []
-    for channel in (1, 2):
-        others = table.gather(known.planes, channel, windows.others, rows)
+    for others in table.gather(known.planes, slice(1, 3), windows.others, rows):
         means.append(mean_of_four(others))
         others -= means[-1]
     moved, lines = fit.run(windows.fit, values[:4], k, rows)
@@ -203,17 +203,16 @@ def chroma_step(
     """
     xp, channel = known.xp, len(values)
     table = Rows(xp, windows.features(channel), known.cells(rows), known.kind)
-    own = table.gather(known.planes, channel, windows.chroma, rows)
+    (own,) = table.gather(known.planes, slice(channel, channel + 1), windows.chroma, rows)
     mean = mean_of_four(own)
     own -= mean
-    around = []
-    for before, value in enumerate(values):
-        around.append(table.gather(known.planes, before, windows.chroma + windows.own_lattice, rows))
-        around[-1] -= value
+    around = table.gather(known.planes, slice(channel), windows.chroma + windows.own_lattice, rows)
+    for part, value in zip(around, values, strict=True):
+        part -= value
     k = activity(xp, total(xp.abs(own[:8])) + (total(xp.abs(around[0][:8])) >> 3), place.bits)
     colours = [*values, mean]
     if channel == 1:
-        others = table.gather(known.planes, 2, windows.others, rows)
+        (others,) = table.gather(known.planes, slice(2, 3), windows.others, rows)
         colours.append(mean_of_four(others))
         others -= colours[-1]
     for error in errors:
@@ -221,11 +220,10 @@ def chroma_step(
         part[0], part[1] = error, xp.abs(error)
     _add_errors(known, table, windows, channel, rows)
     add_rooms(table, place, *colours)
-    nearest = [part[:4].sum(0, dtype=xp.int32) for part in around]
+    nearest = [xp.asarray(total(part[:4]), dtype=xp.int32) for part in around]
     scale(xp, table.filled(), k)
     moved, lines = _colour_fit(xp, own[:PIXELS], [part[:PIXELS] for part in around], nearest, k)
-    for before, error in enumerate(errors):
-        between = _error_slope(known, windows, before, channel, rows)
+    for error, between in zip(errors, _error_slopes(known, windows, channel, rows), strict=True):
         lines += ((between * error >> 2) >> k, between)
     _add_lines(xp, table, lines, place, k)
     return Step(features=table.values, initial=mean + ((moved + 128) >> 8), k=k)
@@ -241,33 +239,32 @@ def _colour_fit(xp: Any, values: Any, around: list[Any], nearest: list[Any], k: 
         nearest: Their sums over the four nearest pixels, not scaled, (N,) int32.
         k: Activity (N,).
     """
-    luma = around[0]
-    straight: tuple[Any, ...] = (line(xp, values, luma, BOLD),)
-    slopes: list[tuple[Any, ...]] = [straight, (line(xp, values, luma, HELD),)]
+    moments = Moments(xp, [values, *around])
+    straight: tuple[Any, ...] = (line(moments, BOLD),)
+    slopes: list[tuple[Any, ...]] = [straight, (line(moments, HELD),)]
     if len(around) == 2:
-        slopes = [plane(xp, values, around[0], around[1], held) for held in (BOLD, HELD)] + [straight]
+        slopes = [plane(moments, held) for held in (BOLD, HELD)] + [straight]
     offsets = [offset(one, nearest) for one in slopes]
     lines = tuple((one >> 4) >> k for one in offsets)
     return offsets[0], (*lines, misses(xp, values, slopes[0], tuple(around)), *slopes[0])
 
 
-def _error_slope(known: Known, windows: Windows, before: int, channel: int, rows: slice) -> Any:
-    """64 times the error that an error of 1 in an earlier plane lets expect, by the errors around, (N,)."""
+def _error_slopes(known: Known, windows: Windows, channel: int, rows: slice) -> list[Any]:
+    """64 times the error that an error of 1 in each earlier plane lets expect, by the errors around, (N,) each."""
     band = slice(0, rows.stop - rows.start)
-    shared = window_sum(known.error_products(before, channel, rows), windows.chroma, band)
-    spread = window_sum(known.error_products(before, before, rows), windows.chroma, band)
+    pairs = [(before, other) for before in range(channel) for other in (channel, before)]
+    sums = window_sum(known.error_products(pairs, rows), windows.chroma, band)
     quiet = len(windows.chroma) << 2 * (known.bits - 8)
-    return slope(known.xp, shared, spread + quiet)
+    return [slope(known.xp, sums[2 * before], sums[2 * before + 1] + quiet) for before in range(channel)]
 
 
 def _add_errors(known: Known, table: Rows, windows: Windows, channel: int, rows: slice) -> None:
     """Add magnitudes of the errors around in all planes, the mean error of this plane, and sums over 5x5 cells."""
-    xp = known.xp
-    parts = [table.gather(known.errors, number, windows.errors, rows) for number in range(CHANNELS)]
-    table.take(1)[0] = total(parts[channel][:4]) >> 2
-    for part in parts:
-        xp.abs(part, out=part)
-    table.stack([boxes[number][:, rows] for boxes in known.boxes.values() for number in range(CHANNELS)])
+    errors = table.gather(known.errors, slice(CHANNELS), windows.errors, rows)
+    table.append((total(errors[channel, :4]) >> 2)[None])
+    known.xp.abs(errors, out=errors)
+    for boxes in known.boxes.values():
+        table.append(boxes[:, :, rows])
 
 
 def _add_lines(xp: Any, table: Rows, lines: tuple[Any, ...], place: Place, k: Any) -> None:

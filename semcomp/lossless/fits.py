@@ -45,15 +45,19 @@ def slope(xp: Any, shared: Any, spread: Any, limit: int = 256) -> Any:
 
 
 def window_sum(planes: dict[str, Any], pixels: tuple[Neighbour, ...], rows: slice) -> Any:
-    """Sum of padded planes (B, h + 4, w + 4) over some neighbours: (N,) for the cells of ``rows``."""
-    return sum(view(planes[pixel.lattice], pixel, rows) for pixel in pixels).reshape(-1)
+    """Sums of padded planes (P, B, h + 4, w + 4) over two or more neighbours: (P, N) for the cells of ``rows``."""
+    first, second, *others = (view(planes[pixel.lattice], pixel, rows) for pixel in pixels)
+    sums = first + second
+    for values in others:
+        sums += values
+    return sums.reshape(len(sums), -1)
 
 
 def view(plane: Any, pixel: Neighbour, rows: slice) -> Any:
-    """(B, rows, w): a neighbour's values in a padded plane for the cells of ``rows``."""
-    columns = plane.shape[2] - 2 * REACH
+    """(..., rows, w): a neighbour's values in a padded plane for the cells of ``rows``."""
+    columns = plane.shape[-1] - 2 * REACH
     top, left = rows.start + REACH + pixel.row, REACH + pixel.column
-    return plane[:, top : top + rows.stop - rows.start, left : left + columns]
+    return plane[..., top : top + rows.stop - rows.start, left : left + columns]
 
 
 class LumaFit:
@@ -85,9 +89,9 @@ class LumaFit:
         first, second, third, fourth = (around[number] for number in self._order)
         difference = first + second - third - fourth
         products, band = self._products(rows), slice(0, rows.stop - rows.start)
-        for window in (pixels, pixels[:NEAR]):
-            quiet = (256 << 2 * (self._bits - 8)) * len(window)
-            shared, spread = (window_sum(planes, window, band) for planes in products)
+        near_sums, other_sums = (window_sum(products, part, band) for part in (pixels[:NEAR], pixels[NEAR:]))
+        for (shared, spread), count in ((near_sums + other_sums, len(pixels)), (near_sums, NEAR)):
+            quiet = (256 << 2 * (self._bits - 8)) * count
             slopes.append(slope(xp, shared, spread + quiet, 128))
         wide, near = (one * difference for one in slopes)
         missed: Any = 0
@@ -99,30 +103,57 @@ class LumaFit:
         found = ((wide >> 4) >> k, (near >> 4) >> k, missed >> k, missed_size >> k, *slopes)
         return (wide + 128) >> 8, tuple(xp.clip(one, -_LIMIT, _LIMIT) for one in found)
 
-    def _products(self, rows: slice) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Curve times step and step squared by lattice, padded for the cells of ``rows`` alone."""
-        span, shared, spread = slice(rows.start, rows.stop + 2 * REACH), {}, {}
+    def _products(self, rows: slice) -> dict[str, Any]:
+        """Curve times step, and step squared, by lattice: (2, B, rows + 4, w + 4) for the cells of ``rows`` alone."""
+        xp, span, products = self._xp, slice(rows.start, rows.stop + 2 * REACH), {}
         for lattice, step in self._step.items():
-            wide = self._xp.zeros(step[:, span].shape, dtype=wide_kind(self._xp, self._bits))
-            wide[:] = step[:, span]
-            shared[lattice], spread[lattice] = wide * self._curve[lattice][:, span], wide * wide
-        return shared, spread
+            wide = xp.asarray(step[:, span], dtype=wide_kind(xp, self._bits))
+            products[lattice] = xp.empty((2, *wide.shape), dtype=wide.dtype)
+            xp.multiply(wide, self._curve[lattice][:, span], out=products[lattice][0])
+            xp.multiply(wide, wide, out=products[lattice][1])
+        return products
 
 
-def line(xp: Any, values: Any, over: Any, held: int) -> Any:
-    """Slope (N,) of scaled features over others, (PIXELS, N) each."""
-    shared, spread = _moment(xp, values, over), _moment(xp, over, over)
-    return slope(xp, shared, spread + held * PIXELS**2)
+class Moments:
+    """Covariances of scaled features, times the square of PIXELS: int32 (N,), each computed once."""
+
+    def __init__(self, xp: Any, planes: list[Any]) -> None:
+        """``planes`` are (PIXELS, N) each: first the one that is predicted, then those that it is fitted over."""
+        self.xp, self._planes = xp, planes
+        self._sums = [xp.asarray(plane.sum(0, dtype=plane.dtype), dtype=xp.int32) for plane in planes]
+        self._found: dict[tuple[int, int], Any] = {}
+
+    def __call__(self, first: int, second: int) -> Any:
+        found = self._found.get((first, second))
+        if found is None:
+            products = self._planes[first] * self._planes[second]
+            products = products[:4] + products[4:]  # at most 2 * 127^2, which 16 bits hold
+            pairs = self.xp.asarray(products[:2], dtype=self.xp.int32) + products[2:]
+            found = PIXELS * (pairs[0] + pairs[1]) - self._sums[first] * self._sums[second]
+            self._found[first, second] = found
+        return found
 
 
-def plane(xp: Any, values: Any, over: Any, and_over: Any, held: int) -> tuple[Any, Any]:
-    """Slopes (N,) of scaled features over two others at once, (PIXELS, N) each, by least squares."""
-    quiet = held * PIXELS**2
-    one, two = (_wide(xp, _moment(xp, part, part)) + quiet for part in (over, and_over))
-    both = _wide(xp, _moment(xp, over, and_over))
-    first, second = (_wide(xp, _moment(xp, values, part)) for part in (over, and_over))
+def line(moments: Moments, held: int) -> Any:
+    """Slope (N,) of the predicted plane over the first other one."""
+    return slope(moments.xp, moments(0, 1), moments(1, 1) + held * PIXELS**2)
+
+
+def plane(moments: Moments, held: int) -> tuple[Any, Any]:
+    """Slopes (N,) of the predicted plane over two others at once, by least squares."""
+    xp, quiet = moments.xp, held * PIXELS**2
+
+    def real(first: int, second: int) -> Any:
+        return xp.asarray(moments(first, second), dtype=xp.float64)  # all numbers stay integers below 2^53
+
+    one, two, both = real(1, 1) + quiet, real(2, 2) + quiet, real(1, 2)
+    first, second = real(0, 1), real(0, 2)
     determinant = one * two - both * both
-    return slope(xp, first * two - second * both, determinant), slope(xp, second * one - first * both, determinant)
+
+    def part(shared: Any) -> Any:
+        return xp.asarray(xp.clip(xp.floor(64 * shared / determinant), -256, 256), dtype=xp.int32)
+
+    return part(first * two - second * both), part(second * one - first * both)
 
 
 def offset(slopes: tuple[Any, ...], nearest: list[Any]) -> Any:
@@ -141,20 +172,9 @@ def misses(xp: Any, values: Any, slopes: tuple[Any, ...], over: tuple[Any, ...])
     """How far scaled features (PIXELS, N) are off a fit that goes through the mean of the four nearest: sum / 8."""
     rest = values
     for one, features in zip(slopes, over, strict=True):
-        rest = rest - ((one * features) >> 6)
-    level = rest[:4].sum(0, dtype=xp.int32) >> 2
-    return xp.abs(rest - level).sum(0, dtype=xp.int32) >> 3
-
-
-def _moment(xp: Any, x: Any, y: Any) -> Any:
-    """Covariance of x and y times the square of their number."""
-    return len(x) * (x * y).sum(0, dtype=xp.int32) - x.sum(0, dtype=xp.int32) * y.sum(0, dtype=xp.int32)
-
-
-def _wide(xp: Any, values: Any) -> Any:
-    wide = xp.zeros(values.shape, dtype=xp.int64)
-    wide[:] = values
-    return wide
+        rest = rest - ((xp.asarray(one, dtype=features.dtype) * features) >> 6)
+    level = rest[:4].sum(0, dtype=rest.dtype) >> 2
+    return xp.abs(rest - level).sum(0, dtype=rest.dtype) >> 3
 
 
 def _moved(plane: Any, row: int, column: int) -> Any:

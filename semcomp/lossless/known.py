@@ -65,13 +65,14 @@ class Known:
         """Enter the first planes (C, B, h, w) of a lattice whose others are about to be coded."""
         self.planes[lattice] = padded(self.xp, planes)
 
-    def error_products(self, first: int, second: int, rows: slice) -> dict[str, Any]:
-        """The errors of two channels multiplied, by lattice: padded for the cells of ``rows`` alone."""
+    def error_products(self, pairs: list[tuple[int, int]], rows: slice) -> dict[str, Any]:
+        """Errors of pairs of channels multiplied, by lattice: padded (pairs, B, rows + 4, w + 4)."""
         span, products = slice(rows.start, rows.stop + 2 * REACH), {}
         for lattice, errors in self.errors.items():
-            wide = self.xp.zeros(errors[first][:, span].shape, dtype=wide_kind(self.xp, self.bits))
-            wide[:] = errors[first][:, span]
-            products[lattice] = wide * errors[second][:, span]
+            wide = self.xp.asarray(errors[:, :, span], dtype=wide_kind(self.xp, self.bits))
+            products[lattice] = self.xp.empty((len(pairs), *wide.shape[1:]), dtype=wide.dtype)
+            for number, (first, second) in enumerate(pairs):
+                self.xp.multiply(wide[first], wide[second], out=products[lattice][number])
         return products
 
     @property

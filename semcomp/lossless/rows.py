@@ -25,13 +25,15 @@ class Rows:
         """All rows that have been taken."""
         return self.values[: self._used]
 
-    def gather(self, lattices: dict[str, Any], channel: int, pixels: tuple[Neighbour, ...], rows: slice) -> Any:
-        """Fill the next rows with one plane on some neighbours, (pixels, N), for the cells of ``rows``."""
-        views = [view(lattices[pixel.lattice][channel], pixel, rows) for pixel in pixels]
-        return self.stack(views)
+    def gather(self, lattices: dict[str, Any], channels: slice, pixels: tuple[Neighbour, ...], rows: slice) -> Any:
+        """Fill the next rows with planes on some neighbours, (channels, pixels, N), for the cells of ``rows``."""
+        planes = {lattice: lattices[lattice][channels] for lattice in {pixel.lattice for pixel in pixels}}
+        views = [view(planes[pixel.lattice], pixel, rows) for pixel in pixels]
+        count, *cells = views[0].shape
+        part = self.take(count * len(views))
+        self._xp.stack(views, 1, out=part.reshape(count, len(views), *cells))
+        return part.reshape(count, len(views), -1)
 
-    def stack(self, views: list[Any]) -> Any:
-        """Fill the next rows with arrays of N values each, all of one shape."""
-        part = self.take(len(views))
-        self._xp.stack(views, out=part.reshape(len(views), *views[0].shape))
-        return part
+    def append(self, values: Any) -> None:
+        """Fill the next rows with (rows, ...), N values each."""
+        self.take(len(values))[:] = values.reshape(len(values), -1)

@@ -20,16 +20,7 @@ from torch import Tensor
 
 from semcomp.lossless.features import Windows
 from semcomp.lossless.model import LosslessModel
-from semcomp.lossless.network import (
-    BLOCK_SHIFT,
-    HIDDEN_LIMIT,
-    INPUT_SHIFT,
-    OUTPUT_SHIFT,
-    Int8,
-    Int16,
-    Int32,
-    IntegerNetwork,
-)
+from semcomp.lossless.network import BLOCK_SHIFT, HIDDEN_LIMIT, INPUT_SHIFT, OUTPUT_SHIFT, Int8, Int16, IntegerNetwork
 from semcomp.networks.precision import sums_products_of_bytes
 
 _MIDDLE = 128
