@@ -48,7 +48,8 @@ _BITS = Tables.from_arrays(
     np.concatenate([np.full(1 << bits, TOTAL >> bits) for bits in range(1, MAX_BITS + 1)]),
 )
 """Tables of numbers that are equally likely. Table b - 1 is for b bits, and category n is the number n."""
-_models: WeakKeyDictionary[Tables, dict[int, Any]] = WeakKeyDictionary()
+_models: WeakKeyDictionary[Tables, tuple[NDArray[np.float64], dict[int, Any]]] = WeakKeyDictionary()
+"""Weights of all categories of some tables, and the models that have been built of them."""
 
 
 def encode_symbols(parts: Sequence[tuple[NDArray[Any], NDArray[Any], Tables]], *, plain: bool = False) -> bytes:
@@ -156,13 +157,15 @@ class Stack:
         """
         if self.plain:
             return lambda table: ans.model_of(tables.frequencies_of(table))
-        known = _models.setdefault(tables, {})
+        if tables not in _models:
+            _models[tables] = tables.flat - 1.0, {}
+        (weights, known), offsets = _models[tables], tables.offsets
 
         def model(table: int) -> Any:
             found = known.get(table)
             if found is None:
-                weights = tables.frequencies_of(table).astype(np.float64) - 1
-                found = known[table] = constriction.stream.model.Categorical(weights, perfect=False)
+                part = weights[offsets[table] : offsets[table + 1]]
+                found = known[table] = constriction.stream.model.Categorical(part, perfect=False)
             return found
 
         return model

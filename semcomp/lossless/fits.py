@@ -27,7 +27,6 @@ PIXELS = 8
 """Pixels that a fit of colour learns from."""
 BOLD, HELD = 16, 256
 """Variances that are added to the variances of a fit, so that it says nothing about flat surroundings."""
-_LIMIT = 127
 _DIAGONAL = ((-1, -1), (1, 1), (-1, 1), (1, -1))
 _STRAIGHT = ((0, -1), (0, 1), (-1, 0), (1, 0))
 _ORDER = {"11": (0, 3, 1, 2), "01": (0, 1, 2, 3), "10": (2, 3, 0, 1)}
@@ -100,8 +99,7 @@ class LumaFit:
             curve, step = (view(planes[pixel.lattice], pixel, rows) for planes in (self._curve, self._step))
             miss = (curve - ((slopes[1].reshape(step.shape) * step) >> 6)).reshape(-1)
             missed, missed_size = missed + miss, missed_size + xp.abs(miss)
-        found = ((wide >> 4) >> k, (near >> 4) >> k, missed >> k, missed_size >> k, *slopes)
-        return (wide + 128) >> 8, tuple(xp.clip(one, -_LIMIT, _LIMIT) for one in found)
+        return (wide + 128) >> 8, ((wide >> 4) >> k, (near >> 4) >> k, missed >> k, missed_size >> k, *slopes)
 
     def _products(self, rows: slice) -> dict[str, Any]:
         """Curve times step, and step squared, by lattice: (2, B, rows + 4, w + 4) for the cells of ``rows`` alone."""

@@ -7,6 +7,7 @@ pixels at once, and then codes them at once. The code runs on numpy and on torch
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -100,7 +101,20 @@ class Walk:
         Returns:
             The planes of the last level (C, rows, columns), int16 for 8-bit images and int32 for others.
         """
-        xp, sizes = self.networks.xp, level_sizes(height, width)
+        with getattr(self.networks.xp, "inference_mode", nullcontext)():  # torch is faster where nothing has a gradient
+            return self._levels(level_sizes(height, width), first, truth, until=until, check=check)
+
+    def _levels(
+        self,
+        sizes: list[tuple[int, int]],
+        first: Int32,
+        truth: NDArray[Any] | None,
+        *,
+        until: int,
+        check: Callable[[int, NDArray[Any]], None] | None,
+    ) -> NDArray[Any]:
+        """Code an image whose levels have some sizes, as `run` describes."""
+        xp = self.networks.xp
         planes = xp.zeros((3, 1, 1), dtype=self._kind)  # a grey image has colour differences of 0
         planes[: self.channels] = xp.asarray(first.astype(np.int32)).reshape(self.channels, 1, 1)
         errors = xp.zeros((3, 1, 1), dtype=self._kind)

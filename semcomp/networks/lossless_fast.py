@@ -154,7 +154,6 @@ class TorchNetworks:
         kind = _ByteNetwork if by_bytes else _FloatNetwork
         self._networks = {name: kind(network) for name, network in model.networks.items()}
 
-    @torch.inference_mode()
     def run(self, name: str, features: Tensor) -> Tensor:
         """Outputs (O, N), int32, of one network for features (F, N)."""
         return self._networks[name](features)
