@@ -20,12 +20,23 @@ from torch import Tensor
 
 from semcomp.lossless.features import Windows
 from semcomp.lossless.model import LosslessModel
-from semcomp.lossless.network import BLOCK_SHIFT, HIDDEN_LIMIT, INPUT_SHIFT, OUTPUT_SHIFT, Int8, Int16, IntegerNetwork
+from semcomp.lossless.network import (
+    BLOCK_SHIFT,
+    EXACT,
+    HIDDEN_LIMIT,
+    INPUT_SHIFT,
+    OUTPUT_SHIFT,
+    Int8,
+    Int16,
+    IntegerNetwork,
+)
 from semcomp.networks.precision import sums_products_of_bytes
 
 _MIDDLE = 128
 """Added to a feature, so that it is a byte without a sign."""
 _RADIX = 128
+_LARGEST_BIAS = 1 << 22
+"""Halves are exact in float32 below it."""
 _UNIT = 32
 """Features are filled up to a multiple of it."""
 _FEW = 2048
@@ -60,13 +71,13 @@ class _ByteNetwork:
     def __init__(self, network: IntegerNetwork):
         missing = _MIDDLE * network.entry.astype(np.int64).sum(1)
         self._entry = _Layer(_filled(network.entry), network.entry_bias - missing, INPUT_SHIFT)
-        self._blocks = []
-        for block in network.blocks:
-            width = len(block.direct)
-            same = np.eye(width, dtype=np.int8) << BLOCK_SHIFT  # what a block is given comes out beside the inner layer
-            inner = np.concatenate([same, block.inner]), np.pad(block.inner_bias, (width, 0))
-            joint = np.concatenate([block.direct, block.outer], 1), block.bias
-            self._blocks.append((_Layer(*inner, BLOCK_SHIFT), _Layer(*joint, BLOCK_SHIFT)))
+        self._blocks = [
+            (
+                _Layer(block.inner, block.inner_bias, BLOCK_SHIFT),
+                _Layer(np.concatenate([block.direct, block.outer], 1), block.bias, BLOCK_SHIFT),
+            )
+            for block in network.blocks
+        ]
         missing = _MIDDLE * network.from_features.astype(np.int64).sum(1)
         self._bias = torch.from_numpy((network.bias - missing).astype(np.int32))[:, None]
         self._from_hidden = _Layer(_bytes_of(network.from_hidden), np.zeros(2 * len(missing)))
@@ -76,7 +87,7 @@ class _ByteNetwork:
         cells = _cells_of(features)
         hidden = self._entry(cells)
         for inner, joint in self._blocks:
-            hidden = joint(inner(hidden))
+            hidden = joint(torch.cat([hidden, inner(hidden)], 1))
         sums = self._from_hidden(hidden, torch.float32).add_(self._from_features(cells, torch.float32))
         high, low = sums[: features.shape[1]].t().to(torch.int32, memory_format=torch.contiguous_format).chunk(2)
         return low.add_(high, alpha=_RADIX).add_(self._bias).bitwise_right_shift_(OUTPUT_SHIFT)
@@ -162,11 +173,13 @@ class TorchNetworks:
 def _exact(network: IntegerNetwork) -> bool:
     """Whether layers of the sizes of a network are right here, and its biases are exact in float32."""
     width, features = network.entry.shape
-    shapes = {(width, -(-features // _UNIT) * _UNIT), (2 * len(network.bias), width)}
-    shapes |= {(2 * len(network.bias), -(-features // _UNIT) * _UNIT)}
+    outputs, filled = 2 * len(network.bias), -(-features // _UNIT) * _UNIT
+    shapes = {(width, filled), (outputs, filled), (outputs, width)}
+    biases = [network.entry_bias - _MIDDLE * network.entry.astype(np.int64).sum(1)]
     for block in network.blocks:
-        shapes |= {(width + len(block.inner), width), (width, width + len(block.inner))}
-    small = network.largest_sum() < 1 << 22
+        shapes |= {(len(block.inner), width), (width, width + len(block.inner))}
+        biases += [block.inner_bias, block.bias]
+    small = all(np.abs(bias).max() < _LARGEST_BIAS for bias in biases)
     return small and all(_right(rows, columns) for rows, columns in sorted(shapes))
 
 
@@ -180,6 +193,8 @@ def _right(rows: int, columns: int) -> bool:
     cells[:8], cells[8:16, ::2] = 255, 0
     sums = cells.astype(np.int64) @ weight.T.astype(np.int64)
     bias = -sums[20]
+    if columns * HIDDEN_LIMIT * _MIDDLE >= EXACT:
+        return False
     try:
         exact = _Layer(weight, np.zeros(rows, np.int64))(torch.from_numpy(cells), torch.float32)
         limited = _Layer(weight, bias, BLOCK_SHIFT)(torch.from_numpy(cells))

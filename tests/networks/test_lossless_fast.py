@@ -48,6 +48,26 @@ def test_last_weights_of_two_bytes_are_exact(model: LosslessModel, by_bytes: boo
     assert np.abs(outputs).max() > 1000
 
 
+@pytest.mark.parametrize("by_bytes", WAYS)
+@pytest.mark.parametrize("cells", [1, 15, 17, 300, 2048, 2049, 5000])
+def test_every_number_of_cells_is_exact(model: LosslessModel, by_bytes: bool, cells: int) -> None:
+    rng, networks = np.random.default_rng(cells), TorchNetworks(model, by_bytes=by_bytes)
+    for name in ("luma11", "luma01", "second10"):
+        network = model.networks[name]
+        features = rng.integers(-127, 128, (network.entry.shape[1], cells)).astype(np.int16)
+        features[:, :1] = -127
+        outputs = networks.run(name, torch.from_numpy(features)).numpy()
+        assert np.array_equal(outputs, network.run_in_int64(features.astype(np.int32)))
+
+
+def test_biases_that_bytes_would_round_are_held_in_float32(model: LosslessModel) -> None:
+    network = model.networks["luma01"]
+    bias = network.entry_bias.copy()
+    bias[0] = (1 << 23) - 1
+    changed = IntegerNetwork(**{**vars(network), "entry_bias": bias})
+    assert not TorchNetworks(replace(model, networks={**model.networks, "luma01": changed})).by_bytes
+
+
 def test_a_backend_that_is_off_by_one_is_noticed(model: LosslessModel) -> None:
     class Wrong(TorchNetworks):
         def run(self, name: str, features: torch.Tensor) -> torch.Tensor:
