@@ -89,7 +89,7 @@ def _predicted(
     if near and form != Form.GREY:
         planes = forward(values, ColourTransform.NONE)
     writer = StepWriter(model, bits=bits)
-    coded = _walk(networks, writer, form, near, bits).run(pixels.shape[0], pixels.shape[1], first, planes)
+    coded = _walk(model, networks, writer, form, near, bits).run(pixels.shape[0], pixels.shape[1], first, planes)
     image = _pixels_of(coded, form, bits) if near else pixels
     symbols, needed = writer.finish(plain=plain)
     levels = range(1, marked_levels(form, *pixels.shape[:2]) + 1)
@@ -152,10 +152,10 @@ def decode_lossless(
     if end > len(data):
         raise FormatError(f"the lossless pixels are cut off at byte {len(data)} of {end}; copy the file again")
     reader = StepReader(model, data[at:end], bits=head.bits, plain=plain)
-    return _read(reader, head, networks or model, level)
+    return _read(reader, head, model, networks or model, level)
 
 
-def _read(reader: StepReader, head: Head, networks: Networks, level: int) -> Pixels:
+def _read(reader: StepReader, head: Head, model: LosslessModel, networks: Networks, level: int) -> Pixels:
     """The pixels of a level."""
 
     def check(number: int, planes: Planes) -> None:
@@ -167,7 +167,7 @@ def _read(reader: StepReader, head: Head, networks: Networks, level: int) -> Pix
 
     first = np.array(head.first, np.int32)
     check(len(level_sizes(head.height, head.width)) - 1, first.reshape(-1, 1, 1))
-    walk = _walk(networks, reader, head.form, head.near, head.bits)
+    walk = _walk(model, networks, reader, head.form, head.near, head.bits)
     image = _image(walk.run(head.height, head.width, first, None, until=level, check=check), head)
     if not level:
         _verify(image, head.crc)
@@ -228,10 +228,17 @@ def _check(pixels: Pixels, near: int, transform: ColourTransform | None) -> None
         raise ValueError(f"near needs the transform GREEN, not {transform!r}: errors of others add up")
 
 
-def _walk(networks: Networks, coder: StepWriter | StepReader, form: int, near: int, bits: int) -> Walk:
-    differences = form not in (Form.GREY, Form.RGB + ColourTransform.YCOCG)
+def _walk(
+    model: LosslessModel, networks: Networks, coder: StepWriter | StepReader, form: int, near: int, bits: int
+) -> Walk:
     return Walk(
-        networks=networks, coder=coder, channels=channels_of(form), differences=differences, bits=bits, near=near
+        networks=networks,
+        on_numpy=model,
+        coder=coder,
+        channels=channels_of(form),
+        differences=form not in (Form.GREY, Form.RGB + ColourTransform.YCOCG),
+        bits=bits,
+        near=near,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +23,8 @@ from semcomp.lossless.step import Networks, Prediction, coarser_tables, predicti
 
 Int32 = NDArray[np.int32]
 
+FEW_CELLS = 1 << 8
+"""A level of at most so many cells is computed on numpy, which takes less time to start an operation than torch."""
 CELLS_AT_ONCE = 1 << 14
 """Cells that are predicted together, so that what they need fits into a processor's cache."""
 
@@ -66,6 +68,8 @@ class Walk:
     """One image on its way: the networks that predict it, and the coder that writes or reads it."""
 
     networks: Networks
+    on_numpy: Networks
+    """The same networks on numpy, for small levels."""
     coder: SymbolCoder
     channels: int
     """1 for grey, 3 for colour"""
@@ -114,14 +118,16 @@ class Walk:
         check: Callable[[int, NDArray[Any]], None] | None,
     ) -> NDArray[Any]:
         """Code an image whose levels have some sizes, as `run` describes."""
-        xp = self.networks.xp
-        planes = xp.zeros((3, 1, 1), dtype=self._kind)  # a grey image has colour differences of 0
-        planes[: self.channels] = xp.asarray(first.astype(np.int32)).reshape(self.channels, 1, 1)
-        errors = xp.zeros((3, 1, 1), dtype=self._kind)
+        planes: Any = np.zeros((3, 1, 1), np.int16 if self.bits == 8 else np.int32)
+        planes[: self.channels] = first.reshape(-1, 1, 1)  # a grey image has colour differences of 0
+        errors: Any = np.zeros_like(planes)
         for level in range(len(sizes) - 2, until - 1, -1):
             self.coder.begin(level)
             shown = None if truth is None else truth[:, :: 1 << level, :: 1 << level]
-            planes, errors = self._level(level, sizes[level], planes, errors, shown)
+            few = planes.shape[1] * planes.shape[2] <= FEW_CELLS
+            walk = replace(self, networks=self.on_numpy) if few else self
+            coarse = (walk.networks.xp.asarray(known) for known in (planes, errors))
+            planes, errors = walk._level(level, sizes[level], *coarse, shown)
             if check is not None:
                 check(level, np.asarray(planes[: self.channels]))
         return np.asarray(planes[: self.channels])

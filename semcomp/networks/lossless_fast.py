@@ -39,9 +39,9 @@ _LARGEST_BIAS = 1 << 22
 """Halves are exact in float32 below it."""
 _UNIT = 32
 """Features are filled up to a multiple of it."""
-_FEW = 2048
-"""Numbers of cells are rounded up to a power of two, and above this one to a multiple of it: oneDNN compiles code for
-every size."""
+_LEAST, _MANY = 256, 2048
+"""Numbers of cells are rounded up to a power of two of at least _LEAST, and above _MANY to a multiple of it, because
+oneDNN compiles code for every size."""
 _APART = 48
 """Rows whose distance is a power of two would share few lines of the cache."""
 
@@ -110,7 +110,7 @@ def _cells_of(features: Tensor) -> Tensor:
     pairs = torch.empty((half, cells + _APART), dtype=torch.int16)[:, :cells]
     torch.add(values[:half], _MIDDLE * 257 - (1 << 16), out=pairs)
     pairs.add_(values[count - half :], alpha=256)
-    rows = -(-cells // _FEW) * _FEW if cells > _FEW else max(16, 1 << (cells - 1).bit_length())
+    rows = -(-cells // _MANY) * _MANY if cells > _MANY else max(_LEAST, 1 << (cells - 1).bit_length())
     result = torch.empty((rows, -(-count // _UNIT) * _UNIT // 2), dtype=torch.int16)
     result[:cells, :half] = pairs.t()
     return result.view(torch.uint8)

@@ -53,7 +53,8 @@ def test_training_computes_what_the_encoder_codes(transform: ColourTransform) ->
     with torch.no_grad():
         bits = objective(batch, levels=6, dtype=torch.float32, differences=transform == ColourTransform.GREEN)
     bill = Bill(objective.released())
-    walk = Walk(networks=bill.model, coder=bill, channels=3, differences=transform == ColourTransform.GREEN)
+    differences = transform == ColourTransform.GREEN
+    walk = Walk(networks=bill.model, on_numpy=bill.model, coder=bill, channels=3, differences=differences)
     walk.run(64, 64, planes[:, 0, 0], planes)
     for name, coded in zip(("luma", "first", "second"), bill.bits, strict=True):
         trained = sum(float(value) for key, value in bits.items() if key.startswith(name))
