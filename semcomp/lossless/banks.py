@@ -33,8 +33,9 @@ class AdaptiveBank:
         self.tables = prior
         """The tables of the next step."""
         self._prior = prior
-        self._weighted = prior.flat.astype(np.int64) * PRIOR_WEIGHT
         self._counts = np.zeros(len(prior.flat), np.int64)
+        self._frequencies = np.zeros(len(prior.flat), np.int64)
+        self._changed = np.ones(len(prior), bool)
         self._waiting = 0
 
     def count(self, tables: Int32, symbols: Int32) -> None:
@@ -44,6 +45,7 @@ class AdaptiveBank:
             part, numbers = symbols[first : first + AT_ONCE], tables[first : first + AT_ONCE]
             bounds = limits[numbers]
             category = np.where(np.abs(part) > bounds, 2 * bounds + 1, part + bounds)
+            self._changed[numbers] = True
             self._counts += np.bincount(starts[numbers] + category, minlength=len(self._counts))
         self._waiting += len(symbols)
         if self._waiting >= REBUILD:
@@ -51,15 +53,24 @@ class AdaptiveBank:
             self._rebuild()
 
     def _rebuild(self) -> None:
-        """Mix the prior and the counts: every frequency is at least 1, and the most frequent one takes the rest."""
-        starts = self._prior.offsets[:-1]
-        sizes = np.diff(self._prior.offsets)
-        seen = np.add.reduceat(self._counts, starts)
-        share = (self._weighted + (self._counts << PRECISION)) // np.repeat(seen + PRIOR_WEIGHT, sizes)
+        """Mix the prior and the counts in tables with new counts.
+
+        Every frequency is at least 1, and the most frequent one takes the rest.
+        """
+        changed = np.flatnonzero(self._changed)
+        self._changed[:] = False
+        offsets = self._prior.offsets[changed]
+        sizes = self._prior.offsets[changed + 1] - offsets
+        starts = np.cumsum(sizes) - sizes
+        places = np.arange(sizes.sum()) + np.repeat(offsets - starts, sizes)
+        counts, weighted = self._counts[places], self._prior.flat[places].astype(np.int64) * PRIOR_WEIGHT
+        seen = np.add.reduceat(counts, starts)
+        share = (weighted + (counts << PRECISION)) // np.repeat(seen + PRIOR_WEIGHT, sizes)
         frequencies = 1 + (share * np.repeat(TOTAL - sizes, sizes) >> PRECISION)
         missing = TOTAL - np.add.reduceat(frequencies, starts)
         largest = np.repeat(np.maximum.reduceat(frequencies, starts), sizes) == frequencies
         first = np.flatnonzero(largest)
         _, at = np.unique(np.searchsorted(starts, first, side="right"), return_index=True)
         frequencies[first[at]] += missing
-        self.tables = Tables.from_arrays(self._prior.bounds, frequencies)
+        self._frequencies[places] = frequencies
+        self.tables = Tables.from_arrays(self._prior.bounds, self._frequencies)

@@ -126,8 +126,8 @@ class Walk:
             shown = None if truth is None else truth[:, :: 1 << level, :: 1 << level]
             few = planes.shape[1] * planes.shape[2] <= FEW_CELLS
             walk = replace(self, networks=self.on_numpy) if few else self
-            coarse = (walk.networks.xp.asarray(known) for known in (planes, errors))
-            planes, errors = walk._level(level, sizes[level], *coarse, shown)
+            xp = walk.networks.xp
+            planes, errors = walk._level(level, sizes[level], xp.asarray(planes), xp.asarray(errors), shown)
             if check is not None:
                 check(level, np.asarray(planes[: self.channels]))
         return np.asarray(planes[: self.channels])
