@@ -24,7 +24,7 @@ from semcomp.lossless.step import Networks, Prediction, coarser_tables, predicti
 Int32 = NDArray[np.int32]
 
 FEW_CELLS = 1 << 8
-"""A level of at most so many cells is computed on numpy, which takes less time to start an operation than torch."""
+"""Levels of at most this size run on numpy, which starts an operation sooner than torch does."""
 CELLS_AT_ONCE = 1 << 14
 """Cells that are predicted together, so that what they need fits into a processor's cache."""
 
@@ -69,7 +69,7 @@ class Walk:
 
     networks: Networks
     on_numpy: Networks
-    """The same networks on numpy, for small levels."""
+    """What small levels run: these networks on numpy."""
     coder: SymbolCoder
     channels: int
     """1 for grey, 3 for colour"""
