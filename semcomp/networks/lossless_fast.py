@@ -35,8 +35,8 @@ from semcomp.networks.precision import sums_products_of_bytes
 _MIDDLE = 128
 """Added to a feature, so that it is a byte without a sign."""
 _RADIX = 128
-_LARGEST_BIAS = 1 << 22
-"""Halves are exact in float32 below it."""
+_LARGEST_BIAS = (1 << 23) - (1 << BLOCK_SHIFT)
+"""Below it a bias and half of what is shifted out are exact in float32."""
 _UNIT = 32
 """Features are filled up to a multiple of it."""
 _LEAST, _MANY = 256, 2048
@@ -80,8 +80,8 @@ class _ByteNetwork:
         ]
         missing = _MIDDLE * network.from_features.astype(np.int64).sum(1)
         self._bias = torch.from_numpy((network.bias - missing).astype(np.int32))[:, None]
-        self._from_hidden = _Layer(_bytes_of(network.from_hidden), np.zeros(2 * len(missing)))
-        self._from_features = _Layer(_filled(_bytes_of(network.from_features)), np.zeros(2 * len(missing)))
+        self._from_hidden = _Layer(_bytes_of(network.from_hidden), np.zeros(2 * len(missing), np.int64))
+        self._from_features = _Layer(_filled(_bytes_of(network.from_features)), np.zeros(2 * len(missing), np.int64))
 
     def __call__(self, features: Tensor) -> Tensor:
         cells = _cells_of(features)
@@ -118,7 +118,8 @@ def _cells_of(features: Tensor) -> Tensor:
 
 def _bytes_of(weight: Int16) -> Int8:
     """int8 (2 O, I) of a weight (O, I): rows of its higher part, which counts _RADIX times, and rows of its lower."""
-    return np.concatenate(np.divmod(weight, _RADIX)).astype(np.int8)
+    halves: Int8 = np.concatenate(np.divmod(weight, _RADIX)).astype(np.int8)
+    return halves
 
 
 class _FloatNetwork:
