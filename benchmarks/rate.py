@@ -4,6 +4,8 @@ Of each codec and quality: the mean over the photos of bits a pixel (every byte 
 compares two such curves by pchip over log rate, from 26 to 38 dB. The rivals are Pillow's: JPEG 4:2:0 optimized, WebP
 method 6, AVIF 4:2:0 at Pillow's speed and 4:4:4 at speed 3, JPEG 2000 irreversible as a bare codestream.
 
+--effort encodes with another effort than the default one, which its own rows in the file of -o keep apart.
+
 --ssimulacra2 adds that metric (0.4 s a picture of 768x512) and BD-rates by it. --without leaves rivals out: AVIF at
 speed 3 encodes 0.06 Mpx/s.
 
@@ -16,7 +18,7 @@ import json
 import sys
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -35,6 +37,7 @@ from semcomp.eval.curves import BD_RANGE_DB, Curve, mean_curve, saving
 from semcomp.eval.measure import ssimulacra2_score
 from semcomp.imaging.metrics import psnr_db
 from semcomp.imaging.picture import from_array
+from semcomp.pipeline.effort import DEFAULT_EFFORT, EFFORTS
 
 QUALITIES = (1, *range(5, 101, 5))
 SAVE_EVERY = 10.0  # seconds
@@ -61,15 +64,12 @@ def _scores(score: Score | None, pixels: NDArray[np.uint8], decoded: NDArray[np.
 
 
 def semcomp_rows(
-    codec: Any, qualities: Sequence[int], score: Score | None, pixels: NDArray[np.uint8]
+    codec: Any, qualities: Sequence[int], score: Score | None, effort: int, pixels: NDArray[np.uint8]
 ) -> dict[str, Row]:
-    """One row a quality, of whole files that are decoded again; the analysis runs once."""
-    picture = from_array(pixels)
-    y = codec.analyse(picture)
+    """One row a quality, of whole files that are decoded again."""
     rows = {}
-    for quality in qualities:
-        symbols = codec.quantize(y, picture, quality=quality)
-        data = codec.pack(picture, symbols, quality=quality)
+    for quality, data in files_of(codec, qualities, effort, pixels):
+        symbols = codec.read_symbols(data)
         payload, release = len(read(data).get(ChunkKind.SYMBOLS) or b""), codec.release
         bits = release.tables_y.estimate_bits(symbols.y.ravel(), symbols.index.ravel())
         bits += release.tables_z.estimate_bits(symbols.z.ravel(), codec.coder.z_index(symbols.z.shape, quality=quality))
@@ -79,14 +79,22 @@ def semcomp_rows(
     return rows
 
 
-def sizes_of_all_qualities(codec: Any, pixels: NDArray[np.uint8]) -> dict[str, Row]:
+def sizes_of_all_qualities(codec: Any, effort: int, pixels: NDArray[np.uint8]) -> dict[str, Row]:
     """Bytes alone, of every quality from 1 to 100."""
+    return {str(quality): [len(data)] for quality, data in files_of(codec, range(1, 101), effort, pixels)}
+
+
+def files_of(
+    codec: Any, qualities: Iterable[int], effort: int, pixels: NDArray[np.uint8]
+) -> Iterator[tuple[int, bytes]]:
+    """The file of every quality, as `codec.encode` writes it. At the default effort the analysis runs once for all."""
     picture = from_array(pixels)
     y = codec.analyse(picture)
-    return {
-        str(quality): [len(codec.pack(picture, codec.quantize(y, picture, quality=quality), quality=quality))]
-        for quality in range(1, 101)
-    }
+    for quality in qualities:
+        if effort == DEFAULT_EFFORT:
+            yield quality, codec.pack(picture, codec.quantize(y, picture, quality=quality), quality=quality)
+        else:
+            yield quality, codec.encode(pixels, quality=quality, effort=effort)
 
 
 class Results:
@@ -217,6 +225,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the curves")
     parser.add_argument("--ssimulacra2", action="store_true", help="measure SSIMULACRA2 too")
     parser.add_argument("--without", nargs="+", default=[], metavar="LABEL", help="rivals to leave out, such as WebP")
+    parser.add_argument(
+        "--effort", type=int, choices=sorted(EFFORTS), default=DEFAULT_EFFORT, help="of semcomp (default: 5)"
+    )
     parser.add_argument("--threads", type=int, default=2, help="photos at a time (default: 2)")
     options = parser.parse_args(arguments)
 
@@ -229,16 +240,17 @@ def main(arguments: list[str] | None = None) -> int:
     model = codec.model_id.hex()
     scored = options.ssimulacra2
     score, suffix = (ssimulacra2_score(), ", SSIMULACRA2") if scored else (None, "")
-    ours = results.measure(
-        f"semcomp, {model}, {qualities}{suffix}", named, partial(semcomp_rows, codec, qualities, score), options
-    )
+    tried = "" if options.effort == DEFAULT_EFFORT else f", effort {options.effort}"  # earlier rows have effort 5
+    series, rows_of = f"semcomp, {model}, {qualities}{suffix}{tried}", partial(semcomp_rows, codec, qualities, score)
+    ours = results.measure(series, named, partial(rows_of, options.effort), options)
     curves = {"semcomp": curve_of(ours, scored=scored)}
     for rival in [rival for rival in RIVALS if rival.available and rival.label not in options.without]:
         series = f"{rival.label}, {dict(rival.options)}, {rival.settings}{suffix}"
         measured = results.measure(series, named, partial(rival_rows, rival, score), options)
         curves[rival.label] = curve_of(measured, scored=scored)
     few = dict(common.spread(list(named.items()), options.monotone)) if options.monotone else {}
-    steps = results.measure(f"sizes, {model}", few, lambda pixels: sizes_of_all_qualities(codec, pixels), options)
+    sizes_of = partial(sizes_of_all_qualities, codec, options.effort)
+    steps = results.measure(f"sizes, {model}{tried}", few, sizes_of, options)
 
     bd = bd_rates(curves)
     checks = checks_of(curves, bd, ours, [rows for _, rows in steps], options)
@@ -247,7 +259,8 @@ def main(arguments: list[str] | None = None) -> int:
 
         title = f"Mean over {len(named)} lossless photos; in brackets, bytes at equal PSNR against JPEG"
         draw(Chart(curves=curves, bd=bd, title=title, footer=f"model {model}"), options.plot)
-    result = {"model": codec.name, "model_id": model, "photos": len(named), "curves": curves, "bd_rate": bd}
+    result = {"model": codec.name, "model_id": model, "photos": len(named), "effort": options.effort}
+    result |= {"curves": curves, "bd_rate": bd}
     if scored:
         result["bd_rate_ssimulacra2"] = bd_rates(curves, "ssimulacra2")
     return common.finish(

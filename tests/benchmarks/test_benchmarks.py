@@ -159,7 +159,24 @@ def test_rate(run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(rate, "sizes_of_all_qualities", forbidden)
     monkeypatch.setattr(rate, "rival_rows", forbidden)
     again = run(rate.main, *arguments)
-    assert again["curves"] == result["curves"]
+    assert again["curves"] == result["curves"] and again["effort"] == 5
+
+
+def test_rate_of_another_effort_has_rows_of_its_own(
+    run: Run, codec: Codec, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("scipy")
+    monkeypatch.setattr(rate, "RIVALS", ())
+    arguments = [str(photos), "--limit", "1", "--qualities", "50", "--threads", "1"]
+    results = {level: run(rate.main, *arguments, "--effort", str(level)) for level in (5, 6)}
+    assert [result["effort"] for result in results.values()] == [5, 6]
+    (photo,) = common.spread(common.find_photos([photos]), 1)
+    with Image.open(photo) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    for level, result in results.items():
+        data = codec.encode(pixels, quality=50, effort=level)
+        (bpp,) = result["curves"]["semcomp"]["bpp"]
+        assert bpp == pytest.approx(8 * len(data) / (pixels.shape[0] * pixels.shape[1]), abs=1e-6)
 
 
 def test_rate_by_ssimulacra2_and_without_slow_rivals(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
