@@ -29,6 +29,7 @@ from semcomp.lossless.weights import load_weights
 from semcomp.networks.lossless_fast import TorchNetworks
 from semcomp.networks.model import kmac_per_pixel
 from semcomp.networks.precision import fast_pixels
+from semcomp.networks.synthesis import Synthesis
 from semcomp.networks.threads import threads_for
 from semcomp.networks.tiled import run_tiled
 from semcomp.pipeline.base_codec import BaseCodec, Chosen
@@ -123,13 +124,17 @@ class Codec(BaseCodec[Tensor]):
         with threads_for(rows * columns):
             return super()._decode_latents(container, precise=precise)
 
+    @cached_property
+    def _synthesis(self) -> Synthesis:
+        return self.network.synthesis.prepared(self.device)
+
     @torch.inference_mode()
     def render(self, latents: Latents[Tensor]) -> NDArray[np.uint8]:
         """Run the synthesis on latents: uint8 (height, width, 3)."""
         y_hat = latents.y_hat.to(self.device)
         rows, columns = y_hat.shape[-2:]
         quality = torch.tensor([latents.quality], device=self.device)
-        synthesis = self.network.synthesis
+        synthesis = self._synthesis
 
         def network(region: Tensor) -> Tensor:
             x_hat: Tensor = synthesis(region, quality)

@@ -106,3 +106,15 @@ class Up(nn.Module):
             return F.pixel_shuffle(self.conv(value), self.factor)
         weight, bias = shuffle_order(self.conv.weight, self.factor), shuffle_order(self.conv.bias, self.factor)
         return from_patches(F.conv2d(value, weight[:, :, None, None], bias), self.factor)
+
+
+class Patches(nn.Module):
+    """A pointwise layer and its pixel shuffle for inference, with channels in the order that makes for long copies."""
+
+    def __init__(self, layer: Pointwise, factor: int):
+        super().__init__()
+        weight, bias = (shuffle_order(value.detach(), factor) for value in (layer.weight, layer.bias))
+        self.layer, self.factor = Pointwise.of(weight, bias), factor
+
+    def forward(self, value: Tensor) -> Tensor:
+        return from_patches(self.layer(value), self.factor)

@@ -112,7 +112,7 @@ def test_latents_need_no_synthesis(codec: Codec, photo: NDArray[np.uint8], monke
     def forbidden(*_: object) -> None:
         raise AssertionError("a pixel was made")
 
-    monkeypatch.setattr(codec.network.synthesis, "forward", forbidden)
+    monkeypatch.setattr(codec, "render", forbidden)
     latents = codec.latents(data)
     height, width = photo.shape[:2]
     assert latents.y_hat.shape == (1, codec.release.config.latents, -(-height // 16), -(-width // 16))

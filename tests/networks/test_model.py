@@ -8,6 +8,7 @@ import torch
 from semcomp.networks.analysis import Analysis, dct_basis
 from semcomp.networks.checkerboard import checkerboard, even_elements
 from semcomp.networks.model import CodecConfig, CodecModel, kmac_per_pixel
+from semcomp.networks.precision import fast_pixels
 from semcomp.networks.synthesis import Synthesis
 
 SMALL = CodecConfig(
@@ -138,3 +139,18 @@ def test_fields_that_came_later_do_not_change_the_ids_of_earlier_releases() -> N
     second = CodecConfig(refine_width=192, passes=4)
     assert second.stored()["refine_width"] == 192 and CodecConfig(**second.stored()) == second
     assert not second.only_trained() and CodecConfig(width=True).only_trained() == ["width"]
+
+
+def test_a_prepared_synthesis_gives_the_same_image() -> None:
+    """Some floats are summed in another order, and everything else is equal."""
+    torch.manual_seed(0)
+    synthesis = CodecModel(SMALL).synthesis.eval()
+    torch.nn.init.normal_(synthesis.render.conv.weight, std=0.3)
+    y_hat = torch.randn(1, 24, 6, 10).contiguous(memory_format=torch.channels_last)
+    quality, cpu = torch.tensor([50]), torch.device("cpu")
+    with torch.inference_mode(), fast_pixels(cpu):
+        expected = synthesis(y_hat, quality)
+        prepared = synthesis.prepared(cpu)
+        for _ in range(3):  # weights are packed for a shape that comes again
+            torch.testing.assert_close(prepared(y_hat, quality), expected, atol=1e-5, rtol=1e-5)
+    assert expected.shape == (1, 3, 96, 160)

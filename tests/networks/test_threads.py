@@ -50,7 +50,7 @@ def test_a_codec_decodes_small_files_on_one_thread(
     codec: Codec, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    dequantize, synthesis = codec.coder.dequantize, codec.network.synthesis
+    dequantize, synthesis = codec.coder.dequantize, codec._synthesis
 
     def noting(symbols: Symbols, **options: Any) -> torch.Tensor:
         seen.append(torch.get_num_threads())
