@@ -52,7 +52,7 @@ def stages_of(codec: Any) -> list[tuple[str, Any, str]]:
         ("sigma path", codec.coder._sigma, "sums" if codec.coder.refines else "index"),
         ("refined tables", RefinedTables, "index"),
         ("refined tables", RefinedTables, "add"),
-        ("mean path", codec.network, "two_passes"),
+        ("mean path", codec.coder, "_passes"),
         ("rounding", latents_module, "choose_symbols"),
         ("coder", symbols_module, "encode_symbols"),
         ("coder", SymbolReader, "read"),

@@ -4,11 +4,12 @@
                     ▲                      │
     z_hat ──► mean path, two passes ◄──────┘──► y_hat, after the inverse gain
 
-Encoder and decoder both run `CodecModel.two_passes`. The encoder chooses the residual, the decoder has read it.
-Everything that decides bits is integer: `IntegerSigma`, the tables, the positions.
+Encoder and decoder both run `CodecModel.two_passes`, or `QuarterMeans` for four passes. The encoder chooses the
+residual, the decoder has read it. Everything that decides bits is integer: `IntegerSigma`, the tables, the positions.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from semcomp.bitstream.frequency_tables import MAX_VALUE
 from semcomp.codec.release import Release
-from semcomp.networks.hyperprior import MeanPath
+from semcomp.networks.hyperprior import MeanPath, QuarterMeans, Residual, read_quarters
 from semcomp.networks.model import CodecModel
 from semcomp.networks.precision import fast_pixels, stored_exactly, stored_fast
 from semcomp.networks.rate_table import RateRows
@@ -28,7 +29,7 @@ from semcomp.networks.refine_bytes import fastest_refiner
 from semcomp.networks.sigma import clip_z
 from semcomp.networks.sigma_bytes import fastest
 from semcomp.pipeline.latent_coder import SymbolCoder
-from semcomp.pipeline.passes import FOUR, turns
+from semcomp.pipeline.passes import FOUR, put_quarter, turns
 from semcomp.pipeline.rdo import Price, choose_symbols, price_at
 from semcomp.pipeline.refined_tables import RefinedTables, surprise_lines
 from semcomp.types import STRIDE_Y, Symbols, grid
@@ -52,7 +53,7 @@ class LatentCoder(SymbolCoder[Tensor]):
             self._refiner = fastest_refiner(release.refiner)
             self._surprise = surprise_lines(release.refiner.table.numpy())
         # Four passes run the mean path four times, so it pays to prepare it. Two passes keep the floats of their files.
-        self._mean_path = stored_exactly(network.mean_path, device) if self.refines else network.mean_path
+        self._mean_path = stored_exactly(QuarterMeans(network.mean_path), device) if self.refines else network.mean_path
         self._hyper_analysis = (
             stored_exactly(network.hyper_analysis, device) if self.refines else network.hyper_analysis
         )
@@ -107,25 +108,27 @@ class LatentCoder(SymbolCoder[Tensor]):
         q, price = self._tensor(quality), price or price_at(quality)
         kept = self.kept(keep, scaled.shape)
         rows, columns = grid(height, width, STRIDE_Y)
-        chosen, bits = torch.zeros_like(scaled), self._bits if optimise else None
+        bits = self._bits if optimise else None
         if self.refines:
             z = z_hat[0].to("cpu", torch.int16).numpy()
             tables = self.refined_tables(z, height=height, width=width, quality=quality, keep=keep)
-            residual = self._refined_residual(tables, scaled, chosen, bits, quality, price)
-        else:
-            index = self._sigma.index(z_hat, quality)
-            coded = self.usable(scaled.shape, rows, columns, kept) & (index >= self.release.skip_below)
+            y = np.empty(tables.plane.shape, np.int16)
+            choice = self._refined_residual(tables, scaled, y, bits, q, price)
+            y_hat = self._passes(z_hat, q, choice, kept, precise=precise)
+            return Symbols(z=z, y=y, index=tables.plane, keep=keep), _cropped(y_hat, rows, columns)
+        index, chosen = self._sigma.index(z_hat, quality), torch.zeros_like(scaled)
+        coded = self.usable(scaled.shape, rows, columns, kept) & (index >= self.release.skip_below)
 
-            def residual(mean: Tensor, mask: Tensor) -> Tensor:
-                part: Tensor = choose_symbols(scaled - mean, index, coded & mask, bits, price=price)
-                chosen.add_(part.clamp_(-MAX_VALUE, MAX_VALUE))
-                return self._points(part, index, q)
+        def residual(mean: Tensor, mask: Tensor) -> Tensor:
+            part: Tensor = choose_symbols(scaled - mean, index, coded & mask, bits, price=price)
+            chosen.add_(part.clamp_(-MAX_VALUE, MAX_VALUE))
+            return self._points(part, index, q)
 
-        y_hat = self._two_passes(z_hat, q, residual, kept, precise=precise)
+        y_hat = self._passes(z_hat, q, residual, kept, precise=precise)
         symbols = Symbols(
             z=z_hat[0].to("cpu", torch.int16).numpy(),
             y=chosen[0, :, :rows, :columns].to("cpu", torch.int16).numpy(),
-            index=tables.plane if self.refines else _masked(index[..., :rows, :columns], coded[..., :rows, :columns]),
+            index=_masked(index[..., :rows, :columns], coded[..., :rows, :columns]),
             keep=keep,
         )
         return symbols, _cropped(y_hat, rows, columns)
@@ -137,27 +140,34 @@ class LatentCoder(SymbolCoder[Tensor]):
         return usable if kept is None else usable & kept
 
     def _refined_residual(
-        self, tables: RefinedTables, scaled: Tensor, chosen: Tensor, bits: Tensor | None, quality: int, price: Price
-    ) -> Callable[[Tensor, Tensor], Tensor]:
+        self,
+        tables: RefinedTables,
+        scaled: Tensor,
+        chosen: NDArray[np.int16],
+        bits: Tensor | None,
+        quality: Tensor,
+        price: Price,
+    ) -> Residual:
         """Chooses the symbols of one pass after the other, into `chosen`, where the passes refine the tables."""
-        numbers, decoded = iter(range(FOUR)), torch.zeros_like(chosen)
 
-        def residual(mean: Tensor, mask: Tensor) -> Tensor:
-            index, groups = torch.from_numpy(tables.index()).to(self.device), turns(FOUR, next(numbers))
-            value = torch.zeros(index.shape, device=self.device)
+        def residual(mean: Tensor, number: int) -> tuple[Tensor, ...]:
+            index = torch.from_numpy(tables.index()).to(self.device)
+            value, points = torch.empty(index.shape, device=self.device), torch.zeros_like(mean)
             _, tall, wide = index.shape
-            for turn in groups:
-                channels, rows, columns = turn
-                here = (0, channels, rows, columns)
-                value[channels] = (scaled[here] - mean[here])[:, :tall, :wide]
+            inside, groups = mean[:, :tall, :wide].permute(0, 3, 1, 2), turns(FOUR, number)
+            for channels, rows, columns in groups:
+                mine = value[channels]
+                theirs = inside[channels.start, : len(mine)]
+                torch.sub(scaled[0, channels, rows, columns][:, :tall, :wide], theirs, out=mine)
             part = choose_symbols(value, index, index >= 0, bits, price=price).clamp_(-MAX_VALUE, MAX_VALUE)
-            tables.add(part.to("cpu", torch.int16).numpy())
-            points = self._points(part[None], index[None], self._tensor(quality))[0]
-            for turn in groups:
-                channels, rows, columns = turn
-                chosen[0, channels, rows, columns][:, :tall, :wide] = part[channels]
-                decoded[0, channels, rows, columns][:, :tall, :wide] = points[channels]
-            return decoded
+            symbols = part.to("cpu", torch.int16).numpy()
+            tables.add(symbols)
+            put_quarter(chosen, number, symbols)
+            decoded, inside = self._points(part[None], index[None], quality)[0], points[:, :tall, :wide]
+            for channels, _, _ in groups:
+                mine = decoded[channels].permute(1, 2, 0)
+                inside[channels.start, ..., : mine.shape[-1]] = mine
+            return points.unbind()
 
         return residual
 
@@ -199,30 +209,28 @@ class LatentCoder(SymbolCoder[Tensor]):
     def dequantize(self, symbols: Symbols, *, quality: int, precise: bool = True) -> Tensor:
         """See `SymbolCoder.dequantize`. The result is channels-last."""
         channels, rows, columns = symbols.y.shape
-        read = torch.zeros(1, *(4 * side for side in symbols.z.shape[1:]), channels, device=self.device)
-        read = read.permute(0, 3, 1, 2)
-        q = self._tensor(quality)
+        shape = (1, channels, *(4 * side for side in symbols.z.shape[1:]))
+        kept, z_hat, q = self.kept(symbols.keep, shape), self._plane(symbols.z), self._tensor(quality)
         index = torch.from_numpy(symbols.index).to(self.device)
-        read[..., :rows, :columns] = self._points(self._plane(symbols.y), index[None], q)
-        y_hat = self._two_passes(
-            self._plane(symbols.z), q, lambda mean, mask: read, self.kept(symbols.keep, read.shape), precise=precise
-        )
-        return _cropped(y_hat, rows, columns)
+        points = self._points(self._plane(symbols.y), index[None], q)
+        if self.refines:
+            residual: Residual = read_quarters(F.pad(points[0], (0, shape[3] - columns, 0, shape[2] - rows)))
+            return _cropped(self._passes(z_hat, q, residual, kept, precise=precise), rows, columns)
+        read = torch.zeros(1, *shape[2:], channels, device=self.device).permute(0, 3, 1, 2)
+        read[..., :rows, :columns] = points
+        return _cropped(self._passes(z_hat, q, lambda mean, mask: read, kept, precise=precise), rows, columns)
 
-    def _two_passes(
-        self,
-        z_hat: Tensor,
-        quality: Tensor,
-        residual: Callable[[Tensor, Tensor], Tensor],
-        keep: Tensor | None,
-        *,
-        precise: bool,
+    def _passes(
+        self, z_hat: Tensor, quality: Tensor, residual: Callable[..., Any], keep: Tensor | None, *, precise: bool
     ) -> Tensor:
+        """y_hat (1, M, 4a, 4b). `residual` is called as `QuarterMeans` or as `CodecModel.two_passes` calls it."""
+        path = self._mean_path if precise else self._fast_mean_path
         gains = self._gain(quality), self._inverse_gain(quality)
-        if precise:
-            return self.network.two_passes(z_hat, quality, residual, keep, self._mean_path, gains)
-        with fast_pixels(self.device):
-            return self.network.two_passes(z_hat, quality, residual, keep, self._fast_mean_path, gains)
+        with nullcontext() if precise else fast_pixels(self.device):
+            if isinstance(path, MeanPath):
+                return self.network.two_passes(z_hat, quality, residual, keep, path, gains)
+            y_hat: Tensor = path(z_hat, quality, residual, keep, gains=gains)
+            return y_hat
 
     def kept(self, keep: NDArray[np.bool_] | None, shape: tuple[int, ...]) -> Tensor | None:
         """`keep` as a tensor, bool (1, 1, 4a, 4b). It is false outside the picture."""
@@ -242,8 +250,9 @@ class LatentCoder(SymbolCoder[Tensor]):
         return values
 
     @cached_property
-    def _fast_mean_path(self) -> MeanPath:
-        return stored_fast(self.network.mean_path, self.device)
+    def _fast_mean_path(self) -> MeanPath | QuarterMeans:
+        path = self.network.mean_path
+        return stored_fast(QuarterMeans(path) if self.refines else path, self.device)
 
     def _plane(self, symbols: NDArray[Any]) -> Tensor:
         return torch.from_numpy(symbols).to(self.device, torch.float32)[None]

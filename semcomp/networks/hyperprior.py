@@ -4,6 +4,8 @@
     z_hat ──► features  B F H/16 W/16 ──► first pass:  mean of the even elements
                                      └──► second pass: mean of the odd ones, which also sees the even ones decoded
 
+`MeanPath` serves training and two passes, `QuarterMeans` the encoder and the decoder of four.
+
 The mean is a float and decides no bit. A symbol is round(y - mean), and the exact sigma path chooses the zero-mean
 table that codes it. Element (c, i, j) is even where c + i + j is even. The second pass therefore sees the four
 neighbours of an element in its channel, and half of the channels at its position (checkerboard context of He et
@@ -11,13 +13,20 @@ al. 2021).
 """
 
 import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semcomp.networks.blocks import Block, Down, Pointwise, Up, activation
+from semcomp.networks.blocks import Block, Down, Pointwise, Up, activation, activation_
 from semcomp.networks.rate_table import RateTable
 from semcomp.networks.synthesis import compand
+from semcomp.pipeline.passes import FOUR, Turn, turns
+
+Residual = Callable[[Tensor, int], Sequence[Tensor]]
+"""Maps the means of a pass, a quarter with the gain applied, and its number to residuals (a, b, P) for every group."""
 
 
 class HyperAnalysis(nn.Module):
@@ -100,3 +109,115 @@ class MeanPath(nn.Module):
         assert self.widths is not None
         factor: Tensor = torch.exp(math.log(2) * torch.tanh(self.widths(activation(features)).float()))
         return factor
+
+
+class QuarterMeans(nn.Module):
+    """The four passes of a `MeanPath` over one picture, for inference. It multiplies only what a pass needs.
+
+    Channel c belongs to group c mod 4. A pass decodes each group at one place of every 2x2 block of positions
+    (semcomp/pipeline/passes.py), which is a quarter of the elements:
+
+        quarter    4 a b P    by group; a = h / 2 times b = w / 2 positions at its place; P = ceil(M / 4) channels
+
+    Where 4 does not divide M, the last channel of some groups is padding. `MeanPath.nth` multiplies all groups at all
+    positions, and the latents of all passes before. Here a pass multiplies its own quarter, and adds what it has
+    decoded to the context of the passes after it. The results differ by the rounding of sums. The path's
+    convolutions are shared.
+    """
+
+    heads: Tensor
+    """Weights of the heads, (4 passes, 4 groups, F, P)."""
+    head_bias: Tensor
+    context: Tensor
+    """Weights of the context, (4 groups, P, F)."""
+    step: Tensor
+    """What the context of the next pass gains beside the latents, (3, 1, 1, F)."""
+
+    def __init__(self, path: MeanPath):
+        super().__init__()
+        assert path.step is not None
+        self.entry, self.rate, self.up = path.entry, path.rate, path.up
+        self.block1, self.block2 = path.block1, path.block2
+        heads = [path.head1, path.head2, *path.later]
+        self.latents = len(path.head1.weight)
+        with torch.no_grad():
+            steps = torch.cat([path.context.bias[None], F.pad(path.step, (0, 0, 1, 0)).diff(dim=0)])
+            parts = {
+                "heads": torch.stack([by_group(head.weight).mT for head in heads]),
+                "head_bias": torch.stack([by_group(head.bias[:, None]).mT for head in heads]),
+                "context": by_group(path.context.weight.T),
+                "step": steps[:, None, None],
+            }
+        for name, value in parts.items():
+            self.register_buffer(name, value.detach().contiguous(), persistent=False)
+
+    def forward(
+        self,
+        z_hat: Tensor,
+        quality: Tensor,
+        residual: Residual,
+        keep: Tensor | None = None,
+        *,
+        gains: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        """y_hat (1, M, h, w), channels-last: `CodecModel.two_passes` with residuals by quarters."""
+        seen = self.block1(self.up(activation(self.entry(z_hat) + self.rate(quality))))  # 1 F h w
+        gain, inverse_gain = (by_group(value[0, :, 0]).mT[:, None] for value in gains)  # 4 1 1 P
+        y_hat = torch.empty(1, *seen.shape[-2:], self.latents, device=seen.device).permute(0, 3, 1, 2)
+        for number in range(FOUR):
+            hidden = activation_(_at_places(self.block2(seen) if number else seen, number))
+            mean = _multiplied(hidden, self.heads[number], self.head_bias[number]).float().mul_(gain)
+            for own, read in zip(mean, residual(mean, number), strict=True):
+                own += read
+            decoded = mean.mul_(inverse_gain)
+            if keep is not None:
+                decoded.masked_fill_(~_at_places(keep, number), 0.0)
+            added = _multiplied(compand(decoded), self.context, self.step[number]) if number < FOUR - 1 else None
+            for group, (channels, rows, columns) in enumerate(_groups(number)):
+                mine = y_hat[0, channels, rows, columns].permute(1, 2, 0)
+                mine.copy_(decoded[group, ..., : mine.shape[-1]])
+                if added is not None:
+                    seen[..., rows, columns] += added[group].permute(2, 0, 1)
+        return y_hat
+
+
+def by_group(values: Tensor) -> Tensor:
+    """(M, ...) -> (4, P, ...). Zeros are added where 4 does not divide M."""
+    missing = -len(values) % FOUR
+    if missing:
+        values = torch.cat([values, values.new_zeros(missing, *values.shape[1:])])
+    groups: Tensor = values.unflatten(0, (-1, FOUR)).transpose(0, 1)
+    return groups
+
+
+def read_quarters(points: Tensor) -> Residual:
+    """Residuals of a decoder.
+
+    Args:
+        points: What symbols decode to, around their means, (M, h, w); h and w are even.
+    """
+    planes = by_group(points).unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # 4 P a 2 b 2
+    quarters = planes.permute(0, 3, 5, 2, 4, 1).contiguous()  # 4 2 2 a b P
+
+    def residual(mean: Tensor, number: int) -> list[Tensor]:
+        return [quarters[channels.start, rows.start, columns.start] for channels, rows, columns in _groups(number)]
+
+    return residual
+
+
+@lru_cache(maxsize=FOUR)
+def _groups(number: int) -> list[Turn]:
+    """`turns` of a pass, in the order of the groups."""
+    return sorted(turns(FOUR, number), key=lambda turn: turn[0].start)
+
+
+def _at_places(plane: Tensor, number: int) -> Tensor:
+    """A plane (1, C, h, w) at the place of every group in a pass: a new tensor (4, a, b, C)."""
+    by_position = plane[0].permute(1, 2, 0)
+    return torch.stack([by_position[rows, columns] for _, rows, columns in _groups(number)])
+
+
+def _multiplied(quarter: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(4, a, b, in), weights (4, in, out) and a bias (4 or 1, 1, out) -> (4, a, b, out)."""
+    product: Tensor = torch.baddbmm(bias, quarter.flatten(1, 2), weight).unflatten(1, quarter.shape[1:3])
+    return product
