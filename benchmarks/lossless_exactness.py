@@ -127,6 +127,11 @@ def count(tally: Tally, found: NDArray[Any], pixels: NDArray[Any]) -> None:
     tally.wrong += int(np.count_nonzero(found != pixels)) if same else pixels.size
 
 
+def whole_file(data: bytes, pixels: NDArray[Any]) -> bytes:
+    """The file around the bytes of pixels (H, W) or (H, W, 3)."""
+    return file_of(ExactPicture(pixels=pixels), [Chunk(ChunkKind.LOSSLESS, data)])
+
+
 def read_in_browser(graphs: Path, files: dict[str, tuple[bytes, NDArray[Any]]]) -> Tally:
     """What Chromium shows of files of 8 bits."""
     tally = Tally()
@@ -167,8 +172,7 @@ def compare(options: argparse.Namespace, model: LosslessModel) -> dict[str, Tall
         for backend in others:
             check(case, data, pixels, backend, tallies[backend.name], model)
         if pixels.dtype == np.uint8:
-            chunks = [Chunk(ChunkKind.LOSSLESS, data)]
-            files[f"picture{number}"] = file_of(ExactPicture(pixels=pixels), chunks), pixels
+            files[f"picture{number}"] = whole_file(data, pixels), pixels
     if is_installed(BROWSER):
         node("build.mjs")
         tallies["Chromium"] = read_in_browser(graphs, files)

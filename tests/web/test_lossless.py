@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.lossless_exactness import Case, modes, read_in_browser, whole_file
 from semcomp.codec.codec import Codec
 from semcomp.export.folder import export_onnx
 from semcomp.lossless.colour import ColourTransform
 from semcomp.lossless.model import load_model, model_bytes
 from semcomp.lossless.stream import decode_lossless, encode_lossless
 from tests.lossless.conftest import photo
+from tests.web.test_package import needs
 from tests.web.test_web import built, node
 
 __all__ = ["built"]
@@ -90,3 +92,20 @@ def test_graphs_in_node_agree(codec: Codec, lossless_file: Path, tmp_path: Path)
         assert "error" not in row, row
         shown = np.fromfile(tmp_path / f"{name}.rgba", np.uint8).reshape(50, 43, 4)
         assert np.array_equal(shown[..., : pixels.shape[2]], pixels), name
+
+
+def test_chromium_agrees(built: None, lossless_file: Path, tmp_path: Path) -> None:
+    """A browser decodes every mode of 8 bits with its own WebP and WebAssembly."""
+    needs("chromium")
+    model, rgb = load_model(lossless_file), photo(41, 37)
+    export_onnx(tmp_path / "graphs", parts=["lossless"], lossless_weights=lossless_file)
+    files = {}
+    for number, case in enumerate([Case("rgb", rgb, {}), *modes(rgb)]):
+        data = encode_lossless(case.pixels, model=model, **case.options)
+        if case.pixels.dtype == np.uint8:
+            pixels = decode_lossless(data, model=model)
+            files[f"case{number}"] = whole_file(data, pixels), pixels
+    tally = read_in_browser(tmp_path / "graphs", files)
+    assert (tally.files, tally.wrong) == (14, 0)
+    name, (data, pixels) = next(iter(files.items()))
+    assert read_in_browser(tmp_path / "graphs", {name: (data, pixels ^ 1)}).wrong == pixels.size

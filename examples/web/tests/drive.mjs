@@ -73,11 +73,13 @@ async function runJob([job, number]) {
       }
       row.timings.push(times);
     }
-    const { z, y, index, crc } = await client.symbols();
-    row.crc = crc;
-    await save("index", index);
-    await save("z", z);
-    await save("y", y);
+    if (row.facts.hasLatents !== false) {
+      const { z, y, index, crc } = await client.symbols();
+      row.crc = crc;
+      await save("index", index);
+      await save("z", z);
+      await save("y", y);
+    }
     for (const head of job.recognise ?? []) {
       const answer = await client.recognise(head, progress);
       row.answers[head] = { ...answer, map: undefined, decoderRuns: client.decoderRuns };
