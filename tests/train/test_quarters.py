@@ -25,7 +25,7 @@ def objective(**changes: int | bool) -> Objective:
             parameter.normal_()
         refiner.weight2.normal_(0, 0.3)
         for head in (path.head2, *path.later):
-            head.weight.mul_(20)  # type: ignore[operator]
+            head.weight.mul_(20)
     return Objective(codec, skip_below=4)
 
 
