@@ -173,7 +173,10 @@ def test_tiles_agree_with_the_whole(codec: Codec, monkeypatch: pytest.MonkeyPatc
     pixels = decoded(codec, data)
     monkeypatch.setattr(tiles, "TILE", 128)
     tiled = codec.analyse(picture)
-    torch.testing.assert_close(tiled, whole, atol=2e-4, rtol=0)
+    steps = (tiled - whole).abs() * codec.network.gain(torch.tensor([100]))
+    assert steps.max() < 0.05, (
+        "bfloat16 rounds alike up to a fraction of the finest step, whatever a processor's kernels"
+    )
     a, b = (codec.quantize(y, picture, quality=70).y for y in (whole, tiled))
     assert np.mean(a != b) < 1e-3 and np.abs(a.astype(int) - b).max() <= 1
     assert np.abs(decoded(codec, data).astype(int) - pixels).max() <= 1
