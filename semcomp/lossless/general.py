@@ -25,6 +25,8 @@ Pixels = NDArray[np.unsignedinteger[Any]]
 
 WEBP_SIDE = 16383
 """Larger images do not fit into WebP."""
+SEARCH_GAIN = 1.25
+"""A thorough search makes the bitstream smaller by at most this factor, and takes a hundred times as long."""
 _REPEATS = 0.25
 """Drawn images have at least this share of pixels that equal their left neighbour."""
 _AROUND = struct.Struct("<4sI4s4sI")
@@ -43,10 +45,11 @@ def looks_drawn(pixels: Pixels) -> bool:
     return bool((equal.all(-1) if pixels.ndim == 3 else equal).mean() >= _REPEATS)
 
 
-def encode_general(pixels: Pixels) -> bytes:
-    """The VP8L bitstream of uint8 (H, W) or (H, W, 3)."""
+def encode_general(pixels: Pixels, *, quick: bool = False) -> bytes:
+    """The VP8L bitstream of uint8 (H, W) or (H, W, 3), after a thorough search or a quick one."""
     file = io.BytesIO()
-    Image.fromarray(pixels).convert("RGB").save(file, "webp", lossless=True, method=6, quality=100, exact=True)
+    method, quality = (1, 20) if quick else (6, 100)
+    Image.fromarray(pixels).convert("RGB").save(file, "webp", lossless=True, method=method, quality=quality, exact=True)
     *_, length = _AROUND.unpack_from(file.getvalue())
     return file.getvalue()[_AROUND.size :][:length]
 

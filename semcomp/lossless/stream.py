@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semcomp.errors import FormatError, ImageError, ModelError
 from semcomp.lossless.colour import ColourTransform, Planes, forward, inverse
-from semcomp.lossless.general import decode_general, encode_general, has_webp, looks_drawn
+from semcomp.lossless.general import SEARCH_GAIN, decode_general, encode_general, has_webp, looks_drawn
 from semcomp.lossless.geometry import level_sizes
 from semcomp.lossless.head import (
     MARKS,
@@ -62,17 +62,19 @@ def encode_lossless(
         ValueError: ``near`` is out of its range, or the transform would let errors add up.
     """
     _check(pixels, near, transform)
-    factor, drawn = _factor(pixels), None
+    factor, tried = _factor(pixels), None
     small = pixels.dtype == np.uint8 or factor == REPEATED
     if general and small and not near and looks_drawn(pixels) and has_webp():
-        drawn = _general(pixels, model, factor)
-        if len(drawn) * 8 < pixels.shape[0] * pixels.shape[1]:  # the networks need about a bit for any pixel
-            return drawn
+        tried = len(encode_general(_values(pixels, factor), quick=True))
+        if tried * 8 < pixels.shape[0] * pixels.shape[1]:  # the networks need about a bit for any pixel
+            return _general(pixels, model, factor)
     if transform is None:
         transform = ColourTransform.GREEN if near else ColourTransform.YCOCG
     form = Form.GREY if pixels.ndim == 2 else Form.RGB + transform
     data = _predicted(pixels, model, networks or model, form=form, near=near, factor=factor, plain=plain)
-    return data if drawn is None or len(data) <= len(drawn) else drawn
+    if tried is None or tried > SEARCH_GAIN * len(data):
+        return data
+    return min(data, _general(pixels, model, factor), key=len)
 
 
 def _predicted(

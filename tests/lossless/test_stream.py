@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from semcomp.errors import FormatError, ImageError, ModelError
+from semcomp.lossless import stream
 from semcomp.lossless.colour import ColourTransform
 from semcomp.lossless.general import decode_general, encode_general
 from semcomp.lossless.head import MAX_HEAD_BYTES, VERSION, Form
@@ -170,6 +171,23 @@ def test_a_drawing_that_claims_to_be_a_giant_is_refused_in_words() -> None:
 
 def test_photos_do_not_take_the_general_coder(model: LosslessModel) -> None:
     assert encode_lossless(photo(50, 50), model=model)[1] == Form.RGB + ColourTransform.YCOCG
+
+
+@pytest.mark.parametrize(("share", "searched"), [(0.5, True), (2.0, False)])
+def test_only_what_a_quick_try_makes_small_is_searched_thoroughly(
+    model: LosslessModel, monkeypatch: pytest.MonkeyPatch, share: float, searched: bool
+) -> None:
+    image = np.repeat(photo(40, 20), 2, axis=1)
+    size, calls = len(encode_lossless(image, model=model, general=False)), []
+
+    def general(pixels: NDArray[Any], *, quick: bool = False) -> bytes:
+        calls.append(quick)
+        return bytes(round(share * size))
+
+    monkeypatch.setattr(stream, "encode_general", general)
+    data = encode_lossless(image, model=model)
+    assert calls == ([True, False] if searched else [True])
+    assert (data[1] == Form.GENERAL) is searched
 
 
 def deep(kind: str) -> NDArray[Any]:
