@@ -33,7 +33,7 @@ from semcomp.export.part import Part
 from semcomp.export.restorer_part import entries_beside
 from semcomp.generative.generator_file import TrainedGenerator, generator_names, load_generator
 from semcomp.lossless.model import LosslessModel, model_bytes
-from semcomp.lossless.weights import EMBEDDED, load_weights
+from semcomp.lossless.weights import load_weights
 from semcomp.semantics.head import Head, Segmenter, head_names, load_head
 from semcomp.semantics.limits import NO_LIMITS
 
@@ -83,7 +83,7 @@ def export_onnx(
         int8_parts: What `int8` quantizes, of INT8_PARTS, or a head's graph. "mean" adds mean_fast, for heads.
         compact: Store the weights of the mean path and of the synthesis more coarsely, for pages that download them.
         calibration: Folder of photos that calibrate int8. None takes the sample photo of the package.
-        lossless_weights: File of the lossless networks. None takes those inside the package, where there are any.
+        lossless_weights: File of the lossless networks. None takes those inside the package.
         force: Overwrite an export.
         progress: Is called with the name of each graph before it is made.
 
@@ -106,7 +106,7 @@ def export_onnx(
     chosen = _heads(codec, heads) if "heads" in parts else []
     makers = _generators(codec, generators)
     graphs = _graphs(codec, parts, chosen, makers, fast=int8 and MEAN in int8_parts)
-    exact = _lossless(lossless_weights) if "lossless" in parts else None
+    exact = load_weights(lossless_weights) if "lossless" in parts else None
     graphs = _as_int8(graphs, int8_parts) if int8 else graphs
     calibrated = Calibration(codec, calibration) if int8 else None
     graphs = as_compact(graphs) if compact else graphs
@@ -252,10 +252,6 @@ def _generators(codec: Codec, names: Sequence[str]) -> list[TrainedGenerator]:
                 f"{codec.entropy_id.hex()}: train it for this codec, or name the generators to export"
             )
     return makers
-
-
-def _lossless(file: str | Path | None) -> LosslessModel | None:
-    return None if file is None and not EMBEDDED.exists() else load_weights(file)
 
 
 def _tables(codec: Codec) -> bytes:

@@ -28,10 +28,7 @@ def load_weights(file: str | Path | None = None) -> LosslessModel:
     path = EMBEDDED if file is None else Path(file)
     if not path.exists():
         if file is None:
-            raise ModelError(
-                "this semcomp holds no lossless weights yet: train them with `python -m train.lossless "
-                "configs/lossless.yaml` in a checkout, and pass lossless_weights=FILE"
-            )
+            raise ModelError(f"{EMBEDDED} is missing: install semcomp again, or pass lossless_weights=FILE")
         raise ModelError(f"there is no file {path} with lossless weights; check the path")
     return _loaded(path.resolve(), path.stat().st_mtime_ns)
 

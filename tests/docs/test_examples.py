@@ -24,12 +24,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = ("tutorials", "notebook")
 """Folders whose pages are not run here: the first one has test_tutorials.py, the second keeps what its day wrote."""
-WITH = {
-    "guides/export-onnx-edge.md": "graphs",
-    "guides/lossless.md": "networks",
-    "guides/restore.md": "restored",
-    "guides/search.md": "indexed",
-}
+WITH = {"guides/export-onnx-edge.md": "graphs", "guides/restore.md": "restored", "guides/search.md": "indexed"}
 """What a page needs besides photo.png, photo.semc and photo.jpg: a fixture below."""
 ALONE = ("guides/export-onnx-edge.md",)
 """Pages that run in a process of their own: one_pool=True holds for every client of a process."""
@@ -58,11 +53,6 @@ def graphs(place: Path, request: pytest.FixtureRequest) -> None:
     for name in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(name)
     (place / "edge").symlink_to(request.getfixturevalue("exported")[0])
-
-
-@pytest.fixture
-def networks(place: Path, lossless_file: Path) -> None:
-    shutil.copy(lossless_file, place / "lossless.safetensors")
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_what_was_not_measured_is_said(tmp_path: Path, monkeypatch: pytest.Monke
     assert results.block("rate", "about") == "*`make bench-rate`*"
     assert results.block("summary", None).startswith("Not measured yet: rate, speed")
     assert "bench-rate" in results.stale_targets()
-    assert ("bench-lossless" in results.stale_targets()) == is_released("lossless")
+    assert "bench-lossless" in results.stale_targets()
 
 
 def test_weights_that_are_not_released_are_named_as_such() -> None:
@@ -116,11 +116,6 @@ def test_a_new_result_is_taken_without_rows_and_paths(tmp_path: Path, monkeypatc
 
 
 WITHOUT = {
-    "lossless": {
-        "README.md": "its weights are still learning",
-        "docs/guides/lossless.md": "The weights for this are not released yet",
-        "docs/project/limitations.md": "No weights for lossless coding come with this version",
-    },
     "embed": {
         "docs/guides/search.md": "this version comes without its weights",
         "docs/project/limitations.md": "Until the head `embed` is trained",

@@ -17,6 +17,7 @@ from semcomp.errors import FormatError, ModelError
 from semcomp.export.folder import export_onnx
 from semcomp.lossless.stream import decode_lossless, encode_lossless
 from semcomp.lossless.weights import load_weights
+from tests.golden.exact import EXACT, exact_pictures
 from tests.lossless.conftest import photo
 
 
@@ -55,6 +56,21 @@ def test_client_and_library_write_the_same_bytes(codec: Codec, edge: EdgeCodec, 
         torch.set_num_threads(before)
     assert np.array_equal(edge.decode_pixels(data), pixels)
     assert np.array_equal(edge.decode_pixels(data, scale=4), pixels[::4, ::4])
+
+
+def test_the_released_weights_read_and_write_golden_files(
+    codec: Codec, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("released_graphs")
+    export_onnx(folder, parts=["lossless"])
+    client = EdgeCodec(folder, threads=2)
+    for name, (pixels, options) in exact_pictures().items():
+        file = EXACT / f"{name}.semc"
+        found = client.decode_pixels(file)
+        assert np.array_equal(found, codec.decode_pixels(file)), name
+        if "with_latents" not in options:
+            written = [maker.encode_exact(np.ascontiguousarray(pixels), **options) for maker in (client, codec)]
+            assert written[0] == written[1], name
 
 
 def test_a_client_that_is_off_by_one_is_noticed(edge: EdgeCodec) -> None:

@@ -79,7 +79,7 @@ OWNED = {
     ),
 }
 """Patterns of the files of each wheel. `*` matches slashes too, and `[./]` a module or a folder."""
-LATER = {f"{GRAPHS}/*", *(f"semcomp/weights/{name}.*" for name in ("lossless", "things", "embed"))}
+LATER = {f"{GRAPHS}/*", *(f"semcomp/weights/{name}.*" for name in ("things", "embed"))}
 """Patterns of files that a build makes, or that come with weights which are not released yet."""
 
 

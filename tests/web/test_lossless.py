@@ -15,8 +15,9 @@ from benchmarks.lossless_exactness import Case, modes, read_in_browser, whole_fi
 from semcomp.codec.codec import Codec
 from semcomp.export.folder import export_onnx
 from semcomp.lossless.colour import ColourTransform
-from semcomp.lossless.model import load_model, model_bytes
+from semcomp.lossless.model import model_bytes
 from semcomp.lossless.stream import decode_lossless, encode_lossless
+from semcomp.lossless.weights import load_weights
 from tests.lossless.conftest import photo
 from tests.web.test_package import needs
 from tests.web.test_web import built, node
@@ -51,8 +52,9 @@ def text(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def test_plain_arithmetic_agrees(built: None, lossless_file: Path, tmp_path: Path) -> None:
-    model, rows = load_model(lossless_file), []
+@pytest.mark.parametrize("weights", ["random", "released"])
+def test_plain_arithmetic_agrees(built: None, lossless_file: Path, tmp_path: Path, weights: str) -> None:
+    model, rows = load_weights(lossless_file if weights == "random" else None), []
     for name, pixels, options in cases():
         data = encode_lossless(np.ascontiguousarray(pixels), model=model, general=False, **options)
         decoded = np.ascontiguousarray(decode_lossless(data, model=model))
@@ -97,7 +99,7 @@ def test_graphs_in_node_agree(codec: Codec, lossless_file: Path, tmp_path: Path)
 def test_chromium_agrees(built: None, lossless_file: Path, tmp_path: Path) -> None:
     """A browser decodes every mode of 8 bits with its own WebP and WebAssembly."""
     needs("chromium")
-    model, rgb = load_model(lossless_file), photo(41, 37)
+    model, rgb = load_weights(lossless_file), photo(41, 37)
     export_onnx(tmp_path / "graphs", parts=["lossless"], lossless_weights=lossless_file)
     files = {}
     for number, case in enumerate([Case("rgb", rgb, {}), *modes(rgb)]):

@@ -55,9 +55,7 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
         metavar="A,B",
         help="what --int8 changes: analysis, synthesis, mean, heads, or a graph such as head_street (all of them)",
     )
-    parser.add_argument(
-        "--lossless-weights", metavar="FILE", help="weights of lossless coding (those inside semcomp, if there are any)"
-    )
+    parser.add_argument("--lossless-weights", metavar="FILE", help="weights of lossless coding (those inside semcomp)")
     parser.add_argument("--calibration", metavar="DIR", help="photos that set the scales of --int8 (the sample photo)")
     parser.add_argument("--restorer", metavar="FILE", help="export this restorer of JPEG files, and nothing else")
     parser.set_defaults(run=run)
