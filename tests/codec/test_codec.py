@@ -85,7 +85,8 @@ def test_targets_are_met_and_barely(codec: Codec, photo: NDArray[np.uint8], targ
     better = codec.encode(photo, quality=min(100, result.quality + 1))
     pixels = photo.shape[0] * photo.shape[1]
     if "psnr" in target:
-        assert psnr_db(photo, decoded(codec, result.data)) == pytest.approx(result.psnr_db, abs=1e-6)
+        # Sums of floats may differ in their last bit, and bfloat16 makes a level of that in a few pixels.
+        assert psnr_db(photo, decoded(codec, result.data)) == pytest.approx(result.psnr_db, abs=2e-3)
         worse = codec.encode(photo, quality=result.quality - 1)
         assert result.psnr_db is not None and result.psnr_db >= 29.0 > psnr_db(photo, decoded(codec, worse))
     else:
