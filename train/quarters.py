@@ -16,6 +16,7 @@ from torch import Tensor
 
 from semcomp.networks.blocks import Pointwise, activation
 from semcomp.networks.fused import wide_linear
+from semcomp.networks.hyperprior import by_group
 from semcomp.networks.refine import ScaleRefiner, surprise_table
 from semcomp.networks.rounding import floor
 from semcomp.networks.sigma import SHIFT1, index_of
@@ -100,8 +101,7 @@ def _residues() -> Tensor:
 
 def _by_place(rows: Tensor, number: int) -> Tensor:
     """Rows of a matrix (M, ...), one for each channel, at the places of a pass: (4, M/4, ...)."""
-    chosen: Tensor = rows.unflatten(0, (-1, FOUR)).transpose(0, 1)[_residues()[number]]
-    return chosen
+    return by_group(rows)[_residues()[number]]
 
 
 def _refine(refiner: ScaleRefiner, sums: Tensor, seen: Tensor, quality: Tensor, number: int) -> Tensor:
