@@ -177,15 +177,18 @@ class Walk:
         fit = LumaFit(xp, known.planes, target, bits=self.bits)
         before: list[tuple[Any, Any]] = []
         for channel in range(self.channels):
-            parts = []
-            for rows in _bands(cells):
+
+            def predict(rows: slice, channel: int = channel) -> Prediction:
                 if channel == 0:
                     step = luma_step(known, windows, fit, place=place, rows=rows)
                 else:
                     span = slice(rows.start * cells.columns, rows.stop * cells.columns)
                     done, errors = (tuple(flat[span] for flat in kind) for kind in zip(*before, strict=True))
                     step = chroma_step(known, windows, done, errors, place=place, rows=rows)
-                parts.append(prediction_of(self.networks, KINDS[channel] + target, step, self.bits))
+                return prediction_of(self.networks, KINDS[channel] + target, step, self.bits)
+
+            each = getattr(self.networks, "each", map)  # torch predicts several bands at once
+            parts = list(each(predict, _bands(cells)))
             error = self._code(channel, _joined(xp, parts), place, cells, values, truth)
             off[channel, : cells.rows] = cells.grid(place.limited(xp, error))
             before.append((values[channel, : cells.rows].reshape(-1), error))

@@ -9,9 +9,11 @@ Elsewhere the integers are held in float32, whose sums are exact because a model
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +33,10 @@ from semcomp.lossless.network import (
     IntegerNetwork,
 )
 from semcomp.networks.precision import sums_products_of_bytes
+from semcomp.networks.threads import one_thread_each
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _MIDDLE = 128
 """Added to a feature, so that it is a byte without a sign."""
@@ -165,6 +171,19 @@ class TorchNetworks:
         self.by_bytes = by_bytes
         kind = _ByteNetwork if by_bytes else _FloatNetwork
         self._networks = {name: kind(network) for name, network in model.networks.items()}
+        self._workers: dict[int, ThreadPoolExecutor] = {}
+
+    def each(self, work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:
+        """The results of ``work`` on every item, in their order, on as many items at once as torch has threads.
+
+        Operations on a band are too short to be split. Bands do not need each other.
+        """
+        count = torch.get_num_threads()
+        if count == 1 or len(items) == 1:
+            return map(work, items)
+        if count not in self._workers:
+            self._workers[count] = one_thread_each(count)
+        return self._workers[count].map(torch.inference_mode()(work), items)
 
     def run(self, name: str, features: Tensor) -> Tensor:
         """Outputs (O, N), int32, of one network for features (F, N)."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import torch
@@ -43,3 +44,21 @@ def threads_for(positions: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def one_thread_each(count: int) -> ThreadPoolExecutor:
+    """``count`` workers that share work of their own; each computes on one thread of torch."""
+    ready = threading.Barrier(count + 1)
+
+    def begin() -> None:
+        torch.set_num_threads(1)
+        torch.get_num_threads()  # from here on this thread keeps its number
+        ready.wait()
+
+    before = torch.get_num_threads()
+    workers = ThreadPoolExecutor(count, thread_name_prefix="semcomp-band", initializer=begin)
+    for _ in range(count):
+        workers.submit(int)
+    ready.wait()
+    torch.set_num_threads(before)  # torch hands the last number that was set to threads that begin
+    return workers

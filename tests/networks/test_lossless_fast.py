@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from semcomp.errors import FormatError
+from semcomp.lossless import walk
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.network import IntegerNetwork
 from semcomp.lossless.stream import decode_lossless, encode_lossless
@@ -66,6 +68,30 @@ def test_biases_that_bytes_would_round_are_held_in_float32(model: LosslessModel)
     bias[0] = 3 << 22
     changed = IntegerNetwork(**{**vars(network), "entry_bias": bias})
     assert not TorchNetworks(replace(model, networks={**model.networks, "luma01": changed})).by_bytes
+
+
+def test_bands_on_two_threads_give_the_same_file(model: LosslessModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walk, "CELLS_AT_ONCE", 128)
+    networks, alone = TorchNetworks(model), threading.get_ident()
+    seen: set[tuple[bool, int]] = set()
+    run = networks.run
+
+    def watched(name: str, features: torch.Tensor) -> torch.Tensor:
+        seen.add((threading.get_ident() == alone, torch.get_num_threads()))
+        return run(name, features)
+
+    monkeypatch.setattr(networks, "run", watched)
+    pixels = photo(67, 91)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        data = encode_lossless(pixels, model=model, networks=networks)
+        assert np.array_equal(decode_lossless(data, model=model, networks=networks), pixels)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert data == encode_lossless(pixels, model=model)
+    assert (False, 1) in seen and (False, 2) not in seen
 
 
 def test_a_backend_that_is_off_by_one_is_noticed(model: LosslessModel) -> None:
