@@ -1,8 +1,8 @@
 """Depthwise convolutions that train faster on a processor.
 
-torch computes their weight gradient in bfloat16 at a small part of the processor's speed. Here it is a sum of products
-for each tap of the kernel: on two Zen 4 cores, 5x5 taps, bfloat16, 3.5 ms instead of 17.6 for 96 x 256 x 5 x 5,
-8.9 instead of 23.2 for 96 x 144 x 10 x 10, the same to 0.4 % of the largest entry.
+torch computes their gradients in bfloat16 at a small part of the processor's speed where kernels are larger than 3x3 or
+dilated (docs/notebook/2026-11-30-depthwise-gradients.md). Here the gradient of the input is a convolution forward with
+the kernel turned round, and that of the weights is computed in the way that is fastest for the kernel.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+SMALL = 3
+"""Largest side of the kernels whose gradients oneDNN computes quickly in bfloat16."""
 
 
 @contextmanager
@@ -69,9 +72,8 @@ class _Depthwise(torch.autograd.Function):
         padding, dilation = ctx.settings
         of_x = of_bias = None
         if ctx.needs_input_grad[0]:
-            of_x = torch.ops.aten.convolution_backward(
-                gradient, x, weight, None, [1, 1], padding, dilation, False, [0, 0], len(weight), [True, False, False]
-            )[0]
+            turned = weight.flip(2, 3)
+            of_x = F.conv2d(gradient, turned, padding=padding, dilation=dilation, groups=len(weight))
         if ctx.needs_input_grad[2]:
             of_bias = gradient.sum((0, 2, 3))
         of_weight = _weight_gradient(x, gradient, weight, padding, dilation) if ctx.needs_input_grad[1] else None
@@ -81,7 +83,31 @@ class _Depthwise(torch.autograd.Function):
 def _weight_gradient(
     x: Tensor, gradient: Tensor, weight: Tensor, padding: tuple[int, int], dilation: tuple[int, int]
 ) -> Tensor:
-    """(C, 1, k, l): for each tap, the shifted input times the gradient, summed over samples and positions."""
+    """(C, 1, k, l): oneDNN's where the kernel is not dilated, for large kernels in float32, and otherwise by taps."""
+    large = max(weight.shape[2:]) > SMALL
+    if not large and max(dilation) > 1:
+        return _by_taps(x, gradient, weight, padding, dilation)
+    dtype = torch.float32 if large else x.dtype
+    found: Tensor = torch.ops.aten.convolution_backward(
+        gradient.to(dtype),
+        x.to(dtype),
+        weight.to(dtype),
+        None,
+        [1, 1],
+        padding,
+        dilation,
+        False,
+        [0, 0],
+        len(weight),
+        [False, True, False],
+    )[1]
+    return found.to(weight.dtype)
+
+
+def _by_taps(
+    x: Tensor, gradient: Tensor, weight: Tensor, padding: tuple[int, int], dilation: tuple[int, int]
+) -> Tensor:
+    """For each tap, the shifted input times the gradient, summed over samples and positions."""
     rows, columns = gradient.shape[2:]
     padded = F.pad(x, (padding[1], padding[1], padding[0], padding[0])).permute(0, 2, 3, 1)
     last = gradient.permute(0, 2, 3, 1)

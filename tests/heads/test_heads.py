@@ -18,7 +18,6 @@ from heads import fit as program
 from heads.class_balance import epoch, pixels_of, repeats, seen_more
 from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.datasets import DataConfig, DataError, read_rgb
-from heads.depthwise import quick_depthwise
 from heads.exported_network import for_export
 from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
@@ -589,30 +588,6 @@ def test_features_of_squeezenet_guide_a_head(class_folders: Path, mask_folders: 
     np.savez(weights, **{"conv1.w": np.zeros(3)})
     wrong = [*settings(class_folders, "classify", **short), "--cache", str(tmp_path), "-o", str(tmp_path / "x")]
     assert program.main(wrong) != 0
-
-
-def test_quick_gradients_of_depthwise_convolutions_are_the_slow_ones() -> None:
-    torch.manual_seed(0)
-    network = torch.nn.Sequential(
-        torch.nn.Conv2d(6, 6, 5, padding=2, groups=6),
-        torch.nn.Conv2d(6, 6, 3, padding=2, dilation=2, groups=6, bias=False),
-        torch.nn.Conv2d(6, 6, 3, padding=1),
-    )
-    x = torch.randn(3, 6, 9, 7, requires_grad=True)
-
-    def gradients() -> list[torch.Tensor]:
-        network.zero_grad()
-        x.grad = None
-        network(x).square().sum().backward()
-        return [p.grad.clone() for p in [x, *network.parameters()] if p.grad is not None]
-
-    slow = gradients()
-    with quick_depthwise(network):
-        quick = gradients()
-        assert "forward" in vars(network[0]) and "forward" not in vars(network[2])
-    assert len(slow) == len(quick) and "forward" not in vars(network[0])
-    for one, other in zip(slow, quick, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--data", "nowhere"], ["--data", "tests", "--set", "optim.lrr=1"]])
