@@ -2,7 +2,7 @@
 
 torch computes their gradients in bfloat16 at a small part of the processor's speed where kernels are larger than 3x3 or
 dilated (docs/notebook/2026-11-30-depthwise-gradients.md). Here the gradient of the input is a convolution forward with
-the kernel turned round, and that of the weights is computed in the way that is fastest for the kernel.
+the kernel turned round, and the gradient of the weights is computed in the way that is fastest for the kernel.
 """
 
 from collections.abc import Iterator
