@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 pytest.importorskip("torch")
 
-from benchmarks import deep_samples, lossless_exactness, lossless_fuzz
+from benchmarks import deep_samples, lossless, lossless_exactness, lossless_fuzz
 from benchmarks.records import BLOCKS
 from semcomp.export.folder import export_onnx
 from semcomp.imaging.exact import exact_picture
@@ -92,3 +93,17 @@ def test_medical_samples_keep_every_bit(tmp_path: Path) -> None:
     assert deep_samples.main([str(tmp_path), "-o", str(tmp_path / "deep")]) == 0
     (made,) = (tmp_path / "deep").iterdir()
     assert np.array_equal(exact_picture(made).pixels.astype(np.int32) - 32768, values)
+
+
+def test_several_threads_are_timed_by_the_clock_and_one_by_the_processor() -> None:
+    def slept(data: Any) -> Any:
+        time.sleep(0.2)
+        return data
+
+    pixels = np.zeros(3, np.uint8)
+    codec = lossless.Codec(
+        "asleep", lambda picture: slept(picture.tobytes()), lambda data: np.frombuffer(slept(data), "u1")
+    )
+    one, two = lossless.measure(codec, pixels), lossless.measure(codec, pixels, threads=2)
+    assert one["encode_s"] + one["decode_s"] < 0.2 <= min(two["encode_s"], two["decode_s"])
+    assert (two["bytes"], two["wrong"]) == (3, 0)
