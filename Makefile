@@ -335,6 +335,7 @@ clean:
 # Stamps: an environment is built once, and again when what it is built from changes.
 $(VENV)/.core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "pip fetches torch and the other packages: this takes minutes, and pip is silent until it is done"
 	$(PIP) --editable .
 	touch $@
 

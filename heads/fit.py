@@ -268,7 +268,7 @@ def _configure(options: argparse.Namespace) -> FitConfig:
     changes = list(options.set)
     if options.data:
         task = options.task or ("segment" if list(Path(options.data).glob("**/masks")) else "classify")
-        name = Path(options.data).resolve().name
+        name = options.output.stem if options.output else Path(options.data).resolve().name
         changes = [f"data.folder={json.dumps(options.data)}", f"task={task}", f"name={json.dumps(name)}", *changes]
     elif options.config is None:
         raise ValueError("give --data FOLDER, or a YAML file")

@@ -46,6 +46,11 @@ _PACKAGES = {"PIL": "pillow", "yaml": "PyYAML", "constriction": "constriction"}
 """Maps a module to its package where their names differ."""
 _NO_MEMORY = re.compile(r"can't allocate memory|out of memory|bad_alloc|failed to allocate memory", re.IGNORECASE)
 _NO_DEVICE = re.compile(r"\b(CUDA|MPS|HIP) error\b|\bMPS backend\b|^CUDA (driver|kernel)", re.IGNORECASE)
+_READING = {errno.EISDIR: "; give a file"}
+_WRITING = {errno.ENOSPC: "; make room, or choose another -o"} | dict.fromkeys(
+    (errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG), "; choose another -o"
+)
+"""What to do about an error of the system while a file is read, or one that -o names is written."""
 
 
 class Failure(NamedTuple):
@@ -92,7 +97,8 @@ def concerning(name: str, *, what: str = "", written: bool = False) -> Iterator[
         if error.errno is None:
             message = _reason(error)
             raise Fault(message if name in message else f"{file}: {message}", error) from error
-        raise Fault(f"{file} cannot be {'written' if written else 'read'}: {_reason(error)}", error) from error
+        advice = (_WRITING if written else _READING).get(error.errno, "")
+        raise Fault(f"{file} cannot be {'written' if written else 'read'}: {_reason(error)}{advice}", error) from error
     except SemcompError as error:
         message = in_flags(str(error))
         raise Fault(message if name in message else f"{file}: {message}", error) from error

@@ -144,7 +144,7 @@ def head_of(options: Namespace) -> Any:
     if options.label_map or not (options.map or options.keep or (is_selective(options) and options.drop)):
         return None
     if not options.head:
-        raise UsageError(f"a label map is needed: {heads_in_words(options)}; or give a --label-map")
+        raise UsageError(f"a label map is needed: {heads_in_words(options, maps=True)}; or give a --label-map")
     if len(options.head) > 1 and not options.semantics:
         raise UsageError("one head makes the label map, and --head is given twice: leave one out")
     return get_head(options.head[0], options)

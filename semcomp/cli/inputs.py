@@ -121,14 +121,18 @@ def _without_pictures_that_were_encoded(files: dict[tuple[str, str], Found], tre
     twice = [key for key in trees if not key[1].lower().endswith(".semc") and (key[0], Path(key[1]).stem) in encoded]
     for key in twice:
         del files[key]
-    return [f"read the .semc file instead of the picture beside it {_count(len(twice), 'time')}"] if twice else []
+    return [f"left out {_count(len(twice), 'picture')}: the .semc file of the same name is read"] if twice else []
 
 
 def _nothing_here(suffixes: Collection[str]) -> str:
+    return f"no {kinds_in_words(suffixes)} found here: give another place, or name the files themselves"
+
+
+def kinds_in_words(suffixes: Collection[str]) -> str:
+    """Say what a command reads, such as "picture or .semc file", from the suffixes that count in folders."""
     pictures = set(suffixes) >= set(IMAGE_SUFFIXES)
     others = ", ".join(suffix for suffix in suffixes if not (pictures and suffix in IMAGE_SUFFIXES))
-    kinds = ["picture"] * pictures + [f"{others} file"] * bool(others)
-    return f"no {' or '.join(kinds)} found here: give another place, or name the files themselves"
+    return " or ".join(["picture"] * pictures + [f"{others} file"] * bool(others))
 
 
 def _count(number: int, noun: str) -> str:

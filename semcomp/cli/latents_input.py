@@ -57,15 +57,16 @@ def asked_head(options: Namespace, what: str) -> Head:
     return get_head(options.head, options)
 
 
-def heads_in_words(options: Namespace) -> str:
-    """Ask for a head, and list those that are at hand."""
+def heads_in_words(options: Namespace, *, maps: bool = False) -> str:
+    """Ask for a head, and list those that are at hand; with `maps` those alone that draw label maps."""
     if on_graphs(options):
-        heads = edge_codec_of(options).heads.values()
+        heads = [head for head in edge_codec_of(options).heads.values() if not maps or head.task == "segment"]
         names = [f"{head.name} (experimental)" if head.limits.experimental else head.name for head in heads]
         return f"give --head NAME, one of {', '.join(names) or 'none that was exported'}"
     from semcomp.semantics.head import head_names
 
-    names = [f"{name} (experimental)" if is_experimental(name) else name for name in head_names()]
+    known = [name for name in head_names() if not maps or _library_head(name).task == "segment"]
+    names = [f"{name} (experimental)" if is_experimental(name) else name for name in known]
     return f"give --head NAME, one of {', '.join(names) or 'none that is installed'}, or the file of a head"
 
 

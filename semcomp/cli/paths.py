@@ -14,7 +14,7 @@ from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import concerning
 from semcomp.cli.inputs import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from semcomp.cli.inputs import STREAM as STREAM
-from semcomp.cli.inputs import Expansion, Found, Unusable, expand, is_pipe
+from semcomp.cli.inputs import Expansion, Found, Unusable, expand, is_pipe, kinds_in_words
 from semcomp.cli.output_formats import check_suffix
 from semcomp.cli.own_outputs import mark_in
 from semcomp.errors import FormatError, ImageError
@@ -105,8 +105,8 @@ def _overwriting(source: str, lost: str, read_suffixes: Collection[str]) -> Unus
     if tuple(read_suffixes) == (".semc",) and Path(source).suffix.lower() != ".semc":
         return Unusable(source, "this is not a .semc file: decode takes what semcomp encode wrote", FormatError)
     if Path(source).suffix.lower() not in read_suffixes:
-        reason = "this does not look like a file to read, and its own result would overwrite it: choose another one"
-        return Unusable(source, reason, FileExistsError)
+        reason = f"this is a {Path(source).suffix.lower()} file: give a {kinds_in_words(read_suffixes)}"
+        return Unusable(source, reason, ImageError)
     return Unusable(source, "would be overwritten by its own result: choose another -o", FileExistsError)
 
 

@@ -251,5 +251,5 @@ def read_segments(data: bytes) -> Segments:
     if not data:
         raise ImageError("the file or the stream is empty, and is not a JPEG file")
     if data[:2] != b"\xff\xd8":
-        raise ImageError("the file is not a JPEG file: it does not begin with ff d8")
+        raise ImageError("the file is not a JPEG file, which begins with ff d8: pass a file of JPEG or JPEG 2000")
     return _Reader(data).run()

@@ -74,6 +74,9 @@ class Store:
             FileError: The file cannot be opened or written.
         """
         self.file = Path(file)
+        if self.file.is_dir():
+            made = f"semcomp index {file} -o {self.file.name}.index makes one of its photos"
+            raise FileError(f"{file} is a folder, and an index is a file: {made}")
         is_new = not self.file.exists() or not self.file.stat().st_size  # empty: its making was interrupted
         if is_new and not create:
             raise MissingFileError(f"there is no index {file}: semcomp index FOLDER -o {file} makes one")

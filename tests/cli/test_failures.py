@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import errno
 import io
 import json
+import os
 import re
 import warnings
 import zipfile
@@ -72,6 +74,38 @@ def test_another_file_is_blamed() -> None:
     with pytest.raises(Fault, match=r"^m\.png holds class 9$"), concerning("m.png", what="the mask"):
         raise ImageError("m.png holds class 9")
     check_readable(None, what="nothing")
+
+
+@pytest.mark.parametrize(
+    ("number", "written", "said"),
+    [
+        (errno.EACCES, True, "x cannot be written: Permission denied; choose another -o"),
+        (errno.ENOSPC, True, "x cannot be written: No space left on device; make room, or choose another -o"),
+        (errno.EISDIR, False, "x cannot be read: Is a directory; give a file"),
+        (errno.EACCES, False, "x cannot be read: Permission denied"),
+    ],
+)
+def test_errors_of_the_system_say_what_to_do(number: int, written: bool, said: str) -> None:
+    with pytest.raises(Fault) as caught, concerning("x", written=written):
+        raise OSError(number, os.strerror(number))
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [("text.png", 1, "not an image, but text"), ("no.png", 1, "cannot be read: No such"), (".", 2, "give an image")],
+)
+def test_compare_names_what_it_cannot_read(folder: Path, capsys: Any, name: str, code: int, said: str) -> None:
+    Path("text.png").write_text("no picture")
+    assert main(["compare", name, "-o", "page.html"]) == code
+    err = capsys.readouterr().err
+    assert err.startswith(f"semcomp compare: {name}") and said in err
+
+
+def test_only_the_action_of_desktop_is_required(capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        main(["desktop"])
+    assert "required: action\n" in capsys.readouterr().err
 
 
 class TestOptionsThatNameFiles:

@@ -116,7 +116,7 @@ class TestOwnOutputs:
         assert sources("t", suffixes=both) == ["t/a.semc", "t/deep/b.semc"]
         plan = plan_jobs(["t"], output=None, read_suffixes=both, write_suffix=".labels.png")
         assert [job.target for job in plan.jobs] == ["t/a.labels.png", "t/deep/b.labels.png"]
-        assert plan.notes == ["read the .semc file instead of the picture beside it 2 times"] and not plan.unusable
+        assert plan.notes == ["left out 2 pictures: the .semc file of the same name is read"] and not plan.unusable
         assert sources("t/a.semc", "t/a.png", suffixes=both) == ["t/a.semc", "t/a.png"]  # as the user named them
 
     @pytest.mark.parametrize("quiet", [True, False])

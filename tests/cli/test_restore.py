@@ -79,7 +79,7 @@ def test_damaged_and_foreign_files(folder: Path, weights: Path, capsys: pytest.C
     assert "warning: the file is damaged" in capsys.readouterr().err
     assert pixels_of(cut.with_suffix(".png")).shape == (160, 160, 3)
     assert main(["restore", str(png), "--weights", str(weights)]) == 1
-    assert "does not look like a file to read" in capsys.readouterr().err
+    assert "p.png: this is a .png file: give a .jpg, .jpeg," in capsys.readouterr().err
     assert main(["restore", str(png), str(cmyk), "-o", str(folder / "out"), "--weights", str(weights)]) == 1
     error = capsys.readouterr().err
     assert "not a JPEG file" in error and "CMYK" in error

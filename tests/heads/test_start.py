@@ -49,7 +49,9 @@ def test_a_head_starts_from_a_trunk_and_says_early_how_well_it_does(
     assert len(marks) == 5 and "loss" in marks[-1]
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert rows[-1]["steps"] == 20 and rows[-1]["top1"] == 100
-    assert read_head(tmp_path / "own.safetensors").network.config.context == 2  # type: ignore[union-attr]
+    head = read_head(tmp_path / "own.safetensors")
+    assert head.network.config.context == 2  # type: ignore[union-attr]
+    assert head.name == "own", "a head is called after its file"
 
 
 def test_the_last_layers_learn_first(class_folders: Path, tmp_path: Path) -> None:

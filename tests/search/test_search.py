@@ -258,8 +258,9 @@ def test_labels_of_another_confidence_are_another_index(photos: Path, tmp_path: 
 
 
 def test_an_index_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="unable to open database file"):
-        Store(tmp_path, create=True)
+    (tmp_path / "link.index").symlink_to(tmp_path / "nowhere" / "b.index")
+    with pytest.raises(FileError, match=r"unable to open database file\): name another file"):
+        Store(tmp_path / "link.index", create=True)
     (tmp_path / "a.index").touch()  # a process was killed before it wrote anything
     with pytest.raises(MissingFileError, match="semcomp index FOLDER"):
         PhotoIndex(tmp_path / "a.index").search(label="x")
@@ -286,7 +287,9 @@ def test_the_photo_is_named_that_cannot_be_read(
 
 def test_an_index_that_cannot_be_opened_or_was_made_otherwise(photos: Path, index: Path, capsys: Any) -> None:
     assert main(["index", str(photos), "-o", str(photos)]) == 1
-    assert "cannot be used (unable to open database file)" in capsys.readouterr().err
+    assert "is a folder, and an index is a file: semcomp index" in capsys.readouterr().err
+    assert main(["search", str(photos), "--label", "dog"]) == 1
+    assert f"-o {photos.name}.index makes one" in capsys.readouterr().err
     assert main(["index", str(photos), "-o", "-"]) == 2 and not Path("-").exists()
     assert main(["index", str(photos), "-o", str(index), "--head", "imagenette"]) == 1
     assert "head was none and is imagenette" in capsys.readouterr().err

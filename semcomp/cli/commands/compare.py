@@ -10,6 +10,7 @@ from pathlib import Path
 from semcomp.cli.batch import get_codec
 from semcomp.cli.commands.encode import encode_with_target, read_picture
 from semcomp.cli.exit_codes import EXIT_OK, UsageError
+from semcomp.cli.failures import concerning
 from semcomp.cli.inputs import is_pipe
 from semcomp.cli.output_formats import check_suffix
 from semcomp.cli.own_outputs import own_output
@@ -38,6 +39,8 @@ def run(options: Namespace) -> int:
 
     start = time.perf_counter()
     source = local_name(options.input)
+    if not is_url(source) and Path(source).is_dir():
+        raise UsageError(f"{source or '.'} is a folder, and one image is compared: give an image")
     piped = source == STREAM or (not is_url(source) and Path(source).exists() and is_pipe(Path(source)))
     default = "stdin.compare.html" if piped else beside(source, ".compare.html")
     target = local_name(options.output) if options.output else default
@@ -45,7 +48,8 @@ def run(options: Namespace) -> int:
     check_target(target, options, sources=[source])
     if not piped and (kind := own_output(source)):
         raise UsageError(f"{source}: semcomp wrote this {kind}; it is not a photo")
-    picture = read_picture(read_source(source), options)
+    with concerning("stdin" if source == STREAM else source):
+        picture = read_picture(read_source(source), options)
     codec = get_codec(options.model, options.device, options.threads, graphs=options.graphs)
     data, quality, _ = encode_with_target(codec, picture, options)
     comparison = at_equal_bytes(picture, data, codec.decode(data), quality=quality)

@@ -27,7 +27,11 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     )
     parser.add_argument("action", choices=("install", "uninstall", "thumbnail"), help="what to do")
     parser.add_argument(
-        "values", nargs="*", metavar="VALUE", help="of thumbnail: the .semc file, the PNG to write, its longest side"
+        "values",
+        nargs="*",
+        default=[],  # or argparse calls them required
+        metavar="VALUE",
+        help="of thumbnail: the .semc file, the PNG to write, its longest side",
     )
     parser.add_argument("--system", action="store_true", help="for every user, without ImageMagick (for this user)")
     parser.set_defaults(run=run)

@@ -48,7 +48,7 @@ def run(options: Namespace) -> int:
         get_head(options.head, options)  # a missing head is one error, not one for each file
     elif options.fresh or options.min_confidence is not None:
         what = "--fresh" if options.fresh else "--min-confidence"
-        raise UsageError(f"{what} runs a head: {heads_in_words(options)}")
+        raise UsageError(f"{what} runs a head: {heads_in_words(options, maps=True)}")
     suffix = ".overlay.png" if options.overlay else ".labels.png"
     plan = plan_jobs(
         options.inputs, output=options.output, read_suffixes=(".semc", *IMAGE_SUFFIXES), write_suffix=suffix
@@ -75,7 +75,7 @@ def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
         if stored is not None:
             return stored, Input(data, None, None), note
     if options.head is None:
-        raise SemcompError(f"no label map is stored here: {heads_in_words(options)}")
+        raise SemcompError(f"no label map is stored here: {heads_in_words(options, maps=True)}")
     return None, with_latents(data, options), note
 
 
