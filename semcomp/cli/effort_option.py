@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from semcomp.backend import require_library
 from semcomp.cli import generative_options, lossless_options
 from semcomp.cli.argument_types import whole_number
 from semcomp.cli.exit_codes import UsageError
+from semcomp.cli.terminal import steps_bar
 
 DEFAULT = 5
 
@@ -55,12 +55,13 @@ def arguments(options: Namespace) -> Iterator[dict[str, Any]]:
     if effort == DEFAULT:
         yield {}
         return
-    if effort < DEFAULT or options.quiet or options.jobs != 1 or not sys.stderr.isatty():
+    if effort < DEFAULT:
         yield {"effort": effort}
         return
-    from tqdm import tqdm
-
-    with tqdm(desc=f"effort {effort}", unit="step", file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
+    with steps_bar(options, f"effort {effort}") as bar:
+        if bar is None:
+            yield {"effort": effort}
+            return
 
         def heard(done: int, total: int) -> None:
             if done < bar.n:  # the next quality of a target

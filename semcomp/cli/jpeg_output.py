@@ -12,6 +12,7 @@ from semcomp.cli.batch import run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import concerning
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
+from semcomp.cli.terminal import steps_bar
 
 KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "ratio", "psnr_db", "plain_psnr_db", "restorer")
 _TAKEN = {
@@ -86,7 +87,9 @@ def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     source = read_source(job.source)
     picture = open_picture(source, convert=options.convert, convert_colour=options.convert_colour)
     target = {"psnr": options.psnr, "max_bytes": options.max_bytes, "bpp": options.bpp}
-    encoded = encode_compact(picture, restorer, **target, strip=options.strip)
+    with steps_bar(options, "jpeg") as bar:
+        on_step = None if bar is None else bar.update
+        encoded = encode_compact(picture, restorer, **target, strip=options.strip, on_step=on_step)
     write_target(job.target, encoded.data, force=options.force)
     bpp = 8 * len(encoded.data) / (picture.width * picture.height)
     ratio = len(source) / len(encoded.data)

@@ -10,7 +10,9 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from math import isfinite
 from typing import Any, TextIO
 
@@ -122,6 +124,21 @@ def progress_bar(total: int, *, done: int = 0) -> Any:
     except ImportError:
         return PlainBar(total, done)
     return tqdm(total=total, initial=done, unit="file", file=sys.stderr, leave=False, dynamic_ncols=True)
+
+
+@contextmanager
+def steps_bar(options: Namespace, name: str) -> Iterator[Any]:
+    """Draw a bar of the steps within one file on stderr while the body runs: tqdm's, without a total at first.
+
+    Yields None with --quiet, with several processes, and where stderr is redirected.
+    """
+    if options.quiet or options.jobs != 1 or not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=name, unit="step", file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
+        yield bar
 
 
 class LongRun:

@@ -84,6 +84,7 @@ def encode_compact(
     scale: float | None = None,
     strip: bool = False,
     config: CompactConfig | None = None,
+    on_step: Callable[[], None] | None = None,
 ) -> CompactFile:
     """Encode a picture as a JPEG file that was made for a restorer.
 
@@ -99,6 +100,7 @@ def encode_compact(
         scale: Factor on the tables of quality 50, instead of a target. Chroma is halved then.
         strip: Leave ICC profile, EXIF and XMP out.
         config: How to search.
+        on_step: Is called whenever the restorer has looked at a part of the picture. How often is not known before.
 
     Raises:
         ImageError: The picture is transparent, or a side or its metadata is larger than JPEG files hold.
@@ -114,7 +116,8 @@ def encode_compact(
     target = _Target(psnr=psnr, max_bytes=max_bytes, bpp=bpp, pixels=picture.width * picture.height)
 
     def prepared(factors: tuple[int, int]) -> PictureEncoder:
-        return PictureEncoder(picture, restorer, config or CompactConfig(), records=records, factors=factors)
+        settings = config or CompactConfig()
+        return PictureEncoder(picture, restorer, settings, records=records, factors=factors, on_step=on_step)
 
     first = prepared(_FULL if picture.mode == ColorMode.L else _HALVED)
     if scale is not None:

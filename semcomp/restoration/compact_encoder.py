@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -100,8 +101,13 @@ class PictureEncoder:
         *,
         records: tuple[tuple[int, bytes], ...],
         factors: tuple[int, int],
+        on_step: Callable[[], None] | None = None,
     ):
-        """`factors` says how many (rows, columns) of luma share one value of chroma. Grey pictures have (1, 1)."""
+        """`factors` says how many (rows, columns) of luma share one value of chroma. Grey pictures have (1, 1).
+
+        `on_step` is called whenever the restorer has looked at a tile.
+        """
+        self._on_step = on_step or (lambda: None)
         self.picture, self.restorer, self.config, self.records = picture, restorer, config, records
         self.grey, self.factors = picture.mode == ColorMode.L, factors
         unit = SIDE * self.factors[0]
@@ -186,6 +192,7 @@ class PictureEncoder:
             with torch.set_grad_enabled(gradient):
                 own = self._error(parts, steps, tile)
             error += own.item()
+            self._on_step()
             if gradient:
                 for whole, region, slope in zip(slopes, regions, torch.autograd.grad(own, parts), strict=True):
                     whole[:, region[0], region[1]] += slope

@@ -15,6 +15,7 @@ import semcomp
 from semcomp.cli.main import main
 from semcomp.imaging.metrics import psnr_db
 from semcomp.restoration.restorer_file import load_restorer
+from tests.cli.test_effort_option import Terminal
 from tests.jpeg.files import jpeg, photo
 from tests.restoration.conftest import restorer as restorer
 from tests.restoration.conftest import weights as weights
@@ -99,6 +100,19 @@ def test_a_jpeg_made_for_the_restorer(folder: Path, weights: Path, capsys: pytes
         main(["restore", str(folder / "p.jpg"), "-o", str(folder / "r.png"), "--weights", str(weights), "--json"]) == 0
     )
     assert json.loads(capsys.readouterr().out)["made_for"] == row["restorer"]
+
+
+def test_a_terminal_shows_that_a_jpeg_is_being_made(
+    folder: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo(64, 64).save(folder / "p.png")
+    target = ["--max-bytes", "2500", "--force"]
+    arguments = ["encode", str(folder / "p.png"), "--as", "jpeg", *target, "--weights", str(weights)]
+    for more, shown in (([], True), (["--quiet"], False)):
+        screen = Terminal()
+        monkeypatch.setattr("sys.stderr", screen)
+        assert main([*arguments, *more]) == 0, screen.getvalue()
+        assert ("step/s" in screen.getvalue() or "s/step" in screen.getvalue()) == shown
 
 
 def test_targets_that_cannot_be_met_name_the_options_that_help(

@@ -54,6 +54,13 @@ def test_a_psnr_is_met_closely_and_the_figures_are_true(grey: bool, timid: Train
     assert restorer_mark(read_jpeg(encoded.data)) == timid.restorer_id
 
 
+def test_every_look_of_the_restorer_is_told_and_changes_nothing(timid: TrainedRestorer) -> None:
+    picture, steps = from_array(np.asarray(photo(96, 120))), []
+    told = encode_compact(picture, timid, scale=1.0, config=FAST, on_step=lambda: steps.append(1))
+    assert told.data == encode_compact(picture, timid, scale=1.0, config=FAST).data
+    assert len(steps) == FAST.iterations + 1
+
+
 def test_a_size_is_kept_and_used(timid: TrainedRestorer) -> None:
     picture = from_array(np.asarray(photo(96, 120)))
     encoded = encode_compact(picture, timid, max_bytes=4000, config=FAST)
