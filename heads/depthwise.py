@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_weight
 
 SMALL = 3
 """Largest side of the kernels whose gradients oneDNN computes quickly in bfloat16."""
@@ -83,24 +84,14 @@ class _Depthwise(torch.autograd.Function):
 def _weight_gradient(
     x: Tensor, gradient: Tensor, weight: Tensor, padding: tuple[int, int], dilation: tuple[int, int]
 ) -> Tensor:
-    """(C, 1, k, l): oneDNN's where the kernel is not dilated, for large kernels in float32, and otherwise by taps."""
+    """(C, 1, k, l), by oneDNN, for large kernels in float32. Small dilated kernels go by taps."""
     large = max(weight.shape[2:]) > SMALL
     if not large and max(dilation) > 1:
         return _by_taps(x, gradient, weight, padding, dilation)
     dtype = torch.float32 if large else x.dtype
-    found: Tensor = torch.ops.aten.convolution_backward(
-        gradient.to(dtype),
-        x.to(dtype),
-        weight.to(dtype),
-        None,
-        [1, 1],
-        padding,
-        dilation,
-        False,
-        [0, 0],
-        len(weight),
-        [False, True, False],
-    )[1]
+    found: Tensor = conv2d_weight(
+        x.to(dtype), weight.shape, gradient.to(dtype), padding=padding, dilation=dilation, groups=len(weight)
+    )
     return found.to(weight.dtype)
 
 
