@@ -7,6 +7,7 @@ rivals run on one thread.
 """
 
 import argparse
+import importlib.util
 import io
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ from benchmarks.weights_ids import weights_id
 from semcomp.errors import MissingExtraError
 from semcomp.imaging.deep import deep_png
 from semcomp.imaging.exact import exact_picture
+from semcomp.lossless.level import Networks
 from semcomp.lossless.model import LosslessModel, load_model
 from semcomp.lossless.stream import decode_lossless, encode_lossless
 from semcomp.lossless.weights import EMBEDDED
@@ -95,15 +97,17 @@ def _png(pixels: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
-def ours(model: LosslessModel, *, on_numpy: bool) -> Codec:
-    """semcomp on torch, or on numpy alone."""
-    networks = None
-    if not on_numpy:
-        from semcomp.networks.lossless_fast import TorchNetworks
+def ours(model: LosslessModel, name: str) -> Codec:
+    """semcomp as it codes large images ("semcomp"), on torch alone ("semcomp (torch)"), or on numpy alone."""
+    networks: Networks | None = None
+    if name != "semcomp (numpy)":
+        from semcomp.networks.lossless_fast import WORTH, TorchNetworks
 
-        networks = TorchNetworks(model)
+        networks = TorchNetworks(model, compiled=name == "semcomp").suited(pixels=WORTH, bits=8)
+        data = encode_lossless(np.zeros((64, 64, 3), np.uint8), model=model, networks=networks, general=False)
+        decode_lossless(data, model=model, networks=networks)  # what is compiled is now loaded
     return Codec(
-        "semcomp (numpy)" if on_numpy else "semcomp",
+        name,
         lambda pixels: encode_lossless(pixels, model=model, networks=networks),
         lambda data: decode_lossless(data, model=model, networks=networks),
     )
@@ -174,6 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--threads", type=int, default=1, help="threads of semcomp (default: 1); with more, speed is by the clock"
     )
+    parser.add_argument("--torch", action="store_true", help="measure semcomp without compiled code too")
     parser.add_argument("--numpy", action="store_true", help="measure semcomp without torch too")
     parser.add_argument("--alone", action="store_true", help="leave the rivals out")
     parser.add_argument(
@@ -188,8 +193,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     torch.set_num_threads(options.threads)
     model = load_model(options.model)
-    codecs = [ours(model, on_numpy=False)]
-    codecs += [ours(model, on_numpy=True)] if options.numpy else []
+    ways = ["semcomp", *(["semcomp (torch)"] if options.torch else []), *(["semcomp (numpy)"] if options.numpy else [])]
+    codecs = [ours(model, way) for way in ways]
     codecs += [] if options.alone else [rival for rival in rivals() if not (options.deep and "WebP" in rival.name)]
     names, photos = read_photos(options)
     rows: dict[str, list[dict[str, float]]] = {codec.name: [] for codec in codecs}
@@ -200,6 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
     result: dict[str, Any] = {
         "photos": len(photos),
         "threads": options.threads,
+        "numba": importlib.util.find_spec("numba") is not None,
         "model": model.id.hex(),
         "origin": model.origin,
         "codecs": results,

@@ -31,11 +31,12 @@ from semcomp.edge import EdgeCodec
 from semcomp.errors import ModelError, SemcompError
 from semcomp.imaging.exact import ExactPicture
 from semcomp.lossless.colour import ColourTransform
+from semcomp.lossless.level import Networks
 from semcomp.lossless.model import LosslessModel, load_model
-from semcomp.lossless.step import MAX_NEAR, Networks
+from semcomp.lossless.step import MAX_NEAR
 from semcomp.lossless.stream import decode_lossless, encode_lossless
 from semcomp.lossless.weights import EMBEDDED
-from semcomp.networks.lossless_fast import TorchNetworks
+from semcomp.networks.lossless_fast import WORTH, TorchNetworks
 from semcomp.pipeline.lossless import file_of
 
 BROWSER = "chromium"
@@ -101,8 +102,10 @@ def backends(model: LosslessModel, graphs: Path) -> list[Backend]:
         networks: Networks = coder.networks
         return networks
 
+    compiled = TorchNetworks(model).suited(pixels=WORTH, bits=8)
     return [
-        Backend("torch, 2 threads", TorchNetworks(model), threads=2),
+        *([Backend("compiled, 2 threads", compiled, threads=2)] if compiled.xp is np else []),
+        Backend("torch, 2 threads", TorchNetworks(model, compiled=False), threads=2),
         Backend("torch in float32", TorchNetworks(model, by_bytes=False)),
         Backend("numpy", None),
         Backend("onnxruntime, 1 thread", client(1)),
@@ -161,7 +164,7 @@ def cases(options: argparse.Namespace) -> Iterator[Case]:
 def compare(options: argparse.Namespace, model: LosslessModel) -> dict[str, Tally]:
     """Differences by backend."""
     graphs = options.graphs.resolve()
-    first, others = TorchNetworks(model), backends(model, graphs)
+    first, others = TorchNetworks(model, compiled=False), backends(model, graphs)
     tallies = {name: Tally() for name in ["torch, 1 thread", *(backend.name for backend in others)]}
     files: dict[str, tuple[bytes, NDArray[Any]]] = {}
     for number, case in enumerate(cases(options)):

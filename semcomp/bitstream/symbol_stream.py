@@ -120,7 +120,7 @@ def symbol_crc(*latents: NDArray[Any]) -> int:
 class Stack:
     """constriction's coder or the plain one, with its models."""
 
-    def __init__(self, words: NDArray[Any] | None = None, *, plain: bool) -> None:
+    def __init__(self, words: NDArray[Any] | None = None, *, plain: bool = False) -> None:
         self.plain = plain or not HAS_CONSTRICTION
         self.coder = (ans if self.plain else constriction.stream.stack).AnsCoder(words)
 
@@ -133,6 +133,20 @@ class Stack:
         """All words, the state's on top, last in the array."""
         words: NDArray[np.uint32] = self.coder.get_compressed()
         return words
+
+    def group(self, index: NDArray[Any], tables: Tables) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The coded positions sorted by table, and the number of them for each table (T,)."""
+        index = np.asarray(index)
+        if index.ndim != 1 or index.dtype.kind not in "iu":
+            raise ValueError(f"index is {index.dtype} {index.shape}, expected a vector of integers")
+        coded = np.flatnonzero(index >= 0)
+        keys = index[coded]
+        if keys.size and keys.max() >= len(tables):
+            raise ValueError(f"index names table {keys.max()}, there are {len(tables)}")
+        counts = np.bincount(keys, minlength=len(tables))
+        # numpy sorts integers of 8 and 16 bits by radix: ten times faster than 32 bits.
+        keys = keys.astype(np.uint8 if len(tables) <= 256 else np.uint16 if len(tables) <= 65536 else np.uint32)
+        return coded[np.argsort(keys, kind="stable")], counts
 
     def push(self, categories: NDArray[Any], counts: NDArray[Any], tables: Tables) -> None:
         """Put categories (K,) on top. They are grouped by ascending table. `counts` (T,) holds the group sizes."""
@@ -171,24 +185,9 @@ class Stack:
         return model
 
 
-def _group(index: NDArray[Any], tables: Tables) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The coded positions sorted by table, and the number of them for each table (T,)."""
-    index = np.asarray(index)
-    if index.ndim != 1 or index.dtype.kind not in "iu":
-        raise ValueError(f"index is {index.dtype} {index.shape}, expected a vector of integers")
-    coded = np.flatnonzero(index >= 0)
-    keys = index[coded]
-    if keys.size and keys.max() >= len(tables):
-        raise ValueError(f"index names table {keys.max()}, there are {len(tables)}")
-    counts = np.bincount(keys, minlength=len(tables))
-    # numpy sorts integers of 8 and 16 bits by radix: ten times faster than 32 bits.
-    keys = keys.astype(np.uint8 if len(tables) <= 256 else np.uint16 if len(tables) <= 65536 else np.uint32)
-    return coded[np.argsort(keys, kind="stable")], counts
-
-
 def pop_latent(stack: Stack, index: NDArray[Any], tables: Tables) -> NDArray[Any]:
     """Take a latent off the stack, as `SymbolReader.read` describes."""
-    order, counts = _group(index, tables)
+    order, counts = stack.group(index, tables)
     values = stack.pop(counts, tables)
     bounds = np.repeat(tables.bounds.astype(np.int32), counts)
     values -= bounds
@@ -202,7 +201,7 @@ def pop_latent(stack: Stack, index: NDArray[Any], tables: Tables) -> NDArray[Any
 
 def push_latent(stack: Stack, symbols: NDArray[Any], index: NDArray[Any], tables: Tables) -> None:
     """Put a latent on the stack, the inverse of `pop_latent`. What is read last is put first."""
-    order, counts = _group(index, tables)
+    order, counts = stack.group(index, tables)
     if symbols.shape != np.shape(index) or symbols.dtype.kind not in "iu":
         raise ValueError(f"symbols are {symbols.dtype} {symbols.shape}, expected integers {np.shape(index)}")
     values = symbols[order]
@@ -220,13 +219,13 @@ def push_latent(stack: Stack, symbols: NDArray[Any], index: NDArray[Any], tables
 
 def push_bits(stack: Stack, values: NDArray[Any], widths: NDArray[Any]) -> None:
     """Put numbers (N,) of ``widths`` (N,) bits each on the stack, 0..MAX_BITS; every number costs its bits."""
-    order, counts = _group(np.asarray(widths) - 1, _BITS)
+    order, counts = stack.group(np.asarray(widths) - 1, _BITS)
     stack.push(np.asarray(values)[order].astype(np.int32), counts, _BITS)
 
 
 def pop_bits(stack: Stack, widths: NDArray[Any]) -> NDArray[Any]:
     """Take what `push_bits` has put there off the stack, int32 (N,). It is 0 where the width is."""
-    order, counts = _group(np.asarray(widths) - 1, _BITS)
+    order, counts = stack.group(np.asarray(widths) - 1, _BITS)
     values = np.zeros(np.shape(widths), np.int32)
     values[order] = stack.pop(counts, _BITS)
     return values

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from semcomp.edge.bundle import Bundle
 from semcomp.errors import ModelError
 from semcomp.lossless.features import Windows
+from semcomp.lossless.level import ArrayNetworks
 from semcomp.lossless.model import LosslessModel, model_of
 from semcomp.pipeline.lossless import LosslessCoder
 from semcomp.weights.safetensors_reader import parse_metadata, parse_tensors
@@ -16,7 +17,7 @@ from semcomp.weights.safetensors_reader import parse_metadata, parse_tensors
 PREFIX = "lossless_"
 
 
-class EdgeNetworks:
+class EdgeNetworks(ArrayNetworks):
     """The networks of a model as graphs, for `semcomp.lossless.walk.Walk`."""
 
     xp: ModuleType = np

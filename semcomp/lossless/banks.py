@@ -40,6 +40,14 @@ class AdaptiveBank:
 
     def count(self, tables: Int32, symbols: Int32) -> None:
         """Count the symbols of a step under the numbers of their tables; sometimes the tables change."""
+        self._count(tables, symbols)
+        self._waiting += len(symbols)
+        if self._waiting >= REBUILD:
+            self._waiting = 0
+            self._mix()
+            self.tables = Tables.from_arrays(self._prior.bounds, self._frequencies)
+
+    def _count(self, tables: Int32, symbols: Int32) -> None:
         limits, starts = self._prior.bounds.astype(np.int64), self._prior.offsets
         for first in range(0, len(symbols), AT_ONCE):
             part, numbers = symbols[first : first + AT_ONCE], tables[first : first + AT_ONCE]
@@ -47,12 +55,8 @@ class AdaptiveBank:
             category = np.where(np.abs(part) > bounds, 2 * bounds + 1, part + bounds)
             self._changed[numbers] = True
             self._counts += np.bincount(starts[numbers] + category, minlength=len(self._counts))
-        self._waiting += len(symbols)
-        if self._waiting >= REBUILD:
-            self._waiting = 0
-            self._rebuild()
 
-    def _rebuild(self) -> None:
+    def _mix(self) -> None:
         """Mix the prior and the counts in tables with new counts.
 
         Every frequency is at least 1, and the most frequent one takes the rest.
@@ -73,4 +77,3 @@ class AdaptiveBank:
         _, at = np.unique(np.searchsorted(starts, first, side="right"), return_index=True)
         frequencies[first[at]] += missing
         self._frequencies[places] = frequencies
-        self.tables = Tables.from_arrays(self._prior.bounds, self._frequencies)

@@ -29,7 +29,7 @@ BOLD, HELD = 16, 256
 """Variances that are added to the variances of a fit, so that it says nothing about flat surroundings."""
 _DIAGONAL = ((-1, -1), (1, 1), (-1, 1), (1, -1))
 _STRAIGHT = ((0, -1), (0, 1), (-1, 0), (1, 0))
-_ORDER = {"11": (0, 3, 1, 2), "01": (0, 1, 2, 3), "10": (2, 3, 0, 1)}
+ORDER = {"11": (0, 3, 1, 2), "01": (0, 1, 2, 3), "10": (2, 3, 0, 1)}
 """Where the pixels of the pairs are among the first four of a window."""
 
 
@@ -64,7 +64,7 @@ class LumaFit:
 
     def __init__(self, xp: Any, planes: dict[str, Any], target: str, *, bits: int) -> None:
         """``planes`` are padded, (C, B, h + 4, w + 4), by lattice; luma is channel 0."""
-        self._xp, self._bits, self._order = xp, bits, _ORDER[target]
+        self._xp, self._bits, self._order = xp, bits, ORDER[target]
         self._curve: dict[str, Any] = {}
         self._step: dict[str, Any] = {}
         for lattice, plane in planes.items():

@@ -20,6 +20,7 @@ from semcomp.lossless.banks import CHANNELS, TABLES
 from semcomp.lossless.features import WindowConfig, Windows, windows_of
 from semcomp.lossless.geometry import KINDS, PASSES
 from semcomp.lossless.head import ID_BYTES
+from semcomp.lossless.level import ArrayNetworks
 from semcomp.lossless.network import Block, IntegerNetwork
 from semcomp.weights.safetensors_reader import parse_metadata, parse_tensors
 
@@ -36,7 +37,7 @@ def inputs_of(name: str, windows: Mapping[str, Windows]) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LosslessModel:
+class LosslessModel(ArrayNetworks):
     """Everything that decides bits. It runs on numpy by itself; other backends read its integers."""
 
     config: WindowConfig
@@ -59,7 +60,7 @@ class LosslessModel:
             raise ModelError(f"the lossless model has banks of {[len(bank) for bank in self.banks]} tables")
 
     @cached_property
-    def windows(self) -> dict[str, Windows]:
+    def windows(self) -> dict[str, Windows]:  # type: ignore[override]
         """The windows of every pass."""
         return windows_of(self.config)
 

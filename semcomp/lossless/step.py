@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-from semcomp.lossless.features import Step, Windows
+from typing import Any
 
 SCALES = 64
 """Scales of a prediction, six to an octave of the standard deviation."""
@@ -23,21 +21,6 @@ MEAN_LIMIT = 4096
 """Means of 8-bit images are at most this far from the initial prediction, in eighths."""
 OUTPUT_LIMIT = 8191
 """Larger means of a network are taken for this one, so that their shift by k stays below 2^31."""
-
-
-class Networks(Protocol):
-    """The networks of a backend, on its arrays."""
-
-    @property
-    def xp(self) -> Any:
-        """numpy or torch"""
-
-    @property
-    def windows(self) -> dict[str, Windows]:
-        """The windows of every pass."""
-
-    def run(self, name: str, features: Any) -> Any:
-        """Mean and scale (2, N) that one network, "luma11" for example, gives for features (F, N)."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +63,3 @@ def coarser_tables(tables: Any, near: int) -> Any:
 def in_eighths(xp: Any, output: Any, k: Any) -> Any:
     """A network's mean, which is in the unit of its features, in eighths of a pixel."""
     return ((xp.clip(output, -OUTPUT_LIMIT, OUTPUT_LIMIT) << k) + 4) >> 3
-
-
-def prediction_of(networks: Networks, name: str, step: Step, bits: int) -> Prediction:
-    """Run the network ``name`` on the features of a step."""
-    output = networks.run(name, step.features)
-    mean = in_eighths(networks.xp, output[0], step.k)
-    return predicted(networks.xp, step.initial, mean, output[1], step.k, bits)

@@ -24,8 +24,9 @@ from semcomp.lossless.head import (
     marked_levels,
     unpack_head,
 )
+from semcomp.lossless.level import Networks
 from semcomp.lossless.model import LosslessModel
-from semcomp.lossless.step import MAX_NEAR, Networks
+from semcomp.lossless.step import MAX_NEAR
 from semcomp.lossless.symbols import WORD, StepReader, StepWriter, read_outliers
 from semcomp.lossless.walk import Walk
 
@@ -90,7 +91,8 @@ def _predicted(
     first = planes[:, 0, 0].astype(np.int32)
     if near and form != Form.GREY:
         planes = forward(values, ColourTransform.NONE)
-    writer = StepWriter(model, bits=bits)
+    networks = networks.suited(pixels=values.shape[0] * values.shape[1], bits=bits)
+    writer = StepWriter(model, bits=bits, coding=networks.coding)
     coded = _walk(model, networks, writer, form, near, bits).run(pixels.shape[0], pixels.shape[1], first, planes)
     image = _pixels_of(coded, form, bits) if near else pixels
     symbols, needed = writer.finish(plain=plain)
@@ -153,8 +155,9 @@ def decode_lossless(
     end = _end(data, head, at, level) if level else len(data)
     if end > len(data):
         raise FormatError(f"the lossless pixels are cut off at byte {len(data)} of {end}; copy the file again")
-    reader = StepReader(model, data[at:end], bits=head.bits, plain=plain)
-    return _read(reader, head, model, networks or model, level)
+    chosen = (networks or model).suited(pixels=head.width * head.height >> 2 * level, bits=head.bits)
+    reader = StepReader(model, data[at:end], bits=head.bits, plain=plain, coding=chosen.coding)
+    return _read(reader, head, model, chosen, level)
 
 
 def _read(reader: StepReader, head: Head, model: LosslessModel, networks: Networks, level: int) -> Pixels:

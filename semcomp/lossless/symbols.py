@@ -19,7 +19,7 @@ from semcomp.bitstream.fields import pack_varint, unpack_varint
 from semcomp.bitstream.frequency_tables import MAX_VALUE
 from semcomp.bitstream.symbol_stream import Stack, pop_bits, pop_latent, push_bits, push_latent
 from semcomp.errors import FormatError
-from semcomp.lossless.banks import AdaptiveBank
+from semcomp.lossless.coding import PLAIN, Coding
 from semcomp.lossless.head import unzigzag, zigzag
 from semcomp.lossless.model import LosslessModel
 
@@ -33,8 +33,9 @@ WORD = 4
 class StepWriter:
     """Collects the symbols of every step; the entropy coder takes them last step first."""
 
-    def __init__(self, model: LosslessModel, *, bits: int) -> None:
-        self._banks = [AdaptiveBank(prior) for prior in model.banks]
+    def __init__(self, model: LosslessModel, *, bits: int, coding: Coding = PLAIN) -> None:
+        self._banks = [coding.bank(prior) for prior in model.banks]
+        self._stack = coding.stack
         self._bits = bits
         self._parts: list[Callable[[Stack], None]] = []
         self._starts: dict[int, int] = {}
@@ -68,7 +69,7 @@ class StepWriter:
 
         ``plain`` uses the plain Python entropy coder.
         """
-        stack, below = Stack(plain=plain), {}
+        stack, below = self._stack(plain=plain), {}
         ends = {start: level + 1 for level, start in self._starts.items()}
         for number in range(len(self._parts) - 1, -1, -1):
             self._parts.pop()(stack)
@@ -85,14 +86,16 @@ class StepWriter:
 class StepReader:
     """Reads the symbols of every step."""
 
-    def __init__(self, model: LosslessModel, data: bytes, *, bits: int, plain: bool = False) -> None:
-        self._banks = [AdaptiveBank(prior) for prior in model.banks]
+    def __init__(
+        self, model: LosslessModel, data: bytes, *, bits: int, plain: bool = False, coding: Coding = PLAIN
+    ) -> None:
+        self._banks = [coding.bank(prior) for prior in model.banks]
         self._outliers, start = read_outliers(data) if bits > 8 else ([], 0)
         self._outliers.reverse()
         words = np.frombuffer(data, "<u4", offset=start, count=(len(data) - start) // WORD)
         if (len(data) - start) % WORD or (len(words) and not words[0]):
             raise FormatError("the words of the lossless pixels are cut off, or begin with 0; copy the file again")
-        self._stack = Stack(words[::-1].astype(np.uint32), plain=plain)
+        self._stack = coding.stack(words[::-1].astype(np.uint32), plain=plain)
         self._words = len(words)
 
     @property

@@ -1,7 +1,7 @@
 """The order of an image: from one pixel to all of them, one level of 2x after the other. Encoder and decoder run it.
 
 Each level has three passes, each pass has three steps: luma, then the two colour differences. A step predicts all its
-pixels at once, and then codes them at once. The code runs on numpy and on torch: see features.py.
+pixels at once, and then codes them at once. The code runs on numpy and on torch: see level.py.
 """
 
 from __future__ import annotations
@@ -9,22 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.errors import FormatError
-from semcomp.lossless.features import chroma_step, luma_step
-from semcomp.lossless.fits import LumaFit
-from semcomp.lossless.geometry import KINDS, OFFSETS, PASSES, level_sizes
-from semcomp.lossless.known import Known, Place
-from semcomp.lossless.step import Networks, Prediction, coarser_tables, prediction_of, without_low_bits
+from semcomp.lossless.geometry import OFFSETS, PASSES, level_sizes
+from semcomp.lossless.known import Place
+from semcomp.lossless.level import Level, Networks
+from semcomp.lossless.step import Prediction, coarser_tables, without_low_bits
 
 Int32 = NDArray[np.int32]
 
-FEW_CELLS = 1 << 8
-"""Levels of at most this size run on numpy, which starts an operation sooner than torch does."""
 CELLS_AT_ONCE = 1 << 14
 """Cells that are predicted together, so that what they need fits into a processor's cache."""
 
@@ -124,7 +122,7 @@ class Walk:
         for level in range(len(sizes) - 2, until - 1, -1):
             self.coder.begin(level)
             shown = None if truth is None else truth[:, :: 1 << level, :: 1 << level]
-            few = planes.shape[1] * planes.shape[2] <= FEW_CELLS
+            few = planes.shape[1] * planes.shape[2] <= self.networks.few_cells
             walk = replace(self, networks=self.on_numpy) if few else self
             xp = walk.networks.xp
             planes, errors = walk._level(level, sizes[level], xp.asarray(planes), xp.asarray(errors), shown)
@@ -141,10 +139,10 @@ class Walk:
         self, level: int, size: tuple[int, int], coarse: Any, errors: Any, truth: NDArray[Any] | None
     ) -> tuple[Any, Any]:
         """Planes and errors (3, h, w) of a level, computed from the next coarser level's."""
-        xp, known = self.networks.xp, Known(self.networks.xp, bits=self.bits)
+        xp, (rows, columns) = self.networks.xp, coarse.shape[1:]
         place = Place(level=level, differences=self.differences, bits=self.bits)
-        known.add("00", coarse[:, None], errors[:, None])
-        rows, columns = coarse.shape[1:]
+        known = self.networks.level(place, rows, columns)
+        known.add("00", coarse, errors)
         # Nothing is coded after level 0: no step needs its errors, and an exact writer has its planes.
         fine = None if not level and truth is not None and not self.near else self._spread(coarse)
         fine_errors = self._spread(errors) if level else None
@@ -159,7 +157,7 @@ class Walk:
                 if whole is not None:
                     whole[:, down::2, right::2] = part
             if target != PASSES[-1]:
-                known.add(target, values[:, None], off[:, None])
+                known.add(target, values, off)
         planes = truth if fine is None else fine[:, : size[0], : size[1]]
         return planes, None if fine_errors is None else fine_errors[:, : size[0], : size[1]]
 
@@ -170,29 +168,17 @@ class Walk:
         return fine
 
     def _pass(
-        self, known: Known, target: str, place: Place, cells: _Cells, values: Any, off: Any, truth: NDArray[Any] | None
+        self, known: Level, target: str, place: Place, cells: _Cells, values: Any, off: Any, truth: NDArray[Any] | None
     ) -> None:
         """Code the pixels of one lattice, and enter them and their errors into ``values`` and ``off``."""
-        xp, windows = self.networks.xp, self.networks.windows[target]
-        fit = LumaFit(xp, known.planes, target, bits=self.bits)
+        known.begin(target)
         before: list[tuple[Any, Any]] = []
         for channel in range(self.channels):
-
-            def predict(rows: slice, channel: int = channel) -> Prediction:
-                if channel == 0:
-                    step = luma_step(known, windows, fit, place=place, rows=rows)
-                else:
-                    span = slice(rows.start * cells.columns, rows.stop * cells.columns)
-                    done, errors = (tuple(flat[span] for flat in kind) for kind in zip(*before, strict=True))
-                    step = chroma_step(known, windows, done, errors, place=place, rows=rows)
-                return prediction_of(self.networks, KINDS[channel] + target, step, self.bits)
-
-            each = getattr(self.networks, "each", map)  # torch predicts several bands at once
-            parts = list(each(predict, _bands(cells)))
-            error = self._code(channel, _joined(xp, parts), place, cells, values, truth)
-            off[channel, : cells.rows] = cells.grid(place.limited(xp, error))
+            parts = list(self.networks.each(partial(known.predict, channel, before), _bands(cells)))
+            error = self._code(channel, _joined(self.networks.xp, parts), place, cells, values, truth)
+            off[channel, : cells.rows] = cells.grid(place.limited(self.networks.xp, error))
             before.append((values[channel, : cells.rows].reshape(-1), error))
-            known.add_values(target, values[: channel + 1, None])
+            known.add_values(values[: channel + 1])
 
     def _code(
         self, channel: int, prediction: Prediction, place: Place, cells: _Cells, values: Any, truth: NDArray[Any] | None
@@ -202,7 +188,9 @@ class Walk:
         mean, tables = np.asarray(cells.pixels(prediction.mean)), np.asarray(cells.pixels(prediction.table))
         luma = np.asarray(cells.pixels(values[0, : cells.rows].reshape(-1)), np.int32)
         green = luma if self.near and channel else 0
-        symbols = None if truth is None else (truth[channel].reshape(-1) - green - mean + self.near) // step
+        symbols = None if truth is None else truth[channel].reshape(-1) - green - mean
+        if self.near and symbols is not None:
+            symbols = (symbols + self.near) // step
         tables = coarser_tables(tables, self.near) if self.near else tables
         coded = mean + step * self._symbols(channel, tables, symbols)
         if self.near:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semcomp.lossless.features import Windows
+from semcomp.lossless.level import ArrayNetworks, Networks
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.network import (
     BLOCK_SHIFT,
@@ -37,6 +38,8 @@ from semcomp.networks.threads import one_thread_each
 
 T = TypeVar("T")
 R = TypeVar("R")
+Bytes = NDArray[np.uint8]
+Sums = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]
 
 _MIDDLE = 128
 """Added to a feature, so that it is a byte without a sign."""
@@ -50,6 +53,9 @@ _LEAST, _MANY = 256, 2048
 oneDNN compiles code for every size."""
 _APART = 48
 """Rows whose distance is a power of two would share few lines of the cache."""
+
+WORTH = 3 << 19
+"""Pixels of a process from which on compiled functions save more time than it takes to load them."""
 
 
 class _Layer:
@@ -85,18 +91,25 @@ class _ByteNetwork:
             for block in network.blocks
         ]
         missing = _MIDDLE * network.from_features.astype(np.int64).sum(1)
-        self._bias = torch.from_numpy((network.bias - missing).astype(np.int32))[:, None]
+        self.bias = torch.from_numpy((network.bias - missing).astype(np.int32))
         self._from_hidden = _Layer(_bytes_of(network.from_hidden), np.zeros(2 * len(missing), np.int64))
         self._from_features = _Layer(_filled(_bytes_of(network.from_features)), np.zeros(2 * len(missing), np.int64))
 
-    def __call__(self, features: Tensor) -> Tensor:
-        cells = _cells_of(features)
+    def sums(self, cells: Tensor, join: Callable[[Tensor, Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Sums over hidden values and over features, float32 (M, 2 O): higher parts of every output, then lower.
+
+        ``join`` puts bytes of cells (M, I) and (M, J) side by side.
+        """
         hidden = self._entry(cells)
         for inner, joint in self._blocks:
-            hidden = joint(torch.cat([hidden, inner(hidden)], 1))
-        sums = self._from_hidden(hidden, torch.float32).add_(self._from_features(cells, torch.float32))
-        high, low = sums[: features.shape[1]].t().to(torch.int32, memory_format=torch.contiguous_format).chunk(2)
-        return low.add_(high, alpha=_RADIX).add_(self._bias).bitwise_right_shift_(OUTPUT_SHIFT)
+            hidden = joint(join(hidden, inner(hidden)))
+        return self._from_hidden(hidden, torch.float32), self._from_features(cells, torch.float32)
+
+    def __call__(self, features: Tensor) -> Tensor:
+        hidden, direct = self.sums(_cells_of(features), lambda one, other: torch.cat([one, other], 1))
+        sums = hidden.add_(direct)[: features.shape[1]]
+        high, low = sums.t().to(torch.int32, memory_format=torch.contiguous_format).chunk(2)
+        return low.add_(high, alpha=_RADIX).add_(self.bias[:, None]).bitwise_right_shift_(OUTPUT_SHIFT)
 
 
 def _filled(weight: Int8) -> Int8:
@@ -109,17 +122,22 @@ def _filled(weight: Int8) -> Int8:
     return cells
 
 
+def _cells_for(features: int, cells: int) -> tuple[int, int]:
+    """M and I: numbers of cells and of their bytes, rounded up."""
+    rows = -(-cells // _MANY) * _MANY if cells > _MANY else max(_LEAST, 1 << (cells - 1).bit_length())
+    return rows, -(-features // _UNIT) * _UNIT
+
+
 def _cells_of(features: Tensor) -> Tensor:
-    """uint8 (M, I): bytes of cells, the first half of the features in even places and the second half in odd ones."""
+    """uint8 (M, I): bytes of cells, in the order of `TorchNetworks.byte_order`."""
     count, cells = features.shape
     half, values = (count + 1) // 2, features.to(torch.int16)
     pairs = torch.empty((half, cells + _APART), dtype=torch.int16)[:, :cells]
     torch.add(values[:half], _MIDDLE * 257 - (1 << 16), out=pairs)
     pairs.add_(values[count - half :], alpha=256)
-    rows = -(-cells // _MANY) * _MANY if cells > _MANY else max(_LEAST, 1 << (cells - 1).bit_length())
-    result = torch.empty((rows, -(-count // _UNIT) * _UNIT // 2), dtype=torch.int16)
-    result[:cells, :half] = pairs.t()
-    return result.view(torch.uint8)
+    result = torch.empty(_cells_for(count, cells), dtype=torch.uint8)
+    result.view(torch.int16)[:cells, :half] = pairs.t()
+    return result
 
 
 def _bytes_of(weight: Int16) -> Int8:
@@ -158,13 +176,16 @@ def _activated(sums: Tensor, shift: int) -> Tensor:
     return sums.mul_(2.0**-shift).floor_().clamp_(0, HIDDEN_LIMIT)
 
 
-class TorchNetworks:
+class TorchNetworks(ArrayNetworks):
     """The networks of a model on torch, for `semcomp.lossless.walk.Walk`."""
 
     xp: ModuleType = torch
 
-    def __init__(self, model: LosslessModel, *, by_bytes: bool | None = None):
-        """`by_bytes` chooses how to multiply; None takes bytes where they are exact on this processor."""
+    def __init__(self, model: LosslessModel, *, by_bytes: bool | None = None, compiled: bool = True):
+        """`by_bytes` chooses how to multiply; None takes bytes where they are exact on this processor.
+
+        Where bytes are multiplied and numba is installed, large images get compiled functions. `compiled` allows it.
+        """
         if by_bytes is None:
             by_bytes = sums_products_of_bytes() and all(map(_exact, model.networks.values()))
         self.windows: dict[str, Windows] = model.windows
@@ -172,6 +193,17 @@ class TorchNetworks:
         kind = _ByteNetwork if by_bytes else _FloatNetwork
         self._networks = {name: kind(network) for name, network in model.networks.items()}
         self._workers: dict[int, ThreadPoolExecutor] = {}
+        self._compiled: Networks | None = None if compiled and by_bytes else self
+        self._seen = 0
+
+    def suited(self, *, pixels: int, bits: int) -> Networks:
+        """Compiled ones for 8-bit images once WORTH pixels have been asked for, where numba is installed."""
+        if bits != 8:
+            return self
+        self._seen += pixels
+        if self._compiled is None and self._seen >= WORTH:
+            self._compiled = _compiled(self)
+        return self._compiled or self
 
     def each(self, work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:
         """The results of ``work`` on every item, in their order, on as many items at once as torch has threads.
@@ -188,6 +220,41 @@ class TorchNetworks:
     def run(self, name: str, features: Tensor) -> Tensor:
         """Outputs (O, N), int32, of one network for features (F, N)."""
         return self._networks[name](features)
+
+    def byte_order(self, features: int) -> NDArray[np.int64]:
+        """The feature of every byte of a cell (I,): the first half in even places, the second half in odd ones."""
+        half = (features + 1) // 2
+        order = np.zeros(_cells_for(features, 1)[1], np.int64)  # no weight counts what is in the bytes that are left
+        order[: 2 * half : 2], order[1 : 2 * half : 2] = np.arange(half), np.arange(features - half, features)
+        return order
+
+    def cells_for(self, features: int, cells: int) -> tuple[int, int]:
+        """M and I: how many cells are multiplied, and their bytes."""
+        return _cells_for(features, cells)
+
+    def sums(self, name: str, cells: Bytes, join: Callable[[Bytes, Bytes], Bytes]) -> Sums:
+        """Sums over hidden values and over features for bytes of cells (M, I), and the bias of the outputs.
+
+        ``join`` puts bytes (M, I) and (M, J) side by side. It takes networks that multiply bytes.
+        """
+        network = self._networks[name]
+        assert isinstance(network, _ByteNetwork)
+
+        def joined(one: Tensor, other: Tensor) -> Tensor:
+            return torch.from_numpy(join(one.numpy(), other.numpy()))
+
+        with torch.inference_mode():
+            hidden, direct = network.sums(torch.from_numpy(cells), joined)
+        return hidden.numpy(), direct.numpy(), network.bias.numpy()
+
+
+def _compiled(networks: TorchNetworks) -> Networks:
+    """Compiled functions around the products of networks; the networks themselves without numba."""
+    try:
+        from semcomp.lossless.compiled.networks import CompiledNetworks
+    except ImportError:
+        return networks
+    return CompiledNetworks(networks)
 
 
 def _exact(network: IntegerNetwork) -> bool:

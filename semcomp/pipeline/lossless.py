@@ -39,7 +39,8 @@ from semcomp.imaging.exact import ExactPicture
 from semcomp.imaging.picture import with_metadata
 from semcomp.imaging.saving import SYNTHESISED, image_bytes
 from semcomp.lossless.head import MAX_HEAD_BYTES
-from semcomp.lossless.step import MAX_NEAR, Networks
+from semcomp.lossless.level import Networks
+from semcomp.lossless.step import MAX_NEAR
 from semcomp.storage.urls import is_url
 from semcomp.types import is_whole
 

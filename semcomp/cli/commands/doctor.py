@@ -31,6 +31,7 @@ EXTRAS = {
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "edge": ("onnxruntime",),
     "eval": ("imagecodecs", "matplotlib", "bjontegaard", "lpips", "torchmetrics", "ssimulacra2"),
+    "fast": ("numba",),
     "scale": ("fsspec", "s3fs", "pyarrow", "huggingface_hub", "ray"),
 }
 """What each extra of `semcomp` brings."""

@@ -1,0 +1,120 @@
+"""The compiled networks write and read the bytes of the numpy backend, and are taken where they pay."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semcomp.errors import FormatError
+from semcomp.lossless import walk
+from semcomp.lossless.colour import ColourTransform
+from semcomp.lossless.stream import decode_lossless, encode_lossless
+from semcomp.networks import lossless_fast
+from semcomp.networks.lossless_fast import TorchNetworks
+from tests.lossless.conftest import model, photo, random_model
+
+pytest.importorskip("numba")
+
+from semcomp.lossless.compiled.cells import predictions
+from semcomp.lossless.compiled.networks import CompiledNetworks
+
+__all__ = ["model"]
+
+MODEL = random_model()
+TORCH = TorchNetworks(MODEL)
+pytestmark = pytest.mark.skipif(not TORCH.by_bytes, reason="no byte sums here")
+
+
+@pytest.fixture(scope="module")
+def compiled() -> CompiledNetworks:
+    return CompiledNetworks(TORCH)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    kind=st.sampled_from(["photo", "noise", "flat", "black and white"]),
+    grey=st.booleans(),
+    near=st.sampled_from([0, 0, 1, 8]),
+    transform=st.sampled_from(ColourTransform),
+    seed=st.integers(0, 9),
+)
+def test_every_image_is_coded_as_on_numpy(
+    height: int, width: int, kind: str, grey: bool, near: int, transform: ColourTransform, seed: int
+) -> None:
+    pixels, rng = photo(height, width, seed=seed), np.random.default_rng(seed)
+    if kind == "flat":
+        pixels[:] = rng.integers(0, 256, 3)
+    elif kind != "photo":
+        pixels = rng.integers(0, 256, pixels.shape).astype(np.uint8)
+        pixels = pixels // 128 * 255 if kind == "black and white" else pixels
+    if grey:
+        pixels = np.ascontiguousarray(pixels[..., 0])
+    networks = CompiledNetworks(TORCH)
+    chosen = None if near else transform
+    data = encode_lossless(pixels, model=MODEL, near=near, transform=chosen, general=False)
+    assert encode_lossless(pixels, model=MODEL, networks=networks, near=near, transform=chosen, general=False) == data
+    decoded = decode_lossless(data, model=MODEL, networks=networks)
+    assert np.array_equal(decoded, decode_lossless(data, model=MODEL))
+    reduced = decode_lossless(data, model=MODEL, networks=networks, reduce=1)
+    assert np.array_equal(reduced, decoded[::2, ::2])
+
+
+def test_bands_on_two_threads_give_the_same_file(compiled: CompiledNetworks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walk, "CELLS_AT_ONCE", 300)
+    pixels, before = photo(33, 301), torch.get_num_threads()
+    data = encode_lossless(pixels, model=MODEL, networks=compiled)
+    torch.set_num_threads(2)
+    try:
+        assert encode_lossless(pixels, model=MODEL, networks=compiled) == data
+        assert np.array_equal(decode_lossless(data, model=MODEL, networks=compiled), pixels)
+    finally:
+        torch.set_num_threads(before)
+    assert data == encode_lossless(pixels, model=MODEL)
+
+
+def test_a_prediction_that_is_off_by_one_is_noticed(
+    compiled: CompiledNetworks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, pixels = predictions, photo(40, 40)
+    data = encode_lossless(pixels, model=MODEL)
+
+    def wrong(*arguments: object) -> None:
+        right(*arguments)
+        mean = arguments[-2]
+        assert isinstance(mean, np.ndarray)
+        mean[0] += 1
+
+    monkeypatch.setattr("semcomp.lossless.compiled.level.predictions", wrong)
+    assert encode_lossless(pixels, model=MODEL, networks=compiled) != data
+    with pytest.raises(FormatError):
+        decode_lossless(data, model=MODEL, networks=compiled)
+
+
+def test_large_images_of_8_bits_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = TorchNetworks(MODEL)
+    assert networks.suited(pixels=lossless_fast.WORTH - 1, bits=8) is networks
+    assert networks.suited(pixels=lossless_fast.WORTH, bits=16) is networks
+    assert isinstance(networks.suited(pixels=lossless_fast.WORTH, bits=8), CompiledNetworks)
+    floats = TorchNetworks(MODEL, by_bytes=False)
+    assert floats.suited(pixels=lossless_fast.WORTH, bits=8) is floats
+
+
+def test_many_small_images_are_compiled_too() -> None:
+    networks, pixels = TorchNetworks(MODEL), lossless_fast.WORTH // 4
+    assert [networks.suited(pixels=pixels, bits=8) is networks for _ in range(5)] == [True, True, True, False, False]
+
+
+def test_without_numba_torch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "semcomp.lossless.compiled.networks", None)
+    monkeypatch.setattr(lossless_fast, "WORTH", 1)
+    networks, pixels = TorchNetworks(MODEL), photo(30, 40)
+    assert networks.suited(pixels=1, bits=8) is networks
+    data = encode_lossless(pixels, model=MODEL, networks=networks)
+    assert np.array_equal(decode_lossless(data, model=MODEL, networks=networks), pixels)
