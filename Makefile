@@ -114,8 +114,31 @@ heads: $(VENV)/.teach $(if $(filter objects,$(HEADS)),$(TEACHER) out/objects/cla
 signature: $(VENV)/.core
 	$(BIN)/python -m heads.signature data/photos -o semcomp/weights/signature.safetensors
 
+# True outlines, and what each set holds out; streets, whose cars and walkers the others lack; and photos as a small DeepLab has
+# outlined them, for classes of which true outlines are few. Garments alone look like people and are left out.
+out/truth/.held: $(VENV)/.core
+	for set in voc_animals ccp_person people_small coco_mini davis_val_every4th ecssd_salient; do \
+	  mkdir -p out/truth/$$set && ln -sfn $(CURDIR)/data/truth/$$set/* out/truth/$$set/ || exit 1; \
+	done
+	$(HOLD_OUT)/voc_animals --count 200 --among data/truth/voc_animals/fine.txt
+	$(HOLD_OUT)/ccp_person --count 90
+	$(HOLD_OUT)/people_small --count 40
+	$(HOLD_OUT)/coco_mini --count 24 --skip-copies-of out/truth/voc_animals
+	$(HOLD_OUT)/davis_val_every4th --count 30 --together _
+	$(HOLD_OUT)/ecssd_salient --count 60 --skip-copies-of out/truth/voc_animals
+	$(BIN)/python -m heads.rename_classes data/camvid --classes data/truth/voc_animals/classes.txt -o out/truth/street \
+	  --as Car=car --as Pedestrian=person --as Bicyclist=
+	mkdir -p out/truth/small_deeplab
+	ln -sfn $(CURDIR)/data/photos out/truth/small_deeplab/images
+	ln -sfn $(CURDIR)/data/objects out/truth/small_deeplab/masks
+	cp data/objects/classes.txt out/truth/small_deeplab
+	ls data/photos | grep '^clothing-' | sed 's/\.[^.]*$$//' > out/truth/small_deeplab/skip.txt
+	touch $@
+
+HOLD_OUT := $(BIN)/python -m heads.hold_out out/truth
+
 # The teacher of `objects`. Stopped, it goes on: make heads TEACHER_ARGS=--resume
-$(TEACHER): $(VENV)/.teach
+$(TEACHER): $(VENV)/.teach out/truth/.held
 	$(TRAINING) $(BIN)/python -m heads.teachers.fit configs/teacher_objects.yaml --runs out/teachers $(TEACHER_ARGS)
 
 # What `objects` learns from besides true outlines: photos that the teacher has outlined; garments alone, which look like people, left out.

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from heads import hold_out
+from heads import hold_out, rename_classes
 from heads.class_balance import balance_of
 from heads.datasets import DataConfig, DataError, SetConfig
 from heads.find_dataset import find_dataset
@@ -143,6 +143,30 @@ def test_copies_of_another_folder_are_skipped(tmp_path: Path) -> None:
     (second / "images" / "b2.png").unlink()
     assert hold_out.main([str(second), "--count", "1", "--skip-copies-of", str(first)]) == 0
     assert (second / "skip.txt").read_text() == "b2\n"
+
+
+def test_masks_take_the_class_numbers_of_another_list(tmp_path: Path) -> None:
+    folder = write(tmp_path / "a", ["a1", "a2"], classes="sky\nroad\nwall\n")
+    (tmp_path / "list.txt").write_text("background\ncar\nstreet\n")
+    arguments = [str(folder), "--classes", str(tmp_path / "list.txt"), "-o", str(tmp_path / "b")]
+    assert rename_classes.main([*arguments, "--as", "road=street"]) == 0
+    dataset = find_dataset("segment", DataConfig(folder=str(tmp_path / "b")))
+    samples = [*dataset.train, *dataset.val]
+    assert dataset.classes == ("background", "car", "street") and sorted(stems(samples)) == ["a1", "a2"]
+    mask = dataset.mask(samples[0])
+    assert mask is not None and mask[0, 0] == 0 and mask[-1, 0] == 2
+    assert rename_classes.main([*arguments, "--as", "road=", "--rest", "car"]) == 0
+    mask = dataset.mask(samples[0])
+    assert mask is not None and mask[0, 0] == 1 and mask[-1, 0] == VOID
+
+
+@pytest.mark.parametrize("pair", ["road", "road=sea", "sea=street"])
+def test_a_class_of_no_list_is_refused(tmp_path: Path, pair: str, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(tmp_path / "a", ["a1", "a2"])
+    (tmp_path / "list.txt").write_text("background\nstreet\n")
+    given = [str(folder), "--classes", str(tmp_path / "list.txt"), "-o", str(tmp_path / "b"), "--as", pair]
+    assert rename_classes.main(given) == 2
+    assert ("sea" in capsys.readouterr().err) == ("sea" in pair) and not (tmp_path / "b").exists()
 
 
 def test_a_table_lists_pictures_and_their_classes(tmp_path: Path) -> None:
