@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from semcomp.errors import FileError, MissingExtraError, SemcompError
+from semcomp.errors import FileError, MissingExtraError, MissingFileError, SemcompError
 from semcomp.storage.urls import can_be_written, is_member, is_url, local_name, protocol_of, split_chain, unquoted
 from semcomp.workers import temporary_beside
 
@@ -177,11 +177,39 @@ def opened(url: str) -> FileSystem:
         from fsspec.core import url_to_fs
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"Reading {protocol_of(url)}:// URLs", "scale") from error
-    if "::" in url and not split_chain(url)[1]:  # fsspec would take the name for a chain
+    first, rest = split_chain(url)
+    if "::" in url and not rest:  # fsspec would take the name for a chain
         kind = get_filesystem_class(protocol_of(url))
         return FileSystem(kind(**kind._get_kwargs_from_urls(url)), kind._strip_protocol(url))
-    system, path = url_to_fs(url)
+    if is_member(url) and not is_url(archive := local_name(rest[2:])):
+        return FileSystem(_local_archive(url, archive), unquoted(first.partition("://")[2]))
+    system, path = url_to_fs(url, **{protocol_of(url): _unpacking(url)})
     return FileSystem(system, unquoted(path) if is_member(url) else path)
+
+
+def _local_archive(url: str, archive: str) -> Any:
+    """Open the archive on this machine that a URL names. fsspec would take "::" in its path for a chain.
+
+    Raises:
+        OSError: There is no such archive.
+    """
+    from fsspec import get_filesystem_class
+    from fsspec.core import OpenFile
+    from fsspec.implementations.local import LocalFileSystem
+
+    if not archive:
+        raise FileError(f"{url} names no archive: write {protocol_of(url)}://MEMBER::ARCHIVE")
+    if not os.path.lexists(archive):
+        hint = "; in the name of a member write %3A for a colon" if "::" in archive else ""
+        raise MissingFileError(f"{url} cannot be read: there is no archive {archive}{hint}")
+    file = OpenFile(LocalFileSystem(), archive)
+    opened_file = file if protocol_of(url) == "zip" else file.open()
+    return get_filesystem_class(protocol_of(url))(fo=opened_file, **_unpacking(url))
+
+
+def _unpacking(url: str) -> dict[str, str]:
+    """Options for an archive whose suffix tells fsspec nothing about its compression."""
+    return {"compression": "gzip"} if protocol_of(url) == "tar" and url.lower().endswith(".tgz") else {}
 
 
 @contextmanager

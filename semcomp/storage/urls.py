@@ -7,7 +7,8 @@
 
 A name without a protocol is a local path. So is a name like ab::c.png: only what opens archives and caches may stand in
 front of "::" without "://", and not where a file of this whole name exists. ./zip::a.png is local in any case.
-In the name of a member a colon is written %3A, so that the first "::" ends it: zip://12%3A30.png::photos.zip.
+In the name of a member a colon is written %3A, so that the first "::" ends it: zip://12%3A30.png::photos.zip. What
+follows may be a local path with "::" in it: zip://a.png::may::photos.zip.
 Only text is handled here; semcomp.storage.files reads and writes.
 """
 
@@ -74,7 +75,7 @@ def local_name(name: str) -> str:
         >>> local_name("file:///photos/my%20dog.jpg"), local_name("s3://bucket/a.jpg")
         ('/photos/my dog.jpg', 's3://bucket/a.jpg')
     """
-    if not name.lower().startswith("file://") or "::" in name:
+    if not name.lower().startswith("file://") or split_chain(name)[1]:
         return name
     from urllib.parse import unquote, urlsplit
 
@@ -144,7 +145,7 @@ def join(folder: str, relative: str) -> str:
         ('s3://bucket/out/a/b.semc', 'memory://b.semc')
     """
     if not is_url(folder):
-        return str(Path(folder) / relative)
+        return _as_local(Path(folder) / relative)
     first, rest = split_chain(folder)
     between = "" if first.endswith("/") else "/"
     return f"{first}{between}{relative}{rest}"
@@ -158,10 +159,16 @@ def with_suffix(name: str, suffix: str) -> str:
         's3://bucket/a.b/photo.semc'
     """
     if not is_url(name):
-        return str(Path(name).with_suffix(suffix))
+        return _as_local(Path(name).with_suffix(suffix))
     first, rest = split_chain(name)
     folder, slash, last = first.rpartition("/")
     return f"{folder}{slash}{PurePosixPath(last).with_suffix(suffix)}{rest}"
+
+
+def _as_local(path: Path) -> str:
+    """Write a local path so that it is not taken for a URL, whether its file exists or not."""
+    text = str(path)
+    return os.path.join(os.curdir, text) if is_url(text) else text  # noqa: PTH118 - a Path would leave "." out
 
 
 def archive_protocol(name: str) -> str | None:

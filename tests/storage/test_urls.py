@@ -196,8 +196,8 @@ class TestCommands:
         write_bytes("memory://in/deep/b.png", png())
         assert main(["encode", "memory://in", "-o", "memory://out"]) == 0
         assert semcomp.info("memory://out/deep/b.semc").width == 40
-        assert main(["encode", "memory://in", "-o", "memory://out"]) == 1
-        assert "exists: pass --force" in capsys.readouterr().err
+        assert main(["encode", "memory://in", "-o", "memory://out"]) == 0
+        assert "2 of 2 kept as they are: pass --force to overwrite what exists" in capsys.readouterr().err
         assert main(["encode", "memory://in/a.png"]) == 0 and exists("memory://in/a.semc")
         assert main(["decode", "memory://out/a.semc", "-o", "memory://back/a.webp"]) == 0
         with Image.open(io.BytesIO(read_bytes("memory://back/a.webp"))) as image:
