@@ -6,8 +6,7 @@ method 6, AVIF 4:2:0 at Pillow's speed and 4:4:4 at speed 3, JPEG 2000 irreversi
 
 --effort encodes with another effort than the default one, which its own rows in the file of -o keep apart.
 
---ssimulacra2 adds that metric (0.4 s a picture of 768x512) and BD-rates by it. --without leaves rivals out: AVIF at
-speed 3 encodes 0.06 Mpx/s.
+--ssimulacra2 adds that metric, which is slow, and BD-rates by it. --without leaves rivals out: AVIF at speed 3 is slow.
 
 With -o, photos that are already measured there (same photo, settings and weights) are not measured again.
 """

@@ -117,8 +117,8 @@ def signals_blocked() -> Iterator[None]:
 def wait_passively() -> None:
     """Let threads that wait for each other sleep, rather than spin and burn the core that the awaited thread needs.
 
-    Spinning saves microseconds on an idle machine. Beside one busy process, encoding to a size takes ten times as long
-    with it. It has an effect only before torch is loaded, and yields to a setting in the environment.
+    Spinning saves little on an idle machine. Beside one busy process, encoding to a size takes many times as long with
+    it. The setting has an effect only before torch is loaded, and yields to a setting in the environment.
     """
     for name, value in WAIT_POLICY.items():
         os.environ.setdefault(name, value)
@@ -155,7 +155,7 @@ def share_of_threads(threads: int | None, workers: int) -> int:
 def for_one_command() -> None:
     """Set up a process that runs one command, or is a worker of one, and nothing else.
 
-    The garbage collector runs rarely, and not at exit: searching everything that torch imports takes half a second.
+    The garbage collector runs rarely, and not at exit: searching everything that torch imports is slow.
     """
     global _runs_one_command
     _runs_one_command = True

@@ -48,6 +48,13 @@ def comments(source: str) -> Iterator[tuple[int, str]]:
             yield token.start[0], token.string
 
 
+TIMES = re.compile(
+    r"(?<![\w.])\d[\d.,]* (ms|µs|s|(micro|milli)?seconds?|minutes?|Mpx/s|MB/s|files/s)\b"
+    r"|\b(\d+|two|three|four|five|six|ten|hundred) times as (fast|long|quick)\b|\btimes (faster|slower)\b"
+)
+"""Times in the library's docstrings and comments, which nothing keeps current."""
+
+
 def problems_of(source: str) -> list[str]:
     """One line for each breach of the style in a file."""
     tree = ast.parse(source)
@@ -76,6 +83,22 @@ def test_a_page_has_no_banned_phrase(path: str) -> None:
 def files() -> list[str]:
     """Every source file that the style holds for, as "semcomp/imaging/picture.py"."""
     return sorted(path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+
+
+def times_in(source: str) -> list[str]:
+    """Times that docstrings and comments of a file quote."""
+    texts = (" ".join(text.split()) for _, text in (*docstrings(ast.parse(source)), *comments(source)))
+    return [match[0] for text in texts for match in TIMES.finditer(text)]
+
+
+@pytest.mark.parametrize("path", [path for path in files() if path.startswith(("semcomp/", "heads/", "train/"))])
+def test_a_file_quotes_no_times(path: str) -> None:
+    assert not times_in((ROOT / path).read_text(encoding="utf-8"))
+
+
+def test_times_are_found_over_the_end_of_a_line() -> None:
+    assert times_in('"""It takes 6.9 ms, or\nthree times\nas long."""\n') == ["6.9 ms", "three times as long"]
+    assert not times_in('"""Pictures of up to twice the side."""\nx = 255  # trailing 255s\n')
 
 
 @pytest.mark.parametrize("path", files())

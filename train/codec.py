@@ -86,7 +86,7 @@ class RunConfig:
     precision: str = "bf16-mixed"
     """Lightning Fabric's name: bf16-mixed or 32-true."""
     compile: bool = True
-    """torch.compile, on CUDA only: on two CPU cores it was slower than eager (0.44 s a step and more, against 0.36)."""
+    """torch.compile, on CUDA only: on two CPU cores it was slower than eager."""
     devices: int | None = None
     """GPUs a machine, or processes on the CPU. None is every GPU, or one process on the CPU."""
     machines: int = 1

@@ -7,8 +7,7 @@ known; the cells of a wavefront do not see each other, so numpy does a whole one
 specifies the bytes.
 
 101 drawn masks of 480 x 360 pixels in 12 classes, cells of 4 pixels: 370 bytes, 130 of them for names and colours; a
-palette PNG takes 835, a lossless WebP 573 (``python -m benchmarks.labelmap``). 1500 x 1000 cells take about a second
-each way.
+palette PNG takes 835, a lossless WebP 573 (``python -m benchmarks.labelmap``).
 """
 
 from __future__ import annotations

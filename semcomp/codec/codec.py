@@ -223,7 +223,7 @@ def load(
     Returns:
         The codec. It computes with torch's threads, whose number `torch.set_num_threads` sets for the process.
         On a busy machine set OMP_WAIT_POLICY=PASSIVE in the environment before torch is imported, as the command does:
-        else OpenMP's threads spin while they wait for each other, and encoding to a size may take ten times as long.
+        else OpenMP's threads spin while they wait for each other, and encoding to a size takes many times as long.
 
     Raises:
         ModelError: There are no such weights, they are damaged, or the device is not there.

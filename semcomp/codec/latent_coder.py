@@ -268,6 +268,6 @@ def _cropped(y_hat: Tensor, rows: int, columns: int) -> Tensor:
 def _masked(index: Tensor, coded: Tensor) -> NDArray[np.int8]:
     """Table numbers int8 (M, rows, columns), -1 where nothing is coded."""
     index, coded = index.contiguous(), coded.contiguous()
-    numbers = (index + 1).mul_(coded.view(torch.int8)).sub_(1)  # torch.where takes six times as long over bytes
+    numbers = (index + 1).mul_(coded.view(torch.int8)).sub_(1)  # torch.where is slower over bytes
     masked: NDArray[np.int8] = numbers[0].cpu().numpy()
     return masked

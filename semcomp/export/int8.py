@@ -10,7 +10,7 @@ costs in 8 bits:
                 blocks8 +0.2, up8 +0.1; all layers outside FLOAT_LAYERS together +0.6
     heads       stem and logits, the first and the last layer, change the scores more than all other layers together;
                 without downs.0, the largest change on a picture unlike photos is 0.07 instead of 0.21. A segmenter's
-                last depthwise layer is three times as fast in floating point, because it has few channels
+                last depthwise layer is faster in floating point, because it has few channels
 
     python -m benchmarks.int8_layers data/photos
 """

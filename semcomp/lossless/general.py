@@ -26,7 +26,7 @@ Pixels = NDArray[np.unsignedinteger[Any]]
 WEBP_SIDE = 16383
 """Larger images do not fit into WebP."""
 SEARCH_GAIN = 1.25
-"""A thorough search makes the bitstream smaller by at most this factor, and takes a hundred times as long."""
+"""A thorough search makes the bitstream smaller by at most this factor, and takes far longer."""
 _REPEATS = 0.25
 """Drawn images have at least this share of pixels that equal their left neighbour."""
 _AROUND = struct.Struct("<4sI4s4sI")

@@ -35,7 +35,7 @@ def for_loaded_weights() -> Iterator[None]:
     """Build networks in this context where other weights take the place of their first ones.
 
     The first weights are random, and torch draws them from the numbers that the user's own program draws from. Those
-    go on as if nothing had been drawn. The meta device would draw none, but it imports torch._dynamo for 1.5 s.
+    go on as if nothing had been drawn. The meta device would draw none, but it imports torch._dynamo, which is slow.
     """
     with torch.random.fork_rng(devices=[]):
         yield

@@ -76,7 +76,7 @@ class _Activated(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (hidden,) = ctx.saved_tensors
-        # The gradient of hardtanh; comparisons of bfloat16 take several times as long.
+        # The gradient of hardtanh; comparisons of bfloat16 take longer.
         inside: Tensor = torch.ops.aten.hardtanh_backward(gradient, hidden, 0.0, float(HIDDEN_LIMIT))
         return inside
 
@@ -143,7 +143,7 @@ class DenseResidualBlock(nn.Module):
         self.bias = IntegerBias(width, unit=_HIDDEN_UNIT, shift=BLOCK_SHIFT, initial=0.0)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Hidden values (N, W), one row for each position: products of long columns take twice as long."""
+        """Hidden values (N, W), one row for each position: products of long columns take longer."""
         inner = _activated(self.inner(hidden, self.inner_bias))
         return _activated(torch.addmm(self.direct(hidden, self.bias), inner, self.outer.scaled(hidden.dtype).T))
 

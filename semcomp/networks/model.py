@@ -229,7 +229,7 @@ class CodecModel(nn.Module):
             return self._four_passes(features, residual, keep, path, (gain, inverse_gain))
         mean = path.first(features) * gain
         even = checkerboard(mean.shape, device=mean.device)
-        share = even.to(mean.dtype)  # by products: torch.where takes four times as long
+        share = even.to(mean.dtype)  # by products: torch.where takes longer
         decoded = mean + residual(mean, even)
         y_hat_even = decoded * inverse_gain * share
         if keep is not None:

@@ -1,6 +1,6 @@
 """The refinement of table numbers with products of bytes, summed in 32-bit integers: see sigma_bytes.py.
 
-For 768x512 pixels and 128 hidden channels a pass takes 0.8 ms instead of 3.
+A pass takes less time than in float32.
 """
 
 from __future__ import annotations

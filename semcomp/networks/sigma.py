@@ -88,7 +88,7 @@ def _matmul(weight: Tensor, value: Tensor) -> Tensor:
 
 
 def _aligned_matmul(weight: Tensor, value: Tensor) -> Tensor:
-    """`_matmul` with few positions padded to a multiple of 16. MKL takes three times as long for 9 as for 16."""
+    """`_matmul` with few positions padded to a multiple of 16. MKL takes longer for 9 than for 16."""
     batch, _, height, width = value.shape
     count = height * width
     columns = F.pad(value.flatten(2), (0, -count % 16 if count < 64 else 0))

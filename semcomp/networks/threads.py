@@ -1,7 +1,7 @@
 """One thread for small pictures.
 
 torch wakes its threads for every layer. A layer of a small picture takes about as long as waking them, and on a busy
-machine much less: two threads took up to 37 times as long as one there. On idle cores it depends on how threads wait.
+machine much less: two threads may take many times as long as one there. On idle cores it depends on how threads wait.
 Where they sleep (OMP_WAIT_POLICY=PASSIVE, which the command sets), two are slower than one up to 320x320 pixels; where
 they spin, as they do by default, they are a little faster. python -m benchmarks.scaling --only small measures this, and
 "Small pictures" in docs/results/speed.md has the figures.

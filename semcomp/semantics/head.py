@@ -242,7 +242,7 @@ def not_a_segmenter(head: Head) -> NoReturn:
 
 
 def _entry_points(group: str) -> EntryPoints:
-    from importlib.metadata import entry_points  # 20 ms, which a client on graphs does not need
+    from importlib.metadata import entry_points  # slow, and a client on graphs does not need it
 
     return entry_points(group=group)
 
