@@ -27,10 +27,9 @@ def weights_file(name: str) -> Path:
 
 
 def _is_codec(path: Path) -> bool:
-    from semcomp.codec.release import FORMAT
-    from semcomp.weights.files import format_of
+    from semcomp.weights.files import CODEC, format_of
 
-    return path.is_file() and path.suffix == ".safetensors" and format_of(path) == FORMAT
+    return path.is_file() and path.suffix == ".safetensors" and format_of(path) == CODEC
 
 
 def is_released(name: str) -> bool:

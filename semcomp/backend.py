@@ -59,6 +59,9 @@ def open_codec(
         MissingExtraError: The arguments need the library, or onnxruntime is not installed.
     """
     if graphs is None and has_library():
+        from semcomp.weights.files import codec_file
+
+        codec_file(model)  # what is missing is told before torch is loaded
         import torch
 
         from semcomp.codec.codec import load

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from argparse import Action, ArgumentParser, ArgumentTypeError
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -64,6 +64,18 @@ def unknown_in_words(parser: ArgumentParser, unknown: Sequence[str]) -> str:
     text = f"unrecognized arguments: {' '.join(unknown)}"
     near = get_close_matches(unknown[0].partition("=")[0], parser._option_string_actions, n=1)
     return f"{text}; did you mean {near[0]}?" if near else text
+
+
+def unknown_command_in_words(command: str, known: Iterable[str]) -> str:
+    """Say that there is no such command, which one it may mean, and how to see all of them.
+
+    Example:
+        >>> unknown_command_in_words("encod", ["encode", "decode"])
+        "there is no command 'encod'; did you mean encode? semcomp --help lists all commands"
+    """
+    near = get_close_matches(command.lower(), known, n=1)
+    meant = f"; did you mean {near[0]}? " if near else ": "
+    return f"there is no command {command!r}{meant}semcomp --help lists all commands"
 
 
 def _action_of(parser: ArgumentParser, argument: str) -> Action | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import warnings
 from argparse import Namespace
@@ -10,13 +9,13 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from semcomp.backend import has_library, open_codec
-from semcomp.cli.exit_codes import EXIT_OK, common_exit_code
+from semcomp.cli.answers import Record, Report
 from semcomp.cli.failures import explain, in_flags
 from semcomp.cli.paths import STREAM, Job, JobPlan
-from semcomp.cli.terminal import check_stdout_takes_data, json_line, printable, progress_bar
+from semcomp.cli.terminal import check_stdout_takes_data
 from semcomp.errors import SemcompWarning
 from semcomp.storage.urls import is_url
 from semcomp.workers import remove_temporaries, share_of_threads, signals_blocked, worker_pool
@@ -25,13 +24,10 @@ if TYPE_CHECKING:
     from semcomp.edge.client import EdgeCodec
     from semcomp.pipeline.base_codec import BaseCodec
 
-Record = dict[str, Any]
 Records = Generator[Record, None, None]
 Work = Callable[..., Record]
 """(job, options) -> record; a command with a `Prepare` also gets what that returned."""
 Prepare = Callable[[Job, Namespace], Any]
-_NAMED = 3
-"""Inputs that are named where one reason is behind the failure of several."""
 
 
 @lru_cache(maxsize=1)
@@ -62,17 +58,25 @@ def on_graphs(options: Namespace) -> bool:
 
 
 def run_batch(
-    work: Work, plan: JobPlan, options: Namespace, *, keys: Sequence[str], prepare: Prepare | None = None
+    work: Work,
+    plan: JobPlan,
+    options: Namespace,
+    *,
+    keys: Sequence[str],
+    prepare: Prepare | None = None,
+    check: Callable[[], object] = lambda: None,
 ) -> int:
     """Run a function on every job, print a line or JSON for each, and list the failures.
 
     Args:
         work: Returns the values of `keys`, "line", and "seconds" where the time of the whole call is not what to show.
-            A key that it leaves out is null. What it raises becomes a failure of that job.
+            A key that it leaves out is null. What it raises becomes a failure of that job, but a FileExistsError of
+            one among several means that its target was there and is kept.
         plan: The jobs.
         options: The options of the command.
         keys: The keys of the JSON objects beyond those that every command has.
         prepare: Its result is handed to `work`. In one process it runs for the next job while `work` runs for this one.
+        check: Checks the options, and loads what every job needs. Nothing is loaded where there is no job.
 
     Returns:
         The exit code.
@@ -80,8 +84,10 @@ def run_batch(
     jobs = plan.jobs
     if any(job.target == STREAM for job in jobs):
         check_stdout_takes_data()
-    _check_model(options)
-    report = _Report(
+    if jobs:
+        check()
+        _check_model(options)
+    report = Report(
         options, keys, total=len(jobs) + len(plan.unusable), to_stdout=all(job.target != STREAM for job in jobs)
     )
     for note in plan.notes:
@@ -183,15 +189,22 @@ def _attempt(work: Work, job: Job, options: Namespace, prepared: Callable[[], An
         warnings.simplefilter("always", SemcompWarning)
         try:
             values = work(job, options, prepared()) if prepared else work(job, options)
-            record = {"input": job.source, "output": job.target or None, "ok": True, **values}
+            record = {**_done(job), "kept": False, **values}
         except BrokenPipeError:
             raise
+        except FileExistsError as error:
+            kept = {**_done(job), "kept": True, "line": "kept: it exists"}
+            record = kept if job.keeps else _failure(job, error)
         except Exception as error:
             record = _failure(job, error)
     record["warnings"] = [in_flags(str(entry.message)) for entry in heard]
     record.setdefault("seconds", time.perf_counter() - start)
     record["seconds"] = round(record["seconds"], 4)
     return record
+
+
+def _done(job: Job) -> Record:
+    return {"input": job.source, "output": job.target or None, "ok": True}
 
 
 def _failure(job: Job, error: BaseException) -> Record:
@@ -203,6 +216,7 @@ def _failure(job: Job, error: BaseException) -> Record:
         "input": job.source,
         "output": None,
         "ok": False,
+        "kept": False,
         "error": failure.kind,
         "message": failure.message,
         "elsewhere": failure.elsewhere,
@@ -210,88 +224,3 @@ def _failure(job: Job, error: BaseException) -> Record:
         "traceback": trace,
         "warnings": [],
     }
-
-
-class _Report:
-    """What the user sees: lines or JSON, a progress bar on a terminal, warnings, and the list of failures."""
-
-    def __init__(self, options: Namespace, keys: Sequence[str], *, total: int, to_stdout: bool) -> None:
-        self.options, self.keys = (options, ("input", "output", "ok", *keys, "seconds", "warnings", "error", "message"))
-        self.out: TextIO = sys.stdout if to_stdout else sys.stderr  # stdout may carry the data itself
-        self.failures: list[Record] = []
-        self.total = total
-        self.bar: Any = None
-        if total > 1 and not options.quiet:
-            self.bar = progress_bar(total)
-
-    def note(self, text: str) -> None:
-        """Say what was left out."""
-        if not self.options.quiet:
-            self._print(f"semcomp {self.options.command}: {text}", sys.stderr)
-
-    def add(self, record: Record) -> None:
-        """Take one finished record."""
-        if not record["ok"]:
-            self.failures.append(record)
-        if self.options.json:
-            values = {"command": self.options.command, **{key: record.get(key) for key in self.keys}}
-            self._write(json_line(values, self.out), self.out)
-        elif record["ok"] and not self.options.quiet:
-            line = record["line"].replace("{seconds}", f"{record['seconds']:.2f} s")
-            where = f" -> {_shown(record['output'])}" if record["output"] else ""
-            self._print(f"{_shown(record['input'])}{where}  {line}", self.out)
-        for warning in record["warnings"]:
-            self._print(f"semcomp {self.options.command}: {_shown(record['input'])}: warning: {warning}", sys.stderr)
-        if self.options.verbose and record.get("traceback"):
-            for line in record["traceback"].splitlines():
-                self._print(line, sys.stderr)
-        if self.bar is not None:
-            self.bar.update(1)
-
-    def _print(self, line: str, stream: TextIO) -> None:
-        self._write(printable(line, stream), stream)
-
-    def _write(self, line: str, stream: TextIO) -> None:
-        if self.bar is not None:
-            self.bar.write(line, file=stream)
-        else:
-            print(line, file=stream, flush=True)
-
-    def close(self) -> None:
-        """Take the bar off the terminal."""
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
-
-    def finish(self) -> int:
-        """List the failures and return the exit code: the failures' own if all are of one kind, else 1."""
-        if not self.failures:
-            return EXIT_OK
-        head = f"semcomp {self.options.command}: "
-        if self.total > 1:
-            self._print(f"{head}{len(self.failures)} of {self.total} failed:", sys.stderr)
-            head = "  "
-        for message, records in self._by_reason():
-            where = "" if records[0]["elsewhere"] else f"{_shown(records[0]['input'])}: "
-            behind = f" ({_named(records)})" if not where and self.total > 1 else ""
-            self._print(f"{head}{where}{message}{behind}", sys.stderr)
-        return common_exit_code(int(record["exit_code"]) for record in self.failures)
-
-    def _by_reason(self) -> list[tuple[str, list[Record]]]:
-        """Messages and their failures. A fault of another file than the inputs is one message for all of them."""
-        found: dict[tuple[str, int], list[Record]] = {}
-        for number, record in enumerate(self.failures):
-            key = (record["message"], 0 if record["elsewhere"] else number + 1)
-            found.setdefault(key, []).append(record)
-        return [(message, records) for (message, _), records in found.items()]
-
-
-def _named(records: Sequence[Record]) -> str:
-    """The first inputs of several failures, and how many more there are."""
-    names = [_shown(record["input"]) for record in records[:_NAMED]]
-    more = len(records) - len(names)
-    return ", ".join(names) + (f" and {more:,} more" if more else "")
-
-
-def _shown(path: str) -> str:
-    return {STREAM: "(stream)", "": "nothing"}.get(path, path)

@@ -23,7 +23,7 @@ def add(parser: ArgumentParser) -> None:
         type=whole_number(1, 9),
         default=DEFAULT,
         metavar="1..9",
-        help=f"6 to 9 fit the file to its picture, in half a second to half a minute; 1 only rounds ({DEFAULT})",
+        help=f"6 to 9 fit the file to its picture, each in more steps; 1 only rounds ({DEFAULT})",
     )
 
 

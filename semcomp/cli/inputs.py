@@ -63,12 +63,16 @@ class Expansion(NamedTuple):
     """Whether a target has to be a folder: an argument is a folder or a glob, or there are several"""
 
 
-def expand(names: Iterable[str], suffixes: Collection[str]) -> Expansion:
+def expand(names: Iterable[str], suffixes: Collection[str], *, originals: bool = False) -> Expansion:
     """Find the files behind the arguments of a command.
+
+    Of a picture and a .semc file of the same name in a folder, one is read. Files that are named themselves are all
+    read.
 
     Args:
         names: The arguments.
         suffixes: The suffixes of files that count in folders and globs.
+        originals: Whether the picture is read, rather than the .semc file.
 
     Returns:
         The files, each once, what cannot be used, and what was left out.
@@ -77,8 +81,12 @@ def expand(names: Iterable[str], suffixes: Collection[str]) -> Expansion:
     own: list[Unusable] = []
     files: dict[tuple[str, str], Found] = {}
     trees: set[tuple[str, str]] = set()
+    named: set[tuple[str, str]] = set()
     many = False
     for name in names:
+        if not name:  # else it would be the current folder, where a variable of the shell is not set
+            unusable.append(Unusable(name, "the name of an input is empty: give a file or a folder"))
+            continue
         try:
             entries, is_tree = _expand_one(name, suffixes, unusable)
         except OSError as error:
@@ -93,11 +101,10 @@ def expand(names: Iterable[str], suffixes: Collection[str]) -> Expansion:
                 continue
             key = _key(entry.source)
             files.setdefault(key, entry)
-            if is_tree:
-                trees.add(key)
+            (trees if is_tree else named).add(key)
     notes = []
     if ".semc" in suffixes and len(suffixes) > 1:
-        notes += _without_pictures_that_were_encoded(files, trees)
+        notes += _without_twins(files, trees - named, originals=originals)
     many = many or len(files) + len(unusable) + len(own) > 1
     if own and files:
         notes.append(f"left out {_count(len(own), 'picture')} that semcomp wrote (label maps, overlays or plots)")
@@ -115,13 +122,16 @@ def _key(source: str) -> tuple[str, str]:
     return os.path.realpath(Path(source).parent), Path(source).name
 
 
-def _without_pictures_that_were_encoded(files: dict[tuple[str, str], Found], trees: set[tuple[str, str]]) -> list[str]:
-    """Remove from `files` the pictures in `trees` that have a .semc file of the same name beside them."""
-    encoded = {(folder, Path(name).stem) for folder, name in files if name.lower().endswith(".semc")}
-    twice = [key for key in trees if not key[1].lower().endswith(".semc") and (key[0], Path(key[1]).stem) in encoded]
+def _without_twins(files: dict[tuple[str, str], Found], trees: set[tuple[str, str]], *, originals: bool) -> list[str]:
+    """Remove from `files` what is in `trees` and has the name of another: pictures, or .semc files with `originals`."""
+    encoded = {key for key in files if key[1].lower().endswith(".semc")}
+    read, others = (files.keys() - encoded, encoded) if originals else (encoded, files.keys() - encoded)
+    stems = {(folder, Path(name).stem) for folder, name in read}
+    twice = [key for key in trees & others if (key[0], Path(key[1]).stem) in stems]
     for key in twice:
         del files[key]
-    return [f"left out {_count(len(twice), 'picture')}: the .semc file of the same name is read"] if twice else []
+    left, kept = (".semc file", "picture") if originals else ("picture", ".semc file")
+    return [f"left out {_count(len(twice), left)}: the {kept} of the same name is read"] if twice else []
 
 
 def _nothing_here(suffixes: Collection[str]) -> str:

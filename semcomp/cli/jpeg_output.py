@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from semcomp.backend import require_library
 from semcomp.cli.batch import run_batch
@@ -13,6 +14,9 @@ from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import concerning
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.terminal import steps_bar
+
+if TYPE_CHECKING:
+    from semcomp.restoration.restorer_file import TrainedRestorer
 
 KEYS = ("width", "height", "input_bytes", "bytes", "bpp", "ratio", "psnr_db", "plain_psnr_db", "restorer")
 _TAKEN = {
@@ -51,11 +55,14 @@ def run(options: Namespace) -> int:
     _check(options)
     require_library("--as jpeg")
     plan = plan_jobs(options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".jpg")
+    return run_batch(encode_one, plan, options, keys=KEYS, check=partial(_load, options))
+
+
+def _load(options: Namespace) -> TrainedRestorer:
     from semcomp.cli.commands.restore import get_restorer
 
     with concerning(options.weights or "of this version", what="the restorer"):
-        get_restorer(options.weights, options.threads)
-    return run_batch(encode_one, plan, options, keys=KEYS)
+        return get_restorer(options.weights, options.threads)
 
 
 def _check(options: Namespace) -> None:
@@ -78,11 +85,10 @@ def _check(options: Namespace) -> None:
 def encode_one(job: Job, options: Namespace) -> dict[str, Any]:
     """Encode one file and write it; returns the values of `KEYS` and the line to show."""
     check_target(job.target, options)
-    from semcomp.cli.commands.restore import get_restorer
     from semcomp.imaging.picture import open_picture
     from semcomp.restoration.compact import encode_compact
 
-    restorer = get_restorer(options.weights, options.threads)
+    restorer = _load(options)
     start = time.perf_counter()
     source = read_source(job.source)
     picture = open_picture(source, convert=options.convert, convert_colour=options.convert_colour)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Action, ArgumentError, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from itertools import pairwise
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from semcomp.cli.answers import say_json_failure
-from semcomp.cli.argument_order import options_first, unknown_in_words
+from semcomp.cli.argument_order import options_first, unknown_command_in_words, unknown_in_words
 from semcomp.cli.exit_codes import EXIT_USAGE, UsageError
 from semcomp.cli.failures import Failure
 from semcomp.cli.shared_options import shared_options
@@ -88,6 +88,12 @@ class Parser(ArgumentParser):
             setattr(found, action.dest, action.const)
         found.defaults = {action.dest: action.default for action in self._actions}
         return found, []
+
+    def _check_value(self, action: Action, value: Any) -> None:
+        """Raise ArgumentError for a command that does not exist, without the list of all commands."""
+        if action.dest == "command" and value not in COMMANDS:
+            raise ArgumentError(None, unknown_command_in_words(value, COMMANDS))
+        super()._check_value(action, value)
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the escaped message, and exit with code 2. With --json it prints an object too."""

@@ -37,6 +37,8 @@ class Job(NamedTuple):
 
     source: str
     target: str
+    keeps: bool = False
+    """Whether a target that exists is kept, and is not a failure: the job is one of several, and a run may resume"""
 
 
 class JobPlan(NamedTuple):
@@ -70,6 +72,8 @@ def plan_jobs(
     Raises:
         UsageError: The request makes no sense.
     """
+    if output == "":
+        raise UsageError("-o is empty: give a file, a folder, or - for stdout")
     output = STREAM if output in _STDOUT else None if output is None else local_name(output)
     if output is not None and is_url(output) and not can_be_written(output):
         raise UsageError(
@@ -93,7 +97,7 @@ def plan_jobs(
             unusable.append(_overwriting(entry.source, lost, read_suffixes))
         else:
             writer_of[target] = entry.source
-            jobs.append(Job(entry.source, target))
+            jobs.append(Job(entry.source, target, keeps=expansion.many))
     return JobPlan(jobs, unusable, expansion.notes)
 
 
@@ -125,9 +129,9 @@ def list_expanded(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> E
     return expansion
 
 
-def list_jobs(inputs: Iterable[str], *, read_suffixes: Collection[str]) -> JobPlan:
-    """Expand the arguments of a command that writes no file for each input; the targets are empty."""
-    expansion = expand(inputs, read_suffixes)
+def list_jobs(inputs: Iterable[str], *, read_suffixes: Collection[str], originals: bool = False) -> JobPlan:
+    """Expand the arguments of a command that writes no file for each input, as `expand` says; the targets are empty."""
+    expansion = expand(inputs, read_suffixes, originals=originals)
     return JobPlan([Job(entry.source, "") for entry in expansion.found], expansion.unusable, expansion.notes)
 
 

@@ -23,10 +23,9 @@ from semcomp.networks.model import CodecConfig, CodecModel
 from semcomp.networks.refine import IntegerRefiner
 from semcomp.networks.sigma import SCALES, IntegerSigma
 from semcomp.pipeline.passes import FOUR
-from semcomp.weights.files import WEIGHTS, format_of, stored, write_weights
-from semcomp.weights.hub import located
+from semcomp.weights.files import CODEC as FORMAT
+from semcomp.weights.files import codec_file, stored, write_weights
 
-FORMAT = "semcomp-codec-1"
 ID_BYTES = 8
 
 
@@ -144,11 +143,6 @@ def save_release(release: Release, path: Path) -> None:
     write_weights(release.tensors, path, metadata=metadata)
 
 
-def released_names() -> list[str]:
-    """Names of the codecs inside the package, sorted."""
-    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors") if format_of(path) == FORMAT)
-
-
 def load_release(name_or_path: str | Path = "base") -> Release:
     """Read a release.
 
@@ -159,13 +153,7 @@ def load_release(name_or_path: str | Path = "base") -> Release:
     Raises:
         ModelError: There is no such file, or it is damaged.
     """
-    candidates = (WEIGHTS / f"{name_or_path}.safetensors", Path(name_or_path))
-    path = next((path for path in candidates if _is_file(path)), None)
-    if path is None and (found := Path(located(name_or_path))) != Path(name_or_path):
-        path = found
-    if path is None:
-        known = ", ".join(released_names()) or "none"
-        raise ModelError(f"no codec called {name_or_path}; give a path to a .safetensors file, or one of: {known}")
+    path = codec_file(name_or_path)
     with stored(path, kind="semcomp codec", form=FORMAT, again="install the weights") as (metadata, tensors):
         return Release(
             name=metadata["name"],
@@ -185,13 +173,6 @@ def _refiner(tensors: dict[str, Tensor]) -> IntegerRefiner | None:
     if f"refine.{names[0]}" not in tensors:
         return None
     return IntegerRefiner(**{name: tensors[f"refine.{name}"] for name in names})
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long for the system
-        return False
 
 
 def _tables(tensors: dict[str, Tensor], kind: str) -> Tables:

@@ -20,7 +20,7 @@ from semcomp.errors import ModelError
 from semcomp.networks.blocks import for_loaded_weights
 from semcomp.networks.precision import multiplies_bfloat16, stored_fast
 from semcomp.restoration.network import Restorer, RestorerConfig
-from semcomp.weights.files import WEIGHTS, stored, write_weights
+from semcomp.weights.files import WEIGHTS, restorer_file, stored, write_weights
 
 FORMAT = "semcomp-restorer-1"
 DEFAULTS = {"jpeg": "restorer", "jpeg2000": "restorer_jpeg2000"}
@@ -103,16 +103,12 @@ def load_restorer(name_or_file: str | Path | None = None, *, codec: str = "jpeg"
 
 
 def _found(name_or_file: str | Path, codec: str) -> TrainedRestorer:
-    path = WEIGHTS / f"{name_or_file}.safetensors"
-    if not path.is_file():
-        path = Path(name_or_file)
-    if not path.is_file():
-        if str(name_or_file) == DEFAULTS[codec]:
-            raise ModelError(
-                f"this version comes without a trained restorer of {LABELS[codec]} files: pass the file of weights "
-                "that python -m train.restore wrote as weights="
-            )
-        raise ModelError(f"no restorer called {name_or_file}: pass the path of a file that train.restore wrote")
+    if str(name_or_file) == DEFAULTS[codec] and not (WEIGHTS / f"{name_or_file}.safetensors").is_file():
+        raise ModelError(
+            f"this version comes without a trained restorer of {LABELS[codec]} files: pass the file of weights "
+            "that python -m train.restore wrote as weights="
+        )
+    path = restorer_file(name_or_file)
     return _load(path, path.stat().st_mtime_ns)
 
 

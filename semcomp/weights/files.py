@@ -5,15 +5,62 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from semcomp.errors import ModelError, file_error
 from semcomp.storage.files import write_whole
+from semcomp.weights.hub import located
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WEIGHTS = Path(__file__).parent
+CODEC = "semcomp-codec-1"
+"""Format that the file of a codec names"""
+
+
+def codec_file(name_or_path: str | Path) -> Path:
+    """Find the file of a codec, by its name inside the package, its path, its URL, or its name on a hub.
+
+    Neither this nor `restorer_file` imports torch, so that a missing file is told at once.
+
+    Raises:
+        ModelError: There is no such file.
+        MissingExtraError: The package that asks the hub is not installed.
+    """
+    if (path := _inside_or_at(name_or_path)) is not None:
+        return path
+    if (found := Path(located(name_or_path))) != Path(name_or_path):
+        return found
+    known = ", ".join(codec_names()) or "none"
+    raise ModelError(f"no codec called {name_or_path}; give a path to a .safetensors file, or one of: {known}")
+
+
+def restorer_file(name_or_path: str | Path) -> Path:
+    """Find the file of a restorer, by its name inside the package or its path.
+
+    Raises:
+        ModelError: There is no such file.
+    """
+    if (path := _inside_or_at(name_or_path)) is not None:
+        return path
+    raise ModelError(f"no restorer called {name_or_path}: pass the path of a file that train.restore wrote")
+
+
+def codec_names() -> list[str]:
+    """Names of the codecs inside the package, sorted."""
+    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors") if format_of(path) == CODEC)
+
+
+def _inside_or_at(name_or_path: str | Path) -> Path | None:
+    """Return the file of this name inside the package, or at this path."""
+    try:
+        candidates = (WEIGHTS / f"{name_or_path}.safetensors", Path(name_or_path))
+        return next((path for path in candidates if path.is_file()), None)
+    except OSError:  # a name that is too long for the system
+        return None
 
 
 def write_weights(tensors: Mapping[str, Tensor], path: str | Path, *, metadata: Mapping[str, str]) -> None:
@@ -24,6 +71,8 @@ def write_weights(tensors: Mapping[str, Tensor], path: str | Path, *, metadata: 
     Raises:
         FileError: The file cannot be written.
     """
+    from safetensors.torch import save
+
     try:
         write_whole(str(path), save(dict(tensors), metadata=dict(metadata)))
     except OSError as error:

@@ -27,6 +27,7 @@ ENCODE_KEYS = {
     "input",
     "output",
     "ok",
+    "kept",
     "width",
     "height",
     "input_bytes",

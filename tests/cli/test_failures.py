@@ -298,6 +298,7 @@ class TestJsonWhereAWholeCommandFails:
         "arguments", [["decode", "-"], ["encode", "a.png", "-o", "-"], ["restore", "a.jpg", "-o", "/dev/stdout"]]
     )
     def test_stdout_is_left_to_the_data(self, folder: Path, capsys: Any, arguments: list[str]) -> None:
+        Image.new("RGB", (40, 30)).save("a.jpg")
         assert main([*arguments, "--json", "--device", "cuda:77"]) == 4
         told = capsys.readouterr()
         assert not told.out and json.loads(told.err.splitlines()[0])["error"] == "ModelError"

@@ -16,7 +16,7 @@ from semcomp.bitstream.container import MAGIC
 from semcomp.cli.inputs import IMAGE_SUFFIXES, expand
 from semcomp.cli.main import main
 from semcomp.cli.own_outputs import mark, own_output
-from semcomp.cli.paths import plan_jobs, write_target
+from semcomp.cli.paths import Job, plan_jobs, write_target
 from semcomp.workers import remove_temporaries, temporary_beside
 
 
@@ -109,6 +109,13 @@ class TestOwnOutputs:
         assert "t/renamed.png: semcomp wrote this label map; it is not a photo" in capsys.readouterr().err
         assert main(["compare", "t/renamed.png"]) == 2
         assert "t/renamed.png: semcomp wrote this label map; it is not a photo" in capsys.readouterr().err
+
+    def test_an_empty_name_is_not_the_current_folder(self, folder: Path, stand_in: Any, capsys: Any) -> None:
+        assert main(["encode", ""]) == 1
+        assert "the name of an input is empty" in capsys.readouterr().err
+        assert main(["encode", "t/a.png", "-o", ""]) == 2
+        assert capsys.readouterr().err == "semcomp encode: -o is empty: give a file, a folder, or - for stdout\n"
+        assert not list(folder.rglob("*.semc"))
 
     def test_one_result_a_picture(self, folder: Path, stand_in: Any) -> None:
         assert main(["encode", "t"]) == 0
@@ -248,7 +255,7 @@ class TestPipes:
     def test_a_fifo_as_input_goes_to_stdout_or_to_o(self, folder: Path, stand_in: Any) -> None:
         os.mkfifo("pipe")
         plan = plan_jobs(["pipe"], output=None, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc")
-        assert plan.jobs == [("pipe", "-")]
+        assert plan.jobs == [Job("pipe", "-")]
         data = Path("t/a.png").read_bytes()
         writer = threading.Thread(target=lambda: Path("pipe").write_bytes(data))
         writer.start()

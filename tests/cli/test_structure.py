@@ -145,3 +145,18 @@ def test_a_bar_without_tqdm_counts_files(monkeypatch: pytest.MonkeyPatch) -> Non
     shown = screen.getvalue().split("\r\x1b[K")
     assert [text.partition(",")[0] for text in shown[1:2]] == ["1 of 1"] and shown[2] == "a.png -> a.semc\n"
     assert shown[-2].startswith("3 of 1,200 files, ") and shown[-1] == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("encod", "there is no command 'encod'; did you mean encode? semcomp --help lists all commands"),
+        ("Decode", "there is no command 'Decode'; did you mean decode? semcomp --help lists all commands"),
+        ("photo.jpg", "there is no command 'photo.jpg': semcomp --help lists all commands"),
+    ],
+)
+def test_a_mistyped_command_is_answered_with_the_nearest(command: str, said: str, capsys: Any) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "a.png"])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"semcomp: error: {said}"

@@ -133,8 +133,37 @@ def test_the_command_reads_the_thumbnail_of_a_file(
     container = read(stored)
     rest = tuple(chunk for chunk in container.chunks if chunk.kind != ChunkKind.PREVIEW)
     bare.write_bytes(write(Container(container.header, rest)))
-    assert main(["thumb", str(bare)]) == 3
-    assert "carries no thumbnail" in capsys.readouterr().err
+    assert main(["thumb", str(bare), "--bytes", "40"]) == 0
+    with Image.open(PHOTO) as image:
+        shown = thumb_image(capsys.readouterr().out.strip(), 32)
+        assert psnr_db(np.asarray(image.resize(shown.size)), np.asarray(shown)) > 17
+
+
+def test_exact_pixels_of_16_bits_have_a_thumbnail(
+    codec: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ramp = np.linspace(0, 65535, 300 * 260).astype(np.uint16).reshape(300, 260)
+    path = tmp_path / "ramp.semc"
+    path.write_bytes(codec.encode(ramp, lossless=True))
+    assert main(["thumb", str(path)]) == 0
+    shown = np.asarray(thumb_image(capsys.readouterr().out.strip(), 32).convert("L"))
+    assert shown[0].max() < 32 and shown[-1].min() > 223
+
+
+def test_in_a_folder_photos_are_read_before_files_of_the_same_name(
+    stored: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("photo.semc", "alone.semc"):
+        (tmp_path / name).write_bytes(stored)
+    (tmp_path / "photo.png").write_bytes(PHOTO.read_bytes())
+    assert main(["thumb", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    read_names = [Path(line.split(maxsplit=1)[1]).name for line in out.splitlines()]
+    assert read_names == ["alone.semc", "photo.png"]
+    assert out.splitlines()[1].split()[0] == to_text(thumb(PHOTO))
+    assert err == "semcomp thumb: left out 1 .semc file: the picture of the same name is read\n"
+    assert main(["thumb", str(tmp_path), str(tmp_path / "photo.semc")]) == 0  # what is named is read
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 def test_a_text_comes_from_stdin_with_the_lines_of_a_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

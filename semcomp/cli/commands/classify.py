@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from functools import partial
 from typing import Any
 
 from semcomp.cli.argument_types import whole_number
@@ -39,9 +40,9 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 
 def run(options: Namespace) -> int:
     """Classify every input; returns the exit code."""
-    asked_head(options, "no head is asked by itself")  # a missing head is one error, not one for each file
     plan = list_jobs(options.inputs, read_suffixes=(".semc", *IMAGE_SUFFIXES))
-    return run_batch(classify_one, plan, options, keys=KEYS, prepare=read_latents)
+    check = partial(asked_head, options, "no head is asked by itself")  # what is missing is one error for all files
+    return run_batch(classify_one, plan, options, keys=KEYS, prepare=read_latents, check=check)
 
 
 def classify_one(job: Job, options: Namespace, given: Input) -> dict[str, Any]:

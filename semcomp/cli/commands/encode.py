@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from semcomp.cli import effort_option, generative_options, jpeg_output, lossless_options
@@ -20,17 +21,8 @@ if TYPE_CHECKING:
     from semcomp.imaging.picture import Picture
 
 KEYS = (
-    "width",
-    "height",
-    "input_bytes",
-    "bytes",
-    "bpp",
-    "ratio",
-    "quality",
-    "psnr_db",
-    "semantics_bytes",
-    "found_share",
-    "near",
+    *("width", "height", "input_bytes", "bytes", "bpp", "ratio", "quality", "psnr_db"),
+    *("semantics_bytes", "found_share", "near"),
 )
 
 _EPILOG = """\
@@ -40,7 +32,7 @@ examples:
   semcomp encode 'photos/**/*.png' -o out/ -j 4     the tree below photos/, mirrored into out/
   semcomp encode photos/ --max-bytes 20k            each file at most 20,000 bytes (20Ki: 20,480)
   semcomp encode photo.png --psnr 36                the smallest file of at least 36 dB
-  semcomp encode photo.png --effort 9               a better file in half a minute a megapixel
+  semcomp encode photo.png --effort 9               a better file, which takes much longer
   cat photo.png | semcomp encode - > photo.semc
   semcomp encode scan.png --lossless                every sample exactly; 8 or 16 bits, grey or RGB
   semcomp encode shots/ --lossless auto             exact where the lossy codec would spoil a drawing or be larger
@@ -118,11 +110,15 @@ def run(options: Namespace) -> int:
     if jpeg_output.is_asked_for(options):
         return jpeg_output.run(options)
     plan = plan_jobs(options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc")
+    inputs = len(plan.jobs) + len(plan.unusable)
+    return run_batch(encode_one, plan, options, keys=KEYS, check=partial(_check, options, inputs))
+
+
+def _check(options: Namespace, inputs: int) -> None:
     lossless_options.check(options)
     effort_option.check(options)
-    check_semantics(options, len(plan.jobs) + len(plan.unusable))
-    generative_options.check(options, len(plan.jobs) + len(plan.unusable))
-    return run_batch(encode_one, plan, options, keys=KEYS)
+    check_semantics(options, inputs)
+    generative_options.check(options, inputs)
 
 
 def encode_one(job: Job, options: Namespace) -> dict[str, Any]:

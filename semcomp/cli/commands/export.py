@@ -66,6 +66,7 @@ def run(options: Namespace) -> int:
     options.output = local_output(options.output)
     if options.restorer is not None:
         return _export_restorer(options)
+    _check_names(options)
     from semcomp.export.folder import export_onnx
     from semcomp.export.int8 import INT8_PARTS
 
@@ -99,6 +100,16 @@ def run(options: Namespace) -> int:
     return EXIT_OK
 
 
+def _check_names(options: Namespace) -> None:
+    """Raise ModelError for a codec or a head that is missing, before torch is loaded."""
+    from semcomp.semantics.head import load_head
+    from semcomp.weights.files import codec_file
+
+    codec_file(options.model)
+    for name in options.heads or ():
+        load_head(name)
+
+
 def _export_restorer(options: Namespace) -> int:
     """Write restorer.onnx; returns the exit code."""
     others = (
@@ -116,6 +127,9 @@ def _export_restorer(options: Namespace) -> int:
         raise UsageError(f"--restorer exports the restorer alone: leave out {flag}")
     target = str(Path(options.output) / "restorer.onnx")
     check_target(target, options)
+    from semcomp.weights.files import restorer_file
+
+    restorer_file(options.restorer)
     from semcomp.export.restorer_part import enter, restorer_graph
     from semcomp.restoration.restorer_file import load_restorer
 

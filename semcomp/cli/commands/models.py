@@ -39,18 +39,17 @@ def run(options: Namespace) -> int:
     if on_graphs(options):
         return _list_graphs(options)
     from semcomp.codec.codec import load
-    from semcomp.codec.release import released_names
     from semcomp.generative.generator_file import generator_names, load_generator
     from semcomp.lossless import weights as lossless
     from semcomp.restoration.restorer_file import DEFAULTS, load_restorer
     from semcomp.semantics.head import head_names, load_head
-    from semcomp.weights.files import WEIGHTS
+    from semcomp.weights.files import WEIGHTS, codec_names
 
-    if not released_names():
+    if not codec_names():
         raise ModelError(f"no weights in {WEIGHTS}: install semcomp again")
     codec_of = {name: codec for codec, name in DEFAULTS.items()}
     groups: list[tuple[Sequence[str], Callable[[str], dict[str, Any]]]] = [
-        (released_names(), lambda name: {"kind": "codec", **load(name).describe()}),
+        (codec_names(), lambda name: {"kind": "codec", **load(name).describe()}),
         (head_names(), lambda name: head_facts(load_head(name))),
         (generator_names(), lambda name: generator_facts(load_generator(name))),
         (tuple(codec_of), lambda name: restorer_facts(load_restorer(None, codec=codec_of[name]))),
@@ -79,8 +78,12 @@ def facts_of_file(name: str | Path) -> dict[str, Any]:
     Args:
         name: The file. What is not a file is taken for the name of a codec, perhaps on a hub.
     """
+    from semcomp.weights.files import CODEC, codec_file, format_of
+
+    form = format_of(Path(name)) if Path(name).is_file() else CODEC
+    if form == CODEC:
+        codec_file(name)  # what is missing is told before torch is loaded
     from semcomp.codec.codec import load
-    from semcomp.codec.release import FORMAT as CODEC
     from semcomp.generative.generator_file import FORMAT as GENERATOR
     from semcomp.generative.generator_file import load_generator
     from semcomp.lossless.model import FORMAT as LOSSLESS
@@ -88,9 +91,7 @@ def facts_of_file(name: str | Path) -> dict[str, Any]:
     from semcomp.restoration.restorer_file import FORMAT as RESTORER
     from semcomp.restoration.restorer_file import read_restorer_file
     from semcomp.semantics.head import load_head
-    from semcomp.weights.files import format_of
 
-    form = format_of(Path(name)) if Path(name).is_file() else CODEC
     if form == CODEC:
         return {"kind": "codec", **load(name).describe()}
     if form == GENERATOR:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from argparse import Namespace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,13 +75,22 @@ def run(options: Namespace) -> int:
     )
     if not plan.jobs and not plan.unusable:
         raise UsageError("give at least one JPEG or JPEG 2000 file")
-    if plan.jobs and not any(Path(job.source).suffix.lower() in JPEG2000_SUFFIXES for job in plan.jobs):
-        _load(options, "jpeg")  # what is missing for every file is one error; a JPEG 2000 file may need no weights
-    return run_batch(restore_one, plan, options, keys=KEYS)
+    sources = [job.source for job in plan.jobs]
+    return run_batch(restore_one, plan, options, keys=KEYS, check=partial(_check_weights, options, sources))
+
+
+def _check_weights(options: Namespace, sources: list[str]) -> None:
+    """Load the restorer, so that what is missing is one error for all files. A JPEG 2000 file may need no weights."""
+    if not any(Path(source).suffix.lower() in JPEG2000_SUFFIXES for source in sources):
+        _load(options, "jpeg")
 
 
 def get_restorer(weights: str | None, threads: int | None, codec: str = "jpeg") -> TrainedRestorer:
     """Return a restorer. A process reads the weights once."""
+    if weights is not None:
+        from semcomp.weights.files import restorer_file
+
+        restorer_file(weights)  # what is missing is told before torch is loaded
     import torch
 
     from semcomp.restoration.restorer_file import load_restorer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from argparse import Namespace
+from functools import partial
 from typing import Any
 
 from semcomp.cli.batch import codec_of, run_batch
@@ -44,16 +45,21 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 
 def run(options: Namespace) -> int:
     """Segment every input; returns the exit code."""
-    if options.head:
-        get_head(options.head, options)  # a missing head is one error, not one for each file
-    elif options.fresh or options.min_confidence is not None:
-        what = "--fresh" if options.fresh else "--min-confidence"
-        raise UsageError(f"{what} runs a head: {heads_in_words(options, maps=True)}")
     suffix = ".overlay.png" if options.overlay else ".labels.png"
     plan = plan_jobs(
         options.inputs, output=options.output, read_suffixes=(".semc", *IMAGE_SUFFIXES), write_suffix=suffix
     )
-    return run_batch(segment_one, plan, options, keys=KEYS, prepare=prepare)
+    return run_batch(segment_one, plan, options, keys=KEYS, prepare=prepare, check=partial(_check_head, options))
+
+
+def _check_head(options: Namespace) -> None:
+    """Load the head, so that what is missing is one error for all files. UsageError where a head is needed and none is
+    named."""
+    if options.head:
+        get_head(options.head, options)
+    elif options.fresh or options.min_confidence is not None:
+        what = "--fresh" if options.fresh else "--min-confidence"
+        raise UsageError(f"{what} runs a head: {heads_in_words(options, maps=True)}")
 
 
 def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:

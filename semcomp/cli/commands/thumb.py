@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semcomp.cli.answers import Answer, answer_each
 from semcomp.cli.argument_types import whole_number
+from semcomp.cli.batch import codec_of
 from semcomp.cli.exit_codes import EXIT_OK, UsageError
 from semcomp.cli.inputs import IMAGE_SUFFIXES
 from semcomp.cli.paths import STREAM, check_target, list_jobs, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.cli.terminal import check_stdout_takes_data, say_json
-from semcomp.errors import FormatError
+
+if TYPE_CHECKING:
+    from semcomp.imaging.picture import ImageLike
 
 KEYS = ("thumb", "uri", "bytes")
+_ENOUGH = 128
+"""Pixels of the shorter side that a thumbnail is made of"""
 
 _EPILOG = """\
 examples:
@@ -22,7 +28,7 @@ examples:
   semcomp thumb photo.jpg --bytes 200            a sharper one
   semcomp thumb photos/ --json                   one line for each photo
   semcomp thumb photo.jpg --uri                  data:image/png;base64,... for an HTML page
-  semcomp thumb photo.semc                       the thumbnail that the file carries (encode --preview)
+  semcomp thumb photo.semc                       what the file carries (encode --preview), or one of its pixels
   semcomp thumb --show TEXT -o small.png         the text as an image of 32 pixels; --size 256 draws a larger one
 """
 
@@ -30,9 +36,10 @@ examples:
 def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
     """Add the command and its options."""
     parser = new_parser(
-        parents=[shared.output],
+        parents=[shared.model, shared.output],
         epilog=_EPILOG,
-        description="Print a thumbnail of each photo as base64url text. Any beginning of the text decodes.",
+        description="Print a thumbnail of each photo as base64url text. Any beginning of the text decodes. In a folder "
+        "a photo is read rather than the .semc file of the same name.",
     )
     parser.add_argument("inputs", nargs="*", metavar="IN", help="photos, .semc files, folders, globs, or - for stdin")
     parser.add_argument(
@@ -67,14 +74,14 @@ def run(options: Namespace) -> int:
         raise UsageError("-o belongs to --show: a text goes to stdout, so write > file instead")
     if not options.inputs:
         raise UsageError("give at least one photo, or --show TEXT")
-    plan = list_jobs(options.inputs, read_suffixes=(*IMAGE_SUFFIXES, ".semc"))
+    plan = list_jobs(options.inputs, read_suffixes=(*IMAGE_SUFFIXES, ".semc"), originals=True)
     from semcomp.thumbs.text import data_uri, to_text
     from semcomp.thumbs.thumb import thumb_image
 
     alone = len(plan.jobs) + len(plan.unusable) == 1
 
     def answer(name: str) -> Answer:
-        code = _code_of(read_source(name), options.bytes)
+        code = _code_of(read_source(name), options)
         text = data_uri(thumb_image(code, options.size)) if options.uri else to_text(code)
         values = {"uri" if options.uri else "thumb": text, "bytes": len(code)}
         return values, [text if alone else f"{text}  {name}"]
@@ -82,19 +89,28 @@ def run(options: Namespace) -> int:
     return answer_each(answer, plan, options, keys=KEYS)
 
 
-def _code_of(data: bytes, max_bytes: int | None) -> bytes:
-    """The code of a photo, or the one that a `.semc` file carries, which `max_bytes` may cut."""
+def _code_of(data: bytes, options: Namespace) -> bytes:
+    """The code of a photo; or what a `.semc` file carries, which --bytes may cut; or the code of its pixels."""
     from semcomp.bitstream.container import MAGIC
     from semcomp.bitstream.inspect import info
     from semcomp.thumbs.text import from_text
     from semcomp.thumbs.thumb import DEFAULT_BYTES, thumb
 
-    if not data.startswith(MAGIC):
-        return thumb(data, max_bytes or DEFAULT_BYTES)
-    stored = info(data).preview
-    if stored is None:
-        raise FormatError("the file carries no thumbnail: encode the photo with --preview, or give the photo itself")
-    return from_text(stored)[:max_bytes]
+    picture: ImageLike = data
+    if data.startswith(MAGIC):
+        facts = info(data)
+        if facts.preview is not None:
+            return from_text(facts.preview)[: options.bytes]
+        picture = _decoded(data, min(facts.width, facts.height), options)
+    return thumb(picture, options.bytes or DEFAULT_BYTES)
+
+
+def _decoded(data: bytes, side: int, options: Namespace) -> ImageLike:
+    """Decode a `.semc` file whose shorter side has `side` pixels, as small as a thumbnail may be made of."""
+    codec = codec_of(options)
+    scale = next((scale for scale in (8, 4, 2) if side >= _ENOUGH * scale), 1)
+    exact = codec.decode_exact(data, scale=scale)
+    return codec.decode(data, scale=scale) if exact is None else exact.picture()
 
 
 def _show(options: Namespace) -> int:
