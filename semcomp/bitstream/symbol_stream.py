@@ -141,7 +141,7 @@ class Stack:
         if keys.size and keys.max() >= len(tables):
             raise ValueError(f"index names table {keys.max()}, there are {len(tables)}")
         counts = np.bincount(keys, minlength=len(tables))
-        # numpy sorts integers of 8 and 16 bits by radix: ten times faster than 32 bits.
+        # numpy sorts integers of 8 and 16 bits by radix, which is much faster than 32 bits.
         keys = keys.astype(np.uint8 if len(tables) <= 256 else np.uint16 if len(tables) <= 65536 else np.uint32)
         return coded[np.argsort(keys, kind="stable")], counts
 
