@@ -65,7 +65,7 @@ def rename_classes(
         Image.fromarray(lookup[mask]).save(output / "masks" / f"{sample.image.stem}.png")
         link = output / "images" / sample.image.name
         link.unlink(missing_ok=True)
-        link.symlink_to(sample.image.absolute())
+        link.symlink_to(sample.image.resolve())
     (output / "classes.txt").write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
     return len(samples)
 

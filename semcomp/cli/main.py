@@ -14,7 +14,7 @@ from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_
 from semcomp.cli.failures import explain
 from semcomp.cli.parser import OF_THE_LIBRARY, build_parser
 from semcomp.cli.signals import Terminated
-from semcomp.cli.terminal import complain, say, stand_in_for_closed_streams
+from semcomp.cli.terminal import complain, messages_shown, say, stand_in_for_closed_streams
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,6 +95,7 @@ def _with_warnings_shown(options: Namespace) -> int:
         warnings.showwarning = show  # type: ignore[assignment]
         if options.command in OF_THE_LIBRARY:
             require_library("this command")
-        code: int = options.run(options)
+        with messages_shown(options):
+            code: int = options.run(options)
     sys.stdout.flush()
     return code

@@ -141,6 +141,26 @@ def steps_bar(options: Namespace, name: str) -> Iterator[Any]:
         yield bar
 
 
+@contextmanager
+def messages_shown(options: Namespace) -> Iterator[None]:
+    """Print on stderr what the library says of waits while the body runs, on a terminal and without --quiet."""
+    if options.quiet or not sys.stderr.isatty():
+        yield
+        return
+    import logging
+
+    logger, handler = logging.getLogger("semcomp"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(f"semcomp {options.command}: %(message)s"))
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
 class LongRun:
     """Progress of a long run on stderr: a bar on a terminal, else a line now and then."""
 

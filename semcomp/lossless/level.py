@@ -53,6 +53,10 @@ class Networks(Protocol):
     def few_cells(self) -> int:
         """Levels of at most this size are predicted by numpy alone."""
 
+    @property
+    def at_once(self) -> int:
+        """How many items `each` works on at a time."""
+
     def suited(self, *, pixels: int, bits: int) -> Networks:
         """The networks for an image of this size and depth: these, or others that give the same integers sooner."""
 
@@ -72,6 +76,11 @@ class ArrayNetworks:
     coding: ClassVar[Coding] = PLAIN
     few_cells: ClassVar[int] = 1 << 8
     """numpy starts an operation sooner than other backends do."""
+
+    @property
+    def at_once(self) -> int:
+        """How many items `each` works on at a time."""
+        return 1
 
     def run(self, name: str, features: Any) -> Any:
         """Mean and scale (2, N) that one network, "luma11" for example, gives for features (F, N)."""

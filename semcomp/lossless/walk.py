@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +26,8 @@ Int32 = NDArray[np.int32]
 
 CELLS_AT_ONCE = 1 << 14
 """Cells that are predicted together, so that what they need fits into a processor's cache."""
+SHARED_CELLS = 1 << 12
+"""Steps of at least this size are shared among threads."""
 
 
 class SymbolCoder(Protocol):
@@ -174,7 +177,9 @@ class Walk:
         known.begin(target)
         before: list[tuple[Any, Any]] = []
         for channel in range(self.channels):
-            parts = list(self.networks.each(partial(known.predict, channel, before), _bands(cells)))
+            parts = list(
+                self.networks.each(partial(known.predict, channel, before), _bands(cells, self.networks.at_once))
+            )
             error = self._code(channel, _joined(self.networks.xp, parts), place, cells, values, truth)
             off[channel, : cells.rows] = cells.grid(place.limited(self.networks.xp, error))
             before.append((values[channel, : cells.rows].reshape(-1), error))
@@ -213,10 +218,13 @@ class Walk:
         return joined
 
 
-def _bands(cells: _Cells) -> list[slice]:
-    """Rows of cells in runs of about CELLS_AT_ONCE cells."""
-    step = max(1, CELLS_AT_ONCE // cells.columns)
-    return [slice(top, min(top + step, cells.rows)) for top in range(0, cells.rows, step)]
+def _bands(cells: _Cells, at_once: int) -> list[slice]:
+    """Rows of cells in bands of equal size: at most about CELLS_AT_ONCE cells, and ``at_once`` bands or a multiple."""
+    count = -(-cells.rows * cells.columns // CELLS_AT_ONCE)
+    if cells.rows * cells.columns >= SHARED_CELLS:
+        count = -(-count // at_once) * at_once
+    ends = [number * cells.rows // count for number in range(count + 1)]
+    return [slice(top, end) for top, end in pairwise(ends) if top < end]
 
 
 def _joined(xp: Any, parts: list[Prediction]) -> Prediction:

@@ -205,12 +205,17 @@ class TorchNetworks(ArrayNetworks):
             self._compiled = _compiled(self)
         return self._compiled or self
 
+    @property
+    def at_once(self) -> int:
+        """How many items `each` works on at a time: as many as torch has threads."""
+        return torch.get_num_threads()
+
     def each(self, work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:
-        """The results of ``work`` on every item, in their order, on as many items at once as torch has threads.
+        """The results of ``work`` on every item, in their order, ``at_once`` of them at a time.
 
         Operations on a band are too short to be split. Bands do not need each other.
         """
-        count = torch.get_num_threads()
+        count = self.at_once
         if count == 1 or len(items) == 1:
             return map(work, items)
         if count not in self._workers:
@@ -249,10 +254,13 @@ class TorchNetworks(ArrayNetworks):
 
 
 def _compiled(networks: TorchNetworks) -> Networks:
-    """Compiled functions around the products of networks; the networks themselves without numba."""
+    """Compiled functions around the products of networks; the networks themselves where it cannot be done.
+
+    numba may be missing, or no folder can be written in which it keeps what it has compiled.
+    """
     try:
         from semcomp.lossless.compiled.networks import CompiledNetworks
-    except ImportError:
+    except (ImportError, RuntimeError):
         return networks
     return CompiledNetworks(networks)
 

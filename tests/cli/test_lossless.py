@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 from PIL import Image
 
 from semcomp.cli.main import main
+from semcomp.cli.terminal import messages_shown
 from semcomp.imaging.deep import deep_png
 from semcomp.imaging.exact import exact_picture
 from semcomp.lossless.model import load_model
@@ -175,3 +179,14 @@ def test_exact_pixels_of_16_bits_are_not_synthesised_either(tmp_path: Path, caps
     assert main(["encode", str(tmp_path / "a.png"), "--lossless", "--quiet"]) == 0
     assert main(["decode", str(tmp_path / "a.semc"), "-o", str(tmp_path / "b.png"), "--generator", "photos"]) == 1
     assert "decode it without generator" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("terminal", "quiet"), [(True, False), (True, True), (False, False)])
+def test_waits_are_told_on_a_terminal_alone(
+    terminal: bool, quiet: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    with messages_shown(Namespace(quiet=quiet, command="encode")):
+        logging.getLogger("semcomp.lossless").info("compiling")
+    logging.getLogger("semcomp.lossless").info("after the command")
+    assert capsys.readouterr().err == ("semcomp encode: compiling\n" if terminal and not quiet else "")

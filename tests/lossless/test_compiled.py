@@ -167,20 +167,6 @@ def test_a_wrong_count_would_be_noticed(model: LosslessModel, monkeypatch: pytes
     assert not np.array_equal(banks[0].tables.flat, banks[1].tables.flat)
 
 
-def test_functions_are_compiled_where_no_folder_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    def njit(function: Any, **options: Any) -> Any:
-        asked.append(options)
-        if options.pop("cache", False):
-            raise RuntimeError("cannot cache function: no locator available")
-        return function
-
-    monkeypatch.setattr(jit, "njit", njit)
-    assert jit.compiled(unused) is unused
-    assert [options.get("nogil") for options in asked] == [True, True]
-
-
 def test_no_compiled_function_calls_a_function_of_another_file() -> None:
     folder = Path(jit.__file__).parent
     for path in folder.glob("*.py"):

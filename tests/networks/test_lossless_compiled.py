@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -118,3 +119,32 @@ def test_without_numba_torch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert networks.suited(pixels=1, bits=8) is networks
     data = encode_lossless(pixels, model=MODEL, networks=networks)
     assert np.array_equal(decode_lossless(data, model=MODEL, networks=networks), pixels)
+
+
+def test_where_nothing_can_be_kept_torch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def njit(*_: object, **options: object) -> None:
+        assert options["cache"]
+        raise RuntimeError("cannot cache function: no locator available")
+
+    for name in [name for name in sys.modules if name.startswith("semcomp.lossless.compiled.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr("numba.njit", njit)
+    networks = TorchNetworks(MODEL)
+    assert networks.suited(pixels=lossless_fast.WORTH, bits=8) is networks
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_compiling_is_announced_once(kept: bool, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    monkeypatch.setattr("semcomp.lossless.compiled.networks.is_kept", lambda function: kept)
+    caplog.set_level("INFO", logger="semcomp")
+    assert isinstance(TorchNetworks(MODEL).suited(pixels=lossless_fast.WORTH, bits=8), CompiledNetworks)
+    assert ("once on this machine" in caplog.text) is not kept
+
+
+@pytest.mark.parametrize(("cells", "at_once"), [(60, 2), (5000, 2), (20000, 2), (20000, 3), (70000, 2)])
+def test_threads_get_equal_bands(cells: int, at_once: int) -> None:
+    bands = walk._bands(walk._Cells(rows=cells // 10, columns=10, existing=10), at_once)
+    sizes = [10 * (band.stop - band.start) for band in bands]
+    assert sum(sizes) == cells and [band.start for band in bands[1:]] == [band.stop for band in bands[:-1]]
+    assert max(sizes) - min(sizes) <= 10 and max(sizes) <= walk.CELLS_AT_ONCE + 10
+    assert cells < walk.SHARED_CELLS or len(bands) % at_once == 0

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,7 +143,7 @@ def test_the_command_reads_the_thumbnail_of_a_file(
 def test_exact_pixels_of_16_bits_have_a_thumbnail(
     codec: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ramp = np.linspace(0, 65535, 300 * 260).astype(np.uint16).reshape(300, 260)
+    ramp: Any = np.linspace(0, 65535, 300 * 260).astype(np.uint16).reshape(300, 260)
     path = tmp_path / "ramp.semc"
     path.write_bytes(codec.encode(ramp, lossless=True))
     assert main(["thumb", str(path)]) == 0

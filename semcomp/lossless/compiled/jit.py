@@ -1,8 +1,9 @@
-"""How functions are compiled: without the interpreter's lock, and kept on disk where a folder can be written."""
+"""How functions are compiled: without the interpreter's lock, and kept on disk."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from llvmlite import ir
@@ -15,11 +16,16 @@ def compiled(function: Callable[..., Any]) -> Any:
 
     It is compiled again when its file changes. numba does not see when another file changes, so a compiled function
     calls parts of its own file alone.
+
+    Raises:
+        RuntimeError: Neither the package's folder nor the user's can be written.
     """
-    try:
-        return njit(function, cache=True, nogil=True, error_model="numpy")
-    except RuntimeError:  # neither the package's folder nor the user's can be written
-        return part(function)
+    return njit(function, cache=True, nogil=True, error_model="numpy")
+
+
+def is_kept(function: Any) -> bool:
+    """Whether a compiled function is on disk already."""
+    return Path(function._cache._cache_file._index_path).exists()
 
 
 def part(function: Callable[..., Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any, Protocol, TypeVar
@@ -9,7 +10,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from semcomp.lossless.coding import Coding
-from semcomp.lossless.compiled.cells import join, write_cells
+from semcomp.lossless.compiled.cells import join, predictions, write_cells
+from semcomp.lossless.compiled.jit import is_kept
 from semcomp.lossless.compiled.level import Bytes, CompiledLevel, Sums, pixels_of
 from semcomp.lossless.compiled.symbols import CompiledBank, CompiledStack
 from semcomp.lossless.features import Windows
@@ -18,6 +20,7 @@ from semcomp.lossless.level import Level, Networks
 
 T = TypeVar("T")
 R = TypeVar("R")
+_LOG = logging.getLogger(__name__)
 _WORD = 8
 """Bytes that are moved at a time."""
 _KEPT = 30 << 20
@@ -52,6 +55,8 @@ class CompiledNetworks:
     few_cells = 0
 
     def __init__(self, products: Products):
+        if not is_kept(predictions):
+            _LOG.info("compiling the coder of exact pixels, once on this machine: it takes up to half a minute")
         self._products = products
         self._passes = {target: pixels_of(target, windows) for target, windows in products.windows.items()}
         self._orders = {count: products.byte_order(count) for each in self._passes.values() for count in each.count}
@@ -64,6 +69,11 @@ class CompiledNetworks:
     def level(self, place: Place, rows: int, columns: int) -> Level:
         """A level without known lattices."""
         return CompiledLevel(place, rows, columns, self._passes, self._product)
+
+    @property
+    def at_once(self) -> int:
+        """How many items `each` works on at a time."""
+        return self._products.at_once
 
     def each(self, work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:
         """The results of ``work`` on every item, on as many items at once as there are threads."""
