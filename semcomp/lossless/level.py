@@ -1,6 +1,6 @@
 """What predicts the pixels of a level: the interface of backends, and how numpy and torch fill it in.
 
-The compiled backend for 8-bit images is in `semcomp.lossless.compiled`. It predicts the same integers.
+The compiled backend for 8-bit images is in `semcomp.networks.lossless_compiled`. It predicts the same integers.
 """
 
 from __future__ import annotations

@@ -259,7 +259,7 @@ def _compiled(networks: TorchNetworks) -> Networks:
     numba may be missing, or no folder can be written in which it keeps what it has compiled.
     """
     try:
-        from semcomp.lossless.compiled.networks import CompiledNetworks
+        from semcomp.networks.lossless_compiled.networks import CompiledNetworks
     except (ImportError, RuntimeError):
         return networks
     return CompiledNetworks(networks)

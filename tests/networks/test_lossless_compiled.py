@@ -21,8 +21,8 @@ from tests.lossless.conftest import model, photo, random_model
 
 pytest.importorskip("numba")
 
-from semcomp.lossless.compiled.cells import predictions
-from semcomp.lossless.compiled.networks import CompiledNetworks
+from semcomp.networks.lossless_compiled.cells import predictions
+from semcomp.networks.lossless_compiled.networks import CompiledNetworks
 
 __all__ = ["model"]
 
@@ -92,7 +92,7 @@ def test_a_prediction_that_is_off_by_one_is_noticed(
         assert isinstance(mean, np.ndarray)
         mean[0] += 1
 
-    monkeypatch.setattr("semcomp.lossless.compiled.level.predictions", wrong)
+    monkeypatch.setattr("semcomp.networks.lossless_compiled.level.predictions", wrong)
     assert encode_lossless(pixels, model=MODEL, networks=compiled) != data
     with pytest.raises(FormatError):
         decode_lossless(data, model=MODEL, networks=compiled)
@@ -113,7 +113,7 @@ def test_many_small_images_are_compiled_too() -> None:
 
 
 def test_without_numba_torch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "semcomp.lossless.compiled.networks", None)
+    monkeypatch.setitem(sys.modules, "semcomp.networks.lossless_compiled.networks", None)
     monkeypatch.setattr(lossless_fast, "WORTH", 1)
     networks, pixels = TorchNetworks(MODEL), photo(30, 40)
     assert networks.suited(pixels=1, bits=8) is networks
@@ -126,7 +126,7 @@ def test_where_nothing_can_be_kept_torch_does_it(monkeypatch: pytest.MonkeyPatch
         assert options["cache"]
         raise RuntimeError("cannot cache function: no locator available")
 
-    for name in [name for name in sys.modules if name.startswith("semcomp.lossless.compiled.")]:
+    for name in [name for name in sys.modules if name.startswith("semcomp.networks.lossless_compiled.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr("numba.njit", njit)
     networks = TorchNetworks(MODEL)
@@ -135,7 +135,7 @@ def test_where_nothing_can_be_kept_torch_does_it(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("kept", [False, True])
 def test_compiling_is_announced_once(kept: bool, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    monkeypatch.setattr("semcomp.lossless.compiled.networks.is_kept", lambda function: kept)
+    monkeypatch.setattr("semcomp.networks.lossless_compiled.networks.is_kept", lambda function: kept)
     caplog.set_level("INFO", logger="semcomp")
     assert isinstance(TorchNetworks(MODEL).suited(pixels=lossless_fast.WORTH, bits=8), CompiledNetworks)
     assert ("once on this machine" in caplog.text) is not kept

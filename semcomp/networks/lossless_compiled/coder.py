@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import int32, int64, uint32, uint64
 
-from semcomp.lossless.compiled.jit import compiled
+from semcomp.networks.lossless_compiled.jit import compiled
 
 _BINS = 256
 """The search for a category begins where its quantile's upper 8 bits say."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from semcomp.bitstream.frequency_tables import Tables
 from semcomp.bitstream.symbol_stream import Stack
 from semcomp.lossless.banks import PRIOR_WEIGHT, AdaptiveBank, Int32
-from semcomp.lossless.compiled.coder import count, group, pop, push, rebuild
+from semcomp.networks.lossless_compiled.coder import count, group, pop, push, rebuild
 
 
 class CompiledCoder:

@@ -10,13 +10,13 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from semcomp.lossless.coding import Coding
-from semcomp.lossless.compiled.cells import join, predictions, write_cells
-from semcomp.lossless.compiled.jit import is_kept
-from semcomp.lossless.compiled.level import Bytes, CompiledLevel, Sums, pixels_of
-from semcomp.lossless.compiled.symbols import CompiledBank, CompiledStack
 from semcomp.lossless.features import Windows
 from semcomp.lossless.known import Place
 from semcomp.lossless.level import Level, Networks
+from semcomp.networks.lossless_compiled.cells import join, predictions, write_cells
+from semcomp.networks.lossless_compiled.jit import is_kept
+from semcomp.networks.lossless_compiled.level import Bytes, CompiledLevel, Sums, pixels_of
+from semcomp.networks.lossless_compiled.symbols import CompiledBank, CompiledStack
 
 T = TypeVar("T")
 R = TypeVar("R")

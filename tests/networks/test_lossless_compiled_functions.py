@@ -23,10 +23,10 @@ from tests.lossless.conftest import model
 
 pytest.importorskip("numba")
 
-from semcomp.lossless.compiled import coder, jit
-from semcomp.lossless.compiled.cells import predictions
-from semcomp.lossless.compiled.level import CompiledLevel, pixels_of
-from semcomp.lossless.compiled.symbols import CompiledBank, CompiledStack
+from semcomp.networks.lossless_compiled import coder, jit
+from semcomp.networks.lossless_compiled.cells import predictions
+from semcomp.networks.lossless_compiled.level import CompiledLevel, pixels_of
+from semcomp.networks.lossless_compiled.symbols import CompiledBank, CompiledStack
 
 __all__ = ["model"]
 
@@ -160,7 +160,8 @@ def test_a_wrong_count_would_be_noticed(model: LosslessModel, monkeypatch: pytes
     symbols, tables = steps(model, wide=False)[-1]
     right = coder.count
     monkeypatch.setattr(
-        "semcomp.lossless.compiled.symbols.count", lambda numbers, values, *rest: right(numbers, values + 1, *rest)
+        "semcomp.networks.lossless_compiled.symbols.count",
+        lambda numbers, values, *rest: right(numbers, values + 1, *rest),
     )
     for bank in banks:
         bank.count(tables, symbols)
@@ -174,5 +175,5 @@ def test_no_compiled_function_calls_a_function_of_another_file() -> None:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("semcomp"):
-                assert node.module == "semcomp.lossless.compiled.jit", f"{path.name} imports {node.module}"
-    assert importlib.import_module("semcomp.lossless.compiled.features").features
+                assert node.module == "semcomp.networks.lossless_compiled.jit", f"{path.name} imports {node.module}"
+    assert importlib.import_module("semcomp.networks.lossless_compiled.features").features

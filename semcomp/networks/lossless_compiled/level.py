@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semcomp.lossless.compiled.cells import predictions
-from semcomp.lossless.compiled.features import FLAGS, features
-from semcomp.lossless.compiled.fits import colour_fits, error_fits, luma_fits
-from semcomp.lossless.compiled.planes import enter, enter_boxes, enter_edges
 from semcomp.lossless.features import LEVEL_CLASSES, Windows
 from semcomp.lossless.fits import FITS, ORDER
 from semcomp.lossless.geometry import KINDS, OFFSETS, PASSES, REACH, Neighbour, known_before
 from semcomp.lossless.known import CHANNELS, Place
 from semcomp.lossless.step import Prediction
+from semcomp.networks.lossless_compiled.cells import predictions
+from semcomp.networks.lossless_compiled.features import FLAGS, features
+from semcomp.networks.lossless_compiled.fits import colour_fits, error_fits, luma_fits
+from semcomp.networks.lossless_compiled.planes import enter, enter_boxes, enter_edges
 
 Int16 = NDArray[np.int16]
 Bytes = NDArray[np.uint8]

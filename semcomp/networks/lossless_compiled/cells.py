@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import int32, uint64
 
-from semcomp.lossless.compiled.jit import compiled
+from semcomp.networks.lossless_compiled.jit import compiled
 
 AT_ONCE = 64
 """Cells whose bytes are put together at a time."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy import float64, int16, int32, uint8
 
-from semcomp.lossless.compiled.jit import compiled, part, sra
+from semcomp.networks.lossless_compiled.jit import compiled, part, sra
 
 COLUMNS = 256
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import int16
 
-from semcomp.lossless.compiled.jit import compiled
+from semcomp.networks.lossless_compiled.jit import compiled
 
 
 @compiled

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy import int16, uint8
 
-from semcomp.lossless.compiled.jit import compiled, part, sra
+from semcomp.networks.lossless_compiled.jit import compiled, part, sra
 
 COLUMNS = 256
 ACTIVITIES, FLAGS, ROOMS = 9, 13, 6
