@@ -114,6 +114,8 @@ heads: $(VENV)/.teach $(if $(filter objects,$(HEADS)),$(TEACHER) out/objects/cla
 signature: $(VENV)/.core
 	$(BIN)/python -m heads.signature data/photos -o semcomp/weights/signature.safetensors
 
+HOLD_OUT := $(BIN)/python -m heads.hold_out out/truth
+
 # True outlines, and what each set holds out; streets, whose cars and walkers the others lack; and photos as a small DeepLab has
 # outlined them, for classes of which true outlines are few. Garments alone look like people and are left out.
 out/truth/.held: $(VENV)/.core
@@ -134,8 +136,6 @@ out/truth/.held: $(VENV)/.core
 	cp data/objects/classes.txt out/truth/small_deeplab
 	ls data/photos | grep '^clothing-' | sed 's/\.[^.]*$$//' > out/truth/small_deeplab/skip.txt
 	touch $@
-
-HOLD_OUT := $(BIN)/python -m heads.hold_out out/truth
 
 # The teacher of `objects`. Stopped, it goes on: make heads TEACHER_ARGS=--resume
 $(TEACHER): $(VENV)/.teach out/truth/.held

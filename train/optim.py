@@ -19,8 +19,8 @@ class OptimConfig:
     """AdamW's, for everything that Muon does not take."""
     muon_lr: float = 0.0
     """Muon's (Jordan 2024), for the matrices of the pointwise layers. 0 gives them to AdamW. Updates are scaled to the
-    RMS of AdamW's (Liu et al. 2025), so both rates are of one kind. A step takes longer than
-    AdamW's. After 2,200 steps BD-rate is 3 to 4 points better (docs/notebook/2026-11-28-codec-queue.md)."""
+    RMS of AdamW's (Liu et al. 2025), so both rates are of one kind. A step takes longer than AdamW's. After
+    2,200 steps BD-rate is 3 to 4 points better (docs/notebook/2026-11-28-codec-queue.md)."""
     muon_steps: int = 5
     """Newton-Schulz iterations of Muon; each costs as much as the others, and their number is most of its cost."""
     linear_lr: float = 1e-4

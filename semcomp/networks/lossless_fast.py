@@ -33,13 +33,12 @@ from semcomp.lossless.network import (
     Int16,
     IntegerNetwork,
 )
+from semcomp.networks.lossless_compiled import Bytes, Sums
 from semcomp.networks.precision import sums_products_of_bytes
 from semcomp.networks.threads import one_thread_each
 
 T = TypeVar("T")
 R = TypeVar("R")
-Bytes = NDArray[np.uint8]
-Sums = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]
 
 _MIDDLE = 128
 """Added to a feature, so that it is a byte without a sign."""

@@ -2,3 +2,12 @@
 
 The package is imported where numba is installed and an image is large enough, see `jit.py`.
 """
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Sums = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]
+"""Sums over hidden values and over features, and the bias of the outputs."""

@@ -13,14 +13,13 @@ from semcomp.lossless.fits import FITS, ORDER
 from semcomp.lossless.geometry import KINDS, OFFSETS, PASSES, REACH, Neighbour, known_before
 from semcomp.lossless.known import CHANNELS, Place
 from semcomp.lossless.step import Prediction
+from semcomp.networks.lossless_compiled import Bytes, Sums
 from semcomp.networks.lossless_compiled.cells import predictions
 from semcomp.networks.lossless_compiled.features import FLAGS, features
 from semcomp.networks.lossless_compiled.fits import colour_fits, error_fits, luma_fits
 from semcomp.networks.lossless_compiled.planes import enter, enter_boxes, enter_edges
 
 Int16 = NDArray[np.int16]
-Bytes = NDArray[np.uint8]
-Sums = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]
 LATTICES = tuple(OFFSETS)
 _APART = 64
 """Rows whose distance is a power of two would share few lines of the cache."""

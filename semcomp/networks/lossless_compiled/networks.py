@@ -13,9 +13,10 @@ from semcomp.lossless.coding import Coding
 from semcomp.lossless.features import Windows
 from semcomp.lossless.known import Place
 from semcomp.lossless.level import Level, Networks
+from semcomp.networks.lossless_compiled import Bytes, Sums
 from semcomp.networks.lossless_compiled.cells import join, predictions, write_cells
 from semcomp.networks.lossless_compiled.jit import is_kept
-from semcomp.networks.lossless_compiled.level import Bytes, CompiledLevel, Sums, pixels_of
+from semcomp.networks.lossless_compiled.level import CompiledLevel, pixels_of
 from semcomp.networks.lossless_compiled.symbols import CompiledBank, CompiledStack
 
 T = TypeVar("T")
