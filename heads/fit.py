@@ -6,7 +6,6 @@ trains the networks that heads are compared with, of equal size on decoded pictu
 
 import argparse
 import json
-import platform
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,23 +16,23 @@ from pathlib import Path
 import torch
 import yaml
 
+from heads.card import beginning, card, info_of
 from heads.command_line import check_writable
 from heads.confidence import NOT_NEEDED, calibrate, divide_scores, held_scores
 from heads.datasets import Dataset
 from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
-from heads.head_file import TASKS, HeadInfo, Network, NetworkHead, TrainedHead, build_head, save_head
+from heads.head_file import TASKS, Network, TrainedHead, build_head, save_head
 from heads.latent_cache import Cache, default_folder, open_cache, whole_pictures
-from heads.layers import count
 from heads.probe import probe
 from heads.start import TRUNK_STEPS, Start, begin, usual_trunk
 from heads.stem_unfolding import unfolding
-from heads.teachers.asked import guide_of, teachers_of
-from heads.training import USUAL_STEPS, learn
+from heads.teachers.asked import teachers_of
+from heads.training import USUAL_STEPS, StateFile, learn
 from heads.validation import Held, HeldOut, validate
 from semcomp import config as configuration
 from semcomp.codec.codec import Codec, load
-from semcomp.errors import SemcompError, SemcompWarning
+from semcomp.errors import ModelError, SemcompError, SemcompWarning
 from semcomp.storage.files import write_whole
 from semcomp.storage.places import refuse_to_overwrite
 
@@ -46,6 +45,8 @@ def fit(
     *,
     cache: Path | None = None,
     log: Path | None = None,
+    state: Path | None = None,
+    resume: bool = False,
     quiet: bool = False,
     tell: Callable[[str], None] = lambda line: None,
 ) -> TrainedHead:
@@ -55,6 +56,8 @@ def fit(
         config: The settings.
         cache: Folder of the encoded crops.
         log: File that gets a JSON line for every step, and one for the figures.
+        state: File that gets the state of the training every few minutes, until it ends.
+        resume: Whether to go on from `state`.
         quiet: Whether progress bars are left out.
         tell: Hears a line before the pictures are encoded, and how well the head does on held-out pictures a few times.
 
@@ -63,7 +66,8 @@ def fit(
 
     Raises:
         DataError: The data does not fit together (exit code 2).
-        ModelError: A codec, teacher or trunk is not there, or the trunk is for another codec.
+        ModelError: A codec, teacher, trunk or state is not there, the trunk is for another codec, or the state of
+            another training.
 
     Warns:
         SemcompWarning: The head is hardly better than chance, or gives nearly always one class.
@@ -72,11 +76,13 @@ def fit(
     codec = load(config.model)
     dataset = find_dataset(config.task, config.data)
     network, start = begin(config, codec, dataset)
-    tell(_beginning(config, dataset))
+    tell(beginning(config, dataset))
     crops = _crops(config, codec, dataset, folder=cache or default_folder(), quiet=quiet)
     held = whole_pictures(codec, dataset, config.data, source=config.source, quiet=quiet)
-    rows = _learned(network, start, crops, held, config, codec, dataset, quiet=quiet, tell=tell)
-    info = _info(config, codec, dataset, network, start.told)
+    of = f"{configuration.dump(config)}codec {codec.release.weights_id.hex()}, {len(crops)} crops"
+    kept = None if state is None else StateFile(state, of, resume)
+    rows = _learned(network, start, crops, held, config, codec, dataset, state=kept, quiet=quiet, tell=tell)
+    info = info_of(config, codec, dataset, network, start.told)
     calibration = calibrate(held_scores(build_head(info, network), held)) if dataset.classes else NOT_NEEDED
     divide_scores(network, calibration.temperature)
     info = replace(info, temperature=calibration.temperature)
@@ -102,6 +108,7 @@ def _learned(
     codec: Codec,
     dataset: Dataset,
     *,
+    state: StateFile | None,
     quiet: bool,
     tell: Callable[[str], None],
 ) -> list[dict[str, float]]:
@@ -117,6 +124,7 @@ def _learned(
             quiet=quiet,
             has_trunk=start.is_trunk,
             on_mark=HeldOut(network, held, dataset, tell).mark,
+            state=state,
         )
 
 
@@ -139,49 +147,13 @@ def _crops(config: FitConfig, codec: Codec, dataset: Dataset, *, folder: Path, q
     return replace(crops, teacher=scores)
 
 
-def _beginning(config: FitConfig, dataset: Dataset) -> str:
-    start = f"starts from the trunk of {config.trunk}" if config.trunk else "starts from random weights"
-    classes = f" of {len(dataset.classes)} classes" if dataset.classes else ""
-    return (
-        f"{len(dataset.train)} pictures{classes} and {len(dataset.val)} held out; "
-        f"{len(dataset.train) * config.data.copies} crops are encoded first; {start}"
-    )
-
-
-def _info(config: FitConfig, codec: Codec, dataset: Dataset, network: Network, further: str) -> HeadInfo:
-    size = count(network, source=network.config.source, latents=codec.release.config.latents)
-    data, sets = config.data, ", ".join(Path(one.folder).name for one in config.data.sets)
-    origin = (
-        f"{len(dataset.train)} pictures of {sets or data.folder or data.images}, {data.copies} crops of each; "
-        f"sees {config.source} of codec {codec.name} {codec.model_id.hex()}; {size['parameters_m']:.2f} M "
-        f"parameters, {size['kmac_per_px']:.2f} kMAC/px"
-    )
-    if further:
-        origin += f"; {further}"
-    if config.teacher:
-        origin += f"; distilled from {Path(config.teacher).stem}"
-    if config.features:
-        origin += f"; guided by features of {guide_of(config.features)}, which was trained on ImageNet"
-    if config.probe:
-        origin += "; distilled from a linear classifier on these features"
-    if config.licence:
-        origin += f"; {config.licence}"
-    return HeadInfo(
-        name=config.name,
-        task=config.task,
-        classes=dataset.classes,
-        palette=dataset.palette,
-        entropy_id=codec.entropy_id.hex(),
-        origin=origin,
-    )
-
-
 _EPILOG = """\
 examples:
   semcomp-fit-head --data my_photos/ --task classify -o my.safetensors      a folder per class
   semcomp-fit-head --data streets/ --task segment --minutes 20              images/ + masks/ + classes.txt
   semcomp classify --head my.safetensors new/*.semc
   python -m heads.fit configs/head_street.yaml --set optim.minutes=5
+  python -m heads.fit configs/head_street.yaml --resume                     after a stop
 """
 
 
@@ -210,6 +182,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help=f"where latents are kept ({default_folder()})")
     parser.add_argument("--card", type=Path, metavar="FILE", help="a model card as Markdown")
     parser.add_argument("--log", type=Path, metavar="FILE", help="loss of every step, as JSON lines")
+    parser.add_argument("--resume", action="store_true", help="go on from the state that a stopped training has left")
     parser.add_argument("--json", action="store_true", help="figures as one JSON object on stdout")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     return parser
@@ -228,10 +201,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = _configure(options)
         output = options.output or Path(f"{config.name}.safetensors")
         refuse_to_overwrite((output, options.card, options.log), vars(options), words=_WRITTEN)
+        state = output.with_suffix(".state")
         check_writable(output, options.card, options.log)
+        if options.resume and not state.is_file():
+            raise ModelError(f"there is no {state} to go on from; without --resume the training begins anew")
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always", SemcompWarning)
-            head = fit(config, cache=options.cache, log=options.log, quiet=quiet, tell=tell)
+            head = fit(
+                config, cache=options.cache, log=options.log, state=state, resume=options.resume, quiet=quiet, tell=tell
+            )
         doubts += [str(entry.message) for entry in heard if issubclass(entry.category, SemcompWarning)]
         save_head(head, output)
         if options.card:
@@ -251,17 +229,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif not options.quiet:
         print(f"{output}  {facts['bytes']:,} B  {len(head.classes)} classes\n  {head.info.origin}")
     return 0
-
-
-def card(head: NetworkHead, config: FitConfig, file: Path) -> str:
-    """A model card: what the head is, what it was made from, and how to make it again."""
-    origin = "\n".join(f"- {part}" for part in head.info.origin.split("; "))
-    return (
-        f"# {head.name}\n\nA head that reads latents ({head.task}), {file.stat().st_size / 1e6:.1f} MB, for the codec "
-        f"with entropy id `{head.info.entropy_id}`.\n\n{origin}\n- CPU threads while it "
-        f"learned: {torch.get_num_threads()} ({platform.machine()})\n\nClasses: {', '.join(head.classes)}.\n\n"
-        f"## Configuration\n\n```yaml\n{configuration.dump(config)}```\n"
-    )
 
 
 def _configure(options: argparse.Namespace) -> FitConfig:

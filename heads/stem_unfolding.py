@@ -72,9 +72,10 @@ class Unfolding(nn.Module):
     def __init__(self, pixels: Tensor, mean: Tensor, spread: Tensor, *, channels: int, factor: int):
         super().__init__()
         side = STRIDE_Y // factor
-        self.register_buffer("pixels", pixels)
-        self.register_buffer("mean", mean)
-        self.register_buffer("spread", spread)
+        # Clones, because what inference mode has made cannot be loaded into.
+        self.register_buffer("pixels", pixels.clone())
+        self.register_buffer("mean", mean.clone())
+        self.register_buffer("spread", spread.clone())
         self.filters = nn.Conv2d(3, channels, side, stride=side)
         self.kept: nn.Parameter | None = None
         """What pixels are made from, where that is less than all latents, for channels of unit spread: (rank, M). It

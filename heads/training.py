@@ -1,8 +1,13 @@
-"""How a head learns: AdamW, warm-up and cosine, for a number of epochs or of minutes."""
+"""How a head learns: AdamW, warm-up and cosine, for a number of epochs or of minutes.
+
+Its state may be written every few minutes, so that a training that was stopped goes on.
+"""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +21,15 @@ from heads.head_file import Network
 from heads.latent_cache import Cache
 from heads.losses import LossConfig, Objective, objective_of
 from heads.schedule import falling_rate
+from semcomp.errors import ModelError
 
 USUAL_STEPS = 2000
 MARKS = (0.05, 0.15, 0.3, 0.5, 0.75)
 """Shares of a training after which it is told how far it is."""
+
+
+SAVE_MINUTES = 5.0
+"""Time between two writings of the state."""
 
 
 class Mark(NamedTuple):
@@ -31,6 +41,16 @@ class Mark(NamedTuple):
     loss: float
     """Mean of the last 50 steps"""
     seconds: float
+
+
+class StateFile(NamedTuple):
+    """Where a training keeps its state."""
+
+    path: Path
+    of: str
+    """What the state is of: another training does not go on from it."""
+    resume: bool = False
+    """Whether to go on from what is there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +92,7 @@ def learn(
     quiet: bool,
     has_trunk: bool = False,
     on_mark: Callable[[Mark], None] = lambda mark: None,
+    state: StateFile | None = None,
 ) -> list[dict[str, float]]:
     """Train a network in place. Ctrl-C ends the training early and keeps what was learned.
 
@@ -84,14 +105,22 @@ def learn(
         quiet: Whether the progress bar is left out.
         has_trunk: Whether all layers but the last ones have learned before. The last ones then learn alone first.
         on_mark: Hears how far the training is, a few times. It may run the network.
+        state: Where the state is written every few minutes and at Ctrl-C; None for nowhere. A training that ends
+            removes it.
 
     Returns:
         What is logged of each step: its number, its loss, and the seconds since the beginning.
+
+    Raises:
+        ModelError: The state is not there, or of another training.
     """
     network.requires_grad_(True).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     rng = np.random.default_rng(seed)
     objective = objective_of(network, crops, o, classes=classes, rng=rng)
-    run, marks = _Run(objective, o, rng, has_trunk=has_trunk), list(MARKS)
+    run = _Run(objective, o, rng, has_trunk=has_trunk)
+    if state and state.resume:
+        run.load(state)
+    marks, saved = [mark for mark in MARKS if mark > run.progress], time.monotonic()
     form = "{percentage:5.1f}% {bar} {elapsed}<{remaining} {postfix}"
     bar = tqdm(total=100, unit="%", disable=quiet, leave=False, bar_format=form)
     try:
@@ -102,11 +131,19 @@ def learn(
                 if marks and run.progress >= marks[0]:
                     marks = [mark for mark in marks if mark > run.progress]
                     on_mark(Mark(run.progress, len(run.rows), run.recent_loss(), run.rows[-1]["seconds"]))
+                if state and time.monotonic() - saved > 60 * SAVE_MINUTES:
+                    run.save(state)
+                    saved = time.monotonic()
                 if len(run.rows) % 10 == 0:
                     bar.set_postfix_str(f"step {len(run.rows)} loss {run.recent_loss():.3f}")
     except KeyboardInterrupt:
         if not run.rows:
             raise
+        if state:
+            run.save(state)
+    else:
+        if state:
+            state.path.unlink(missing_ok=True)
     objective.finish()
     return run.rows
 
@@ -147,6 +184,42 @@ class _Run:
         seconds = time.monotonic() - self.began
         self.rows.append({"step": len(self.rows) + 1, "loss": round(loss.item(), 5), "seconds": round(seconds, 3)})
         self.progress = len(self.rows) / self.steps if self.steps else seconds / (60 * (self.o.minutes or 1))
+
+    def save(self, state: StateFile) -> None:
+        """Write all that the rest of the training depends on."""
+        held = {
+            "of": state.of,
+            "network": self.objective.network.state_dict(),
+            "guide": self.objective.guide.state_dict() if self.objective.guide else {},
+            "optimizer": self.optimizer.state_dict(),
+            "rows": self.rows,
+            "progress": self.progress,
+            "order": torch.from_numpy(self.order),
+            "draws": [self.rng.bit_generator.state, torch.get_rng_state()],
+        }
+        temporary = state.path.with_suffix(".part")
+        torch.save(held, temporary)
+        temporary.replace(state.path)
+
+    def load(self, state: StateFile) -> None:
+        """Go on from a state."""
+        try:
+            held = torch.load(state.path, map_location="cpu", weights_only=True)
+            fits = held["of"] == state.of
+        except (OSError, RuntimeError, KeyError, TypeError, UnpicklingError) as error:
+            raise ModelError(
+                f"{state.path} holds no state to go on from; without --resume all is learned anew"
+            ) from error
+        if not fits:
+            raise ModelError(f"{state.path} is of a training with other settings; without --resume all is learned anew")
+        self.objective.network.load_state_dict(held["network"])
+        if self.objective.guide:
+            self.objective.guide.load_state_dict(held["guide"])
+        self.optimizer.load_state_dict(held["optimizer"])
+        self.rows, self.progress, self.order = held["rows"], held["progress"], held["order"].numpy()
+        self.rng.bit_generator.state, drawn = held["draws"]
+        torch.set_rng_state(drawn)
+        self.began -= self.rows[-1]["seconds"]
 
     def _choose_layers(self) -> None:
         """Let the last layers learn alone at first, and then all; others keep even their means and variances."""

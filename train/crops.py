@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from heads.augment import augment
 from heads.datasets import DataConfig, Dataset, read_rgb
-from heads.latent_cache import augment, to_network
+from heads.latent_cache import to_network
 
 
 @dataclass(frozen=True, kw_only=True)
