@@ -28,7 +28,8 @@ from heads.probe import probe
 from heads.start import TRUNK_STEPS, Start, begin, usual_trunk
 from heads.stem_unfolding import unfolding
 from heads.teachers.asked import teachers_of
-from heads.training import USUAL_STEPS, StateFile, learn
+from heads.training import USUAL_STEPS, learn
+from heads.training_state import ADVICE, StateFile
 from heads.validation import Held, HeldOut, validate
 from semcomp import config as configuration
 from semcomp.codec.codec import Codec, load
@@ -80,7 +81,7 @@ def fit(
     crops = _crops(config, codec, dataset, folder=cache or default_folder(), quiet=quiet)
     held = whole_pictures(codec, dataset, config.data, source=config.source, quiet=quiet)
     of = f"{configuration.dump(config)}codec {codec.release.weights_id.hex()}, {len(crops)} crops"
-    kept = None if state is None else StateFile(state, of, resume)
+    kept = None if state is None else StateFile(state, of, resume=resume)
     rows = _learned(network, start, crops, held, config, codec, dataset, state=kept, quiet=quiet, tell=tell)
     info = info_of(config, codec, dataset, network, start.told)
     calibration = calibrate(held_scores(build_head(info, network), held)) if dataset.classes else NOT_NEEDED
@@ -204,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         state = output.with_suffix(".state")
         check_writable(output, options.card, options.log)
         if options.resume and not state.is_file():
-            raise ModelError(f"there is no {state} to go on from; without --resume the training begins anew")
+            raise ModelError(f"there is no {state} to go on from; {ADVICE}")
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always", SemcompWarning)
             head = fit(

@@ -2,7 +2,7 @@
 
 Augmentation happens in pixels, because a mirrored picture has not mirrored latents; what is stored is what a file of
 that crop would give. A cache is two folders of .npy files that are mapped into memory, each named by a hash of all
-that it depends on, so that a second training on the same data starts at once. What teachers say of a crop lies apart
+that it depends on, so that a second training on the same data starts at once. What teachers say of a crop is kept apart
 from its latents: a new codec asks for new latents only.
 """
 

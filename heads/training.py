@@ -4,10 +4,8 @@ Its state may be written every few minutes, so that a training that was stopped 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,15 +19,11 @@ from heads.head_file import Network
 from heads.latent_cache import Cache
 from heads.losses import LossConfig, Objective, objective_of
 from heads.schedule import falling_rate
-from semcomp.errors import ModelError
+from heads.training_state import StateFile
 
 USUAL_STEPS = 2000
 MARKS = (0.05, 0.15, 0.3, 0.5, 0.75)
 """Shares of a training after which it is told how far it is."""
-
-
-SAVE_MINUTES = 5.0
-"""Time between two writings of the state."""
 
 
 class Mark(NamedTuple):
@@ -41,16 +35,6 @@ class Mark(NamedTuple):
     loss: float
     """Mean of the last 50 steps"""
     seconds: float
-
-
-class StateFile(NamedTuple):
-    """Where a training keeps its state."""
-
-    path: Path
-    of: str
-    """What the state is of: another training does not go on from it."""
-    resume: bool = False
-    """Whether to go on from what is there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +101,8 @@ def learn(
     network.requires_grad_(True).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     rng = np.random.default_rng(seed)
     objective = objective_of(network, crops, o, classes=classes, rng=rng)
-    run = _Run(objective, o, rng, has_trunk=has_trunk)
-    if state and state.resume:
-        run.load(state)
-    marks, saved = [mark for mark in MARKS if mark > run.progress], time.monotonic()
+    run = _Run(objective, o, rng, has_trunk=has_trunk, state=state)
+    marks = [mark for mark in MARKS if mark > run.progress]
     form = "{percentage:5.1f}% {bar} {elapsed}<{remaining} {postfix}"
     bar = tqdm(total=100, unit="%", disable=quiet, leave=False, bar_format=form)
     try:
@@ -131,19 +113,12 @@ def learn(
                 if marks and run.progress >= marks[0]:
                     marks = [mark for mark in marks if mark > run.progress]
                     on_mark(Mark(run.progress, len(run.rows), run.recent_loss(), run.rows[-1]["seconds"]))
-                if state and time.monotonic() - saved > 60 * SAVE_MINUTES:
-                    run.save(state)
-                    saved = time.monotonic()
                 if len(run.rows) % 10 == 0:
                     bar.set_postfix_str(f"step {len(run.rows)} loss {run.recent_loss():.3f}")
     except KeyboardInterrupt:
         if not run.rows:
             raise
-        if state:
-            run.save(state)
-    else:
-        if state:
-            state.path.unlink(missing_ok=True)
+    run.end()
     objective.finish()
     return run.rows
 
@@ -151,9 +126,17 @@ def learn(
 class _Run:
     """One training: what a step reads and changes."""
 
-    def __init__(self, objective: Objective, o: OptimConfig, rng: np.random.Generator, *, has_trunk: bool):
+    def __init__(
+        self,
+        objective: Objective,
+        o: OptimConfig,
+        rng: np.random.Generator,
+        *,
+        has_trunk: bool,
+        state: StateFile | None,
+    ):
         crops = len(objective.crops)
-        self.objective, self.o, self.rng = objective, o, rng
+        self.objective, self.o, self.rng, self.state = objective, o, rng, state
         self.alone_until = o.last_first if has_trunk else 0.0
         self.optimizer = _optimizer(objective, o, trunk_lr=o.trunk_lr if has_trunk else 1.0)
         self.batch = min(o.batch, crops)
@@ -168,6 +151,8 @@ class _Run:
         self.progress = 0.0
         """Share of the training that is done."""
         self.began = time.monotonic()
+        if state and state.resume:
+            self._load(state.read())
 
     def step(self) -> None:
         """Learn from one batch."""
@@ -184,34 +169,31 @@ class _Run:
         seconds = time.monotonic() - self.began
         self.rows.append({"step": len(self.rows) + 1, "loss": round(loss.item(), 5), "seconds": round(seconds, 3)})
         self.progress = len(self.rows) / self.steps if self.steps else seconds / (60 * (self.o.minutes or 1))
+        if self.state and self.state.is_due():
+            self.state.write(self._held())
 
-    def save(self, state: StateFile) -> None:
-        """Write all that the rest of the training depends on."""
-        held = {
-            "of": state.of,
+    def end(self) -> None:
+        """Leave a state behind where the training was stopped, and none where it is done."""
+        if self.state and self.progress < 1:
+            self.state.write(self._held())
+        elif self.state:
+            self.state.remove()
+
+    def _held(self) -> dict[str, Any]:
+        """All that the rest of the training depends on."""
+        guide = self.objective.guide
+        return {
             "network": self.objective.network.state_dict(),
-            "guide": self.objective.guide.state_dict() if self.objective.guide else {},
+            "guide": guide.state_dict() if guide else {},
             "optimizer": self.optimizer.state_dict(),
             "rows": self.rows,
             "progress": self.progress,
             "order": torch.from_numpy(self.order),
             "draws": [self.rng.bit_generator.state, torch.get_rng_state()],
         }
-        temporary = state.path.with_suffix(".part")
-        torch.save(held, temporary)
-        temporary.replace(state.path)
 
-    def load(self, state: StateFile) -> None:
-        """Go on from a state."""
-        try:
-            held = torch.load(state.path, map_location="cpu", weights_only=True)
-            fits = held["of"] == state.of
-        except (OSError, RuntimeError, KeyError, TypeError, UnpicklingError) as error:
-            raise ModelError(
-                f"{state.path} holds no state to go on from; without --resume all is learned anew"
-            ) from error
-        if not fits:
-            raise ModelError(f"{state.path} is of a training with other settings; without --resume all is learned anew")
+    def _load(self, held: Mapping[str, Any]) -> None:
+        """Go on from what was held."""
         self.objective.network.load_state_dict(held["network"])
         if self.objective.guide:
             self.objective.guide.load_state_dict(held["guide"])

@@ -14,13 +14,14 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from heads import array_folders, training
+from heads import array_folders, training, training_state
 from heads import fit as program
 from heads.datasets import DataConfig
 from heads.find_dataset import find_dataset
 from heads.latent_cache import Cache, Teacher, open_cache
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
-from heads.training import OptimConfig, StateFile, learn
+from heads.training import OptimConfig, learn
+from heads.training_state import StateFile
 from heads.validation import HeldOut
 from semcomp.codec.codec import Codec
 from semcomp.errors import ModelError
@@ -127,7 +128,7 @@ def trained(
         seed=0,
         quiet=True,
         on_mark=mark,
-        state=None if state is None else StateFile(state, of, resume),
+        state=None if state is None else StateFile(state, of, resume=resume),
     )
     return network.state_dict(), rows
 
@@ -144,13 +145,9 @@ def test_a_resumed_training_is_the_whole_one(tmp_path: Path) -> None:
 
 
 def test_a_state_is_written_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "SAVE_MINUTES", 0.0)
+    monkeypatch.setattr(training_state, "SAVE_MINUTES", 0.0)
     state, seen = tmp_path / "head.state", list[int]()
-
-    def noted(run: Any, place: StateFile) -> None:
-        seen.append(len(run.rows))
-
-    monkeypatch.setattr(training._Run, "save", noted)
+    monkeypatch.setattr(StateFile, "write", lambda self, held: seen.append(len(held["rows"])))
     trained(state)
     assert seen == [1, 2, 3, 4, 5, 6]
 
