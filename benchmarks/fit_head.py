@@ -59,7 +59,7 @@ def features(network: Names, path: Path) -> torch.Tensor:
     x = to_network(read_rgb(path)[None])
     x = F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", antialias=True)
     with fast_pixels(x.device):
-        return network.features(x)[0].float()
+        return network.features_of(network.grid(x))[0].float()
 
 
 def probe_of(parts: Parts, see: Callable[[Path], torch.Tensor]) -> float:

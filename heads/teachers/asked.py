@@ -1,6 +1,8 @@
 """What is asked about every original crop before a head learns: a teacher's scores, and the features of a guide."""
 
 import hashlib
+import threading
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +44,13 @@ def teachers_of(dataset: Dataset, *, teacher: str | None, features: str | None, 
         MissingExtraError: A package is missing that a teacher needs.
     """
     found = {}
+    trunk = cache(_Trunk)
     if teacher == EFFICIENTNET:
-        found["teacher"] = _features() if dataset.task == "embed" else _names(dataset)
+        found["teacher"] = _features(trunk()) if dataset.task == "embed" else _names(trunk(), dataset)
     elif teacher:
         found["teacher"] = _segmenter(teacher, dataset) if is_teacher(teacher) else _head(teacher, dataset)
     if features == EFFICIENTNET:
-        found["features"] = _efficientnet(side // 32)
+        found["features"] = _grid(trunk(), side // 32)
     elif features:
         found["features"] = _squeezenet(features, side // 32)
     return found
@@ -66,41 +69,60 @@ def _segmenter(path: str, dataset: Dataset) -> Teacher:
         raise DataError(f"the teacher {path} must know the same classes in the same order")
 
     def scores(crop: NDArray[np.uint8]) -> NDArray[np.float16]:
-        return teacher.scores(crop, short=TEACHER_SIDE).transpose(1, 2, 0).astype(np.float16)
+        # One look is enough: half of the crops are mirror images.
+        return teacher.scores(crop, mirrored=False, short=TEACHER_SIDE).transpose(1, 2, 0).astype(np.float16)
 
     return Teacher(scores, _digest(Path(path)))
 
 
-def _names(dataset: Dataset) -> Teacher:
+class _Trunk:
+    """EfficientNet-Lite2. All that is asked about one crop after the other comes from one run."""
+
+    def __init__(self) -> None:
+        self.network = Names()
+        self._seen = threading.local()
+
+    def grid(self, crop: NDArray[np.uint8]) -> Tensor:
+        """What the last block makes of a crop, enlarged to what the network was trained on: (1, 352, h, w)."""
+        if getattr(self._seen, "crop", None) is not crop:
+            x = to_network(crop[None])
+            if x.shape[-1] < SIDE:
+                x = F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", antialias=True)
+            with fast_pixels(x.device):
+                self._seen.crop, self._seen.grid = crop, self.network.grid(x)
+        grid: Tensor = self._seen.grid
+        return grid
+
+
+def _names(trunk: _Trunk, dataset: Dataset) -> Teacher:
     if len(dataset.classes) != CLASSES:
         raise DataError(f"{EFFICIENTNET} knows {CLASSES} classes, the data has {len(dataset.classes)}")
-    network = Names()
 
     @torch.inference_mode()
-    def scores(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with fast_pixels(torch.device("cpu")):
-            scores: Tensor = network(_enlarged(crop))
-        return scores[0].half().numpy()
+    def scores(crop: NDArray[np.uint8]) -> NDArray[np.float16]:
+        grid = trunk.grid(crop)
+        with fast_pixels(grid.device):
+            return trunk.network.scores_of(grid)[0].half().numpy()
 
     return Teacher(scores, _digest(published_weights()))
 
 
-def _features() -> Teacher:
-    network = Names()
-
+def _features(trunk: _Trunk) -> Teacher:
     @torch.inference_mode()
     def features(crop: NDArray[np.uint8]) -> NDArray[np.float16]:
-        with fast_pixels(torch.device("cpu")):
-            found = network.features(_enlarged(crop))
-        return found[0].half().numpy()
+        grid = trunk.grid(crop)
+        with fast_pixels(grid.device):
+            return trunk.network.features_of(grid)[0].half().numpy()
 
     return Teacher(features, f"{_digest(published_weights())}-features")
 
 
-def _enlarged(crop: NDArray[np.uint8]) -> Tensor:
-    """A crop as float32 (1, 3, S, S) with S at least what EfficientNet-Lite2 was trained on."""
-    x = to_network(crop[None])
-    return F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", antialias=True) if x.shape[-1] < SIDE else x
+def _grid(trunk: _Trunk, side: int) -> Teacher:
+    @torch.inference_mode()
+    def features(crop: NDArray[np.uint8]) -> NDArray[np.float16]:
+        return F.adaptive_avg_pool2d(trunk.grid(crop).float(), side)[0].permute(1, 2, 0).half().numpy()
+
+    return Teacher(features, _digest(published_weights()))
 
 
 def _head(path: str, dataset: Dataset) -> Teacher:
@@ -122,18 +144,6 @@ def _squeezenet(path: str, grid: int) -> Teacher:
         return network.grid(to_network(crop[None]), grid)[0].permute(1, 2, 0).half().numpy()
 
     return Teacher(features, _digest(Path(path)))
-
-
-def _efficientnet(grid: int) -> Teacher:
-    network = Names()
-
-    @torch.inference_mode()
-    def features(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with fast_pixels(torch.device("cpu")):
-            value = network.grid(_enlarged(crop)).float()
-        return F.adaptive_avg_pool2d(value, grid)[0].permute(1, 2, 0).half().numpy()
-
-    return Teacher(features, _digest(published_weights()))
 
 
 def _digest(path: Path) -> str:

@@ -81,15 +81,22 @@ class Names(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the scores."""
-        scores: Tensor = self.network(normalized(x))
-        return scores
-
-    def features(self, x: Tensor) -> Tensor:
-        """Compute what the scores are made of, the mean over the picture: (B, 1280), not negative."""
-        found: Tensor = self.network.forward_features(normalized(x))
-        return found.mean((2, 3))
+        return self.scores_of(self.grid(x))
 
     def grid(self, x: Tensor) -> Tensor:
         """Compute what the last block gives at every place: (B, 352, H/32, W/32)."""
         found: Tensor = self.network.blocks(self.network.bn1(self.network.conv_stem(normalized(x))))
+        return found
+
+    def scores_of(self, grid: Tensor) -> Tensor:
+        """Compute the scores from what the last block gives."""
+        scores: Tensor = self.network.forward_head(self._last(grid))
+        return scores
+
+    def features_of(self, grid: Tensor) -> Tensor:
+        """Compute what the scores are made of, the mean over the picture: (B, 1280), not negative."""
+        return self._last(grid).mean((2, 3))
+
+    def _last(self, grid: Tensor) -> Tensor:
+        found: Tensor = self.network.bn2(self.network.conv_head(grid))
         return found

