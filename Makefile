@@ -143,7 +143,7 @@ $(TEACHER): $(VENV)/.teach out/truth/.held
 
 # What `objects` learns from besides true outlines: photos that the teacher has outlined; garments alone, which look like people, left out.
 out/objects/classes.txt: $(TEACHER)
-	$(BIN)/python -m heads.pseudo_labels data/photos data/imagenette/train --without clothing- --limit 4000 \
+	$(BIN)/python -m heads.pseudo_labels data/photos data/imagenette/train --without clothing- --limit 3000 \
 	  --network $(TEACHER) --classes data/objects/classes.txt -o out/objects
 
 # What `things` learns from: photos of all kinds with the best of a thousand names.
