@@ -32,12 +32,13 @@ from heads.score import MeanIou, Score
 from semcomp.bitstream.container import read
 from semcomp.errors import ImageError, SemcompWarning, TargetError
 from semcomp.eval.compare import RIVALS, rival_at_size
-from semcomp.generative.generator_file import PREFIX, load_generator
+from semcomp.generative.generator_file import load_generator
 from semcomp.generative.request import Request
 from semcomp.imaging.metrics import psnr_db
 from semcomp.semantics.class_names import class_numbers
 from semcomp.semantics.head import load_head
 from semcomp.semantics.stored import read_segmentation
+from semcomp.weights.files import GENERATOR
 
 KEPT = ("pedestrian", "car", "bicyclist", "signsymbol")
 
@@ -220,7 +221,7 @@ def table_of(pictures: int, rows: dict[str, dict[str, Any]], selective: dict[str
 
 def generator_name(name: str) -> str:
     """The name of the generator's weights; a path stays."""
-    return name if Path(name).is_file() else f"{PREFIX}{name}"
+    return name if Path(name).is_file() else f"{GENERATOR}{name}"
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:

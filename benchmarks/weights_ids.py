@@ -8,13 +8,14 @@ from pathlib import Path
 def weights_id(name: str) -> str:
     """The id of weights inside the package, or of a file: a codec and a generator have one, others the file's hash."""
     from semcomp.codec.release import load_release
-    from semcomp.generative.generator_file import PREFIX, load_generator
+    from semcomp.generative.generator_file import load_generator
+    from semcomp.weights.files import GENERATOR
 
     path = weights_file(name)
     if name == "base" or _is_codec(path):
         return load_release(name).model_id.hex()
-    if name.startswith(PREFIX):
-        return load_generator(name.removeprefix(PREFIX)).generator_id.hex()
+    if name.startswith(GENERATOR):
+        return load_generator(name.removeprefix(GENERATOR)).generator_id.hex()
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 

@@ -1,34 +1,28 @@
 """What the programs of this package say when they end, and their exit codes."""
 
-import errno
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from semcomp.errors import SemcompError, file_error
+from semcomp.storage import writable
 
 
-def check_writable(*paths: Path | None) -> None:
+def check_writable(*paths: Path | None, folder: Path | None = None) -> None:
     """Check before the work, rather than after minutes of it, that its files can be written.
 
     Args:
         paths: The files. None is left out.
+        folder: A folder that gets files, too.
 
     Raises:
         FileError: One of them cannot be written.
     """
-    for path in filter(None, paths):
-        above = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
-        if path.is_dir():
-            code = errno.EISDIR
-        elif not above.is_dir():
-            code = errno.ENOTDIR
-        elif not os.access(path if path.exists() else above, os.W_OK):
-            code = errno.EACCES
-        else:
-            continue
-        raise file_error(path, OSError(code, os.strerror(code)), verb="written")
+    for path in filter(None, (*paths, folder)):
+        try:
+            writable.check_writable(path, folder=path is folder)
+        except OSError as error:
+            raise file_error(path, error, verb="written") from error
 
 
 def run(program: str, work: Callable[[], None], *, interrupted: str, mistakes: tuple[type[Exception], ...] = ()) -> int:

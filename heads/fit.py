@@ -32,6 +32,7 @@ from heads.training import USUAL_STEPS, learn
 from heads.training_state import ADVICE, StateFile
 from heads.validation import Held, HeldOut, validate
 from semcomp import config as configuration
+from semcomp.cli.argument_types import positive_number, void_number, whole_number
 from semcomp.codec.codec import Codec, load
 from semcomp.errors import ModelError, SemcompError, SemcompWarning
 from semcomp.storage.files import write_whole
@@ -169,12 +170,20 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("config", nargs="?", type=Path, help="a YAML file; without one, --data says what to learn")
     parser.add_argument("--data", metavar="FOLDER", help="a folder per class, or images/ + masks/ + classes.txt")
     parser.add_argument("--task", choices=tuple(TASKS), help="what to learn (guessed from the folder)")
-    parser.add_argument("--void", type=int, metavar="N", help="number in masks that means: nothing is known (255)")
-    parser.add_argument("--trunk", metavar="NAME", help="head to start from, or none (things, else objects)")
     parser.add_argument(
-        "--steps", type=int, metavar="N", help=f"batches to learn from ({TRUNK_STEPS}; {USUAL_STEPS} without a trunk)"
+        "--void", type=void_number, metavar="N", help="number in masks that means: nothing is known (255)"
     )
-    parser.add_argument("--minutes", type=float, metavar="M", help="time to train instead, encoding not counted")
+    parser.add_argument("--trunk", metavar="NAME", help="head to start from, or none (things, else objects)")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        "--steps",
+        type=whole_number(1, 10**9),
+        metavar="N",
+        help=f"batches to learn from ({TRUNK_STEPS}; {USUAL_STEPS} without a trunk)",
+    )
+    length.add_argument(
+        "--minutes", type=positive_number, metavar="M", help="time to train instead, encoding not counted"
+    )
     parser.add_argument("--model", metavar="NAME", help="codec: a name or a .safetensors path (base)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any value of the configuration"
@@ -203,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         output = options.output or Path(f"{config.name}.safetensors")
         refuse_to_overwrite((output, options.card, options.log), vars(options), words=_WRITTEN)
         state = output.with_suffix(".state")
-        check_writable(output, options.card, options.log)
+        check_writable(output, options.card, options.log, folder=options.cache)
         if options.resume and not state.is_file():
             raise ModelError(f"there is no {state} to go on from; {ADVICE}")
         with warnings.catch_warnings(record=True) as heard:

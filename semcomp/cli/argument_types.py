@@ -130,6 +130,16 @@ def number_range(text: str) -> tuple[float, float]:
     return values[0], values[1]
 
 
+def qualities(text: str) -> tuple[int, ...] | str:
+    """Parse qualities with commas between them, or the word full."""
+    if text == "full":
+        return text
+    parts = name_list(text)
+    if not all(part.isdecimal() and int(part) <= 100 for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} must be whole numbers up to 100, such as 10,30,50,70,90, or full")
+    return tuple(sorted(map(int, parts)))
+
+
 def box(text: str) -> tuple[int, int, int, int]:
     """Parse a rectangle in pixels: "10,20,30,40" is x 10, y 20, width 30, height 40."""
     numbers = [number.strip() for number in text.split(",")]

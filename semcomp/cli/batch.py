@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from semcomp.backend import has_library, open_codec
 from semcomp.cli.answers import Record, Report
 from semcomp.cli.failures import explain, in_flags
+from semcomp.cli.first_look import Look, at_nothing, check_networks, look_at
 from semcomp.cli.paths import STREAM, Job, JobPlan
 from semcomp.cli.terminal import check_stdout_takes_data
 from semcomp.errors import SemcompWarning
@@ -65,6 +66,7 @@ def run_batch(
     keys: Sequence[str],
     prepare: Prepare | None = None,
     check: Callable[[], object] = lambda: None,
+    look: Look = at_nothing,
 ) -> int:
     """Run a function on every job, print a line or JSON for each, and list the failures.
 
@@ -76,7 +78,8 @@ def run_batch(
         options: The options of the command.
         keys: The keys of the JSON objects beyond those that every command has.
         prepare: Its result is handed to `work`. In one process it runs for the next job while `work` runs for this one.
-        check: Checks the options, and loads what every job needs. Nothing is loaded where there is no job.
+        check: Checks the options, and loads what every job needs. Nothing is loaded where no job needs a network.
+        look: Looks at the files of the jobs, up to the first that needs a network.
 
     Returns:
         The exit code.
@@ -84,16 +87,20 @@ def run_batch(
     jobs = plan.jobs
     if any(job.target == STREAM for job in jobs):
         check_stdout_takes_data()
+    early = list(_before_networks(jobs, options, look))
+    total, to_stdout = len(jobs) + len(plan.unusable), all(job.target != STREAM for job in jobs)
+    jobs = jobs[len(early) :]
     if jobs:
+        check_networks(options)
         check()
         _check_model(options)
-    report = Report(
-        options, keys, total=len(jobs) + len(plan.unusable), to_stdout=all(job.target != STREAM for job in jobs)
-    )
+    report = Report(options, keys, total=total, to_stdout=to_stdout)
     for note in plan.notes:
         report.note(note)
     for entry in plan.unusable:
         report.add(_failure(Job(entry.source, ""), entry.error))
+    for record in early:
+        report.add(record)
     results = (
         _in_processes(work, jobs, options, prepare)
         if min(options.jobs, len(jobs)) > 1
@@ -108,15 +115,28 @@ def run_batch(
     return report.finish()
 
 
+def _before_networks(jobs: Sequence[Job], options: Namespace, look: Look) -> Records:
+    """Yield the records of the first jobs, as long as they fail before a network is needed.
+
+    A target that exists does not count yet: options that contradict each other are told first.
+    """
+
+    def looked_at(job: Job, options: Namespace) -> dict[str, Any]:
+        look_at(job, options, look)
+        return {}
+
+    for job in jobs:
+        record = _attempt(looked_at, job, options)
+        if record["ok"] or record["error"] == FileExistsError.__name__:
+            return
+        yield record
+
+
 def _check_model(options: Namespace) -> None:
     """Raise an error once for missing weights, graphs or devices, rather than for every file, or for none."""
     model = getattr(options, "model", None)
     if model is not None and (model != "base" or on_graphs(options)):
         codec_of(options)
-    elif getattr(options, "device", None) not in (None, "cpu"):
-        from semcomp.device import checked_device
-
-        checked_device(options.device)
     if getattr(options, "lossless_weights", None) is not None:
         from semcomp.lossless.weights import load_weights
 

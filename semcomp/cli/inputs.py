@@ -49,7 +49,7 @@ class Unusable(NamedTuple):
     @property
     def named_error(self) -> Exception:
         """The reason as an error that ends a whole command, and so names the input."""
-        return self.kind(f"{self.source}: {self.reason}")
+        return self.kind(f"{self.source or 'nothing'}: {self.reason}")
 
 
 class Expansion(NamedTuple):

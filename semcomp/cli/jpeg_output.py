@@ -12,6 +12,7 @@ from semcomp.backend import require_library
 from semcomp.cli.batch import run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import concerning
+from semcomp.cli.first_look import at_picture
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.terminal import steps_bar
 
@@ -55,7 +56,7 @@ def run(options: Namespace) -> int:
     _check(options)
     require_library("--as jpeg")
     plan = plan_jobs(options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".jpg")
-    return run_batch(encode_one, plan, options, keys=KEYS, check=partial(_load, options))
+    return run_batch(encode_one, plan, options, keys=KEYS, check=partial(_load, options), look=at_picture)
 
 
 def _load(options: Namespace) -> TrainedRestorer:

@@ -65,9 +65,23 @@ def heads_in_words(options: Namespace, *, maps: bool = False) -> str:
         return f"give --head NAME, one of {', '.join(names) or 'none that was exported'}"
     from semcomp.semantics.head import head_names
 
-    known = [name for name in head_names() if not maps or _library_head(name).task == "segment"]
+    known = [name for name in head_names() if not maps or _task_of(name) == "segment"]
     names = [f"{name} (experimental)" if is_experimental(name) else name for name in known]
     return f"give --head NAME, one of {', '.join(names) or 'none that is installed'}, or the file of a head"
+
+
+def _task_of(name: str) -> str:
+    """Say what a head gives. The file of one that comes with semcomp says it without torch."""
+    from safetensors import safe_open
+
+    from semcomp.weights.files import WEIGHTS
+
+    path = WEIGHTS / f"{name}.safetensors"
+    if path.is_file():
+        with safe_open(path, "numpy") as file:
+            about = file.metadata() or {}
+        return str(json.loads(about["info"])["task"])
+    return _library_head(name).task
 
 
 def is_experimental(name: str) -> bool:

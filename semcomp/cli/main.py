@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 from semcomp.backend import require_library
 from semcomp.cli.answers import say_json_failure
-from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
+from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, Terminated, raise_on_termination
 from semcomp.cli.failures import explain
 from semcomp.cli.parser import OF_THE_LIBRARY, build_parser
-from semcomp.cli.signals import Terminated
 from semcomp.cli.terminal import complain, messages_shown, say, stand_in_for_closed_streams
 
 
@@ -55,7 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _own_this_process() -> None:
-    from semcomp.cli.signals import raise_on_termination
     from semcomp.workers import for_one_command, wait_passively
 
     raise_on_termination()

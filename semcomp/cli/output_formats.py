@@ -10,7 +10,8 @@ from semcomp.imaging.saving import image_bytes as image_bytes
 from semcomp.storage.listing import IMAGE_SUFFIXES
 
 _ALIASES = {"jpeg": "jpg", "jpe": "jpg", "jfif": "jpg", "tif": "tiff", "dib": "bmp", "pgm": "ppm", "pnm": "ppm"}
-_KNOWN = (*IMAGE_SUFFIXES, ".semc")
+_ALIASES |= {"htm": "html"}
+_KNOWN = (*IMAGE_SUFFIXES, ".semc", ".ico", ".svg", ".eps", ".pdf", ".html", ".htm")
 """Suffixes that tell viewers and commands what a file holds."""
 
 

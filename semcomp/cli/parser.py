@@ -86,8 +86,17 @@ class Parser(ArgumentParser):
             self.error(unknown_in_words(self, unknown))
         for action in ordered.bare:
             setattr(found, action.dest, action.const)
+        self._refuse_empty(found)
         found.defaults = {action.dest: action.default for action in self._actions}
         return found, []
+
+    def _refuse_empty(self, found: Namespace) -> None:
+        """Refuse an empty value, as a variable of the shell that is not set leaves. Every empty input fails alone."""
+        for action in self._actions:
+            value = getattr(found, action.dest, None)
+            if action.dest != "inputs" and (value == "" or (isinstance(value, list) and "" in value)):
+                what = action.metavar or str(action.dest).upper()
+                self.error(str(ArgumentError(action, f"its value is empty: give {what}")))
 
     def _check_value(self, action: Action, value: Any) -> None:
         """Raise ArgumentError for a command that does not exist, without the list of all commands."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from argparse import Namespace
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from semcomp.cli.exit_codes import UsageError
-from semcomp.cli.failures import concerning
+from semcomp.cli.failures import check_url, concerning
 from semcomp.cli.inputs import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from semcomp.cli.inputs import STREAM as STREAM
 from semcomp.cli.inputs import Expansion, Found, Unusable, expand, is_pipe, kinds_in_words
@@ -20,8 +19,9 @@ from semcomp.cli.own_outputs import mark_in
 from semcomp.errors import FormatError, ImageError
 from semcomp.storage.files import exists, is_folder, read_bytes, replacing, write_bytes
 from semcomp.storage.places import option_that_names, place_of
-from semcomp.storage.urls import can_be_written, is_url, join, local_name, protocol_of
+from semcomp.storage.urls import can_be_written, is_url, join, local_name
 from semcomp.storage.urls import with_suffix as with_suffix
+from semcomp.storage.writable import check_writable, is_open_ended
 
 _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 """Names of stdout, which must not get lines of text beside the data"""
@@ -72,13 +72,9 @@ def plan_jobs(
     Raises:
         UsageError: The request makes no sense.
     """
-    if output == "":
-        raise UsageError("-o is empty: give a file, a folder, or - for stdout")
     output = STREAM if output in _STDOUT else None if output is None else local_name(output)
-    if output is not None and is_url(output) and not can_be_written(output):
-        raise UsageError(
-            f"-o {output}: {protocol_of(output)}:// cannot be written to; give a folder or an object store"
-        )
+    if output is not None and is_url(output):
+        check_url(output)
     expansion = expand(inputs, read_suffixes)
     streams = sum(entry.source == STREAM for entry in expansion.found)
     if streams and len(expansion.found) > 1 and output != STREAM:
@@ -173,16 +169,6 @@ def is_data_on_stdout(options: Namespace) -> bool:
     )
 
 
-def local_output(output: str) -> str:
-    """Return the local path that -o means. UsageError where it means stdout, or a place that is not on this machine."""
-    path = local_name(output)
-    if path == STREAM:
-        raise UsageError("-o - is stdout, which this command does not write to: give a local path")
-    if is_url(path):
-        raise UsageError(f"-o {output} is a URL, and this command writes to this machine alone: give a local path")
-    return path
-
-
 def beside(source: str, suffix: str) -> str:
     """Return the name of a result beside its source, with another suffix. UsageError where none can be written."""
     if is_url(source) and not can_be_written(source):
@@ -222,16 +208,13 @@ def check_target(target: str, options: Namespace, *, sources: Iterable[str] = ()
     force = getattr(options, "force", True)
     _refuse_inputs(target, options, sources)
     if is_url(target):
+        check_url(target)
         if not force and exists(target):
             raise FileExistsError(f"{target} exists: pass --force to overwrite it")
         return
-    path = Path(target)
+    _refuse_existing(Path(target), force=force)
     with concerning(target, written=True):
-        if not path.exists():
-            _check_folder(path)
-        elif path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    _refuse_existing(path, force=force)
+        check_writable(target)
 
 
 def _refuse_inputs(target: str, options: Namespace, sources: Iterable[str]) -> None:
@@ -243,17 +226,9 @@ def _refuse_inputs(target: str, options: Namespace, sources: Iterable[str]) -> N
         raise UsageError(f"{target} {where}, and would be overwritten: choose another -o")
 
 
-def _check_folder(path: Path) -> None:
-    """Raise OSError unless the nearest folder above a new file exists and can be written to."""
-    above = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
-    if not above.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-
 def _refuse_existing(path: Path, *, force: bool) -> None:
-    if not force and path.exists() and not _is_open_ended(path):
+    is_there = os.path.exists(path) and not path.is_dir()  # noqa: PTH110 - the name may be too long
+    if not force and is_there and not is_open_ended(path):
         raise FileExistsError(f"{path} exists: pass --force to overwrite it")
 
 
@@ -276,20 +251,13 @@ def write_target(target: str, data: bytes, *, force: bool) -> None:
         return
     path = Path(target)
     with concerning(target, written=True):
-        if _is_open_ended(path):
+        if is_open_ended(path):
             with path.open("wb") as stream:
                 stream.write(data)
             return
-        path = path.resolve() if path.is_symlink() else path
+        path = Path(os.path.realpath(path)) if path.is_symlink() else path
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             with temporary.open("xb") as stream:
                 stream.write(data)
             _refuse_existing(path, force=force)
-
-
-def _is_open_ended(path: Path) -> bool:
-    """Return whether a target is written to rather than replaced: a FIFO, a device, or an open file of a process."""
-    if not path.exists():
-        return False
-    return is_pipe(path) or str(path.absolute()).startswith(("/dev/fd/", "/dev/stdout", "/dev/stderr", "/proc/"))

@@ -31,11 +31,12 @@ from semcomp.export.lossless_parts import PREFIX, entry_of, lossless_graphs
 from semcomp.export.lossless_parts import WEIGHTS as LOSSLESS
 from semcomp.export.part import Part
 from semcomp.export.restorer_part import entries_beside
-from semcomp.generative.generator_file import TrainedGenerator, generator_names, load_generator
+from semcomp.generative.generator_file import TrainedGenerator, load_generator
 from semcomp.lossless.model import LosslessModel, model_bytes
 from semcomp.lossless.weights import load_weights
 from semcomp.semantics.head import Head, Segmenter, head_names, load_head
 from semcomp.semantics.limits import NO_LIMITS
+from semcomp.weights.files import generator_names
 
 TABLES = "tables.safetensors"
 EXPORTERS = ("torch", "onnx", "onnxscript")

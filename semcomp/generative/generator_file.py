@@ -23,12 +23,9 @@ from semcomp.generative.network import Generator, GeneratorConfig
 from semcomp.networks.blocks import for_loaded_weights
 from semcomp.pipeline.completion import DEFAULT_GENERATOR
 from semcomp.semantics.head import Palette, Segmentation
-from semcomp.weights.files import WEIGHTS, stored, write_weights
-from semcomp.weights.hub import located
+from semcomp.weights.files import generator_file, stored, write_weights
 
 FORMAT = "semcomp-generator-1"
-PREFIX = "generator_"
-"""Prefix of the files inside the package: the generator street is generator_street.safetensors."""
 DEFAULT = DEFAULT_GENERATOR
 
 
@@ -124,25 +121,13 @@ def read_generator_file(path: str | Path) -> TrainedGenerator:
         return TrainedGenerator(info, network)
 
 
-def generator_names() -> list[str]:
-    """Names of the generators inside the package."""
-    return sorted(path.stem.removeprefix(PREFIX) for path in WEIGHTS.glob(f"{PREFIX}*.safetensors"))
-
-
 def load_generator(name_or_file: str | Path = DEFAULT) -> TrainedGenerator:
     """Load a generator by name, from a .safetensors file by path or URL, or as "org/name@revision" from the hub.
 
     Raises:
         ModelError: There is no such generator, or it is damaged.
     """
-    path = WEIGHTS / f"{PREFIX}{name_or_file}.safetensors"
-    if not path.is_file():
-        path = Path(located(name_or_file))
-    if not path.is_file():
-        there = f"known: {', '.join(names)}" if (names := generator_names()) else "none comes with this version"
-        raise ModelError(
-            f"no generator called {name_or_file}, {there}; give the path of a file that train.generator made"
-        )
+    path = generator_file(name_or_file)
     return _load(path, path.stat().st_mtime_ns)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from semcomp.bitstream.container import MAGIC, MAX_SIDE
+from semcomp.bitstream.container import MAGIC, MAX_PIXELS, MAX_SIDE
 from semcomp.errors import ImageError, SemcompWarning
 from semcomp.imaging.color_modes import HOW_TO_CONVERT, RECOLOURED, bits_per_channel, plain_mode
 from semcomp.imaging.deep import deep_samples, low_bytes, swapped_raw_mode
@@ -72,6 +72,20 @@ def open_image(source: ImageFile | Image.Image, *, convert: bool, max_pixels: in
         with pillow_errors(b""), pillow_warnings(), _closed_is_said(source):
             facts, stream = facts_behind(source)
             return _opened(source, facts, stream, convert=convert, max_pixels=max_pixels, own=False, deep=deep)
+    with _image_in(source) as (image, facts, stream):
+        return _opened(image, facts, stream, convert=convert, max_pixels=max_pixels, own=True, deep=deep)
+
+
+def check_image(source: ImageFile, *, convert: bool, deep: bool = False) -> None:
+    """Raise what `open_image` raises for the head of an image file. No pixel is read."""
+    with _image_in(source) as (image, facts, _):
+        _check_size(image, MAX_PIXELS)
+        _check_kind(image, facts, convert, deep=deep)
+
+
+@contextmanager
+def _image_in(source: ImageFile) -> Iterator[tuple[Image.Image, FileFacts, BinaryIO]]:
+    """Open a file, and explain what goes wrong in the block. No pixel is read yet."""
     with _stream_of(source) as stream:
         stream.seek(0)
         head = stream.read(HEAD_BYTES)
@@ -82,7 +96,7 @@ def open_image(source: ImageFile | Image.Image, *, convert: bool, max_pixels: in
             stream.seek(0)
             _know_heif(head)
             with Image.open(stream) as image:
-                return _opened(image, facts, stream, convert=convert, max_pixels=max_pixels, own=True, deep=deep)
+                yield image, facts, stream
 
 
 @contextmanager

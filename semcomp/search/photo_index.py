@@ -67,7 +67,11 @@ class PhotoIndex:
 
     @cached_property
     def _store(self) -> Store:
-        return Store(self.file, create=False)
+        store = Store(self.file, create=False)
+        if not store.about():
+            store.close()
+            raise FormatError(f"{self.file} holds nothing yet: semcomp index FOLDER -o {self.file} fills it")
+        return store
 
     def update(
         self,
@@ -108,7 +112,7 @@ class PhotoIndex:
             finally:
                 store.close()
             if empty:
-                self.file.unlink()  # nothing was ever put into it
+                store.discard()
 
     def search(
         self,
@@ -219,8 +223,6 @@ class PhotoIndex:
     ) -> NDArray[np.int8]:
         """Embed a photo as the index did. No network runs where its file holds the embedding."""
         data, about = read_source(like), self._store.about()
-        if "embedding" not in about:
-            raise FormatError(f"{self.file} holds nothing yet: semcomp index FOLDER -o {self.file} fills it")
         if data.startswith(MAGIC):
             container = read(data)
             try:

@@ -11,6 +11,7 @@ transaction each, so an index that was killed is whole and goes on where it stop
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.errors import FileError, FormatError, MissingFileError, SemcompError, file_error
+from semcomp.storage.writable import is_open_ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +79,8 @@ class Store:
         if self.file.is_dir():
             made = f"semcomp index {file} -o {self.file.name}.index makes one of its photos"
             raise FileError(f"{file} is a folder, and an index is a file: {made}")
+        if is_open_ended(self.file):
+            raise FileError(f"{file} is not a file that can hold an index: name another file")
         is_new = not self.file.exists() or not self.file.stat().st_size  # empty: its making was interrupted
         if is_new and not create:
             raise MissingFileError(f"there is no index {file}: semcomp index FOLDER -o {file} makes one")
@@ -92,7 +96,7 @@ class Store:
         except BaseException:
             self.connection.close()
             if is_new:
-                self.file.unlink(missing_ok=True)
+                self.discard()
             raise
 
     def _begin(self, is_new: bool) -> None:
@@ -119,11 +123,17 @@ class Store:
                 raise FormatError(f"{self.file} cannot be used as an index ({error}): name another file") from error
             raise SemcompError(f"another process writes {self.file}: wait until it has ended") from error
         except sqlite3.DatabaseError as error:
-            raise FormatError(f"{self.file} is damaged or not an index ({error}): make it again") from error
+            raise FormatError(f"{self.file} is damaged or not an index ({error}): name another file") from error
 
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
+
+    def discard(self) -> None:
+        """Remove a file that nothing was ever put into. A link to it stays."""
+        made = Path(os.path.realpath(self.file))
+        if made.is_file():
+            made.unlink()
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """Run a query. FormatError where the file is damaged."""

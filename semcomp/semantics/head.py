@@ -14,8 +14,10 @@ semcomp:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
@@ -158,7 +160,7 @@ def load_head(name_or_file: str | Path, *, min_confidence: float = 0.0) -> Class
         ModelError: There is no such head, it is damaged, or its package cannot be imported.
         TargetError: The confidence is not 0 to 1.
     """
-    head = _found(name_or_file)
+    head = find_head(name_or_file)()
     if not isinstance(head, Classifier | Segmenter):
         raise ModelError(
             f"the head {head.name} gives embeddings alone: it serves search, and files that carry an embedding"
@@ -187,14 +189,22 @@ def sure_head(head: AnyHead, min_confidence: float) -> AnyHead:
     return sure
 
 
-def _found(name_or_file: str | Path) -> Head:
+def find_head(name_or_file: str | Path) -> Callable[[], Head]:
+    """Find a head, which is not loaded before the result is called. Finding it imports no torch.
+
+    Args:
+        name_or_file: A head as `load_head` takes it.
+
+    Raises:
+        ModelError: There is no such head, or the file is of another kind.
+    """
     from safetensors import SafetensorError, safe_open
 
     from semcomp.weights.hub import located
 
     for point in _entry_points(HEADS):
         if point.name == str(name_or_file):
-            return _checked(_load(point)(), point.name)
+            return partial(_from_point, point)
     path = Path(located(name_or_file))
     if not path.is_file():
         raise ModelError(
@@ -208,7 +218,7 @@ def _found(name_or_file: str | Path) -> Head:
         raise ModelError(f"{path} is not a head file ({error}); train it again") from error
     for point in _entry_points(FORMATS):
         if point.name == kind:
-            return _checked(_load(point)(path), str(path))
+            return partial(_from_point, point, path)
     raise ModelError(f"{path} is not a head file: its format is {kind}, and no installed package reads that")
 
 
@@ -228,7 +238,7 @@ def load_embedder(name_or_file: str | Path | None = None) -> Embedder:
     """
     if name_or_file is None:
         name_or_file = EMBED if EMBED.is_file() else "objects" if "objects" in head_names() else POOLED
-    return Embedder(None if str(name_or_file) == POOLED else _found(name_or_file))
+    return Embedder(None if str(name_or_file) == POOLED else find_head(name_or_file)())
 
 
 def described(head: Head) -> str:
@@ -245,6 +255,10 @@ def _entry_points(group: str) -> EntryPoints:
     from importlib.metadata import entry_points  # slow, and a client on graphs does not need it
 
     return entry_points(group=group)
+
+
+def _from_point(point: EntryPoint, *path: Path) -> Head:
+    return _checked(_load(point)(*path), str(path[0]) if path else point.name)
 
 
 def _load(point: EntryPoint) -> Any:

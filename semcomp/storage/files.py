@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semcomp.errors import FileError, MissingExtraError, MissingFileError, SemcompError
 from semcomp.storage.urls import can_be_written, is_member, is_url, local_name, protocol_of, split_chain, unquoted
+from semcomp.storage.writable import is_open_ended
 from semcomp.workers import temporary_beside
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def write_bytes(url: str, data: bytes) -> None:
 def write_whole(name: str, data: bytes) -> None:
     """Write a file at a local path or a URL so that it is whole or absent. A file that exists is replaced.
 
+    A FIFO or a device stays, and is written to.
+
     Raises:
         OSError: The file cannot be written.
         SemcompError: The package that writes to the URL is missing, or the storage refuses.
@@ -83,6 +86,9 @@ def write_whole(name: str, data: bytes) -> None:
         write_bytes(name, data)
         return
     path = Path(name)
+    if is_open_ended(path):
+        path.write_bytes(data)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_bytes(data)
@@ -227,8 +233,8 @@ def explained(url: str, *, verb: str = "read") -> Iterator[None]:
     except FileNotFoundError as error:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url) from error
     except OSError as error:
-        if error.errno is not None and error.strerror:
-            raise
+        if error.errno is not None and error.strerror:  # a storage's own kind of error cannot be made again
+            raise OSError(error.errno, error.strerror, error.filename or url) from error
         raise FileError(f"{url} cannot be {verb}: {_first_line(error)}") from error
     except MemoryError:
         raise

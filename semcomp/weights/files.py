@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent
 CODEC = "semcomp-codec-1"
 """Format that the file of a codec names"""
+GENERATOR = "generator_"
+"""Prefix of the files inside the package: the generator street is generator_street.safetensors."""
 
 
 def codec_file(name_or_path: str | Path) -> Path:
     """Find the file of a codec, by its name inside the package, its path, its URL, or its name on a hub.
 
-    Neither this nor `restorer_file` imports torch, so that a missing file is told at once.
+    Neither this nor the functions below it import torch, so that a missing file is told at once.
 
     Raises:
         ModelError: There is no such file.
@@ -47,6 +50,26 @@ def restorer_file(name_or_path: str | Path) -> Path:
     if (path := _inside_or_at(name_or_path)) is not None:
         return path
     raise ModelError(f"no restorer called {name_or_path}: pass the path of a file that train.restore wrote")
+
+
+def generator_file(name_or_path: str | Path) -> Path:
+    """Find the file of a generator, by its name inside the package, its path, its URL, or its name on a hub.
+
+    Raises:
+        ModelError: There is no such file.
+        MissingExtraError: The package that asks the hub is not installed.
+    """
+    inside = WEIGHTS / f"{GENERATOR}{name_or_path}.safetensors"
+    path = next((path for path in (inside, Path(located(name_or_path))) if os.path.isfile(path)), None)  # noqa: PTH113
+    if path is not None:
+        return path
+    there = f"known: {', '.join(names)}" if (names := generator_names()) else "none comes with this version"
+    raise ModelError(f"no generator called {name_or_path}, {there}; give the path of a file that train.generator made")
+
+
+def generator_names() -> list[str]:
+    """Names of the generators inside the package, sorted."""
+    return sorted(path.stem.removeprefix(GENERATOR) for path in WEIGHTS.glob(f"{GENERATOR}*.safetensors"))
 
 
 def codec_names() -> list[str]:

@@ -131,7 +131,7 @@ class TestOptionsThatNameFiles:
         err = capsys.readouterr().err
         assert "text.png" in err and "internal error" not in err
 
-    @pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps", "foo", "xpu", ""])
+    @pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps", "foo", "xpu"])
     def test_a_device_that_is_not_there(self, folder: Path, capsys: Any, device: str) -> None:
         import torch
 
@@ -143,7 +143,7 @@ class TestOptionsThatNameFiles:
         err = capsys.readouterr().err
         assert err == f"semcomp encode: the device {device!r} does not exist here: choose one of cpu\n"
         with pytest.raises(ModelError):
-            semcomp.load(device=device or "?")
+            semcomp.load(device=device)
 
     @pytest.mark.parametrize("jobs", ["1", "2"])
     def test_missing_weights_are_one_error(self, folder: Path, capsys: Any, jobs: str) -> None:
@@ -278,7 +278,7 @@ class TestJsonWhereAWholeCommandFails:
             (["encode", "a.png", "-o", "out/", "--label-map", "missing.png"], "FileNotFoundError", 1),
             (["eval", "missing"], "FileNotFoundError", 1),
             (["search", "missing.index", "--label", "dog"], "MissingFileError", 1),
-            (["index", "missing", "-o", "i.index"], "UsageError", 2),
+            (["index", "missing", "-o", "i.index"], "FileNotFoundError", 1),
             (["map", "encode", "a.png", "-o", "rows"], "UsageError", 2),
             (["compare", "missing.png"], "FileNotFoundError", 1),
             (["thumb"], "UsageError", 2),

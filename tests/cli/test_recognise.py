@@ -184,7 +184,7 @@ class TestSegment:
         assert "nothing known" in capsys.readouterr().out
 
     def test_a_classifier_cannot_segment(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["segment", "a.semc", "--head", "c.safetensors", "-o", str(tmp_path / "m.png")]) == 1
+        assert main(["segment", "a.semc", "--head", "c.safetensors", "-o", str(tmp_path / "m.png")]) == 2
         assert "semcomp classify" in capsys.readouterr().err
 
 

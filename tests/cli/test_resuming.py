@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -65,14 +66,14 @@ def test_one_file_that_was_named_is_a_failure(photos: Path, capsys: Any) -> None
     [
         (["encode"], "b.semc"),
         (["decode"], "a.png"),
-        (["segment", "--head", "nothing"], "a.labels.png"),
+        (["segment", "--head", "street"], "a.labels.png"),
         (["restore"], "b.png"),
     ],
 )
 def test_every_command_that_writes_files_keeps_them(
     photos: Path, capsys: Any, arguments: list[str], target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("semcomp.cli.commands.segment.get_head", lambda name, options: None)
+    monkeypatch.setattr("semcomp.cli.commands.segment.get_head", lambda name, options: SimpleNamespace(task="segment"))
     for folder in ("in", "out"):
         Path(folder).mkdir()
     Path("in/a.semc").write_bytes((photos / "a.semc").read_bytes())

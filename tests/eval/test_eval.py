@@ -190,7 +190,7 @@ class TestCommand:
             (["photos", "--max-bd-rate", "0", "--codecs", "semcomp"], 2, "must be among the --codecs"),
             (["photos", "--min-psnr", "3", "--metrics", "ssim"], 2, "need psnr"),
             (["photos", "-o", "photos/a.png"], 2, "eval writes a folder"),
-            (["photos", "--codecs", "gif"], 1, "no codec called gif; known: semcomp, jpeg"),
+            (["photos", "--codecs", "gif"], 2, "no codec called gif; known: semcomp, jpeg"),
             (["missing"], 1, "no such file"),
             (["photos", "--task", "juggle"], 2, "no task called juggle"),
         ],

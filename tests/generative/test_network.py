@@ -19,7 +19,6 @@ from semcomp.errors import FormatError, ImageError, ModelError
 from semcomp.generative.generator_file import (
     GeneratorInfo,
     TrainedGenerator,
-    generator_names,
     load_generator,
     read_generator_file,
     save_generator,
@@ -28,6 +27,7 @@ from semcomp.generative.network import Generator, GeneratorConfig, guide_planes,
 from semcomp.generative.selection import box_mask, positions
 from semcomp.semantics.class_names import class_number
 from semcomp.semantics.head import Segmentation, default_palette
+from semcomp.weights.files import generator_names
 
 SIZES = {"classes": 3, "latents": 24, "c16": 16, "c8": 12, "c4": 8, "blocks16": 1, "blocks8": 1, "nodes": 4}
 CAMVID = (

@@ -101,6 +101,6 @@ def test_networks_that_do_not_fit_are_refused(
     assert "other knows cat, dog; the pictures are labelled with dark, light" in capsys.readouterr().err
     assert main([*given, str(networks["latents"]), "--pixels", str(networks["latents"])]) == DataError.exit_code
     assert "reads latents; train a network that reads pixels" in capsys.readouterr().err
-    assert main(["eval", str(labelled / "no"), "--task", "classify"]) == 2
+    assert main(["eval", str(labelled / "no"), "--task", "classify"]) == 1
     assert main(["eval", str(labelled), "--task", "classify"]) == DataError.exit_code
     assert "needs --head NAME" in capsys.readouterr().err

@@ -318,7 +318,7 @@ def test_map_decodes_exact_pixels_with_weights_of_ones_own(
 def test_rows_need_a_folder(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "rows").write_bytes(b"")
     assert main(["map", "info", str(files), "-o", str(tmp_path / "rows"), "--force"]) == 1
-    assert "rows is a file, and the rows go into a folder: name another output" in capsys.readouterr().err
+    assert "rows cannot be written: Not a directory; choose another -o" in capsys.readouterr().err
 
 
 def test_a_shard_is_a_block_of_its_own() -> None:

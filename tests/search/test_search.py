@@ -217,7 +217,7 @@ def test_what_is_not_an_index_is_one_sentence(tmp_path: Path, capsys: pytest.Cap
     assert main(["search", str(tmp_path / "text.index"), "--label", "x"]) == 3
     for wrong in ([], ["--like", "a", "--duplicates"], ["--label", "a", "--threshold", "0.5"]):
         assert main(["search", "x.index", *wrong]) == 2
-    assert main(["index", str(tmp_path / "nowhere"), "-o", str(tmp_path / "b.index")]) == 2
+    assert main(["index", str(tmp_path / "nowhere"), "-o", str(tmp_path / "b.index")]) == 1
 
 
 def test_a_picture_beside_its_file_and_hidden_folders_are_left_out(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_an_index_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--like", "gone.png"], "gone.png cannot be read: no such file"),
+        (["--like", "gone.png"], "gone.png cannot be read: No such file"),
         (["--like", "text.png"], "text.png: the file is not an image, but text"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 from semcomp.cli.argument_types import whole_number
 from semcomp.cli.batch import run_batch
+from semcomp.cli.first_look import at_either
 from semcomp.cli.latents_input import HEAD_HELP, Input, add_confidence, asked_head, get_head, in_words, read_latents
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, list_jobs
 from semcomp.cli.shared_options import NewParser, SharedOptions
@@ -42,7 +43,7 @@ def run(options: Namespace) -> int:
     """Classify every input; returns the exit code."""
     plan = list_jobs(options.inputs, read_suffixes=(".semc", *IMAGE_SUFFIXES))
     check = partial(asked_head, options, "no head is asked by itself")  # what is missing is one error for all files
-    return run_batch(classify_one, plan, options, keys=KEYS, prepare=read_latents, check=check)
+    return run_batch(classify_one, plan, options, keys=KEYS, prepare=read_latents, check=check, look=at_either)
 
 
 def classify_one(job: Job, options: Namespace, given: Input) -> dict[str, Any]:

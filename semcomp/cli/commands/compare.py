@@ -10,7 +10,7 @@ from pathlib import Path
 from semcomp.cli.batch import get_codec
 from semcomp.cli.commands.encode import encode_with_target, read_picture
 from semcomp.cli.exit_codes import EXIT_OK, UsageError
-from semcomp.cli.failures import concerning
+from semcomp.cli.failures import check_readable, concerning
 from semcomp.cli.inputs import is_pipe
 from semcomp.cli.output_formats import check_suffix
 from semcomp.cli.own_outputs import own_output
@@ -42,6 +42,8 @@ def run(options: Namespace) -> int:
     if not is_url(source) and Path(source).is_dir():
         raise UsageError(f"{source or '.'} is a folder, and one image is compared: give an image")
     piped = source == STREAM or (not is_url(source) and Path(source).exists() and is_pipe(Path(source)))
+    if not piped and not is_url(source):
+        check_readable(source)
     default = "stdin.compare.html" if piped else beside(source, ".compare.html")
     target = local_name(options.output) if options.output else default
     check_suffix(target, ".html")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from semcomp.cli import lossless_options
 from semcomp.cli.batch import codec_of, run_batch
 from semcomp.cli.exit_codes import UsageError
+from semcomp.cli.first_look import at_semc
 from semcomp.cli.generative_options import add_decode_options, decode_arguments
 from semcomp.cli.output_formats import format_name
 from semcomp.cli.own_outputs import mark
@@ -64,7 +65,7 @@ def run(options: Namespace) -> int:
         write_suffix=suffix,
         suffix_decides=not options.format,
     )
-    return run_batch(decode_one, plan, options, keys=KEYS)
+    return run_batch(decode_one, plan, options, keys=KEYS, look=at_semc)
 
 
 def decode_one(job: Job, options: Namespace) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from semcomp.cli.argument_types import SEMANTICS, semantics_kinds, tag, void_num
 from semcomp.cli.batch import codec_of, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import check_readable
+from semcomp.cli.first_look import at_picture
 from semcomp.cli.latents_input import HEAD_HELP, get_embedder, get_head, heads_in_words
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
@@ -111,7 +112,7 @@ def run(options: Namespace) -> int:
         return jpeg_output.run(options)
     plan = plan_jobs(options.inputs, output=options.output, read_suffixes=IMAGE_SUFFIXES, write_suffix=".semc")
     inputs = len(plan.jobs) + len(plan.unusable)
-    return run_batch(encode_one, plan, options, keys=KEYS, check=partial(_check, options, inputs))
+    return run_batch(encode_one, plan, options, keys=KEYS, check=partial(_check, options, inputs), look=at_picture)
 
 
 def _check(options: Namespace, inputs: int) -> None:

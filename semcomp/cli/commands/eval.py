@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,15 @@ from semcomp.cli.argument_types import (
     number_range,
     positive_number,
     positive_numbers,
+    qualities,
     void_number,
     whole_number,
 )
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
+from semcomp.cli.failures import check_readable, local_output
 from semcomp.cli.inputs import is_pipe
 from semcomp.cli.own_outputs import mark
-from semcomp.cli.paths import IMAGE_SUFFIXES, STREAM, check_target, list_jobs, local_output, write_target
+from semcomp.cli.paths import IMAGE_SUFFIXES, STREAM, check_target, list_jobs, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions, first_given
 from semcomp.cli.terminal import complain, json_text, say, say_document, say_json
 from semcomp.storage.files import local_copy
@@ -75,7 +77,7 @@ def _add_codec_options(parser: ArgumentParser) -> None:
         help="psnr, ssim, ms-ssim, lpips, ssimulacra2 (psnr,ms-ssim)",
     )
     parser.add_argument(
-        "--qualities", type=_qualities, metavar="A,B", help="settings of each codec, or full (five of each codec's own)"
+        "--qualities", type=qualities, metavar="A,B", help="settings of each codec, or full (five of each codec's own)"
     )
     parser.add_argument("--anchor", default="jpeg", metavar="NAME", help="codec that BD-rates refer to (jpeg)")
     parser.add_argument("--range", type=number_range, metavar="LOW,HIGH", help="PSNR that BD-rates span, in dB (26,38)")
@@ -110,23 +112,13 @@ def _add_recognition_options(parser: ArgumentParser) -> None:
     )
 
 
-def _qualities(text: str) -> tuple[int, ...] | str:
-    """Parse qualities with commas between them, or the word full."""
-    if text == "full":
-        return text
-    parts = name_list(text)
-    if not all(part.isdecimal() and int(part) <= 100 for part in parts):
-        raise ArgumentTypeError(f"{text!r} must be whole numbers up to 100, such as 10,30,50,70,90, or full")
-    return tuple(sorted(map(int, parts)))
-
-
 def run(options: Namespace) -> int:
     """Measure and report; returns the exit code."""
     if sum((options.json, options.csv, options.html)) > 1:
         raise UsageError("give one of --json, --csv and --html; -o DIR writes all of them")
-    options.output = options.output and local_output(options.output)
     if options.output and Path(options.output).is_file():
         raise UsageError(f"-o {options.output} is a file; eval writes a folder")
+    options.output = options.output and local_output(options.output)
     if flag := first_given(options, _OF_CODECS if options.task else _OF_TASKS):
         raise UsageError(f"{flag} {'does not go with' if options.task else 'belongs to'} --task: leave it out")
     return _recognise(options) if options.task else _compare(options)
@@ -177,11 +169,15 @@ def _compare(options: Namespace) -> int:
 
 def _check_options(options: Namespace, names: tuple[str, ...], subject: str) -> None:
     """UsageError for what makes no sense, before anything is measured; MissingExtraError and the like, too."""
-    from semcomp.eval.codecs import find
+    from semcomp.eval.codecs import NAMES, find
     from semcomp.eval.measure import METRICS, prepare
 
     if unknown := [metric for metric in options.metrics if metric not in METRICS]:
         raise UsageError(f"no metric called {unknown[0]}; known: {', '.join(METRICS)}")
+    if unknown := [name for name in names if name.partition("=")[0] not in NAMES]:
+        raise UsageError(f"no codec called {unknown[0]}; known: {', '.join(NAMES)}")
+    if first_given(options, ("anchor",)) and options.anchor not in names:
+        raise UsageError(f"--anchor {options.anchor} is not measured: name one of {', '.join(names)}")
     wants_psnr = options.min_psnr is not None or options.max_bd_rate is not None
     if wants_psnr and "psnr" not in options.metrics:
         raise UsageError("--min-psnr and --max-bd-rate need psnr among the --metrics")
@@ -286,8 +282,9 @@ def _recognise(options: Namespace) -> int:
     if options.task not in tasks:
         known = ", ".join(sorted(tasks)) or "none is installed: install semcomp again"
         raise UsageError(f"no task called {options.task}; known: {known}")
-    if len(options.inputs) != 1 or not Path(options.inputs[0]).is_dir():
-        raise UsageError("--task takes one folder of labelled pictures")
+    if len(options.inputs) != 1:
+        raise UsageError("--task takes one folder of labelled pictures, and there are several")
+    check_readable(options.inputs[0], folder=True)
     result, text = tasks[options.task].load()(options)
     if options.output:
         target = Path(options.output) / f"{options.task}.json"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from semcomp.cli.argument_types import name_list
 from semcomp.cli.exit_codes import EXIT_OK, UsageError
-from semcomp.cli.paths import check_target, local_output, write_target
+from semcomp.cli.failures import check_readable, local_output
+from semcomp.cli.paths import check_target, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions, first_given
 from semcomp.cli.terminal import complain, say, say_json
 
@@ -66,7 +67,7 @@ def run(options: Namespace) -> int:
     options.output = local_output(options.output)
     if options.restorer is not None:
         return _export_restorer(options)
-    _check_names(options)
+    _check_options(options)
     from semcomp.export.folder import export_onnx
     from semcomp.export.int8 import INT8_PARTS
 
@@ -100,14 +101,29 @@ def run(options: Namespace) -> int:
     return EXIT_OK
 
 
-def _check_names(options: Namespace) -> None:
-    """Raise ModelError for a codec or a head that is missing, before torch is loaded."""
-    from semcomp.semantics.head import load_head
-    from semcomp.weights.files import codec_file
+def _check_options(options: Namespace) -> None:
+    """Check before torch is loaded what can be checked without it.
 
+    Raises:
+        UsageError: The options contradict each other.
+        ModelError: A codec, a head or a generator is missing.
+        Fault: There is no folder of photos, or no file of lossless weights.
+    """
+    from semcomp.semantics.head import find_head
+    from semcomp.weights.files import codec_file, generator_file
+
+    if "generator" in options.parts:
+        raise UsageError("generators are not parts: name them with --generators, or give --generators all")
+    for name, value in (("--calibration", options.calibration), ("--int8-parts", options.int8_parts)):
+        if value and not options.int8:
+            raise UsageError(f"{name} belongs to --int8: give both, or neither")
+    check_readable(options.calibration, what="the folder of photos", folder=True)
+    check_readable(options.lossless_weights, what="the file of lossless weights")
     codec_file(options.model)
     for name in options.heads or ():
-        load_head(name)
+        find_head(name)
+    for name in options.generators if options.generators != ("all",) else ():
+        generator_file(name)
 
 
 def _export_restorer(options: Namespace) -> int:
@@ -146,17 +162,12 @@ def _export_restorer(options: Namespace) -> int:
 
 
 def _checked_parts(options: Namespace) -> tuple[str, ...]:
-    """Return the parts to export. Raises UsageError where the options contradict each other."""
+    """Return the parts to export. Raises UsageError for one that does not exist."""
     from semcomp.export.folder import ALL_PARTS
 
-    if "generator" in options.parts:
-        raise UsageError("generators are not parts: name them with --generators, or give --generators all")
     parts = ALL_PARTS if options.parts == ("all",) else options.parts
     if unknown := [part for part in parts if part not in ALL_PARTS]:
         raise UsageError(f"the part {unknown[0]} does not exist: give all, or some of {','.join(ALL_PARTS)}")
-    for name, value in (("--calibration", options.calibration), ("--int8-parts", options.int8_parts)):
-        if value and not options.int8:
-            raise UsageError(f"{name} belongs to --int8: give both, or neither")
     if options.int8 and not options.calibration:
         complain(
             "semcomp export: the sample photo alone sets the scales, and values beyond those that it reaches are "

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from semcomp.cli.answers import say_failure
 from semcomp.cli.argument_types import job_count
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
-from semcomp.cli.failures import Failure, in_flags
+from semcomp.cli.failures import Failure, check_readable, in_flags, local_output
+from semcomp.cli.first_look import check_networks
 from semcomp.cli.latents_input import HEAD_HELP, add_confidence
-from semcomp.cli.paths import IMAGE_SUFFIXES, list_expanded, local_output
+from semcomp.cli.output_formats import check_suffix
+from semcomp.cli.paths import IMAGE_SUFFIXES, check_target, list_expanded
 from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs, add_lossless_weights
 from semcomp.cli.terminal import LongRun, complain, say_json
 
@@ -61,12 +63,16 @@ def run(options: Namespace) -> int:
 
     if options.head is None and options.min_confidence is not None:
         raise UsageError("--min-confidence says how sure a head has to be: give --head too")
-    options.output = local_output(options.output)
-    if not Path(options.folder).is_dir():
-        raise UsageError(f"{options.folder} is not a folder: give the folder of the photos")
+    options.output = local_output(options.output, folder=False)
+    check_suffix(options.output, ".index")
+    check_readable(options.folder, folder=True)
     expansion = list_expanded([options.folder], read_suffixes=(".semc", *IMAGE_SUFFIXES))
     for note in expansion.notes if not options.quiet else ():
         complain(f"semcomp index: {note}")
+    if not Path(options.output).is_dir():  # else the index says what to do
+        again = Namespace(**{**vars(options), "force": True})
+        check_target(options.output, again, sources=[entry.source for entry in expansion.found])
+    check_networks(options)
     task = IndexTask(
         model=options.model,
         graphs=options.graphs,

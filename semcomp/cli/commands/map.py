@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from semcomp.cli.argument_types import whole_number
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
+from semcomp.cli.failures import check_folder
+from semcomp.cli.first_look import check_networks
 from semcomp.cli.latents_input import HEAD_HELP, add_confidence, heads_in_words
 from semcomp.cli.output_formats import format_name
 from semcomp.cli.paths import IMAGE_SUFFIXES, list_expanded
@@ -99,6 +101,10 @@ def run(options: Namespace) -> int:
 
     task = _task(options)
     inputs = _inputs(options)
+    check_folder(options.output)
+    if options.files is not None:
+        check_folder(options.files, flag="--files")
+    check_networks(options)
     report = _Report(options)
     try:
         summary = map_files(
@@ -210,9 +216,10 @@ class _Report(LongRun):
             return
         rate = summary.files / max(summary.seconds, 1e-9)
         skipped = f", {summary.skipped:,} inputs were done before" if summary.skipped else ""
+        why = ", as their column error says" if summary.failed else ""
         complain(
             f"semcomp map: {summary.files:,} files in {_in_time(summary.seconds)} ({rate:.1f} files/s), "
-            f"{summary.failed:,} failed{skipped}; the rows are in {self.options.output}"
+            f"{summary.failed:,} failed{why}{skipped}; the rows are in {self.options.output}"
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from semcomp.cli.answers import say_failure
 from semcomp.cli.batch import on_graphs
 from semcomp.cli.exit_codes import EXIT_OK, UsageError, common_exit_code
-from semcomp.cli.failures import explain
+from semcomp.cli.failures import Failure, explain
 from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
 from semcomp.cli.terminal import say, say_json
 from semcomp.errors import ModelError, SemcompError
@@ -38,12 +38,16 @@ def run(options: Namespace) -> int:
     """List what is inside the package, or the weights of some names; returns the exit code."""
     if on_graphs(options):
         return _list_graphs(options)
+    missing = {name: error for name in options.names if (error := _reason_against(name)) is not None}
+    failures = [_failure(name, error, options) for name, error in missing.items()]
+    if options.names and len(missing) == len(options.names):
+        return common_exit_code(failure.exit_code for failure in failures)
     from semcomp.codec.codec import load
-    from semcomp.generative.generator_file import generator_names, load_generator
+    from semcomp.generative.generator_file import load_generator
     from semcomp.lossless import weights as lossless
     from semcomp.restoration.restorer_file import DEFAULTS, load_restorer
     from semcomp.semantics.head import head_names, load_head
-    from semcomp.weights.files import WEIGHTS, codec_names
+    from semcomp.weights.files import WEIGHTS, codec_names, generator_names
 
     if not codec_names():
         raise ModelError(f"no weights in {WEIGHTS}: install semcomp again")
@@ -59,17 +63,36 @@ def run(options: Namespace) -> int:
     if options.names:  # one name may mean several: "street" is a head and a generator
         known = {name for name, _ in found}
         found = [(name, facts) for name, facts in found if name in options.names]
-        found += [(name, facts_of_file) for name in options.names if name not in known]
-    failures = []
+        found += [(name, facts_of_file) for name in options.names if name not in known and name not in missing]
     for name, facts_of in found:
         try:
             facts = facts_of(name)
         except SemcompError as error:
-            failures.append(explain(error, source=name))
-            say_failure(name, failures[-1], options)
+            failures.append(_failure(name, error, options))
             continue
         _show(facts, options)
     return common_exit_code(failure.exit_code for failure in failures)
+
+
+def _reason_against(name: str) -> SemcompError | None:
+    """Return the error of a name that means no weights, or a file of another kind, before torch is loaded."""
+    from semcomp.semantics.head import head_names
+    from semcomp.weights.files import WEIGHTS, codec_file, format_of, generator_names
+
+    inside = {path.stem for path in WEIGHTS.glob("*.safetensors")}
+    if name in inside | {*head_names(), *generator_names()}:
+        return None
+    try:
+        format_of(codec_file(name))
+    except SemcompError as error:
+        return error
+    return None
+
+
+def _failure(name: str, error: SemcompError, options: Namespace) -> Failure:
+    failure = explain(error, source=name)
+    say_failure(name, failure, options)
+    return failure
 
 
 def facts_of_file(name: str | Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from semcomp.cli.exit_codes import EXIT_OK, UsageError
-from semcomp.cli.failures import check_readable
+from semcomp.cli.failures import check_readable, concerning
 from semcomp.cli.shared_options import NewParser, SharedOptions
 from semcomp.cli.terminal import say, say_json
 from semcomp.errors import ModelError
@@ -51,11 +51,12 @@ def run(options: Namespace) -> int:
     if wanted is None or wanted.revision is not None:
         raise UsageError(f"{options.repository!r} is not a repository: write org/name")
     path = _file_of(options.weights)
+    about = Path(options.about) if options.about else path.with_suffix(".md")
+    with concerning(str(about), what="the text"):
+        more = about.read_text(encoding="utf-8") if about.is_file() else ""
     facts = facts_of_file(path)
     if what := _NOT_ON_HUBS.get(facts["kind"]):
         raise ModelError(f"{path} {what} not loaded from a hub: push a codec, a head or a generator")
-    about = Path(options.about) if options.about else path.with_suffix(".md")
-    more = about.read_text(encoding="utf-8") if about.is_file() else ""
     card = card_of(facts, repository=options.repository, licence=options.license, more=more)
     if options.show_card:
         say(card.splitlines())

@@ -13,6 +13,7 @@ from semcomp.cli.argument_types import job_count, probability
 from semcomp.cli.batch import on_graphs, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import concerning
+from semcomp.cli.first_look import at_compressed
 from semcomp.cli.output_formats import format_name, image_bytes
 from semcomp.cli.paths import STREAM, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs
@@ -76,7 +77,9 @@ def run(options: Namespace) -> int:
     if not plan.jobs and not plan.unusable:
         raise UsageError("give at least one JPEG or JPEG 2000 file")
     sources = [job.source for job in plan.jobs]
-    return run_batch(restore_one, plan, options, keys=KEYS, check=partial(_check_weights, options, sources))
+    return run_batch(
+        restore_one, plan, options, keys=KEYS, check=partial(_check_weights, options, sources), look=at_compressed
+    )
 
 
 def _check_weights(options: Namespace, sources: list[str]) -> None:

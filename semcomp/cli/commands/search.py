@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
 
 from semcomp.cli.argument_types import probability, whole_number
 from semcomp.cli.exit_codes import EXIT_OK, UsageError
+from semcomp.cli.failures import concerning
+from semcomp.cli.first_look import at_either, check_networks
 from semcomp.cli.paths import STREAM, read_source
 from semcomp.cli.shared_options import NewParser, SharedOptions, add_graphs, add_lossless_weights, first_given
 from semcomp.cli.terminal import complain, say, say_json
+from semcomp.storage.urls import is_url
 
 _EPILOG = """\
 examples:
@@ -55,6 +59,10 @@ def run(options: Namespace) -> int:
     if options.like is None and (flag := first_given(options, ("graphs", "lossless_weights"))):
         raise UsageError(f"{flag} is for the photo of --like: leave it out")
     index = PhotoIndex(options.index)
+    check_networks(options)
+    if options.like not in (None, STREAM) and not is_url(options.like):
+        with concerning(options.like):
+            at_either(Path(options.like), options)
     if options.duplicates:
         _show_groups(index.duplicates(threshold=options.threshold), options)
         return EXIT_OK

@@ -10,6 +10,7 @@ from typing import Any
 
 from semcomp.cli.batch import codec_of, run_batch
 from semcomp.cli.exit_codes import UsageError
+from semcomp.cli.first_look import at_either
 from semcomp.cli.latents_input import HEAD_HELP, Input, add_confidence, get_head, heads_in_words, with_latents
 from semcomp.cli.output_formats import image_bytes
 from semcomp.cli.own_outputs import mark
@@ -49,14 +50,18 @@ def run(options: Namespace) -> int:
     plan = plan_jobs(
         options.inputs, output=options.output, read_suffixes=(".semc", *IMAGE_SUFFIXES), write_suffix=suffix
     )
-    return run_batch(segment_one, plan, options, keys=KEYS, prepare=prepare, check=partial(_check_head, options))
+    return run_batch(
+        segment_one, plan, options, keys=KEYS, prepare=prepare, check=partial(_check_head, options), look=at_either
+    )
 
 
 def _check_head(options: Namespace) -> None:
-    """Load the head, so that what is missing is one error for all files. UsageError where a head is needed and none is
-    named."""
+    """Load the head, so that what is missing is one error for all files. UsageError where one that draws label maps is
+    needed, and another or none is named."""
     if options.head:
-        get_head(options.head, options)
+        head = get_head(options.head, options)
+        if head.task != "segment":
+            raise UsageError(f"the head {head.name} gives labels, no label map: use semcomp classify")
     elif options.fresh or options.min_confidence is not None:
         what = "--fresh" if options.fresh else "--min-confidence"
         raise UsageError(f"{what} runs a head: {heads_in_words(options, maps=True)}")
