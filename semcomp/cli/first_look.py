@@ -28,7 +28,9 @@ def look_at(job: Job, options: Namespace, look: Look) -> None:
     """
     if job.target:
         check_target(job.target, options)
-    if job.source != STREAM and not is_url(job.source) and not is_pipe(Path(job.source)):
+    if look is at_nothing or job.source == STREAM or is_url(job.source):
+        return
+    if not is_pipe(Path(job.source)):
         look(Path(job.source), options)
 
 
