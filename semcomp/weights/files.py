@@ -59,9 +59,10 @@ def generator_file(name_or_path: str | Path) -> Path:
         ModelError: There is no such file.
         MissingExtraError: The package that asks the hub is not installed.
     """
-    inside = WEIGHTS / f"{GENERATOR}{name_or_path}.safetensors"
-    path = next((path for path in (inside, Path(located(name_or_path))) if os.path.isfile(path)), None)  # noqa: PTH113
-    if path is not None:
+    path = WEIGHTS / f"{GENERATOR}{name_or_path}.safetensors"
+    if not os.path.isfile(path):  # noqa: PTH113 - the name may be too long
+        path = Path(located(name_or_path))
+    if os.path.isfile(path):  # noqa: PTH113
         return path
     there = f"known: {', '.join(names)}" if (names := generator_names()) else "none comes with this version"
     raise ModelError(f"no generator called {name_or_path}, {there}; give the path of a file that train.generator made")
