@@ -203,12 +203,13 @@ def drawn_pictures(folder: Path, limit: int | None, *, without: tuple[str, ...] 
     Args:
         folder: Holds the pictures.
         limit: The largest number; None for all.
-        without: Beginnings of names that are left out.
+        without: Beginnings of names of pictures, and of folders inside it, that are left out.
 
     Raises:
         DataError: There is no picture.
     """
-    found = [path for path in pictures_in(folder, below=True) if not path.name.startswith(without)]
+    pictures = pictures_in(folder, below=True)
+    found = [path for path in pictures if not any(p.startswith(without) for p in path.relative_to(folder).parts)]
     if not found:
         raise DataError(f"no picture below {folder}; known endings: {' '.join(sorted(SUFFIXES))}")
     order = np.random.default_rng(0).permutation(len(found))[:limit]

@@ -94,8 +94,8 @@ def label(
 ) -> int:
     """Write `output`/images (links), masks and classes.txt; a mask that is there already is kept. Returns how many.
 
-    Of each folder (with those below it) at most `limit` pictures, drawn at random, none whose name begins with one of
-    `without`. DataError where a folder holds no picture.
+    Of each folder (with those below it) at most `limit` pictures, drawn at random, none whose name, or
+    that of a folder inside, begins with one of `without`. DataError where a folder holds no picture.
     """
     labeller = TeacherLabeller(network) if is_teacher(network) else Labeller(network)
     # All 256, because Pillow cuts the numbers to the bits that a shorter palette needs.
@@ -139,7 +139,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--network", type=Path, required=True, metavar="FILE", help="a .tflite, or a file of heads.teachers"
     )
     parser.add_argument("--classes", type=Path, required=True, metavar="FILE", help="names of its classes, one a line")
-    parser.add_argument("--without", nargs="*", default=[], metavar="PREFIX", help="leave out files named so")
+    parser.add_argument(
+        "--without", nargs="*", default=[], metavar="PREFIX", help="leave out files and folders named so"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="at most so many pictures of each folder")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="images/, masks/, classes.txt")
     parser.add_argument("--quiet", action="store_true", help="no progress")

@@ -102,6 +102,12 @@ def test_what_is_there_is_kept_and_what_is_not_wanted_left_out(labelled: Labelle
     assert mask.read_bytes() == b"edited by hand" and (mask.parent / "two.png").is_file()
 
 
+def test_folders_are_left_out_by_their_names(labelled: Labelled, tmp_path: Path) -> None:
+    (tmp_path / "b" / "four.png").write_bytes((tmp_path / "a" / "one.png").read_bytes())
+    assert labelled("--without", "deep", "tw", "--quiet") == 0
+    assert sorted(path.name for path in (tmp_path / "out" / "masks").iterdir()) == ["four.png", "one.png"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "network", "code", "message"),
     [
