@@ -95,7 +95,7 @@ def label(
     """Write `output`/images (links), masks and classes.txt; a mask that is there already is kept. Returns how many.
 
     Of each folder (with those below it) at most `limit` pictures, drawn at random, none whose name, or
-    that of a folder inside, begins with one of `without`. DataError where a folder holds no picture.
+    whose folder's name, begins with one of `without`. DataError where a folder holds no picture.
     """
     labeller = TeacherLabeller(network) if is_teacher(network) else Labeller(network)
     # All 256, because Pillow cuts the numbers to the bits that a shorter palette needs.
