@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -128,15 +128,14 @@ class _Recipe:
     seed: int
     teachers: Mapping[str, Teacher]
 
+    @cached_property
+    def _files(self) -> list[list[int | list[str | int]]]:
+        """The state of every file, which is asked of the disk once for both parts."""
+        return [[_state(s.image), _state(s.target)] for s in self.dataset.train]
+
     def key(self, part: str) -> str:
         """JSON that changes with the contents of a part of the cache."""
-        key = {
-            "version": VERSION,
-            "part": part,
-            "seed": self.seed,
-            "data": asdict(self.config),
-            "files": [[_state(s.image), _state(s.target)] for s in self.dataset.train],
-        }
+        key = {"version": VERSION, "part": part, "seed": self.seed, "data": asdict(self.config), "files": self._files}
         if part == "given":
             key |= {"codec": self.codec.release.weights_id.hex(), "source": self.source}
         else:
