@@ -54,6 +54,10 @@ class Networks(Protocol):
         """Levels of at most this size are predicted by numpy alone."""
 
     @property
+    def band_cells(self) -> int:
+        """Cells that are predicted together, so that what they need fits into a processor's cache."""
+
+    @property
     def at_once(self) -> int:
         """How many items `each` works on at a time."""
 
@@ -75,6 +79,7 @@ class ArrayNetworks:
     """The windows of every pass."""
     coding: ClassVar[Coding] = PLAIN
     few_cells: ClassVar[int] = 1 << 8
+    band_cells: ClassVar[int] = 1 << 14
     """numpy starts an operation sooner than other backends do."""
 
     @property

@@ -32,6 +32,10 @@ HIDDEN_LIMIT = 255
 INPUT_SHIFT, BLOCK_SHIFT, OUTPUT_SHIFT = 5, 6, 9
 EXACT = 1 << 24
 """Integers below it are exact in float32."""
+MIDDLE = 128
+"""Added to a feature where bytes are multiplied, so that it has no sign."""
+RADIX = 128
+"""A weight of the last matrices is RADIX times one byte plus another."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,6 +120,18 @@ class IntegerNetwork:
         sums = self.from_hidden.astype(np.int64) @ hidden + self.from_features.astype(np.int64) @ x
         outputs: NDArray[np.int64] = (sums + self.bias[:, None]) >> OUTPUT_SHIFT
         return outputs
+
+
+def bias_for_bytes(weight: Int8 | Int16, bias: Int32) -> NDArray[np.int64]:
+    """The bias (O,) for features plus MIDDLE, which a weight (O, F) multiplies."""
+    missing: NDArray[np.int64] = bias - MIDDLE * weight.astype(np.int64).sum(1)
+    return missing
+
+
+def byte_halves(weight: Int16) -> Int8:
+    """int8 (2 O, I) of a weight (O, I): rows of its higher part, which counts RADIX times, and rows of its lower."""
+    halves: Int8 = np.concatenate(np.divmod(weight, RADIX)).astype(np.int8)
+    return halves
 
 
 def _bound(bias: Int32, *products: tuple[Int8 | Int16, int]) -> int:

@@ -24,8 +24,6 @@ from semcomp.lossless.step import Prediction, coarser_tables, without_low_bits
 
 Int32 = NDArray[np.int32]
 
-CELLS_AT_ONCE = 1 << 14
-"""Cells that are predicted together, so that what they need fits into a processor's cache."""
 SHARED_CELLS = 1 << 12
 """Steps of at least this size are shared among threads."""
 
@@ -177,9 +175,7 @@ class Walk:
         known.begin(target)
         before: list[tuple[Any, Any]] = []
         for channel in range(self.channels):
-            parts = list(
-                self.networks.each(partial(known.predict, channel, before), _bands(cells, self.networks.at_once))
-            )
+            parts = list(self.networks.each(partial(known.predict, channel, before), _bands(cells, self.networks)))
             error = self._code(channel, _joined(self.networks.xp, parts), place, cells, values, truth)
             off[channel, : cells.rows] = cells.grid(place.limited(self.networks.xp, error))
             before.append((values[channel, : cells.rows].reshape(-1), error))
@@ -218,11 +214,11 @@ class Walk:
         return joined
 
 
-def _bands(cells: _Cells, at_once: int) -> list[slice]:
-    """Rows of cells in bands of equal size: at most about CELLS_AT_ONCE cells, and ``at_once`` bands or a multiple."""
-    count = -(-cells.rows * cells.columns // CELLS_AT_ONCE)
+def _bands(cells: _Cells, networks: Networks) -> list[slice]:
+    """Rows of cells in bands of equal size: at most about ``band_cells``, and ``at_once`` bands or a multiple."""
+    count = -(-cells.rows * cells.columns // networks.band_cells)
     if cells.rows * cells.columns >= SHARED_CELLS:
-        count = -(-count // at_once) * at_once
+        count = -(-count // networks.at_once) * networks.at_once
     ends = [number * cells.rows // count for number in range(count + 1)]
     return [slice(top, end) for top, end in pairwise(ends) if top < end]
 

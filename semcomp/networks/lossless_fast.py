@@ -28,10 +28,13 @@ from semcomp.lossless.network import (
     EXACT,
     HIDDEN_LIMIT,
     INPUT_SHIFT,
+    MIDDLE,
     OUTPUT_SHIFT,
+    RADIX,
     Int8,
-    Int16,
     IntegerNetwork,
+    bias_for_bytes,
+    byte_halves,
 )
 from semcomp.networks.lossless_compiled import Bytes, Sums
 from semcomp.networks.precision import sums_products_of_bytes
@@ -40,9 +43,6 @@ from semcomp.networks.threads import one_thread_each
 T = TypeVar("T")
 R = TypeVar("R")
 
-_MIDDLE = 128
-"""Added to a feature, so that it is a byte without a sign."""
-_RADIX = 128
 _LARGEST_BIAS = (1 << 23) - (1 << BLOCK_SHIFT)
 """Below it a bias and half of what is shifted out are exact in float32."""
 _UNIT = 32
@@ -80,8 +80,7 @@ class _ByteNetwork:
     """One network in products of bytes."""
 
     def __init__(self, network: IntegerNetwork):
-        missing = _MIDDLE * network.entry.astype(np.int64).sum(1)
-        self._entry = _Layer(_filled(network.entry), network.entry_bias - missing, INPUT_SHIFT)
+        self._entry = _Layer(_filled(network.entry), bias_for_bytes(network.entry, network.entry_bias), INPUT_SHIFT)
         self._blocks = [
             (
                 _Layer(block.inner, block.inner_bias, BLOCK_SHIFT),
@@ -89,10 +88,10 @@ class _ByteNetwork:
             )
             for block in network.blocks
         ]
-        missing = _MIDDLE * network.from_features.astype(np.int64).sum(1)
-        self.bias = torch.from_numpy((network.bias - missing).astype(np.int32))
-        self._from_hidden = _Layer(_bytes_of(network.from_hidden), np.zeros(2 * len(missing), np.int64))
-        self._from_features = _Layer(_filled(_bytes_of(network.from_features)), np.zeros(2 * len(missing), np.int64))
+        self.bias = torch.from_numpy(bias_for_bytes(network.from_features, network.bias).astype(np.int32))
+        none = np.zeros(2 * len(network.bias), np.int64)
+        self._from_hidden = _Layer(byte_halves(network.from_hidden), none)
+        self._from_features = _Layer(_filled(byte_halves(network.from_features)), none)
 
     def sums(self, cells: Tensor, join: Callable[[Tensor, Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """Sums over hidden values and over features, float32 (M, 2 O): higher parts of every output, then lower.
@@ -108,7 +107,7 @@ class _ByteNetwork:
         hidden, direct = self.sums(_cells_of(features), lambda one, other: torch.cat([one, other], 1))
         sums = hidden.add_(direct)[: features.shape[1]]
         high, low = sums.t().to(torch.int32, memory_format=torch.contiguous_format).chunk(2)
-        return low.add_(high, alpha=_RADIX).add_(self.bias[:, None]).bitwise_right_shift_(OUTPUT_SHIFT)
+        return low.add_(high, alpha=RADIX).add_(self.bias[:, None]).bitwise_right_shift_(OUTPUT_SHIFT)
 
 
 def _filled(weight: Int8) -> Int8:
@@ -132,17 +131,11 @@ def _cells_of(features: Tensor) -> Tensor:
     count, cells = features.shape
     half, values = (count + 1) // 2, features.to(torch.int16)
     pairs = torch.empty((half, cells + _APART), dtype=torch.int16)[:, :cells]
-    torch.add(values[:half], _MIDDLE * 257 - (1 << 16), out=pairs)
+    torch.add(values[:half], MIDDLE * 257 - (1 << 16), out=pairs)
     pairs.add_(values[count - half :], alpha=256)
     result = torch.empty(_cells_for(count, cells), dtype=torch.uint8)
     result.view(torch.int16)[:cells, :half] = pairs.t()
     return result
-
-
-def _bytes_of(weight: Int16) -> Int8:
-    """int8 (2 O, I) of a weight (O, I): rows of its higher part, which counts _RADIX times, and rows of its lower."""
-    halves: Int8 = np.concatenate(np.divmod(weight, _RADIX)).astype(np.int8)
-    return halves
 
 
 class _FloatNetwork:
@@ -193,7 +186,7 @@ class TorchNetworks(ArrayNetworks):
         self._networks = {name: kind(network) for name, network in model.networks.items()}
         self._workers: dict[int, ThreadPoolExecutor] = {}
         self._compiled: Networks | None = None if compiled and by_bytes else self
-        self._seen = 0
+        self._model, self._seen = model, 0
 
     def suited(self, *, pixels: int, bits: int) -> Networks:
         """Compiled ones for 8-bit images once WORTH pixels have been asked for, where numba is installed."""
@@ -201,7 +194,7 @@ class TorchNetworks(ArrayNetworks):
             return self
         self._seen += pixels
         if self._compiled is None and self._seen >= WORTH:
-            self._compiled = _compiled(self)
+            self._compiled = _compiled(self, self._model)
         return self._compiled or self
 
     @property
@@ -252,7 +245,7 @@ class TorchNetworks(ArrayNetworks):
         return hidden.numpy(), direct.numpy(), network.bias.numpy()
 
 
-def _compiled(networks: TorchNetworks) -> Networks:
+def _compiled(networks: TorchNetworks, model: LosslessModel) -> Networks:
     """Compiled functions around the products of networks; the networks themselves where it cannot be done.
 
     numba may be missing, or no folder can be written in which it keeps what it has compiled.
@@ -261,7 +254,7 @@ def _compiled(networks: TorchNetworks) -> Networks:
         from semcomp.networks.lossless_compiled.networks import CompiledNetworks
     except (ImportError, RuntimeError):
         return networks
-    return CompiledNetworks(networks)
+    return CompiledNetworks(networks, model)
 
 
 def _exact(network: IntegerNetwork) -> bool:
@@ -269,7 +262,7 @@ def _exact(network: IntegerNetwork) -> bool:
     width, features = network.entry.shape
     outputs, filled = 2 * len(network.bias), -(-features // _UNIT) * _UNIT
     shapes = {(width, filled), (outputs, filled), (outputs, width)}
-    biases = [network.entry_bias - _MIDDLE * network.entry.astype(np.int64).sum(1)]
+    biases: list[NDArray[np.integer[Any]]] = [bias_for_bytes(network.entry, network.entry_bias)]
     for block in network.blocks:
         shapes |= {(len(block.inner), width), (width, width + len(block.inner))}
         biases += [block.inner_bias, block.bias]
@@ -287,7 +280,7 @@ def _right(rows: int, columns: int) -> bool:
     cells[:8], cells[8:16, ::2] = 255, 0
     sums = cells.astype(np.int64) @ weight.T.astype(np.int64)
     bias = -sums[20]
-    if columns * HIDDEN_LIMIT * _MIDDLE >= EXACT:
+    if columns * HIDDEN_LIMIT * MIDDLE >= EXACT:
         return False
     try:
         exact = _Layer(weight, np.zeros(rows, np.int64))(torch.from_numpy(cells), torch.float32)

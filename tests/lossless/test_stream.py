@@ -47,7 +47,7 @@ def test_flat_images_come_back_and_are_small(model: LosslessModel, value: int) -
 def test_bands_do_not_change_a_byte(model: LosslessModel, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = photo(70, 45)
     whole = encode_lossless(pixels, model=model)
-    monkeypatch.setattr("semcomp.lossless.walk.CELLS_AT_ONCE", 50)
+    monkeypatch.setattr("semcomp.lossless.level.ArrayNetworks.band_cells", 50)
     assert encode_lossless(pixels, model=model) == whole
 
 

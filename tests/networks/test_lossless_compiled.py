@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from semcomp.errors import FormatError
 from semcomp.lossless import walk
 from semcomp.lossless.colour import ColourTransform
+from semcomp.lossless.level import Networks
 from semcomp.lossless.stream import decode_lossless, encode_lossless
 from semcomp.networks import lossless_fast
 from semcomp.networks.lossless_fast import TorchNetworks
@@ -21,7 +23,8 @@ from tests.lossless.conftest import model, photo, random_model
 
 pytest.importorskip("numba")
 
-from semcomp.networks.lossless_compiled.cells import predictions
+from semcomp.networks.lossless_compiled import networks as compiled_networks
+from semcomp.networks.lossless_compiled.amx import has_tiles
 from semcomp.networks.lossless_compiled.networks import CompiledNetworks
 
 __all__ = ["model"]
@@ -31,12 +34,16 @@ TORCH = TorchNetworks(MODEL)
 pytestmark = pytest.mark.skipif(not TORCH.by_bytes, reason="no byte sums here")
 
 
-@pytest.fixture(scope="module")
-def compiled() -> CompiledNetworks:
-    return CompiledNetworks(TORCH)
+WAYS = (False, True) if has_tiles() else (False,)
+"""Whether networks run in tiles."""
 
 
-@settings(max_examples=12, deadline=None)
+@pytest.fixture(scope="module", params=WAYS)
+def compiled(request: pytest.FixtureRequest) -> CompiledNetworks:
+    return CompiledNetworks(TORCH, MODEL, tiles=request.param)
+
+
+@settings(max_examples=20, deadline=None)
 @given(
     height=st.integers(1, 70),
     width=st.integers(1, 70),
@@ -45,9 +52,10 @@ def compiled() -> CompiledNetworks:
     near=st.sampled_from([0, 0, 1, 8]),
     transform=st.sampled_from(ColourTransform),
     seed=st.integers(0, 9),
+    tiles=st.sampled_from(WAYS),
 )
 def test_every_image_is_coded_as_on_numpy(
-    height: int, width: int, kind: str, grey: bool, near: int, transform: ColourTransform, seed: int
+    height: int, width: int, kind: str, grey: bool, near: int, transform: ColourTransform, seed: int, tiles: bool
 ) -> None:
     pixels, rng = photo(height, width, seed=seed), np.random.default_rng(seed)
     if kind == "flat":
@@ -57,7 +65,7 @@ def test_every_image_is_coded_as_on_numpy(
         pixels = pixels // 128 * 255 if kind == "black and white" else pixels
     if grey:
         pixels = np.ascontiguousarray(pixels[..., 0])
-    networks = CompiledNetworks(TORCH)
+    networks = CompiledNetworks(TORCH, MODEL, tiles=tiles)
     chosen = None if near else transform
     data = encode_lossless(pixels, model=MODEL, near=near, transform=chosen, general=False)
     assert encode_lossless(pixels, model=MODEL, networks=networks, near=near, transform=chosen, general=False) == data
@@ -68,7 +76,7 @@ def test_every_image_is_coded_as_on_numpy(
 
 
 def test_bands_on_two_threads_give_the_same_file(compiled: CompiledNetworks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walk, "CELLS_AT_ONCE", 300)
+    monkeypatch.setattr(CompiledNetworks, "band_cells", 300)
     pixels, before = photo(33, 301), torch.get_num_threads()
     data = encode_lossless(pixels, model=MODEL, networks=compiled)
     torch.set_num_threads(2)
@@ -83,7 +91,8 @@ def test_bands_on_two_threads_give_the_same_file(compiled: CompiledNetworks, mon
 def test_a_prediction_that_is_off_by_one_is_noticed(
     compiled: CompiledNetworks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right, pixels = predictions, photo(40, 40)
+    name, pixels = "run" if compiled.uses_tiles else "predictions", photo(40, 40)
+    right = getattr(compiled_networks, name)
     data = encode_lossless(pixels, model=MODEL)
 
     def wrong(*arguments: object) -> None:
@@ -92,7 +101,7 @@ def test_a_prediction_that_is_off_by_one_is_noticed(
         assert isinstance(mean, np.ndarray)
         mean[0] += 1
 
-    monkeypatch.setattr("semcomp.networks.lossless_compiled.level.predictions", wrong)
+    monkeypatch.setattr(compiled_networks, name, wrong)
     assert encode_lossless(pixels, model=MODEL, networks=compiled) != data
     with pytest.raises(FormatError):
         decode_lossless(data, model=MODEL, networks=compiled)
@@ -143,8 +152,9 @@ def test_compiling_is_announced_once(kept: bool, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(("cells", "at_once"), [(60, 2), (5000, 2), (20000, 2), (20000, 3), (70000, 2)])
 def test_threads_get_equal_bands(cells: int, at_once: int) -> None:
-    bands = walk._bands(walk._Cells(rows=cells // 10, columns=10, existing=10), at_once)
+    networks = SimpleNamespace(at_once=at_once, band_cells=1 << 14)
+    bands = walk._bands(walk._Cells(rows=cells // 10, columns=10, existing=10), cast(Networks, networks))
     sizes = [10 * (band.stop - band.start) for band in bands]
     assert sum(sizes) == cells and [band.start for band in bands[1:]] == [band.stop for band in bands[:-1]]
-    assert max(sizes) - min(sizes) <= 10 and max(sizes) <= walk.CELLS_AT_ONCE + 10
+    assert max(sizes) - min(sizes) <= 10 and max(sizes) <= networks.band_cells + 10
     assert cells < walk.SHARED_CELLS or len(bands) % at_once == 0

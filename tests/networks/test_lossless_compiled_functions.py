@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,19 +19,54 @@ from semcomp.lossless.fits import LumaFit
 from semcomp.lossless.geometry import PASSES
 from semcomp.lossless.known import Known, Place
 from semcomp.lossless.model import LosslessModel
+from semcomp.lossless.network import BLOCK_SHIFT, INPUT_SHIFT, Block, IntegerNetwork
 from semcomp.lossless.step import in_eighths, predicted
 from tests.lossless.conftest import model
 
 pytest.importorskip("numba")
 
-from semcomp.networks.lossless_compiled import coder, jit
+from semcomp.networks.lossless_compiled import amx, coder, jit
 from semcomp.networks.lossless_compiled.cells import predictions
 from semcomp.networks.lossless_compiled.level import CompiledLevel, pixels_of
 from semcomp.networks.lossless_compiled.symbols import CompiledBank, CompiledStack
+from semcomp.networks.lossless_compiled.tiles import BATCH, run, tile_network
 
 __all__ = ["model"]
 
+needs_tiles = pytest.mark.skipif(not amx.has_tiles(), reason="no tiles here")
+
+NUMPY_ONLY = {"IntegerNetwork", "bias_for_bytes", "byte_halves"}
+"""What arranges weights before a compiled function gets them."""
 Planes = NDArray[np.int16]
+
+
+def wide_network(features: int, hidden: int, inner: int, blocks: int, rng: np.random.Generator) -> IntegerNetwork:
+    """A network of random weights of all sizes."""
+
+    def weight(outputs: int, inputs: int) -> NDArray[np.int8]:
+        return np.clip(rng.normal(0, 30, (outputs, inputs)), -127, 127).astype(np.int8)
+
+    def bias(outputs: int) -> NDArray[np.int32]:
+        return rng.integers(-9999, 9999, outputs).astype(np.int32)
+
+    parts = [
+        Block(
+            direct=weight(hidden, hidden),
+            inner=weight(inner, hidden),
+            inner_bias=bias(inner),
+            outer=weight(hidden, inner),
+            bias=bias(hidden),
+        )
+        for _ in range(blocks)
+    ]
+    return IntegerNetwork(
+        entry=weight(hidden, features),
+        entry_bias=bias(hidden),
+        blocks=tuple(parts),
+        from_hidden=rng.integers(-200, 200, (2, hidden)).astype(np.int16),
+        from_features=rng.integers(-200, 200, (2, features)).astype(np.int16),
+        bias=bias(2),
+    )
 
 
 def unused(*_: Any) -> Any:
@@ -105,6 +141,48 @@ def test_predictions_are_those_of_numpy() -> None:
     assert len(np.unique(table)) > 100
 
 
+@needs_tiles
+@pytest.mark.parametrize("cells", [1, 31, 32, 3000])
+@pytest.mark.parametrize(
+    ("features", "hidden", "inner", "blocks"), [(97, 80, 40, 2), (128, 33, 7, 1), (131, 16, 64, 3)]
+)
+def test_networks_in_tiles_are_those_of_numpy(cells: int, features: int, hidden: int, inner: int, blocks: int) -> None:
+    rng = np.random.default_rng(cells + features)
+    network = wide_network(features, hidden, inner, blocks, rng)
+    seen = rng.integers(-127, 128, (features, cells + BATCH))
+    seen[:, cells // 2 :: 7] = 127 * rng.choice([-1, 1], (features, len(range(cells // 2, cells + BATCH, 7))))
+    means = np.stack([rng.integers(-255, 256, cells), rng.integers(0, 9, cells)]).astype(np.int16)
+    mean, table = np.empty((2, cells), np.int32)
+    run(
+        (seen + 128).astype(np.uint8),
+        np.array([INPUT_SHIFT, BLOCK_SHIFT], np.int32),
+        tile_network(network),
+        means,
+        mean,
+        table,
+    )
+    output, scale = network.run_in_int64(seen[:, :cells].astype(np.int32))
+    initial, k = means.astype(np.int64)
+    wanted = predicted(np, initial, in_eighths(np, output, k), scale, k, 8)
+    assert np.array_equal(mean, wanted.mean) and np.array_equal(table, wanted.table)
+    assert cells < 100 or len(np.unique(table)) > 50
+
+
+@pytest.mark.parametrize("setting", ["CPU_NAME", "CPU_FEATURES"])
+def test_tiles_stay_unused_where_numba_compiles_for_another_processor(
+    setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"numba.config.{setting}", "generic")
+    assert not amx.has_tiles.__wrapped__()
+
+
+def test_tiles_stay_unused_where_the_system_refuses_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing = SimpleNamespace(syscall=lambda *_: -1)
+    monkeypatch.setattr(amx, "get_host_cpu_features", lambda: {"amx-int8": True})
+    monkeypatch.setattr("ctypes.CDLL", lambda name: refusing)
+    assert not amx.has_tiles.__wrapped__()
+
+
 def steps(model: LosslessModel, *, wide: bool) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     """Symbols and the numbers of their tables, of several steps."""
     rng = np.random.default_rng(1)
@@ -170,10 +248,12 @@ def test_a_wrong_count_would_be_noticed(model: LosslessModel, monkeypatch: pytes
 
 def test_no_compiled_function_calls_a_function_of_another_file() -> None:
     folder = Path(jit.__file__).parent
+    instructions = {f"semcomp.networks.lossless_compiled.{name}" for name in ("amx", "jit")}
     for path in folder.glob("*.py"):
         if "@compiled" not in path.read_text(encoding="utf-8"):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("semcomp"):
-                assert node.module == "semcomp.networks.lossless_compiled.jit", f"{path.name} imports {node.module}"
+                names = {alias.name for alias in node.names}
+                assert node.module in instructions or (path.name == "tiles.py" and names <= NUMPY_ONLY), node.module
     assert importlib.import_module("semcomp.networks.lossless_compiled.features").features

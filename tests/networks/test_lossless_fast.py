@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from semcomp.errors import FormatError
-from semcomp.lossless import walk
 from semcomp.lossless.model import LosslessModel
 from semcomp.lossless.network import IntegerNetwork
 from semcomp.lossless.stream import decode_lossless, encode_lossless
@@ -71,7 +70,7 @@ def test_biases_that_bytes_would_round_are_held_in_float32(model: LosslessModel)
 
 
 def test_bands_on_two_threads_give_the_same_file(model: LosslessModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walk, "CELLS_AT_ONCE", 128)
+    monkeypatch.setattr(TorchNetworks, "band_cells", 128)
     networks, alone = TorchNetworks(model), threading.get_ident()
     seen: set[tuple[bool, int]] = set()
     run = networks.run

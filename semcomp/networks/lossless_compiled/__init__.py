@@ -9,5 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
+Int16 = NDArray[np.int16]
+Int32 = NDArray[np.int32]
 Sums = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]
 """Sums over hidden values and over features, and the bias of the outputs."""

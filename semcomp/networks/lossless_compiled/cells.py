@@ -45,7 +45,7 @@ def join(one: Any, other: Any, both: Any) -> None:
 
 @compiled
 def predictions(hidden: Any, direct: Any, bias: Any, means: Any, mean: Any, table: Any) -> None:
-    """`semcomp.lossless.step.prediction_of` behind the last sums.
+    """What `semcomp.lossless.step` makes of the last sums.
 
     Args:
         hidden: Sums over hidden values, float32 (M, 4): higher parts of mean and scale, then lower parts.

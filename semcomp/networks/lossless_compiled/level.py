@@ -13,16 +13,16 @@ from semcomp.lossless.fits import FITS, ORDER
 from semcomp.lossless.geometry import KINDS, OFFSETS, PASSES, REACH, Neighbour, known_before
 from semcomp.lossless.known import CHANNELS, Place
 from semcomp.lossless.step import Prediction
-from semcomp.networks.lossless_compiled import Bytes, Sums
-from semcomp.networks.lossless_compiled.cells import predictions
+from semcomp.networks.lossless_compiled import Bytes, Int16, Int32
 from semcomp.networks.lossless_compiled.features import FLAGS, features
 from semcomp.networks.lossless_compiled.fits import colour_fits, error_fits, luma_fits
 from semcomp.networks.lossless_compiled.planes import enter, enter_boxes, enter_edges
 
-Int16 = NDArray[np.int16]
+Predict = Callable[[str, Bytes, Int16, Int32, Int32], None]
 LATTICES = tuple(OFFSETS)
 _APART = 64
-"""Rows whose distance is a power of two would share few lines of the cache."""
+"""Columns behind the last cell: rows whose distance is a power of two would share few lines of the cache, and tiles
+read the columns behind the last cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,20 +59,13 @@ class CompiledLevel:
         rows: Rows of cells.
         columns: Columns of cells.
         passes: The windows of every pass.
-        product: The last sums of the network ``name`` for the features plus 128 of N cells,
-            uint8 (F, N or more): what `predictions` wants.
+        predict: Runs the network of a name on the features plus 128 of N cells, uint8 (F, N + 64), and on their
+            traditional predictions and activities, int16 (2, N). It fills means and numbers of tables, int32 (N,).
     """
 
-    def __init__(
-        self,
-        place: Place,
-        rows: int,
-        columns: int,
-        passes: dict[str, Pixels],
-        product: Callable[[str, Bytes, int], Sums],
-    ) -> None:
+    def __init__(self, place: Place, rows: int, columns: int, passes: dict[str, Pixels], predict: Predict) -> None:
         padded = (CHANNELS, len(LATTICES), rows + 2 * REACH, columns + 2 * REACH)
-        self._place, self._columns, self._passes, self._product = place, columns, passes, product
+        self._place, self._columns, self._passes, self._predict = place, columns, passes, predict
         self._planes, self._errors = np.empty(padded, np.int16), np.empty(padded, np.int16)
         self._boxes = np.empty((CHANNELS, len(LATTICES), rows, columns), np.int16)
         self._curves, self._steps = np.empty(padded[1:], np.int16), np.empty(padded[1:], np.int16)
@@ -101,9 +94,8 @@ class CompiledLevel:
     def predict(self, channel: int, before: Sequence[tuple[Int16, Int16]], rows: slice) -> Prediction:
         """Predict a plane of the lattice in some rows of cells."""
         small, means = self.features(channel, before, rows)
-        sums = self._product(KINDS[channel] + self._pass.target, small, means.shape[1])
         mean, table = np.empty((2, means.shape[1]), np.int32)
-        predictions(*sums, means, mean, table)
+        self._predict(KINDS[channel] + self._pass.target, small, means, mean, table)
         return Prediction(mean, table)
 
     def features(self, channel: int, before: Sequence[tuple[Int16, Int16]], rows: slice) -> tuple[Bytes, Int16]:
