@@ -13,6 +13,7 @@ symbols. semcomp/pipeline/passes.py says which elements belong to a pass, semcom
 is.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -24,7 +25,7 @@ from semcomp.bitstream.frequency_tables import MAX_VALUE
 from semcomp.codec.codec import Codec
 from semcomp.export.byte_graphs import refine_model, sigma_model
 from semcomp.export.part import QUALITY, Part, Value, latents
-from semcomp.networks.blocks import activation
+from semcomp.networks.blocks import Pointwise, activation
 from semcomp.networks.centroid import Centroid, offset_table
 from semcomp.networks.hyperprior import MeanPath
 from semcomp.networks.model import CodecModel
@@ -138,24 +139,38 @@ class StackedMeanPath(nn.Module):
     """What `MeanPath.nth` computes after the first pass, with the heads of all passes in one tensor."""
 
     step: Tensor
-    heads: Tensor
-    bias: Tensor
 
     def __init__(self, path: MeanPath):
         super().__init__()
         assert path.step is not None
-        heads = [path.head2, *path.later]
-        self.context, self.block2 = path.context, path.block2
+        self.context, self.block2, self.heads = path.context, path.block2, Heads([path.head2, *path.later])
         self.register_buffer("step", F.pad(path.step.detach(), (0, 0, 1, 0)))
-        self.register_buffer("heads", torch.stack([head.weight.detach() for head in heads]))
-        self.register_buffer("bias", torch.stack([head.bias.detach() for head in heads]))
 
     def forward(self, features: Tensor, known: Tensor, number: Tensor) -> Tensor:
         """features (1, F, h, w), known (1, M, h, w) and the pass, int64 (1,) -> mean before the gain (1, M, h, w)."""
-        step, head, bias = (value.index_select(0, number - 1) for value in (self.step, self.heads, self.bias))
+        step = self.step.index_select(0, number - 1)
         context = features + self.context(compand(known)) + step[:, :, None, None]
-        hidden = activation(self.block2(context))
-        return torch.matmul(head, hidden.flatten(2)).view_as(known) + bias[:, :, None, None]
+        means: Tensor = self.heads(activation(self.block2(context)), number - 1)
+        return means
+
+
+class Heads(nn.Module):
+    """Layers of equal size. A number chooses which one runs."""
+
+    weight: Tensor
+    """(layers, O, I)"""
+    bias: Tensor
+
+    def __init__(self, layers: Sequence[Pointwise]):
+        super().__init__()
+        self.register_buffer("weight", torch.stack([layer.weight.detach() for layer in layers]))
+        self.register_buffer("bias", torch.stack([layer.bias.detach() for layer in layers]))
+
+    def forward(self, hidden: Tensor, number: Tensor) -> Tensor:
+        """hidden (1, I, h, w) and the number of the layer, int64 (1,) -> (1, O, h, w)."""
+        weight, bias = (value.index_select(0, number) for value in (self.weight, self.bias))
+        flat = torch.matmul(weight, hidden.flatten(2))
+        return flat.view(1, -1, *hidden.shape[2:]) + bias[:, :, None, None]
 
 
 class PointsPart(nn.Module):

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,11 @@ from semcomp.export.builder import OPSET, PRODUCER
 from semcomp.export.byte_graphs import products
 from semcomp.export.check import Difference, differences_from_torch
 from semcomp.export.codec_parts import PARTS, head_part, label_map_part
-from semcomp.export.compact import as_compact, compacted
+from semcomp.export.compact import as_compact, change_of
 from semcomp.export.fast_part import mean_fast
 from semcomp.export.generator_parts import blend_part, generator_part
 from semcomp.export.graph import onnx_bytes, require_onnx
-from semcomp.export.int8 import INT8_PARTS, MEAN, Calibration, becomes_int8, quantised
+from semcomp.export.int8 import INT8_PARTS, MEAN, Calibration, becomes_int8
 from semcomp.export.lossless_parts import PREFIX, entry_of, lossless_graphs
 from semcomp.export.lossless_parts import WEIGHTS as LOSSLESS
 from semcomp.export.part import Part
@@ -109,7 +108,7 @@ def export_onnx(
     graphs = _graphs(codec, parts, chosen, makers, fast=int8 and MEAN in int8_parts)
     exact = load_weights(lossless_weights) if "lossless" in parts else None
     graphs = _as_int8(graphs, int8_parts) if int8 else graphs
-    calibrated = Calibration(codec, calibration) if int8 else None
+    calibrated = Calibration(codec, calibration) if int8 or compact else None
     graphs = as_compact(graphs) if compact else graphs
     files = _files(codec, graphs, chosen, makers, calibrated, progress, exact, beside)
     _write(folder, files)
@@ -163,10 +162,7 @@ def _files(
     for part in graphs:
         progress(part.name)
         file = f"{part.name}.onnx"
-        change: Callable[[Any], Any] = compacted if part.precision == "compact" else lambda model: model
-        if calibrated and part.precision == "int8":
-            change = partial(quantised, inputs=calibrated.inputs(part))
-        files[file] = onnx_bytes(part, properties=ids, change=change)
+        files[file] = onnx_bytes(part, properties=ids, change=change_of(part, calibrated))
         entries[part.name] = _entry(part, file, files[file])
     if exact is not None:
         progress("lossless")
