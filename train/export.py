@@ -246,7 +246,8 @@ def machine() -> str:
     """Describes this machine in words."""
     if torch.cuda.is_available():
         return f"one {torch.cuda.get_device_name()}"
-    return f"{torch.get_num_threads()} cores of a {platform.machine()} processor, no GPU"
+    count = torch.get_num_threads()
+    return f"{count} core{'s' * (count > 1)} ({platform.machine()}), no GPU"
 
 
 def with_analysis(release: Release, analysis: nn.Module, *, name: str, origin: str) -> Release:

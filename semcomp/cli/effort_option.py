@@ -23,7 +23,8 @@ def add(parser: ArgumentParser) -> None:
         type=whole_number(1, 9),
         default=DEFAULT,
         metavar="1..9",
-        help=f"6 to 9 fit the file to its picture, each in more steps; 1 only rounds ({DEFAULT})",
+        help="how long to look for a better file: 1 only rounds, 2 to 5 weigh bits against error, 6 and 7 round again "
+        f"along the gradient, 2 and 8 times, 8 and 9 fit the latents in 100 and 200 steps ({DEFAULT})",
     )
 
 
