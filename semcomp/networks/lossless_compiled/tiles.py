@@ -19,8 +19,6 @@ from semcomp.networks.lossless_compiled.jit import compiled, part, sra
 
 BATCH = 32
 """Cells at a time: the columns of two tiles."""
-_WORD = 4
-"""Inputs of a word."""
 
 
 class TileNetwork(NamedTuple):
