@@ -16,7 +16,8 @@ from semcomp.codec.codec import Codec
 
 def beginning(config: FitConfig, dataset: Dataset) -> str:
     """Tell what a training begins with."""
-    start = f"starts from the trunk of {config.trunk}" if config.trunk else "starts from random weights"
+    backbone = None if config.trunk or config.start_from else config.sizes.backbone
+    start = f"starts from {f'the trunk of {config.trunk}' if config.trunk else backbone or 'random weights'}"
     classes = f" of {len(dataset.classes)} classes" if dataset.classes else ""
     return (
         f"{len(dataset.train)} pictures{classes} and {len(dataset.val)} held out; "

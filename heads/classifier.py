@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from heads import backbone
 from heads.layers import Block, Context, pad_to, stem
 from semcomp.networks.blocks import Down
 
@@ -36,8 +37,12 @@ class ClassifierConfig:
     """Read latents through a square root, as the codec's own networks do; else as they are."""
     source: str = "latents"
     """latents, or pixels for a network to compare with."""
+    backbone: str | None = None
+    """efficientnet-lite2 for its stages. `widths` are then 120, 352 and, for its last layer too, 1280, and the blocks
+    before it at 1/16 have the 88 channels that it reads."""
 
     def __post_init__(self) -> None:
+        backbone.check(self.backbone, tuple(self.widths))
         if len(self.widths) != len(self.blocks) or len(self.widths) < 2:
             raise ValueError(f"widths and blocks are of equal length, two or more, not {self.widths} and {self.blocks}")
 
@@ -51,21 +56,14 @@ class ClassifierNetwork(nn.Module):
         self.stem = stem(
             c.source,
             latents=c.latents,
-            channels=c.widths[0],
+            channels=backbone.READS if c.backbone else c.widths[0],
             widths=c.fine,
             nodes=c.nodes,
             companded=c.companded,
             rank=c.rank,
         )
-        self.stages, self.downs = nn.ModuleList(), nn.ModuleList()
-        for number, (width, blocks) in enumerate(zip(c.widths, c.blocks, strict=True)):
-            if number:
-                self.downs.append(Down(c.widths[number - 1], width))
-            layers: list[nn.Module] = [Block(width) for _ in range(blocks)]
-            if number == 1 and c.context is not None:
-                layers.insert(c.context, Context(width))
-            self.stages.append(nn.Sequential(*layers))
-        self.norm = nn.BatchNorm2d(c.widths[-1])
+        self.stages, self.downs = _taught(c) if c.backbone else _learning(c)
+        self.norm = nn.Identity() if c.backbone else nn.BatchNorm2d(c.widths[-1])
         self.dropout = nn.Dropout(c.dropout)
         self.linear = nn.Linear(c.widths[-1], c.classes)
 
@@ -109,6 +107,37 @@ class ClassifierNetwork(nn.Module):
         """What the stages give at 1/32 and coarser."""
         value, grids = self.stages[0](fine), []
         for down, stage in zip(self.downs, self.stages[1:], strict=True):
-            value = stage(down(pad_to(value, 2)))
+            halves = not isinstance(down, backbone.LastLayer)
+            value = stage(down(pad_to(value, 2) if halves else value))
             grids.append(value)
         return grids
+
+    def taught(self) -> list[nn.Module]:
+        """List the layers of the backbone, from the first to the last."""
+        layers = [*self.stages[0].children(), self.downs[0], *self.stages[1].children(), *self.downs[1:]]
+        return [layer for layer in layers if isinstance(layer, backbone.InvertedResidual | backbone.LastLayer)]
+
+
+def _learning(c: ClassifierConfig) -> tuple[nn.ModuleList, nn.ModuleList]:
+    """Stages, and what halves the grid between them."""
+    stages, downs = nn.ModuleList(), nn.ModuleList()
+    for number, (width, blocks) in enumerate(zip(c.widths, c.blocks, strict=True)):
+        if number:
+            downs.append(Down(c.widths[number - 1], width))
+        layers: list[nn.Module] = [Block(width) for _ in range(blocks)]
+        if number == 1 and c.context is not None:
+            layers.insert(c.context, Context(width))
+        stages.append(nn.Sequential(*layers))
+    return stages, downs
+
+
+def _taught(c: ClassifierConfig) -> tuple[nn.ModuleList, nn.ModuleList]:
+    """The same with the stages of a backbone. Its last layer leaves the grid as it is."""
+    before = [Block(backbone.READS) for _ in range(c.blocks[0])]
+    down, *coarse = backbone.stages32()
+    stages = [nn.Sequential(*before, *backbone.stages16()), nn.Sequential(*coarse)]
+    downs = [down]
+    if len(c.widths) > 2:
+        stages.append(nn.Sequential())
+        downs.append(backbone.LastLayer())
+    return nn.ModuleList(stages), nn.ModuleList(downs)

@@ -2,7 +2,8 @@
 
 torch computes their gradients in bfloat16 at a small part of the processor's speed where kernels are larger than 3x3 or
 dilated (docs/notebook/2026-11-30-depthwise-gradients.md). Here the gradient of the input is a convolution forward with
-the kernel turned round, and the gradient of the weights is computed in the way that is fastest for the kernel.
+the kernel turned round, and the gradient of the weights is computed in the way that is fastest for the kernel. A
+convolution with a stride computes every position first.
 """
 
 from collections.abc import Iterator
@@ -32,13 +33,8 @@ def quick_depthwise(*networks: nn.Module) -> Iterator[None]:
 
 
 def _fits(module: nn.Conv2d) -> bool:
-    same = all(
-        p == d * (k // 2) and k % 2 == 1
-        for p, d, k in zip(module.padding, module.dilation, module.kernel_size, strict=True)
-        if isinstance(p, int)
-    )
     depthwise = module.groups == module.in_channels == module.out_channels > 1
-    return depthwise and same and set(module.stride) == {1} and module.weight.device.type == "cpu"
+    return depthwise and not isinstance(module.padding, str) and module.weight.device.type == "cpu"
 
 
 class _Forward:
@@ -54,7 +50,7 @@ class _Forward:
         output: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
             x.to(dtype), m.weight.to(dtype), bias, m.padding, m.dilation
         )
-        return output
+        return output if set(m.stride) == {1} else output[:, :, :: m.stride[0], :: m.stride[1]]
 
 
 class _Depthwise(torch.autograd.Function):
@@ -74,7 +70,8 @@ class _Depthwise(torch.autograd.Function):
         of_x = of_bias = None
         if ctx.needs_input_grad[0]:
             turned = weight.flip(2, 3)
-            of_x = F.conv2d(gradient, turned, padding=padding, dilation=dilation, groups=len(weight))
+            rest = [d * (k - 1) - p for d, k, p in zip(dilation, weight.shape[2:], padding, strict=True)]
+            of_x = F.conv2d(gradient, turned, padding=rest, dilation=dilation, groups=len(weight))
         if ctx.needs_input_grad[2]:
             of_bias = gradient.sum((0, 2, 3))
         of_weight = _weight_gradient(x, gradient, weight, padding, dilation) if ctx.needs_input_grad[1] else None

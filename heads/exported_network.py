@@ -118,7 +118,7 @@ class ExportedSegmenter(nn.Module):
     def __init__(self, network: SegmenterNetwork):
         super().__init__()
         self.stem, self.before, self.down, self.after = network.stem, network.before, network.down, network.after
-        self.coarse, self.depthwise = network.coarse, network.depthwise
+        self.coarse, self.around, self.depthwise = network.coarse, network.around, network.depthwise
         self.channels_last, self.feature_width = ChannelsLast(), network.feature_width
         self.up16, self.up4 = ExportedUp(network.up16), ExportedUp(network.up4, network.norm)
         self.logits, mix, last = deepcopy(network.logits), network.mix, network.logits
@@ -134,7 +134,7 @@ class ExportedSegmenter(nn.Module):
         """Compute the logits and the features (1, C) in one run."""
         rows, columns = y_hat.shape[2:]
         fine = self.channels_last(self.before(self.stem(y_hat, quality)))
-        coarse = self.coarse(self.down(pad_to(fine, 2)))
+        coarse = self.around(self.coarse(self.down(pad_to(fine, 2))))
         value = self.after(fine + self.up16(coarse, rows=rows, columns=columns))
         value = self.up4(value, rows=rows * self.up4.factor, columns=columns * self.up4.factor)
         value = self.into_blocks(value)

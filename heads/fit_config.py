@@ -52,8 +52,8 @@ class FitConfig:
             raise ValueError(f"source is one of {', '.join(SOURCES)}, not {self.source!r}")
         if self.trunk and (self.start_from or self.source != "latents"):
             raise ValueError("trunk is for a head on latents that does not start from another file too")
-        if self.task == "embed" and (self.trunk or self.source != "latents"):
-            raise ValueError("a head that embeds reads latents and starts from random weights or from start_from")
+        if self.task == "embed" and self.source != "latents":
+            raise ValueError("a head that embeds reads latents")
         if self.probe and (self.sizes is not self.classify or not self.features or self.teacher):
             raise ValueError("probe is for a classifier that has features and no other teacher")
 

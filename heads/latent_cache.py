@@ -26,7 +26,7 @@ from heads.augment import augment
 from heads.datasets import DataConfig, Dataset, Sample, read_rgb
 from semcomp.codec.codec import Codec
 
-VERSION = 3
+VERSION = 4
 PARTS = ("given", "asked")
 """The two folders of a cache: what a network is given, and what is asked of it."""
 SOURCES = ("latents", "decoded", "originals")
@@ -129,9 +129,10 @@ class _Recipe:
     teachers: Mapping[str, Teacher]
 
     @cached_property
-    def _files(self) -> list[list[int | list[str | int]]]:
-        """The state of every file, which is asked of the disk once for both parts."""
-        return [[_state(s.image), _state(s.target)] for s in self.dataset.train]
+    def _files(self) -> list[list[int | str]]:
+        """What every file holds, which is read once for both parts."""
+        with single_threaded_pool() as pool:
+            return list(pool.map(lambda sample: [_digest(sample.image), _digest(sample.target)], self.dataset.train))
 
     def key(self, part: str) -> str:
         """JSON that changes with the contents of a part of the cache."""
@@ -173,9 +174,9 @@ class _Recipe:
         return {"target": known, **{name: teacher.answer(crop) for name, teacher in self.teachers.items()}}
 
 
-def _state(source: int | Path) -> int | list[str | int]:
-    """Path, size and time of a file, so that a picture or a mask that was changed is encoded again."""
-    return source if isinstance(source, int) else [str(source.resolve()), (at := source.stat()).st_size, at.st_mtime_ns]
+def _digest(source: int | Path) -> int | str:
+    """Digest of a file's contents: a picture or a mask that was changed is encoded again, one that was moved is not."""
+    return source if isinstance(source, int) else hashlib.sha256(source.read_bytes()).hexdigest()[:16]
 
 
 def whole_pictures(

@@ -98,7 +98,12 @@ class Objective(ABC):
 
     def __post_init__(self) -> None:
         features = self.crops.features
-        self.guide = None if features is None else Pointwise(self.network.grid_width, features.shape[-1])
+        if features is None:
+            self.guide = None
+        elif self.network.config.backbone:  # its grid is what the guide's is
+            self.guide = nn.BatchNorm2d(features.shape[-1], affine=False)
+        else:
+            self.guide = Pointwise(self.network.grid_width, features.shape[-1])
 
     def parameters(self) -> list[nn.Parameter]:
         """List what learns."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from heads import backbone
 from heads.layers import Block, Context, pad_to, stem
 from semcomp.networks.blocks import Down, Pointwise, Up, activation_
 from semcomp.semantics.upsample import FINE
@@ -38,6 +39,13 @@ class SegmenterConfig:
     """Read latents through a square root, as the codec's own networks do; else as they are."""
     source: str = "latents"
     """latents, or pixels for a network to compare with."""
+    backbone: str | None = None
+    """efficientnet-lite2 for its stages at 1/16 and 1/32, before the blocks around the context. `width16` and `width32`
+    are then 120 and 352, and the blocks before it at 1/16 have the 88 channels that it reads."""
+
+    def __post_init__(self) -> None:
+        if self.backbone is not None:
+            backbone.check(self.backbone, (self.width16, self.width32))
 
 
 class SegmenterNetwork(nn.Module):
@@ -48,22 +56,29 @@ class SegmenterNetwork(nn.Module):
         self.config = c = config
         before16, after16 = c.blocks16
         before32, after32 = c.blocks32
+        reads = backbone.READS if c.backbone else c.width16
         self.stem = stem(
             c.source,
             latents=c.latents,
-            channels=c.width16,
+            channels=reads,
             widths=c.fine,
             nodes=c.nodes,
             companded=c.companded,
             rank=c.rank,
         )
-        self.before = nn.Sequential(*[Block(c.width16) for _ in range(before16)])
-        self.down = Down(c.width16, c.width32)
-        self.coarse = nn.Sequential(
+        self.before = nn.Sequential(*[Block(reads) for _ in range(before16)])
+        around: list[nn.Module] = [
             *[Block(c.width32) for _ in range(before32)],
             Context(c.width32),
             *[Block(c.width32) for _ in range(after32)],
-        )
+        ]
+        self.around: nn.Module = nn.Identity()
+        if c.backbone:
+            self.before.extend(backbone.stages16())
+            self.down, *deep = backbone.stages32()
+            self.coarse, self.around = nn.Sequential(*deep), nn.Sequential(*around)
+        else:
+            self.down, self.coarse = Down(c.width16, c.width32), nn.Sequential(*around)
         self.up16 = Up(c.width32, c.width16, 2)
         self.after = nn.Sequential(*[Block(c.width16) for _ in range(after16)])
         self.norm = nn.BatchNorm2d(c.width16)
@@ -73,7 +88,7 @@ class SegmenterNetwork(nn.Module):
         self.logits = Pointwise(c.width4, c.classes)
 
     def forward(self, value: Tensor, quality: Tensor) -> Tensor:
-        return self.after_stem(self.stem(value, quality))[0]
+        return self._grids(self.stem(value, quality))[0]
 
     def last_layers(self) -> list[nn.Module]:
         """List the layers that learn first after a start from a trunk."""
@@ -82,7 +97,7 @@ class SegmenterNetwork(nn.Module):
     def features(self, value: Tensor, quality: Tensor) -> Tensor:
         """Compute the mean over the coarse grid: (B, C)."""
         fine = self.before(self.stem(value, quality))
-        features: Tensor = self.coarse(self.down(pad_to(fine, 2))).mean((2, 3))
+        features: Tensor = self.around(self.coarse(self.down(pad_to(fine, 2)))).mean((2, 3))
         return features
 
     @property
@@ -92,7 +107,7 @@ class SegmenterNetwork(nn.Module):
 
     def with_features(self, value: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the logits and the features (B, C) in one run."""
-        logits, coarse = self.after_stem(self.stem(value, quality))
+        logits, _, coarse = self._grids(self.stem(value, quality))
         return logits, coarse.mean((2, 3))
 
     @property
@@ -106,9 +121,19 @@ class SegmenterNetwork(nn.Module):
         Returns:
             The logits, and the features at 1/32 (B, C, h/2, w/2) that they come from, which a teacher may guide.
         """
+        return self._grids(fine)[:2]
+
+    def taught(self) -> list[nn.Module]:
+        """List the layers of the backbone, from the first to the last."""
+        layers = [*self.before, self.down, *self.coarse]
+        return [layer for layer in layers if isinstance(layer, backbone.InvertedResidual)]
+
+    def _grids(self, fine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The logits, and the grid at 1/32 without and with what is around each position."""
         fine = self.before(fine)
         rows, columns = fine.shape[2:]
-        coarse = self.coarse(self.down(pad_to(fine, 2)))
+        guided = self.coarse(self.down(pad_to(fine, 2)))
+        coarse = self.around(guided)
         value = self.after(fine + self.up16(coarse)[..., :rows, :columns])
         value = self.up4(self.norm(value))
-        return self.logits(value + self.mix(activation_(self.depthwise(value)))), coarse
+        return self.logits(value + self.mix(activation_(self.depthwise(value)))), guided, coarse

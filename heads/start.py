@@ -5,14 +5,19 @@ A head that somebody trains on a few hundred pictures starts from the layers of 
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import nn
 
+from heads.backbone import LAST, Taught
 from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.datasets import DataError, Dataset
 from heads.fit_config import FitConfig
 from heads.head_file import Network, NetworkHead, Sizes, build_network, read_head
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
+from heads.teachers.asked import EFFICIENTNET
+from heads.teachers.efficientnet import CLASSES, Names
 from semcomp.codec.codec import Codec
 from semcomp.errors import ModelError, SemcompError
 from semcomp.semantics.head import load_head
@@ -45,17 +50,34 @@ def begin(config: FitConfig, codec: Codec, dataset: Dataset) -> tuple[Network, S
     trunk = None if config.trunk is None else read_trunk(config.trunk, task=config.task, codec=codec)
     sizes = config.sizes if trunk is None else _sizes_of(trunk.network.config, task=config.task)
     source = "latents" if config.source == "latents" else "pixels"
-    classes = len(dataset.classes) or sizes.classes  # a network that embeds has values instead
+    classes = len(dataset.classes) or config.sizes.classes  # a network that embeds has values instead
     network = build_network(replace(sizes, classes=classes, latents=c.latents, nodes=c.nodes, source=source))
     if trunk is not None:
         take_trunk(network, trunk)
         return network, Start(f"starts from the trunk of {trunk.name}", is_trunk=True)
     if config.start_from is None:
-        return network, Start()
+        names = config.teacher == EFFICIENTNET and classes == CLASSES
+        return network, Start(_taught(network, names=names) if sizes.backbone else "")
     before = read_head(config.start_from)
     _take_over(network, before, dataset, file=config.start_from)
     told = f"trained further from {Path(config.start_from).stem}: {before.origin}"
     return network, Start(told, stem=before.network.stem)
+
+
+def _taught(network: Network, *, names: bool) -> str:
+    """Begin with a backbone's published weights, with its classifier too for the same `names`. MissingExtraError
+    without them. Returns what is told of it."""
+    published = Taught(Names().network)
+    published.fill(network.taught())
+    if names and isinstance(network, ClassifierNetwork) and network.feature_width == LAST:
+        network.linear.load_state_dict(published.network.classifier.state_dict())
+    mean, spread = published.read()
+    stem: Any = network.stem
+    last = stem.descent[-1].conv
+    with torch.no_grad():  # what it gives has about the mean and the spread that the backbone reads
+        last.weight *= (spread / last.weight.flatten(1).norm(dim=1))[:, None, None, None]
+        last.bias.copy_(mean)
+    return "its stages from 1/16 on start from EfficientNet-Lite2 (Tan and Le 2019, Apache-2.0), trained on ImageNet"
 
 
 def usual_trunk(task: str, codec: Codec) -> str | None:
@@ -97,10 +119,11 @@ def _sizes_of(trunk: Sizes, *, task: str) -> Sizes:
     return ClassifierConfig(
         fine=trunk.fine,
         widths=(trunk.width16, trunk.width32),
-        blocks=(trunk.blocks16[0], before + after),
-        context=before,
+        blocks=(trunk.blocks16[0], 0 if trunk.backbone else before + after),
+        context=None if trunk.backbone else before,
         rank=trunk.rank,
         companded=trunk.companded,
+        backbone=trunk.backbone,
     )
 
 

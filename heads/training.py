@@ -4,13 +4,14 @@ Its state may be written every few minutes, so that a training that was stopped 
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from tqdm import tqdm
 
 from heads.class_balance import epoch
@@ -50,6 +51,8 @@ class OptimConfig(LossConfig):
     lr: float = 2e-3
     trunk_lr: float = 0.1
     """Factor of the learning rate of all layers but the last ones, after a start from a trunk."""
+    backbone_lr: float = 0.1
+    """Factor of the learning rate of the layers of a backbone, besides."""
     last_first: float = 0.3
     """Share of the training in which the last layers learn alone, after a start from a trunk."""
     weight_decay: float = 0.05
@@ -204,11 +207,16 @@ class _Run:
         self.began -= self.rows[-1]["seconds"]
 
     def _choose_layers(self) -> None:
-        """Let the last layers learn alone at first, and then all; others keep even their means and variances."""
+        """Let the last layers learn alone at first, and then all; others keep even their means and variances. A
+        backbone's depthwise kernels stay as they are: their gradients would take a fifth of a step."""
         network, alone = self.objective.network, self.progress < self.alone_until
         network.train(not alone).requires_grad_(not alone)
         for layer in network.last_layers() if alone else ():
             layer.train().requires_grad_(True)
+        for layer in network.taught():
+            for kernel in layer.modules():
+                if isinstance(kernel, nn.Conv2d):
+                    kernel.requires_grad_(False)
 
     def recent_loss(self) -> float:
         """Mean loss of the last 50 steps."""
@@ -223,10 +231,18 @@ class _Run:
 
 def _optimizer(objective: Objective, o: OptimConfig, *, trunk_lr: float) -> torch.optim.Optimizer:
     """AdamW. Biases and scales do not decay, and layers before the last ones may learn more slowly."""
-    last = {id(p) for layer in objective.network.last_layers() for p in layer.parameters()}
-    groups: list[dict[str, Any]] = []
-    for is_last, factor in ((True, 1.0), (False, trunk_lr)):
-        chosen = [p for p in objective.parameters() if (id(p) in last) == is_last]
-        groups.append({"params": [p for p in chosen if p.ndim > 1], "factor": factor})
-        groups.append({"params": [p for p in chosen if p.ndim <= 1], "factor": factor, "weight_decay": 0.0})
-    return torch.optim.AdamW(groups, lr=o.lr, weight_decay=o.weight_decay, fused=True)
+    last = _parameters(objective.network.last_layers())
+    taught = _parameters(objective.network.taught())
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for p in objective.parameters():
+        factor = (1.0 if p in last else trunk_lr) * (o.backbone_lr if p in taught else 1.0)
+        groups.setdefault((factor, p.ndim > 1), []).append(p)
+    kinds: list[dict[str, Any]] = [
+        {"params": chosen, "factor": factor, **({} if decays else {"weight_decay": 0.0})}
+        for (factor, decays), chosen in groups.items()
+    ]
+    return torch.optim.AdamW(kinds, lr=o.lr, weight_decay=o.weight_decay, fused=True)
+
+
+def _parameters(layers: Iterable[nn.Module]) -> set[nn.Parameter]:
+    return {p for layer in layers for p in layer.parameters()}

@@ -77,7 +77,7 @@ class Names(nn.Module):
         super().__init__()
         self.network: Any = timm().create_model(NAME, pretrained=False)
         load_published(self.network, weights)
-        self.eval().requires_grad_(False)
+        self.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the scores."""
@@ -85,7 +85,8 @@ class Names(nn.Module):
 
     def grid(self, x: Tensor) -> Tensor:
         """Compute what the last block gives at every place: (B, 352, H/32, W/32)."""
-        found: Tensor = self.network.blocks(self.network.bn1(self.network.conv_stem(normalized(x))))
+        x = normalized(x).contiguous(memory_format=torch.channels_last)
+        found: Tensor = self.network.blocks(self.network.bn1(self.network.conv_stem(x)))
         return found
 
     def scores_of(self, grid: Tensor) -> Tensor:

@@ -10,9 +10,12 @@ CHANNELS = 6
 KERNELS = [((3, 3), 1), ((5, 5), 1), ((3, 3), 2), ((5, 5), 2), ((3, 5), 1), ((5, 1), 3)]
 
 
-def depthwise(sides: tuple[int, int], dilation: int, *, bias: bool) -> nn.Conv2d:
-    padding = (dilation * (sides[0] // 2), dilation * (sides[1] // 2))
-    return nn.Conv2d(CHANNELS, CHANNELS, sides, padding=padding, dilation=dilation, groups=CHANNELS, bias=bias)
+def depthwise(
+    sides: tuple[int, int], dilation: int, *, bias: bool, stride: int = 1, padding: tuple[int, int] | None = None
+) -> nn.Conv2d:
+    padding = padding or (dilation * (sides[0] // 2), dilation * (sides[1] // 2))
+    settings = {"padding": padding, "dilation": dilation, "stride": stride, "bias": bias}
+    return nn.Conv2d(CHANNELS, CHANNELS, sides, groups=CHANNELS, **settings)  # type: ignore[arg-type]
 
 
 def gradients(module: nn.Module, x: torch.Tensor, *, half: bool = False) -> list[torch.Tensor]:
@@ -38,8 +41,19 @@ def test_quick_gradients_are_the_slow_ones(sides: tuple[int, int], dilation: int
         torch.testing.assert_close(one, other, rtol=0, atol=(2e-2 if half else 1e-5) * float(other.abs().max()))
 
 
-def test_only_depthwise_convolutions_that_keep_the_size_are_replaced_and_only_inside() -> None:
-    kept = [nn.Conv2d(6, 6, 3, padding=1), nn.Conv2d(6, 6, 3, groups=6), nn.Conv2d(6, 6, 3, 2, padding=1, groups=6)]
+@pytest.mark.parametrize(("stride", "padding"), [(2, (1, 1)), (2, (0, 2)), (1, (0, 0)), (3, (2, 1))])
+def test_strides_and_paddings_change_nothing(stride: int, padding: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    module = depthwise((5, 5), 1, bias=True, stride=stride, padding=padding)
+    x = torch.randn(2, CHANNELS, 11, 12)
+    expected = gradients(module.double(), x.double())
+    with quick_depthwise(module.float()):
+        for one, other in zip(gradients(module, x), expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-5 * float(other.abs().max()))
+
+
+def test_only_depthwise_convolutions_are_replaced_and_only_inside() -> None:
+    kept = [nn.Conv2d(6, 6, 3, padding=1), nn.Conv2d(6, 6, 3, groups=3), nn.Conv2d(6, 6, 3, padding="same", groups=6)]
     replaced = depthwise((3, 3), 1, bias=True)
     with quick_depthwise(nn.Sequential(*kept, replaced)):
         assert "forward" in vars(replaced) and not any("forward" in vars(module) for module in kept)
