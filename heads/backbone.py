@@ -19,6 +19,8 @@ NAME = "efficientnet-lite2"
 """The backbone that there is: EfficientNet-Lite2 (Tan and Le 2019; Lite: Liu 2020)."""
 READS, FINE, COARSE, LAST = 88, 120, 352, 1280
 """Channels: what the stages read, and what they give at 1/16, at 1/32, and last."""
+SHALLOW = 4
+"""Number of the published stages before these."""
 STAGES16 = ((FINE, 5, 1),) * 4
 STAGES32 = ((208, 5, 2), *((208, 5, 1),) * 4, (COARSE, 3, 1))
 """Channels, kernel and stride of each block at 1/16 and at 1/32."""
@@ -100,7 +102,7 @@ class Taught:
     @torch.no_grad()
     def fill(self, layers: Iterable[nn.Module]) -> None:
         """Write the weights into the blocks among these layers, in their order, and into the last layer."""
-        theirs = iter([block for stage in self.network.blocks[4:] for block in stage])
+        theirs = iter([block for stage in self.network.blocks[SHALLOW:] for block in stage])
         for layer in layers:
             if isinstance(layer, InvertedResidual):
                 block = next(theirs)
@@ -115,7 +117,7 @@ class Taught:
 
     def read(self) -> tuple[Tensor, Tensor]:
         """Mean and spread (88,) of what the blocks read, by the batch norms before them."""
-        norms = [block.bn3 for block in self.network.blocks[3]]
+        norms = [block.bn3 for block in self.network.blocks[SHALLOW - 1]]
         mean = torch.stack([norm.bias for norm in norms]).sum(0)
         return mean.detach(), torch.stack([norm.weight for norm in norms]).norm(dim=0).detach()
 

@@ -38,8 +38,8 @@ class ClassifierConfig:
     source: str = "latents"
     """latents, or pixels for a network to compare with."""
     backbone: str | None = None
-    """efficientnet-lite2 for its stages. `widths` are then 120, 352 and, for its last layer too, 1280, and the blocks
-    before it at 1/16 have the 88 channels that it reads."""
+    """efficientnet-lite2 for its stages. `widths` are then 120, 352 and, for its last layer too, 1280, and the
+    stem's blocks at 1/16, the first number of `blocks`, have the 88 channels that it reads."""
 
     def __post_init__(self) -> None:
         backbone.check(self.backbone, tuple(self.widths))
@@ -61,6 +61,7 @@ class ClassifierNetwork(nn.Module):
             nodes=c.nodes,
             companded=c.companded,
             rank=c.rank,
+            blocks=c.blocks[0] if c.backbone else 0,
         )
         self.stages, self.downs = _taught(c) if c.backbone else _learning(c)
         self.norm = nn.Identity() if c.backbone else nn.BatchNorm2d(c.widths[-1])
@@ -133,9 +134,8 @@ def _learning(c: ClassifierConfig) -> tuple[nn.ModuleList, nn.ModuleList]:
 
 def _taught(c: ClassifierConfig) -> tuple[nn.ModuleList, nn.ModuleList]:
     """The same with the stages of a backbone. Its last layer leaves the grid as it is."""
-    before = [Block(backbone.READS) for _ in range(c.blocks[0])]
     down, *coarse = backbone.stages32()
-    stages = [nn.Sequential(*before, *backbone.stages16()), nn.Sequential(*coarse)]
+    stages = [nn.Sequential(*backbone.stages16()), nn.Sequential(*coarse)]
     downs = [down]
     if len(c.widths) > 2:
         stages.append(nn.Sequential())

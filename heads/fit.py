@@ -139,7 +139,13 @@ def _crops(config: FitConfig, codec: Codec, dataset: Dataset, *, folder: Path, q
         source=config.source,
         folder=folder,
         seed=config.seed,
-        teachers=teachers_of(dataset, teacher=config.teacher, features=config.features, side=config.data.side),
+        teachers=teachers_of(
+            dataset,
+            teacher=config.teacher,
+            features=config.features,
+            side=config.data.side,
+            fine=config.sizes.backbone is not None,
+        ),
         quiet=quiet,
     )
     if not config.probe:

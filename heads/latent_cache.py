@@ -57,6 +57,8 @@ class Cache:
     """float16 (N, K) or (N, S/4, S/4, K): a teacher's scores for the original crop"""
     features: NDArray[Any] | None
     """float16 (N, S/32, S/32, F): what a guide sees in the original crop"""
+    fine: NDArray[Any] | None = None
+    """float16 (N, S/16, S/16, 88): what a backbone would read if it saw the original crop"""
     often: NDArray[np.float64] | None = None
     """How often each crop is seen, (N,); None for all alike."""
     trust: NDArray[np.float32] | None = None
@@ -101,7 +103,7 @@ def open_cache(
 ) -> Cache:
     """The cache of a dataset, made where it is not there yet, or from where it was interrupted.
 
-    `teachers` fill `teacher` and `features`.
+    `teachers` fill `teacher`, `features` and `fine`.
     """
     recipe = _Recipe(codec=codec, dataset=dataset, config=config, source=source, seed=seed, teachers=teachers or {})
     places = {part: folder / recipe.digest(part) for part in PARTS}

@@ -51,10 +51,12 @@ class Context(nn.Module):
         return sum_(value, self.merge(activation_(self.norm(total))))
 
 
-def descent(widths: Sequence[int], channels: int) -> nn.Sequential:
-    """A block of each width, each on half the grid of the one before, and then `channels` on half the last grid."""
+def descent(widths: Sequence[int], channels: int, blocks: int = 0) -> nn.Sequential:
+    """A block of each width, each on half the grid of the one before, and then `channels` on half the last grid, with
+    `blocks` more."""
     steps = zip(widths, (*widths[1:], channels), strict=True)
-    return nn.Sequential(*[layer for width, after in steps for layer in (Block(width), Down(width, after))])
+    layers = [layer for width, after in steps for layer in (Block(width), Down(width, after))]
+    return nn.Sequential(*layers, *[Block(channels) for _ in range(blocks)])
 
 
 class LatentStem(nn.Module):
@@ -75,6 +77,7 @@ class LatentStem(nn.Module):
         nodes: int = 12,
         companded: bool = True,
         rank: int | None = None,
+        blocks: int = 0,
     ):
         super().__init__()
         most = min(latents, widths[0] * 4 ** len(widths))
@@ -84,7 +87,7 @@ class LatentStem(nn.Module):
         self.reduce: nn.Module = Pointwise(latents, rank) if rank else nn.Identity()
         self.unfold: nn.Module = Up(rank or latents, widths[0], 2 ** len(widths))
         self.rate = RateTable(nodes, 2 * widths[0])
-        self.descent = descent(widths, channels)
+        self.descent = descent(widths, channels, blocks)
 
     def forward(self, y_hat: Tensor, quality: Tensor, places: Tensor | None = None) -> Tensor:
         reduced = self.reduce(self.prepared(y_hat))
@@ -104,11 +107,11 @@ class PixelStem(nn.Module):
     With `places` (warp.draw) it sees the crops there.
     """
 
-    def __init__(self, channels: int, *, widths: Sequence[int]):
+    def __init__(self, channels: int, *, widths: Sequence[int], blocks: int = 0):
         super().__init__()
         side = 16 >> len(widths)
         self.patches = nn.Conv2d(3, widths[0], side, stride=side)
-        self.descent = descent(widths, channels)
+        self.descent = descent(widths, channels, blocks)
 
     def forward(self, x: Tensor, quality: Tensor, places: Tensor | None = None) -> Tensor:
         if places is not None:
@@ -127,12 +130,14 @@ def stem(
     nodes: int,
     companded: bool = True,
     rank: int | None = None,
+    blocks: int = 0,
 ) -> nn.Module:
-    """The stem of a network that reads `latents` or `pixels`, with a block of each width at 1/4, 1/8 or both."""
+    """The stem of a network that reads `latents` or `pixels`, with a block of each width at 1/4, 1/8 or both, and
+    `blocks` at 1/16."""
     if source == "latents":
-        return LatentStem(latents, channels, widths=widths, nodes=nodes, companded=companded, rank=rank)
+        return LatentStem(latents, channels, widths=widths, nodes=nodes, companded=companded, rank=rank, blocks=blocks)
     if source == "pixels":
-        return PixelStem(channels, widths=widths)
+        return PixelStem(channels, widths=widths, blocks=blocks)
     raise ValueError(f"source is latents or pixels, not {source!r}")
 
 

@@ -35,7 +35,7 @@ class LossConfig:
     temperature: float = 2.0
     guidance: float = 1.0
     """Weight of the error of the features, each brought to mean 0 and variance 1, where they are given (after Romero
-    et al. 2015, FitNets)."""
+    et al. 2015, FitNets), and of the error of what a backbone reads."""
     rescale: float = 1.0
     """Largest factor by which a crop is enlarged or reduced when it is seen, and moved; half of the crops are."""
     repeat: float = 0.0
@@ -60,6 +60,8 @@ class Batch:
     """Scores of a teacher: (B, K), or (B, S/4, S/4, K)."""
     features: Tensor | None
     """Features that guide the head's, each of mean 0 and variance 1: (B, F, S/32, S/32)."""
+    fine: Tensor | None
+    """What its backbone should read: (B, 88, S/16, S/16)."""
     places: Tensor
     """What is seen of each crop (warp.draw)."""
     trust: Tensor | None = None
@@ -79,6 +81,7 @@ def read_batch(crops: Cache, chosen: NDArray[np.int64], places: Tensor) -> Batch
         target=torch.from_numpy(crops.target[chosen].astype(np.int64)),
         teacher=None if crops.teacher is None else torch.from_numpy(crops.teacher[chosen].astype(np.float32)),
         features=None if features is None else F.batch_norm(features, None, None, training=True),
+        fine=None if crops.fine is None else to_network(crops.fine[chosen]),
         places=places,
         trust=None if crops.trust is None else torch.from_numpy(crops.trust[chosen]).float(),
     )
@@ -123,6 +126,8 @@ class Objective(ABC):
         if guided is not None:
             assert batch.features is not None
             guidance = o.guidance * F.mse_loss(guided.float(), warped(batch.features, batch.places))
+        if batch.fine is not None:
+            guidance = guidance + o.guidance * relative_error(fine.float(), warped(batch.fine, batch.places))
         loss = self.error(logits, batch)
         if batch.teacher is not None:
             loss = self.distilled(loss, logits, batch.teacher)
@@ -162,6 +167,7 @@ class ClassifierObjective(Objective):
             value=torch.lerp(batch.value[other], batch.value, share),
             teacher=mixed(batch.teacher),
             features=mixed(batch.features),
+            fine=mixed(batch.fine),
             mixed_in=batch.target[other],
             share=share,
         )
@@ -222,6 +228,12 @@ def objective_of(
         return kind(network=network, crops=crops, config=config, rng=rng, balance=even)
     balance = balance_of(crops.target, classes=classes, rare=config.repeat, power=config.balance, often=crops.often)
     return SegmenterObjective(network=network, crops=crops, config=config, rng=rng, balance=balance)
+
+
+def relative_error(found: Tensor, wanted: Tensor) -> Tensor:
+    """Mean squared error of maps (B, C, h, w), relative to the variance of each channel of what is wanted."""
+    variance = wanted.var((0, 2, 3), keepdim=True).clamp_min(1e-6)
+    return ((found - wanted).square() / variance).mean()
 
 
 def divergence(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:

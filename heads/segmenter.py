@@ -41,7 +41,7 @@ class SegmenterConfig:
     """latents, or pixels for a network to compare with."""
     backbone: str | None = None
     """efficientnet-lite2 for its stages at 1/16 and 1/32, before the blocks around the context. `width16` and `width32`
-    are then 120 and 352, and the blocks before it at 1/16 have the 88 channels that it reads."""
+    are then 120 and 352, and the stem's blocks at 1/16 have the 88 channels that it reads."""
 
     def __post_init__(self) -> None:
         if self.backbone is not None:
@@ -65,8 +65,8 @@ class SegmenterNetwork(nn.Module):
             nodes=c.nodes,
             companded=c.companded,
             rank=c.rank,
+            blocks=before16 if c.backbone else 0,
         )
-        self.before = nn.Sequential(*[Block(reads) for _ in range(before16)])
         around: list[nn.Module] = [
             *[Block(c.width32) for _ in range(before32)],
             Context(c.width32),
@@ -74,10 +74,11 @@ class SegmenterNetwork(nn.Module):
         ]
         self.around: nn.Module = nn.Identity()
         if c.backbone:
-            self.before.extend(backbone.stages16())
+            self.before = nn.Sequential(*backbone.stages16())
             self.down, *deep = backbone.stages32()
             self.coarse, self.around = nn.Sequential(*deep), nn.Sequential(*around)
         else:
+            self.before = nn.Sequential(*[Block(c.width16) for _ in range(before16)])
             self.down, self.coarse = Down(c.width16, c.width32), nn.Sequential(*around)
         self.up16 = Up(c.width32, c.width16, 2)
         self.after = nn.Sequential(*[Block(c.width16) for _ in range(after16)])

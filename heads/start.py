@@ -20,6 +20,7 @@ from heads.teachers.asked import EFFICIENTNET
 from heads.teachers.efficientnet import CLASSES, Names
 from semcomp.codec.codec import Codec
 from semcomp.errors import ModelError, SemcompError
+from semcomp.networks.blocks import Down
 from semcomp.semantics.head import load_head
 
 USUAL = {"classify": ("things", "objects", "imagenette"), "segment": ("objects",)}
@@ -73,7 +74,7 @@ def _taught(network: Network, *, names: bool) -> str:
         network.linear.load_state_dict(published.network.classifier.state_dict())
     mean, spread = published.read()
     stem: Any = network.stem
-    last = stem.descent[-1].conv
+    last: Any = [layer for layer in stem.descent if isinstance(layer, Down)][-1].conv
     with torch.no_grad():  # what it gives has about the mean and the spread that the backbone reads
         last.weight *= (spread / last.weight.flatten(1).norm(dim=1))[:, None, None, None]
         last.bias.copy_(mean)

@@ -25,7 +25,9 @@ TEACHER_SIDE = 320
 """Smaller crops are enlarged to this side for a teacher that segments, because it was trained on such."""
 
 
-def teachers_of(dataset: Dataset, *, teacher: str | None, features: str | None, side: int) -> dict[str, Teacher]:
+def teachers_of(
+    dataset: Dataset, *, teacher: str | None, features: str | None, side: int, fine: bool = False
+) -> dict[str, Teacher]:
     """Make the teachers of a head.
 
     Args:
@@ -34,6 +36,7 @@ def teachers_of(dataset: Dataset, *, teacher: str | None, features: str | None, 
             names; None for none.
         features: SqueezeNet's file, or EFFICIENTNET; None for no guide.
         side: Side of a crop in pixels.
+        fine: Whether to ask too what the backbone would read.
 
     Returns:
         The teachers, by the name of the cache's array that they fill.
@@ -53,6 +56,8 @@ def teachers_of(dataset: Dataset, *, teacher: str | None, features: str | None, 
         found["features"] = _grid(trunk(), side // 32)
     elif features:
         found["features"] = _squeezenet(features, side // 32)
+    if fine:
+        found["fine"] = _fine(trunk())
     return found
 
 
@@ -123,6 +128,16 @@ def _grid(trunk: _Trunk, side: int) -> Teacher:
         return F.adaptive_avg_pool2d(trunk.grid(crop).float(), side)[0].permute(1, 2, 0).half().numpy()
 
     return Teacher(features, _digest(published_weights()))
+
+
+def _fine(trunk: _Trunk) -> Teacher:
+    @torch.inference_mode()
+    def features(crop: NDArray[np.uint8]) -> NDArray[np.float16]:
+        x = to_network(crop[None])
+        with fast_pixels(x.device):
+            return trunk.network.fine_grid(x)[0].permute(1, 2, 0).half().numpy()
+
+    return Teacher(features, f"{_digest(published_weights())}-fine")
 
 
 def _head(path: str, dataset: Dataset) -> Teacher:

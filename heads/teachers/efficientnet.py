@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from heads.backbone import SHALLOW
 from semcomp.errors import MissingExtraError, ModelError
 from semcomp.torchvision_compat import declare_missing_operators
 
@@ -85,8 +86,13 @@ class Names(nn.Module):
 
     def grid(self, x: Tensor) -> Tensor:
         """Compute what the last block gives at every place: (B, 352, H/32, W/32)."""
+        found: Tensor = self.network.blocks[SHALLOW:](self.fine_grid(x))
+        return found
+
+    def fine_grid(self, x: Tensor) -> Tensor:
+        """Compute what the first stages give, up to the first at 1/16: (B, 88, H/16, W/16)."""
         x = normalized(x).contiguous(memory_format=torch.channels_last)
-        found: Tensor = self.network.blocks(self.network.bn1(self.network.conv_stem(x)))
+        found: Tensor = self.network.blocks[:SHALLOW](self.network.bn1(self.network.conv_stem(x)))
         return found
 
     def scores_of(self, grid: Tensor) -> Tensor:
