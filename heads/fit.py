@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from heads.byte_weights import round_weights
 from heads.card import beginning, card, info_of
 from heads.command_line import check_writable
 from heads.confidence import NOT_NEEDED, calibrate, divide_scores, held_scores
@@ -87,6 +88,7 @@ def fit(
     info = info_of(config, codec, dataset, network, start.told)
     calibration = calibrate(held_scores(build_head(info, network), held)) if dataset.classes else NOT_NEEDED
     divide_scores(network, calibration.temperature)
+    round_weights(network)
     info = replace(info, temperature=calibration.temperature)
     score = validate(build_head(info, network), held, dataset)
     for doubt in score.doubts:

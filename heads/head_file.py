@@ -1,8 +1,8 @@
 """The file of a trained head, and the head that it becomes.
 
-Half-precision weights in safetensors; the metadata holds the task, the sizes of the network, the classes with their
-colours, and the entropy id of the codec whose latents it reads. When the head keeps quiet is written beside it
-(semcomp.semantics.limits), so that measuring it again changes no weights' id.
+Weights in bytes (byte_weights.py) in safetensors; the metadata holds the task, the sizes of the network, the classes
+with their colours, and the entropy id of the codec whose latents it reads. When the head keeps quiet is written beside
+it (semcomp.semantics.limits), so that measuring it again changes no weights' id.
 """
 
 import json
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from heads.byte_weights import from_bytes, in_bytes
 from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.exported_network import for_export
 from heads.inference import for_inference
@@ -180,8 +181,8 @@ def build_head(info: HeadInfo, network: Network, limits: Limits = NO_LIMITS) -> 
 
 
 def save_head(head: NetworkHead, path: Path) -> None:
-    """Write the file, and the limits beside it where there are any. Counters of the batch norms are left out."""
-    state = {n: t.half().contiguous() for n, t in head.network.state_dict().items() if t.is_floating_point()}
+    """Write the file, and the limits beside it where there are any."""
+    state = in_bytes(head.network.state_dict())
     metadata = {
         "format": FORMAT,
         "info": json.dumps(asdict(head.info), ensure_ascii=False),
@@ -200,7 +201,7 @@ def read_head(path: str | Path) -> TrainedHead:
         info = HeadInfo(**{**values, "classes": tuple(values["classes"])})
         with for_loaded_weights():
             network = build_network(build(TASKS[info.task].sizes, json.loads(metadata["network"])))
-        missing, unexpected = network.load_state_dict(state, strict=False)
+        missing, unexpected = network.load_state_dict(from_bytes(state), strict=False)
         if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
             raise ValueError(f"weights {[*unexpected, *missing][:3]} do not fit the network")
         return build_head(info, network, read_limits(path, info.classes))

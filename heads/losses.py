@@ -60,10 +60,10 @@ class Batch:
     """Scores of a teacher: (B, K), or (B, S/4, S/4, K)."""
     features: Tensor | None
     """Features that guide the head's, each of mean 0 and variance 1: (B, F, S/32, S/32)."""
-    fine: Tensor | None
-    """What its backbone should read: (B, 88, S/16, S/16)."""
     places: Tensor
     """What is seen of each crop (warp.draw)."""
+    fine: Tensor | None = None
+    """What the network's backbone should read: (B, 88, S/16, S/16)."""
     trust: Tensor | None = None
     """Weight of each crop's label, (B,); None for 1."""
     mixed_in: Tensor | None = None
