@@ -100,7 +100,7 @@ release-check: dist
 TRAINING := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456
 
 # Trains the embedded heads anew, as a new codec asks for, and the signature of near-duplicates. One alone: make heads HEADS=street
-HEADS ?= street objects things imagenette embed
+HEADS ?= things objects street imagenette embed
 TEACHER := out/teachers/teacher_objects/teacher_objects.safetensors
 
 heads: $(VENV)/.teach $(if $(filter objects,$(HEADS)),$(TEACHER) out/objects/classes.txt) \
@@ -152,12 +152,12 @@ out/things/classes.txt: $(VENV)/.teach
 	$(BIN)/python -m heads.teachers.label data/photos data/imagenette/train data/truth/voc_animals/images \
 	  data/truth/people_small/images data/truth/coco_mini/images --names data/weights/imagenet_labels.txt -o out/things
 
-# What the heads are compared with: networks of equal size and training that see pixels, decoded or original. What `street`
-# spends on unfolding, its rivals spend on their last layers.
+# What the heads are compared with: networks of equal size that see pixels, decoded or original. What `street` spends on
+# unfolding, its rivals spend on their last layers.
 rivals: $(VENV)/.teach $(if $(filter street,$(HEADS)),out/street_pixels.safetensors)
 	for name in $(filter street imagenette,$(HEADS)); do for source in decoded originals; do \
-	  [ $$name = street ] && sizes="--set segment.width4=24" || sizes=; \
-	  $(TRAINING) $(BIN)/python -m heads.fit configs/head_$$name.yaml --set source=$$source --set name=$${name}_$$source $$sizes \
+	  [ $$name = street ] && made="head_street.yaml --set segment.width4=24" || made=imagenette_pixels.yaml; \
+	  $(TRAINING) $(BIN)/python -m heads.fit configs/$$made --set source=$$source --set name=$${name}_$$source \
 	    -o out/$${name}_$$source.safetensors || exit 1; \
 	done; done
 

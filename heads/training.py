@@ -52,7 +52,7 @@ class OptimConfig(LossConfig):
     trunk_lr: float = 0.1
     """Factor of the learning rate of all layers but the last ones, after a start from a trunk."""
     backbone_lr: float = 0.1
-    """Factor of the learning rate of the layers of a backbone, besides."""
+    """Factor of the learning rate of the layers of a backbone, which start from published weights."""
     last_first: float = 0.3
     """Share of the training in which the last layers learn alone, after a start from a trunk."""
     weight_decay: float = 0.05
@@ -141,7 +141,7 @@ class _Run:
         crops = len(objective.crops)
         self.objective, self.o, self.rng, self.state = objective, o, rng, state
         self.alone_until = o.last_first if has_trunk else 0.0
-        self.optimizer = _optimizer(objective, o, trunk_lr=o.trunk_lr if has_trunk else 1.0)
+        self.optimizer = _optimizer(objective, o, has_trunk=has_trunk)
         self.batch = min(o.batch, crops)
         self.steps = o.steps if o.minutes is None else None
         if o.epochs is not None:
@@ -229,13 +229,13 @@ class _Run:
         return chosen
 
 
-def _optimizer(objective: Objective, o: OptimConfig, *, trunk_lr: float) -> torch.optim.Optimizer:
+def _optimizer(objective: Objective, o: OptimConfig, *, has_trunk: bool) -> torch.optim.Optimizer:
     """AdamW. Biases and scales do not decay, and layers before the last ones may learn more slowly."""
     last = _parameters(objective.network.last_layers())
     taught = _parameters(objective.network.taught())
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for p in objective.parameters():
-        factor = (1.0 if p in last else trunk_lr) * (o.backbone_lr if p in taught else 1.0)
+        factor = 1.0 if p in last else o.trunk_lr if has_trunk else o.backbone_lr if p in taught else 1.0
         groups.setdefault((factor, p.ndim > 1), []).append(p)
     kinds: list[dict[str, Any]] = [
         {"params": chosen, "factor": factor, **({} if decays else {"weight_decay": 0.0})}
