@@ -137,9 +137,17 @@ class Outcome:
 
 
 def of_classes(
-    measurement: Measurement, folders: Sequence[str], *, area: float, precision: float, limit: int | None, quiet: bool
+    measurement: Measurement,
+    folders: Sequence[str],
+    *,
+    area: float,
+    precision: float,
+    limit: int | None,
+    held: bool,
+    quiet: bool,
 ) -> tuple[tuple[float, ...], list[Outcome]]:
-    """Set a threshold for each class of a segmenter; returns them and what each achieves."""
+    """Set a threshold for each class of a segmenter; returns them and what each achieves. `held` for only the images
+    that a folder holds out."""
     head = measurement.head
     setting: list[Answer] = []
     telling: list[Answer] = []
@@ -148,7 +156,8 @@ def of_classes(
         dataset = find_dataset("segment", DataConfig(folder=folder, limit=limit))
         if tuple(map(str.lower, dataset.classes)) != tuple(map(str.lower, head.classes)):
             raise DataError(f"{folder} has other classes than the head {head.name}")
-        for sample in tqdm((*dataset.train, *dataset.val), desc=folder, unit="image", disable=quiet, leave=False):
+        samples = dataset.val if held else (*dataset.train, *dataset.val)
+        for sample in tqdm(samples, desc=folder, unit="image", disable=quiet, leave=False):
             truth = dataset.truth(sample)
             found = measurement.answers(sample.image, truth, area=area)
             if sets_thresholds(sample):
@@ -178,7 +187,8 @@ def calibrate(options: argparse.Namespace) -> int:
     limits = replace(head.limits, experimental=options.experimental)
     told: list[str] = []
     if isinstance(head, NetworkSegmenter) and options.data:
-        more = {"area": options.area, "precision": options.precision, "limit": options.limit, "quiet": options.quiet}
+        more = {"area": options.area, "precision": options.precision, "limit": options.limit}
+        more |= {"held": options.held, "quiet": options.quiet}
         confidence, outcomes = of_classes(measurement, options.data, **more)
         limits = replace(limits, area=options.area, confidence=confidence)
         told += [str(outcome) for outcome in outcomes]
@@ -220,6 +230,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("head", type=Path, metavar="HEAD", help="file of the head")
     parser.add_argument("--data", nargs="*", metavar="FOLDER", help="images/, masks/ and classes.txt, never trained on")
+    parser.add_argument(
+        "--held", action="store_true", help="of --data only what each folder's val.txt or val/ holds out"
+    )
     parser.add_argument("--others", nargs="*", metavar="FOLDER", help="images that are not of the head's kind")
     parser.add_argument("--kind", nargs="*", metavar="FOLDER", help="images of the head's kind, never trained on")
     parser.add_argument("--precision", type=float, default=0.8, metavar="P", help="share of right answers (0.8)")

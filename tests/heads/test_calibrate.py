@@ -1,0 +1,71 @@
+"""Thresholds of a head come from images that no training saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from heads.calibrate import FEWEST, Answer, of_classes, sets_thresholds
+from heads.datasets import DataError, Sample
+from semcomp.semantics.limits import NEVER
+
+HELD = 60
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for part in ("images", "masks"):
+        (tmp_path / part).mkdir()
+    (tmp_path / "classes.txt").write_text("background\ncat\n")
+    for number in range(HELD + 20):
+        Image.new("RGB", (16, 16)).save(tmp_path / "images" / f"{number}.png")
+        Image.fromarray(np.full((16, 16), 1, np.uint8)).save(tmp_path / "masks" / f"{number}.png")
+    (tmp_path / "val.txt").write_text("\n".join(map(str, range(HELD))))
+    return tmp_path
+
+
+class Sure:
+    """Says cat of every image, surely of the held-out ones."""
+
+    head = SimpleNamespace(name="x", classes=("background", "cat"))
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def answers(self, path: Path, truth: NDArray[np.uint8], *, area: float) -> list[Answer]:
+        self.asked.append(int(path.stem))
+        held = int(path.stem) < HELD
+        return [Answer(1, 0.9 if held else 0.99, right=held)]
+
+
+def asked(folder: Path, *, held: bool, measurement: Any = None) -> tuple[Any, Any, Any]:
+    measurement = measurement or Sure()
+    more: dict[str, Any] = {"area": 0.02, "precision": 0.8, "limit": None, "quiet": True}
+    return measurement, *of_classes(measurement, [str(folder)], held=held, **more)
+
+
+def test_only_held_out_images_are_asked_where_that_is_wanted(folder: Path) -> None:
+    measurement, confidence, outcomes = asked(folder, held=True)
+    assert sorted(measurement.asked) == list(range(HELD))
+    telling = sum(not sets_thresholds(Sample(folder / f"{number}.png", 0)) for number in range(HELD))
+    assert min(telling, HELD - telling) >= FEWEST, "both halves are large enough"
+    assert confidence == (0.0, 0.9)
+    (cat,) = outcomes
+    assert (cat.said, cat.right, cat.shown) == (telling, telling, telling)
+
+
+def test_all_images_are_asked_otherwise_and_wrong_answers_raise_the_limit(folder: Path) -> None:
+    measurement, confidence, _ = asked(folder, held=False)
+    assert sorted(measurement.asked) == list(range(HELD + 20)) and confidence == (0.0, NEVER)
+
+
+def test_a_folder_with_other_classes_is_refused(folder: Path) -> None:
+    (folder / "classes.txt").write_text("background\ndog\n")
+    with pytest.raises(DataError, match="other classes than the head x"):
+        asked(folder, held=True)
