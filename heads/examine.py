@@ -55,6 +55,9 @@ class Examined:
     """Pixels, or pictures, by true class and answer (K, K + 1); the last column is for no answer."""
     pictures: NDArray[np.int64] = field(init=False)
     """Pictures that show a class, (K,)."""
+    named: NDArray[np.int64] = field(init=False)
+    """Pictures by the largest class of the truth and of a segmenter's answer, the background apart (K, K + 1); the last
+    column is for none."""
     near: int = 0
     """Pictures of a classifier whose class is among the first five."""
     count: int = 0
@@ -62,6 +65,7 @@ class Examined:
     def __post_init__(self) -> None:
         k = len(self.classes)
         self.matrix, self.pictures = np.zeros((k, k + 1), np.int64), np.zeros(k, np.int64)
+        self.named = np.zeros((k, k + 1), np.int64)
 
     def add(self, answer: Answer, truth: Any) -> None:
         """Count an answer; a truth is the number of a class, or a mask (H, W)."""
@@ -70,6 +74,8 @@ class Examined:
         if isinstance(answer, Segmentation):
             self.matrix += confusion(truth, answer.label_map, k)
             self.pictures += np.bincount(truth.ravel(), minlength=256)[:k] > 0
+            if (true := self._largest(truth)) < k:
+                self.named[true, self._largest(answer.label_map)] += 1
             return
         assert isinstance(answer, Labels)
         lower = [name.lower() for name in self.classes]
@@ -77,6 +83,12 @@ class Examined:
         self.matrix[truth, said[0] if said else k] += 1
         self.pictures[truth] += 1
         self.near += truth in said[:5]
+
+    def _largest(self, label_map: NDArray[np.uint8]) -> int:
+        """The class with most pixels, the background apart; K for none."""
+        counts = np.bincount(label_map.ravel(), minlength=256)[: len(self.classes)]
+        counts[[name.lower() == "background" for name in self.classes]] = 0
+        return int(counts.argmax()) if counts.any() else len(self.classes)
 
     @property
     def percent(self) -> NDArray[np.float64]:
@@ -100,9 +112,14 @@ class Examined:
         found = {"mean_iou": float(np.nanmean(self.percent))}
         return found | ({"mean_iou_of_shown": float(self.percent[counted].mean())} if counted.any() else {})
 
-    def taken_for(self, number: int) -> str:
+    def named_first(self, number: int) -> str:
+        """How many of the pictures with most of a class are named by it."""
+        total = int(self.named[number].sum())
+        return f"{self.named[number, number]} of {total}" if total else ""
+
+    def taken_for(self, number: int, matrix: NDArray[np.int64] | None = None) -> str:
         """What else is said most often where a class is, with its share."""
-        row = self.matrix[number].astype(np.float64)
+        row = (self.matrix if matrix is None else matrix)[number].astype(np.float64)
         total, row[number] = row.sum(), 0
         if not total or not row.any():
             return ""
@@ -132,15 +149,20 @@ def section(found: Examined, *, bpp: float, sheet: str | None) -> str:
     else:
         told = f"the right name comes first in {f['top1']:.1f} %, and is among the first five in {f['top5']:.1f} %"
     lines = [HEADING, "", f"On {found.count} held-out pictures in files of {bpp:.2f} bits a pixel: {told}.", ""]
-    lines += [f"| class | pictures | {'IoU' if found.segments else 'right'} | else taken for |", "|---|---|---|---|"]
+    header = ["class", "pictures", "IoU" if found.segments else "right", "else taken for"]
+    header += ["named first where it is largest", "else named"] if found.segments else []
+    lines += [_row(header), _row(["---"] * len(header))]
     order = [k for k in np.argsort(-found.pictures, kind="stable").tolist() if found.pictures[k]]
-    lines += [
-        f"| {found.classes[k]} | {found.pictures[k]} | {found.percent[k]:.0f} % | {found.taken_for(k)} |"
-        for k in order[:SHOWN]
-    ]
+    for k in order[:SHOWN]:
+        cells = [found.classes[k], str(found.pictures[k]), f"{found.percent[k]:.0f} %", found.taken_for(k)]
+        lines.append(_row([*cells, *([found.named_first(k), found.taken_for(k, found.named)] * found.segments)]))
     if sheet:
         lines += ["", f"What it says of {PHOTOS} photos that it never saw, evenly drawn: `{sheet}`."]
     return "\n".join(lines) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def with_section(card: str, text: str) -> str:
@@ -203,7 +225,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         card = with_section(options.card.read_text(encoding="utf-8"), text)
         write_whole(str(options.card), card.encode())
     classes = {
-        name: {"pictures": int(found.pictures[k]), "percent": round(float(found.percent[k]), 2)}
+        name: {
+            "pictures": int(found.pictures[k]),
+            "percent": round(float(found.percent[k]), 2),
+            "named": dict(zip((*found.classes, ""), found.named[k].tolist(), strict=True)) if found.segments else {},
+        }
         for k, name in enumerate(found.classes)
         if found.pictures[k]
     }

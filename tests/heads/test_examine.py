@@ -30,9 +30,13 @@ def test_classes_are_counted_by_pictures_and_by_pixels() -> None:
     assert found.pictures.tolist() == [11, 10, 1]
     assert found.percent == pytest.approx([100 * 11 / 12, 50, 100 * 2 / 13])
     assert found.figures["mean_iou_of_shown"] == pytest.approx(found.percent[:2].mean())
+    assert found.named_first(1) == "0 of 10" and found.named_first(2) == "1 of 1" and not found.named_first(0)
     assert found.taken_for(1) == "dog 50 %" and found.taken_for(2) == "background 33 %" and not found.taken_for(0)
     text = section(found, bpp=0.31, sheet="x.jpg")
-    assert "11 held-out pictures in files of 0.31 bits a pixel" in text and "| cat | 10 | 50 % | dog 50 % |" in text
+    assert (
+        "11 held-out pictures in files of 0.31 bits a pixel" in text
+        and "| cat | 10 | 50 % | dog 50 % | 0 of 10 | dog 100 % |" in text
+    )
     assert "the 2 that at least 10 pictures show" in text and "`x.jpg`" in text
 
 
