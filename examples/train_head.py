@@ -9,7 +9,7 @@ from pathlib import Path
 
 import semcomp
 from heads.datasets import DataConfig
-from heads.fit import fit
+from heads.fitting import fit
 from heads.fit_config import FitConfig
 from heads.head_file import save_head
 from heads.training import OptimConfig

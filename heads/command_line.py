@@ -1,11 +1,22 @@
 """What the programs of this package say when they end, and their exit codes."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from semcomp.errors import SemcompError, file_error
 from semcomp.storage import writable
+
+TRUNK_STEPS = 400
+"""Usual length of a head's training that starts from a trunk."""
+USUAL_STEPS = 2000
+"""Usual length of one that starts from random weights."""
+
+
+def default_folder() -> Path:
+    """Where caches of encoded crops are kept unless told otherwise."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "semcomp" / "latents"
 
 
 def check_writable(*paths: Path | None, folder: Path | None = None) -> None:

@@ -1,160 +1,33 @@
 """Trains a head: semcomp-fit-head --data FOLDER --task classify, or python -m heads.fit configs/head_street.yaml
 
-The pictures are encoded once (latent_cache.py), then a small network learns to read the latents. The program also
-trains the networks that heads are compared with, of equal size on decoded pictures or on originals, and teachers.
+What it is asked is read before torch is loaded; fitting.py does the work.
 """
+
+from __future__ import annotations
 
 import argparse
 import json
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 import yaml
 
-from heads.byte_weights import round_weights
-from heads.card import beginning, card, info_of
-from heads.command_line import check_writable
-from heads.confidence import NOT_NEEDED, calibrate, divide_scores, held_scores
-from heads.datasets import Dataset
-from heads.find_dataset import find_dataset
-from heads.fit_config import FitConfig
-from heads.head_file import TASKS, Network, TrainedHead, build_head, save_head
-from heads.latent_cache import Cache, default_folder, open_cache, whole_pictures
-from heads.probe import probe
-from heads.start import TRUNK_STEPS, Start, begin, usual_trunk
-from heads.stem_unfolding import unfolding
-from heads.teachers.asked import teachers_of
-from heads.training import USUAL_STEPS, learn
-from heads.training_state import ADVICE, StateFile
-from heads.validation import Held, HeldOut, validate
+from heads.command_line import TRUNK_STEPS, USUAL_STEPS, check_writable, default_folder
 from semcomp import config as configuration
 from semcomp.cli.argument_types import positive_number, void_number, whole_number
-from semcomp.codec.codec import Codec, load
 from semcomp.errors import ModelError, SemcompError, SemcompWarning
+from semcomp.semantics.head import TASKS
 from semcomp.storage.files import write_whole
 from semcomp.storage.places import refuse_to_overwrite
 
+if TYPE_CHECKING:
+    from heads.fit_config import FitConfig
+
 LENGTHS = ("optim.steps", "optim.epochs", "optim.minutes")
 _WRITTEN = ("output", "card", "log", "cache")
-
-
-def fit(
-    config: FitConfig,
-    *,
-    cache: Path | None = None,
-    log: Path | None = None,
-    state: Path | None = None,
-    resume: bool = False,
-    quiet: bool = False,
-    tell: Callable[[str], None] = lambda line: None,
-) -> TrainedHead:
-    """Train a head. Ctrl-C ends the training early and keeps what was learned.
-
-    Args:
-        config: The settings.
-        cache: Folder of the encoded crops.
-        log: File that gets a JSON line for every step, and one for the figures.
-        state: File that gets the state of the training every few minutes, until it ends.
-        resume: Whether to go on from `state`.
-        quiet: Whether progress bars are left out.
-        tell: Hears a line before the pictures are encoded, and how well the head does on held-out pictures a few times.
-
-    Returns:
-        The head. Its origin tells how it was made and how well it does on held-out pictures.
-
-    Raises:
-        DataError: The data does not fit together (exit code 2).
-        ModelError: A codec, teacher, trunk or state is not there, the trunk is for another codec, or the state of
-            another training.
-
-    Warns:
-        SemcompWarning: The head is hardly better than chance, or gives nearly always one class.
-    """
-    torch.manual_seed(config.seed)
-    codec = load(config.model)
-    dataset = find_dataset(config.task, config.data)
-    network, start = begin(config, codec, dataset)
-    tell(beginning(config, dataset))
-    crops = _crops(config, codec, dataset, folder=cache or default_folder(), quiet=quiet)
-    held = whole_pictures(codec, dataset, config.data, source=config.source, quiet=quiet)
-    of = f"{configuration.dump(config)}codec {codec.release.weights_id.hex()}, {len(crops)} crops"
-    kept = None if state is None else StateFile(state, of, resume=resume)
-    rows = _learned(network, start, crops, held, config, codec, dataset, state=kept, quiet=quiet, tell=tell)
-    info = info_of(config, codec, dataset, network, start.told)
-    calibration = calibrate(held_scores(build_head(info, network), held)) if dataset.classes else NOT_NEEDED
-    divide_scores(network, calibration.temperature)
-    round_weights(network)
-    info = replace(info, temperature=calibration.temperature)
-    score = validate(build_head(info, network), held, dataset)
-    for doubt in score.doubts:
-        warnings.warn(doubt, SemcompWarning, stacklevel=2)
-    seconds = round(rows[-1]["seconds"], 1)
-    if log:
-        figures = score.figures | {"steps": len(rows), "seconds": seconds, "train_loss": rows[-1]["loss"]}
-        figures |= {"temperature": calibration.temperature, "calibration_error": calibration.error}
-        write_whole(str(log), "".join(json.dumps(row) + "\n" for row in [*rows, figures]).encode())
-    told = f"{seconds / 60:.1f} minutes; {score.figure} {score.percent} % on {len(held)} held-out pictures"
-    origin = "; ".join([info.origin, told, *([str(calibration)] if dataset.classes else []), *score.doubts])
-    return build_head(replace(info, origin=origin), network)
-
-
-def _learned(
-    network: Network,
-    start: Start,
-    crops: Cache,
-    held: Held,
-    config: FitConfig,
-    codec: Codec,
-    dataset: Dataset,
-    *,
-    state: StateFile | None,
-    quiet: bool,
-    tell: Callable[[str], None],
-) -> list[dict[str, float]]:
-    """Train the network; returns what is logged of each step."""
-    # The stem of a trunk has learned already, and learns on as the one matrix that it is.
-    with nullcontext() if start.is_trunk else unfolding(network.stem, codec, crops, start=start.stem):
-        return learn(
-            network,
-            crops,
-            config.optim,
-            classes=len(dataset.classes),
-            seed=config.seed,
-            quiet=quiet,
-            has_trunk=start.is_trunk,
-            on_mark=HeldOut(network, held, dataset, tell).mark,
-            state=state,
-        )
-
-
-def _crops(config: FitConfig, codec: Codec, dataset: Dataset, *, folder: Path, quiet: bool) -> Cache:
-    """Open the training crops, with the scores of a probe where one is asked for."""
-    crops = open_cache(
-        codec,
-        dataset,
-        config.data,
-        source=config.source,
-        folder=folder,
-        seed=config.seed,
-        teachers=teachers_of(
-            dataset,
-            teacher=config.teacher,
-            features=config.features,
-            side=config.data.side,
-            fine=config.sizes.backbone is not None,
-        ),
-        quiet=quiet,
-    )
-    if not config.probe:
-        return crops
-    assert crops.features is not None
-    scores = probe(crops.features, crops.target, config.data.copies, len(dataset.classes))
-    return replace(crops, teacher=scores)
 
 
 _EPILOG = """\
@@ -177,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("config", nargs="?", type=Path, help="a YAML file; without one, --data says what to learn")
     parser.add_argument("--data", metavar="FOLDER", help="a folder per class, or images/ + masks/ + classes.txt")
-    parser.add_argument("--task", choices=tuple(TASKS), help="what to learn (guessed from the folder)")
+    parser.add_argument("--task", choices=TASKS, help="what to learn (guessed from the folder)")
     parser.add_argument(
         "--void", type=void_number, metavar="N", help="number in masks that means: nothing is known (255)"
     )
@@ -209,6 +82,11 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     options = build_parser().parse_args(argv)
+    from heads.card import card
+    from heads.fitting import fit
+    from heads.head_file import save_head
+    from heads.training_state import ADVICE
+
     quiet, doubts = options.quiet or not sys.stderr.isatty(), list[str]()
 
     def tell(line: str) -> None:
@@ -250,6 +128,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _configure(options: argparse.Namespace) -> FitConfig:
+    from heads.fit_config import FitConfig
+    from heads.start import usual_trunk
+    from semcomp.codec.codec import load
+
     changes = list(options.set)
     if options.data:
         task = options.task or ("segment" if list(Path(options.data).glob("**/masks")) else "classify")

@@ -8,7 +8,6 @@ from its latents: a new codec asks for new latents only.
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property, partial
@@ -66,11 +65,6 @@ class Cache:
 
     def __len__(self) -> int:
         return len(self.quality)
-
-
-def default_folder() -> Path:
-    """Where caches lie unless told otherwise."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "semcomp" / "latents"
 
 
 def to_network(value: NDArray[Any]) -> Tensor:

@@ -25,8 +25,6 @@ from semcomp.semantics.head import load_head
 
 USUAL = {"classify": ("things", "objects", "imagenette"), "segment": ("objects",)}
 """Heads that are started from unless told otherwise, the best first."""
-TRUNK_STEPS = 400
-"""Usual length of a training that starts from a trunk."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from torch import nn
 from tqdm import tqdm
 
 from heads.class_balance import epoch
+from heads.command_line import USUAL_STEPS
 from heads.depthwise import quick_depthwise
 from heads.head_file import Network
 from heads.latent_cache import Cache
@@ -22,7 +23,6 @@ from heads.losses import LossConfig, Objective, objective_of
 from heads.schedule import falling_rate
 from heads.training_state import StateFile
 
-USUAL_STEPS = 2000
 MARKS = (0.05, 0.15, 0.3, 0.5, 0.75)
 """Shares of a training after which it is told how far it is."""
 

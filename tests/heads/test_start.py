@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -146,3 +148,8 @@ def test_a_segmenter_that_says_background_alone_is_doubted() -> None:
         if doubted:
             assert "it says 'background' of 100 % of the held-out pixels" in score.doubts[0]
             assert "mean IoU of the other classes is 0.0" in score.doubts[0]
+
+
+def test_what_is_asked_is_read_before_torch_is_loaded() -> None:
+    code = "import sys, heads.fit; heads.fit.build_parser().parse_args(['--data', 'x']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
