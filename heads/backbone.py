@@ -1,8 +1,8 @@
 """The deep half of a network that ImageNet has taught, for heads that read latents with it.
 
-What the shallow half makes of pixels, a head's own layers make of latents; the stages from 1/16 on stay those of the
-published network (after Torfason et al. 2018, who began a ResNet at its later stages). They are inverted residuals
-(Sandler et al. 2018), and their batch norms are multiplied into their convolutions.
+What the shallow half makes of pixels, a head's own layers make of latents. From 1/16 on the published stages follow
+(after Torfason et al. 2018, who began a ResNet at its later stages). They are inverted residuals (Sandler et al. 2018),
+and their batch norms are multiplied into their convolutions.
 """
 
 from collections.abc import Iterable

@@ -133,7 +133,7 @@ def _learning(c: ClassifierConfig) -> tuple[nn.ModuleList, nn.ModuleList]:
 
 
 def _taught(c: ClassifierConfig) -> tuple[nn.ModuleList, nn.ModuleList]:
-    """The same with the stages of a backbone. Its last layer leaves the grid as it is."""
+    """Stages of a backbone, and what halves the grid between them. Its last layer leaves the grid as it is."""
     down, *coarse = backbone.stages32()
     stages = [nn.Sequential(*backbone.stages16()), nn.Sequential(*coarse)]
     downs = [down]

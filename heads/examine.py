@@ -1,9 +1,9 @@
 """Shows how right a head is: python -m heads.examine configs/head_objects.yaml --card semcomp/weights/objects.md
 
 Every figure comes from a file: the pictures that the head's training held out are encoded at a quality whose files have
-the rate that is asked for, and the head reads them. The section "How right it is" of the head's card is written anew,
-with a line for each class and what it is taken for. The sheet shows what the head says of photos that it never saw,
-evenly drawn from a folder, whatever it says of them.
+the rate that is asked for, and the head reads them. The section "How right it is" of the head's card takes the place of
+the one before, with a line for each class and what it is taken for. The sheet shows what the head says of photos that
+it never saw, evenly drawn from a folder, whatever it says of them.
 """
 
 import argparse
@@ -92,7 +92,7 @@ class Examined:
 
     @property
     def percent(self) -> NDArray[np.float64]:
-        """Of each class its IoU, or the share of its pictures that are named right, in percent; NaN for none."""
+        """IoU of each class, or the share of its pictures that are named right, in percent; NaN for none."""
         if self.segments:
             shares: NDArray[np.float64] = 100 * iou(self.matrix)
             return shares
