@@ -27,16 +27,13 @@ def start_from(objective: Objective, source: str) -> None:
         source: Another run's state.safetensors, a released .safetensors file, or the name of a release.
 
     Raises:
-        ValueError: The release refines its tables, or its networks have other widths than the run's.
+        ValueError: The networks of the release have other widths than the run's.
     """
     path = Path(source)
     if path.name == "state.safetensors":
         objective.load_state_dict(load_state(path)["average"])
         return
-    release = load_release(source)
-    if release.refiner is not None:
-        raise ValueError(f"{source} refines its tables, and integers alone cannot be trained on: start from its state")
-    adopt(objective.codec, release)
+    adopt(objective.codec, load_release(source))
 
 
 @torch.no_grad()
@@ -52,8 +49,13 @@ def adopt(codec: CodecModel, release: Release) -> None:
         raise ValueError(f"{release.name} has other sizes than this run: {wrong[0]}, and {len(wrong) - 1} more")
     codec.load_state_dict(theirs, strict=False)
     codec.sigma_path.load_released(release.sigma)
+    if release.refiner is not None:
+        assert codec.refiner is not None, "four passes of the mean path come with it"
+        codec.refiner.load_released(release.refiner)
     for name, module in codec.named_modules():
-        if isinstance(module, RateTable) and (f"{name}.weight" in theirs or name.startswith("sigma_path.")):
+        if isinstance(module, RateTable) and (
+            f"{name}.weight" in theirs or name.startswith(("sigma_path.", "refiner."))
+        ):
             module.weight.copy_(_moved(module.weight, release.config, codec.config))
         if isinstance(module, Block) and f"{name}.merge.weight" not in theirs:
             for last in (module.merge, module.project):

@@ -39,6 +39,7 @@ from semcomp.networks.sigma import (
     density,
     index_of,
     intervals,
+    rows_of_nodes,
 )
 from semcomp.pipeline.passes import FOUR
 from semcomp.pipeline.refined_tables import LARGEST, SURPRISE_LIMIT
@@ -213,6 +214,24 @@ class ScaleRefiner(nn.Module):
             weight1, bias1, weight2, own = self.integers(quality, number)
             hidden = floor((wide_linear(seen, weight1, narrow=False) + bias1) * 2.0**-SHIFT1).clamp(0, 255)
             return sums + wide_linear(hidden, weight2, narrow=False) + own * seen
+
+    @torch.no_grad()
+    def load_released(self, refiner: IntegerRefiner) -> None:
+        """Load released integers for further training. Biases of later passes come back to the nearest integer.
+
+        Raises:
+            ValueError: The sizes differ, or the rate nodes do not fall on whole qualities.
+        """
+        bias1, later = refiner.bias1.float(), 0 if self.step is None else len(self.step)
+        if refiner.weight1.shape != self.weight1.shape or len(bias1) != 1 + later:
+            raise ValueError(f"the refinement is {tuple(refiner.weight1.shape)} in {len(bias1)} passes, which differs")
+        self.weight1.copy_(refiner.weight1.float() / _UNIT1)
+        self.weight2.copy_(refiner.weight2.float() / _UNIT2)
+        self.own.copy_((refiner.own.float() / _UNIT2).view_as(self.own))
+        rows = rows_of_nodes(self.bias1.weight.shape[0])
+        self.bias1.weight.copy_(bias1[0, rows] / (32 * _UNIT1))
+        if self.step is not None:
+            self.step.copy_((bias1[1:] - bias1[:1]).mean(1) / (32 * _UNIT1))
 
     @torch.no_grad()
     def released(self) -> IntegerRefiner:

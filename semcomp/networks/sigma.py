@@ -123,6 +123,17 @@ def index_of(sums: Tensor) -> Tensor:
     return bound(floor(sums * 2.0**-SHIFT2), 0, SCALES - 1)
 
 
+def rows_of_nodes(nodes: int) -> Tensor:
+    """Rows of released biases, one for each quality, at which the nodes of a rate table are.
+
+    Raises:
+        ValueError: The nodes do not fall on whole qualities.
+    """
+    if (QUALITIES - 1) % (nodes - 1):
+        raise ValueError(f"the biases of {nodes} nodes cannot be read off {QUALITIES} qualities")
+    return torch.arange(0, QUALITIES, (QUALITIES - 1) // (nodes - 1))
+
+
 def clip_z(z: Tensor) -> Tensor:
     """Round z to z_hat: the nearest integer in [-127, 127]."""
     return bound(round_half_even(z), -Z_LIMIT, Z_LIMIT)
@@ -245,10 +256,7 @@ class SigmaPath(nn.Module):
         Raises:
             ValueError: The rate nodes do not fall on whole qualities.
         """
-        nodes = self.bias1.weight.shape[0]
-        if (QUALITIES - 1) % (nodes - 1):
-            raise ValueError(f"the biases of {nodes} nodes cannot be read off {QUALITIES} qualities")
-        rows = torch.arange(0, QUALITIES, (QUALITIES - 1) // (nodes - 1))
+        rows = rows_of_nodes(self.bias1.weight.shape[0])
         self.weight1.copy_(path.weight1.float() / _UNIT1)
         self.weight2.copy_(path.weight2.float() / _UNIT2)
         self.bias1.weight.copy_(path.bias1[rows].float() / _UNIT1)

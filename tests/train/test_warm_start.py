@@ -102,8 +102,18 @@ def test_other_widths_are_refused(release: Release, change: dict[str, int]) -> N
         adopt(codec(**change), release)
 
 
-def test_a_release_that_refines_its_tables_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "four.safetensors"
-    save_release(untrained(4), path)
-    with pytest.raises(ValueError, match=r"four.safetensors refines its tables.* start from its state"):
-        start_from(Objective(codec(), skip_below=4), str(path))
+def test_a_run_starts_from_a_release_that_refines_its_tables(tmp_path: Path) -> None:
+    path, four = tmp_path / "four.safetensors", untrained(4)
+    save_release(four, path)
+    objective = Objective(CodecModel(four.config), skip_below=4)
+    start_from(objective, str(path))
+    refiner, released = objective.codec.refiner, four.refiner
+    assert refiner is not None and released is not None and released.weight2.any() and released.bias1.any()
+    found = refiner.released()
+    for name in ("weight1", "weight2", "own", "table"):
+        assert torch.equal(getattr(found, name), getattr(released, name)), name
+    assert (found.bias1 - released.bias1).abs().max() <= 1
+    with pytest.raises(ValueError, match="refined4 has other sizes than this run"):
+        adopt(codec(refine_width=0, passes=2), four)
+    with pytest.raises(ValueError, match=r"the refinement is \(24, 24\) in 3 passes, which differs"):
+        adopt(codec(refine_width=16), four)
