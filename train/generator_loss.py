@@ -68,7 +68,9 @@ class GeneratorLoss:
 
 def roughness(x: Tensor) -> Tensor:
     """Squared difference between each pixel and the mean of its surroundings, on the 0-255 scale: (B, 1, H, W)."""
-    around = F.avg_pool2d(x.detach(), SURROUNDINGS, 1, SURROUNDINGS // 2, count_include_pad=False)
+    side, edge = SURROUNDINGS, SURROUNDINGS // 2
+    rows = F.avg_pool2d(x.detach(), (side, 1), 1, (edge, 0), count_include_pad=False)
+    around = F.avg_pool2d(rows, (1, side), 1, (0, edge), count_include_pad=False)
     return (x - around).square().mean(1, keepdim=True) * 255**2
 
 
