@@ -30,7 +30,8 @@ class FitConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     start_from: str | None = None
     """File of a head with the same sizes and classes, to train further; for a head on latents also of a network that
-    sees pixels, whose filters and trunk it takes over."""
+    sees pixels, whose filters and trunk it takes over; for a segmenter with a backbone also of a classifier with the
+    same one."""
     trunk: str | None = None
     """Head whose layers are the beginning, all but the one that names classes: a name or a file. Its sizes are taken
     too. The last layers learn first, then all (optim.last_first, optim.trunk_lr)."""

@@ -145,10 +145,14 @@ def take_trunk(network: Network, trunk: NetworkHead) -> None:
 
 def _take_over(network: Network, before: NetworkHead, dataset: Dataset, *, file: str) -> None:
     """Begin with what a head has learned. Of a network that sees pixels where this does not: all but the stem's first
-    layer, and the layers at a quarter of the resolution where those are of another width.
+    layer, and the layers at a quarter of the resolution where those are of another width. A segmenter takes the stem
+    and the backbone of a classifier.
 
     DataError where the two do not fit together.
     """
+    if isinstance(network, SegmenterNetwork) and isinstance(before.network, ClassifierNetwork):
+        _take_shared(network, before.network, file=file)
+        return
     mine, theirs = network.config, before.network.config
     if theirs.source == "pixels":
         theirs = replace(theirs, source=mine.source, rank=mine.rank, companded=mine.companded)
@@ -159,3 +163,16 @@ def _take_over(network: Network, before: NetworkHead, dataset: Dataset, *, file:
     own, learned = network.state_dict(), before.network.state_dict()
     kept = {name: value for name, value in learned.items() if name in own and value.shape == own[name].shape}
     network.load_state_dict(own | kept)
+
+
+def _take_shared(network: SegmenterNetwork, classifier: ClassifierNetwork, *, file: str) -> None:
+    learned = {}
+    for name, value in classifier.state_dict().items():
+        own_layer = next((own for own, theirs in RENAMED.items() if name.startswith(f"{theirs}.")), None)
+        learned[f"{own_layer}{name.removeprefix(RENAMED[own_layer])}" if own_layer else name] = value
+    own = network.state_dict()
+    shared = [name for name in own if name.partition(".")[0] in ("stem", *RENAMED)]
+    same = all(name in learned and learned[name].shape == own[name].shape for name in shared)
+    if not network.config.backbone or not same:
+        raise DataError(f"{file} has not the stem and the backbone of this head; train from the beginning")
+    network.load_state_dict(own | {name: learned[name] for name in shared})

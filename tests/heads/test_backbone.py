@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from heads import backbone, start
 from heads.classifier import ClassifierConfig, ClassifierNetwork
-from heads.datasets import DataConfig
+from heads.datasets import DataConfig, DataError
 from heads.exported_network import for_export
+from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
 from heads.head_file import HeadInfo, NetworkEmbedder, build_head, build_network, read_head, save_head
 from heads.inference import for_inference
@@ -153,3 +156,27 @@ def test_a_head_that_embeds_starts_from_the_trunk_of_a_classifier(
     own = network.state_dict()
     assert all(torch.equal(own[name], kept[name]) for name in own if not name.startswith("linear."))
     assert isinstance(build_head(HeadInfo(name="e", task="embed", classes=(), entropy_id=""), network), NetworkEmbedder)
+
+
+def test_a_segmenter_takes_the_stem_and_the_backbone_of_a_classifier(codec: Codec, tmp_path: Path) -> None:
+    for part in ("images", "masks"):
+        (tmp_path / part).mkdir()
+    for number in range(2):
+        Image.new("RGB", (32, 32)).save(tmp_path / "images" / f"{number}.png")
+        Image.new("L", (32, 32)).save(tmp_path / "masks" / f"{number}.png")
+    (tmp_path / "classes.txt").write_text("a\nb\n")
+    classifier = ClassifierNetwork(replace(CLASSIFIES, latents=320))
+    info = HeadInfo(name="t", task="classify", classes=tuple("abcde"), entropy_id=codec.entropy_id.hex())
+    save_head(build_head(info, classifier), tmp_path / "t.safetensors")
+    data, sizes = DataConfig(folder=str(tmp_path)), replace(SEGMENTS, latents=320)
+    config = FitConfig(task="segment", data=data, segment=sizes, start_from=str(tmp_path / "t.safetensors"))
+    network, begun = start.begin(config, codec, find_dataset("segment", data))
+    kept = read_head(tmp_path / "t.safetensors").network
+    value, quality = torch.randn(1, 320, 4, 6), torch.tensor([40])
+    with torch.no_grad():
+        theirs = kept.eval().after_stem(kept.stem(value, quality))[1]
+        torch.testing.assert_close(network.eval().after_stem(network.stem(value, quality))[1], theirs)
+    assert begun.stem is not None and not begun.is_trunk
+    for other in (replace(sizes, fine=(8, 24)), SegmenterConfig(classes=2, fine=(8, 16))):
+        with pytest.raises(DataError, match="has not the stem and the backbone"):
+            start.begin(replace(config, segment=other), codec, find_dataset("segment", data))

@@ -151,8 +151,6 @@ def test_a_segmenter_that_says_background_alone_is_doubted() -> None:
 
 
 def test_what_is_asked_is_read_before_torch_is_loaded() -> None:
-    code = (
-        "import sys; from heads.fit import build_parser as b; b().parse_args([]); print('torch' in sys.modules)"
-    )
+    code = "import sys; from heads.fit import build_parser as b; b().parse_args([]); print('torch' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert said == "False\n"
