@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
-from heads.datasets import DataError, Dataset, pictures_in, read_rgb
+from heads.datasets import DataError, Dataset, SetConfig, pictures_in, read_rgb
 from heads.evaluate import must_know, quality_for
 from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
@@ -207,7 +207,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Examine the head of a configuration, and write what was asked for."""
     config = configuration.load(FitConfig, options.config)
     codec, head = load(options.model), load_head(options.head or config.name)
-    dataset = find_dataset(config.task, config.data)
+    data = config.data
+    if options.data:
+        data = replace(data, folder=options.data[0], sets=tuple(SetConfig(folder=folder) for folder in options.data))
+    dataset = find_dataset(config.task, data)
     must_know(head, dataset, "head")
     if not dataset.val:
         raise DataError(f"{options.config} holds no picture out")
@@ -250,6 +253,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m heads.examine", description="Measure a head on files of held-out pictures, for its card."
     )
     parser.add_argument("config", type=Path, help="configuration of the head's training")
+    parser.add_argument("--data", nargs="+", metavar="FOLDER", help="ask about what these folders hold out instead")
     parser.add_argument("--head", metavar="NAME", help="head to ask: a name or a file (the configuration's)")
     parser.add_argument("--model", default="base", metavar="NAME", help="codec: a name or a .safetensors path (base)")
     parser.add_argument("--bpp", type=float, default=0.3, metavar="R", help="bits a pixel of the files (0.3)")

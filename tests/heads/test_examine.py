@@ -68,13 +68,26 @@ def test_a_head_is_examined_on_files_of_what_its_training_holds_out(
     more = [argument for change in changes for argument in ("--set", change)]
     arguments = ["--data", str(class_folders), "--steps", "30", "--quiet", "-o", str(own), "--card", str(card), *more]
     assert fit([*arguments, "--cache", str(tmp_path / "cache")]) == 0
-    config.write_text(f"name: own\ndata: {{folder: {class_folders}, held_part: 0.3}}\n")
+    config.write_text("name: own\ndata: {folder: elsewhere, held_part: 0.3}\n")
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(3):
         Image.fromarray(texture(number, 64, 80, np.random.default_rng(number))).save(photos / f"{number}.png")
     capsys.readouterr()
-    asked = [str(config), "--head", str(own), "--card", str(card), "--photos", str(photos), "--bpp", "1", "--quiet"]
+    asked = [
+        str(config),
+        "--data",
+        str(class_folders),
+        "--head",
+        str(own),
+        "--card",
+        str(card),
+        "--photos",
+        str(photos),
+        "--bpp",
+        "1",
+        "--quiet",
+    ]
     assert program.main([*asked, "--sheet", str(tmp_path / "own.jpg"), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["pictures"] == 7 and set(result["classes"]) == {"across", "along"}
