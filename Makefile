@@ -147,10 +147,12 @@ out/objects/classes.txt: $(TEACHER)
 	$(BIN)/python -m heads.pseudo_labels data/photos data/imagenette/train --without clothing- n01440764 n03417042 --limit 3000 \
 	  --network $(TEACHER) --classes data/objects/classes.txt -o out/objects
 
-# What `things` learns from: photos of all kinds with the best of a thousand names.
+# What `things` learns from: photos of all kinds with the best of a thousand names. MORE_PHOTOS are further folders of photos.
+MORE_PHOTOS ?= $(wildcard data/more/*)
+
 out/things/classes.txt: $(VENV)/.teach
 	$(BIN)/python -m heads.teachers.label data/photos data/imagenette/train data/truth/voc_animals/images \
-	  data/truth/people_small/images data/truth/coco_mini/images --names data/weights/imagenet_labels.txt -o out/things
+	  data/truth/people_small/images data/truth/coco_mini/images $(MORE_PHOTOS) --names data/weights/imagenet_labels.txt -o out/things
 
 # What the heads are compared with: networks of equal size that see pixels, decoded or original. What `street` spends on
 # unfolding, its rivals spend on their last layers.

@@ -16,12 +16,14 @@ from semcomp.codec.codec import Codec
 
 def beginning(config: FitConfig, dataset: Dataset) -> str:
     """Tell what a training begins with."""
-    backbone = None if config.trunk or config.start_from else config.sizes.backbone
-    start = f"starts from {f'the trunk of {config.trunk}' if config.trunk else backbone or 'random weights'}"
+    if config.trunk:
+        start = f"the trunk of {config.trunk}"
+    else:
+        start = config.start_from or config.sizes.backbone or "random weights"
     classes = f" of {len(dataset.classes)} classes" if dataset.classes else ""
     return (
         f"{len(dataset.train)} pictures{classes} and {len(dataset.val)} held out; "
-        f"{len(dataset.train) * config.data.copies} crops are encoded first; {start}"
+        f"{len(dataset.train) * config.data.copies} crops are encoded first; starts from {start}"
     )
 
 

@@ -22,7 +22,8 @@ SMALL = 3
 @contextmanager
 def quick_depthwise(*networks: nn.Module) -> Iterator[None]:
     """Inside, the depthwise convolutions of the networks compute their gradients the quick way, on the CPU."""
-    convolutions = [m for network in networks for m in network.modules() if isinstance(m, nn.Conv2d) and _fits(m)]
+    # A subclass may compute something else.
+    convolutions = [m for network in networks for m in network.modules() if type(m) is nn.Conv2d and _fits(m)]
     for module in convolutions:
         module.forward = _Forward(module)  # type: ignore[method-assign,assignment]
     try:

@@ -52,8 +52,16 @@ def test_strides_and_paddings_change_nothing(stride: int, padding: tuple[int, in
             torch.testing.assert_close(one, other, rtol=0, atol=1e-5 * float(other.abs().max()))
 
 
+class Padded(nn.Conv2d):
+    """Pads on one side more than on the other."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(nn.functional.pad(input, (0, 1, 0, 1)))
+
+
 def test_only_depthwise_convolutions_are_replaced_and_only_inside() -> None:
     kept = [nn.Conv2d(6, 6, 3, padding=1), nn.Conv2d(6, 6, 3, groups=3), nn.Conv2d(6, 6, 3, padding="same", groups=6)]
+    kept.append(Padded(6, 6, 3, 2, groups=6))
     replaced = depthwise((3, 3), 1, bias=True)
     with quick_depthwise(nn.Sequential(*kept, replaced)):
         assert "forward" in vars(replaced) and not any("forward" in vars(module) for module in kept)
