@@ -9,8 +9,8 @@ from pathlib import Path
 
 import semcomp
 from heads.datasets import DataConfig
-from heads.fitting import fit
 from heads.fit_config import FitConfig
+from heads.fitting import fit
 from heads.head_file import save_head
 from heads.training import OptimConfig
 
