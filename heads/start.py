@@ -166,6 +166,7 @@ def _take_over(network: Network, before: NetworkHead, dataset: Dataset, *, file:
 
 
 def _take_shared(network: SegmenterNetwork, classifier: ClassifierNetwork, *, file: str) -> None:
+    """Begin with the stem and the backbone of a classifier. DataError where they differ."""
     learned = {}
     for name, value in classifier.state_dict().items():
         own_layer = next((own for own, theirs in RENAMED.items() if name.startswith(f"{theirs}.")), None)
