@@ -18,11 +18,11 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from heads.command_line import run
 from heads.datasets import DataConfig, DataError, Sample, pictures_in, read_rgb
 from heads.find_dataset import find_dataset
 from heads.head_file import NetworkClassifier, NetworkHead, NetworkSegmenter, read_head
 from semcomp.codec.codec import Codec, load
-from semcomp.errors import SemcompError
 from semcomp.semantics.limits import NEVER, Limits, evidence, write_limits
 from semcomp.semantics.results import VOID
 from semcomp.semantics.upsample import FINE, full_resolution
@@ -180,8 +180,8 @@ def of_classes(
     return tuple(confidence), outcomes
 
 
-def calibrate(options: argparse.Namespace) -> int:
-    """Measure and write the limits of a head; returns the exit code."""
+def calibrate(options: argparse.Namespace) -> None:
+    """Measure and write the limits of a head."""
     head = read_head(options.head)
     measurement = Measurement(load(options.model), head)
     limits = replace(head.limits, experimental=options.experimental)
@@ -199,7 +199,6 @@ def calibrate(options: argparse.Namespace) -> int:
     limits = replace(limits, measured="; ".join(told[-2:]))
     path = write_limits(limits, options.head, head.classes)
     print("\n".join([*told, str(path)]))
-    return 0
 
 
 def _with_energy(limits: Limits, measurement: Measurement, options: argparse.Namespace, told: list[str]) -> Limits:
@@ -250,11 +249,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns the exit code."""
     options = build_parser().parse_args(argv)
-    try:
-        return calibrate(options)
-    except (SemcompError, OSError) as error:
-        print(f"heads.calibrate: {error}", file=sys.stderr)
-        return getattr(error, "exit_code", 1)
+    return run("heads.calibrate", lambda: calibrate(options), interrupted="")
 
 
 if __name__ == "__main__":

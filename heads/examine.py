@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
+from heads.command_line import run
 from heads.datasets import DataError, Dataset, SetConfig, pictures_in, read_rgb
-from heads.evaluate import must_know, quality_for
+from heads.evaluate import SEEK, must_know, quality_for
 from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
 from heads.score import Answer, confusion, iou
 from semcomp import config as configuration
 from semcomp.codec.codec import Codec, load
-from semcomp.errors import SemcompError
 from semcomp.eval.codecs import evenly
 from semcomp.semantics.head import Head, load_head
 from semcomp.semantics.label_png import overlay
@@ -35,8 +35,6 @@ from semcomp.semantics.results import Labels, Segmentation
 from semcomp.storage.files import write_whole
 
 HEADING = "## How right it is"
-SEEK = 24
-"""Pictures on which the quality of a rate is sought."""
 FEW = 10
 """Fewest pictures that show a class for its figure to count in the mean."""
 SHOWN = 40
@@ -203,7 +201,7 @@ def sheet(drawn: Sequence[Image.Image]) -> Image.Image:
     return whole
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
+def measured(options: argparse.Namespace) -> dict[str, Any]:
     """Examine the head of a configuration, and write what was asked for."""
     config = configuration.load(FitConfig, options.config)
     codec, head = load(options.model), load_head(options.head or config.name)
@@ -268,14 +266,13 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns the exit code."""
     options = build_parser().parse_args(argv)
-    try:
-        result = run(options)
-    except (SemcompError, OSError) as error:
-        print(f"heads.examine: {error}", file=sys.stderr)
-        return getattr(error, "exit_code", 1)
-    text = result.pop("text")
-    print(json.dumps(result, ensure_ascii=False) if options.json else text, end="\n" if options.json else "")
-    return 0
+
+    def work() -> None:
+        result = measured(options)
+        text = result.pop("text")
+        print(json.dumps(result, ensure_ascii=False) if options.json else text, end="\n" if options.json else "")
+
+    return run("heads.examine", work, interrupted="")
 
 
 if __name__ == "__main__":

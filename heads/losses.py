@@ -103,7 +103,7 @@ class Objective(ABC):
         features = self.crops.features
         if features is None:
             self.guide = None
-        elif self.network.config.backbone:  # its grid is what the guide's is
+        elif self.network.config.backbone and features.shape[-1] == self.network.grid_width:  # its grid is the guide's
             self.guide = nn.BatchNorm2d(features.shape[-1], affine=False)
         else:
             self.guide = Pointwise(self.network.grid_width, features.shape[-1])
