@@ -38,8 +38,11 @@ class ClassifierConfig:
     source: str = "latents"
     """latents, or pixels for a network to compare with."""
     backbone: str | None = None
-    """efficientnet-lite2 for its stages. `widths` are then 120, 352 and, for its last layer too, 1280, and the
-    stem's blocks at 1/16, the first number of `blocks`, have the 88 channels that it reads."""
+    """efficientnet-lite2 for its stages. `widths` are then 120, 352 and, for its last layer too, 1280. The first number
+    of `blocks` counts the stem's at 1/16: an adapter's, or with source "pixels" blocks of 88 channels."""
+    adapter: int = 256
+    """Channels of the blocks that make of latents what a backbone reads. `fine`, `rank` and `companded` are then not
+    used."""
 
     def __post_init__(self) -> None:
         backbone.check(self.backbone, tuple(self.widths))
@@ -61,6 +64,7 @@ class ClassifierNetwork(nn.Module):
             nodes=c.nodes,
             companded=c.companded,
             rank=c.rank,
+            adapter=c.adapter if c.backbone else None,
             blocks=c.blocks[0] if c.backbone else 0,
         )
         self.stages, self.downs = _taught(c) if c.backbone else _learning(c)

@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from heads.classifier import ClassifierNetwork
-from heads.layers import Context, LatentStem, pad_to
+from heads.layers import Adapter, Context, LatentStem, pad_to
 from heads.segmenter import SegmenterNetwork
 from semcomp.networks.blocks import Pointwise, Up, activation, for_loaded_weights
 from semcomp.networks.fused import shuffle_order
-from semcomp.networks.rate_table import RateRows
+from semcomp.networks.rate_table import RateRows, RateTable
 
 PAD_ONE = (0, 0, 0, 0, 0, 1)
 """One more channel."""
@@ -179,6 +179,9 @@ def _exported(copy: nn.Module) -> nn.Module:
     for name, module in list(copy.named_modules()):
         if isinstance(module, LatentStem):
             copy.set_submodule(name, ExportedStem(module))
+        elif isinstance(module, Adapter):
+            assert isinstance(module.rate, RateTable)
+            module.rate = RateRows(module.rate, device=module.mean.device)
         elif isinstance(module, Context):
             copy.set_submodule(name, ExportedContext(module))
     if isinstance(copy, ClassifierNetwork):

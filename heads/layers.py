@@ -77,7 +77,6 @@ class LatentStem(nn.Module):
         nodes: int = 12,
         companded: bool = True,
         rank: int | None = None,
-        blocks: int = 0,
     ):
         super().__init__()
         most = min(latents, widths[0] * 4 ** len(widths))
@@ -87,7 +86,7 @@ class LatentStem(nn.Module):
         self.reduce: nn.Module = Pointwise(latents, rank) if rank else nn.Identity()
         self.unfold: nn.Module = Up(rank or latents, widths[0], 2 ** len(widths))
         self.rate = RateTable(nodes, 2 * widths[0])
-        self.descent = descent(widths, channels, blocks)
+        self.descent = descent(widths, channels)
 
     def forward(self, y_hat: Tensor, quality: Tensor, places: Tensor | None = None) -> Tensor:
         reduced = self.reduce(self.prepared(y_hat))
@@ -99,6 +98,32 @@ class LatentStem(nn.Module):
     def prepared(self, y_hat: Tensor) -> Tensor:
         """What is reduced and unfolded."""
         return compand(y_hat) if self.companded else y_hat
+
+
+class Adapter(nn.Module):
+    """y_hat (B, M, h, w), quality (B,) -> (B, C, h, w): what a backbone reads, made of companded latents.
+
+    Blocks at 1/16, with a learned scale and shift for each rate before them. The last layer gives channels of about
+    unit variance, which `spread` and `mean` (C,) bring to what the backbone reads.
+    """
+
+    spread: Tensor
+    mean: Tensor
+
+    def __init__(self, latents: int, channels: int, *, width: int, blocks: int, nodes: int = 12):
+        super().__init__()
+        self.enter: nn.Module = Pointwise(latents, width)
+        self.rate: nn.Module = RateTable(nodes, 2 * width)
+        self.blocks = nn.Sequential(*[Block(width, expansion=2) for _ in range(blocks)])
+        self.leave = Pointwise(width, channels)
+        self.register_buffer("spread", torch.ones(channels))
+        self.register_buffer("mean", torch.zeros(channels))
+
+    def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
+        value = self.enter(compand(y_hat))
+        scale, shift = self.rate(quality).to(value.dtype).chunk(2, 1)
+        found: Tensor = self.leave(self.blocks(torch.addcmul(value + shift, value, scale))).float()
+        return torch.addcmul(self.mean[:, None, None], found, self.spread[:, None, None])
 
 
 class PixelStem(nn.Module):
@@ -130,12 +155,15 @@ def stem(
     nodes: int,
     companded: bool = True,
     rank: int | None = None,
+    adapter: int | None = None,
     blocks: int = 0,
 ) -> nn.Module:
     """The stem of a network that reads `latents` or `pixels`, with a block of each width at 1/4, 1/8 or both, and
-    `blocks` at 1/16."""
+    `blocks` at 1/16. For latents with a width `adapter`, these alone."""
+    if source == "latents" and adapter:
+        return Adapter(latents, channels, width=adapter, blocks=blocks, nodes=nodes)
     if source == "latents":
-        return LatentStem(latents, channels, widths=widths, nodes=nodes, companded=companded, rank=rank, blocks=blocks)
+        return LatentStem(latents, channels, widths=widths, nodes=nodes, companded=companded, rank=rank)
     if source == "pixels":
         return PixelStem(channels, widths=widths, blocks=blocks)
     raise ValueError(f"source is latents or pixels, not {source!r}")

@@ -13,6 +13,7 @@ from heads.class_balance import Balance, balance_of
 from heads.classifier import ClassifierNetwork
 from heads.head_file import Network
 from heads.latent_cache import Cache, to_network
+from heads.layers import Adapter
 from heads.segmenter import SegmenterNetwork
 from heads.warp import draw, warped
 from semcomp.networks.blocks import Pointwise, Up
@@ -72,12 +73,19 @@ class Batch:
     """Share of each crop in its mixture."""
 
 
+def read_value(crops: Cache, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Read what a network is given of some crops, and their qualities."""
+    value = to_network(crops.value[chosen]).contiguous(memory_format=torch.channels_last)
+    return value, torch.from_numpy(crops.quality[chosen].astype(np.int64))
+
+
 def read_batch(crops: Cache, chosen: NDArray[np.int64], places: Tensor) -> Batch:
     """Read some crops of a cache."""
+    value, quality = read_value(crops, chosen)
     features = None if crops.features is None else to_network(crops.features[chosen])
     return Batch(
-        value=to_network(crops.value[chosen]).contiguous(memory_format=torch.channels_last),
-        quality=torch.from_numpy(crops.quality[chosen].astype(np.int64)),
+        value=value,
+        quality=quality,
         target=torch.from_numpy(crops.target[chosen].astype(np.int64)),
         teacher=None if crops.teacher is None else torch.from_numpy(crops.teacher[chosen].astype(np.float32)),
         features=None if features is None else F.batch_norm(features, None, None, training=True),
@@ -112,14 +120,23 @@ class Objective(ABC):
         """List what learns."""
         return [*self.network.parameters(), *(self.guide.parameters() if self.guide else ())]
 
+    def stem_loss(self, chosen: NDArray[np.int64]) -> Tensor:
+        """Compute the error of what the stem gives to a backbone of some crops, as they are."""
+        assert self.crops.fine is not None
+        value, quality = read_value(self.crops, chosen)
+        with fast_pixels(value.device):
+            found = self.network.stem(value, quality)
+        return relative_error(found.float(), to_network(self.crops.fine[chosen]))
+
     def loss(self, chosen: NDArray[np.int64]) -> Tensor:
         """Compute the loss of some crops."""
         o = self.config
-        moves = not isinstance(getattr(self.network.stem, "unfold", None), Up)
+        stem = self.network.stem
+        moves = not isinstance(stem, Adapter) and not isinstance(getattr(stem, "unfold", None), Up)
         places = draw(len(chosen), o.rescale, self.rng) if moves else torch.eye(2, 3).repeat(len(chosen), 1, 1)
         batch = self.augmented(read_batch(self.crops, chosen, places))
         with fast_pixels(batch.value.device):
-            fine = self.network.stem(batch.value, batch.quality, *((batch.places,) if moves else ()))
+            fine = stem(batch.value, batch.quality, *((batch.places,) if moves else ()))
             logits, grid = self.network.after_stem(fine)
             guided = None if self.guide is None else self.guide(grid)
         logits, guidance = logits.float(), torch.zeros(())

@@ -41,7 +41,11 @@ class SegmenterConfig:
     """latents, or pixels for a network to compare with."""
     backbone: str | None = None
     """efficientnet-lite2 for its stages at 1/16 and 1/32, before the blocks around the context. `width16` and `width32`
-    are then 120 and 352, and the stem's blocks at 1/16 have the 88 channels that it reads."""
+    are then 120 and 352, and the first number of `blocks16` counts the stem's: an adapter's, or with source "pixels"
+    blocks of 88 channels."""
+    adapter: int = 256
+    """Channels of the blocks that make of latents what a backbone reads. `fine`, `rank` and `companded` are then not
+    used."""
 
     def __post_init__(self) -> None:
         if self.backbone is not None:
@@ -65,6 +69,7 @@ class SegmenterNetwork(nn.Module):
             nodes=c.nodes,
             companded=c.companded,
             rank=c.rank,
+            adapter=c.adapter if c.backbone else None,
             blocks=before16 if c.backbone else 0,
         )
         around: list[nn.Module] = [

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from heads.backbone import LAST, Taught
 from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.datasets import DataError, Dataset
 from heads.fit_config import FitConfig
 from heads.head_file import Network, NetworkHead, Sizes, build_network, read_head
+from heads.layers import Adapter, PixelStem
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from heads.teachers.asked import EFFICIENTNET
 from heads.teachers.efficientnet import CLASSES, Names
@@ -70,13 +71,20 @@ def _taught(network: Network, *, names: bool) -> str:
     published.fill(network.taught())
     if names and isinstance(network, ClassifierNetwork) and network.feature_width == LAST:
         network.linear.load_state_dict(published.network.classifier.state_dict())
-    mean, spread = published.read()
-    stem: Any = network.stem
-    last: Any = [layer for layer in stem.descent if isinstance(layer, Down)][-1].conv
-    with torch.no_grad():  # what it gives has about the mean and the spread that the backbone reads
+    _set_scales(network.stem, *published.read())
+    return "its stages from 1/16 on start from EfficientNet-Lite2 (Tan and Le 2019, Apache-2.0), trained on ImageNet"
+
+
+@torch.no_grad()
+def _set_scales(stem: nn.Module, mean: Tensor, spread: Tensor) -> None:
+    """Let a stem give channels with about this mean and spread."""
+    if isinstance(stem, Adapter):
+        stem.mean.copy_(mean)
+        stem.spread.copy_(spread)
+    elif isinstance(stem, PixelStem):
+        last: Any = next(layer for layer in reversed(stem.descent) if isinstance(layer, Down)).conv
         last.weight *= (spread / last.weight.flatten(1).norm(dim=1))[:, None, None, None]
         last.bias.copy_(mean)
-    return "its stages from 1/16 on start from EfficientNet-Lite2 (Tan and Le 2019, Apache-2.0), trained on ImageNet"
 
 
 def usual_trunk(task: str, codec: Codec) -> str | None:
@@ -123,6 +131,7 @@ def _sizes_of(trunk: Sizes, *, task: str) -> Sizes:
         rank=trunk.rank,
         companded=trunk.companded,
         backbone=trunk.backbone,
+        adapter=trunk.adapter,
     )
 
 

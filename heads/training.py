@@ -23,7 +23,7 @@ from heads.losses import LossConfig, Objective, objective_of
 from heads.schedule import falling_rate
 from heads.training_state import StateFile
 
-MARKS = (0.05, 0.15, 0.3, 0.5, 0.75)
+MARKS = (0.0, 0.05, 0.15, 0.3, 0.5, 0.75)
 """Shares of a training after which it is told how far it is."""
 
 
@@ -31,7 +31,7 @@ class Mark(NamedTuple):
     """How far a training is."""
 
     progress: float
-    """Share that is done"""
+    """Share that is done, of what follows where a stem learns alone first"""
     step: int
     loss: float
     """Mean of the last 50 steps"""
@@ -47,6 +47,8 @@ class OptimConfig(LossConfig):
     epochs: float | None = None
     minutes: float | None = None
     """Length in minutes, encoding not counted. The load of the machine then decides how much is learned."""
+    stem_steps: int = 0
+    """Batches before these in which the stem of a network with a backbone learns alone to give what that reads."""
     batch: int = 32
     lr: float = 2e-3
     trunk_lr: float = 0.1
@@ -65,6 +67,8 @@ class OptimConfig(LossConfig):
         for name in ("steps", "epochs", "minutes", "batch"):
             if (value := getattr(self, name)) is not None and not 0 < value < float("inf"):
                 raise ValueError(f"optim.{name} is a number above 0, not {value}")
+        if self.stem_steps and self.minutes is not None:
+            raise ValueError("optim.stem_steps goes with optim.steps or optim.epochs, not with optim.minutes")
         if not 0 <= self.last_first <= 1:
             raise ValueError(f"optim.last_first is a share from 0 to 1, not {self.last_first}")
 
@@ -112,7 +116,7 @@ def learn(
         with bar, quick_depthwise(network):
             while run.progress < 1:
                 run.step()
-                bar.n = min(100.0, 100 * run.progress)
+                bar.n = min(100.0, 100 * run.share)
                 if marks and run.progress >= marks[0]:
                     marks = [mark for mark in marks if mark > run.progress]
                     on_mark(Mark(run.progress, len(run.rows), run.recent_loss(), run.rows[-1]["seconds"]))
@@ -151,8 +155,8 @@ class _Run:
         self.order = np.zeros(0, np.int64)
         """Crops that are still to be seen in this epoch."""
         self.rows: list[dict[str, float]] = []
-        self.progress = 0.0
-        """Share of the training that is done."""
+        self.progress = -1.0 if o.stem_steps else 0.0
+        """Share of the training that is done. Below 0 the stem learns alone."""
         self.began = time.monotonic()
         if state and state.resume:
             self._load(state.read())
@@ -160,20 +164,34 @@ class _Run:
     def step(self) -> None:
         """Learn from one batch."""
         chosen = self._next_crops()
-        rate = self.o.lr * falling_rate(step=len(self.rows), warmup_steps=self.o.warmup_steps, progress=self.progress)
+        alone = self.progress < 0
+        step = len(self.rows) - (0 if alone else self.o.stem_steps)
+        warmup, progress = self.o.warmup_steps, self.progress + alone
+        rate = self.o.lr * falling_rate(step=step, warmup_steps=warmup, progress=progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         self._choose_layers()
-        loss = self.objective.loss(chosen)
+        loss = self.objective.stem_loss(chosen) if alone else self.objective.loss(chosen)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.objective.network.parameters(), self.o.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         seconds = time.monotonic() - self.began
         self.rows.append({"step": len(self.rows) + 1, "loss": round(loss.item(), 5), "seconds": round(seconds, 3)})
-        self.progress = len(self.rows) / self.steps if self.steps else seconds / (60 * (self.o.minutes or 1))
+        self.progress = self._progress(seconds)
         if self.state and self.state.is_due():
             self.state.write(self._held())
+
+    def _progress(self, seconds: float) -> float:
+        done = len(self.rows) - self.o.stem_steps
+        if done < 0:
+            return done / self.o.stem_steps
+        return done / self.steps if self.steps else seconds / (60 * (self.o.minutes or 1))
+
+    @property
+    def share(self) -> float:
+        """Share of all steps that is done."""
+        return len(self.rows) / (self.o.stem_steps + self.steps) if self.steps else self.progress
 
     def end(self) -> None:
         """Leave a state behind where the training was stopped, and none where it is done."""
@@ -209,7 +227,7 @@ class _Run:
     def _choose_layers(self) -> None:
         """Let the last layers learn alone at first, and then all; others keep even their means and variances. A
         backbone's depthwise kernels stay as they are: their gradients would take a fifth of a step."""
-        network, alone = self.objective.network, self.progress < self.alone_until
+        network, alone = self.objective.network, 0 <= self.progress < self.alone_until
         network.train(not alone).requires_grad_(not alone)
         for layer in network.last_layers() if alone else ():
             layer.train().requires_grad_(True)

@@ -23,16 +23,17 @@ from heads.latent_cache import Cache
 from heads.photos import find_photos
 from heads.segmenter import SegmenterConfig
 from heads.teachers.efficientnet import NAME, timm
-from heads.training import OptimConfig, learn
+from heads.training import Mark, OptimConfig, learn
+from heads.training_state import StateFile
 from semcomp.codec.codec import Codec
 from semcomp.networks.precision import fast_pixels
 from semcomp.torchvision_compat import declare_missing_operators
 
 SEGMENTS = SegmenterConfig(
-    classes=5, latents=24, fine=(8, 16), width16=120, width32=352, blocks16=(1, 1), backbone=backbone.NAME
+    classes=5, latents=24, adapter=16, width16=120, width32=352, blocks16=(1, 1), backbone=backbone.NAME
 )
 CLASSIFIES = ClassifierConfig(
-    classes=5, latents=24, fine=(8, 16), widths=(120, 352, 1280), blocks=(1, 0, 0), backbone=backbone.NAME
+    classes=5, latents=24, adapter=16, widths=(120, 352, 1280), blocks=(1, 0, 0), backbone=backbone.NAME
 )
 ALL = pytest.mark.parametrize("config", [SEGMENTS, CLASSIFIES], ids=["segment", "classify"])
 
@@ -73,6 +74,8 @@ def test_the_stages_compute_what_the_published_ones_do(config: Any, published: A
 def test_sizes_that_no_stride_divides_are_answered_alike_as_trained_as_run_and_as_exported(config: Any) -> None:
     torch.manual_seed(0)
     network: Any = build_network(config).eval()
+    for values in (network.stem.rate.weight, network.stem.mean, network.stem.spread):
+        torch.nn.init.uniform_(values, -0.5, 0.5)
     y_hat, quality = torch.randn(1, 24, 7, 5), torch.tensor([40])
     with torch.no_grad():
         expected, features = network.with_features(y_hat, quality)
@@ -112,9 +115,13 @@ def test_a_training_begins_with_the_published_weights(
     scale = expected.bn1.weight / (expected.bn1.running_var + expected.bn1.eps).sqrt()
     torch.testing.assert_close(first.expand.weight, expected.conv_pw.weight[:, :, 0, 0] * scale[:, None])
     mean, spread = backbone.Taught(published).read()
-    last: Any = network.stem.descent[-2]  # type: ignore[index]
-    torch.testing.assert_close(last.conv.bias, mean)
-    torch.testing.assert_close(last.conv.weight.flatten(1).norm(dim=1), spread)
+    stem: Any = network.stem
+    torch.testing.assert_close(stem.mean, mean)
+    torch.testing.assert_close(stem.spread, spread)
+    rival = FitConfig(source="decoded", data=data, classify=ClassifierConfig(**sizes))
+    stem = start.begin(rival, codec, find_photos(data))[0].stem
+    torch.testing.assert_close(stem.descent[-2].conv.bias, mean)
+    torch.testing.assert_close(stem.descent[-2].conv.weight.flatten(1).norm(dim=1), spread)
 
 
 @ALL
@@ -138,8 +145,51 @@ def test_kernels_stay_and_the_rest_of_a_backbone_learns_slowly(config: Any) -> N
     assert len(kernels) == 10 and all(moved[name] == 0 for name in kernels)
     wide = [n for n in moved if n.endswith("expand.weight") and before[n].shape[0] > 600 and "around" not in n]
     slow = max(moved[name] for name in wide)
-    fast = moved["stem.descent.0.expand.weight"]
+    fast = moved["stem.blocks.0.expand.weight"]
     assert 0 < slow < 0.2 * fast
+
+
+def test_a_stem_learns_alone_first_what_the_backbone_reads(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = replace(CLASSIFIES, dropout=0.0)
+    network: Any = build_network(config)
+    rng, n = np.random.default_rng(0), 8
+    value = rng.normal(size=(n, 4, 4, 24)).astype(np.float16)
+    crops = Cache(
+        value=value,
+        quality=np.full(n, 50, np.uint8),
+        target=rng.integers(0, 5, n),
+        teacher=None,
+        features=None,
+        fine=(np.tanh(value[..., :4]) @ rng.normal(size=(4, backbone.READS))).astype(np.float16),
+    )
+    o = OptimConfig(stem_steps=60, steps=2, batch=8, lr=0.02, warmup_steps=5, mixup=0)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    marks: list[Mark] = []
+    moved: set[str] = set()
+
+    def on_mark(mark: Mark) -> None:
+        if not marks:
+            moved.update(name for name, value in network.state_dict().items() if not torch.equal(value, before[name]))
+        marks.append(mark)
+
+    rows = learn(network, crops, o, classes=5, seed=0, quiet=True, on_mark=on_mark)
+    assert marks[0].step == 60 and marks[0].progress == 0 and len(rows) == 62
+    assert {name.partition(".")[0] for name in moved} == {"stem"}
+    assert "stem.enter.weight" in moved and "stem.leave.weight" in moved and "stem.mean" not in moved
+    assert rows[0]["loss"] > 0.9 and rows[59]["loss"] < 0.4
+
+    def stopping(mark: Mark) -> None:
+        raise KeyboardInterrupt
+
+    again: Any = build_network(config)
+    again.load_state_dict(before)
+    file = tmp_path / "a.state"
+    learn(again, crops, o, classes=5, seed=0, quiet=True, on_mark=stopping, state=StateFile(file, "a"))
+    resumed = learn(again, crops, o, classes=5, seed=0, quiet=True, state=StateFile(file, "a", resume=True))
+    assert [row["loss"] for row in resumed] == [row["loss"] for row in rows]
+    with pytest.raises(ValueError, match="stem_steps"):
+        OptimConfig(stem_steps=5, minutes=1)
 
 
 def test_a_head_that_embeds_starts_from_the_trunk_of_a_classifier(
@@ -177,6 +227,6 @@ def test_a_segmenter_takes_the_stem_and_the_backbone_of_a_classifier(codec: Code
         theirs = kept.eval().after_stem(kept.stem(value, quality))[1]
         torch.testing.assert_close(network.eval().after_stem(network.stem(value, quality))[1], theirs)
     assert begun.stem is not None and not begun.is_trunk
-    for other in (replace(sizes, fine=(8, 24)), SegmenterConfig(classes=2, fine=(8, 16))):
+    for other in (replace(sizes, adapter=24), SegmenterConfig(classes=2, fine=(8, 16))):
         with pytest.raises(DataError, match="has not the stem and the backbone"):
             start.begin(replace(config, segment=other), codec, find_dataset("segment", data))
