@@ -39,7 +39,7 @@ def add_encode_options(parser: ArgumentParser) -> None:
         "--keep",
         action="append",
         metavar="CLASSES",
-        help="these classes (people,car) have the quality, the rest has a low one; needs --head or --label-map",
+        help="these classes (people,car) have the quality, the rest has a low one; by --head or --label-map",
     )
     group.add_argument("--keep-mask", metavar="PNG", help="keep the pixels that are not zero in this image")
     group.add_argument("--keep-box", action="append", type=box, metavar="X,Y,W,H", help="keep this box (repeatable)")
@@ -139,10 +139,12 @@ def check(options: Namespace, inputs: int) -> None:
 
 def head_of(options: Namespace) -> Any:
     """Load the head that makes the label map. Returns None if no map is stored, or if the user gives one."""
-    from semcomp.cli.latents_input import get_head, heads_in_words
+    from semcomp.cli.latents_input import get_head, heads_in_words, usual_head
 
     if options.label_map or not (options.map or options.keep or (is_selective(options) and options.drop)):
         return None
+    if not options.head and (name := usual_head(options, "segment")):
+        options.head = [name]
     if not options.head:
         raise UsageError(f"a label map is needed: {heads_in_words(options, maps=True)}; or give a --label-map")
     if len(options.head) > 1 and not options.semantics:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from semcomp.backend import open_embedder
 from semcomp.cli.argument_types import probability
 from semcomp.cli.batch import codec_of, edge_codec_of, on_graphs
-from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.paths import Job, read_source
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ class Input(NamedTuple):
 
 HEAD_HELP = "a head's name or file: imagenette, street, or objects, which is experimental"
 """How --head is explained."""
+USUAL = {"classify": "things", "segment": "objects"}
+"""For each task, the head that runs where none is named."""
 
 
 def add_confidence(parser: argparse._ActionsContainer) -> None:
@@ -50,11 +51,15 @@ def add_confidence(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def asked_head(options: Namespace, what: str) -> Head:
-    """Load the head that the user asked for. UsageError if there is none: no head runs unasked."""
-    if options.head is None:
-        raise UsageError(f"{what}: {heads_in_words(options)}")
-    return get_head(options.head, options)
+def usual_head(options: Namespace, task: str) -> str | None:
+    """Name the head that runs where none is named. None where it is not at hand, or too often wrong."""
+    name = USUAL[task]
+    if on_graphs(options):
+        head = edge_codec_of(options).heads.get(name)
+        return None if head is None or head.limits.experimental else name
+    from semcomp.semantics.head import head_names
+
+    return name if name in head_names() and not is_experimental(name) else None
 
 
 def heads_in_words(options: Namespace, *, maps: bool = False) -> str:

@@ -17,6 +17,7 @@ import semcomp
 from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.head_file import HeadInfo, build_head, save_head
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
+from semcomp.cli import latents_input
 from semcomp.cli.batch import get_codec
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
@@ -366,3 +367,41 @@ def test_models_takes_every_name_that_it_lists(tmp_path: Path, capsys: pytest.Ca
     assert "semcomp models: nowhere: no codec called nowhere" in capsys.readouterr().err
     assert main(["push", str(tmp_path / "my_restorer_jpeg2000.safetensors"), "org/a", "--show-card"]) == 4
     assert "is a restorer" in capsys.readouterr().err
+
+
+class TestUsualHeads:
+    """Which heads run where none is named."""
+
+    @pytest.fixture(autouse=True)
+    def released(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(latents_input, "USUAL", {"classify": "imagenette", "segment": "street"})
+
+    def test_commands_run_them(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["classify", "a.semc", "b.semc", "--json", "-j", "2"]) == 0
+        assert [row["head"] for row in records(capsys.readouterr().out)] == ["imagenette"] * 2
+        for more in ([], ["--fresh"], ["--min-confidence", "0.2"]):
+            assert main(["segment", "a.semc", "-o", str(tmp_path / "a.png"), "--force", "--json", *more]) == 0
+            (row,) = records(capsys.readouterr().out)
+            assert row["head"] == "street" and not row["stored"]
+        assert main(["map", "classify", "a.semc", "-o", str(tmp_path / "rows"), "--json"]) == 0
+        file = str(tmp_path / "a.semc")
+        assert main(["encode", "--semantics", "labels,map", "a.png", "-o", file]) == 0
+        labels, segmentation = read_semantics(Path(file).read_bytes())
+        assert labels is not None and labels.head == "imagenette"
+        assert segmentation is not None and segmentation.head == "street"
+        assert main(["encode", "a.png", "--keep", "Sky,Building,Road", "--drop", "-o", file, "--force"]) == 1
+        assert "the head street found Sky 0 %" in capsys.readouterr().err
+
+    def test_a_stored_map_comes_first(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file = str(tmp_path / "a.semc")
+        assert main(["encode", "--semantics", "map", "--head", "s.safetensors", "a.png", "-o", file]) == 0
+        assert main(["segment", file, "-o", str(tmp_path / "a.png"), "--json"]) == 0
+        (row,) = records(capsys.readouterr().out.splitlines()[-1])
+        assert row["head"] == "s" and row["stored"]
+
+    def test_an_experimental_one_is_left_to_who_asks_for_it(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(latents_input, "is_experimental", lambda name: name == "imagenette")
+        assert main(["classify", "a.semc"]) == 2
+        assert "no head is asked by itself: give --head NAME" in capsys.readouterr().err

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from functools import partial
 from typing import Any
 
 from semcomp.cli.argument_types import whole_number
 from semcomp.cli.batch import run_batch
+from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.first_look import at_either
-from semcomp.cli.latents_input import HEAD_HELP, Input, add_confidence, asked_head, get_head, in_words, read_latents
+from semcomp.cli.latents_input import (
+    HEAD_HELP,
+    Input,
+    add_confidence,
+    get_head,
+    heads_in_words,
+    in_words,
+    read_latents,
+    usual_head,
+)
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, list_jobs
 from semcomp.cli.shared_options import NewParser, SharedOptions
 
@@ -42,7 +51,13 @@ def add_parser(new_parser: NewParser, shared: SharedOptions) -> None:
 def run(options: Namespace) -> int:
     """Classify every input; returns the exit code."""
     plan = list_jobs(options.inputs, read_suffixes=(".semc", *IMAGE_SUFFIXES))
-    check = partial(asked_head, options, "no head is asked by itself")  # what is missing is one error for all files
+
+    def check() -> None:  # what is missing is one error for all files
+        options.head = options.head or usual_head(options, "classify")
+        if options.head is None:
+            raise UsageError(f"no head is asked by itself: {heads_in_words(options)}")
+        get_head(options.head, options)
+
     return run_batch(classify_one, plan, options, keys=KEYS, prepare=read_latents, check=check, look=at_either)
 
 

@@ -14,7 +14,7 @@ from semcomp.cli.batch import codec_of, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.failures import check_readable
 from semcomp.cli.first_look import at_picture
-from semcomp.cli.latents_input import HEAD_HELP, get_embedder, get_head, heads_in_words
+from semcomp.cli.latents_input import HEAD_HELP, get_embedder, get_head, heads_in_words, usual_head
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
 from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions
 
@@ -242,6 +242,9 @@ def check_semantics(options: Namespace, inputs: int) -> None:
             get_embedder(options)
         if options.semantics == ("embed",):
             return
+        if not options.head:
+            tasks = [task for kind, task in (("labels", "classify"), ("map", "segment")) if kind in options.semantics]
+            options.head = [name for name in (usual_head(options, task) for task in tasks) if name] or None
         if not options.head:
             raise UsageError(f"--semantics runs a head: {heads_in_words(options)}")
         heads = _heads(options)

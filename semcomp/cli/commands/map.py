@@ -10,7 +10,7 @@ from semcomp.cli.argument_types import whole_number
 from semcomp.cli.exit_codes import EXIT_FAILED, EXIT_OK, UsageError
 from semcomp.cli.failures import check_folder
 from semcomp.cli.first_look import check_networks
-from semcomp.cli.latents_input import HEAD_HELP, add_confidence, heads_in_words
+from semcomp.cli.latents_input import HEAD_HELP, add_confidence, heads_in_words, usual_head
 from semcomp.cli.output_formats import format_name
 from semcomp.cli.paths import IMAGE_SUFFIXES, list_expanded
 from semcomp.cli.shared_options import TARGETS, NewParser, SharedOptions, first_given
@@ -141,6 +141,8 @@ def _task(options: Namespace) -> MapTask:
     for names, verbs in _BELONG.items():
         if verb not in verbs and (flag := first_given(options, names)):
             raise UsageError(f"{flag} belongs to map {' and map '.join(verbs)}: leave it out")
+    if verb == "classify" and options.head is None:
+        options.head = usual_head(options, "classify")
     if verb == "classify" and options.head is None:
         raise UsageError(f"no head is asked by itself: {heads_in_words(options)}")
     if options.head is None and options.min_confidence is not None:

@@ -11,7 +11,15 @@ from typing import Any
 from semcomp.cli.batch import codec_of, run_batch
 from semcomp.cli.exit_codes import UsageError
 from semcomp.cli.first_look import at_either
-from semcomp.cli.latents_input import HEAD_HELP, Input, add_confidence, get_head, heads_in_words, with_latents
+from semcomp.cli.latents_input import (
+    HEAD_HELP,
+    Input,
+    add_confidence,
+    get_head,
+    heads_in_words,
+    usual_head,
+    with_latents,
+)
 from semcomp.cli.output_formats import image_bytes
 from semcomp.cli.own_outputs import mark
 from semcomp.cli.paths import IMAGE_SUFFIXES, Job, check_target, plan_jobs, read_source, write_target
@@ -56,13 +64,14 @@ def run(options: Namespace) -> int:
 
 
 def _check_head(options: Namespace) -> None:
-    """Load the head, so that what is missing is one error for all files. UsageError where one that draws label maps is
-    needed, and another or none is named."""
+    """Choose the head that runs where no map is stored, and load one that is named, so that what is missing is one
+    error for all files. UsageError where one that draws label maps is needed, and there is another or none."""
+    options.runs = options.head or usual_head(options, "segment")
     if options.head:
         head = get_head(options.head, options)
         if head.task != "segment":
             raise UsageError(f"the head {head.name} gives labels, no label map: use semcomp classify")
-    elif options.fresh or options.min_confidence is not None:
+    elif options.runs is None and (options.fresh or options.min_confidence is not None):
         what = "--fresh" if options.fresh else "--min-confidence"
         raise UsageError(f"{what} runs a head: {heads_in_words(options, maps=True)}")
 
@@ -85,7 +94,7 @@ def prepare(job: Job, options: Namespace) -> tuple[Any, Input, str]:
         stored, note = stored_map(read(data), head=options.head)
         if stored is not None:
             return stored, Input(data, None, None), note
-    if options.head is None:
+    if options.runs is None:
         raise SemcompError(f"no label map is stored here: {heads_in_words(options, maps=True)}")
     return None, with_latents(data, options), note
 
@@ -101,7 +110,7 @@ def segment_one(job: Job, options: Namespace, given: tuple[Any, Input, str]) -> 
     stored = segmentation is not None
     start = time.perf_counter()
     if not stored:
-        head = get_head(options.head, options)
+        head = get_head(options.runs, options)
         assert source.latents is not None
         segmentation = head(source.latents)
         if not isinstance(segmentation, Segmentation):
