@@ -8,7 +8,7 @@ EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve dist release-check clean heads signature rivals generators figures benchmarks bench-rate bench-speed bench-arithmetic bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge bench-answers \
+.PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve dist release-check clean heads signature halving rivals generators figures benchmarks bench-rate bench-speed bench-arithmetic bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge bench-answers \
   bench-web bench-web-symbols bench-web-size bench-compact bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort bench-search bench-wheels bench-throughput bench-service bench-lossless bench-lossless-exactness bench-fit-head results measure gallery
 
 demo: $(VENV)/.core
@@ -113,6 +113,10 @@ heads: $(VENV)/.teach $(if $(filter objects,$(HEADS)),$(TEACHER) out/objects/cla
 # What finds near-duplicates: a projection of z, fitted in minutes.
 signature: $(VENV)/.core
 	$(BIN)/python -m heads.signature data/photos -o semcomp/weights/signature.safetensors
+
+# What heads read of large pictures: a matrix that halves latents, fitted in minutes.
+halving: $(VENV)/.core
+	$(BIN)/python -m heads.halving data/photos -o semcomp/weights/halving.safetensors
 
 HOLD_OUT := $(BIN)/python -m heads.hold_out out/truth
 

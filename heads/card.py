@@ -53,6 +53,7 @@ def info_of(config: FitConfig, codec: Codec, dataset: Dataset, network: Network,
         palette=dataset.palette,
         entropy_id=codec.entropy_id.hex(),
         origin=origin,
+        halved_from=config.halved_from,
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from heads.command_line import TRUNK_STEPS, USUAL_STEPS, check_writable, default_folder
+from heads.command_line import HALVED_FROM, TRUNK_STEPS, USUAL_STEPS, check_writable, default_folder
 from semcomp import config as configuration
 from semcomp.cli.argument_types import positive_number, void_number, whole_number
 from semcomp.errors import ModelError, SemcompError, SemcompWarning
@@ -137,6 +137,8 @@ def _configure(options: argparse.Namespace) -> FitConfig:
         task = options.task or ("segment" if list(Path(options.data).glob("**/masks")) else "classify")
         name = options.output.stem if options.output else Path(options.data).resolve().name
         changes = [f"data.folder={json.dumps(options.data)}", f"task={task}", f"name={json.dumps(name)}", *changes]
+        if task == "classify":  # its crops are resized, so it knows no large pictures
+            changes = [f"halved_from={HALVED_FROM}", *changes]
     elif options.config is None:
         raise ValueError("give --data FOLDER, or a YAML file")
     elif options.task:

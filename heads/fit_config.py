@@ -45,6 +45,9 @@ class FitConfig:
     licence: str = ""
     """The licence of the data, a sentence for the head's file."""
     seed: int = 0
+    halved_from: int | None = None
+    """Shorter side of a picture in pixels from which the head will read latents of its half, again and again. What it
+    learns from is cut from pictures as they are."""
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:

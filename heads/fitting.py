@@ -72,7 +72,9 @@ def fit(
     network, start = begin(config, codec, dataset)
     tell(beginning(config, dataset))
     crops = _crops(config, codec, dataset, folder=cache or default_folder(), quiet=quiet)
-    held = whole_pictures(codec, dataset, config.data, source=config.source, quiet=quiet)
+    # A segmenter's scores are compared with masks of the whole picture.
+    least = config.halved_from if config.task != "segment" else None
+    held = whole_pictures(codec, dataset, config.data, source=config.source, halved_from=least, quiet=quiet)
     of = f"{configuration.dump(config)}codec {codec.release.weights_id.hex()}, {len(crops)} crops"
     kept = None if state is None else StateFile(state, of, resume=resume)
     rows = _learned(network, start, crops, held, config, codec, dataset, state=kept, quiet=quiet, tell=tell)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from heads.byte_weights import from_bytes, in_bytes
 from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.exported_network import for_export
+from heads.halving import halved_down
 from heads.inference import for_inference
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from semcomp.config import build
@@ -53,6 +54,8 @@ class HeadInfo:
     """Data, command and minutes, in words."""
     temperature: float = 1.0
     """What the scores were divided by when the head had learned. The weights hold it already."""
+    halved_from: int | None = None
+    """Shorter side of a picture in pixels from which latents of its half are read (Head.halved_from)."""
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -66,11 +69,16 @@ class NetworkHead(Head):
         self.info, self.limits = info, limits
         self.network: Network = network.float().eval().requires_grad_(False)
         self.name, self.classes, self.origin = info.name, info.classes, info.origin
+        self.halved_from = info.halved_from
         self.entropy_id = bytes.fromhex(info.entropy_id)
         self._running: dict[torch.device, Network] = {}
 
     def exported(self) -> nn.Module:
         return for_export(self.network)
+
+    @torch.inference_mode()
+    def seen(self, latents: Latents) -> Latents:
+        return halved_down(latents, self.halved_from)
 
     @torch.inference_mode()
     def logits(self, value: Tensor, quality: int) -> Tensor:
@@ -142,7 +150,8 @@ class NetworkEmbedder(NetworkHead):
     def __call__(self, latents: Latents) -> Embedding:  # type: ignore[override]  # `load_head` gives no such head
         """Embed an image. ModelError for latents of another codec."""
         self.check(latents)
-        return self.read(latents.y_hat, latents.quality)
+        seen = self.seen(latents)
+        return self.read(seen.y_hat, seen.quality)
 
     def features(self, latents: Latents) -> NDArray[np.float32]:
         vector: NDArray[np.float32] = self.logits(latents.y_hat, latents.quality)[0].cpu().numpy()

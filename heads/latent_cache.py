@@ -23,6 +23,7 @@ from tqdm import tqdm
 from heads.array_folders import Row, in_order, make_folders, single_threaded_pool
 from heads.augment import augment
 from heads.datasets import DataConfig, Dataset, Sample, read_rgb
+from heads.halving import halved_down
 from semcomp.codec.codec import Codec
 
 VERSION = 4
@@ -176,16 +177,28 @@ def _digest(source: int | Path) -> int | str:
 
 
 def whole_pictures(
-    codec: Codec, dataset: Dataset, config: DataConfig, *, source: str, quiet: bool = False
+    codec: Codec,
+    dataset: Dataset,
+    config: DataConfig,
+    *,
+    source: str,
+    halved_from: int | None = None,
+    quiet: bool = False,
 ) -> list[tuple[Tensor, int, int | NDArray[np.uint8]]]:
-    """Validation: (what a network is given, quality, target) of whole pictures, each at a quality drawn once."""
+    """Validation: (what a network is given, quality, target) of whole pictures, each at a quality drawn once.
+
+    Latents of pictures whose shorter side has `halved_from` pixels are halved, as a head reads them.
+    """
     low, high = config.qualities
     qualities = np.random.default_rng(0).integers(low, high + 1, len(dataset.val))
 
     def one(entry: tuple[int, Sample]) -> tuple[Tensor, int, int | NDArray[np.uint8]]:
         number, sample = entry
         quality, pixels = int(qualities[number]), dataset.pixels(sample)
-        value = to_network(given(codec, pixels, quality=quality, source=source)[None])
+        if source != "latents":
+            value = to_network(given(codec, pixels, quality=quality, source=source)[None])
+        else:
+            value = halved_down(codec.latents_of_image(pixels, quality=quality), halved_from).y_hat.cpu()
         return value.half(), quality, dataset.truth(sample)
 
     with single_threaded_pool() as pool:

@@ -19,6 +19,7 @@ from heads.command_line import USUAL_STEPS
 from heads.depthwise import quick_depthwise
 from heads.head_file import Network
 from heads.latent_cache import Cache
+from heads.layers import Adapter
 from heads.losses import LossConfig, Objective, objective_of
 from heads.schedule import falling_rate
 from heads.training_state import StateFile
@@ -49,12 +50,17 @@ class OptimConfig(LossConfig):
     """Length in minutes, encoding not counted. The load of the machine then decides how much is learned."""
     stem_steps: int = 0
     """Batches before these in which the stem of a network with a backbone learns alone to give what that reads."""
+    stem_lr: float = 2e-3
+    """Learning rate of these."""
     batch: int = 32
     lr: float = 2e-3
     trunk_lr: float = 0.1
     """Factor of the learning rate of all layers but the last ones, after a start from a trunk."""
     backbone_lr: float = 0.1
-    """Factor of the learning rate of the layers of a backbone, which start from published weights."""
+    """Factor of the learning rate of the layers of a backbone, which start from published weights, and of an adapter,
+    which has learned alone."""
+    last_lr: float = 1.0
+    """Factor of the learning rate of the last layers, for a head that starts from a published classifier."""
     last_first: float = 0.3
     """Share of the training in which the last layers learn alone, after a start from a trunk."""
     weight_decay: float = 0.05
@@ -167,9 +173,9 @@ class _Run:
         alone = self.progress < 0
         step = len(self.rows) - (0 if alone else self.o.stem_steps)
         warmup, progress = self.o.warmup_steps, self.progress + alone
-        rate = self.o.lr * falling_rate(step=step, warmup_steps=warmup, progress=progress)
+        rate = falling_rate(step=step, warmup_steps=warmup, progress=progress)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
+            group["lr"] = rate * (self.o.stem_lr if alone else self.o.lr * group["factor"])
         self._choose_layers()
         loss = self.objective.stem_loss(chosen) if alone else self.objective.loss(chosen)
         loss.backward()
@@ -249,11 +255,12 @@ class _Run:
 
 def _optimizer(objective: Objective, o: OptimConfig, *, has_trunk: bool) -> torch.optim.Optimizer:
     """AdamW. Biases and scales do not decay, and layers before the last ones may learn more slowly."""
-    last = _parameters(objective.network.last_layers())
-    taught = _parameters(objective.network.taught())
+    network = objective.network
+    last = _parameters(network.last_layers())
+    taught = _parameters([*network.taught(), *([network.stem] if isinstance(network.stem, Adapter) else [])])
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for p in objective.parameters():
-        factor = 1.0 if p in last else o.trunk_lr if has_trunk else o.backbone_lr if p in taught else 1.0
+        factor = o.last_lr if p in last else o.trunk_lr if has_trunk else o.backbone_lr if p in taught else 1.0
         groups.setdefault((factor, p.ndim > 1), []).append(p)
     kinds: list[dict[str, Any]] = [
         {"params": chosen, "factor": factor, **({} if decays else {"weight_decay": 0.0})}

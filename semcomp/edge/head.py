@@ -1,5 +1,7 @@
 """Exported heads: latents to labels or to a label map."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,9 @@ from semcomp.semantics.results import Labels, Segmentation
 from semcomp.semantics.upsample import full_resolution
 from semcomp.types import Latents
 
+HALVE = "halve"
+"""Name of the graph that halves latents."""
+
 
 class EdgeHead(Head):
     """One head of a bundle. It keeps quiet below the limits that the manifest carries."""
@@ -22,6 +27,7 @@ class EdgeHead(Head):
         self.classes = tuple(entry["classes"])
         self.origin = str(entry["origin"])
         self.entropy_id = bytes.fromhex(bundle.manifest["entropy_id"])
+        self.halved_from = entry.get("halved_from")
         given = entry.get("limits")
         self.limits = NO_LIMITS if given is None else Limits.from_dict(given, self.classes)
 
@@ -38,6 +44,14 @@ class EdgeHead(Head):
             )
         vector: NDArray[np.float32] = self.run(latents, "features")[0][0]
         return vector
+
+    def seen(self, latents: Latents) -> Latents:
+        least = self.halved_from if HALVE in self.bundle.manifest["graphs"] else None
+        while least and min(latents.height, latents.width) >= least:
+            (y_hat,) = self.bundle.run(HALVE, ("half",), y_hat=latents.y_hat)
+            width, height = -(-latents.width // 2), -(-latents.height // 2)
+            latents = replace(latents, y_hat=y_hat, width=width, height=height, keep=None)
+        return latents
 
     def run(self, latents: Latents, *outputs: str) -> list[NDArray[np.float32]]:
         """Run the head's graph; returns the outputs of those names."""

@@ -24,7 +24,7 @@ from semcomp.export.part import Part
 from semcomp.imaging.picture import Picture, from_array
 from semcomp.networks.sigma import clip_z
 from semcomp.semantics.head import Classifier, Head
-from semcomp.semantics.results import Labels
+from semcomp.semantics.results import Labels, Segmentation
 from semcomp.types import STRIDE_Y, STRIDE_Z, Latents, grid
 
 QUALITIES = (1, 50, 100)
@@ -222,7 +222,7 @@ def _of_graph(edge: EdgeCodec, part: Part, inputs: list[Tensor]) -> Iterator[Dif
 def _labels(
     codec: Codec, edge: EdgeCodec, parts: Sequence[Part], heads: Sequence[Head], quality: int
 ) -> Iterator[Difference]:
-    """Compare the answers of the client with the network in float32."""
+    """Compare the answers of the client with the network in float32, for latents as they are."""
     picture, graphs = sample(), {part.name: part for part in parts}
     latents = codec.latents_of_image(picture, quality=quality, precise=True)
     plain = Latents(**{**vars(latents), "y_hat": np.ascontiguousarray(latents.y_hat.numpy())})
@@ -235,12 +235,14 @@ def _labels(
                 continue  # its scores were compared before; classes with nearly equal scores may change places
             every = Labels.ranked(head.classes, output[0].tolist(), head=head.name)
             expected = head.limits.quiet_labels(every, float(more[0][0])).names
-            names = edge.classify(plain, head=head.name).names
+            found = edge.heads[head.name].answer(plain)
+            names = found.names if isinstance(found, Labels) else ()
             wrong = sum(a != b for a, b in zip_longest(names, expected))
         else:
             drawn = LabelMapPart()(output)[0][0, : picture.height, : picture.width].numpy()
             label_map = head.limits.quiet(drawn, output.numpy(), **size)
-            wrong = int(np.count_nonzero(edge.segment(plain, head=head.name).label_map != label_map))
+            found = edge.heads[head.name].answer(plain)
+            wrong = int(np.count_nonzero(not isinstance(found, Segmentation) or found.label_map != label_map))
             limit = INT8_LABELS * label_map.size if part.precision == "int8" else 0.0
         yield Difference(name=f"head_{head.name}: labels", value=wrong, limit=limit, unit="of them")
 

@@ -3,6 +3,7 @@
     analysis     pixels -> y                       tiles overlap by its reach, in pixels
     synthesis    y_hat, quality -> x_hat, pixels   tiles overlap by its reach, in positions
     label_map    logits -> label_map               for every segmenter
+    halve        y_hat -> half                     for heads that read large pictures smaller
     head_NAME    y_hat, quality -> scores or logits, and features
 
 The graphs between analysis and synthesis are in entropy_parts.py, generators in generator_parts.py.
@@ -16,9 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semcomp.codec.codec import Codec
+from semcomp.edge.head import HALVE
 from semcomp.export import entropy_parts
 from semcomp.export.part import QUALITY, Part, Value, latents
 from semcomp.networks.model import CodecModel
+from semcomp.semantics.halving import Halving
 from semcomp.semantics.head import Classifier, Head
 from semcomp.semantics.upsample import FINE
 
@@ -52,6 +55,19 @@ class LabelMapPart(nn.Module):
     def forward(self, logits: Tensor) -> tuple[Tensor]:
         fine = F.interpolate(logits, scale_factor=FINE, mode="bilinear", align_corners=False)
         return (fine.argmax(1).to(torch.uint8),)
+
+
+class HalvePart(nn.Module):
+    """y_hat (1, M, h, w) -> latents of the picture at half its size, (1, M, ceil(h / 2), ceil(w / 2))."""
+
+    def __init__(self, halving: Halving):
+        super().__init__()
+        channels = len(halving.bias)
+        self.conv = nn.Conv2d(channels, channels, 2, stride=2)
+        self.conv.load_state_dict({"weight": torch.from_numpy(halving.weight), "bias": torch.from_numpy(halving.bias)})
+
+    def forward(self, y_hat: Tensor) -> tuple[Tensor]:
+        return (self.conv(F.pad(y_hat, (0, 1, 0, 1), mode="replicate")),)
 
 
 class HeadPart(nn.Module):
@@ -130,6 +146,12 @@ def label_map_part(classes: int) -> Part:
         outputs=(Value(name="label_map", type="uint8", shape=(1, "4 * rows", "4 * columns"), range=(0, 255)),),
         sizes={"classes": max(classes, 2), "rows": 18, "columns": 26},
     )
+
+
+def halve_part(codec: Codec, halving: Halving) -> Part:
+    """The part that halves latents for heads that read large pictures smaller."""
+    half = latents(codec, "half", rows="(rows + 1) / 2", columns="(columns + 1) / 2")
+    return Part(name=HALVE, module=HalvePart(halving), inputs=(latents(codec, "y_hat"),), outputs=(half,), sizes=SIZES)
 
 
 def head_part(codec: Codec, head: Head) -> Part:

@@ -20,7 +20,7 @@ from semcomp.errors import FileError, ModelError, TargetError, file_error
 from semcomp.export.builder import OPSET, PRODUCER
 from semcomp.export.byte_graphs import products
 from semcomp.export.check import Difference, differences_from_torch
-from semcomp.export.codec_parts import PARTS, head_part, label_map_part
+from semcomp.export.codec_parts import PARTS, halve_part, head_part, label_map_part
 from semcomp.export.compact import as_compact, change_of
 from semcomp.export.fast_part import mean_fast
 from semcomp.export.generator_parts import blend_part, generator_part
@@ -33,6 +33,7 @@ from semcomp.export.restorer_part import entries_beside
 from semcomp.generative.generator_file import TrainedGenerator, load_generator
 from semcomp.lossless.model import LosslessModel, model_bytes
 from semcomp.lossless.weights import load_weights
+from semcomp.semantics.halving import released
 from semcomp.semantics.head import Head, Segmenter, head_names, load_head
 from semcomp.semantics.limits import NO_LIMITS
 from semcomp.weights.files import generator_names
@@ -205,6 +206,8 @@ def _graphs(
     config = codec.release.config
     graphs += [mean_fast(codec)] if fast and MEAN in parts and config.latents % config.passes == 0 else []
     graphs += [head_part(codec, head) for head in heads]
+    if any(head.halved_from for head in heads) and (halving := released()) and halving.entropy_id == codec.entropy_id:
+        graphs.append(halve_part(codec, halving))
     if segmenters := [head for head in heads if isinstance(head, Segmenter)]:
         graphs.append(label_map_part(len(segmenters[0].classes)))
     graphs += [generator_part(codec, maker) for maker in makers]
@@ -279,6 +282,7 @@ def _head_entry(head: Head) -> dict[str, Any]:
         "classes": list(head.classes),
         "palette": [list(colour) for colour in head.palette] if isinstance(head, Segmenter) else [],
         "origin": head.origin,
+        "halved_from": head.halved_from,
         "limits": None if head.limits == NO_LIMITS else head.limits.to_dict(head.classes),
     }
 

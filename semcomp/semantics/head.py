@@ -56,6 +56,9 @@ class Head(ABC):
     """One RGB colour for each class; empty for a classifier."""
     limits: Limits = NO_LIMITS
     """When the head keeps quiet."""
+    halved_from: int | None = None
+    """Shorter side of a picture in pixels from which `seen` gives latents of its half, as often as needed. None for a
+    head that reads every picture as it is."""
 
     @abstractmethod
     def __call__(self, latents: Latents) -> Labels | Segmentation:
@@ -75,6 +78,10 @@ class Head(ABC):
         ModelError where a head has no features.
         """
         raise ModelError(f"the head {self.name} gives no features: choose another head, or {POOLED}")
+
+    def seen(self, latents: Latents) -> Latents:
+        """Give the latents that the head reads: of the picture, or of a smaller one where it is large."""
+        return latents
 
     def check(self, latents: Latents) -> None:
         """ModelError for latents of another codec."""
@@ -106,7 +113,7 @@ class Embedder:
         if self.head is None:
             return pooled(latents)
         self.head.check(latents)
-        return self.head.features(latents)
+        return self.head.features(self.head.seen(latents))
 
 
 class Classifier(Head):
@@ -117,7 +124,7 @@ class Classifier(Head):
     def __call__(self, latents: Latents) -> Labels:
         """Answer for one image. No label means that nothing is known. ModelError for latents of another codec."""
         self.check(latents)
-        return self.limits.sure_labels(self.answer(latents), self.classes)
+        return self.limits.sure_labels(self.answer(self.seen(latents)), self.classes)
 
     @abstractmethod
     def answer(self, latents: Latents) -> Labels:
@@ -134,7 +141,8 @@ class Segmenter(Head):
     def __call__(self, latents: Latents) -> Segmentation:
         """Answer for one image. Pixels of which nothing is known are VOID. ModelError for latents of another codec."""
         self.check(latents)
-        return self.answer(latents)
+        found = self.answer(self.seen(latents))
+        return found.enlarged(height=latents.height, width=latents.width)
 
     @abstractmethod
     def answer(self, latents: Latents) -> Segmentation:

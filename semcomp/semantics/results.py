@@ -1,7 +1,7 @@
 """What a head answers: labels of a whole image, or the class of every pixel."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -71,6 +71,17 @@ class Segmentation:
             head=self.head,
             areas=True,
         )
+
+    def enlarged(self, *, height: int, width: int) -> "Segmentation":
+        """Give the map of a picture that this one shows smaller, by a power of two."""
+        rows, columns = self.label_map.shape
+        if (rows, columns) == (height, width):
+            return self
+        factor = 1
+        while -(-height // factor) > rows or -(-width // factor) > columns:
+            factor *= 2
+        whole = self.label_map.repeat(factor, 0).repeat(factor, 1)[:height, :width]
+        return replace(self, label_map=np.ascontiguousarray(whole))
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:

@@ -26,6 +26,7 @@ function chosen(manifest, heads) {
   const graphs = Object.entries(manifest.graphs).filter(([name]) => {
     if (name.startsWith("generator_") || name === "blend") return false;
     if (name.startsWith("head_")) return heads.some((head) => kept[head].graph === name);
+    if (name === "halve") return heads.some((head) => kept[head].halved_from);
     return name !== "label_map" || heads.some((head) => kept[head].task === "segment");
   });
   return { ...manifest, graphs: Object.fromEntries(graphs), heads: kept, generators: {} };

@@ -12,6 +12,8 @@ import type { Correct } from "./restorer.ts";
 import { type Span, TILE, tiles, window } from "./spans.ts";
 
 /** Pixels of the picture a position of a segmenter's logits, and the side of the pieces that are brought to full size. */
+/** The graph that halves latents. */
+const HALVE = "halve";
 const FINE = 4;
 const BAND = 256;
 const LEAST_SHARE = 0.01;
@@ -154,13 +156,12 @@ export class Codec {
     name: string, latents: Latents, progress: Progress, timer: Timer, minConfidence = 0,
   ): Promise<Omit<Labels, "timings"> | Omit<Segmentation, "timings">> {
     const head = this.head(name);
-    const { rows, columns } = grid(latents, STRIDE_Y);
-    const dims = [1, this.bundle.manifest.latents, rows, columns];
-    const { graph, limits: own } = this.bundle.manifest.heads.get(name)!;
+    const { graph, limits: own, halvedFrom } = this.bundle.manifest.heads.get(name)!;
+    const seen = await timer.time("head", () => this.seen(latents, halvedFrom, progress));
     const limits = atLeast(own, minConfidence, head.classes);
     const output = head.task === "classify" ? "scores" : "logits";
     const outputs = head.task === "classify" && limits.energy !== null ? [output, "energy"] : [output];
-    const inputs = { y_hat: { data: latents.yHat, dims } };
+    const inputs = { y_hat: this.plane(seen) };
     const result = await timer.time("head", () => this.bundle.run(graph, latents.quality, inputs, outputs, progress));
     progress("head", head.task === "classify" ? 1 : 0.7);
     const values = result[output]!.data as Float32Array;
@@ -171,12 +172,30 @@ export class Codec {
       const labels = known ? ranked(head.classes, values).filter((label) => sure[head.classes.indexOf(label.name)]) : [];
       return { task: "classify", head: name, labels };
     }
-    const map = await timer.time("map", () => this.labelMap(values, result[output]!.dims, latents, progress));
-    keepQuiet(map, saidClasses(limits, values, result[output]!.dims, latents));
+    const small = await timer.time("map", () => this.labelMap(values, result[output]!.dims, seen, progress));
+    keepQuiet(small, saidClasses(limits, values, result[output]!.dims, seen));
+    const map = enlarged(small, seen, latents);
     return {
       task: "segment", head: name, map, width: latents.width, height: latents.height, classes: head.classes,
       palette: head.palette, labels: areas(map, head.classes),
     };
+  }
+
+  /** The latents that a head reads: of the picture, or of a smaller one where the picture is large. */
+  private async seen(latents: Latents, halvedFrom: number | null, progress: Progress): Promise<Latents> {
+    let seen = latents;
+    while (halvedFrom && Math.min(seen.width, seen.height) >= halvedFrom && this.bundle.manifest.graphs.has(HALVE)) {
+      const { half } = await this.bundle.run(HALVE, null, { y_hat: this.plane(seen) }, ["half"], progress);
+      const [width, height] = [Math.ceil(seen.width / 2), Math.ceil(seen.height / 2)];
+      seen = { yHat: half!.data as Float32Array, quality: seen.quality, keep: null, width, height };
+    }
+    return seen;
+  }
+
+  /** Latents as a graph takes them. */
+  private plane(latents: Latents): Plane {
+    const { rows, columns } = grid(latents, STRIDE_Y);
+    return { data: latents.yHat, dims: [1, this.bundle.manifest.latents, rows, columns] };
   }
 
   /** The corrections of the restorer of JPEG files. ModelError where the folder has none. */
@@ -264,6 +283,19 @@ function paste(
       planes.set(tile.subarray(from, from + stop - start), (c * tall + row) * wide + start);
     }
   }
+}
+
+/** A map of a picture that another one shows smaller, by a power of two. */
+function enlarged(map: Uint8Array<ArrayBuffer>, from: Size, to: Size): Uint8Array<ArrayBuffer> {
+  let shift = 0;
+  while (Math.ceil(to.width / 2 ** shift) > from.width || Math.ceil(to.height / 2 ** shift) > from.height) shift++;
+  if (shift === 0) return map;
+  const whole = new Uint8Array(to.width * to.height);
+  for (let row = 0; row < to.height; row++) {
+    const line = (row >> shift) * from.width;
+    for (let column = 0; column < to.width; column++) whole[row * to.width + column] = map[line + (column >> shift)]!;
+  }
+  return whole;
 }
 
 /** Every class with its score, the best first. */

@@ -28,6 +28,14 @@ export interface GeneratorFacts {
   classes: string[];
 }
 
+/** How a head reads latents, and when it keeps quiet. */
+interface Reading {
+  graph: string;
+  limits: Limits;
+  /** Shorter side of a picture in pixels from which it reads latents of the half; null for every picture as it is. */
+  halvedFrom: number | null;
+}
+
 export interface Manifest {
   name: string;
   entropyId: string;
@@ -44,7 +52,7 @@ export interface Manifest {
   centroid: boolean;
   tables: StoredFile;
   graphs: Map<string, Graph>;
-  heads: Map<string, HeadFacts & { graph: string; limits: Limits }>;
+  heads: Map<string, HeadFacts & Reading>;
   generators: Map<string, GeneratorFacts>;
   /** CRC-32 of what graphs that decide bits give for extreme values. */
   products: Map<string, number>;
@@ -111,10 +119,11 @@ function generatorOf({ graph, id, classes }: any): Omit<GeneratorFacts, "name"> 
   return { graph: String(graph), id, classes: classes.map(String) };
 }
 
-function headOf(entry: any): Omit<HeadFacts, "name"> & { graph: string; limits: Limits } {
+function headOf(entry: any): Omit<HeadFacts, "name"> & Reading {
   if (!["classify", "segment"].includes(entry.task)) throw new Error(`a head's task is ${entry.task}`);
   const classes: string[] = entry.classes.map(String);
   const limits = limitsOf(entry.limits, classes);
   const { task, palette } = entry;
-  return { graph: String(entry.graph), task, classes, palette, limits, experimental: limits.experimental };
+  const halvedFrom = entry.halved_from ? Number(entry.halved_from) : null;
+  return { graph: String(entry.graph), task, classes, palette, limits, halvedFrom, experimental: limits.experimental };
 }
