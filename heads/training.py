@@ -44,7 +44,8 @@ class OptimConfig(LossConfig):
     """How a head learns: AdamW, warm-up, cosine."""
 
     steps: int | None = None
-    """Length of the training in batches; or give epochs or minutes. Where none is given it is USUAL_STEPS."""
+    """Length of the training in batches; or give epochs or minutes. Where none is given it is USUAL_STEPS. 0 leaves all
+    layers as they are, but for a stem that learns alone."""
     epochs: float | None = None
     minutes: float | None = None
     """Length in minutes, encoding not counted. The load of the machine then decides how much is learned."""
@@ -71,7 +72,8 @@ class OptimConfig(LossConfig):
         if sum(value is not None for value in (self.steps, self.epochs, self.minutes)) > 1:
             raise ValueError("give the length of the training as one of optim.steps, optim.epochs and optim.minutes")
         for name in ("steps", "epochs", "minutes", "batch"):
-            if (value := getattr(self, name)) is not None and not 0 < value < float("inf"):
+            value = getattr(self, name)
+            if value is not None and not (0 < value < float("inf") or (name == "steps" and value == 0)):
                 raise ValueError(f"optim.{name} is a number above 0, not {value}")
         if self.stem_steps and self.minutes is not None:
             raise ValueError("optim.stem_steps goes with optim.steps or optim.epochs, not with optim.minutes")
@@ -161,7 +163,7 @@ class _Run:
         self.order = np.zeros(0, np.int64)
         """Crops that are still to be seen in this epoch."""
         self.rows: list[dict[str, float]] = []
-        self.progress = -1.0 if o.stem_steps else 0.0
+        self.progress = self._progress(0.0)
         """Share of the training that is done. Below 0 the stem learns alone."""
         self.began = time.monotonic()
         if state and state.resume:
@@ -192,12 +194,14 @@ class _Run:
         done = len(self.rows) - self.o.stem_steps
         if done < 0:
             return done / self.o.stem_steps
-        return done / self.steps if self.steps else seconds / (60 * (self.o.minutes or 1))
+        if self.steps is None:
+            return seconds / (60 * (self.o.minutes or 1))
+        return done / self.steps if self.steps else 1.0
 
     @property
     def share(self) -> float:
         """Share of all steps that is done."""
-        return len(self.rows) / (self.o.stem_steps + self.steps) if self.steps else self.progress
+        return self.progress if self.steps is None else len(self.rows) / max(1, self.o.stem_steps + self.steps)
 
     def end(self) -> None:
         """Leave a state behind where the training was stopped, and none where it is done."""

@@ -179,6 +179,14 @@ def test_a_stem_learns_alone_first_what_the_backbone_reads(tmp_path: Path) -> No
     assert "stem.enter.weight" in moved and "stem.leave.weight" in moved and "stem.mean" not in moved
     assert rows[0]["loss"] > 0.9 and rows[59]["loss"] < 0.4
 
+    for alone in (60, 0):
+        kept: Any = build_network(config)
+        kept.load_state_dict(before)
+        short = replace(o, stem_steps=alone, steps=0)
+        assert len(learn(kept, crops, short, classes=5, seed=0, quiet=True)) == alone
+        changed = {name for name, value in kept.state_dict().items() if not torch.equal(value, before[name])}
+        assert changed == (moved if alone else set())
+
     def stopping(mark: Mark) -> None:
         raise KeyboardInterrupt
 
