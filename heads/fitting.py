@@ -86,13 +86,9 @@ def fit(
     score = validate(build_head(info, network), held, dataset)
     for doubt in score.doubts:
         warnings.warn(doubt, SemcompWarning, stacklevel=2)
-    seconds = round(rows[-1]["seconds"], 1) if rows else 0.0
+    seconds, train_loss = (round(rows[-1]["seconds"], 1), rows[-1]["loss"]) if rows else (0.0, None)
     if log:
-        figures = score.figures | {
-            "steps": len(rows),
-            "seconds": seconds,
-            "train_loss": rows[-1]["loss"] if rows else None,
-        }
+        figures = score.figures | {"steps": len(rows), "seconds": seconds, "train_loss": train_loss}
         figures |= {"temperature": calibration.temperature, "calibration_error": calibration.error}
         write_whole(str(log), "".join(json.dumps(row) + "\n" for row in [*rows, figures]).encode())
     told = f"{seconds / 60:.1f} minutes; {score.figure} {score.percent} % on {len(held)} held-out pictures"

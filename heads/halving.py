@@ -1,7 +1,7 @@
 """Fits what halves latents: python -m heads.halving photos/ -o semcomp/weights/halving.safetensors
 
-Every photo is encoded as it is, at a quality of its own, and at half its size. The matrix is what makes the latents of
-the second from those of the first with the least squared error. Photos that did not fit it tell how far it comes.
+Every photo is encoded as it is, at a quality of its own, and at half its size. The matrix makes the second latents of
+the first with the least squared error. Photos that did not fit it tell how far it comes.
 """
 
 import argparse
@@ -154,7 +154,7 @@ def large_photos(folder: Path, limit: int) -> list[Path]:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m heads.halving", description="Fit what makes latents of a picture those of its half."
+        prog="python -m heads.halving", description="Fit the matrix that makes latents of half a picture."
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="photos, here and below")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="halving.safetensors")
