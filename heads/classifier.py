@@ -7,11 +7,15 @@ logits   B K, from the mean over the last grid
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from heads import backbone
 from heads.layers import Block, Context, pad_to, stem
 from semcomp.networks.blocks import Down
+
+PUBLISHED = 64
+"""Positions of the last grid for which the backbone's classifier was published: 8x8 for 260x260 pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,9 @@ class ClassifierConfig:
     adapter: int = 256
     """Channels of the blocks that make of latents what a backbone reads. `fine`, `rank` and `companded` are then not
     used."""
+    spread: float = 0.0
+    """Power of the number of positions, relative to PUBLISHED ones, that scores are multiplied by. What a picture shows
+    fills a smaller share of a larger grid, and its mean says less of it."""
 
     def __post_init__(self) -> None:
         backbone.check(self.backbone, tuple(self.widths))
@@ -82,8 +89,7 @@ class ClassifierNetwork(nn.Module):
 
     def with_features(self, value: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the logits and the features (B, C) in one run."""
-        features = self.features(value, quality)
-        return self.linear(self.dropout(features)), features
+        return self._answer(self._grids(self.stem(value, quality))[-1])
 
     @property
     def grid_width(self) -> int:
@@ -97,7 +103,16 @@ class ClassifierNetwork(nn.Module):
             The logits, and the features at 1/32 (B, C1, h/2, w/2) that they come from, which a teacher may guide.
         """
         grids = self._grids(fine)
-        return self.linear(self.dropout(self.norm(grids[-1]).mean((2, 3)))), grids[0]
+        return self._answer(grids[-1])[0], grids[0]
+
+    def _answer(self, grid: Tensor) -> tuple[Tensor, Tensor]:
+        """The scores and the features that the last grid gives."""
+        features = self.norm(grid).mean((2, 3))
+        scores = self.linear(self.dropout(features))
+        if self.config.spread:
+            positions = torch.ones_like(grid[:, :1], dtype=torch.float32).sum((2, 3))
+            scores = scores * (positions / PUBLISHED).pow(self.config.spread)
+        return scores, features
 
     def last_layers(self) -> list[nn.Module]:
         """List the layers that learn first after a start from a trunk."""

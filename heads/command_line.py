@@ -12,7 +12,7 @@ TRUNK_STEPS = 400
 """Usual length of a head's training that starts from a trunk."""
 USUAL_STEPS = 2000
 """Usual length of one that starts from random weights."""
-HALVED_FROM = 640
+HALVED_FROM = 544
 """Shorter side in pixels from which classifiers of somebody's own folders read pictures halved (Head.halved_from)."""
 
 

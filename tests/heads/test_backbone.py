@@ -33,7 +33,7 @@ SEGMENTS = SegmenterConfig(
     classes=5, latents=24, adapter=16, width16=120, width32=352, blocks16=(1, 1), backbone=backbone.NAME
 )
 CLASSIFIES = ClassifierConfig(
-    classes=5, latents=24, adapter=16, widths=(120, 352, 1280), blocks=(1, 0, 0), backbone=backbone.NAME
+    classes=5, latents=24, adapter=16, widths=(120, 352, 1280), blocks=(1, 0, 0), backbone=backbone.NAME, spread=0.7
 )
 ALL = pytest.mark.parametrize("config", [SEGMENTS, CLASSIFIES], ids=["segment", "classify"])
 
