@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from heads.classifier import ClassifierConfig
 from heads.datasets import DataConfig
+from heads.halved_latents import check_halved_from
 from heads.head_file import TASKS, Sizes
 from heads.latent_cache import SOURCES
 from heads.segmenter import SegmenterConfig
@@ -58,6 +59,9 @@ class FitConfig:
             raise ValueError("trunk is for a head on latents that does not start from another file too")
         if self.task == "embed" and self.source != "latents":
             raise ValueError("a head that embeds reads latents")
+        check_halved_from(self.halved_from)
+        if self.optim.stem_steps and not (self.sizes.backbone and self.source == "latents"):
+            raise ValueError("optim.stem_steps is for a head on latents that has a backbone")
         if self.probe and (self.sizes is not self.classify or not self.features or self.teacher):
             raise ValueError("probe is for a classifier that has features and no other teacher")
 

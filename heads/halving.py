@@ -7,7 +7,7 @@ the first with the least squared error. Photos that did not fit it tell how far 
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,33 +22,15 @@ from tqdm import tqdm
 from heads.command_line import run
 from heads.datasets import DataError, drawn_pictures, read_rgb
 from semcomp.codec.codec import Codec, load
-from semcomp.semantics.halving import FORMAT, Halving, released
+from semcomp.semantics.halving import FORMAT, Halving
 from semcomp.storage.files import write_whole
-from semcomp.types import STRIDE_Y, Latents
+from semcomp.types import STRIDE_Y
 
 LEAST, LARGEST = 384, 704
 """Sides in pixels: the least shorter one of a photo that counts, and how much of a side is taken."""
 RIDGE = 2e-3
 """Ridge of the least squares, relative to channels of variance 1."""
 QUALITIES = (5, 100)
-
-
-def halved(latents: Latents[Tensor], halving: Halving) -> Latents[Tensor]:
-    """Make the latents of the picture at half its size. An odd side is as if its last position were there twice."""
-    weight, bias = (torch.from_numpy(value).to(latents.y_hat.device) for value in (halving.weight, halving.bias))
-    y_hat = F.conv2d(F.pad(latents.y_hat, (0, 1, 0, 1), mode="replicate"), weight, bias, stride=2)
-    width, height = -(-latents.width // 2), -(-latents.height // 2)
-    return replace(latents, y_hat=y_hat, width=width, height=height, keep=None)
-
-
-def halved_down(latents: Latents[Tensor], least: int | None) -> Latents[Tensor]:
-    """Halve latents as long as the picture's shorter side has `least` pixels. None, or no fit that comes with semcomp
-    for this codec, leaves them as they are."""
-    halving = released()
-    if halving is not None and halving.entropy_id == latents.entropy_id:
-        while least and min(latents.height, latents.width) >= least:
-            latents = halved(latents, halving)
-    return latents
 
 
 @dataclass

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from heads.byte_weights import from_bytes, in_bytes
 from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.exported_network import for_export
-from heads.halving import halved_down
+from heads.halved_latents import check_halved_from, halved_down
 from heads.inference import for_inference
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from semcomp.config import build
@@ -40,7 +40,7 @@ Sizes = ClassifierConfig | SegmenterConfig
 
 @dataclass(frozen=True, kw_only=True)
 class HeadInfo:
-    """Everything about a head but its weights and limits. ValueError for a task that does not exist."""
+    """Everything about a head but its weights and limits. ValueError for a task or a size that cannot be."""
 
     name: str
     task: str
@@ -60,6 +60,7 @@ class HeadInfo:
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise ValueError(f"task is one of {', '.join(TASKS)}, not {self.task!r}")
+        check_halved_from(self.halved_from)
 
 
 class NetworkHead(Head):

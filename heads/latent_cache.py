@@ -23,7 +23,7 @@ from tqdm import tqdm
 from heads.array_folders import Row, in_order, make_folders, single_threaded_pool
 from heads.augment import augment
 from heads.datasets import DataConfig, Dataset, Sample, read_rgb
-from heads.halving import halved_down
+from heads.halved_latents import halved_down
 from semcomp.codec.codec import Codec
 
 VERSION = 4

@@ -14,9 +14,12 @@ from PIL import Image
 
 from heads import halving as program
 from heads.classifier import ClassifierConfig, ClassifierNetwork
-from heads.halving import fit, halved, save
+from heads.fit_config import FitConfig
+from heads.halved_latents import halved
+from heads.halving import fit, save
 from heads.head_file import HeadInfo, TrainedHead, build_head, read_head, save_head
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
+from heads.training import OptimConfig
 from semcomp.codec.codec import Codec
 from semcomp.edge.bundle import Bundle
 from semcomp.edge.head import edge_head
@@ -26,6 +29,7 @@ from semcomp.semantics import halving
 from semcomp.semantics.halving import Halving, load_halving
 from semcomp.semantics.head import Embedder
 from semcomp.semantics.results import Labels, Segmentation
+from semcomp.types import Latents
 
 CLASSES = ("a", "b", "c")
 
@@ -135,7 +139,7 @@ def test_without_a_fit_for_the_codec_pictures_are_read_as_they_are(
         if made:
             save(replace(fitted, entropy_id=bytes(8)), halving.RELEASED)
         halving.released.cache_clear()
-        assert head_of(codec, "classify", 32).seen(latents) is latents
+        assert head_of(codec, "classify", 64).seen(latents) is latents
     halving.released.cache_clear()
 
 
@@ -149,7 +153,7 @@ def test_exported_heads_read_large_pictures_smaller_too(codec: Codec, tmp_path: 
     edge = edge_head(Bundle(tmp_path / "edge"), "h")
     for height, width in ((150, 210), (100, 130), (50, 70)):
         latents = codec.latents_of_image(photo(np.random.default_rng(3), height=height, width=width), quality=60)
-        given = replace(latents, y_hat=latents.y_hat.numpy())
+        given = Latents(**{**vars(latents), "y_hat": latents.y_hat.numpy()})
         seen, wanted = edge.seen(given), head.seen(latents)
         assert (seen.height, seen.width) == (wanted.height, wanted.width)
         np.testing.assert_allclose(seen.y_hat, wanted.y_hat.numpy(), atol=1e-3)
@@ -161,6 +165,15 @@ def test_exported_heads_read_large_pictures_smaller_too(codec: Codec, tmp_path: 
             assert isinstance(found, Segmentation) and isinstance(expected, Segmentation)
             assert found.label_map.shape == (height, width)
             assert (found.label_map == expected.label_map).mean() > 0.97
+
+
+def test_settings_that_cannot_be_are_refused(codec: Codec) -> None:
+    with pytest.raises(ValueError, match="64 pixels or more"):
+        head_of(codec, "classify", 1)
+    with pytest.raises(ValueError, match="64 pixels or more"):
+        FitConfig(halved_from=0)
+    with pytest.raises(ValueError, match="has a backbone"):
+        FitConfig(optim=OptimConfig(stem_steps=5))
 
 
 def test_the_program(codec: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
