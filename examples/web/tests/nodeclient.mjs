@@ -1,6 +1,7 @@
 // `node tests/nodeclient.mjs GRAPHS JOBS.json FOLDER`: calls of the client in node, on the WebAssembly of the page.
 //
-// A job is {"do": "encode", "pixels": file of R G B A, "width", "height", "quality", "keep"?} or {"do": "open", "file"}.
+// A job is {"do": "encode", "pixels": file of R G B A, "width", "height", "quality", "keep"?}, {"do": "open", "file"}
+// or {"do": "recognise", "file", "head"}, whose row has the labels too.
 // "decode": true draws the picture too, and "repeat" does everything several times, for the clock. With a "save",
 // NAME.semc, .z and .y (16 bits), .index (8 bits) and .rgba go into FOLDER. One JSON list is on stdout: the timings of
 // every time, or the error, of every job.
@@ -40,6 +41,10 @@ async function once(job) {
     return { bytes, timings: { ...opened.timings, ...timings } };
   }
   const { timings, facts } = await workspace.openFile(new Uint8Array(await readFile(job.file)), quiet);
+  if (job.do === "recognise") {
+    const { labels, map, timings: more } = await workspace.recognise(job.head, quiet);
+    return { labels, map, timings: { ...timings, ...more } };
+  }
   if (!job.decode) return { timings };
   const picture = await workspace.decode(true, quiet);
   return { facts, rgba: picture.rgba, timings: { ...timings, ...picture.timings } };
@@ -51,7 +56,10 @@ for (const job of JSON.parse(await readFile(jobsFile, "utf8"))) {
   try {
     let done;
     for (let turn = 0; turn < (job.repeat ?? 1); turn++) row.timings.push((done = await once(job)).timings);
-    if (job.save) {
+    if (done.labels) row.labels = done.labels;
+    if (job.save && job.do === "recognise") {
+      if (done.map) await writeFile(join(folder, `${job.save}.map`), done.map);
+    } else if (job.save) {
       const { z, y, index } = done.facts && !done.facts.hasLatents ? {} : workspace.symbols();
       const parts = { z, y, index, semc: done.bytes, rgba: done.rgba };
       for (const [end, data] of Object.entries(parts)) if (data) await writeFile(join(folder, `${job.save}.${end}`), data);
