@@ -1,12 +1,12 @@
 """Latents of a picture at half its size, in torch (semcomp/semantics/halving.py says how)."""
 
-from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semcomp.semantics.halving import Halving, released
+from semcomp.semantics.halving import Halving, halved_down, halved_with, released_for
 from semcomp.types import Latents
 
 LEAST = 64
@@ -21,17 +21,16 @@ def check_halved_from(value: int | None) -> None:
 
 def halved(latents: Latents[Tensor], halving: Halving) -> Latents[Tensor]:
     """Make the latents of the picture at half its size. An odd side is as if its last position were there twice."""
-    weight, bias = (torch.from_numpy(value).to(latents.y_hat.device) for value in (halving.weight, halving.bias))
-    y_hat = F.conv2d(F.pad(latents.y_hat, (0, 1, 0, 1), mode="replicate"), weight, bias, stride=2)
-    width, height = -(-latents.width // 2), -(-latents.height // 2)
-    return replace(latents, y_hat=y_hat, width=width, height=height, keep=None)
+    return halved_with(latents, partial(_half, halving))
 
 
-def halved_down(latents: Latents[Tensor], least: int | None) -> Latents[Tensor]:
+def seen_from(latents: Latents[Tensor], least: int | None) -> Latents[Tensor]:
     """Halve latents as long as the picture's shorter side has `least` pixels. None, or no fit that comes with semcomp
     for this codec, leaves them as they are."""
-    halving = released()
-    if halving is not None and halving.entropy_id == latents.entropy_id:
-        while least and min(latents.height, latents.width) >= least:
-            latents = halved(latents, halving)
-    return latents
+    halving = released_for(latents.entropy_id)
+    return halved_down(latents, least, None if halving is None else partial(_half, halving))
+
+
+def _half(halving: Halving, y_hat: Tensor) -> Tensor:
+    weight, bias = (torch.from_numpy(value).to(y_hat.device) for value in (halving.weight, halving.bias))
+    return F.conv2d(F.pad(y_hat, (0, 1, 0, 1), mode="replicate"), weight, bias, stride=2)

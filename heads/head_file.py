@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from heads.byte_weights import from_bytes, in_bytes
 from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.exported_network import for_export
-from heads.halved_latents import check_halved_from, halved_down
+from heads.halved_latents import check_halved_from, seen_from
 from heads.inference import for_inference
 from heads.segmenter import SegmenterConfig, SegmenterNetwork
 from semcomp.config import build
@@ -79,7 +79,7 @@ class NetworkHead(Head):
 
     @torch.inference_mode()
     def seen(self, latents: Latents) -> Latents:
-        return halved_down(latents, self.halved_from)
+        return seen_from(latents, self.halved_from)
 
     @torch.inference_mode()
     def logits(self, value: Tensor, quality: int) -> Tensor:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from heads.array_folders import Row, in_order, make_folders, single_threaded_pool
 from heads.augment import augment
 from heads.datasets import DataConfig, Dataset, Sample, read_rgb
-from heads.halved_latents import halved_down
+from heads.halved_latents import seen_from
 from semcomp.codec.codec import Codec
 
 VERSION = 4
@@ -198,7 +198,7 @@ def whole_pictures(
         if source != "latents":
             value = to_network(given(codec, pixels, quality=quality, source=source)[None])
         else:
-            value = halved_down(codec.latents_of_image(pixels, quality=quality), halved_from).y_hat.cpu()
+            value = seen_from(codec.latents_of_image(pixels, quality=quality), halved_from).y_hat.cpu()
         return value.half(), quality, dataset.truth(sample)
 
     with single_threaded_pool() as pool:

@@ -60,8 +60,6 @@ class OptimConfig(LossConfig):
     backbone_lr: float = 0.1
     """Factor of the learning rate of the layers of a backbone, which start from published weights, and of an adapter,
     which has learned alone."""
-    last_lr: float = 1.0
-    """Factor of the learning rate of the last layers, for a head that starts from a published classifier."""
     last_first: float = 0.3
     """Share of the training in which the last layers learn alone, after a start from a trunk."""
     weight_decay: float = 0.05
@@ -264,7 +262,7 @@ def _optimizer(objective: Objective, o: OptimConfig, *, has_trunk: bool) -> torc
     taught = _parameters([*network.taught(), *([network.stem] if isinstance(network.stem, Adapter) else [])])
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for p in objective.parameters():
-        factor = o.last_lr if p in last else o.trunk_lr if has_trunk else o.backbone_lr if p in taught else 1.0
+        factor = 1.0 if p in last else o.trunk_lr if has_trunk else o.backbone_lr if p in taught else 1.0
         groups.setdefault((factor, p.ndim > 1), []).append(p)
     kinds: list[dict[str, Any]] = [
         {"params": chosen, "factor": factor, **({} if decays else {"weight_decay": 0.0})}

@@ -1,13 +1,12 @@
 """Exported heads: latents to labels or to a label map."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.edge.bundle import Bundle
 from semcomp.errors import ModelError
 from semcomp.semantics.embedding import POOLED
+from semcomp.semantics.halving import halved_down
 from semcomp.semantics.head import Classifier, Head, Segmenter
 from semcomp.semantics.limits import NO_LIMITS, Limits
 from semcomp.semantics.results import Labels, Segmentation
@@ -46,12 +45,11 @@ class EdgeHead(Head):
         return vector
 
     def seen(self, latents: Latents) -> Latents:
-        least = self.halved_from if HALVE in self.bundle.manifest["graphs"] else None
-        while least and min(latents.height, latents.width) >= least:
-            (y_hat,) = self.bundle.run(HALVE, ("half",), y_hat=latents.y_hat)
-            width, height = -(-latents.width // 2), -(-latents.height // 2)
-            latents = replace(latents, y_hat=y_hat, width=width, height=height, keep=None)
-        return latents
+        return halved_down(latents, self.halved_from, self._half if HALVE in self.bundle.manifest["graphs"] else None)
+
+    def _half(self, y_hat: NDArray[np.float32]) -> NDArray[np.float32]:
+        half: NDArray[np.float32] = self.bundle.run(HALVE, ("half",), y_hat=y_hat)[0]
+        return half
 
     def run(self, latents: Latents, *outputs: str) -> list[NDArray[np.float32]]:
         """Run the head's graph; returns the outputs of those names."""

@@ -33,7 +33,7 @@ from semcomp.export.restorer_part import entries_beside
 from semcomp.generative.generator_file import TrainedGenerator, load_generator
 from semcomp.lossless.model import LosslessModel, model_bytes
 from semcomp.lossless.weights import load_weights
-from semcomp.semantics.halving import released
+from semcomp.semantics.halving import released_for
 from semcomp.semantics.head import Head, Segmenter, head_names, load_head
 from semcomp.semantics.limits import NO_LIMITS
 from semcomp.weights.files import generator_names
@@ -206,7 +206,7 @@ def _graphs(
     config = codec.release.config
     graphs += [mean_fast(codec)] if fast and MEAN in parts and config.latents % config.passes == 0 else []
     graphs += [head_part(codec, head) for head in heads]
-    if any(head.halved_from for head in heads) and (halving := released()) and halving.entropy_id == codec.entropy_id:
+    if any(head.halved_from for head in heads) and (halving := released_for(codec.entropy_id)):
         graphs.append(halve_part(codec, halving))
     if segmenters := [head for head in heads if isinstance(head, Segmenter)]:
         graphs.append(label_map_part(len(segmenters[0].classes)))

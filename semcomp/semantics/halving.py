@@ -10,17 +10,22 @@ pixels a side: what is larger they read halved, as often as needed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semcomp.errors import ModelError
-from semcomp.weights.safetensors_reader import parse_metadata, parse_tensors
+from semcomp.types import Latents
+from semcomp.weights.safetensors_reader import read_file
 
 FORMAT = "semcomp-halving-1"
+A = TypeVar("A")
+"""A tensor of torch, or an array"""
 RELEASED = Path(__file__).parents[1] / "weights" / "halving.safetensors"
 
 
@@ -41,10 +46,7 @@ class Halving:
 def load_halving(path: str | Path = RELEASED) -> Halving:
     """Read a file of `python -m heads.halving`. ModelError where it is missing or damaged."""
     try:
-        data = Path(path).read_bytes()
-        tensors, metadata = parse_tensors(data, name=path), parse_metadata(data, name=path)
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f"its format is {metadata.get('format')}, not {FORMAT}")
+        tensors, metadata = read_file(path, form=FORMAT)
         return Halving(
             weight=tensors["weight"].astype(np.float32),
             bias=tensors["bias"].astype(np.float32),
@@ -59,3 +61,22 @@ def load_halving(path: str | Path = RELEASED) -> Halving:
 def released() -> Halving | None:
     """Return what comes with semcomp. None where nothing does."""
     return load_halving(RELEASED) if RELEASED.is_file() else None
+
+
+def released_for(entropy_id: bytes) -> Halving | None:
+    """Return what comes with semcomp for the latents of a codec. None where nothing does."""
+    halving = released()
+    return halving if halving is not None and halving.entropy_id == entropy_id else None
+
+
+def halved_with(latents: Latents[A], half: Callable[[A], A]) -> Latents[A]:
+    """Make the latents of the picture at half its size; `half` halves y_hat. Odd sides are rounded up."""
+    width, height = -(-latents.width // 2), -(-latents.height // 2)
+    return replace(latents, y_hat=half(latents.y_hat), width=width, height=height, keep=None)
+
+
+def halved_down(latents: Latents[A], least: int | None, half: Callable[[A], A] | None) -> Latents[A]:
+    """Halve latents as long as the picture's shorter side has `least` pixels. None for either leaves them alone."""
+    while least and half and min(latents.height, latents.width) >= least:
+        latents = halved_with(latents, half)
+    return latents

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from semcomp.errors import ModelError
 from semcomp.types import STRIDE_Z
-from semcomp.weights.safetensors_reader import parse_metadata, parse_tensors
+from semcomp.weights.safetensors_reader import read_file
 
 FORMAT = "semcomp-signature-1"
 FIELDS = 3
@@ -126,10 +126,7 @@ def quantized(vector: NDArray[np.floating[Any]]) -> NDArray[np.int8]:
 def load_signature(path: str | Path = RELEASED) -> Signature:
     """Read a file of `python -m heads.signature`. ModelError where it is missing or damaged."""
     try:
-        data = Path(path).read_bytes()
-        tensors, metadata = parse_tensors(data, name=path), parse_metadata(data, name=path)
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f"its format is {metadata.get('format')}, not {FORMAT}")
+        tensors, metadata = read_file(path, form=FORMAT)
         return Signature(
             projection=tensors["projection"].astype(np.float32),
             threshold=float(metadata["threshold"]),

@@ -53,6 +53,25 @@ def parse_metadata(data: bytes, *, name: str | Path) -> dict[str, str]:
         raise ModelError(f"{name} is not a safetensors file ({error}); make or install it again") from error
 
 
+def read_file(path: str | Path, *, form: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """The arrays and the metadata of a file on disk.
+
+    Args:
+        path: The file.
+        form: What its metadata calls "format".
+
+    Raises:
+        ModelError: The file is damaged, or of another kind.
+        ValueError: It has another format.
+        OSError: It cannot be read.
+    """
+    data = Path(path).read_bytes()
+    tensors, metadata = parse_tensors(data, name=path), parse_metadata(data, name=path)
+    if metadata.get("format") != form:
+        raise ValueError(f"its format is {metadata.get('format')}, not {form}")
+    return tensors, metadata
+
+
 def _split(data: bytes) -> tuple[dict[str, Any], bytes]:
     """Header and body."""
     length = int.from_bytes(data[:8], "little")

@@ -11,9 +11,9 @@ import { noiseAt, noiseTile } from "./noise.ts";
 import type { Correct } from "./restorer.ts";
 import { type Span, TILE, tiles, window } from "./spans.ts";
 
-/** Pixels of the picture a position of a segmenter's logits, and the side of the pieces that are brought to full size. */
 /** The graph that halves latents. */
 const HALVE = "halve";
+/** Pixels of the picture a position of a segmenter's logits, and the side of the pieces that are brought to full size. */
 const FINE = 4;
 const BAND = 256;
 const LEAST_SHARE = 0.01;
