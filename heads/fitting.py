@@ -127,6 +127,7 @@ def _learned(
 
 def _crops(config: FitConfig, codec: Codec, dataset: Dataset, *, folder: Path, quiet: bool) -> Cache:
     """Open the training crops, with the scores of a probe where one is asked for."""
+    alone = config.optim.steps == 0  # a stem that learns alone reads neither scores nor the features of a guide
     crops = open_cache(
         codec,
         dataset,
@@ -136,8 +137,8 @@ def _crops(config: FitConfig, codec: Codec, dataset: Dataset, *, folder: Path, q
         seed=config.seed,
         teachers=teachers_of(
             dataset,
-            teacher=config.teacher,
-            features=config.features,
+            teacher=None if alone else config.teacher,
+            features=None if alone else config.features,
             side=config.data.side,
             fine=config.sizes.backbone is not None,
         ),

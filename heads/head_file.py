@@ -231,8 +231,13 @@ def street() -> Head:
 
 
 def objects() -> Head:
-    """Load the head of Pascal VOC's 21 classes, which was distilled. It is experimental."""
+    """Load the head of Pascal VOC's 21 classes."""
     return read_head(WEIGHTS / "objects.safetensors")
+
+
+def things() -> Head:
+    """Load the head of ImageNet's thousand classes."""
+    return read_head(WEIGHTS / "things.safetensors")
 
 
 def imagenette() -> Head:

@@ -35,7 +35,7 @@ class Input(NamedTuple):
     """uint8 (H, W, 3) of a picture; None for a .semc file"""
 
 
-HEAD_HELP = "a head's name or file: imagenette, street, or objects, which is experimental"
+HEAD_HELP = "a head's name or file: things, objects, street or imagenette"
 """How --head is explained."""
 USUAL = {"classify": "things", "segment": "objects"}
 """For each task, the head that runs where none is named."""

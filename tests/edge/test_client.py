@@ -72,7 +72,7 @@ def test_a_client_is_small(exported: tuple[Path, Exported]) -> None:
     entropy: tuple[str, ...] = ("analysis", "hyper", "sigma", "mean_first", "mean_next", "label_map", "head_street")
     entropy += tuple(name for name in ("refine", "points") if f"{name}.onnx" in sizes)
     client = sum(sizes[f"{name}.onnx"] for name in entropy) + sizes["tables.safetensors"] + sizes["manifest.json"]
-    assert client <= 12 * MEGABYTE and sizes["synthesis.onnx"] <= 6 * MEGABYTE
+    assert client <= 14 * MEGABYTE and sizes["synthesis.onnx"] <= 6 * MEGABYTE
 
 
 def test_the_manifest_says_what_is_there_and_nothing_of_the_machine(folder: Path, codec: Codec) -> None:

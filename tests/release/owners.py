@@ -60,6 +60,7 @@ OWNED = {
         "semcomp/weights/hub.py",
         "semcomp/weights/safetensors_reader.py",
         "semcomp/weights/signature.*",
+        "semcomp/weights/halving.*",
         "semcomp/weights/thumbs.*",
         f"{GRAPHS}/*",
     ),
@@ -79,7 +80,7 @@ OWNED = {
     ),
 }
 """Patterns of the files of each wheel. `*` matches slashes too, and `[./]` a module or a folder."""
-LATER = {f"{GRAPHS}/*", *(f"semcomp/weights/{name}.*" for name in ("things", "embed"))}
+LATER = {f"{GRAPHS}/*", *(f"semcomp/weights/{name}.*" for name in ("embed",))}
 """Patterns of files that a build makes, or that come with weights which are not released yet."""
 
 
