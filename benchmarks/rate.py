@@ -184,7 +184,7 @@ def checks_of(
         at_most("BD-rate against JPEG", bd["semcomp"].get("JPEG"), options.bd_limit, " %"),
         at_most("mean bpp at quality 1", curve["bpp"][0], 0.05, ""),
         at_least("mean PSNR at quality 100", curve["psnr_db"][-1], 41, " dB"),
-        at_most("payload without the coder's state against likelihood, worst file", round(max(off), 4), 1, " %"),
+        at_most("payload against likelihood, worst file", round(max(off), 4), 1, " %"),
         at_most("payload against likelihood, all files", round(total, 4), 1, " %"),
         at_most("bytes besides the symbols, worst file", max(row[0] - row[2] for row in rows), 64, " B"),
     ]
