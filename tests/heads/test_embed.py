@@ -92,7 +92,9 @@ def test_principal_components_keep_what_is_alike() -> None:
     made = F.normalize(network.linear(features), dim=1)
     assert torch.allclose(made @ made.T, centred @ centred.T, atol=1e-3)
     small = ClassifierNetwork(ClassifierConfig(classes=3, latents=12, fine=(4,), widths=(6, 8), blocks=(0, 0)))
-    small.load_state_dict({**small.state_dict(), **{k: v for k, v in network.state_dict().items() if "linear" not in k}})
+    small.load_state_dict(
+        {**small.state_dict(), **{k: v for k, v in network.state_dict().items() if "linear" not in k}}
+    )
     share = begin_with_components(small, crops)
     variance = small.linear(features).var(0, correction=0)
     assert torch.equal(variance, variance.sort(descending=True).values)
