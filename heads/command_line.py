@@ -1,5 +1,6 @@
 """What the programs of this package say when they end, and their exit codes."""
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -36,6 +37,30 @@ def check_writable(*paths: Path | None, folder: Path | None = None) -> None:
             writable.check_writable(path, folder=path is folder)
         except OSError as error:
             raise file_error(path, error, verb="written") from error
+
+
+def photos_parser(program: str, *, description: str, output: str, limit: int) -> argparse.ArgumentParser:
+    """Build the command line of a program that fits something to a codec with photos.
+
+    Args:
+        program: Name of the program.
+        description: What it does, a sentence.
+        output: Usual name of the file that it writes.
+        limit: Number of photos that it takes at most, unless told otherwise.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {program}",
+        description=description,
+        epilog=f"examples:\n  python -m {program} photos/ -o semcomp/weights/{output}\n"
+        f"  python -m {program} photos/ -o {output} --model my.safetensors\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="photos, here and below")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help=output)
+    parser.add_argument("--model", default="base", metavar="NAME", help="codec: a name or a .safetensors path (base)")
+    parser.add_argument("--limit", type=int, default=limit, metavar="N", help=f"at most so many photos ({limit})")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    return parser
 
 
 def run(program: str, work: Callable[[], None], *, interrupted: str, mistakes: tuple[type[Exception], ...] = ()) -> int:

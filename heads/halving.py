@@ -4,7 +4,6 @@ Every photo is encoded as it is, at a quality of its own, and at half its size. 
 the first with the least squared error. Photos that did not fit it tell how far it comes.
 """
 
-import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from safetensors.numpy import save as serialized
 from torch import Tensor
 from tqdm import tqdm
 
-from heads.command_line import run
+from heads.command_line import photos_parser, run
 from heads.datasets import DataError, drawn_pictures, read_rgb
 from semcomp.codec.codec import Codec, load
 from semcomp.semantics.halving import FORMAT, Halving
@@ -135,15 +134,8 @@ def large_photos(folder: Path, limit: int) -> list[Path]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m heads.halving", description="Fit the matrix that makes latents of half a picture."
-    )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="photos, here and below")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="halving.safetensors")
-    parser.add_argument("--model", default="base", metavar="NAME", help="codec: a name or a .safetensors path (base)")
-    parser.add_argument("--limit", type=int, default=300, metavar="N", help="at most so many photos (300)")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
-    o = parser.parse_args(argv)
+    told = "Fit the matrix that makes latents of half a picture."
+    o = photos_parser("heads.halving", description=told, output="halving.safetensors", limit=300).parse_args(argv)
 
     def work() -> None:
         quiet = o.quiet or not sys.stderr.isatty()

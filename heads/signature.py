@@ -5,7 +5,6 @@ one that separates photos best from what these variants change (linear discrimin
 did not fit it set the threshold: no two different ones reach it.
 """
 
-import argparse
 import io
 import sys
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from PIL import Image
 from safetensors.numpy import save as serialized
 from tqdm import tqdm
 
-from heads.command_line import run
+from heads.command_line import photos_parser, run
 from heads.datasets import drawn_pictures, read_rgb
 from semcomp.codec.codec import Codec, load
 from semcomp.imaging.picture import from_array
@@ -154,15 +153,8 @@ def save(signature: Signature, path: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m heads.signature", description="Fit the signature by which near-duplicates are found."
-    )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="photos, here and below")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="signature.safetensors")
-    parser.add_argument("--model", default="base", metavar="NAME", help="codec: a name or a .safetensors path (base)")
-    parser.add_argument("--limit", type=int, default=500, metavar="N", help="at most so many photos (500)")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
-    o = parser.parse_args(argv)
+    told = "Fit the signature by which near-duplicates are found."
+    o = photos_parser("heads.signature", description=told, output="signature.safetensors", limit=500).parse_args(argv)
 
     def work() -> None:
         paths = drawn_pictures(o.folder, o.limit)

@@ -18,14 +18,12 @@ from pathlib import Path
 from benchmarks.common import ROOT
 from benchmarks.figure_records import pages
 from benchmarks.records import BLOCKS, SOURCES, about, is_stale, read_record, take
-from benchmarks.tables.other import summary
+from benchmarks.tables.readme import SUMMARY, summary
 from benchmarks.weights_ids import is_released
 from semcomp.errors import SemcompError
 
 OUT = ROOT / "out"
 BLOCK = re.compile(r"^<!-- results: (\w+)(?:\.(\w+))? -->\n(.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
-SUMMARY = ("rate", "speed", "recognition_street", "exactness", "fuzz")
-"""The records that the table of the README needs."""
 
 
 def block(name: str, part: str | None) -> str:
@@ -35,9 +33,7 @@ def block(name: str, part: str | None) -> str:
         SemcompError: No such block is known.
     """
     if name == "summary":
-        records = {record: found for record in SUMMARY if (found := read_record(record)) is not None}
-        missing = [record for record in SUMMARY if record not in records]
-        return f"Not measured yet: {', '.join(missing)}." if missing else summary(records)
+        return summary({record: found for record in SUMMARY if (found := read_record(record)) is not None})
     if name not in SOURCES or (part != "about" and f"{name}.{part}" not in BLOCKS):
         raise SemcompError(f"no block {name}.{part} is known; known: {', '.join(sorted(BLOCKS))} and RECORD.about")
     record, source = read_record(name), SOURCES[name]

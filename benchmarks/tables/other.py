@@ -1,8 +1,6 @@
-"""Blocks about thumbnails and restored files, and the table of the README."""
+"""Blocks about thumbnails and restored files."""
 
-from collections.abc import Mapping
-
-from benchmarks.tables.markdown import Block, Record, compared, fixed, plural, signed, table
+from benchmarks.tables.markdown import Block, Record, fixed, plural, signed, table
 
 PEERS = {"jpeg": "JPEG", "webp": "WebP", "jpegxl": "JPEG XL"}
 TINY = {"thumbhash": "ThumbHash", "blurhash": "BlurHash"}
@@ -65,44 +63,6 @@ def compact(record: Record) -> str:
         saved = ", ".join(f"{signed(row[f'{name}_saved'])} % ({name})" for name in rivals)
         rows.append([rate, str(row["photos"]), fixed(row["psnr"], 2), fixed(row["plain_psnr"], 2), saved])
     return table(["bpp", "photos", "restored, dB", "plain viewer, dB", "bytes saved at equal PSNR"], rows)
-
-
-def summary(records: Mapping[str, Record]) -> str:
-    """The five rows of the README."""
-    rate, speed, heads = records["rate"], records["speed"]["measured"][-1], records["recognition_street"]["rows"][0]
-    exact, fuzz = records["exactness"], records["fuzz"]
-    saved = [f"{compared(rate['bd_rate']['semcomp'][rival])} {rival}" for rival in ("JPEG", "WebP", "AVIF")]
-    ms = {way: speed["ms"][f"semcomp {way}"]["median"] for way in ("encode", "decode")}
-    wrong, arrangements = exact["differing"], exact["arrangement_count"]
-    files = exact["photos"] * len(exact["qualities"])
-    count = fuzz["mutations"] + fuzz["truncations"]
-    broken = sum(fuzz["violations"].values())
-    damage = f"{broken} violations" if broken else "no crash, no silently wrong image"
-    rows = [
-        [f"bytes at equal PSNR, {rate['photos']} photos", ", ".join(saved), "rate"],
-        [
-            f"time for 768x512 on {plural(speed['threads'], 'thread')}",
-            f"encode {ms['encode']:.0f} ms, decode {ms['decode']:.0f} ms",
-            "speed",
-        ],
-        [
-            f"recognition, CamVid at {heads['bpp']:.2f} bpp",
-            f"mean IoU {heads['latents']:.1f} % from latents in {heads['ms']['latents']:.1f} ms; "
-            f"{heads['decoded']:.1f} % from "
-            f"decoded pixels in {heads['ms']['decoded']:.1f} ms",
-            "recognition",
-        ],
-        ["exactness", f"{wrong} differing symbols in {files} files under {arrangements} arrangements", "exactness"],
-        ["damage", f"{count:,} mutated files: {damage}", "robustness"],
-    ]
-    used = [records[name] for name in ("rate", "speed", "recognition_street", "exactness", "fuzz")]
-    dates = sorted({record["date"] for record in used})
-    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    ids = {value for record in used if (value := record["weights"].get("base"))}
-    named = ", ".join(f"`{value}`" for value in sorted(ids))
-    head = f"Measured {when} with model {named}, on {rate['machine']['cores']} cores of an x86-64 server without GPU."
-    links = [[what, found, f"[{page}](docs/results/{page}.md)"] for what, found, page in rows]
-    return f"{head} Each link has the command.\n\n{table(['', '', 'how'], links)}"
 
 
 BLOCKS: dict[str, Block] = {
