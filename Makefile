@@ -8,7 +8,7 @@ EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve dist release-check clean heads signature halving rivals generators figures benchmarks bench-rate bench-speed bench-arithmetic bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge bench-answers \
+.PHONY: demo web npm test test-edge test-web web-tools lint docs docs-page docs-serve dist release-check clean heads embedding signature halving rivals generators figures benchmarks bench-rate bench-speed bench-arithmetic bench-scaling bench-memory bench-exactness bench-contention bench-fuzz bench-recognition bench-labelmap bench-edge bench-answers \
   bench-web bench-web-symbols bench-web-size bench-compact bench-generative bench-photos bench-thumbs bench-restore bench-scale bench-effort bench-search bench-wheels bench-throughput bench-service bench-lossless bench-lossless-exactness bench-fit-head results measure gallery
 
 demo: $(VENV)/.core
@@ -100,7 +100,7 @@ release-check: dist
 TRAINING := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456
 
 # Trains the embedded heads anew, as a new codec asks for, and the signature of near-duplicates. One alone: make heads HEADS=street
-HEADS ?= things objects street imagenette embed
+HEADS ?= things objects street imagenette
 TEACHER := out/teachers/teacher_objects/teacher_objects.safetensors
 
 heads: $(VENV)/.teach $(if $(filter objects,$(HEADS)),$(TEACHER) out/objects/classes.txt) \
@@ -109,6 +109,10 @@ heads: $(VENV)/.teach $(if $(filter objects,$(HEADS)),$(TEACHER) out/objects/cla
 	  $(TRAINING) $(BIN)/python -m heads.fit configs/head_$$name.yaml -o semcomp/weights/$$name.safetensors \
 	    --card semcomp/weights/$$name.md || exit 1; \
 	done
+
+# What finds similar photos: a projection of the features of `things`, fitted in minutes.
+embedding: $(VENV)/.core
+	$(BIN)/python -m heads.embedding data/photos -o semcomp/weights/embed.safetensors
 
 # What finds near-duplicates: a projection of z, fitted in minutes.
 signature: $(VENV)/.core

@@ -14,7 +14,6 @@ import torch
 
 from heads.byte_weights import round_weights
 from heads.card import beginning, info_of
-from heads.classifier import ClassifierNetwork
 from heads.command_line import default_folder
 from heads.confidence import NOT_NEEDED, calibrate, divide_scores, held_scores
 from heads.datasets import Dataset
@@ -22,7 +21,6 @@ from heads.find_dataset import find_dataset
 from heads.fit_config import FitConfig
 from heads.head_file import Network, TrainedHead, build_head
 from heads.latent_cache import Cache, open_cache, whole_pictures
-from heads.principal import begin_with_components
 from heads.probe import probe
 from heads.start import Start, begin
 from heads.stem_unfolding import unfolding
@@ -112,9 +110,6 @@ def _learned(
     tell: Callable[[str], None],
 ) -> list[dict[str, float]]:
     """Train the network; returns what is logged of each step."""
-    if start.is_trunk and config.task == "embed":
-        assert isinstance(network, ClassifierNetwork)
-        begin_with_components(network, crops)
     # The stem of a trunk has learned already, and learns on as the one matrix that it is.
     with nullcontext() if start.is_trunk else unfolding(network.stem, codec, crops, start=start.stem):
         return learn(

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 from semcomp.errors import LIBRARY, MissingExtraError
 
 if TYPE_CHECKING:
+    from semcomp.edge.client import EdgeCodec
     from semcomp.pipeline.base_codec import BaseCodec
     from semcomp.semantics.head import Classifier, Embedder, Segmenter
+    from semcomp.semantics.projection import ProjectedHead
 
 
 @lru_cache(maxsize=1)
@@ -95,8 +97,8 @@ def open_embedder(name: str | None, codec: BaseCodec[Any] | None) -> Embedder:
     """Open what embeds images.
 
     Args:
-        name: Head as for `load_embedder`, or "latents". None takes what comes with the library, or on graphs the
-            features of "objects" where the folder has them, else the latents.
+        name: Head as for `load_embedder`, or "latents". None takes what comes with the library. On graphs it takes
+            "embed" where the folder has the head that this reads, else the features of "objects", else the latents.
         codec: An EdgeCodec, which has the heads that were exported with it; another codec or None for the library.
 
     Raises:
@@ -104,11 +106,24 @@ def open_embedder(name: str | None, codec: BaseCodec[Any] | None) -> Embedder:
     """
     from semcomp.edge.client import EdgeCodec
     from semcomp.semantics.embedding import POOLED
-    from semcomp.semantics.head import Embedder, load_embedder
+    from semcomp.semantics.head import EMBED, Embedder, load_embedder
 
     if not isinstance(codec, EdgeCodec):
         return load_embedder(name)
+    if name in (None, EMBED.stem) and (projected := _projected(codec)) is not None:
+        return Embedder(projected)
     if name is None:
         usual = codec.heads.get("objects")
         return Embedder(usual if usual is not None and usual.gives_features else None)
     return Embedder(None if name == POOLED else codec.head(name))
+
+
+def _projected(codec: EdgeCodec) -> ProjectedHead | None:
+    """The embedding that comes with semcomp, of features that graphs give. None where they do not."""
+    from semcomp.semantics.projection import ProjectedHead, released
+
+    projection = released()
+    if projection is None or projection.entropy_id != codec.entropy_id:
+        return None
+    head = codec.heads.get(projection.head)
+    return ProjectedHead(projection, head) if head is not None and head.gives_features else None

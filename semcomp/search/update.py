@@ -162,7 +162,7 @@ def _agreed(store: Store, folder: Path, task: IndexTask | None, *, force: bool) 
     about = {
         "root": _relative(folder, store.file.parent),
         "model": task.model,
-        "embedder": task.embedder or _as_argument(describer),
+        "embedder": task.embedder or describer.embedder.name,
         "embedding": describer.embedder.name,
         "classify": task.classify or "",
         "min_confidence": str(float(task.min_confidence)),
@@ -178,14 +178,6 @@ def _agreed(store: Store, folder: Path, task: IndexTask | None, *, force: bool) 
         store.clear()
     store.set_about(about | _places(task))
     return replace(task, embedder=about["embedder"])
-
-
-def _as_argument(describer: Describer) -> str:
-    """What `load_embedder` takes for the embedder that was chosen because none was named."""
-    from semcomp.semantics.head import EMBED
-
-    name = describer.embedder.name
-    return str(EMBED) if name == EMBED.stem else name
 
 
 def _relative(folder: Path, base: Path) -> str:

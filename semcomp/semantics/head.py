@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 TASKS = ("classify", "segment", "embed")
+EMBED = Path(__file__).parents[1] / "weights" / "embed.safetensors"
+"""What gives embeddings unless told otherwise, where it is released; its name is "embed"."""
 HEADS, FORMATS = "semcomp.heads", "semcomp.head_formats"
 
 
@@ -213,7 +215,7 @@ def find_head(name_or_file: str | Path) -> Callable[[], Head]:
     for point in _entry_points(HEADS):
         if point.name == str(name_or_file):
             return partial(_from_point, point)
-    path = Path(located(name_or_file))
+    path = EMBED if str(name_or_file) == EMBED.stem and EMBED.is_file() else Path(located(name_or_file))
     if not path.is_file():
         raise ModelError(
             f"no head called {name_or_file}; give the path of a head file, or one of: "
@@ -228,10 +230,6 @@ def find_head(name_or_file: str | Path) -> Callable[[], Head]:
         if point.name == kind:
             return partial(_from_point, point, path)
     raise ModelError(f"{path} is not a head file: its format is {kind}, and no installed package reads that")
-
-
-EMBED = Path(__file__).parents[1] / "weights" / "embed.safetensors"
-"""The head that was trained for embeddings, where it is released."""
 
 
 def load_embedder(name_or_file: str | Path | None = None) -> Embedder:

@@ -7,16 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F
 
 from heads import fit as program
-from heads.classifier import ClassifierConfig, ClassifierNetwork
 from heads.datasets import DataConfig, DataError, SetConfig
 from heads.head_file import NetworkEmbedder, read_head
-from heads.latent_cache import Cache
 from heads.photos import Photos, Recall, find_photos
-from heads.principal import begin_with_components, features_of
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
 from semcomp.errors import ModelError
@@ -77,25 +72,3 @@ def test_a_head_learns_to_embed(
     assert main(["index", str(class_folders), "-o", str(index), "--embedder", str(file), "--quiet"]) == 0
     assert main(["search", str(index), "--like", str(class_folders / "along/00.png"), "--json", "--top", "3"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
-
-
-@torch.no_grad()
-def test_principal_components_keep_what_is_alike() -> None:
-    generator = torch.Generator().manual_seed(0)
-    network = ClassifierNetwork(ClassifierConfig(classes=8, latents=12, fine=(4,), widths=(6, 8), blocks=(0, 0)))
-    value = torch.randn(40, 4, 4, 12, generator=generator).half().numpy()
-    quality, target = np.full(40, 50, np.uint8), np.arange(40)
-    crops = Cache(value=value, quality=quality, target=target, teacher=None, features=None)
-    assert begin_with_components(network, crops) == pytest.approx(1)  # as many values as features lose nothing
-    features = features_of(network, crops)
-    centred = F.normalize(features - features.mean(0), dim=1)
-    made = F.normalize(network.linear(features), dim=1)
-    assert torch.allclose(made @ made.T, centred @ centred.T, atol=1e-3)
-    small = ClassifierNetwork(ClassifierConfig(classes=3, latents=12, fine=(4,), widths=(6, 8), blocks=(0, 0)))
-    small.load_state_dict(
-        {**small.state_dict(), **{k: v for k, v in network.state_dict().items() if "linear" not in k}}
-    )
-    share = begin_with_components(small, crops)
-    variance = small.linear(features).var(0, correction=0)
-    assert torch.equal(variance, variance.sort(descending=True).values)
-    assert share == pytest.approx(float(variance.sum() / features.var(0, correction=0).sum()), rel=1e-3)

@@ -60,6 +60,7 @@ OWNED = {
         "semcomp/weights/hub.py",
         "semcomp/weights/safetensors_reader.py",
         "semcomp/weights/signature.*",
+        "semcomp/weights/embed.*",
         "semcomp/weights/thumbs.*",
         f"{GRAPHS}/*",
     ),
@@ -73,13 +74,13 @@ OWNED = {
         "semcomp/generative/render.py",
         "semcomp/weights/files.py",
         *(f"semcomp/weights/{name}.*" for name in ("base", "lossless", "restorer", "restorer_jpeg2000")),
-        *(f"semcomp/weights/{name}.*" for name in ("street", "objects", "things", "imagenette", "embed")),
+        *(f"semcomp/weights/{name}.*" for name in ("street", "objects", "things", "imagenette", "halving")),
         "semcomp/weights/generator_*",
         "heads/*",
     ),
 }
 """Patterns of the files of each wheel. `*` matches slashes too, and `[./]` a module or a folder."""
-LATER = {f"{GRAPHS}/*", *(f"semcomp/weights/{name}.*" for name in ("things", "embed"))}
+LATER = {f"{GRAPHS}/*", *(f"semcomp/weights/{name}.*" for name in ("things", "embed", "halving"))}
 """Patterns of files that a build makes, or that come with weights which are not released yet."""
 
 
