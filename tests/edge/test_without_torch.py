@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import semcomp
+from heads.embedding import save as save_projection
 from semcomp.backend import open_embedder
 from semcomp.bitstream.container import read
 from semcomp.cli.batch import get_codec
@@ -22,7 +23,9 @@ from semcomp.cli.commands.doctor import describe
 from semcomp.cli.main import main
 from semcomp.codec.codec import Codec
 from semcomp.errors import ImageError, MissingExtraError, ModelError, TargetError
+from semcomp.semantics import projection as projections
 from semcomp.semantics.head import load_head
+from semcomp.semantics.projection import Projection
 from semcomp.semantics.stored import read_embedding
 from tests.jpeg.files import jpeg
 from tests.jpeg.files import photo as jpeg_photo
@@ -248,6 +251,25 @@ def test_an_index_of_the_library_is_searched_by_the_features_of_a_head(ran: Ran,
     assert stored is not None and stored.head == "imagenette"
     vector = load_head("imagenette").features(semcomp.load().latents(ran.folder / "features.semc"))
     assert np.abs(stored.vector - 127 * vector / np.abs(vector).max()).max() < 4
+
+
+def test_the_released_embedding_reads_the_features_of_graphs(
+    ran: Ran, codec: Codec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, rng = load_head("imagenette"), np.random.default_rng(0)
+    width = len(head.features(codec.latents(ran.folder / "features.semc")))
+    weight = rng.normal(size=(5, width)).astype(np.float32)
+    bias = np.zeros(5, np.float32)
+    projection = Projection(weight=weight, bias=bias, name="embed", head=head.name, entropy_id=codec.entropy_id)
+    save_projection(projection, tmp_path / "embed.safetensors")
+    monkeypatch.setattr(projections, "EMBED", tmp_path / "embed.safetensors")
+    client = EdgeCodec(ran.graphs)
+    latents = client.latents((ran.folder / "features.semc").read_bytes())
+    for name in (None, "embed"):
+        embedding = open_embedder(name, client)(latents)
+        expected = projection.of(head.features(codec.latents(ran.folder / "features.semc")))
+        assert embedding.head == "embed"
+        assert np.abs(embedding.vector - 127 * expected / np.abs(expected).max()).max() < 4
 
 
 def test_heads_of_an_earlier_export_have_no_features(ran: Ran, codec: Codec) -> None:
