@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 from benchmarks import records
 from benchmarks.figure_records import pages
 from benchmarks.records import BLOCKS, RECORDS_DIR, SOURCES, about, read_record, stale_weights, take
-from benchmarks.tables.readme import SUMMARY
+from benchmarks.tables.readme import SUMMARY, summary
 from benchmarks.weights_ids import is_released, weights_id
 from semcomp.errors import SemcompError
 from tools import results
@@ -86,6 +86,14 @@ def test_what_was_not_measured_is_said(tmp_path: Path, monkeypatch: pytest.Monke
     assert results.block("summary", None).startswith("Not measured yet: rate, speed")
     assert "bench-rate" in results.stale_targets()
     assert "bench-lossless" in results.stale_targets()
+
+
+def test_the_summary_shows_what_is_measured_and_names_the_rest() -> None:
+    record = read_record("exactness")
+    assert record is not None
+    text = summary({"exactness": record})
+    assert "| exactness | 0 differing symbols" in text and "bytes at equal PSNR" not in text
+    assert text.endswith("Not measured yet: rate, speed, recognition_street, fuzz.")
 
 
 def test_weights_that_are_not_released_are_named_as_such() -> None:
