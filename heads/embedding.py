@@ -16,16 +16,15 @@ from tqdm import tqdm
 
 from heads.command_line import photos_parser, run
 from heads.datasets import DataError, drawn_pictures, read_rgb
+from heads.photos import PART, Recall
 from semcomp.codec.codec import Codec, load
+from semcomp.semantics.embedding import Embedding
 from semcomp.semantics.head import EMBED, Head, load_head
 from semcomp.semantics.projection import FORMAT, Projection
-from semcomp.semantics.signature import quantized
 from semcomp.storage.files import write_whole
 
 VALUES = 128
 QUALITIES = (5, 100)
-PART = 0.85
-"""Share of its sides that a part of a photo shows."""
 Features = NDArray[np.float32]
 
 
@@ -56,14 +55,6 @@ def components(features: Features, *, values: int) -> tuple[Features, Features, 
     return matrix.astype(np.float32), (-matrix @ mean).astype(np.float32), share
 
 
-def recall(embedded: NDArray[np.int8]) -> float:
-    """Percent of parts whose nearest whole photo is the right one; embeddings (N, 2, D) of photos and their parts."""
-    rows = embedded.astype(np.float32)
-    rows /= np.linalg.norm(rows, axis=2, keepdims=True).clip(1e-9)
-    nearest = (rows[:, 1] @ rows[:, 0].T).argmax(1)
-    return 100 * float((nearest == np.arange(len(rows))).mean())
-
-
 def fit(
     codec: Codec, head: Head, photos: Iterable[NDArray[np.uint8]], *, held: int, values: int = VALUES
 ) -> Projection:
@@ -89,8 +80,12 @@ def fit(
         entropy_id=codec.entropy_id,
         origin=f"{len(rows) - held} photos; {len(shift)} values keep {100 * share:.1f} % of the features' variance",
     )
-    asked = np.stack([[quantized(half.of(row)) for row in pair] for pair in rows[-held:]])
-    return replace(half, origin=f"{half.origin}; recall@1 {recall(asked):.1f} % of parts of {held} other photos")
+    score = Recall(())
+    for number, pair in enumerate(rows[-held:]):
+        for row, is_part in zip(pair, (False, True), strict=True):
+            score.add(Embedding.of(half.of(row), head=half.name), (number, is_part))
+    told = f"{score.figure} {score.figures['recall']:.1f} % of parts of {held} other photos"
+    return replace(half, origin=f"{half.origin}; {told}")
 
 
 def save(projection: Projection, path: Path) -> None:

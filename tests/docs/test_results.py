@@ -14,6 +14,7 @@ pytest.importorskip("torch")
 from benchmarks import records
 from benchmarks.figure_records import pages
 from benchmarks.records import BLOCKS, RECORDS_DIR, SOURCES, about, read_record, stale_weights, take
+from benchmarks.tables.readme import SUMMARY, summary
 from benchmarks.weights_ids import is_released, weights_id
 from semcomp.errors import SemcompError
 from tools import results
@@ -32,7 +33,7 @@ def test_every_record_is_known_and_shown() -> None:
     assert set(NAMES) <= set(SOURCES)
     text = "".join(path.read_text(encoding="utf-8") for path in pages())
     shown = {match[1] for match in results.BLOCK.finditer(text)}
-    assert set(NAMES) <= shown | set(results.SUMMARY), "a record that no page shows"
+    assert set(NAMES) <= shown | set(SUMMARY), "a record that no page shows"
     parts = {f"{match[1]}.{match[2]}" for match in results.BLOCK.finditer(text)}
     assert set(BLOCKS) <= parts, "a block that no page shows"
 
@@ -85,6 +86,14 @@ def test_what_was_not_measured_is_said(tmp_path: Path, monkeypatch: pytest.Monke
     assert results.block("summary", None).startswith("Not measured yet: rate, speed")
     assert "bench-rate" in results.stale_targets()
     assert "bench-lossless" in results.stale_targets()
+
+
+def test_the_summary_shows_what_is_measured_and_names_the_rest() -> None:
+    record = read_record("exactness")
+    assert record is not None
+    text = summary({"exactness": record})
+    assert "| exactness | 0 differing symbols" in text and "bytes at equal PSNR" not in text
+    assert text.endswith("Not measured yet: rate, speed, recognition_street, fuzz.")
 
 
 def test_weights_that_are_not_released_are_named_as_such() -> None:

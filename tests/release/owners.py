@@ -80,7 +80,7 @@ OWNED = {
     ),
 }
 """Patterns of the files of each wheel. `*` matches slashes too, and `[./]` a module or a folder."""
-LATER = {f"{GRAPHS}/*", "semcomp/weights/embed.*"}
+LATER = {f"{GRAPHS}/*"}
 """Patterns of files that a build makes, or that come with weights which are not released yet."""
 
 

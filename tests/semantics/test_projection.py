@@ -10,7 +10,7 @@ from PIL import Image
 
 from heads import embedding as program
 from heads.classifier import ClassifierConfig, ClassifierNetwork
-from heads.embedding import components, fit, recall, save
+from heads.embedding import components, fit, save
 from heads.head_file import HeadInfo, build_head, save_head
 from semcomp.backend import open_embedder
 from semcomp.codec.codec import Codec
@@ -40,11 +40,6 @@ def test_components_keep_what_is_alike() -> None:
     variance = (features @ matrix.T + shift).var(0)
     assert list(variance) == sorted(variance, reverse=True)
     assert share == pytest.approx(float(variance.sum() / features.var(0).sum()), rel=1e-3)
-
-
-def test_recall_by_hand() -> None:
-    photos = np.array([[[100, 0], [90, 10]], [[0, 100], [80, 20]]], np.int8)
-    assert recall(photos) == 50.0
 
 
 def test_a_projection_comes_back_from_its_file(codec: Codec, trunk: Path, tmp_path: Path) -> None:
