@@ -1,9 +1,10 @@
 """Measures when a head should keep quiet: python -m heads.calibrate HEAD --data labelled/ --others photos/
 
 For a segmenter, each class gets the least confidence at which its answers are right often enough. An answer is right
-where at least half of the pixels that it gives to the class show the class. Half of the images set the thresholds, the
-other half tell what they achieve. With --others, images that are not of the head's kind set a limit on the energy, for
-classifiers too. The limits are written beside the head's file, whose id they do not change.
+where at least half of the pixels that it gives to the class show the class. For a classifier, whose classes have few
+images each, one confidence is set for all. Half of the images set the thresholds, the other half tell what they
+achieve. With --others, images that are not of the head's kind set a limit on the energy, for classifiers too. The
+limits are written beside the head's file, whose id they do not change.
 """
 
 import argparse
@@ -98,6 +99,13 @@ class Measurement:
             return float(np.logaddexp.reduce(logits[0].astype(np.float64)))
         return evidence(logits, area=0.0, height=height, width=width)[0]
 
+    def label(self, path: Path, number: int) -> Answer:
+        """Give a classifier's first answer to an image that shows the class of that number."""
+        logits, _, _ = self.logits(path)
+        best = int(logits[0].argmax())
+        log_share = float(logits[0, best] - np.logaddexp.reduce(logits[0].astype(np.float64)))
+        return Answer(best, float(np.exp(log_share)), best == number)
+
     def answers(self, path: Path, truth: NDArray[np.uint8], *, area: float) -> list[Answer]:
         """List the classes that a segmenter gives to an image, and whether each is right."""
         logits, height, width = self.logits(path)
@@ -180,6 +188,34 @@ def of_classes(
     return tuple(confidence), outcomes
 
 
+def of_labels(
+    measurement: Measurement,
+    folders: Sequence[str],
+    *,
+    precision: float,
+    limit: int | None,
+    held: bool,
+    held_part: float,
+    quiet: bool,
+) -> tuple[float, str]:
+    """Set one threshold for all classes of a classifier; returns it and what it achieves, in words."""
+    setting: list[Answer] = []
+    telling: list[Answer] = []
+    for folder in folders:
+        dataset = find_dataset("classify", DataConfig(folder=folder, limit=limit, held_part=held_part))
+        if dataset.classes != measurement.head.classes:
+            raise DataError(f"{folder} has other classes than the head {measurement.head.name}")
+        samples = dataset.val if held else (*dataset.train, *dataset.val)
+        for sample in tqdm(samples, desc=folder, unit="image", disable=quiet, leave=False):
+            answer = measurement.label(sample.image, dataset.truth(sample))
+            (setting if sets_thresholds(sample) else telling).append(answer)
+    least = threshold(setting, precision=precision)
+    said = [each for each in telling if each.confidence >= least]
+    right = sum(each.right for each in said)
+    limit_said = "no label is ever said" if least == NEVER else f"labels from a probability of {least:.3f}"
+    return least, f"{limit_said}: {right} of {len(said)} first labels right, on {len(telling)} other images"
+
+
 def calibrate(options: argparse.Namespace) -> None:
     """Measure and write the limits of a head."""
     head = read_head(options.head)
@@ -194,6 +230,11 @@ def calibrate(options: argparse.Namespace) -> None:
         told += [str(outcome) for outcome in outcomes]
         said, right = (sum(getattr(outcome, name) for outcome in outcomes) for name in ("said", "right"))
         told.append(f"precision {100 * right / max(1, said):.0f} % of {said} answers on images that set no threshold")
+    if isinstance(head, NetworkClassifier) and options.data:
+        more = {"precision": options.precision, "limit": options.limit, "held": options.held}
+        least, text = of_labels(measurement, options.data, held_part=options.held_part, quiet=options.quiet, **more)
+        limits = replace(limits, confidence=(least,) * len(head.classes))
+        told.append(text)
     if options.others:
         limits = _with_energy(limits, measurement, options, told)
     limits = replace(limits, measured="; ".join(told[-2:]))
@@ -228,9 +269,12 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m heads.calibrate", description="Measure the limits below which a head says nothing."
     )
     parser.add_argument("head", type=Path, metavar="HEAD", help="file of the head")
-    parser.add_argument("--data", nargs="*", metavar="FOLDER", help="images/, masks/ and classes.txt, never trained on")
+    parser.add_argument("--data", nargs="*", metavar="FOLDER", help="images with masks or classes, never trained on")
     parser.add_argument(
         "--held", action="store_true", help="of --data only what each folder's val.txt or val/ holds out"
+    )
+    parser.add_argument(
+        "--held-part", type=float, default=0.1, metavar="P", help="part held out where no folder or list says (0.1)"
     )
     parser.add_argument("--others", nargs="*", metavar="FOLDER", help="images that are not of the head's kind")
     parser.add_argument("--kind", nargs="*", metavar="FOLDER", help="images of the head's kind, never trained on")

@@ -31,8 +31,9 @@ QUALITIES = (1, 50, 100)
 TOLERANCE = 1e-3
 """Limit for float graphs, relative to full scale: 1 for x_hat and scores, else torch's largest magnitude."""
 INT8_TOLERANCE, INT8_LABELS = 0.2, 0.2
-"""Limits for int8 graphs: RMS error relative to the RMS of torch's output, and the share of labels that may change.
-They find a broken graph, on a picture that is unlike a photo. benchmarks.edge measures what int8 costs."""
+"""Limits for int8 graphs: RMS error relative to the RMS of torch's output, or the largest error of a probability, and
+the share of labels that may change. They find a broken graph, on a picture that is unlike a photo. benchmarks.edge
+measures what int8 costs."""
 COMPACT_TOLERANCE = 0.03
 """Limit of the RMS error for graphs with coarser weights, and for the largest error of the latents that they give."""
 _COARSE = {"int8": INT8_TOLERANCE, "compact": COMPACT_TOLERANCE}
@@ -203,6 +204,9 @@ def _of_graph(edge: EdgeCodec, part: Part, inputs: list[Tensor]) -> Iterator[Dif
         reference = expected.numpy()
         if got.shape != reference.shape or got.dtype != reference.dtype:
             yield Difference(name=f"{name}, shape or type", value=float("inf"), limit=0, unit="")
+        elif part.precision in _COARSE and value.name == "scores":
+            apart = float(np.abs(got - reference).max())
+            yield Difference(name=name, value=apart, limit=_COARSE[part.precision], unit="of full scale")
         elif part.precision in _COARSE:
             size = np.sqrt(np.mean(np.square(reference, dtype=np.float64)))
             error = np.sqrt(np.mean(np.square(got.astype(np.float64) - reference)))

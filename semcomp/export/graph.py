@@ -22,6 +22,9 @@ from semcomp.export.part import Part
 
 _SMALLEST = 64
 """Tensors with fewer elements are not narrowed."""
+_LEVELS = 127
+_SHORTEST = 8
+"""Weights with fewer elements an output channel get no step for each."""
 
 
 def onnx_bytes(part: Part, *, properties: dict[str, str], change: Callable[[Any], Any] = lambda model: model) -> bytes:
@@ -90,19 +93,30 @@ def require_onnx() -> Any:
 
 
 def narrow(model: Any) -> None:
-    """Store float32 weights as int8 or float16 where these hold them exactly. The graph casts them back."""
+    """Store float32 weights as int8 or float16 where these hold them exactly, also as int8 times a step of each output
+    channel. The graph makes float32 of them again."""
     from onnx import TensorProto, helper, numpy_helper
 
-    casts = []
+    casts, added = [], []
     for tensor in model.graph.initializer:
         if tensor.data_type != TensorProto.FLOAT:
             continue
         value = numpy_helper.to_array(tensor)
-        if value.size < _SMALLEST or (stored := _narrowed(value)) is None:
+        if value.size < _SMALLEST:
             continue
-        name = tensor.name
+        name = cast = tensor.name
+        stored, steps = _narrowed(value), None
+        if stored is None and value.size >= _SHORTEST * len(value) and (found := in_steps(value)):
+            stored, steps = found
+            cast = f"{name}.levels"
+        if stored is None:
+            continue
         tensor.CopyFrom(numpy_helper.from_array(stored, f"{name}.stored"))
-        casts.append(helper.make_node("Cast", [f"{name}.stored"], [name], name=f"{name}.cast", to=TensorProto.FLOAT))
+        casts.append(helper.make_node("Cast", [f"{name}.stored"], [cast], name=f"{name}.cast", to=TensorProto.FLOAT))
+        if steps is not None:
+            added.append(numpy_helper.from_array(steps, f"{name}.steps"))
+            casts.append(helper.make_node("Mul", [cast, f"{name}.steps"], [name], name=f"{name}.made"))
+    model.graph.initializer.extend(added)
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
@@ -115,6 +129,31 @@ def _narrowed(value: NDArray[Any]) -> NDArray[Any] | None:
             if np.array_equal(stored.astype(np.float32), value):
                 return stored
     return None
+
+
+def in_steps(value: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]] | None:
+    """Split a weight (O, ...) into levels and a step of each output channel whose products it is, to the bit.
+
+    Heads are stored so, with 127 levels of each sign. None for every other weight.
+
+    Example:
+        >>> levels, steps = in_steps(np.float32([[127, -3], [1, 127]]) * np.float32([[0.1], [0.3]]))
+        >>> levels.tolist(), steps.shape
+        ([[127, -3], [1, 127]], (2, 1))
+        >>> in_steps(np.float32([[127, 0.5]])) is None
+        True
+    """
+    if value.ndim < 2 or not np.isfinite(value).all():
+        return None
+    rows = value.reshape(len(value), -1)
+    steps = np.maximum(np.abs(rows).max(1, keepdims=True) / np.float32(_LEVELS), np.finfo(np.float32).tiny)
+    levels = np.rint(rows / steps)
+    for nearby in (np.nextafter(steps, np.float32(np.inf)), np.nextafter(steps, np.float32(0))):
+        wrong = (levels * steps != rows).any(1, keepdims=True)
+        steps = np.where(wrong & (levels * nearby == rows).all(1, keepdims=True), nearby, steps)
+    if not np.array_equal(levels * steps, rows):
+        return None
+    return levels.astype(np.int8).reshape(value.shape), steps.reshape(-1, *[1] * (value.ndim - 1))
 
 
 def _pin(model: Any, part: Part, properties: dict[str, str]) -> None:

@@ -189,7 +189,7 @@ def quantised(
             path,
             Reader(),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv", "LeakyRelu"],
+            op_types_to_quantize=["Conv", "LeakyRelu", "Clip"],
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,

@@ -571,6 +571,6 @@ def test_fit_head(run: Run, tmp_path: Path) -> None:
     more = ("--fit", "steps", "6", "set", "data.side=64", "set", "data.copies=1", "set", "optim.warmup_steps=1")
     result = run(fit_head.main, str(folder), *arguments, *more)
     assert result["asked"] == 6 and 0 <= result["head"] <= 100 and result["probe"] >= 50
-    assert result["seconds"] > 0 and "starts from the trunk of objects" in result["origin"]
-    assert {"objects", "imagenette", "street"} <= set(result["trunks"]) <= set(result["weights"])
+    assert result["seconds"] > 0 and "starts from the trunk of things" in result["origin"]
+    assert {"objects", "things", "imagenette", "street"} <= set(result["trunks"]) <= set(result["weights"])
     assert all(0 <= share <= 100 for share in result["trunks"].values())

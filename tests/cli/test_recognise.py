@@ -87,11 +87,14 @@ class TestClassify:
         assert f"{first['name']} covers {100 * first['score']:.0f} %" in capsys.readouterr().out
 
     @pytest.mark.parametrize("command", ["classify", "segment --fresh", "encode --semantics", "encode --keep red -f"])
-    def test_no_head_is_asked_by_itself(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_head_is_asked_for_where_the_usual_one_is_missing(
+        self, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(latents_input, "USUAL", {"classify": "missing", "segment": "missing"})
         name, *more = command.split()
         assert main([name, "a.png", *more]) == 2
         err = capsys.readouterr().err
-        assert "--head NAME" in err and "objects (experimental), street" in err
+        assert "--head NAME" in err and "objects, street" in err
         assert ("imagenette" in err) == (command in ("classify", "encode --semantics")), "it draws no label map"
 
     @pytest.mark.parametrize("head", ["objects", "street", "imagenette"])
@@ -333,14 +336,14 @@ def test_info_of_labels_needs_no_torch(codec: Codec, tmp_path: Path) -> None:
 def test_models_lists_the_heads(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--json"]) == 0
     heads = {row["name"]: row for row in records(capsys.readouterr().out) if row["kind"] == "head"}
-    assert {"street", "objects", "imagenette"} <= heads.keys()
+    assert {"street", "objects", "things", "imagenette"} <= heads.keys()
     assert heads["street"]["task"] == "segment" and len(heads["street"]["classes"]) == 11
     assert heads["imagenette"]["task"] == "classify" and "tench" in heads["imagenette"]["classes"]
-    assert [name for name, row in heads.items() if row["experimental"]] == ["objects"]
+    assert not any(row["experimental"] for row in heads.values())
     assert "photos of animals" in heads["street"]["limits"]
 
 
-@pytest.mark.parametrize("name", ["street", "objects", "imagenette"])
+@pytest.mark.parametrize("name", ["street", "objects", "things", "imagenette"])
 def test_embedded_heads_fit_the_embedded_codec(codec: Codec, name: str) -> None:
     head = semcomp.load_head(name)
     assert head.entropy_id == codec.entropy_id and head.origin
@@ -352,7 +355,8 @@ def test_embedded_heads_fit_the_embedded_codec(codec: Codec, name: str) -> None:
             and set(np.unique(answer.label_map)) <= {*range(len(head.classes)), VOID}
         )
     else:
-        assert isinstance(answer, Labels) and len(answer.names) in (0, 10) and len(head.classes) == 10
+        assert isinstance(answer, Labels) and set(answer.names) <= set(head.classes)
+        assert len(head.classes) == {"imagenette": 10, "things": 1000}[name]
 
 
 def test_models_takes_every_name_that_it_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -372,25 +376,21 @@ def test_models_takes_every_name_that_it_lists(tmp_path: Path, capsys: pytest.Ca
 class TestUsualHeads:
     """Which heads run where none is named."""
 
-    @pytest.fixture(autouse=True)
-    def released(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(latents_input, "USUAL", {"classify": "imagenette", "segment": "street"})
-
     def test_commands_run_them(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["classify", "a.semc", "b.semc", "--json", "-j", "2"]) == 0
-        assert [row["head"] for row in records(capsys.readouterr().out)] == ["imagenette"] * 2
+        assert [row["head"] for row in records(capsys.readouterr().out)] == ["things"] * 2
         for more in ([], ["--fresh"], ["--min-confidence", "0.2"]):
             assert main(["segment", "a.semc", "-o", str(tmp_path / "a.png"), "--force", "--json", *more]) == 0
             (row,) = records(capsys.readouterr().out)
-            assert row["head"] == "street" and not row["stored"]
+            assert row["head"] == "objects" and not row["stored"]
         assert main(["map", "classify", "a.semc", "-o", str(tmp_path / "rows"), "--json"]) == 0
         file = str(tmp_path / "a.semc")
         assert main(["encode", "--semantics", "labels,map", "a.png", "-o", file]) == 0
         labels, segmentation = read_semantics(Path(file).read_bytes())
-        assert labels is not None and labels.head == "imagenette"
-        assert segmentation is not None and segmentation.head == "street"
-        assert main(["encode", "a.png", "--keep", "Sky,Building,Road", "--drop", "-o", file, "--force"]) == 1
-        assert "the head street found Sky 0 %" in capsys.readouterr().err
+        assert labels is not None and labels.head == "things"
+        assert segmentation is not None and segmentation.head == "objects"
+        assert main(["encode", "a.png", "--keep", "person,cat,dog", "--drop", "-o", file, "--force"]) == 1
+        assert "the head objects found person 0 %" in capsys.readouterr().err
 
     def test_a_stored_map_comes_first(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file = str(tmp_path / "a.semc")
@@ -402,6 +402,6 @@ class TestUsualHeads:
     def test_an_experimental_one_is_left_to_who_asks_for_it(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr(latents_input, "is_experimental", lambda name: name == "imagenette")
+        monkeypatch.setattr(latents_input, "is_experimental", lambda name: name == "things")
         assert main(["classify", "a.semc"]) == 2
         assert "no head is asked by itself: give --head NAME" in capsys.readouterr().err

@@ -122,20 +122,3 @@ def test_a_new_result_is_taken_without_rows_and_paths(tmp_path: Path, monkeypatc
     assert record["machine"] == {"cpu": "a CPU", "cores": 2}
     (tmp_path / "out" / "rate.json").write_text(json.dumps({**result, "weights": {"base": "0" * 16}, "photos": 3}))
     assert not take("rate", tmp_path / "out"), "figures of weights that were replaced"
-
-
-WITHOUT = {
-    "embed": {
-        "docs/guides/search.md": "this version comes without its weights",
-        "docs/project/limitations.md": "Until the head `embed` is trained",
-    },
-    "things": {"docs/guides/train-a-head.md": "`things`, or `objects`\nuntil that is released"},
-}
-"""Sentences that say of weights that they are missing, by page."""
-
-
-@pytest.mark.parametrize("name", WITHOUT)
-def test_pages_say_of_weights_that_they_are_missing_while_they_are(name: str) -> None:
-    for page, sentence in WITHOUT[name].items():
-        text = (ROOT / page).read_text(encoding="utf-8")
-        assert (sentence in text) == (not is_released(name)), f"{page}: {sentence}"

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from heads.calibrate import FEWEST, Answer, of_classes, sets_thresholds
+from heads.calibrate import FEWEST, Answer, of_classes, of_labels, sets_thresholds
 from heads.datasets import DataError, Sample
 from semcomp.semantics.limits import NEVER
 
@@ -69,3 +69,45 @@ def test_a_folder_with_other_classes_is_refused(folder: Path) -> None:
     (folder / "classes.txt").write_text("background\ndog\n")
     with pytest.raises(DataError, match="other classes than the head x"):
         asked(folder, held=True)
+
+
+class Namer:
+    """Says fish of every image: surely of those that show one, in doubt of the others."""
+
+    head = SimpleNamespace(name="x", classes=("fish", "fowl"))
+
+    def label(self, path: Path, number: int) -> Answer:
+        return Answer(0, 0.9 if number == 0 else 0.4, right=number == 0)
+
+
+@pytest.fixture
+def kinds(tmp_path: Path) -> Path:
+    for name in ("fish", "fowl"):
+        (tmp_path / name).mkdir()
+        for number in range(HELD):
+            Image.new("RGB", (16, 16)).save(tmp_path / name / f"{name}{number}.png")
+    return tmp_path
+
+
+def test_one_confidence_is_set_for_all_classes_of_a_classifier(kinds: Path) -> None:
+    more: dict[str, Any] = {"limit": None, "held": False, "held_part": 0.1, "quiet": True}
+    least, text = of_labels(Namer(), [str(kinds)], precision=0.8, **more)  # type: ignore[arg-type]
+    assert least == 0.9
+    told = [Sample(path, 0) for path in kinds.rglob("*.png") if not sets_thresholds(Sample(path, 0))]
+    fish = sum(sample.image.stem.startswith("fish") for sample in told)
+    assert (
+        text == f"labels from a probability of 0.900: {fish} of {fish} first labels right, on {len(told)} other images"
+    )
+
+
+def test_a_classifier_that_is_not_right_often_enough_says_nothing(kinds: Path) -> None:
+    more: dict[str, Any] = {"limit": None, "held": False, "held_part": 0.1, "quiet": True}
+    least, text = of_labels(Namer(), [str(kinds)], precision=0.99, **more)  # type: ignore[arg-type]
+    assert least == NEVER and text.startswith("no label is ever said: 0 of 0")
+
+
+def test_other_classes_than_the_classifier_s_are_refused(kinds: Path) -> None:
+    more: dict[str, Any] = {"limit": None, "held": False, "held_part": 0.1, "quiet": True}
+    (kinds / "fish").rename(kinds / "fox")
+    with pytest.raises(DataError, match="other classes than the head x"):
+        of_labels(Namer(), [str(kinds)], precision=0.8, **more)  # type: ignore[arg-type]

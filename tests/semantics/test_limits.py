@@ -172,12 +172,12 @@ def test_damaged_limits_are_one_sentence(tmp_path: Path, text: str, message: str
 
 
 def test_shipped_heads_carry_measured_limits() -> None:
-    heads = {name: load_head(name) for name in ("objects", "street", "imagenette") if name in head_names()}
-    assert all(head.limits.measured for head in heads.values())
-    assert heads["objects"].limits.experimental and not heads["street"].limits.experimental
+    heads = {name: load_head(name) for name in ("objects", "things", "street", "imagenette") if name in head_names()}
+    assert all(head.limits.measured and not head.limits.experimental for head in heads.values())
     assert heads["street"].limits.energy and heads["imagenette"].limits.energy
     confidence = dict(zip(heads["objects"].classes, heads["objects"].limits.confidence, strict=True))
-    assert confidence["dog"] == NEVER or confidence["dog"] > 0.9
+    assert confidence["sofa"] == NEVER and confidence["person"] < NEVER
+    assert 0 < min(heads["things"].limits.confidence) == max(heads["things"].limits.confidence) < 1
 
 
 def test_segmenters_say_nothing_of_noise_and_of_a_ramp(codec: Any) -> None:
