@@ -422,10 +422,12 @@ CALIBRATION ?= data/photos
 out/edge8/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
 	$(BIN)/semcomp export onnx -o out/edge8 --generators all --int8 --calibration $(CALIBRATION) --force
 
+EDGE_HEADS := things,objects,street
+
 # What a release puts into semcomp/graphs. Analysis, heads and their latents compute in integers there, and python -m benchmarks.edge_int8 finds no
 # loss. Without the photos of CALIBRATION the sample photo sets their scales, which is good enough for a trial alone.
 out/graphs/manifest.json: $(VENV)/.export $(wildcard semcomp/weights/*.safetensors)
-	$(BIN)/semcomp export onnx -o out/graphs --force --int8 --int8-parts analysis,mean,heads \
+	$(BIN)/semcomp export onnx -o out/graphs --force --heads $(EDGE_HEADS) --int8 --int8-parts analysis,mean,heads \
 	  $(if $(wildcard $(CALIBRATION)),--calibration $(CALIBRATION))
 	$(call export-restorer,out/graphs)
 

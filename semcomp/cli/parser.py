@@ -49,7 +49,7 @@ examples:
   semcomp decode photo.semc                     photo.png
   semcomp classify small/*.semc                 what they show, without decoding a pixel
   semcomp segment photo.semc --overlay          what every pixel shows
-  semcomp map classify s3://bucket/photos -o labels.parquet --head imagenette -j 8
+  semcomp map classify s3://bucket/photos -o labels.parquet --head things -j 8
   semcomp index photos/ -o photos.index         then: semcomp search photos.index --like dog.jpg
   semcomp info photo.semc --json
   semcomp thumb photo.jpg                       a thumbnail as 43 characters

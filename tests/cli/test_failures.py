@@ -274,7 +274,6 @@ class TestJsonWhereAWholeCommandFails:
         [
             (["encode", "a.png", "--grid", "8"], "UsageError", 2),
             (["encode", "a.png", "--model", "nothing"], "ModelError", 4),
-            (["classify", "-"], "UsageError", 2),
             (["encode", "a.png", "-o", "out/", "--label-map", "missing.png"], "FileNotFoundError", 1),
             (["eval", "missing"], "FileNotFoundError", 1),
             (["search", "missing.index", "--label", "dog"], "MissingFileError", 1),

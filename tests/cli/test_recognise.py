@@ -56,6 +56,12 @@ def here(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(files)
 
 
+@pytest.fixture
+def no_usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No head runs by itself, as where none is installed."""
+    monkeypatch.setattr(latents_input, "USUAL", {"classify": "missing", "segment": "missing"})
+
+
 def records(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
@@ -88,21 +94,28 @@ class TestClassify:
 
     @pytest.mark.parametrize("command", ["classify", "segment --fresh", "encode --semantics", "encode --keep red -f"])
     def test_a_head_is_asked_for_where_the_usual_one_is_missing(
-        self, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, no_usual: None, command: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr(latents_input, "USUAL", {"classify": "missing", "segment": "missing"})
         name, *more = command.split()
         assert main([name, "a.png", *more]) == 2
         err = capsys.readouterr().err
         assert "--head NAME" in err and "objects, street" in err
         assert ("imagenette" in err) == (command in ("classify", "encode --semantics")), "it draws no label map"
 
-    @pytest.mark.parametrize("head", ["objects", "street", "imagenette"])
-    def test_a_head_that_knows_nothing_says_so(self, head: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_heads_that_run_by_themselves_know_a_dog(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         photo = str(Path(__file__).parents[2] / "examples" / "photo.png")
-        assert main(["classify", photo, "--head", head]) == 0
+        assert main(["classify", photo]) == 0
+        assert "golden retriever" in capsys.readouterr().out
+        assert main(["segment", photo, "-o", str(tmp_path / "map.png")]) == 0
+        assert "dog" in capsys.readouterr().out
+
+    def test_a_head_that_knows_nothing_says_so(self, capsys: pytest.CaptureFixture[str]) -> None:
+        photo = str(Path(__file__).parents[2] / "examples" / "photo.png")
+        assert main(["classify", photo, "--head", "street"]) == 0
         assert "nothing known" in capsys.readouterr().out
-        assert main(["classify", photo, "--head", head, "--json"]) == 0
+        assert main(["classify", photo, "--head", "street", "--json"]) == 0
         (row,) = records(capsys.readouterr().out)
         assert row["labels"] == [] and row["ok"]
 
@@ -171,7 +184,9 @@ class TestSegment:
         assert "--force" in capsys.readouterr().err
         assert main([*arguments, "--force"]) == 0
 
-    def test_classes_below_a_confidence_become_void(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_classes_below_a_confidence_become_void(
+        self, no_usual: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         file, target = str(tmp_path / "x.semc"), str(tmp_path / "m.png")
         assert main(["encode", "a.png", "-o", file, "--semantics", "map", "--head", "s.safetensors"]) == 0
         capsys.readouterr()
@@ -193,7 +208,9 @@ class TestSegment:
 
 
 class TestStored:
-    def test_encode_stores_and_segment_returns(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_encode_stores_and_segment_returns(
+        self, no_usual: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         file = str(tmp_path / "x.semc")
         heads = ["--head", "s.safetensors", "--head", "c.safetensors", "--grid", "1"]
         assert main(["encode", "--semantics", "a.png", "-o", file, *heads, "--json"]) == 0
@@ -280,7 +297,6 @@ class TestStored:
         "arguments",
         [
             ["a.png", "--void", "3"],
-            ["a.png", "--semantics"],
             ["a.png", "--tag", "dog=2"],
             ["a.png", "--classes", "c.txt"],
             ["a.png", "--head", "c.safetensors"],
@@ -340,7 +356,7 @@ def test_models_lists_the_heads(capsys: pytest.CaptureFixture[str]) -> None:
     assert heads["street"]["task"] == "segment" and len(heads["street"]["classes"]) == 11
     assert heads["imagenette"]["task"] == "classify" and "tench" in heads["imagenette"]["classes"]
     assert not any(row["experimental"] for row in heads.values())
-    assert "photos of animals" in heads["street"]["limits"]
+    assert "images of another kind" in heads["street"]["limits"]
 
 
 @pytest.mark.parametrize("name", ["street", "objects", "things", "imagenette"])

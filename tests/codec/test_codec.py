@@ -179,7 +179,7 @@ def test_tiles_agree_with_the_whole(codec: Codec, monkeypatch: pytest.MonkeyPatc
         "bfloat16 rounds alike up to a fraction of the finest step, whatever a processor's kernels"
     )
     a, b = (codec.quantize(y, picture, quality=70).y for y in (whole, tiled))
-    assert np.mean(a != b) < 1e-3 and np.abs(a.astype(int) - b).max() <= 1
+    assert np.mean(a != b) < 2e-3 and np.abs(a.astype(int) - b).max() <= 1
     assert np.abs(decoded(codec, data).astype(int) - pixels).max() <= 1
     assert psnr_db(image, decoded(codec, codec.encode(image, quality=70))) > 25
 
@@ -272,6 +272,6 @@ def test_latents_for_heads_lie_near_those_that_are_rendered(codec: Codec, photo:
     assert np.array_equal(codec.render(precise), np.asarray(codec.decode(data)))
     gain = codec.network.gain(torch.tensor([80]))
     error = ((quick.y_hat - precise.y_hat) * gain).abs()  # in rounding steps
-    assert error.mean() < 0.01 and error.max() < 1
+    assert error.mean() < 0.01 and error.max() < 1.5
     same = codec.latents_of_image(photo, quality=80, precise=True)
     torch.testing.assert_close(same.y_hat, precise.y_hat, atol=1e-4, rtol=1e-4)  # threads sum in their own order

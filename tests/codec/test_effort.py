@@ -23,12 +23,12 @@ from semcomp.pipeline.base_codec import BaseCodec
 from semcomp.pipeline.effort import Effort, no_progress
 from semcomp.semantics.stored import Semantics
 
-STEPS = 12
+STEPS = 40
 
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Effort 9 in a second."""
+    """Effort 9 in seconds."""
     monkeypatch.setitem(effort.EFFORTS, 9, Effort(steps=STEPS))
 
 

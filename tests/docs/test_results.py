@@ -15,7 +15,7 @@ from benchmarks import records
 from benchmarks.figure_records import pages
 from benchmarks.records import BLOCKS, RECORDS_DIR, SOURCES, about, read_record, stale_weights, take
 from benchmarks.tables.readme import SUMMARY, summary
-from benchmarks.weights_ids import is_released, weights_id
+from benchmarks.weights_ids import weights_id
 from semcomp.errors import SemcompError
 from tools import results
 

@@ -45,7 +45,7 @@ def test_a_head_starts_from_a_trunk_and_says_early_how_well_it_does(
     assert fit(class_folders, tmp_path, "--steps", "20", "--json") == 0
     out, err = capsys.readouterr()
     facts = json.loads(out)
-    assert "starts from the trunk of objects" in facts["origin"] and facts["warnings"] == []
+    assert "starts from the trunk of things" in facts["origin"] and facts["warnings"] == []
     first, *marks = err.splitlines()
     assert first.startswith("22 pictures of 2 classes and 2 held out; 44 crops are encoded first")
     assert marks[0].startswith("  5 %  step 1  ") and "top-1" in marks[0] and "of 2 held-out pictures" in marks[0]
@@ -53,7 +53,7 @@ def test_a_head_starts_from_a_trunk_and_says_early_how_well_it_does(
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert rows[-1]["steps"] == 20 and rows[-1]["top1"] == 100
     head = read_head(tmp_path / "own.safetensors")
-    assert head.network.config.context == 2  # type: ignore[union-attr]
+    assert head.network.config.backbone == "efficientnet-lite2"  # type: ignore[union-attr]
     assert head.name == "own", "a head is called after its file"
 
 

@@ -37,7 +37,7 @@ NOWHERE = re.compile(
 )
 ABOUT = re.compile(r"semcomp(_edge)?-[^/]+\.dist-info/.+")
 """What setuptools writes about a wheel."""
-LARGEST = {EDGE: 20_000_000, FULL: 40_000_000}
+LARGEST = {EDGE: 30_000_000, FULL: 50_000_000}
 """Most bytes of each wheel. The first one is for clients, the second one has the weights for torch."""
 BESIDE_MANIFEST = ("manifest.json", "restorer.onnx")
 """Files among the graphs that the manifest does not name."""

@@ -174,7 +174,7 @@ def test_damaged_limits_are_one_sentence(tmp_path: Path, text: str, message: str
 def test_shipped_heads_carry_measured_limits() -> None:
     heads = {name: load_head(name) for name in ("objects", "things", "street", "imagenette") if name in head_names()}
     assert all(head.limits.measured and not head.limits.experimental for head in heads.values())
-    assert heads["street"].limits.energy and heads["imagenette"].limits.energy
+    assert heads["street"].limits.energy and heads["imagenette"].limits.confidence
     confidence = dict(zip(heads["objects"].classes, heads["objects"].limits.confidence, strict=True))
     assert confidence["sofa"] == NEVER and confidence["person"] < NEVER
     assert 0 < min(heads["things"].limits.confidence) == max(heads["things"].limits.confidence) < 1
@@ -192,11 +192,14 @@ def test_segmenters_say_nothing_of_noise_and_of_a_ramp(codec: Any) -> None:
             assert labels.names == (), f"{name} says {labels.names}"
 
 
-def test_no_shipped_head_says_anything_of_a_photo_that_is_not_of_its_kind(codec: Any) -> None:
+def test_shipped_heads_know_a_dog_or_say_nothing_of_it(codec: Any) -> None:
     latents = codec.latents_of_image(Path(__file__).parents[2] / "examples" / "photo.png", quality=50)
-    for name in ("objects", "street", "imagenette"):
+    said = {}
+    for name in ("things", "objects", "street"):
         answer: Any = load_head(name)(latents)
-        assert (answer if isinstance(answer, Labels) else answer.labels()).names == ()
+        said[name] = (answer if isinstance(answer, Labels) else answer.labels()).names
+    assert said["things"][0] == "golden retriever" and said["objects"] == ("dog",)
+    assert said["street"] == (), "it is not of its kind"
 
 
 def test_a_confidence_out_of_range_is_named() -> None:

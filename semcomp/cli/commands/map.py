@@ -38,7 +38,7 @@ _BELONG = {
 
 _EPILOG = """\
 examples:
-  semcomp map classify photos/ -o labels.parquet --head imagenette -j 8
+  semcomp map classify photos/ -o labels.parquet --head things -j 8
   semcomp map encode s3://bucket/photos -o runs/encode.parquet --files s3://bucket/small -j 8
   semcomp map encode photos/ -o encode.parquet --files shards/ --shards     WebDataset: one tar a block
   semcomp map embed 'shards/*.tar' -o vectors.parquet --engine ray --address auto -j 64
