@@ -40,7 +40,7 @@ from semcomp.semantics.head import load_head
 from semcomp.types import Symbols
 from semcomp.workers import worker_pool
 
-CLIENT_LIMIT, SYNTHESIS_LIMIT = 12e6, 6e6
+CLIENT_LIMIT, SYNTHESIS_LIMIT = 14e6, 6e6
 
 
 def clients_of(directory: Path) -> dict[str, EdgeCodec]:

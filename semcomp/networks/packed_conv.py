@@ -37,7 +37,7 @@ class PackedConvolution(nn.Module):
         self._lock = Lock()
 
     def forward(self, value: Tensor) -> Tensor:
-        value = value.bfloat16()
+        value = value.bfloat16().contiguous(memory_format=torch.channels_last)  # other orders round otherwise
         key = (value.shape, torch.get_num_threads())
         weight = self._ready.get(key)
         if weight is None:

@@ -69,14 +69,15 @@ def crop() -> NDArray[np.uint8]:
 def test_the_manifest_says_how_each_graph_computes(made: tuple[Path, Exported], exported: tuple[Path, Any]) -> None:
     manifest, before = (json.loads((path / "manifest.json").read_text()) for path in (made[0], exported[0]))
     precision = {name: graph["precision"] for name, graph in manifest["graphs"].items()}
-    stays = dict.fromkeys(("sigma", "mean_first", "mean_next", "label_map"), "float")
+    stays = dict.fromkeys(("sigma", "refine", "mean_first", "mean_next", "label_map"), "float")
     assert precision == {**dict.fromkeys((*INT8, FAST), "int8"), **stays} and FAST not in before["graphs"]
     assert {graph["precision"] for graph in before["graphs"].values()} == {"float"}
     assert manifest["graphs"]["sigma"]["sha256"] == before["graphs"]["sigma"]["sha256"]
     for name in INT8:
         for key in ("inputs", "outputs", "reach"):
             assert manifest["graphs"][name][key] == before["graphs"][name][key]
-        assert manifest["graphs"][name]["bytes"] < 0.75 * before["graphs"][name]["bytes"]
+        in_bytes = name.startswith("head_")  # its weights were bytes before
+        assert manifest["graphs"][name]["bytes"] < (1.3 if in_bytes else 0.75) * before["graphs"][name]["bytes"]
     assert set(made[1].int8) == {f"{name}.onnx" for name in (*INT8, FAST)} and exported[1].int8 == ()
 
 
@@ -115,7 +116,10 @@ def test_convolutions_compute_in_integers_but_those_that_are_kept(made: tuple[Pa
                 assert [value in wide for value in node.input[:2]] == [not kept] * 2
         read = [node.op_type for node in graph.node if "y_hat" in node.input]
         assert "QuantizeLinear" not in read or not name.startswith("head_")  # the stem's reduction has no bias
-        weights = [onnx.numpy_helper.to_array(t) for t in graph.initializer if t.data_type == onnx.TensorProto.INT8]
+        levels = [
+            t for t in graph.initializer if t.data_type == onnx.TensorProto.INT8 and not t.name.endswith(".stored")
+        ]
+        weights = [onnx.numpy_helper.to_array(t) for t in levels]
         assert max(np.abs(weight.astype(int)).max() for weight in weights if weight.ndim == 4) <= 64
 
 
@@ -127,7 +131,7 @@ def test_symbols_cross_and_little_is_lost(clients: dict[str, EdgeCodec], codec: 
             for part in ("z", "y", "index"):
                 assert all(np.array_equal(getattr(symbols[0], part), getattr(other, part)) for other in symbols[1:])
         assert written["int8"] != written["float"] or quality == 1  # or nothing was quantised
-        assert abs(len(written["int8"]) - len(written["float"])) <= 0.02 * len(written["float"])
+        assert abs(len(written["int8"]) - len(written["float"])) <= 0.03 * len(written["float"])
         shown = {name: np.asarray(client.decode(written[name])) for name, client in clients.items()}
         lost = psnr_db(crop, shown["float"]) - psnr_db(crop, shown["int8"])
         assert lost < (0.4 if quality == 100 else 0.15)

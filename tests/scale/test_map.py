@@ -268,7 +268,6 @@ class TestVerbs:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["classify"], "give --head NAME"),
             (["encode"], "give --files"),
             (["info", "--shards"], "leave out --files"),
             (

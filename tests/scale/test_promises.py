@@ -22,6 +22,7 @@ from semcomp.scale.verbs import Tools, classify_row, segment_row
 from semcomp.semantics.head import Segmentation, load_head
 from semcomp.semantics.stored import Semantics
 from semcomp.storage.shards import read_shard
+from semcomp.weights.files import WEIGHTS
 from tests.conftest import texture
 from tests.scale.test_map import GOLDEN, environment, rows_of
 
@@ -131,8 +132,10 @@ def test_the_number_of_labels_and_how_sure_they_are_can_be_asked(codec: Codec, t
     asked = MapTask(verb="segment", head="street", min_confidence=0.5)
     assert segment_row(data, Tools(MapTask(verb="segment", head="street"))).row["stored"]
     assert not segment_row(data, Tools(asked)).row["stored"]
+    unlimited = tmp_path / "unlimited.safetensors"  # its limits are not beside it
+    shutil.copy(WEIGHTS / "imagenette.safetensors", unlimited)
     numbers = [
-        len(classify_row(data, Tools(MapTask(verb="classify", head="imagenette", top=top))).row["labels"])
+        len(classify_row(data, Tools(MapTask(verb="classify", head=str(unlimited), top=top))).row["labels"])
         for top in (1, 3)
     ]
     assert numbers == [1, 3]

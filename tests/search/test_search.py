@@ -170,7 +170,7 @@ def test_encode_stores_an_embedding(tmp_path: Path, capsys: pytest.CaptureFixtur
     shutil.copy(file, folder)
     PhotoIndex(tmp_path / "i.index").update(folder, task=IndexTask(embedder="imagenette"))
     stored = read_embedding(read(file.read_bytes()))
-    assert stored is not None and stored.vector.shape == (384,)
+    assert stored is not None and stored.vector.shape == (1280,)
     assert Store(tmp_path / "i.index", create=False).vectors("embedding")[1].tolist() == [stored.vector.tolist()]
 
 

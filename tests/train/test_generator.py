@@ -99,6 +99,7 @@ def settings(data: Path, name: str, **changes: object) -> list[str]:
         "batch": 2,
         "bfloat16": "false",
         "semantic": "[]",
+        "start_generator": "null",
         "loss.semantic": 0.0,
         "data": json.dumps({"folder": str(data), "side": 64}),
         "perceptual": data / "squeezenet.npz",
