@@ -14,6 +14,7 @@ written from the records. A test compares the ids with the weights that are ther
 """
 
 import argparse
+import copy
 import shutil
 import subprocess
 import sys
@@ -161,9 +162,11 @@ def generative(target: Path) -> Record:
     from semcomp.generative.generator_file import load_generator
     from semcomp.generative.request import Request
     from semcomp.semantics.head import Segmentation, load_head
+    from semcomp.semantics.limits import NO_LIMITS
 
     pixels = read_rgb(STREET)
-    codec, head, generator = load(), load_head("street"), load_generator("street")
+    codec, head, generator = load(), copy.copy(load_head("street")), load_generator("street")
+    head.limits = NO_LIMITS  # the scene is unlike the frames that the head knows, of which it would say nothing
     found = head(codec.latents_of_image(pixels))
     assert isinstance(found, Segmentation)
     whole = codec.encode(pixels, quality=8, generative=Request(generator=generator))

@@ -27,8 +27,8 @@ KEYS = ("head", "known", "labels", "scores_are")
 
 _EPILOG = """\
 examples:
-  semcomp classify --head things small/*.semc
-  semcomp classify --head things small/ --min-confidence 0.8     "nothing known" where no label reaches 0.8
+  semcomp classify small/*.semc                     with ImageNet's thousand names, by the head "things"
+  semcomp classify small/ --min-confidence 0.8      "nothing known" where no label reaches 0.8
   semcomp classify --head street drive/ --top 3 --json   pictures are encoded in memory first
   semcomp classify --head my.safetensors new/*.semc a head of your own, see semcomp-fit-head
 """

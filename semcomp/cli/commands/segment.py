@@ -35,6 +35,11 @@ examples:
   semcomp segment small/ -o maps/ --overlay         the pictures under translucent colours, with a legend
   semcomp segment drive.semc --head street --fresh  run the head even if the file holds a map
   semcomp segment drive/ --head street --min-confidence 0.9     255 for classes that it is less sure of
+
+Where no --head is named, and no map is stored, "objects" runs. It says people, cats, dogs, sheep, horses, cows and
+cars, and nothing of the other classes of Pascal VOC. In files of 0.3 bits a pixel of photos that it never saw, its IoU
+is 85 % for cats, 76 % for dogs and sheep, 66 % for horses, 63 % for people (88 % where they are tall), 57 % for cows,
+and 44 % for cars in street scenes.
 """
 
 
