@@ -16,7 +16,7 @@ def benchmark_of(name: str) -> str:
     known = BENCHMARKS.get(file) or next(
         (prefix for prefix in ("scale", "lossless_fuzz", "lossless_exactness") if file.startswith(prefix)), file
     )
-    return (read_record(name) or {"benchmark": known})["benchmark"]
+    return str((read_record(name) or {"benchmark": known})["benchmark"])
 
 
 def shown(result: dict[str, Any]) -> dict[str, str]:

@@ -53,7 +53,7 @@ def test_a_head_starts_from_a_trunk_and_says_early_how_well_it_does(
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert rows[-1]["steps"] == 20 and rows[-1]["top1"] == 100
     head = read_head(tmp_path / "own.safetensors")
-    assert head.network.config.backbone == "efficientnet-lite2"  # type: ignore[union-attr]
+    assert head.network.config.backbone == "efficientnet-lite2"
     assert head.name == "own", "a head is called after its file"
 
 

@@ -61,4 +61,4 @@ def test_the_client_reads_large_pictures_smaller(codec: Codec, graphs: Path, tmp
         else:
             assert isinstance(expected, Segmentation)
             found = np.fromfile(tmp_path / f"{number}.map", np.uint8).reshape(expected.label_map.shape)
-            assert (found == expected.label_map).mean() > 0.97
+            assert (found == expected.label_map).mean() > 0.95
