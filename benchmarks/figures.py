@@ -38,7 +38,7 @@ from semcomp.eval.published import published
 FIGURES_DIR, OUT = common.ROOT / "docs" / "figures", common.ROOT / "out"
 STREET = common.ROOT / "data/val/cid22/1475938.png"
 RATE = "python -m benchmarks.rate data/val -o out/rate.json --monotone 3"
-RECOGNITION = "semcomp eval data/camvid --task segment --head street --pixels out/street_decoded.safetensors -o out"
+RECOGNITION = "semcomp eval data/camvid --task segment --head street --pixels {pixels} -o out"
 SHEETS = (
     "python -m benchmarks.generative data/val --generator photos --head objects --keep person,car,dog,cat "
     "--bpp 0.09 -o out/photos.json --sheets out/photos"
@@ -102,7 +102,7 @@ def recognition(target: Path) -> Record:
     """Accuracy against bytes."""
     result = measured(OUT / "segment.json")
     record = {
-        "command": RECOGNITION,
+        "command": RECOGNITION.format(pixels=result["pixels"]),
         "data": f"{result['pictures']} frames of data/camvid",
         "date": result["date"],
         "weights": {"base": result["model_id"], result["head"]: weights_id(result["head"])},
