@@ -3,7 +3,7 @@
 torch computes in float32. A float graph has to agree with it everywhere, an int8 graph on average.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -241,7 +241,7 @@ def _labels(
             expected = head.limits.quiet_labels(every, float(more[0][0])).names
             found = edge.heads[head.name].answer(plain)
             names = found.names if isinstance(found, Labels) else ()
-            wrong = sum(a != b for a, b in zip_longest(names, expected))
+            wrong = misplaced(names, expected, dict(zip(every.names, every.scores, strict=True)))
         else:
             drawn = LabelMapPart()(output)[0][0, : picture.height, : picture.width].numpy()
             label_map = head.limits.quiet(drawn, output.numpy(), **size)
@@ -249,6 +249,20 @@ def _labels(
             wrong = int(np.count_nonzero(not isinstance(found, Segmentation) or found.label_map != label_map))
             limit = INT8_LABELS * label_map.size if part.precision == "int8" else 0.0
         yield Difference(name=f"head_{head.name}: labels", value=wrong, limit=limit, unit="of them")
+
+
+def misplaced(names: Sequence[str], expected: Sequence[str], scores: Mapping[str, float]) -> int:
+    """Count the places where a ranking has another name than is expected, and not one of nearly the same score.
+
+    Example:
+        >>> scores = {"cat": 0.6, "dog": 0.3001, "cow": 0.3, "hen": 0.1}
+        >>> misplaced(["cat", "cow", "dog"], ["cat", "dog", "cow"], scores)
+        0
+        >>> misplaced(["dog", "cat"], ["cat", "dog", "cow"], scores)
+        3
+    """
+    pairs = zip_longest(names, expected)
+    return sum(a != b and (a is None or b is None or abs(scores[a] - scores[b]) > TOLERANCE) for a, b in pairs)
 
 
 def _files(codec: Codec, edge: EdgeCodec, quality: int, limit: float) -> Iterator[Difference]:

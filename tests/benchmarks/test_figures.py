@@ -81,6 +81,7 @@ def test_figures_are_drawn_from_measurements(tmp_path: Path, monkeypatch: pytest
             "head": "street",
             "figure": "mean IoU",
             "originals": 60.0,
+            "pixels": "out/seen.safetensors",
             "rows": [{"bpps": {"latents": 0.2, "jpeg": 0.2}, "latents": 50.0, "jpeg": 40.0}],
         },
     }
