@@ -188,6 +188,14 @@ def of_classes(
     return tuple(confidence), outcomes
 
 
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """Say in words which classes are said, and how often that is right."""
+    known = [outcome for outcome in outcomes if outcome.confidence != NEVER]
+    said, right = (sum(getattr(outcome, name) for outcome in known) for name in ("said", "right"))
+    names = ", ".join(outcome.name for outcome in known) or "nothing"
+    return f"says {names}: {right} of {said} answers right on images that set no threshold"
+
+
 def of_labels(
     measurement: Measurement,
     folders: Sequence[str],
@@ -221,15 +229,13 @@ def calibrate(options: argparse.Namespace) -> None:
     head = read_head(options.head)
     measurement = Measurement(load(options.model), head)
     limits = replace(head.limits, experimental=options.experimental)
-    told: list[str] = []
+    told, outcomes = list[str](), list[Outcome]()
     if isinstance(head, NetworkSegmenter) and options.data:
         more = {"area": options.area, "precision": options.precision, "limit": options.limit}
         more |= {"held": options.held, "quiet": options.quiet}
         confidence, outcomes = of_classes(measurement, options.data, **more)
         limits = replace(limits, area=options.area, confidence=confidence)
-        told += [str(outcome) for outcome in outcomes]
-        said, right = (sum(getattr(outcome, name) for outcome in outcomes) for name in ("said", "right"))
-        told.append(f"precision {100 * right / max(1, said):.0f} % of {said} answers on images that set no threshold")
+        told.append(summary(outcomes))
     if isinstance(head, NetworkClassifier) and options.data:
         more = {"precision": options.precision, "limit": options.limit, "held": options.held}
         least, text = of_labels(measurement, options.data, held_part=options.held_part, quiet=options.quiet, **more)
@@ -237,9 +243,9 @@ def calibrate(options: argparse.Namespace) -> None:
         told.append(text)
     if options.others:
         limits = _with_energy(limits, measurement, options, told)
-    limits = replace(limits, measured="; ".join(told[-2:]))
+    limits = replace(limits, measured="; ".join(told))
     path = write_limits(limits, options.head, head.classes)
-    print("\n".join([*told, str(path)]))
+    print("\n".join([*map(str, outcomes), *told, str(path)]))
 
 
 def _with_energy(limits: Limits, measurement: Measurement, options: argparse.Namespace, told: list[str]) -> Limits:
@@ -270,19 +276,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("head", type=Path, metavar="HEAD", help="file of the head")
     parser.add_argument("--data", nargs="*", metavar="FOLDER", help="images with masks or classes, never trained on")
-    parser.add_argument(
-        "--held", action="store_true", help="of --data only what each folder's val.txt or val/ holds out"
-    )
-    parser.add_argument(
-        "--held-part", type=float, default=0.1, metavar="P", help="part held out where no folder or list says (0.1)"
-    )
+    parser.add_argument("--held", action="store_true", help="of --data only what val.txt or val/ holds out")
+    parser.add_argument("--held-part", type=float, default=0.1, metavar="P", help="or this part of the images (0.1)")
     parser.add_argument("--others", nargs="*", metavar="FOLDER", help="images that are not of the head's kind")
     parser.add_argument("--kind", nargs="*", metavar="FOLDER", help="images of the head's kind, never trained on")
     parser.add_argument("--precision", type=float, default=0.8, metavar="P", help="share of right answers (0.8)")
     parser.add_argument("--area", type=float, default=0.02, metavar="A", help="least share of an image (0.02)")
-    parser.add_argument(
-        "--wrong", type=float, default=0.03, metavar="W", help="share of --others that is answered (0.03)"
-    )
+    parser.add_argument("--wrong", type=float, default=0.03, metavar="W", help="share of --others answered (0.03)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N images from each folder or list")
     parser.add_argument("--model", default="base", metavar="NAME", help="codec: a name or a .safetensors path (base)")
     parser.add_argument("--experimental", action="store_true", help="mark the head as too often wrong to be relied on")

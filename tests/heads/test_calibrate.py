@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from heads.calibrate import FEWEST, Answer, of_classes, of_labels, sets_thresholds
+from heads.calibrate import FEWEST, Answer, Outcome, of_classes, of_labels, sets_thresholds, summary
 from heads.datasets import DataError, Sample
 from semcomp.semantics.limits import NEVER
 
@@ -111,3 +111,14 @@ def test_other_classes_than_the_classifier_s_are_refused(kinds: Path) -> None:
     (kinds / "fish").rename(kinds / "fox")
     with pytest.raises(DataError, match="other classes than the head x"):
         of_labels(Namer(), [str(kinds)], precision=0.8, **more)  # type: ignore[arg-type]
+
+
+def test_what_is_said_is_told_in_words() -> None:
+    made = {"before": 9, "shown": 5}
+    outcomes = [
+        Outcome(name="cat", confidence=0.4, said=5, right=4, **made),
+        Outcome(name="dog", confidence=NEVER, said=0, right=0, **made),
+        Outcome(name="cow", confidence=0.6, said=3, right=3, **made),
+    ]
+    assert summary(outcomes) == "says cat, cow: 7 of 8 answers right on images that set no threshold"
+    assert summary(outcomes[1:2]).startswith("says nothing: 0 of 0")
