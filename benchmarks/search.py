@@ -249,7 +249,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--classes", type=Path, required=True, metavar="FOLDER", help="a folder of photos for each class"
     )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--embedders", nargs="+", default=["latents", "objects", "imagenette"], metavar="NAME")
+    parser.add_argument(
+        "--embedders", nargs="+", default=["latents", "embed", "things", "objects", "imagenette"], metavar="NAME"
+    )
     parser.add_argument("--signature", type=Path, default=RELEASED, metavar="FILE", help="default: the released one")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N photos of each kind")
     parser.add_argument("--rows", type=int, default=100_000, metavar="N", help="photos of the timed index (100,000)")

@@ -127,9 +127,9 @@ def embeddings(record: Record) -> str:
 
 
 def copies(record: Record) -> str:
-    """Copies found by signature, and by the embedding of `objects` or the first one that was measured."""
+    """Copies found by signature, and by `embed` or the first embedding that was measured."""
     found = record["copies"]
-    heads = [name for name in ("objects", *record["classes"]) if name in found]
+    heads = [name for name in ("embed", *record["classes"]) if name in found]
     columns = {"found": found.get("duplicates"), f"nearest by the embedding `{heads[0]}`": found[heads[0]]}
     columns = {title: shares for title, shares in columns.items() if shares}
     rows = [[COPIES[copy], *(f"{shares[copy]:.0f} %" for shares in columns.values())] for copy in COPIES]
