@@ -5,6 +5,7 @@ the file of -o, and ends with status 0 if every check holds, 1 if not. Nothing h
 """
 
 import argparse
+import copy
 import io
 import json
 import os
@@ -16,12 +17,13 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from tqdm import tqdm
 
 from benchmarks.weights_ids import weights_ids
 from semcomp.errors import SemcompError
+from semcomp.semantics.limits import NO_LIMITS
 
 ROOT = Path(__file__).parents[1]
 PHOTO = ROOT / "examples" / "photo.png"
@@ -111,6 +113,13 @@ def load_codec(options: argparse.Namespace, *, threads: int | None = None, lossl
     if threads is not None:
         torch.set_num_threads(threads)
     return load(options.model, lossless_weights=lossless_weights)
+
+
+def without_limits(head: T) -> T:
+    """Copy a head so that it says what it sees, however unsure it is."""
+    unsure: Any = copy.copy(head)
+    unsure.limits = NO_LIMITS
+    return cast(T, unsure)
 
 
 def picture_of_size(photo: Path, width: int, height: int) -> Any:

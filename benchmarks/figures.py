@@ -14,7 +14,6 @@ written from the records. A test compares the ids with the weights that are ther
 """
 
 import argparse
-import copy
 import shutil
 import subprocess
 import sys
@@ -162,11 +161,10 @@ def generative(target: Path) -> Record:
     from semcomp.generative.generator_file import load_generator
     from semcomp.generative.request import Request
     from semcomp.semantics.head import Segmentation, load_head
-    from semcomp.semantics.limits import NO_LIMITS
 
     pixels = read_rgb(STREET)
-    codec, head, generator = load(), copy.copy(load_head("street")), load_generator("street")
-    head.limits = NO_LIMITS  # the scene is unlike the frames that the head knows, of which it would say nothing
+    codec, generator = load(), load_generator("street")
+    head = common.without_limits(load_head("street"))  # it would say nothing of a scene that is unlike its frames
     found = head(codec.latents_of_image(pixels))
     assert isinstance(found, Segmentation)
     whole = codec.encode(pixels, quality=8, generative=Request(generator=generator))

@@ -9,7 +9,6 @@ The photos are gb82's, which their author dedicated to the public domain (CC0 1.
 
 import argparse
 import bisect
-import copy
 import io
 import sys
 import warnings
@@ -31,7 +30,6 @@ from semcomp.generative.priority import Priority
 from semcomp.generative.request import Request
 from semcomp.imaging.metrics import psnr_db
 from semcomp.semantics.head import Segmentation, load_head
-from semcomp.semantics.limits import NO_LIMITS
 
 FOLDER = common.ROOT / "docs" / "gallery"
 RATES = (0.1, 0.25, 0.6)
@@ -129,9 +127,7 @@ def label_map(head: Any, latents: Any) -> tuple[Segmentation, bool]:
     assert isinstance(found, Segmentation)
     if found.labels(least=LEAST_AREA).names:
         return found, True
-    unsure = copy.copy(head)
-    unsure.limits = NO_LIMITS
-    guess = unsure(latents)
+    guess = common.without_limits(head)(latents)
     assert isinstance(guess, Segmentation)
     return guess, False
 

@@ -77,6 +77,11 @@ def energy_limit(others: NDArray[np.float64], *, wrong: float) -> float:
     return float(np.ceil(10 * np.quantile(others, 1 - wrong)) / 10)
 
 
+def energy_of(scores: NDArray[np.float32]) -> float:
+    """log(sum(exp(scores))) of the scores of classes, (K,)."""
+    return float(np.logaddexp.reduce(scores.astype(np.float64)))
+
+
 class Measurement:
     """Runs a head on images at the qualities of files."""
 
@@ -96,15 +101,14 @@ class Measurement:
         """Give the energy of an image, by which the head's kind of images is told from others."""
         logits, height, width = self.logits(path)
         if isinstance(self.head, NetworkClassifier):
-            return float(np.logaddexp.reduce(logits[0].astype(np.float64)))
+            return energy_of(logits[0])
         return evidence(logits, area=0.0, height=height, width=width)[0]
 
     def label(self, path: Path, number: int) -> Answer:
         """Give a classifier's first answer to an image that shows the class of that number."""
-        logits, _, _ = self.logits(path)
-        best = int(logits[0].argmax())
-        log_share = float(logits[0, best] - np.logaddexp.reduce(logits[0].astype(np.float64)))
-        return Answer(best, float(np.exp(log_share)), best == number)
+        logits = self.logits(path)[0][0]
+        best = int(logits.argmax())
+        return Answer(best, float(np.exp(logits[best] - energy_of(logits))), best == number)
 
     def answers(self, path: Path, truth: NDArray[np.uint8], *, area: float) -> list[Answer]:
         """List the classes that a segmenter gives to an image, and whether each is right."""
@@ -157,8 +161,7 @@ def of_classes(
     """Set a threshold for each class of a segmenter; returns them and what each achieves. `held` for only the images
     that a folder holds out."""
     head = measurement.head
-    setting: list[Answer] = []
-    telling: list[Answer] = []
+    setting, telling = list[Answer](), list[Answer]()
     shown = np.zeros(len(head.classes), np.int64)
     for folder in folders:
         dataset = find_dataset("segment", DataConfig(folder=folder, limit=limit))
@@ -207,8 +210,7 @@ def of_labels(
     quiet: bool,
 ) -> tuple[float, str]:
     """Set one threshold for all classes of a classifier; returns it and what it achieves, in words."""
-    setting: list[Answer] = []
-    telling: list[Answer] = []
+    setting, telling = list[Answer](), list[Answer]()
     for folder in folders:
         dataset = find_dataset("classify", DataConfig(folder=folder, limit=limit, held_part=held_part))
         if dataset.classes != measurement.head.classes:
@@ -230,15 +232,13 @@ def calibrate(options: argparse.Namespace) -> None:
     measurement = Measurement(load(options.model), head)
     limits = replace(head.limits, experimental=options.experimental)
     told, outcomes = list[str](), list[Outcome]()
+    more = {name: getattr(options, name) for name in ("precision", "limit", "held", "quiet")}
     if isinstance(head, NetworkSegmenter) and options.data:
-        more = {"area": options.area, "precision": options.precision, "limit": options.limit}
-        more |= {"held": options.held, "quiet": options.quiet}
-        confidence, outcomes = of_classes(measurement, options.data, **more)
+        confidence, outcomes = of_classes(measurement, options.data, area=options.area, **more)
         limits = replace(limits, area=options.area, confidence=confidence)
         told.append(summary(outcomes))
     if isinstance(head, NetworkClassifier) and options.data:
-        more = {"precision": options.precision, "limit": options.limit, "held": options.held}
-        least, text = of_labels(measurement, options.data, held_part=options.held_part, quiet=options.quiet, **more)
+        least, text = of_labels(measurement, options.data, held_part=options.held_part, **more)
         limits = replace(limits, confidence=(least,) * len(head.classes))
         told.append(text)
     if options.others:

@@ -13,9 +13,7 @@ BENCHMARKS = {"street": "recognition", "imagenette": "recognition", "photos": "g
 def benchmark_of(name: str) -> str:
     """The benchmark that a record comes from, also where nothing was measured yet."""
     file = SOURCES[name].file
-    known = BENCHMARKS.get(file) or next(
-        (prefix for prefix in ("scale", "lossless_fuzz", "lossless_exactness") if file.startswith(prefix)), file
-    )
+    known = "scale" if file.startswith("scale_") else BENCHMARKS.get(file, file)
     return str((read_record(name) or {"benchmark": known})["benchmark"])
 
 

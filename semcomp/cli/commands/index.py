@@ -25,7 +25,7 @@ _EPILOG = """\
 examples:
   semcomp index photos/ -o photos.index                    .semc files and pictures, here and below
   semcomp index photos/ -o photos.index -j 8               the same command later: what is new, changed or gone
-  semcomp index photos/ -o photos.index --head things  labels for files that hold none
+  semcomp index photos/ -o photos.index --head things      labels for files that hold none
   semcomp search photos.index --like dog.jpg --label "English springer"
 
 The index is one SQLite file. Its paths are relative to the folder, and the folder to the index: both may move together.
